@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: MIT
+# A small front for Meson; `make help` lists the targets.
+
+BUILD  ?= build
+PREFIX ?= /usr/local
+PYTHON ?= /usr/bin/python3
+FUZZ_SECONDS ?= 60
+# The distribution's Meson first: another one early on PATH may belong to another Python.
+MESON  := $(firstword $(wildcard /usr/bin/meson) meson)
+SOURCES = $(shell find include src lib cli agent tests bench examples -name '*.[ch]')
+
+.DELETE_ON_ERROR:
+.PHONY: all build asan deps demo check check-quick bench fuzz install uninstall format clean help
+
+all: build  ## build the library and the programs (default)
+
+$(BUILD)/build.ninja:
+	@command -v $(MESON) >/dev/null || { echo "meson is missing: make deps" >&2; exit 1; }
+	$(MESON) setup --prefix=$(PREFIX) $(BUILD)
+
+build: $(BUILD)/build.ninja
+	@ninja -C $(BUILD) --quiet
+	@ln -sfn cli/light-runner $(BUILD)/light-runner
+
+$(BUILD)-asan/build.ninja:
+	$(MESON) setup -Db_sanitize=address,undefined -Db_lundef=false $(BUILD)-asan
+
+asan: $(BUILD)-asan/build.ninja  ## build with AddressSanitizer and UBSan, in build-asan
+	@ninja -C $(BUILD)-asan --quiet
+	@ln -sfn cli/light-runner $(BUILD)-asan/light-runner
+
+deps:  ## install the packages that are missing (DEPS=skip: do not)
+ifneq ($(DEPS),skip)
+	@scripts/install-deps build runtime test demo
+endif
+
+demo: deps  ## one run from beginning to end, with a Python image
+	@$(MAKE) --no-print-directory build
+	@scripts/demo $(BUILD)
+
+check: deps  ## every test, twice: as built, and with the sanitizers
+	@$(MAKE) --no-print-directory build asan
+	@$(PYTHON) tests/run --build $(BUILD) --sanitized $(BUILD)-asan
+
+check-quick: deps  ## every test, once
+	@$(MAKE) --no-print-directory build
+	@$(PYTHON) tests/run --build $(BUILD)
+
+bench: deps  ## measure
+	@$(MAKE) --no-print-directory build
+	@$(PYTHON) bench/bench.py --build $(BUILD)
+
+$(BUILD)-fuzz/build.ninja:
+	CC=clang $(MESON) setup -Dfuzz=true -Db_sanitize=address,undefined -Db_lundef=false $(BUILD)-fuzz
+
+fuzz:  ## run every fuzzer for FUZZ_SECONDS (default 60)
+ifneq ($(DEPS),skip)
+	@scripts/install-deps build test fuzz
+endif
+	@$(MAKE) --no-print-directory $(BUILD)-fuzz/build.ninja
+	@ninja -C $(BUILD)-fuzz --quiet
+	@scripts/fuzz $(BUILD)-fuzz $(FUZZ_SECONDS)
+
+install: build  ## install under PREFIX (default /usr/local; DESTDIR is honoured)
+	$(MESON) install -C $(BUILD) --no-rebuild
+
+uninstall:  ## remove what install has put there
+	ninja -C $(BUILD) uninstall
+
+format:  ## clang-format over every C file
+	clang-format -i $(SOURCES)
+
+clean:  ## remove the build folders
+	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-fuzz
+
+help:  ## this list
+	@sed -n 's/^\([a-z-]*\):.*##  */\1\t/p' Makefile | expand -t 14
+	@echo "Variables: BUILD=$(BUILD) PREFIX=$(PREFIX) DEPS=skip FUZZ_SECONDS=$(FUZZ_SECONDS)"

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * light-runner: the table of verbs.
+ */
+#include "verbs.h"
+
+#include "base/error.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static int verb_help(int argc, char **argv);
+static int verb_later(int argc, char **argv);
+
+static const struct verb verbs[] = {
+    {"run", verb_run, "run a command in a disposable sandbox"},
+    {"image", verb_image, "import, list and remove images"},
+    {"doctor", verb_doctor, "what works on this machine, and what mends the rest"},
+    {"version", verb_version, "print the version"},
+    {"help", verb_help, "print this, or the help of a verb"},
+    {"attach", verb_later, "wait for a detached run (not in this version)"},
+    {"logs", verb_later, "print the output of a detached run (not in this version)"},
+    {"stop", verb_later, "end a detached run gently (not in this version)"},
+    {"cancel", verb_later, "end a detached run at once (not in this version)"},
+    {"pause", verb_later, "freeze a detached run (not in this version)"},
+    {"resume", verb_later, "thaw a detached run (not in this version)"},
+    {"ls", verb_later, "list detached runs (not in this version)"},
+    {"clean", verb_later, "remove old states and images (not in this version)"},
+    {"reap", verb_later, "remove what killed runs left behind (not in this version)"},
+    {"setup", verb_later, "install gvisor or kata (not in this version)"},
+    {"verify", verb_later, "show which kernel a tier runs on (not in this version)"},
+    {0},
+};
+
+static const struct verb *find_verb(const char *name)
+{
+    for (const struct verb *v = verbs; v->name; v++)
+        if (strcmp(v->name, name) == 0)
+            return v;
+    return NULL;
+}
+
+static void print_help(FILE *out)
+{
+    fputs("usage: light-runner VERB [flags] [arguments]\n\n"
+          "Runs code that you did not write in a disposable sandbox.\n\n",
+          out);
+    for (const struct verb *v = verbs; v->name; v++)
+        fprintf(out, "  %-9s %s\n", v->name, v->description);
+    fputs("\n'light-runner VERB --help' says more about one of them.\n"
+          "\n"
+          "  light-runner image import rootfs.tar my-image\n"
+          "  light-runner run my-image -- echo hello\n"
+          "\n"
+          "Exit codes: the program's own (128+N for a signal), or 125 for a failure of "
+          "light-runner.\n",
+          out);
+}
+
+static int unknown_verb(const char *name)
+{
+    return cli_usage("", false, "no verb named '%s'", name);
+}
+
+static int verb_help(int argc, char **argv)
+{
+    const char *name = argc > 1 ? argv[1] : "help";
+    const struct verb *v = find_verb(name);
+    if (!v && strcmp(name, "--help") != 0 && strcmp(name, "-h") != 0)
+        return unknown_verb(name);
+    if (!v || v->function == verb_help) {
+        print_help(stdout);
+        return 0;
+    }
+    if (v->function == verb_later) {
+        printf("light-runner %s: %s\n", v->name, v->description);
+        return 0;
+    }
+    char *arguments[] = {argv[1], (char *)"--help", NULL};
+    return v->function(2, arguments);
+}
+
+static int verb_later(int argc, char **argv)
+{
+    bool json = false;
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
+            return verb_help(2, (char *[]){argv[0], argv[0], NULL});
+        json = json || strcmp(argv[i], "--json") == 0;
+    }
+    lr_error e = {0};
+    error_set(&e, LR_NOT_SUPPORTED, "cli.verb", "'light-runner %s' is not in this version",
+              argv[0]);
+    return cli_fail(&e, json);
+}
+
+/* A program started with 0, 1 or 2 closed would get one of them for the next file that it opens,
+ * and mix what it reads there with what it prints. */
+static void open_standard_fds(void)
+{
+    for (int fd = 0; fd <= 2; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == 0 ? O_RDONLY : O_WRONLY) < 0)
+            _exit(CLI_FAILED);
+}
+
+int main(int argc, char **argv)
+{
+    open_standard_fds();
+    if (argc < 2) {
+        print_help(stderr);
+        return CLI_FAILED;
+    }
+    const char *name = argv[1];
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
+        print_help(stdout);
+        return 0;
+    }
+    if (strcmp(name, "--version") == 0)
+        name = argv[1] = (char *)"version";
+    const struct verb *v = find_verb(name);
+    if (!v)
+        return unknown_verb(name);
+    return v->function(argc - 1, argv + 1);
+}

@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * light-runner image: what is in the store, and how it gets there.
+ */
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "image/import.h"
+#include "verbs.h"
+
+#include <fcntl.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static const char help_image[] =
+    "Usage: light-runner image COMMAND\n"
+    "\n"
+    "  import FILE|- [NAME]   make an image of the tar of a root file system\n"
+    "  ls                     list the images\n"
+    "  rm NAME...             remove images\n"
+    "  pull NAME              not in this version\n"
+    "\n"
+    "light-runner image COMMAND --help says more.\n";
+
+static const char help_import[] =
+    "Usage: light-runner image import [--json] FILE|- [NAME]\n"
+    "\n"
+    "Makes an image of the tar of a root file system, as `docker export` or debootstrap\n"
+    "tools write it: plain, or packed with gzip, xz or zstd. `-` reads it from stdin.\n"
+    "Prints the name and the digest. Without NAME the image is called after the file.\n"
+    "\n"
+    "Devices, fifos, sockets and file capabilities are left out. An archive that writes\n"
+    "outside of its root, by `..` or through a link, is refused.\n"
+    "\n"
+    "  --json   print the image as a JSON object\n"
+    "\n"
+    "LIGHT_RUNNER_DATA_DIR         where the images are\n"
+    "LIGHT_RUNNER_IMAGE_MAX_BYTES  what an archive may unpack to (at most 64g, the default)\n";
+
+static const char help_ls[] = "Usage: light-runner image ls [--json]\n"
+                              "\n"
+                              "Lists the images.\n"
+                              "\n"
+                              "  --json   print a JSON array\n";
+
+static const char help_rm[] =
+    "Usage: light-runner image rm [--json] NAME...\n"
+    "\n"
+    "Removes images by their name. Given a digest, or 12 or more of its digits, removes the\n"
+    "image with all its names. Runs that use an image are not disturbed.\n"
+    "\n"
+    "  --json   print {\"removed\": [NAME...]}\n";
+
+static const char help_pull[] = "Usage: light-runner image pull NAME\n"
+                                "\n"
+                                "Pulling from a registry is not in this version: see\n"
+                                "light-runner image import --help.\n";
+
+struct options {
+    bool json;
+    bool help;
+    char **words; /* what is not a flag */
+    int count;
+};
+
+/* 0, or -1 after having said what is wrong. */
+static int parse(int argc, char **argv, struct options *out)
+{
+    static const struct option flags[] = {
+        {"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'}, {0}};
+    *out = (struct options){0};
+    optind = 0; /* start anew: the verbs' own words have been read before */
+    opterr = 0;
+    for (int c; (c = getopt_long(argc, argv, "h", flags, NULL)) != -1;) {
+        if (c == 'j') {
+            out->json = true;
+        } else if (c == 'h') {
+            out->help = true;
+        } else {
+            cli_usage("image", out->json, "unknown flag '%s'", argv[optind - 1]);
+            return -1;
+        }
+    }
+    out->words = argv + optind;
+    out->count = argc - optind;
+    return 0;
+}
+
+static json_t *list_to_json(char *const *list)
+{
+    json_t *array = json_array();
+    for (; list && *list; list++)
+        json_array_append_new(array, json_string(*list));
+    return array;
+}
+
+static json_t *image_to_json(const struct image *i)
+{
+    return json_pack("{s:s, s:s, s:I, s:s, s:{s:o, s:o, s:o, s:s, s:s}}", "name", i->name, "digest",
+                     i->digest, "size", (json_int_t)i->size, "created", i->created, "config",
+                     "entrypoint", list_to_json(i->entrypoint), "cmd", list_to_json(i->cmd), "env",
+                     list_to_json(i->env), "user", i->user, "workdir", i->workdir);
+}
+
+/* Prints and frees the document. Returns the exit code. */
+static int print_json(json_t *document)
+{
+    int failed = !document || json_dumpf(document, stdout, JSON_COMPACT) < 0 || putchar('\n') < 0;
+    json_decref(document);
+    return failed || fflush(stdout) != 0 ? CLI_FAILED : 0;
+}
+
+/* -------------------------------------------------------------- import */
+
+static volatile sig_atomic_t interrupted;
+
+static void on_signal(int number)
+{
+    (void)number;
+    interrupted = 1;
+}
+
+struct bar {
+    uint64_t total; /* 0: there is no bar */
+    bool shown;
+};
+
+static int show_progress(void *user, uint64_t done)
+{
+    static const char full[] = "##############################";
+    struct bar *bar = user;
+    if (bar->total) {
+        int width = (int)sizeof(full) - 1;
+        double part = done >= bar->total ? 1 : (double)done / (double)bar->total;
+        fprintf(stderr, "\rimporting [%-*.*s] %3d %%", width, (int)(part * width), full,
+                (int)(part * 100));
+        bar->shown = true;
+    }
+    return interrupted;
+}
+
+static void clear_bar(const struct bar *bar)
+{
+    if (bar->shown)
+        fprintf(stderr, "\r%50s\r", "");
+}
+
+/* The file's name up to ".tar" (or ".tgz", ".txz"), malloc'd. */
+static char *default_name(const char *file)
+{
+    static const char *const endings[] = {".tar", ".tgz", ".txz", ".tzst"};
+    const char *slash = strrchr(file, '/');
+    char *name = strdup(slash ? slash + 1 : file);
+    for (size_t i = 0; name && i < sizeof(endings) / sizeof(endings[0]); i++) {
+        char *at = NULL;
+        for (char *s = name; (s = strstr(s, endings[i])); s++)
+            at = s;
+        size_t length = strlen(endings[i]);
+        if (at && at != name && (at[length] == '\0' || at[length] == '.')) {
+            *at = '\0';
+            break;
+        }
+    }
+    return name;
+}
+
+static int open_archive(const char *file, int *out, struct bar *bar, lr_error *err)
+{
+    struct stat st;
+    bool is_stdin = strcmp(file, "-") == 0;
+    *out = is_stdin ? fcntl(0, F_DUPFD_CLOEXEC, 3) : open(file, O_RDONLY | O_CLOEXEC);
+    if (*out < 0 || fstat(*out, &st) < 0)
+        return error_errno(err, LR_IO_FAILED, "image.import", errno, "cannot open '%s'", file);
+    if (S_ISDIR(st.st_mode)) {
+        error_set(err, LR_INVALID_ARGUMENT, "image.import", "'%s' is a folder", file);
+        return error_hint(err, "tar -C FOLDER -c . | light-runner image import - NAME");
+    }
+    if (S_ISREG(st.st_mode) && st.st_size > 0 && isatty(2))
+        bar->total = (uint64_t)st.st_size;
+    return 0;
+}
+
+static void catch_signals(void)
+{
+    /* The import then ends by itself, and takes away what it has begun. */
+    struct sigaction action = {.sa_handler = on_signal};
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGHUP, &action, NULL);
+}
+
+static int image_import(int argc, char **argv)
+{
+    struct options o;
+    if (parse(argc, argv, &o) < 0)
+        return CLI_FAILED;
+    if (o.help)
+        return fputs(help_import, stdout) < 0 ? CLI_FAILED : 0;
+    if (o.count < 1 || o.count > 2)
+        return cli_usage("image", o.json, "import takes FILE or -, and a NAME");
+    if (o.count == 1 && strcmp(o.words[0], "-") == 0)
+        return cli_usage("image", o.json, "import from stdin needs a NAME");
+
+    lr_error err = {0};
+    struct bar bar = {0};
+    cleanup_store struct store *store = NULL;
+    cleanup_image struct image image = {0};
+    cleanup_close int fd = -1;
+    cleanup_free char *name = o.count == 2 ? strdup(o.words[1]) : default_name(o.words[0]);
+    struct import_feedback feedback = {.progress = show_progress, .user = &bar};
+    if (!name) {
+        error_oom(&err, "image.import");
+        return cli_fail(&err, o.json);
+    }
+    catch_signals();
+    if (open_archive(o.words[0], &fd, &bar, &err) < 0 || store_open(&store, true, &err) < 0)
+        return cli_fail(&err, o.json);
+    int failed = import_rootfs_tar(store, fd, name, &image, &feedback, &err);
+    clear_bar(&bar);
+    if (failed)
+        return cli_fail(&err, o.json);
+    if (feedback.skipped)
+        fprintf(stderr, "light-runner: left out %" PRIu64 " devices, fifos and sockets\n",
+                feedback.skipped);
+    if (o.json)
+        return print_json(image_to_json(&image));
+    return printf("%s %s\n", image.name, image.digest) < 0 || fflush(stdout) != 0 ? CLI_FAILED : 0;
+}
+
+/* -------------------------------------------------------------- ls, rm, pull */
+
+/* "12.3 MB", in powers of 1000. */
+static void format_size(char *out, size_t size, uint64_t bytes)
+{
+    static const char *const units[] = {"B", "kB", "MB", "GB", "TB"};
+    double value = (double)bytes;
+    size_t unit = 0;
+    for (; value >= 999.95 && unit + 1 < sizeof(units) / sizeof(units[0]); unit++)
+        value /= 1000;
+    snprintf(out, size, unit ? "%.1f %s" : "%.0f %s", value, units[unit]);
+}
+
+static void print_table(const struct image *images, size_t count)
+{
+    int width = (int)strlen("NAME");
+    for (size_t i = 0; i < count; i++)
+        if ((int)strlen(images[i].name) > width)
+            width = (int)strlen(images[i].name);
+    printf("%-*s  %-12s  %10s  %s\n", width, "NAME", "DIGEST", "SIZE", "CREATED");
+    for (size_t i = 0; i < count; i++) {
+        char size[32];
+        format_size(size, sizeof(size), images[i].size);
+        printf("%-*s  %.12s  %10s  %s\n", width, images[i].name, images[i].digest + strlen("sha256:"),
+               size, images[i].created);
+    }
+}
+
+static int image_ls(int argc, char **argv)
+{
+    struct options o;
+    if (parse(argc, argv, &o) < 0)
+        return CLI_FAILED;
+    if (o.help)
+        return fputs(help_ls, stdout) < 0 ? CLI_FAILED : 0;
+    if (o.count != 0)
+        return cli_usage("image", o.json, "ls takes no argument");
+    lr_error err = {0};
+    cleanup_store struct store *store = NULL;
+    struct image *images = NULL;
+    size_t count = 0;
+    if (store_open(&store, false, &err) < 0 || store_list(store, &images, &count, &err) < 0)
+        return cli_fail(&err, o.json);
+    int code = 0;
+    if (o.json) {
+        json_t *list = json_array();
+        for (size_t i = 0; i < count; i++)
+            json_array_append_new(list, image_to_json(&images[i]));
+        code = print_json(list);
+    } else {
+        print_table(images, count);
+        code = fflush(stdout) != 0 ? CLI_FAILED : 0;
+    }
+    store_list_free(images, count);
+    return code;
+}
+
+static int image_rm(int argc, char **argv)
+{
+    struct options o;
+    if (parse(argc, argv, &o) < 0)
+        return CLI_FAILED;
+    if (o.help)
+        return fputs(help_rm, stdout) < 0 ? CLI_FAILED : 0;
+    if (o.count == 0)
+        return cli_usage("image", o.json, "rm takes at least one NAME");
+    lr_error err = {0};
+    cleanup_store struct store *store = NULL;
+    if (store_open(&store, false, &err) < 0)
+        return cli_fail(&err, o.json);
+    /* What can be removed is, whatever becomes of the others; the first failure is the one shown. */
+    json_t *removed = json_array();
+    bool failed = false;
+    for (int i = 0; i < o.count; i++) {
+        lr_error one = {0};
+        if (store_remove(store, o.words[i], &one) == 0) {
+            json_array_append_new(removed, json_string(o.words[i]));
+            if (!o.json)
+                printf("%s\n", o.words[i]);
+        } else if (!failed) {
+            failed = true;
+            err = one;
+        }
+    }
+    if (failed) {
+        json_decref(removed);
+        return cli_fail(&err, o.json);
+    }
+    if (o.json)
+        return print_json(json_pack("{s:o}", "removed", removed));
+    json_decref(removed);
+    return 0;
+}
+
+static int image_pull(int argc, char **argv)
+{
+    struct options o;
+    if (parse(argc, argv, &o) < 0)
+        return CLI_FAILED;
+    if (o.help)
+        return fputs(help_pull, stdout) < 0 ? CLI_FAILED : 0;
+    lr_error err = {0};
+    error_set(&err, LR_NOT_SUPPORTED, "image.pull", "images cannot be pulled from a registry yet");
+    error_hint(&err, "import one: light-runner image import FILE NAME");
+    return cli_fail(&err, o.json);
+}
+
+int verb_image(int argc, char **argv)
+{
+    static const struct {
+        const char *name;
+        int (*function)(int argc, char **argv);
+    } commands[] = {{"import", image_import}, {"ls", image_ls}, {"rm", image_rm},
+                    {"pull", image_pull}};
+    const char *word = argc > 1 ? argv[1] : NULL;
+    if (word && (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0))
+        return fputs(help_image, stdout) < 0 ? CLI_FAILED : 0;
+    for (size_t i = 0; word && i < sizeof(commands) / sizeof(commands[0]); i++)
+        if (strcmp(word, commands[i].name) == 0)
+            return commands[i].function(argc - 1, argv + 1);
+    if (!word)
+        return cli_usage("image", false, "a command is missing: import, ls, rm");
+    return cli_usage("image", false, "there is no command '%s'", word);
+}

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * @file lightrunner.h
+ * light-runner: run code that you did not write in a disposable sandbox.
+ *
+ * The way through the API:
+ *
+ *     lr_runner_new()            how hard the wall is, and the limits
+ *       lr_run()                 start one run; returns a handle at once
+ *         lr_execution_wait()    block until the result is there, or
+ *         lr_execution_fd()      poll this fd with your own event loop and
+ *         lr_execution_dispatch()  call this when it is readable
+ *       lr_result_free()
+ *     lr_execution_free()
+ *     lr_runner_free()
+ *
+ * Conventions
+ *  - Functions that can fail return 0 or -1, and fill the caller's lr_error (last parameter; may be
+ *    NULL).
+ *  - What comes through a `**out` parameter is the caller's to free with the matching `_free`; what is
+ *    returned by value as a pointer is borrowed. Every `_free` accepts NULL.
+ *  - Option structs start with `size`; set it to sizeof the struct (LR_INIT does). A zero field
+ *    means the default. New fields are only appended.
+ *  - "Their program failed" is a result; "we failed" is an error.
+ *  - The library starts no threads, installs no signal handlers and keeps no global state. Distinct
+ *    handles may be used from distinct threads at the same time; one handle from one thread at a
+ *    time, except for lr_execution_cancel().
+ */
+#ifndef LIGHTRUNNER_H
+#define LIGHTRUNNER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define LR_VERSION "0.1.0"
+
+#if defined(__GNUC__)
+#define LR_API __attribute__((visibility("default")))
+#else
+#define LR_API
+#endif
+
+/** Declares an option struct with its size set and everything else zero: LR_INIT(lr_request, req); */
+#define LR_INIT(type, name)                                                                        \
+    type name = {0};                                                                               \
+    name.size = sizeof(type)
+
+/** The library's version, "MAJOR.MINOR.PATCH". Borrowed, static. Since 0.1. */
+LR_API const char *lr_version(void);
+
+/* ------------------------------------------------------------------ errors */
+
+/** What went wrong, for programs. The names (lr_code_name()) never change. Since 0.1. */
+typedef enum lr_code {
+    LR_OK = 0,
+    LR_INVALID_ARGUMENT,       /**< a field of the request or an option is wrong; nothing started */
+    LR_DOCKER_UNREACHABLE,     /**< the daemon does not answer */
+    LR_VOLUME_CREATE_FAILED,   /**< the run's storage could not be made */
+    LR_CONTAINER_START_FAILED, /**< no such image, runtime not installed, create or start failed */
+    LR_SEED_FAILED,            /**< `dir` could not be copied in */
+    LR_EXTRACT_FAILED,         /**< extraction as a whole failed (not one entry of it) */
+    LR_IMAGE_INVALID,          /**< what was given is not an image that can be used */
+    LR_IMAGE_NOT_FOUND,        /**< the store has no such image (image verbs only) */
+    LR_NOT_SUPPORTED,          /**< not there on this engine, tier or version */
+    LR_ISOLATION_FAILED,       /**< the sandbox is not the one asked for; the command did not start */
+    LR_SUPERVISOR_LOST,        /**< the run's supervisor died or broke the protocol */
+    LR_IO_FAILED,              /**< reading or writing on the host failed */
+    LR_OUT_OF_MEMORY,
+    LR_INTERNAL, /**< a defect of light-runner */
+    LR_CODE_COUNT
+} lr_code;
+
+/** The code's name as in the documentation, e.g. "CONTAINER_START_FAILED". Borrowed, static. */
+LR_API const char *lr_code_name(lr_code code);
+
+/** One error. Owned by the caller, holds no pointers, needs no free. Since 0.1. */
+typedef struct lr_error {
+    lr_code code;
+    char message[768];  /**< for people; no newline at its end */
+    char operation[48]; /**< what was being done, e.g. "image.resolve"; may be empty */
+    char container[48]; /**< the run's id when known; may be empty */
+    char hint[512];     /**< what to do about it; may be empty */
+} lr_error;
+
+/* ------------------------------------------------------------------ runner */
+
+/** A three-valued switch whose zero is "the default". */
+typedef enum lr_switch { LR_DEFAULT = 0, LR_ON, LR_OFF } lr_switch;
+
+/** How runs are isolated and limited. Strings are copied by lr_runner_new(). Since 0.1. */
+typedef struct lr_runner_options {
+    size_t size;
+    const char *runtime;         /**< tier: "runc" (default), "runsc", "kata" */
+    const char *engine;          /**< "auto" (default), "local", "docker" */
+    const char *memory;          /**< hard cap, <digits>[k|m|g]; default "512m" */
+    double cpus;                 /**< cores, > 0; default 1 */
+    const char *gpus;            /**< "all", a count, "device=0"...; default none */
+    lr_switch no_new_privileges; /**< default on */
+    const char *disk;            /**< cap on what a run may write; default "1g" */
+    uint64_t max_extract_bytes;  /**< cap per extract entry; default 1 GiB */
+    uint64_t max_log_bytes;      /**< cap on a run's output; default 256 MiB */
+    const char *supervisor;      /**< path of light-runner-supervisor; default: $LIGHT_RUNNER_SUPERVISOR,
+                                      then the installed one */
+} lr_runner_options;
+
+/** Runs made with one set of options. Immutable: may be shared by threads. */
+typedef struct lr_runner lr_runner;
+
+/**
+ * Checks the options and makes a runner. Starts nothing.
+ * @param out      receives the runner; free it with lr_runner_free()
+ * @param options  NULL means all defaults
+ * Errors: INVALID_ARGUMENT, OUT_OF_MEMORY. Since 0.1.
+ */
+LR_API int lr_runner_new(lr_runner **out, const lr_runner_options *options, lr_error *err);
+LR_API void lr_runner_free(lr_runner *runner);
+
+/* ------------------------------------------------------------------ request */
+
+typedef enum lr_stream { LR_STDOUT = 1, LR_STDERR = 2 } lr_stream;
+
+/**
+ * Called with output of the run, from within lr_execution_dispatch() or lr_execution_wait().
+ * @param data  not NUL-terminated, valid during the call only; may hold any byte
+ */
+typedef void (*lr_output_fn)(void *user, lr_stream stream, const char *data, size_t length);
+
+typedef struct lr_extract {
+    const char *from; /**< absolute, or relative to workdir */
+    const char *to;   /**< host folder, created with its parents */
+} lr_extract;
+
+/** One run. Everything is copied or used before lr_run() returns, except the fds. Since 0.1. */
+typedef struct lr_request {
+    size_t size;
+    const char *image;           /**< required */
+    const char *entrypoint;      /**< shell command, run as `sh -c`; default: the image's own */
+    const char *const *run;      /**< build-time setup steps, NULL-terminated */
+    const char *dir;             /**< host folder copied into workdir */
+    const char *input_json;      /**< JSON text written to stdin, then EOF; NULL: empty stdin */
+    int input_fd;                /**< or: bytes for stdin are read from here; 0 = none. Borrowed, may be
+                                      closed once lr_run() has returned */
+    uint64_t timeout_ms;         /**< default 20 minutes */
+    const char *const *networks; /**< NULL-terminated; {"none", NULL}: no network */
+    const char *const *env;      /**< "NAME=value", NULL-terminated; invalid names are dropped */
+    const char *workdir;         /**< absolute; default "/app" */
+    const lr_extract *extract;   /**< what to bring out after exit code 0 */
+    size_t extract_count;
+    bool detached;
+    int cancel_fd;          /**< when this fd becomes readable the run is cancelled; 0 = none. Readable
+                                 already: cancelled at once. One eventfd may serve many runs */
+    lr_output_fn on_log;    /**< once per line, without its newline; lines over 16 MiB come in parts */
+    lr_output_fn on_output; /**< raw chunks as they come */
+    void *user;             /**< passed to the callbacks */
+} lr_request;
+
+/* ------------------------------------------------------------------ result */
+
+typedef enum lr_extract_status { LR_EXTRACT_OK, LR_EXTRACT_MISSING, LR_EXTRACT_ERROR } lr_extract_status;
+
+typedef struct lr_extracted {
+    const char *from;
+    const char *to;
+    lr_extract_status status;
+    uint64_t bytes;     /**< size of the archive that carried it (512 per entry, data rounded to 512) */
+    const char *reason; /**< for LR_EXTRACT_ERROR, else NULL */
+} lr_extracted;
+
+/** What became of a run. Pointers live as long as the result. Since 0.1. */
+typedef struct lr_result {
+    bool success;  /**< exit code 0, not cancelled, not timed out */
+    int exit_code; /**< 128+N after signal N */
+    int signal;    /**< the signal that ended the command, else 0 */
+    bool cancelled;
+    bool timed_out;
+    bool oom_killed;
+    bool log_truncated;   /**< output went over max_log_bytes and was cut */
+    uint64_t duration_ms; /**< of the whole run */
+    const char *id;       /**< light-runner-<12 hex> */
+    const lr_extracted *extracted; /**< NULL if extraction was not asked for or did not run */
+    size_t extracted_count;
+    struct {
+        uint64_t cpu_ms, user_ms, system_ms, peak_memory_bytes, processes;
+    } usage; /**< of the whole sandbox; 0 where unknown */
+    struct {
+        const char *runtime, *kernel, *host_kernel;
+        bool verified; /**< the kernel was seen, before the command ran, to be the tier's own */
+    } isolation;
+    struct {
+        double prepare_ms, start_ms, run_ms, collect_ms;
+    } timings;
+} lr_result;
+
+/** The result as the JSON document that the CLI prints. Borrowed from the result. Since 0.1. */
+LR_API const char *lr_result_json(const lr_result *result);
+LR_API void lr_result_free(lr_result *result);
+
+/* ------------------------------------------------------------------ execution */
+
+/** A run that has been started. */
+typedef struct lr_execution lr_execution;
+
+/**
+ * Checks the request and starts one run. Returns without waiting for the sandbox.
+ * @param out  receives the handle; free it with lr_execution_free()
+ * Errors: INVALID_ARGUMENT (nothing was started), SUPERVISOR_LOST (the supervisor cannot be
+ * started). Everything later comes from lr_execution_wait(). Since 0.1.
+ */
+LR_API int lr_run(lr_runner *runner, const lr_request *request, lr_execution **out, lr_error *err);
+
+/**
+ * The same with the request as a JSON document (docs/request.schema.json). Its `options` override
+ * the runner's, field by field.
+ * @param base  fds and callbacks to use; its other fields must be zero. May be NULL.
+ */
+LR_API int lr_run_json(lr_runner *runner, const char *json, size_t length, const lr_request *base,
+                       lr_execution **out, lr_error *err);
+
+/** The run's id, "light-runner-<12 hex>". Borrowed from the handle. */
+LR_API const char *lr_execution_id(const lr_execution *execution);
+
+/** An fd that is readable when lr_execution_dispatch() has work. Borrowed: do not read or close it. */
+LR_API int lr_execution_fd(const lr_execution *execution);
+
+/**
+ * Takes what has arrived, without blocking, and calls the callbacks.
+ * @param done  set to true once the end is known: lr_execution_wait() will not block any more
+ * Errors: none but LR_INVALID_ARGUMENT; the run's own come from lr_execution_wait().
+ */
+LR_API int lr_execution_dispatch(lr_execution *execution, bool *done, lr_error *err);
+
+/**
+ * Waits for the end, calling the callbacks meanwhile. After it has returned 0 or an error, nothing
+ * of the sandbox is left. A second call is an error.
+ * @param out  receives the result; free it with lr_result_free()
+ */
+LR_API int lr_execution_wait(lr_execution *execution, lr_result **out, lr_error *err);
+
+/**
+ * Asks for the run to be killed, and returns at once. Idempotent; safe from any thread and from a
+ * signal handler as long as the handle lives. The result then says `cancelled`.
+ */
+LR_API int lr_execution_cancel(lr_execution *execution);
+
+/** Frees the handle. A run that is still going is cancelled and waited for first. */
+LR_API void lr_execution_free(lr_execution *execution);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

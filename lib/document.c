@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT */
+#include "document.h"
+
+#include "base/error.h"
+
+#define OPERATION "run.request"
+
+static int put(json_t *document, const char *name, json_t *value, lr_error *err)
+{
+    return json_object_set_new(document, name, value) < 0 ? error_oom(err, OPERATION) : 0;
+}
+
+/* A new string; NULL with an error for what is not UTF-8, which the document cannot carry. */
+static json_t *text(const char *name, const char *value, lr_error *err)
+{
+    json_t *s = json_string(value);
+    if (!s)
+        error_set(err, LR_INVALID_ARGUMENT, OPERATION, "%s: must be UTF-8", name);
+    return s;
+}
+
+static int put_text(json_t *document, const char *name, const char *value, lr_error *err)
+{
+    if (!value)
+        return 0;
+    json_t *s = text(name, value, err);
+    return s ? put(document, name, s, err) : -1;
+}
+
+static int put_texts(json_t *document, const char *name, const char *const *values, lr_error *err)
+{
+    if (!values)
+        return 0;
+    json_t *list = json_array();
+    if (put(document, name, list, err) < 0)
+        return -1;
+    for (; *values; values++) {
+        json_t *s = text(name, *values, err);
+        if (!s)
+            return -1;
+        if (json_array_append_new(list, s) < 0)
+            return error_oom(err, OPERATION);
+    }
+    return 0;
+}
+
+static int put_extract(json_t *document, const lr_request *r, lr_error *err)
+{
+    if (!r->extract)
+        return r->extract_count == 0
+                   ? 0
+                   : error_set(err, LR_INVALID_ARGUMENT, OPERATION,
+                               "extract: is NULL with a count of %zu", r->extract_count);
+    json_t *list = json_array();
+    if (put(document, "extract", list, err) < 0)
+        return -1;
+    for (size_t i = 0; i < r->extract_count; i++) {
+        json_t *entry = json_object();
+        if (json_array_append_new(list, entry) < 0)
+            return error_oom(err, OPERATION);
+        if (put_text(entry, "from", r->extract[i].from, err) < 0 ||
+            put_text(entry, "to", r->extract[i].to, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int fill(json_t *document, const lr_request *r, lr_error *err)
+{
+    if (put_text(document, "image", r->image, err) < 0 ||
+        put_text(document, "entrypoint", r->entrypoint, err) < 0 ||
+        put_texts(document, "run", r->run, err) < 0 || put_text(document, "dir", r->dir, err) < 0 ||
+        put_texts(document, "networks", r->networks, err) < 0 ||
+        put_texts(document, "env", r->env, err) < 0 ||
+        put_text(document, "workdir", r->workdir, err) < 0 || put_extract(document, r, err) < 0)
+        return -1;
+    if (r->timeout_ms > INT64_MAX)
+        return error_set(err, LR_INVALID_ARGUMENT, OPERATION, "timeout: is too large");
+    if (r->timeout_ms && put(document, "timeout", json_integer((json_int_t)r->timeout_ms), err) < 0)
+        return -1;
+    return r->detached ? put(document, "detached", json_true(), err) : 0;
+}
+
+int document_from_request(json_t **out, const lr_request *request, lr_error *err)
+{
+    json_t *document = json_object();
+    if (!document)
+        return error_oom(err, OPERATION);
+    if (fill(document, request, err) < 0) {
+        json_decref(document);
+        return -1;
+    }
+    *out = document;
+    return 0;
+}
+
+bool document_is_empty(const lr_request *r)
+{
+    return !r->image && !r->entrypoint && !r->run && !r->dir && !r->input_json && !r->timeout_ms &&
+           !r->networks && !r->env && !r->workdir && !r->extract && !r->extract_count &&
+           !r->detached;
+}
+
+int document_add_options(json_t *document, const json_t *options, lr_error *err)
+{
+    json_t *given = json_object_get(document, "options");
+    if (json_object_size(options) == 0 || (given && !json_is_object(given)))
+        return 0; /* a wrong type is the request's own error, said when it is checked */
+    json_t *copy = json_deep_copy(options);
+    if (!copy)
+        return error_oom(err, OPERATION);
+    if (!given)
+        return put(document, "options", copy, err);
+    int rc = json_object_update_missing(given, copy);
+    json_decref(copy);
+    return rc < 0 ? error_oom(err, OPERATION) : 0;
+}

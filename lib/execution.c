@@ -1,0 +1,548 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The life of one run, seen from the caller.
+ *
+ * A supervisor process does the work; what is here is one end of a socket. Output and the outcome
+ * come as frames (dispatch). The outcome is the last frame, but the run is over only when the
+ * supervisor has ended too: by then it has removed the sandbox (wait). Whatever goes wrong with the
+ * supervisor itself is LR_SUPERVISOR_LOST; it is killed then, and the sandbox dies with it.
+ */
+#include "document.h"
+#include "launch.h"
+#include "lines.h"
+#include "runner.h"
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/io.h"
+#include "wire/frame.h"
+#include "wire/order.h"
+#include "wire/result.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/pidfd.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+#include <sys/wait.h>
+
+#define OPERATION "run.execution"
+
+enum {
+    SEND_TIMEOUT_MS = 10 * 1000,      /* for the supervisor to take its request */
+    EXIT_TIMEOUT_MS = 30 * 1000,      /* for it to end after its last frame */
+    CANCEL_TIMEOUT_MS = 60 * 1000,    /* for the outcome after a cancel */
+    OVERTIME_MS = 2 * 60 * 60 * 1000, /* for all but the command: images, setup, extraction */
+    READ_SIZE = 256 * 1024,
+    READS_PER_DISPATCH = 32, /* then the caller's loop gets its turn */
+};
+
+struct lr_execution {
+    char id[32];
+    struct launched process; /* pid 0: nothing was started */
+    int cancel;              /* eventfd of lr_execution_cancel() */
+    int caller_cancel;       /* own copy of the request's cancel_fd, or -1 */
+    atomic_bool cancelled;   /* lr_execution_cancel() was called */
+    int64_t deadline;        /* when the outcome must be there */
+    struct buffer in;
+    lr_output_fn on_output;
+    void *user;
+    struct lines lines[2];
+    bool done;   /* the outcome is known: result, or error */
+    bool waited; /* and was handed over */
+    lr_result *result;
+    lr_error error;
+};
+
+/* ------------------------------------------------------------- the outcome */
+
+static void finish(lr_execution *x)
+{
+    if (x->done)
+        return;
+    x->done = true;
+    for (int i = 0; i < 2; i++)
+        lines_finish(&x->lines[i]);
+}
+
+__attribute__((format(printf, 2, 3))) static void lose(lr_execution *x, const char *format, ...)
+{
+    va_list ap;
+    char text[256];
+    va_start(ap, format);
+    vsnprintf(text, sizeof(text), format, ap);
+    va_end(ap);
+    error_set(&x->error, LR_SUPERVISOR_LOST, OPERATION, "%s", text);
+    if (x->process.pidfd >= 0)
+        pidfd_send_signal(x->process.pidfd, SIGKILL, NULL, 0);
+    finish(x);
+}
+
+/* How the supervisor ended, for the message; waits for the end. */
+static void reap(lr_execution *x, char *how, size_t size)
+{
+    snprintf(how, size, "it ended");
+    if (x->process.pidfd < 0)
+        return;
+    for (int attempt = 0; attempt < 2; attempt++) {
+        struct pollfd p = {.fd = x->process.pidfd, .events = POLLIN};
+        int64_t deadline = clock_ms() + EXIT_TIMEOUT_MS;
+        int n;
+        while ((n = poll(&p, 1, io_poll_timeout(deadline))) < 0 && errno == EINTR)
+            continue;
+        if (n > 0)
+            break;
+        pidfd_send_signal(x->process.pidfd, SIGKILL, NULL, 0);
+    }
+    siginfo_t info = {0};
+    int rc;
+    while ((rc = waitid(P_PIDFD, (id_t)x->process.pidfd, &info, WEXITED | WNOHANG)) < 0 &&
+           errno == EINTR)
+        continue;
+    /* The caller may have waited for every child, or ignore SIGCHLD: then there is nothing to read.
+     */
+    if (rc == 0 && info.si_pid != 0)
+        snprintf(how, size,
+                 info.si_code == CLD_EXITED ? "it exited with code %d" : "signal %d ended it",
+                 info.si_status);
+    cleanup_close_fd(&x->process.pidfd);
+}
+
+static void take_outcome(lr_execution *x, const struct frame *f)
+{
+    if (f->type == FRAME_ERROR)
+        error_from_json(&x->error, f->payload, f->length);
+    else if (result_from_json(&x->result, f->payload, f->length, &x->error) < 0)
+        error_hint(&x->error,
+                   "the library and light-runner-supervisor must be of the same version");
+    finish(x);
+}
+
+static void take_output(lr_execution *x, const struct frame *f)
+{
+    lr_stream stream = f->type == FRAME_LOG_STDOUT ? LR_STDOUT : LR_STDERR;
+    if (x->on_output && f->length > 0)
+        x->on_output(x->user, stream, f->payload, f->length);
+    lines_push(&x->lines[stream == LR_STDERR], f->payload, f->length);
+}
+
+static void take_frames(lr_execution *x)
+{
+    struct frame f;
+    enum frame_status status;
+    while (!x->done && (status = frame_peek(&x->in, FRAME_CALLER_MAX, &f)) != FRAME_PARTIAL) {
+        if (status == FRAME_BROKEN) {
+            lose(x, "the supervisor broke the protocol");
+            return;
+        }
+        switch (f.type) {
+        case FRAME_LOG_STDOUT:
+        case FRAME_LOG_STDERR:
+            take_output(x, &f);
+            break;
+        case FRAME_STARTED:
+            break;
+        case FRAME_RESULT:
+        case FRAME_ERROR:
+            take_outcome(x, &f);
+            break;
+        default:
+            lose(x, "the supervisor sent a frame of unknown type %d", f.type);
+            return;
+        }
+        frame_consume(&x->in, &f);
+    }
+}
+
+/* The socket has ended, or the process has. */
+static void take_end(lr_execution *x)
+{
+    char how[64];
+    reap(x, how, sizeof(how));
+    lose(x, "the supervisor ended without a result: %s", how);
+}
+
+/* Reads what is there. Returns whether the socket had nothing more to give. */
+static bool receive(lr_execution *x)
+{
+    for (int i = 0; i < READS_PER_DISPATCH && !x->done; i++) {
+        size_t room = buffer_room(&x->in);
+        size_t want = room < READ_SIZE ? room : READ_SIZE;
+        char *to = want ? buffer_reserve(&x->in, want) : NULL;
+        if (!to) {
+            lose(x, "no memory for the supervisor's frames");
+            return true;
+        }
+        ssize_t n = recv(x->process.socket, to, want, MSG_DONTWAIT);
+        if (n > 0) {
+            buffer_commit(&x->in, (size_t)n);
+            take_frames(x);
+        } else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
+            take_end(x);
+            return true;
+        } else if (errno == EAGAIN) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Until the outcome is known, or the deadline has passed. */
+static void run_to_outcome(lr_execution *x)
+{
+    int cancels[2] = {x->cancel, x->caller_cancel};
+    while (!x->done) {
+        struct pollfd p[4] = {
+            {.fd = x->process.socket, .events = POLLIN},
+            {.fd = x->process.pidfd, .events = POLLIN},
+            {.fd = cancels[0], .events = POLLIN}, /* -1 once seen */
+            {.fd = cancels[1], .events = POLLIN},
+        };
+        int n = poll(p, 4, io_poll_timeout(x->deadline));
+        if (n < 0 && errno != EINTR) {
+            lose(x, "cannot wait for the supervisor: %s", strerrordesc_np(errno));
+            return;
+        }
+        /* From here on there is a limit to how long the end may take. Neither fd is read: the
+         * supervisor watches the same two. */
+        if ((n > 0 && (p[2].revents || p[3].revents)) || (cancels[0] >= 0 && x->cancelled)) {
+            int64_t limit = clock_ms() + CANCEL_TIMEOUT_MS;
+            x->deadline = limit < x->deadline ? limit : x->deadline;
+            cancels[0] = cancels[1] = -1;
+        }
+        bool empty = true;
+        if (n > 0 && p[0].revents)
+            empty = receive(x);
+        if (n > 0 && p[1].revents && !x->done && empty && receive(x) && !x->done)
+            take_end(x); /* it is gone, and somebody else holds its end of the socket */
+        if (!x->done && clock_ms() >= x->deadline)
+            lose(x, "the supervisor did not end in time");
+    }
+}
+
+/* ------------------------------------------------------------------ starting */
+
+static int make_id(char id[32], lr_error *err)
+{
+    unsigned char random[6];
+    if (getrandom(random, sizeof(random), 0) != sizeof(random))
+        return error_errno(err, LR_INTERNAL, OPERATION, errno, "no random numbers");
+    snprintf(id, 32, "light-runner-%02x%02x%02x%02x%02x%02x", random[0], random[1], random[2],
+             random[3], random[4], random[5]);
+    return 0;
+}
+
+static int check_fd(int fd, const char *name, lr_error *err)
+{
+    if (fd == 0)
+        return 0;
+    if (fd < 0 || fcntl(fd, F_GETFD) < 0)
+        return error_set(err, LR_INVALID_ARGUMENT, "run.request", "%s: %d is not an open fd", name,
+                         fd);
+    return 0;
+}
+
+/* What can be known to be wrong before anything starts, and is not in the document alone. */
+static int check_request(const struct request *r, const lr_request *base, lr_error *err)
+{
+    if (check_fd(base->input_fd, "input_fd", err) < 0 ||
+        check_fd(base->cancel_fd, "cancel_fd", err) < 0)
+        return -1;
+    if (base->input_fd && r->input)
+        return error_set(err, LR_INVALID_ARGUMENT, "run.request",
+                         "input: given both as JSON and as an fd");
+    if (r->detached && (base->input_fd || r->input))
+        return error_set(err, LR_INVALID_ARGUMENT, "run.request",
+                         "input is refused for detached runs");
+    if (r->detached) {
+        error_set(err, LR_NOT_SUPPORTED, "run.request", "detached runs are not in this version");
+        return error_hint(err, "leave out `detached`, and keep the calling process alive");
+    }
+    if (r->dir) {
+        struct stat st;
+        if (stat(r->dir, &st) < 0)
+            return error_errno(err, LR_INVALID_ARGUMENT, "run.request", errno, "dir: '%s'", r->dir);
+        if (!S_ISDIR(st.st_mode))
+            return error_set(err, LR_INVALID_ARGUMENT, "run.request",
+                             "dir: '%s' is not a directory", r->dir);
+    }
+    return 0;
+}
+
+static bool is_readable(int fd)
+{
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    return fd > 0 && poll(&p, 1, 0) > 0;
+}
+
+/* Cancelled before it began: a result like that of any other cancelled run, and nothing was
+ * started. */
+static int set_cancelled_result(lr_execution *x, const struct request *r, lr_error *err)
+{
+    struct utsname host = {0};
+    uname(&host);
+    lr_result result = {
+        .exit_code = 128 + SIGKILL, .signal = SIGKILL, .cancelled = true, .id = x->id};
+    result.isolation.runtime = r->runtime;
+    result.isolation.host_kernel = host.release;
+    json_t *document = result_to_json(&result);
+    cleanup_free char *text = document ? json_dumps(document, JSON_COMPACT) : NULL;
+    json_decref(document);
+    if (!text)
+        return error_oom(err, OPERATION);
+    if (result_from_json(&x->result, text, strlen(text), err) < 0)
+        return -1;
+    uint64_t one = 1;
+    x->done = true;
+    /* Nobody reads it: lr_execution_fd() stays readable. */
+    return write(x->cancel, &one, sizeof(one)) == sizeof(one) ? 0 : error_oom(err, OPERATION);
+}
+
+static int send_all(int socket, const char *data, size_t length, lr_error *err)
+{
+    int64_t deadline = clock_ms() + SEND_TIMEOUT_MS;
+    while (length > 0) {
+        /* Not write(): a supervisor that has ended must not raise SIGPIPE in the caller. */
+        ssize_t n = send(socket, data, length, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (n >= 0) {
+            data += n;
+            length -= (size_t)n;
+            continue;
+        }
+        if (errno == EPIPE || errno == ECONNRESET)
+            return 0; /* what became of it is found by reading */
+        if (errno != EAGAIN && errno != EINTR)
+            return error_errno(err, LR_SUPERVISOR_LOST, OPERATION, errno,
+                               "cannot send the request");
+        struct pollfd p = {.fd = socket, .events = POLLOUT};
+        if (poll(&p, 1, io_poll_timeout(deadline)) == 0 && clock_ms() >= deadline)
+            return error_set(err, LR_SUPERVISOR_LOST, OPERATION,
+                             "the supervisor does not take its request");
+    }
+    return 0;
+}
+
+static char *order_text(lr_execution *x, const struct request *r, bool logs, lr_error *err)
+{
+    struct run_order order = {.id = x->id, .logs = logs, .request = *r};
+    json_t *document = order_to_json(&order);
+    char *text = document ? json_dumps(document, JSON_COMPACT) : NULL;
+    json_decref(document);
+    if (!text) {
+        error_oom(err, OPERATION);
+    } else if (strlen(text) > FRAME_CALLER_MAX) {
+        free(text);
+        text = NULL;
+        error_set(err, LR_INVALID_ARGUMENT, "run.request",
+                  "the request is over the limit of %d bytes without its input", FRAME_CALLER_MAX);
+    }
+    return text;
+}
+
+static int start(lr_execution *x, const lr_runner *runner, const struct request *r,
+                 const lr_request *base, lr_error *err)
+{
+    bool logs = base->on_log || base->on_output;
+    cleanup_free char *text = order_text(x, r, logs, err);
+    if (!text)
+        return -1;
+    if (base->cancel_fd) {
+        x->caller_cancel = fcntl(base->cancel_fd, F_DUPFD_CLOEXEC, 3);
+        if (x->caller_cancel < 0)
+            return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot keep cancel_fd");
+    }
+    struct launch l = {
+        .supervisor = runner->supervisor,
+        .id = x->id,
+        .input_fd = base->input_fd ? base->input_fd : -1,
+        .text = r->input,
+        .caller_cancel = x->caller_cancel,
+        .cancel = x->cancel,
+    };
+    if (launch_supervisor(&x->process, &l, err) < 0)
+        return -1;
+    buffer_init(&x->in, FRAME_HEADER_SIZE + FRAME_CALLER_MAX);
+    x->on_output = base->on_output;
+    x->user = base->user;
+    lines_init(&x->lines[0], LR_STDOUT, base->on_log, base->user);
+    lines_init(&x->lines[1], LR_STDERR, base->on_log, base->user);
+    x->deadline = clock_ms() + (int64_t)r->timeout_ms + OVERTIME_MS;
+
+    char header[FRAME_HEADER_SIZE];
+    frame_header(header, FRAME_REQUEST, (uint32_t)strlen(text));
+    if (send_all(x->process.socket, header, sizeof(header), err) < 0)
+        return -1;
+    return send_all(x->process.socket, text, strlen(text), err);
+}
+
+static int execute(const lr_runner *runner, const struct request *r, const lr_request *base,
+                   lr_execution **out, lr_error *err)
+{
+    if (check_request(r, base, err) < 0)
+        return -1;
+    lr_execution *x = calloc(1, sizeof(*x));
+    if (!x)
+        return error_oom(err, OPERATION);
+    x->process = (struct launched){.pidfd = -1, .socket = -1};
+    x->caller_cancel = -1;
+    cleanup_close int event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    x->cancel = event < 0 ? -1 : fcntl(event, F_DUPFD_CLOEXEC, 3);
+    int rc = x->cancel < 0
+                 ? error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot make an eventfd")
+                 : make_id(x->id, err);
+    if (rc == 0)
+        rc = is_readable(base->cancel_fd) ? set_cancelled_result(x, r, err)
+                                          : start(x, runner, r, base, err);
+    if (rc < 0) {
+        if (x->process.pid)
+            lose(x, "it was not started"); /* kills it; the caller is told the first error */
+        lr_execution_free(x);
+        return -1;
+    }
+    *out = x;
+    return 0;
+}
+
+/* Checks the document (whose reference it takes) and starts it. */
+static int execute_document(const lr_runner *runner, json_t *document, const lr_request *base,
+                            lr_execution **out, lr_error *err)
+{
+    cleanup_request struct request r = {0};
+    int rc = document_add_options(document, runner->options, err);
+    if (rc == 0)
+        rc = request_from_json(&r, document, err);
+    json_decref(document);
+    if (rc == 0 && base->input_json) {
+        r.input = strdup(base->input_json);
+        rc = r.input ? 0 : error_oom(err, OPERATION);
+    }
+    return rc < 0 ? -1 : execute(runner, &r, base, out, err);
+}
+
+int lr_run(lr_runner *runner, const lr_request *request, lr_execution **out, lr_error *err)
+{
+    if (!runner || !request || !out)
+        return error_set(err, LR_INVALID_ARGUMENT, "run.request", "runner, request or out is NULL");
+    lr_request base;
+    json_t *document;
+    if (runner_take_struct(&base, sizeof(base), request, request->size, "lr_request", err) < 0)
+        return -1;
+    if (base.input_json) {
+        /* It goes to stdin letter by letter; what is parsed is only looked at. */
+        json_error_t e;
+        json_t *input = json_loads(base.input_json, JSON_DECODE_ANY | JSON_ALLOW_NUL, &e);
+        if (!input)
+            return error_set(err, LR_INVALID_ARGUMENT, "run.request",
+                             "input: not valid JSON: line %d, column %d: %s", e.line, e.column,
+                             e.text);
+        json_decref(input);
+    }
+    if (document_from_request(&document, &base, err) < 0)
+        return -1;
+    return execute_document(runner, document, &base, out, err);
+}
+
+int lr_run_json(lr_runner *runner, const char *json, size_t length, const lr_request *base_request,
+                lr_execution **out, lr_error *err)
+{
+    if (!runner || !json || !out)
+        return error_set(err, LR_INVALID_ARGUMENT, "run.request", "runner, json or out is NULL");
+    lr_request base = {0};
+    if (base_request && runner_take_struct(&base, sizeof(base), base_request, base_request->size,
+                                           "lr_request", err) < 0)
+        return -1;
+    if (!document_is_empty(&base))
+        return error_set(err, LR_INVALID_ARGUMENT, "run.request",
+                         "base: only its fds and callbacks may be set");
+    json_t *document;
+    if (request_load(&document, json, length, err) < 0)
+        return -1;
+    return execute_document(runner, document, &base, out, err);
+}
+
+/* ------------------------------------------------------------------ handle */
+
+const char *lr_execution_id(const lr_execution *execution)
+{
+    return execution->id;
+}
+
+int lr_execution_fd(const lr_execution *execution)
+{
+    return execution->process.socket >= 0 ? execution->process.socket : execution->cancel;
+}
+
+int lr_execution_dispatch(lr_execution *execution, bool *done, lr_error *err)
+{
+    if (!execution)
+        return error_set(err, LR_INVALID_ARGUMENT, OPERATION, "execution is NULL");
+    if (!execution->done)
+        receive(execution);
+    if (done)
+        *done = execution->done;
+    return 0;
+}
+
+int lr_execution_wait(lr_execution *x, lr_result **out, lr_error *err)
+{
+    if (!x || !out)
+        return error_set(err, LR_INVALID_ARGUMENT, OPERATION, "execution or out is NULL");
+    if (x->waited)
+        return error_set(err, LR_INVALID_ARGUMENT, OPERATION, "the run was already waited for");
+    run_to_outcome(x);
+    char how[64];
+    reap(x, how, sizeof(how));
+    x->waited = true;
+    if (!x->result) {
+        if (!x->error.container[0])
+            snprintf(x->error.container, sizeof(x->error.container), "%s", x->id);
+        if (err)
+            *err = x->error;
+        return -1;
+    }
+    *out = steal_ptr(x->result);
+    return 0;
+}
+
+int lr_execution_cancel(lr_execution *execution)
+{
+    if (!execution)
+        return -1;
+    int saved = errno;
+    uint64_t one = 1;
+    atomic_store(&execution->cancelled, true);
+    ssize_t n = write(execution->cancel, &one, sizeof(one));
+    int rc = n == sizeof(one) || errno == EAGAIN ? 0 : -1;
+    errno = saved;
+    return rc;
+}
+
+void lr_execution_free(lr_execution *x)
+{
+    if (!x)
+        return;
+    if (x->process.pidfd >= 0) {
+        x->on_output = NULL;
+        x->lines[0].deliver = x->lines[1].deliver = NULL;
+        lr_execution_cancel(x);
+        int64_t limit = clock_ms() + EXIT_TIMEOUT_MS;
+        x->deadline = limit < x->deadline ? limit : x->deadline;
+        run_to_outcome(x);
+        char how[64];
+        reap(x, how, sizeof(how));
+    }
+    cleanup_close_fd(&x->process.socket);
+    cleanup_close_fd(&x->cancel);
+    cleanup_close_fd(&x->caller_cancel);
+    buffer_free(&x->in);
+    lines_free(&x->lines[0]);
+    lines_free(&x->lines[1]);
+    lr_result_free(x->result);
+    free(x);
+}

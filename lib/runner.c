@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT */
+#include "runner.h"
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "wire/request.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+const char *lr_version(void)
+{
+    return LR_VERSION;
+}
+
+int runner_take_struct(void *to, size_t known, const void *from, size_t given, const char *name,
+                       lr_error *err)
+{
+    static const char operation[] = "run.options";
+    memset(to, 0, known);
+    if (given < sizeof(size_t)) {
+        error_set(err, LR_INVALID_ARGUMENT, operation, "%s.size is not set", name);
+        return error_hint(err, "declare it with LR_INIT(%s, ...)", name);
+    }
+    const unsigned char *bytes = from;
+    for (size_t i = known; i < given; i++)
+        if (bytes[i] != 0)
+            return error_set(err, LR_INVALID_ARGUMENT, operation,
+                             "%s uses fields that this version (%s) does not have", name,
+                             LR_VERSION);
+    memcpy(to, from, given < known ? given : known);
+    return 0;
+}
+
+static int set_string(json_t *options, const char *name, const char *value, lr_error *err)
+{
+    if (!value)
+        return 0;
+    json_t *text = json_string(value);
+    if (!text)
+        return error_set(err, LR_INVALID_ARGUMENT, "runner.new", "options.%s: must be UTF-8", name);
+    return json_object_set_new(options, name, text) < 0 ? error_oom(err, "runner.new") : 0;
+}
+
+static int set_bytes(json_t *options, const char *name, uint64_t value, lr_error *err)
+{
+    if (value == 0)
+        return 0;
+    if (value > INT64_MAX)
+        return error_set(err, LR_INVALID_ARGUMENT, "runner.new", "options.%s: is too large", name);
+    return json_object_set_new(options, name, json_integer((json_int_t)value)) < 0
+               ? error_oom(err, "runner.new")
+               : 0;
+}
+
+static int set_cpus(json_t *options, double cpus, lr_error *err)
+{
+    if (cpus == 0)
+        return 0;
+    json_t *number = json_real(cpus);
+    if (!number)
+        return error_set(err, LR_INVALID_ARGUMENT, "runner.new", "options.cpus: must be finite");
+    return json_object_set_new(options, "cpus", number) < 0 ? error_oom(err, "runner.new") : 0;
+}
+
+static int fill_options(json_t *j, const lr_runner_options *o, lr_error *err)
+{
+    if (set_string(j, "runtime", o->runtime, err) < 0 ||
+        set_string(j, "engine", o->engine, err) < 0 ||
+        set_string(j, "memory", o->memory, err) < 0 || set_cpus(j, o->cpus, err) < 0 ||
+        set_string(j, "gpus", o->gpus, err) < 0 || set_string(j, "disk", o->disk, err) < 0 ||
+        set_bytes(j, "maxExtractBytes", o->max_extract_bytes, err) < 0 ||
+        set_bytes(j, "maxLogBytes", o->max_log_bytes, err) < 0)
+        return -1;
+    if (o->no_new_privileges > LR_OFF)
+        return error_set(err, LR_INVALID_ARGUMENT, "runner.new",
+                         "options.noNewPrivileges: %d is no lr_switch", (int)o->no_new_privileges);
+    if (o->no_new_privileges != LR_DEFAULT &&
+        json_object_set_new(j, "noNewPrivileges", json_boolean(o->no_new_privileges == LR_ON)) < 0)
+        return error_oom(err, "runner.new");
+    return 0;
+}
+
+/* The checks are those of a request, so an empty one is laid around the options. */
+static int check_options(json_t *options, lr_error *err)
+{
+    json_t *document = json_pack("{ss,sO}", "image", "x", "options", options);
+    if (!document)
+        return error_oom(err, "runner.new");
+    cleanup_request struct request request = {0};
+    int rc = request_from_json(&request, document, err);
+    json_decref(document);
+    return rc;
+}
+
+int lr_runner_new(lr_runner **out, const lr_runner_options *options, lr_error *err)
+{
+    if (!out)
+        return error_set(err, LR_INVALID_ARGUMENT, "runner.new", "out is NULL");
+    lr_runner_options o = {0};
+    if (options &&
+        runner_take_struct(&o, sizeof(o), options, options->size, "lr_runner_options", err) < 0)
+        return -1;
+    lr_runner *runner = calloc(1, sizeof(*runner));
+    if (!runner || !(runner->options = json_object()) ||
+        (o.supervisor && !(runner->supervisor = strdup(o.supervisor)))) {
+        lr_runner_free(runner);
+        return error_oom(err, "runner.new");
+    }
+    if (fill_options(runner->options, &o, err) < 0 || check_options(runner->options, err) < 0) {
+        lr_runner_free(runner);
+        return -1;
+    }
+    *out = runner;
+    return 0;
+}
+
+void lr_runner_free(lr_runner *runner)
+{
+    if (!runner)
+        return;
+    json_decref(runner->options);
+    free(runner->supervisor);
+    free(runner);
+}

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/error.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char *const code_names[] = {
+    [LR_OK] = "OK",
+    [LR_INVALID_ARGUMENT] = "INVALID_ARGUMENT",
+    [LR_DOCKER_UNREACHABLE] = "DOCKER_UNREACHABLE",
+    [LR_VOLUME_CREATE_FAILED] = "VOLUME_CREATE_FAILED",
+    [LR_CONTAINER_START_FAILED] = "CONTAINER_START_FAILED",
+    [LR_SEED_FAILED] = "SEED_FAILED",
+    [LR_EXTRACT_FAILED] = "EXTRACT_FAILED",
+    [LR_IMAGE_INVALID] = "IMAGE_INVALID",
+    [LR_IMAGE_NOT_FOUND] = "IMAGE_NOT_FOUND",
+    [LR_NOT_SUPPORTED] = "NOT_SUPPORTED",
+    [LR_ISOLATION_FAILED] = "ISOLATION_FAILED",
+    [LR_SUPERVISOR_LOST] = "SUPERVISOR_LOST",
+    [LR_IO_FAILED] = "IO_FAILED",
+    [LR_OUT_OF_MEMORY] = "OUT_OF_MEMORY",
+    [LR_INTERNAL] = "INTERNAL",
+};
+static_assert(sizeof(code_names) / sizeof(code_names[0]) == LR_CODE_COUNT, "a name per code");
+
+const char *lr_code_name(lr_code code)
+{
+    return (unsigned)code < LR_CODE_COUNT ? code_names[code] : "INTERNAL";
+}
+
+lr_code error_code_from_name(const char *name)
+{
+    for (int i = 0; i < LR_CODE_COUNT; i++)
+        if (strcmp(code_names[i], name) == 0)
+            return (lr_code)i;
+    return LR_INTERNAL;
+}
+
+__attribute__((format(printf, 4, 0))) static void
+set(lr_error *err, lr_code code, const char *operation, const char *format, va_list ap)
+{
+    err->code = code;
+    err->hint[0] = '\0';
+    snprintf(err->operation, sizeof(err->operation), "%s", operation ? operation : "");
+    vsnprintf(err->message, sizeof(err->message), format, ap);
+}
+
+int error_set(lr_error *err, lr_code code, const char *operation, const char *format, ...)
+{
+    if (err) {
+        va_list ap;
+        va_start(ap, format);
+        set(err, code, operation, format, ap);
+        va_end(ap);
+    }
+    return -1;
+}
+
+int error_errno(lr_error *err, lr_code code, const char *operation, int errnum, const char *format,
+                ...)
+{
+    if (err) {
+        va_list ap;
+        va_start(ap, format);
+        set(err, code, operation, format, ap);
+        va_end(ap);
+        size_t used = strlen(err->message);
+        char text[128];
+        /* The GNU strerror_r, whose result may be a static string; no locale-dependent globals. */
+        snprintf(err->message + used, sizeof(err->message) - used, ": %s",
+                 strerror_r(errnum, text, sizeof(text)));
+    }
+    return -1;
+}
+
+int error_context(lr_error *err, const char *format, ...)
+{
+    if (err) {
+        char old[sizeof(err->message)];
+        memcpy(old, err->message, sizeof(old));
+        va_list ap;
+        va_start(ap, format);
+        vsnprintf(err->message, sizeof(err->message), format, ap);
+        va_end(ap);
+        size_t used = strlen(err->message);
+        snprintf(err->message + used, sizeof(err->message) - used, ": %s", old);
+    }
+    return -1;
+}
+
+int error_hint(lr_error *err, const char *format, ...)
+{
+    if (err) {
+        va_list ap;
+        va_start(ap, format);
+        vsnprintf(err->hint, sizeof(err->hint), format, ap);
+        va_end(ap);
+    }
+    return -1;
+}
+
+int error_oom(lr_error *err, const char *operation)
+{
+    return error_set(err, LR_OUT_OF_MEMORY, operation, "out of memory");
+}

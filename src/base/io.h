@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Reading and writing fds. Every wait has a deadline: a point in time of clock_ms().
+ */
+#ifndef BASE_IO_H
+#define BASE_IO_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* Milliseconds and microseconds of CLOCK_MONOTONIC. */
+int64_t clock_ms(void);
+int64_t clock_us(void);
+
+#define IO_NO_DEADLINE INT64_MAX
+
+/* poll() timeout until the deadline: 0 when it has passed, -1 for IO_NO_DEADLINE. */
+int io_poll_timeout(int64_t deadline);
+
+int io_set_nonblock(int fd, bool on);
+
+/* Writes all; -1 with errno (ETIMEDOUT at the deadline). Works on blocking and non-blocking fds. */
+int io_write_all(int fd, const void *data, size_t length, int64_t deadline);
+
+/* Reads exactly length bytes. 0, or -1 with errno (ETIMEDOUT; ENODATA at the end of the file). */
+int io_read_exact(int fd, void *data, size_t length, int64_t deadline);
+
+/* Reads a whole small file into a malloc'd string, at most max bytes (EFBIG past that). */
+char *io_read_file_at(int dirfd, const char *path, size_t max, size_t *length);
+
+/* Writes a short string to an existing file, as the kernel's control files want it. */
+int io_write_control(int dirfd, const char *path, const char *text);
+
+/* Writes a file by temporary name and rename within dirfd, so that a reader sees all or nothing. */
+int io_write_file_atomic(int dirfd, const char *name, const void *data, size_t length, mode_t mode);
+
+#endif

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/text.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+/* Reads digits at *s and moves it past them. */
+static bool take_digits(const char **s, uint64_t *out)
+{
+    if (!is_digit(**s))
+        return false;
+    uint64_t value = 0;
+    for (; is_digit(**s); (*s)++) {
+        if (__builtin_mul_overflow(value, 10, &value) ||
+            __builtin_add_overflow(value, (uint64_t)(**s - '0'), &value))
+            return false;
+    }
+    *out = value;
+    return true;
+}
+
+bool text_parse_u64(const char *s, uint64_t *out)
+{
+    return take_digits(&s, out) && *s == '\0';
+}
+
+bool text_parse_size(const char *s, uint64_t *bytes)
+{
+    uint64_t value, unit = 1;
+    if (!take_digits(&s, &value))
+        return false;
+    switch (*s) {
+    case 'k':
+    case 'K':
+        unit = 1ull << 10;
+        s++;
+        break;
+    case 'm':
+    case 'M':
+        unit = 1ull << 20;
+        s++;
+        break;
+    case 'g':
+    case 'G':
+        unit = 1ull << 30;
+        s++;
+        break;
+    default:
+        break;
+    }
+    return *s == '\0' && !__builtin_mul_overflow(value, unit, bytes);
+}
+
+bool text_parse_duration_ms(const char *s, uint64_t *ms)
+{
+    static const struct {
+        const char *suffix;
+        uint64_t unit;
+    } units[] = {{"", 1}, {"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}};
+
+    uint64_t whole, thousandths = 0;
+    if (!take_digits(&s, &whole))
+        return false;
+    if (*s == '.') {
+        s++;
+        if (!is_digit(*s))
+            return false;
+        for (uint64_t weight = 100; is_digit(*s); s++, weight /= 10)
+            thousandths += weight * (uint64_t)(*s - '0');
+    }
+    for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+        if (strcmp(s, units[i].suffix) != 0)
+            continue;
+        uint64_t value;
+        if (__builtin_mul_overflow(whole, units[i].unit, &value) ||
+            __builtin_add_overflow(value, thousandths * units[i].unit / 1000, &value))
+            return false;
+        *ms = value;
+        return true;
+    }
+    return false;
+}
+
+bool text_is_env_name(const char *s, size_t length)
+{
+    if (length == 0 || is_digit(s[0]))
+        return false;
+    for (size_t i = 0; i < length; i++) {
+        char c = s[i];
+        if (!(is_digit(c) || c == '_' || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z')))
+            return false;
+    }
+    return true;
+}
+
+/* Finds the segment at *s (without slashes) and moves *s behind it; false at the end. */
+static bool next_segment(const char **s, const char **segment, size_t *length)
+{
+    while (**s == '/')
+        (*s)++;
+    if (**s == '\0')
+        return false;
+    *segment = *s;
+    *length = strcspn(*s, "/");
+    *s += *length;
+    return true;
+}
+
+bool text_path_has_dotdot(const char *path)
+{
+    const char *segment;
+    size_t length;
+    while (next_segment(&path, &segment, &length))
+        if (length == 2 && segment[0] == '.' && segment[1] == '.')
+            return true;
+    return false;
+}
+
+bool text_path_is_beneath(const char *path)
+{
+    size_t total = strlen(path);
+    if (total == 0 || total > 4095 || path[0] == '/' || path[total - 1] == '/')
+        return false;
+    for (const char *s = path;;) {
+        size_t length = strcspn(s, "/");
+        if (length == 0 || length > 255 || (length == 1 && s[0] == '.') ||
+            (length == 2 && s[0] == '.' && s[1] == '.'))
+            return false;
+        if (s[length] == '\0')
+            return true;
+        s += length + 1;
+    }
+}
+
+char *text_path_join(const char *base, const char *path)
+{
+    const char *parts[2] = {path[0] == '/' ? "" : base, path};
+    char *out = malloc(strlen(parts[0]) + strlen(parts[1]) + 3);
+    if (!out)
+        return NULL;
+    size_t used = 0;
+    for (int i = 0; i < 2; i++) {
+        const char *s = parts[i], *segment;
+        size_t length;
+        while (next_segment(&s, &segment, &length)) {
+            if (length == 1 && segment[0] == '.')
+                continue;
+            out[used++] = '/';
+            memcpy(out + used, segment, length);
+            used += length;
+        }
+    }
+    if (used == 0)
+        out[used++] = '/';
+    out[used] = '\0';
+    return out;
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Parsers of what users write: sizes, durations, numbers, paths. Strict: the whole string, no
+ * leading blanks or signs, no overflow.
+ */
+#ifndef BASE_TEXT_H
+#define BASE_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+bool text_parse_u64(const char *s, uint64_t *out);
+
+/* <digits>[k|m|g], case-insensitive, powers of 1024. */
+bool text_parse_size(const char *s, uint64_t *bytes);
+
+/* <number>[ms|s|m|h]; a bare number is milliseconds; fractions as in "1.5s". */
+bool text_parse_duration_ms(const char *s, uint64_t *ms);
+
+/* A POSIX environment name: [A-Za-z_][A-Za-z0-9_]* of the given length. */
+bool text_is_env_name(const char *s, size_t length);
+
+/* Whether any segment of the path is "..". */
+bool text_path_has_dotdot(const char *path);
+
+/*
+ * Whether the path may be created beneath a folder: relative, not empty, no empty, "." or ".."
+ * segment, no segment over 255 bytes, at most 4095 bytes in all.
+ */
+bool text_path_is_beneath(const char *path);
+
+/* base + "/" + path with needless slashes and "." segments removed, or path alone when absolute.
+ * malloc'd; NULL when memory is out. ".." is kept as it is: refuse it first. */
+char *text_path_join(const char *base, const char *path);
+
+#endif

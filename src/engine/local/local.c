@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The local engine: no daemon. An EROFS image under an overlay whose upper layer is a file system of
+ * the run's own, an OCI runtime started as the init of a PID namespace, one cgroup around it all.
+ *
+ * What it makes, and who removes it when the supervisor is killed:
+ *
+ *     mounts, bundle, runtime state   in a tmpfs of the supervisor's mount namespace   the kernel
+ *     scratch file system             a file without a name, an autoclear loop device  the kernel
+ *     processes                       in the PID namespace of the runtime              the kernel
+ *     cgroup light-runner/<id>        -                                                reap
+ */
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "base/libexec.h"
+#include "engine/engine.h"
+#include "host/mount.h"
+#include "host/process.h"
+#include "host/seccomp.h"
+#include "host/userns.h"
+#include "tier/oci_bundle.h"
+#include "tier/oci_runtime.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* Made once on the host, and empty there: each supervisor mounts its own tmpfs over it. */
+#define RUN_FOLDER "/run/light-runner"
+
+static const char folder_bundle[] = RUN_FOLDER "/bundle";
+static const char folder_state[] = RUN_FOLDER "/state";
+static const char folder_image[] = RUN_FOLDER "/image";
+static const char folder_scratch[] = RUN_FOLDER "/scratch";
+static const char folder_upper[] = RUN_FOLDER "/scratch/upper";
+static const char folder_work[] = RUN_FOLDER "/scratch/work";
+static const char folder_root[] = RUN_FOLDER "/root";
+
+/* The smallest file system that mkfs.ext4 makes with room in it. */
+#define DISK_MIN ((uint64_t)1 << 20)
+
+struct local_sandbox {
+    struct sandbox base; /* first: the engine's table is called with a pointer to it */
+    char id[48];
+    const struct tier_runtime *runtime;
+    char *runtime_path;
+    uint32_t first_id; /* host id of the sandbox's root */
+    struct cgroup *cgroup;
+    struct process process;
+};
+
+static struct local_sandbox *local_of(struct sandbox *s)
+{
+    return (struct local_sandbox *)s;
+}
+
+/* What the contract has and this engine does not have yet is refused, never ignored. */
+static int refuse_unsupported(const struct request *r, lr_error *err)
+{
+    static const char operation[] = "local.prepare";
+    for (char **n = r->networks; n && *n; n++) {
+        if (strcmp(*n, "none") != 0) {
+            error_set(err, LR_NOT_SUPPORTED, operation,
+                      "the local engine has no network named '%s'", *n);
+            return error_hint(err, "use --network none");
+        }
+    }
+    if (r->gpus) {
+        error_set(err, LR_NOT_SUPPORTED, operation, "gpus are not in this version");
+        return error_hint(err, "leave out --gpus");
+    }
+    if (r->run) {
+        error_set(err, LR_NOT_SUPPORTED, operation, "setup steps are not in this version");
+        return error_hint(err, "import an image in which they have been done");
+    }
+    if (r->detached) {
+        error_set(err, LR_NOT_SUPPORTED, operation, "detached runs are not in this version");
+        return error_hint(err, "leave out --detach");
+    }
+    if (r->disk_bytes < DISK_MIN)
+        return error_set(err, LR_INVALID_ARGUMENT, operation, "disk: at least 1m is needed");
+    return 0;
+}
+
+static int make_folders(lr_error *err)
+{
+    static const char *const folders[] = {folder_bundle,  folder_state, folder_image,
+                                          folder_scratch, folder_root};
+    if (mkdir(RUN_FOLDER, 0700) < 0 && errno != EEXIST) {
+        error_errno(err, LR_CONTAINER_START_FAILED, "local.prepare", errno, "cannot make '%s'",
+                    RUN_FOLDER);
+        return error_hint(err, "run as root");
+    }
+    /* Nobody on the host sees this tmpfs; the sandbox's own root has to pass through it. */
+    if (mount_private_namespace(err) < 0 || mount_tmpfs(RUN_FOLDER, "mode=0711,size=64m", err) < 0)
+        return -1;
+    for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++)
+        if (mkdir(folders[i], 0755) < 0)
+            return error_errno(err, LR_CONTAINER_START_FAILED, "local.prepare", errno,
+                               "cannot make '%s'", folders[i]);
+    return 0;
+}
+
+static int mount_root(struct local_sandbox *s, const struct request *r, int image_fd,
+                      const char *scratch_folder, lr_error *err)
+{
+    /* Whole MiB: one template per size is kept, and there should not be one for every number. */
+    uint64_t bytes = (r->disk_bytes + DISK_MIN - 1) / DISK_MIN * DISK_MIN;
+    cleanup_close int userns = -1;
+    s->first_id = userns_base(s->id);
+    if (mount_erofs(image_fd, folder_image, err) < 0 || userns_open(&userns, s->first_id, err) < 0 ||
+        mount_shift_owners(folder_image, userns, err) < 0 ||
+        mount_scratch(scratch_folder, bytes, folder_scratch, err) < 0)
+        return -1;
+    struct stat st;
+    if (stat(folder_image, &st) < 0 || mkdir(folder_upper, 0755) < 0 || mkdir(folder_work, 0755) < 0 ||
+        chown(folder_upper, st.st_uid, st.st_gid) < 0 || chmod(folder_upper, st.st_mode & 07777) < 0)
+        return error_errno(err, LR_VOLUME_CREATE_FAILED, "volume.create", errno,
+                           "cannot lay out the run's storage");
+    return mount_overlay(folder_image, folder_upper, folder_work, folder_root, r->no_new_privileges,
+                         err);
+}
+
+static int write_bundle(struct local_sandbox *s, const struct request *r, lr_error *err)
+{
+    cleanup_free char *agent = libexec_find("light-runner-agent", err);
+    if (!agent)
+        return -1;
+    char cgroup_path[96];
+    snprintf(cgroup_path, sizeof(cgroup_path), "/%s/%s", CGROUP_PARENT, s->id);
+    struct oci_bundle bundle = {
+        .rootfs = folder_root,
+        .hostname = s->id,
+        .agent = agent,
+        .no_new_privileges = r->no_new_privileges,
+        .first_id = s->first_id,
+        .id_count = USERNS_SIZE,
+        .cgroup_path = s->runtime->own_cgroups_off ? NULL : cgroup_path,
+        .seccomp_path = SECCOMP_PROFILE,
+    };
+    return oci_bundle_write(&bundle, folder_bundle, err);
+}
+
+static int prepare_steps(struct local_sandbox *s, const struct request *r, lr_error *err)
+{
+    if (refuse_unsupported(r, err) < 0 || tier_find(&s->base.tier, r->runtime, err) < 0 ||
+        tier_find_runtime(s->base.tier, &s->runtime, &s->runtime_path, err) < 0)
+        return -1;
+    struct store *store = NULL;
+    if (store_open(&store, false, err) < 0)
+        return -1;
+    cleanup_close int image_fd = -1;
+    cleanup_free char *scratch_folder = NULL;
+    int failed = store_resolve(store, r->image, &s->base.image, &image_fd, err);
+    if (!failed)
+        failed = store_scratch_folder(store, &scratch_folder, err);
+    store_close(store);
+    struct cgroup_limits limits = {
+        .memory_bytes = r->memory_bytes,
+        .cpus = r->cpus,
+        .pids = OCI_BUNDLE_PIDS + s->runtime->pids,
+    };
+    if (failed || make_folders(err) < 0 || mount_root(s, r, image_fd, scratch_folder, err) < 0 ||
+        write_bundle(s, r, err) < 0)
+        return -1;
+    return cgroup_create(&s->cgroup, CGROUP_ROOT, s->id, &limits, err);
+}
+
+static void local_destroy(struct sandbox *base);
+
+static int local_prepare(struct sandbox **out, const char *id, const struct request *r, lr_error *err)
+{
+    struct local_sandbox *s = calloc(1, sizeof(*s));
+    if (!s)
+        return error_oom(err, "local.prepare");
+    s->base = (struct sandbox){
+        .engine = &engine_local,
+        .to_agent = -1,
+        .from_agent = -1,
+        .runtime_text = -1,
+        .alive = -1,
+    };
+    s->process.pidfd = -1;
+    snprintf(s->id, sizeof(s->id), "%s", id);
+    if (prepare_steps(s, r, err) < 0) {
+        local_destroy(&s->base);
+        return -1;
+    }
+    *out = &s->base;
+    return 0;
+}
+
+static int local_start(struct sandbox *base, lr_error *err)
+{
+    struct local_sandbox *s = local_of(base);
+    int pipes[3][2] = {{-1, -1}, {-1, -1}, {-1, -1}};
+    for (int i = 0; i < 3; i++)
+        if (pipe2(pipes[i], O_CLOEXEC) < 0)
+            error_errno(err, LR_CONTAINER_START_FAILED, "local.start", errno, "cannot make a pipe");
+    /* Fewer, larger reads for the bulk streams; it is only a wish, so failure does not matter. */
+    fcntl(pipes[0][1], F_SETPIPE_SZ, 1 << 20);
+    fcntl(pipes[1][1], F_SETPIPE_SZ, 1 << 20);
+    base->to_agent = pipes[0][1];
+    base->from_agent = pipes[1][0];
+    base->runtime_text = pipes[2][0];
+    struct oci_runtime_launch launch = {
+        .runtime = s->runtime,
+        .path = s->runtime_path,
+        .root = folder_state,
+        .bundle = folder_bundle,
+        .id = s->id,
+        .cgroup = s->cgroup,
+        .stdio = {pipes[0][0], pipes[1][1], pipes[2][1]},
+    };
+    bool complete = launch.stdio[0] >= 0 && launch.stdio[1] >= 0 && launch.stdio[2] >= 0;
+    int failed = complete ? oci_runtime_start(&s->process, &launch, err) : -1;
+    for (int i = 0; i < 3; i++)
+        cleanup_close_fd(&launch.stdio[i]);
+    base->alive = s->process.pidfd;
+    return failed;
+}
+
+static void local_kill(struct sandbox *base)
+{
+    process_kill(&local_of(base)->process);
+}
+
+static int local_finish(struct sandbox *base, struct cgroup_usage *usage, lr_error *err)
+{
+    struct local_sandbox *s = local_of(base);
+    struct process_status status;
+    if (s->process.pidfd >= 0 && process_wait(&s->process, clock_ms() + 30000, &status) < 0)
+        return error_errno(err, LR_INTERNAL, "local.finish", errno, "the sandbox does not die");
+    base->alive = -1;
+    cgroup_read_usage(s->cgroup, usage);
+    return 0;
+}
+
+static void local_destroy(struct sandbox *base)
+{
+    if (!base)
+        return;
+    struct local_sandbox *s = local_of(base);
+    process_destroy(&s->process);
+    cleanup_close_fd(&base->to_agent);
+    cleanup_close_fd(&base->from_agent);
+    cleanup_close_fd(&base->runtime_text);
+    cgroup_destroy(s->cgroup);
+    image_free(&base->image);
+    free(s->runtime_path);
+    free(s);
+}
+
+const struct engine engine_local = {
+    .name = "local",
+    .prepare = local_prepare,
+    .start = local_start,
+    .kill = local_kill,
+    .finish = local_finish,
+    .destroy = local_destroy,
+};

@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: MIT */
+#include "host/cgroup.h"
+
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "base/text.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+enum { CPU_PERIOD_US = 100000, CONTROLLERS_MAX = 5 };
+
+/* The controllers of v1, each a folder of its own. v2 has one folder, named "" here. */
+static const char *const v1_controllers[] = {"memory", "cpu", "cpuacct", "pids", "freezer"};
+static const char *const v2_controllers[] = {""};
+
+enum controller { MEMORY, CPU, CPUACCT, PIDS };
+
+struct cgroup {
+    enum cgroup_mode mode;
+    const char *const *controllers;
+    size_t count;
+    int parents[CONTROLLERS_MAX]; /* fd of <root>/<controller>/light-runner */
+    int groups[CONTROLLERS_MAX];  /* fd of <id> beneath it */
+    const char *root;
+    char id[64];
+};
+
+static int group_of(const struct cgroup *c, enum controller which)
+{
+    return c->groups[c->mode == CGROUP_V2 ? 0 : which];
+}
+
+enum cgroup_mode cgroup_detect(const char *root)
+{
+    char path[512];
+    snprintf(path, sizeof(path), "%s/cgroup.controllers", root);
+    if (access(path, F_OK) == 0)
+        return CGROUP_V2;
+    snprintf(path, sizeof(path), "%s/memory", root);
+    return access(path, F_OK) == 0 ? CGROUP_V1 : CGROUP_NONE;
+}
+
+/* Opens (and makes) a folder beneath dirfd. */
+static int open_folder(int dirfd, const char *name, bool exclusive)
+{
+    if (mkdirat(dirfd, name, 0755) < 0 && (exclusive || errno != EEXIST))
+        return -1;
+    return openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+}
+
+/* v2 hands controllers down level by level, from the root to our parent folder. */
+static int enable_v2_controllers(int dirfd, lr_error *err)
+{
+    static const char *const wanted[] = {"+memory", "+pids", "+cpu"};
+    for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
+        if (io_write_control(dirfd, "cgroup.subtree_control", wanted[i]) < 0)
+            return error_errno(err, LR_CONTAINER_START_FAILED, "cgroup.create", errno,
+                               "cannot enable the cgroup controller '%s'", wanted[i] + 1);
+    return 0;
+}
+
+static int open_groups(struct cgroup *c, const char *root, lr_error *err)
+{
+    for (size_t i = 0; i < c->count; i++) {
+        char path[512];
+        snprintf(path, sizeof(path), "%s/%s", root, c->controllers[i]);
+        cleanup_close int top = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (top < 0) {
+            error_errno(err, LR_CONTAINER_START_FAILED, "cgroup.create", errno,
+                        "the cgroup controller '%s' is not there", c->controllers[i]);
+            return error_hint(err, "mount it, or boot with the unified hierarchy");
+        }
+        if (c->mode == CGROUP_V2 && enable_v2_controllers(top, err) < 0)
+            return -1;
+        c->parents[i] = open_folder(top, CGROUP_PARENT, false);
+        if (c->parents[i] < 0) {
+            error_errno(err, LR_CONTAINER_START_FAILED, "cgroup.create", errno,
+                        "cannot make the cgroup %s/%s", path, CGROUP_PARENT);
+            return error_hint(err, "run as root");
+        }
+        if (c->mode == CGROUP_V2 && enable_v2_controllers(c->parents[i], err) < 0)
+            return -1;
+        c->groups[i] = open_folder(c->parents[i], c->id, true);
+        if (c->groups[i] < 0)
+            return error_errno(err, LR_CONTAINER_START_FAILED, "cgroup.create", errno,
+                               "cannot make the cgroup %s/%s/%s", path, CGROUP_PARENT, c->id);
+    }
+    return 0;
+}
+
+static int write_limit(int dirfd, const char *file, const char *value, lr_error *err)
+{
+    if (io_write_control(dirfd, file, value) < 0)
+        return error_errno(err, LR_CONTAINER_START_FAILED, "cgroup.create", errno,
+                           "cannot set the limit %s = %s", file, value);
+    return 0;
+}
+
+static bool has_swap(void)
+{
+    cleanup_free char *swaps = io_read_file_at(AT_FDCWD, "/proc/swaps", 65536, NULL);
+    char *lines = swaps ? strchr(swaps, '\n') : NULL;
+    return lines && lines[1] != '\0';
+}
+
+static int write_limits(struct cgroup *c, const struct cgroup_limits *limits, lr_error *err)
+{
+    char memory[32], pids[32], quota[64];
+    snprintf(memory, sizeof(memory), "%" PRIu64, limits->memory_bytes);
+    snprintf(pids, sizeof(pids), "%u", limits->pids);
+    /* The kernel's smallest quota is 1 ms. */
+    uint64_t quota_us = (uint64_t)(limits->cpus * CPU_PERIOD_US);
+    if (quota_us < 1000)
+        quota_us = 1000;
+
+    int memory_fd = group_of(c, MEMORY);
+    if (c->mode == CGROUP_V2) {
+        snprintf(quota, sizeof(quota), "%" PRIu64 " %d", quota_us, CPU_PERIOD_US);
+        if (write_limit(memory_fd, "memory.max", memory, err) < 0 ||
+            write_limit(group_of(c, PIDS), "pids.max", pids, err) < 0 ||
+            write_limit(group_of(c, CPU), "cpu.max", quota, err) < 0)
+            return -1;
+        /* Absent where the kernel was built or booted without swap accounting. */
+        if (io_write_control(memory_fd, "memory.swap.max", "0") < 0 && has_swap())
+            return error_errno(err, LR_CONTAINER_START_FAILED, "cgroup.create", errno,
+                               "cannot forbid swap, so memory would not be capped");
+        return 0;
+    }
+    snprintf(quota, sizeof(quota), "%" PRIu64, quota_us);
+    if (write_limit(memory_fd, "memory.limit_in_bytes", memory, err) < 0 ||
+        write_limit(group_of(c, PIDS), "pids.max", pids, err) < 0 ||
+        write_limit(group_of(c, CPU), "cpu.cfs_period_us", "100000", err) < 0 ||
+        write_limit(group_of(c, CPU), "cpu.cfs_quota_us", quota, err) < 0)
+        return -1;
+    if (io_write_control(memory_fd, "memory.memsw.limit_in_bytes", memory) < 0 && has_swap() &&
+        io_write_control(memory_fd, "memory.swappiness", "0") < 0)
+        return error_errno(err, LR_CONTAINER_START_FAILED, "cgroup.create", errno,
+                           "cannot forbid swap, so memory would not be capped");
+    return 0;
+}
+
+int cgroup_create(struct cgroup **out, const char *root, const char *id,
+                  const struct cgroup_limits *limits, lr_error *err)
+{
+    struct cgroup *c = calloc(1, sizeof(*c));
+    if (!c)
+        return error_oom(err, "cgroup.create");
+    snprintf(c->id, sizeof(c->id), "%s", id);
+    c->root = root;
+    for (size_t i = 0; i < CONTROLLERS_MAX; i++)
+        c->parents[i] = c->groups[i] = -1;
+    c->mode = cgroup_detect(root);
+    if (c->mode == CGROUP_NONE) {
+        free(c);
+        error_set(err, LR_CONTAINER_START_FAILED, "cgroup.create",
+                  "no cgroup hierarchy at %s, so no limit can be enforced", root);
+        return error_hint(err, "mount cgroup2 at %s", root);
+    }
+    c->controllers = c->mode == CGROUP_V2 ? v2_controllers : v1_controllers;
+    c->count = c->mode == CGROUP_V2 ? 1 : sizeof(v1_controllers) / sizeof(v1_controllers[0]);
+    if (open_groups(c, root, err) < 0 || write_limits(c, limits, err) < 0) {
+        cgroup_destroy(c);
+        return -1;
+    }
+    *out = c;
+    return 0;
+}
+
+int cgroup_enter(const struct cgroup *c)
+{
+    for (size_t i = 0; i < c->count; i++)
+        if (io_write_control(c->groups[i], "cgroup.procs", "0") < 0)
+            return -1;
+    return 0;
+}
+
+static uint64_t read_number(int dirfd, const char *file)
+{
+    cleanup_free char *text = io_read_file_at(dirfd, file, 4096, NULL);
+    uint64_t value = 0;
+    if (text) {
+        text[strcspn(text, "\n")] = '\0';
+        if (!text_parse_u64(text, &value))
+            return 0;
+    }
+    return value;
+}
+
+/* The number behind "key " on a line of its own. */
+static uint64_t read_keyed(int dirfd, const char *file, const char *key)
+{
+    cleanup_free char *text = io_read_file_at(dirfd, file, 65536, NULL);
+    size_t length = strlen(key);
+    for (char *line = text; line && *line;) {
+        if (strncmp(line, key, length) == 0 && line[length] == ' ')
+            return strtoull(line + length + 1, NULL, 10);
+        line = strchr(line, '\n');
+        if (line)
+            line++;
+    }
+    return 0;
+}
+
+void cgroup_read_usage(const struct cgroup *c, struct cgroup_usage *out)
+{
+    *out = (struct cgroup_usage){0};
+    int memory = group_of(c, MEMORY), cpu = group_of(c, CPUACCT);
+    out->peak_pids = read_number(group_of(c, PIDS), "pids.peak");
+    if (c->mode == CGROUP_V2) {
+        out->cpu_us = read_keyed(cpu, "cpu.stat", "usage_usec");
+        out->user_us = read_keyed(cpu, "cpu.stat", "user_usec");
+        out->system_us = read_keyed(cpu, "cpu.stat", "system_usec");
+        out->peak_memory_bytes = read_number(memory, "memory.peak");
+        out->oom_kills = read_keyed(memory, "memory.events", "oom_kill");
+        return;
+    }
+    out->cpu_us = read_number(cpu, "cpuacct.usage") / 1000;
+    out->user_us = read_number(cpu, "cpuacct.usage_user") / 1000;
+    out->system_us = read_number(cpu, "cpuacct.usage_sys") / 1000;
+    out->peak_memory_bytes = read_number(memory, "memory.max_usage_in_bytes");
+    out->oom_kills = read_keyed(memory, "memory.oom_control", "oom_kill");
+}
+
+/* runc joins (and so makes) a group in every hierarchy of v1, also in those without a limit of ours. */
+static void remove_elsewhere(const struct cgroup *c)
+{
+    cleanup_closedir DIR *top = opendir(c->root);
+    for (struct dirent *e; top && (e = readdir(top));) {
+        char path[512];
+        int n = snprintf(path, sizeof(path), "%s/%s/%s", e->d_name, CGROUP_PARENT, c->id);
+        if (e->d_name[0] != '.' && n > 0 && (size_t)n < sizeof(path))
+            unlinkat(dirfd(top), path, AT_REMOVEDIR);
+    }
+}
+
+void cgroup_destroy(struct cgroup *c)
+{
+    if (!c)
+        return;
+    int64_t deadline = clock_ms() + 2000;
+    for (size_t i = 0; i < c->count; i++) {
+        if (c->groups[i] >= 0) {
+            close(c->groups[i]);
+            /* A process that has been waited for may still be counted for a moment. */
+            while (unlinkat(c->parents[i], c->id, AT_REMOVEDIR) < 0 && errno == EBUSY &&
+                   clock_ms() < deadline)
+                nanosleep(&(struct timespec){.tv_nsec = 500000}, NULL);
+        }
+        if (c->parents[i] >= 0)
+            close(c->parents[i]);
+    }
+    if (c->mode == CGROUP_V1)
+        remove_elsewhere(c);
+    free(c);
+}

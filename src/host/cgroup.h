@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One cgroup per sandbox, `light-runner/<id>`, with the run's limits on it. Everything of the sandbox
+ * lives in it, the OCI runtime included, whatever the tier: the limits are ours to write and the usage
+ * ours to read, and no runtime's own cgroup driver is involved.
+ *
+ * v1 has one folder per controller (memory, cpu, cpuacct, pids, freezer), v2 a single one; the table
+ * in cgroup.c is all that differs.
+ */
+#ifndef HOST_CGROUP_H
+#define HOST_CGROUP_H
+
+#include "base/error.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define CGROUP_ROOT   "/sys/fs/cgroup"
+#define CGROUP_PARENT "light-runner"
+
+enum cgroup_mode {
+    CGROUP_NONE, /* no usable hierarchy */
+    CGROUP_V1,   /* also "hybrid": controllers on v1, an empty v2 beside them */
+    CGROUP_V2,
+};
+
+struct cgroup_limits {
+    uint64_t memory_bytes; /* of memory; swap is not allowed at all */
+    double cpus;
+    unsigned pids;
+};
+
+struct cgroup_usage {
+    uint64_t cpu_us, user_us, system_us;
+    uint64_t peak_memory_bytes;
+    uint64_t peak_pids; /* 0: the kernel does not say */
+    uint64_t oom_kills;
+};
+
+struct cgroup;
+
+/* Which hierarchy is mounted at `root` (CGROUP_ROOT outside of tests). */
+enum cgroup_mode cgroup_detect(const char *root);
+
+/*
+ * Makes the cgroup with its limits. `root` is borrowed for as long as it lives. A limit that the machine cannot enforce is an error, never
+ * dropped. Errors: CONTAINER_START_FAILED.
+ */
+int cgroup_create(struct cgroup **out, const char *root, const char *id,
+                  const struct cgroup_limits *limits, lr_error *err);
+
+/* Moves the calling process in. For a forked child before exec: allocates nothing. 0, or -1 + errno. */
+int cgroup_enter(const struct cgroup *c);
+
+/* What the whole sandbox has used so far. */
+void cgroup_read_usage(const struct cgroup *c, struct cgroup_usage *out);
+
+/* Removes the cgroup (waiting up to 2 s for dying members) and frees. Accepts NULL. */
+void cgroup_destroy(struct cgroup *c);
+
+#endif

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: MIT */
+#include "host/mount.h"
+
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "host/process.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/loop.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+
+int mount_private_namespace(lr_error *err)
+{
+    if (unshare(CLONE_NEWNS) < 0) {
+        error_errno(err, LR_CONTAINER_START_FAILED, "mount.namespace", errno,
+                    "cannot make a mount namespace");
+        return errno == EPERM ? error_hint(err, "run as root") : -1;
+    }
+    /* Slave, not private: what the host unmounts must not be kept busy by a long run. */
+    if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
+        return error_errno(err, LR_CONTAINER_START_FAILED, "mount.namespace", errno,
+                           "cannot detach from the host's mounts");
+    return 0;
+}
+
+int mount_tmpfs(const char *target, const char *options, lr_error *err)
+{
+    if (mount("light-runner", target, "tmpfs", MS_NOSUID | MS_NODEV, options) < 0)
+        return error_errno(err, LR_CONTAINER_START_FAILED, "mount.tmpfs", errno,
+                           "cannot mount a tmpfs at '%s'", target);
+    return 0;
+}
+
+int mount_shift_owners(const char *target, int user_namespace, lr_error *err)
+{
+    cleanup_close int tree = open_tree(AT_FDCWD, target, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+    struct mount_attr attr = {.attr_set = MOUNT_ATTR_IDMAP, .userns_fd = (uint64_t)user_namespace};
+    if (tree < 0 || mount_setattr(tree, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0 ||
+        move_mount(tree, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH) < 0)
+        return error_errno(err, LR_CONTAINER_START_FAILED, "mount.shift_owners", errno,
+                           "cannot map the image's owners into the user namespace");
+    return 0;
+}
+
+/* Puts the file behind a free loop device that frees itself with its last user. The fd, or -1. */
+static int loop_attach(int file, bool read_only, char path[32])
+{
+    cleanup_close int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
+    if (control < 0)
+        return -1;
+    /* Others may take the device between the question and the answer: ask again. */
+    for (int tries = 0; tries < 64; tries++) {
+        int number = ioctl(control, LOOP_CTL_GET_FREE);
+        if (number < 0)
+            return -1;
+        snprintf(path, 32, "/dev/loop%d", number);
+        cleanup_close int device = open(path, (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC);
+        if (device < 0) {
+            if (errno == ENOENT || errno == EBUSY || errno == ENXIO)
+                continue;
+            return -1;
+        }
+        struct loop_config config = {
+            .fd = (uint32_t)file,
+            .block_size = 4096,
+            .info.lo_flags = LO_FLAGS_AUTOCLEAR | (read_only ? LO_FLAGS_READ_ONLY : 0),
+        };
+        if (ioctl(device, LOOP_CONFIGURE, &config) == 0)
+            return steal_fd(&device);
+        if (errno != EBUSY)
+            return -1;
+    }
+    errno = EBUSY;
+    return -1;
+}
+
+static const char loop_hint[] = "load the loop driver: modprobe loop";
+
+int mount_erofs(int image_fd, const char *target, lr_error *err)
+{
+    char source[64];
+    snprintf(source, sizeof(source), "/proc/self/fd/%d", image_fd);
+    unsigned long flags = MS_RDONLY | MS_NODEV;
+    if (mount(source, target, "erofs", flags, NULL) == 0)
+        return 0;
+    if (errno == ENOTBLK) {
+        cleanup_close int device = loop_attach(image_fd, true, source);
+        if (device < 0) {
+            error_errno(err, LR_CONTAINER_START_FAILED, "mount.image", errno,
+                        "no loop device for the image");
+            return error_hint(err, "%s", loop_hint);
+        }
+        if (mount(source, target, "erofs", flags, NULL) == 0)
+            return 0;
+    }
+    int failed = errno;
+    error_errno(err, LR_CONTAINER_START_FAILED, "mount.image", failed, "cannot mount the image");
+    if (failed == ENODEV)
+        return error_hint(err, "load the EROFS driver: modprobe erofs");
+    return failed == EUCLEAN || failed == EINVAL
+               ? error_hint(err, "its file is damaged: remove the image and import it again")
+               : -1;
+}
+
+/* Copies only what holds data, so that the copy is as sparse as the template. */
+static int copy_sparse(int from, int to, off_t size)
+{
+    if (ftruncate(to, size) < 0)
+        return -1;
+    for (off_t at = 0; at < size;) {
+        off_t start = lseek(from, at, SEEK_DATA);
+        if (start < 0)
+            return errno == ENXIO ? 0 : -1;
+        off_t end = lseek(from, start, SEEK_HOLE);
+        if (end < 0)
+            return -1;
+        off_t in = start, out = start;
+        while (in < end) {
+            ssize_t n = copy_file_range(from, &in, to, &out, (size_t)(end - in), 0);
+            if (n <= 0) {
+                errno = n == 0 ? EIO : errno;
+                return -1;
+            }
+        }
+        at = end;
+    }
+    return 0;
+}
+
+/* Makes the template under a temporary name; the rename makes it visible whole or not at all. */
+static int make_template(int dirfd, const char *folder, const char *name, uint64_t bytes,
+                         lr_error *err)
+{
+    char temporary[4096], size[32];
+    snprintf(temporary, sizeof(temporary), "%s/.%s.%d", folder, name, (int)getpid());
+    unlink(temporary);
+    cleanup_close int fd = open(temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0 || ftruncate(fd, (off_t)bytes) < 0)
+        return error_errno(err, LR_VOLUME_CREATE_FAILED, "volume.create", errno,
+                           "cannot make '%s'", temporary);
+    snprintf(size, sizeof(size), "%" PRIu64 "k", bytes / 1024);
+    /* No journal and no lazy background work: the file system lives for one run. */
+    const char *const argv[] = {"mkfs.ext4", "-q", "-F", "-b", "4096", "-m", "0", "-O",
+                                "^has_journal,^resize_inode", "-E",
+                                "lazy_itable_init=1,nodiscard,root_owner=0:0", temporary, size, NULL};
+    int failed = process_run(argv, 60000, NULL, 0, LR_VOLUME_CREATE_FAILED, err);
+    if (failed) {
+        error_hint(err, "apt-get install e2fsprogs");
+    } else if (renameat(dirfd, strrchr(temporary, '/') + 1, dirfd, name) < 0) {
+        failed = error_errno(err, LR_VOLUME_CREATE_FAILED, "volume.create", errno,
+                             "cannot keep '%s'", name);
+    }
+    if (failed)
+        unlink(temporary);
+    return failed;
+}
+
+int mount_scratch(const char *folder, uint64_t bytes, const char *target, lr_error *err)
+{
+    char name[64];
+    snprintf(name, sizeof(name), "ext4-%" PRIu64 ".template", bytes);
+    cleanup_close int dirfd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (dirfd < 0)
+        return error_errno(err, LR_VOLUME_CREATE_FAILED, "volume.create", errno,
+                           "cannot open '%s'", folder);
+    cleanup_close int template = openat(dirfd, name, O_RDONLY | O_CLOEXEC);
+    if (template < 0 && errno == ENOENT) {
+        if (make_template(dirfd, folder, name, bytes, err) < 0)
+            return -1;
+        template = openat(dirfd, name, O_RDONLY | O_CLOEXEC);
+    }
+    cleanup_close int file = openat(dirfd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    if (template < 0 || file < 0 || copy_sparse(template, file, (off_t)bytes) < 0)
+        return error_errno(err, LR_VOLUME_CREATE_FAILED, "volume.create", errno,
+                           "cannot make the run's storage in '%s'", folder);
+    char path[32];
+    cleanup_close int device = loop_attach(file, false, path);
+    if (device < 0) {
+        error_errno(err, LR_VOLUME_CREATE_FAILED, "volume.create", errno,
+                    "no loop device for the run's storage");
+        return error_hint(err, "%s", loop_hint);
+    }
+    if (mount(path, target, "ext4", MS_NODEV | MS_NOATIME, "noinit_itable,nodiscard") < 0)
+        return error_errno(err, LR_VOLUME_CREATE_FAILED, "volume.create", errno,
+                           "cannot mount the run's storage");
+    return 0;
+}
+
+int mount_overlay(const char *lower, const char *upper, const char *work, const char *target,
+                  bool nosuid, lr_error *err)
+{
+    char options[1024];
+    snprintf(options, sizeof(options), "lowerdir=%s,upperdir=%s,workdir=%s,volatile", lower, upper,
+             work);
+    unsigned long flags = MS_NODEV | (nosuid ? MS_NOSUID : 0);
+    if (mount("overlay", target, "overlay", flags, options) < 0) {
+        int failed = errno;
+        error_errno(err, LR_CONTAINER_START_FAILED, "mount.overlay", failed,
+                    "cannot mount the sandbox's root");
+        return failed == ENODEV ? error_hint(err, "load the overlay driver: modprobe overlay") : -1;
+    }
+    return 0;
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Child processes. Every child has a pidfd, every wait a deadline, and no shell is involved: a
+ * program is searched in PATH once and executed by its full path.
+ */
+#ifndef HOST_PROCESS_H
+#define HOST_PROCESS_H
+
+#include "base/error.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct process {
+    pid_t pid;
+    int pidfd; /* -1: none, or already waited for */
+};
+
+/* How a process ended: as exit code, 128+N after signal N. */
+struct process_status {
+    int code;
+    int signal; /* 0: it exited by itself */
+};
+
+/* The full path of a program: `name` itself when it has a slash, else searched in PATH. malloc'd;
+ * NULL when there is none. */
+char *process_find_program(const char *name);
+
+/* Waits for the end. 0, or -1 with errno (ETIMEDOUT: it is still running). */
+int process_wait(struct process *p, int64_t deadline, struct process_status *status);
+
+/* SIGKILL; nothing happens when it has ended already. */
+void process_kill(const struct process *p);
+
+/* Kills, waits and closes. Idempotent. */
+void process_destroy(struct process *p);
+
+/*
+ * Runs a program to its end with /dev/null as stdin, its stdout captured into `output` (size bytes,
+ * always NUL-terminated; may be NULL) and what it says on stderr put into the error.
+ * Fails with `code` when it cannot be started, takes longer than timeout_ms or exits with other than 0.
+ */
+int process_run(const char *const *argv, int64_t timeout_ms, char *output, size_t size, lr_code code,
+                lr_error *err);
+
+#endif

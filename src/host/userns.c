@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+#include "host/userns.h"
+
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "host/process.h"
+
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* Above what systemd, subuid files and directory services hand out, below the 2^31 at which some tools
+ * take an id for a negative number. */
+#define RANGE_FIRST 0x60000000u
+#define RANGE_COUNT 0x1FFFu
+
+uint32_t userns_base(const char *id)
+{
+    /* The id ends in random hex digits. A collision is harmless: it is two runs as without ranges. */
+    size_t length = strlen(id);
+    uint32_t number = (uint32_t)strtoul(id + (length > 6 ? length - 6 : 0), NULL, 16);
+    return RANGE_FIRST + number % RANGE_COUNT * USERNS_SIZE;
+}
+
+bool userns_available(void)
+{
+    return access("/proc/self/ns/user", F_OK) == 0;
+}
+
+static int write_maps(pid_t pid, uint32_t base)
+{
+    static const char *const files[] = {"uid_map", "gid_map"};
+    char path[64], map[64];
+    snprintf(map, sizeof(map), "0 %u %d\n", base, USERNS_SIZE);
+    for (size_t i = 0; i < 2; i++) {
+        snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, files[i]);
+        if (io_write_control(AT_FDCWD, path, map) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+int userns_open(int *fd, uint32_t base, lr_error *err)
+{
+    int pidfd = -1;
+    struct clone_args args = {
+        .flags = CLONE_NEWUSER | CLONE_PIDFD,
+        .pidfd = (uint64_t)(uintptr_t)&pidfd,
+        .exit_signal = SIGCHLD,
+    };
+    pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+    if (pid == 0) {
+        /* It is there to be looked at. The kill comes at once; the alarm is for a parent that dies. */
+        alarm(10);
+        for (;;)
+            pause();
+    }
+    if (pid < 0)
+        return error_errno(err, LR_CONTAINER_START_FAILED, "userns.open", errno,
+                           "cannot make a user namespace");
+    struct process child = {.pid = pid, .pidfd = pidfd};
+    char path[64];
+    snprintf(path, sizeof(path), "/proc/%d/ns/user", (int)pid);
+    cleanup_close int opened = open(path, O_RDONLY | O_CLOEXEC);
+    int failed = opened < 0 || write_maps(pid, base) < 0 ? errno : 0;
+    process_destroy(&child);
+    if (failed)
+        return error_errno(err, LR_CONTAINER_START_FAILED, "userns.open", failed,
+                           "cannot map the user namespace");
+    *fd = steal_fd(&opened);
+    return 0;
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The user namespace of a sandbox: root inside is an owner outside that nothing on the host belongs to.
+ * Each run has a range of its own, so that runs do not share per-user limits or signals either.
+ */
+#ifndef HOST_USERNS_H
+#define HOST_USERNS_H
+
+#include "base/error.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { USERNS_SIZE = 65536 };
+
+/* The first host id of the range that a run's id stands for. */
+uint32_t userns_base(const char *id);
+
+/* Whether this kernel lets us make one. */
+bool userns_available(void);
+
+/* Makes one with the range mapped, held by the fd alone. Errors: CONTAINER_START_FAILED. */
+int userns_open(int *fd, uint32_t base, lr_error *err);
+
+#endif

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the store knows about one image, and what a name of an image looks like.
+ */
+#ifndef IMAGE_IMAGE_H
+#define IMAGE_IMAGE_H
+
+#include "base/error.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum {
+    IMAGE_NAME_MAX = 255,
+    IMAGE_HEX_LENGTH = 64,
+    IMAGE_DIGEST_LENGTH = 7 + IMAGE_HEX_LENGTH, /* "sha256:" and the hex digits */
+    IMAGE_PREFIX_MIN = 12,                      /* hex digits that name an image by its digest */
+};
+
+struct image {
+    char *name;        /* with its tag */
+    char *digest;      /* "sha256:<64 hex>", of the EROFS file */
+    uint64_t size;     /* of the EROFS file, in bytes */
+    char *created;     /* ISO 8601, UTC */
+    char **entrypoint; /* NULL-terminated, or NULL; so are the next two */
+    char **cmd;
+    char **env;    /* "NAME=value" */
+    char *user;    /* "" when the image has none */
+    char *workdir; /* "" when the image has none */
+};
+
+/* Frees what the image holds, and leaves it empty. */
+void image_free(struct image *image);
+#define cleanup_image __attribute__((cleanup(image_free)))
+
+/*
+ * Checks a name and puts it into the form in which names are stored: with the tag ":latest" when it
+ * has none. `out` has room for IMAGE_NAME_MAX + 1 bytes. Errors: INVALID_ARGUMENT.
+ */
+int image_name_normalize(char *out, const char *name, lr_error *err);
+
+/* "sha256:" and 64 lower-case hex digits. */
+bool image_is_digest(const char *text);
+
+/* Length of the string when it is all lower-case hex digits, else 0. */
+size_t image_hex_length(const char *text);
+
+#endif

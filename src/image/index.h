@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The index of the store, index.json:
+ *
+ *      {"version": 1, "images": [{"name", "digest", "size", "created",
+ *                                 "config": {"entrypoint", "cmd", "env", "user", "workdir"}}]}
+ *
+ * It is read strictly: an index with a value that does not belong there is not used at all, and
+ * neither is one of a newer version, so that nothing that this version cannot read is ever rewritten.
+ */
+#ifndef IMAGE_INDEX_H
+#define IMAGE_INDEX_H
+
+#include "image/image.h"
+
+#include <stddef.h>
+
+#define INDEX_VERSION   1
+#define INDEX_MAX_BYTES (64u << 20)
+
+struct index {
+    struct image *images;
+    size_t count;
+};
+
+/* Errors: IO_FAILED (corrupt), NOT_SUPPORTED (newer version). */
+int index_parse(struct index *out, const char *text, size_t length, lr_error *err);
+
+/* The text of the index, malloc'd; NULL when memory is out. */
+char *index_dump(const struct index *index);
+
+/* The image of that stored name, or NULL. */
+struct image *index_find(const struct index *index, const char *name);
+
+/* Puts the image into the index, in place of one of the same name. Takes over what it holds. */
+int index_put(struct index *index, struct image *image, lr_error *err);
+
+void index_drop(struct index *index, struct image *image);
+
+/* Whether any image of the index has this digest. */
+bool index_uses(const struct index *index, const char *digest);
+
+void index_free(struct index *index);
+#define cleanup_index __attribute__((cleanup(index_free)))
+
+/* A copy of everything. On failure *out is empty. */
+int image_copy(struct image *out, const struct image *from, lr_error *err);
+
+#endif

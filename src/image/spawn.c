@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: MIT */
+#include "image/spawn.h"
+
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "host/process.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+
+#define OPERATION "image.spawn"
+#define TICK_MS   200
+
+static void set_up_child(const struct spawn *s, const int stdio[3], pid_t parent)
+{
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
+        _exit(127);
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    /* The bounding set is what a program that root executes gets at most. Without root there is
+     * nothing to take away, and the call fails. */
+    for (unsigned long c = 0; s->capabilities != UINT64_MAX && c < 64; c++)
+        if (!(s->capabilities >> c & 1))
+            prctl(PR_CAPBSET_DROP, c, 0, 0, 0);
+    const struct rlimit none = {0};
+    setrlimit(RLIMIT_CORE, &none);
+    signal(SIGPIPE, SIG_DFL);
+    signal(SIGINT, SIG_DFL);
+    signal(SIGTERM, SIG_DFL);
+    sigset_t empty;
+    sigemptyset(&empty);
+    sigprocmask(SIG_SETMASK, &empty, NULL);
+    /* Away from 0..2 first, so that no dup2() runs over a source that is still needed. */
+    int high[3];
+    for (int i = 0; i < 3; i++)
+        if ((high[i] = fcntl(stdio[i], F_DUPFD_CLOEXEC, 3)) < 0)
+            _exit(127);
+    for (int i = 0; i < 3; i++)
+        if (dup2(high[i], i) < 0)
+            _exit(127);
+    /* Nothing but these three, also when a caller of the library has opened files without
+     * O_CLOEXEC. */
+    close_range(3, ~0u, CLOSE_RANGE_CLOEXEC);
+}
+
+static int start(const struct spawn *s, const char *program, const int stdio[3],
+                 struct process *out, lr_error *err)
+{
+    pid_t parent = getpid();
+    pid_t pid = fork();
+    if (pid < 0)
+        return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot start '%s'", program);
+    if (pid == 0) {
+        set_up_child(s, stdio, parent);
+        execve(program, (char *const *)s->argv, (char *const *)s->environment);
+        dprintf(2, "cannot execute '%s': %s\n", program, strerror(errno));
+        _exit(127);
+    }
+    *out = (struct process){.pid = pid, .pidfd = pidfd_open(pid, 0)};
+    if (out->pidfd < 0) {
+        int saved = errno;
+        kill(pid, SIGKILL);
+        return error_errno(err, LR_IO_FAILED, OPERATION, saved, "cannot watch '%s'", program);
+    }
+    return 0;
+}
+
+/* Keeps the first bytes of a stream and drops the rest. false: it has ended. */
+static bool take(int fd, char *to, size_t size, size_t *used)
+{
+    char chunk[4096];
+    ssize_t n = read(fd, chunk, sizeof(chunk));
+    if (n < 0)
+        return errno == EINTR || errno == EAGAIN;
+    size_t room = size - 1 - *used, keep = (size_t)n < room ? (size_t)n : room;
+    memcpy(to + *used, chunk, keep);
+    *used += keep;
+    to[*used] = '\0';
+    return n > 0;
+}
+
+/* The text names files of the archive, and will be shown on a terminal. */
+static void make_printable(char *text)
+{
+    size_t length = strlen(text);
+    while (length > 0 && text[length - 1] == '\n')
+        text[--length] = '\0';
+    for (char *c = text; *c; c++)
+        if ((unsigned char)*c < ' ' || (unsigned char)*c >= 0x7f)
+            *c = *c == '\n' ? ' ' : '?';
+}
+
+static int drain(const struct spawn *s, int out_fd, int err_fd, int64_t deadline,
+                 struct spawn_result *result, lr_error *err)
+{
+    struct pollfd fds[2] = {{.fd = out_fd, .events = POLLIN}, {.fd = err_fd, .events = POLLIN}};
+    size_t out_used = 0, err_used = 0;
+    while (fds[0].fd >= 0 || fds[1].fd >= 0) {
+        int timeout = io_poll_timeout(deadline);
+        if (s->tick && (timeout < 0 || timeout > TICK_MS))
+            timeout = TICK_MS;
+        int n = poll(fds, 2, timeout);
+        if (n < 0 && errno != EINTR)
+            return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot read from '%s'",
+                               s->argv[0]);
+        if (n > 0 && fds[0].revents &&
+            !take(out_fd, result->output, sizeof(result->output), &out_used))
+            fds[0].fd = -1;
+        if (n > 0 && fds[1].revents && !take(err_fd, result->text, sizeof(result->text), &err_used))
+            fds[1].fd = -1;
+        if (s->tick && s->tick(s->user) != 0)
+            return error_set(err, LR_IO_FAILED, OPERATION, "stopped");
+        if (clock_ms() >= deadline)
+            return error_set(err, LR_IO_FAILED, OPERATION, "'%s' did not end within %lld s",
+                             s->argv[0], (long long)(s->timeout_ms / 1000));
+    }
+    return 0;
+}
+
+int spawn_run(const struct spawn *s, struct spawn_result *result, lr_error *err)
+{
+    *result = (struct spawn_result){0};
+    cleanup_free char *program = process_find_program(s->argv[0]);
+    if (!program)
+        return error_set(err, LR_NOT_SUPPORTED, OPERATION, "the program '%s' is not installed",
+                         s->argv[0]);
+    int out_pipe[2], err_pipe[2];
+    if (pipe2(out_pipe, O_CLOEXEC) < 0)
+        return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot make a pipe");
+    cleanup_close int out_read = out_pipe[0], out_write = out_pipe[1];
+    if (pipe2(err_pipe, O_CLOEXEC) < 0)
+        return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot make a pipe");
+    cleanup_close int err_read = err_pipe[0], err_write = err_pipe[1];
+    cleanup_close int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (null < 0)
+        return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot open /dev/null");
+
+    const int stdio[3] = {s->stdin_fd < 0 ? null : s->stdin_fd, out_write, err_write};
+    __attribute__((cleanup(process_destroy))) struct process child = {.pidfd = -1};
+    int64_t deadline = clock_ms() + s->timeout_ms;
+    if (start(s, program, stdio, &child, err) < 0)
+        return -1;
+    close(steal_fd(&out_write));
+    close(steal_fd(&err_write));
+    if (drain(s, out_read, err_read, deadline, result, err) < 0)
+        return -1;
+    struct process_status status;
+    if (process_wait(&child, deadline, &status) < 0)
+        return error_set(err, LR_IO_FAILED, OPERATION, "'%s' does not end", s->argv[0]);
+    result->code = status.signal ? SPAWN_KILLED + status.signal : status.code;
+    make_printable(result->output);
+    make_printable(result->text);
+    return 0;
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Runs one helper of an import to its end. Other than process_run() of host/process.h it gives the
+ * child a stdin, takes its rights away, and dies together with it: when the importer is killed, so is
+ * the child.
+ */
+#ifndef IMAGE_SPAWN_H
+#define IMAGE_SPAWN_H
+
+#include "base/error.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    SPAWN_TEXT_SIZE = 4096,
+    SPAWN_KILLED = 1000, /* + the signal: how spawn_run() gives a death by signal */
+};
+
+struct spawn {
+    const char *const *argv;        /* argv[0] is searched in PATH unless it has a slash */
+    const char *const *environment; /* the child's whole environment */
+    int stdin_fd;                   /* -1: /dev/null */
+    int64_t timeout_ms;
+    uint64_t capabilities; /* bits of those that it may have at most; UINT64_MAX: as they are */
+    int (*tick)(void *user); /* called a few times a second; other than 0: kill it. May be NULL */
+    void *user;
+};
+
+/* What a child has said, NUL-terminated, with everything that is not printable replaced by '?'. */
+struct spawn_result {
+    int code; /* its exit code, or SPAWN_KILLED + signal */
+    char output[256];
+    char text[SPAWN_TEXT_SIZE]; /* of stderr, from its beginning */
+};
+
+/* 0 when it ran to its end, however it ended. Errors: IO_FAILED (not started, took too long, or
+ * stopped by tick), NOT_SUPPORTED (not installed). */
+int spawn_run(const struct spawn *spawn, struct spawn_result *result, lr_error *err);
+
+#endif

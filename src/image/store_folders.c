@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+#include "image/store_folders.h"
+
+#include "base/cleanup.h"
+#include "base/text.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define OPERATION "store.open"
+
+static int choose_path(char **out, lr_error *err)
+{
+    const char *chosen = getenv("LIGHT_RUNNER_DATA_DIR");
+    const char *base = NULL, *below = "";
+    if (chosen && chosen[0]) {
+        if (chosen[0] != '/' || text_path_has_dotdot(chosen))
+            return error_set(err, LR_INVALID_ARGUMENT, OPERATION,
+                             "LIGHT_RUNNER_DATA_DIR is '%s'; it must be an absolute path without "
+                             "'..'",
+                             chosen);
+        base = chosen;
+    } else if (geteuid() == 0) {
+        base = "/var/lib/light-runner";
+    } else {
+        const char *data = getenv("XDG_DATA_HOME"), *home = getenv("HOME");
+        if (data && data[0] == '/') {
+            base = data;
+            below = "light-runner";
+        } else if (home && home[0] == '/') {
+            base = home;
+            below = ".local/share/light-runner";
+        }
+    }
+    if (!base) {
+        error_set(err, LR_INVALID_ARGUMENT, OPERATION, "there is no folder for the images");
+        return error_hint(err, "set HOME, or LIGHT_RUNNER_DATA_DIR");
+    }
+    *out = text_path_join(base, below);
+    return *out ? 0 : error_oom(err, OPERATION);
+}
+
+/* mkdir -p. The store's own folder is for its owner alone, what lies above it is an ordinary one. */
+static int make_path(const char *path)
+{
+    cleanup_free char *partial = strdup(path);
+    if (!partial)
+        return -1;
+    for (char *s = partial + 1; (s = strchr(s, '/')); s++) {
+        *s = '\0';
+        if (mkdir(partial, 0755) < 0 && errno != EEXIST)
+            return -1;
+        *s = '/';
+    }
+    return mkdir(path, 0700) < 0 && errno != EEXIST ? -1 : 0;
+}
+
+/* 0, or -1 with errno; *out stays -1 when the folder is missing and must not be made. */
+static int open_folder(int at, const char *name, bool create, int *out)
+{
+    if (create && mkdirat(at, name, 0700) < 0 && errno != EEXIST)
+        return -1;
+    *out = openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    return *out < 0 && (create || errno != ENOENT) ? -1 : 0;
+}
+
+static int check_owner(int fd, const char *path, const char *name, lr_error *err)
+{
+    struct stat st;
+    if (fstat(fd, &st) < 0)
+        return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot look at '%s'", path);
+    if ((st.st_uid == geteuid() || st.st_uid == 0) && (st.st_mode & 022) == 0)
+        return 0;
+    error_set(err, LR_IO_FAILED, OPERATION, "'%s%s' belongs to, or can be written by, another user",
+              path, name);
+    return error_hint(err, "chown it to yourself and chmod go-w it, or set LIGHT_RUNNER_DATA_DIR");
+}
+
+int store_folders_open(struct store *store, bool create, lr_error *err)
+{
+    if (choose_path(&store->path, err) < 0)
+        return -1;
+    if (create && make_path(store->path) < 0)
+        return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot make the folder '%s'",
+                           store->path);
+    store->root = open(store->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (store->root < 0) {
+        if (!create && errno == ENOENT)
+            return 0;
+        return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot open the folder '%s'",
+                           store->path);
+    }
+    if (open_folder(store->root, "images", create, &store->images) < 0 ||
+        open_folder(store->root, "tmp", create, &store->tmp) < 0)
+        return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot open the folders of '%s'",
+                           store->path);
+    if (check_owner(store->root, store->path, "", err) < 0)
+        return -1;
+    if (store->images >= 0 && check_owner(store->images, store->path, "/images", err) < 0)
+        return -1;
+    return store->tmp < 0 ? 0 : check_owner(store->tmp, store->path, "/tmp", err);
+}

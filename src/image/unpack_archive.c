@@ -1,0 +1,441 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Two archive readers, one behind the other:
+ *
+ *      fd ──> filters (gzip, zstd, xz) ──> raw bytes ──> tar ──> files
+ *                                           counted
+ *
+ * libarchive could do both in one, but then nobody would see the uncompressed stream: its length is
+ * what bounds a compression bomb (also one made of headers alone), and its end tells whether the
+ * archive was cut off between two entries, which libarchive takes for an ordinary end.
+ */
+#include "image/unpack_archive.h"
+
+#include "base/cleanup.h"
+#include "base/text.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <fcntl.h>
+#include <fts.h>
+#include <iconv.h>
+#include <locale.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define OPERATION  "image.unpack"
+#define READ_BLOCK (256 * 1024)
+
+enum {
+    MAX_PATH = 4000,      /* mkfs.erofs puts the staging folder's path before it */
+    MAX_DEPTH = 256,      /* what removes the tree again has one fd per level */
+    HEADER_COST = 4096,   /* of the stream, per entry: headers, long names, attributes, padding */
+    TAR_BLOCK = 512,
+};
+
+/* Time of last access that marks a folder as one of the archive; see settle_folders(). */
+#define MARK_S 1
+
+struct stream {
+    struct archive *filters;
+    uint64_t total; /* uncompressed bytes so far */
+    uint64_t max;
+    bool failed; /* the fault lies in the stream, not in the tar */
+    bool over;
+};
+
+/* A folder whose time is to be set at the very end. */
+struct late_time {
+    char *path;
+    struct timespec mtime;
+};
+
+struct unpacker {
+    const struct unpack_limits *limits;
+    struct stream stream;
+    struct archive *tar;
+    struct archive *disk;
+    uint64_t bytes, entries, skipped;
+    struct late_time *late;
+    size_t late_count, late_room;
+};
+
+static void unpacker_free(struct unpacker *u)
+{
+    for (size_t i = 0; i < u->late_count; i++)
+        free(u->late[i].path);
+    free(u->late);
+    archive_write_free(u->disk);
+    archive_read_free(u->tar);
+    archive_read_free(u->stream.filters);
+}
+
+#define invalid(err, ...) error_set(err, LR_IMAGE_INVALID, OPERATION, __VA_ARGS__)
+
+static const char *text_of(struct archive *a)
+{
+    const char *text = archive_error_string(a);
+    return text ? text : "no reason given";
+}
+
+void unpack_archive_prepare(void)
+{
+    /* UTF-8 as the local character set: names of pax headers, which are UTF-8, pass unchanged. */
+    setlocale(LC_CTYPE, "C.UTF-8");
+    wchar_t wide;
+    (void)mbtowc(&wide, "a", 1);
+    iconv_t conversion = iconv_open("UTF-8", "UTF-16LE");
+    if (conversion != (iconv_t)-1)
+        iconv_close(conversion);
+}
+
+/* -------------------------------------------------------------- the stream */
+
+static la_ssize_t stream_read(struct archive *tar, void *user, const void **data)
+{
+    struct stream *s = user;
+    size_t size = 0;
+    la_int64_t offset;
+    do {
+        int r = archive_read_data_block(s->filters, data, &size, &offset);
+        if (r == ARCHIVE_EOF)
+            return 0;
+        if (r < ARCHIVE_WARN) {
+            s->failed = true;
+            archive_set_error(tar, archive_errno(s->filters), "%s", text_of(s->filters));
+            return ARCHIVE_FATAL;
+        }
+    } while (size == 0);
+    s->total += size;
+    if (s->total > s->max) {
+        s->failed = s->over = true;
+        archive_set_error(tar, EFBIG, "too large");
+        return ARCHIVE_FATAL;
+    }
+    return (la_ssize_t)size;
+}
+
+/* What is behind the end of the tar still has to be intact: the checksum of gzip comes last. */
+static int stream_drain(struct stream *s)
+{
+    const void *data;
+    size_t size;
+    la_int64_t offset;
+    for (;;) {
+        int r = archive_read_data_block(s->filters, &data, &size, &offset);
+        if (r == ARCHIVE_EOF)
+            return 0;
+        s->total += r < ARCHIVE_WARN ? 0 : size;
+        s->over = s->total > s->max;
+        if (r < ARCHIVE_WARN || s->over)
+            return -1;
+    }
+}
+
+static int too_large(const struct unpacker *u, lr_error *err)
+{
+    return error_set(err, LR_IMAGE_INVALID, OPERATION,
+                     "the archive unpacks to more than %llu bytes",
+                     (unsigned long long)u->limits->bytes);
+}
+
+static int broken(const struct unpacker *u, struct archive *a, lr_error *err)
+{
+    if (u->stream.over)
+        return too_large(u, err);
+    if (archive_errno(a) == EIO)
+        return error_set(err, LR_IO_FAILED, OPERATION, "cannot read the archive: %s", text_of(a));
+    return invalid(err, "the archive is cut off or corrupt: %s", text_of(a));
+}
+
+static int open_readers(struct unpacker *u, int fd, lr_error *err)
+{
+    struct archive_entry *entry;
+    u->stream.max =
+        u->limits->bytes + (u->limits->entries + TAR_BLOCK) * (uint64_t)HEADER_COST;
+    struct archive *filters = u->stream.filters = archive_read_new();
+    u->tar = archive_read_new();
+    if (!filters || !u->tar)
+        return error_oom(err, OPERATION);
+    /* Only what libarchive does by itself: it would run programs for other formats. */
+    if (archive_read_support_filter_gzip(filters) != ARCHIVE_OK ||
+        archive_read_support_filter_xz(filters) != ARCHIVE_OK ||
+        archive_read_support_filter_zstd(filters) != ARCHIVE_OK ||
+        archive_read_support_format_raw(filters) != ARCHIVE_OK ||
+        archive_read_support_format_tar(u->tar) != ARCHIVE_OK)
+        return error_set(err, LR_IO_FAILED, OPERATION,
+                         "this libarchive lacks one of tar, gzip, xz, zstd");
+    int r = archive_read_open_fd(filters, fd, READ_BLOCK);
+    if (r == ARCHIVE_OK)
+        r = archive_read_next_header(filters, &entry);
+    if (r == ARCHIVE_EOF)
+        return invalid(err, "not a tar archive: it is empty");
+    if (r < ARCHIVE_WARN)
+        return broken(u, filters, err);
+    r = archive_read_open(u->tar, &u->stream, NULL, stream_read, NULL);
+    if (r < ARCHIVE_WARN && u->stream.failed)
+        return broken(u, u->tar, err);
+    if (r < ARCHIVE_WARN)
+        return invalid(err, "not a tar archive");
+    return 0;
+}
+
+static int open_disk(struct unpacker *u, lr_error *err)
+{
+    /*
+     * No UNLINK: with it a symlink that is in the way would be replaced by a folder without a word;
+     * so the archive is refused. No ACL, no FFLAGS (an immutable file could not be removed again).
+     */
+    int flags = ARCHIVE_EXTRACT_PERM | ARCHIVE_EXTRACT_TIME | ARCHIVE_EXTRACT_XATTR |
+                ARCHIVE_EXTRACT_SECURE_NODOTDOT | ARCHIVE_EXTRACT_SECURE_SYMLINKS |
+                ARCHIVE_EXTRACT_SECURE_NOABSOLUTEPATHS;
+    if (u->limits->owners)
+        flags |= ARCHIVE_EXTRACT_OWNER;
+    u->disk = archive_write_disk_new();
+    if (!u->disk)
+        return error_oom(err, OPERATION);
+    /* Numbers alone count for owners: no lookup is set, so no passwd file is read. */
+    return archive_write_disk_set_options(u->disk, flags) == ARCHIVE_OK
+               ? 0
+               : error_set(err, LR_INTERNAL, OPERATION, "%s", text_of(u->disk));
+}
+
+/* -------------------------------------------------------------- one entry */
+
+/* The name within the folder: without slashes at its beginning; "." is the folder itself. */
+static int make_relative(char **out, const char *path, lr_error *err)
+{
+    while (*path == '/')
+        path++;
+    size_t length = strlen(path), depth = 1;
+    if (length > MAX_PATH)
+        return invalid(err, "the path '%.80s...' is too long", path);
+    for (const char *s = path; *s; s++)
+        depth += *s == '/';
+    if (depth > MAX_DEPTH)
+        return invalid(err, "the path '%.80s...' is too deep", path);
+    if (text_path_has_dotdot(path))
+        return invalid(err, "the path '%s' leads out of the archive", path);
+    *out = strdup(length ? path : ".");
+    return *out ? 0 : error_oom(err, OPERATION);
+}
+
+/* Only those of users, and not those that overlayfs takes for its own. */
+static int filter_attributes(struct archive_entry *entry, lr_error *err)
+{
+    const char *name;
+    const void *value;
+    size_t size;
+    if (archive_entry_xattr_count(entry) == 0)
+        return 0;
+    struct archive_entry *old = archive_entry_clone(entry);
+    if (!old)
+        return error_oom(err, OPERATION);
+    archive_entry_xattr_clear(entry);
+    archive_entry_xattr_reset(old);
+    mode_t type = archive_entry_filetype(entry);
+    while ((type == AE_IFREG || type == AE_IFDIR) &&
+           archive_entry_xattr_next(old, &name, &value, &size) == ARCHIVE_OK)
+        if (name && strncmp(name, "user.", 5) == 0 && strncmp(name, "user.overlay.", 13) != 0)
+            archive_entry_xattr_add_entry(entry, name, value, size);
+    archive_entry_free(old);
+    return 0;
+}
+
+static int disk_failed(struct unpacker *u, const char *path, lr_error *err)
+{
+    int number = archive_errno(u->disk);
+    bool machine = number == ENOSPC || number == EDQUOT || number == EIO || number == ENOMEM ||
+                   number == EROFS || number == EMFILE;
+    error_set(err, machine ? LR_IO_FAILED : LR_IMAGE_INVALID, OPERATION, "cannot unpack '%.200s': %s",
+              path, text_of(u->disk));
+    if (number == ENOSPC)
+        error_context(err, "the disk is full");
+    return -1;
+}
+
+/*
+ * A warning means that the file is there but an attribute of it is not as in the archive. That is not
+ * taken silently, except where it cannot be otherwise: without root, and on a file system without user
+ * attributes.
+ */
+static int check_written(struct unpacker *u, int r, const char *path, lr_error *err)
+{
+    if (r == ARCHIVE_OK)
+        return 0;
+    if (r == ARCHIVE_WARN && (!u->limits->owners || archive_errno(u->disk) == ENOTSUP))
+        return 0;
+    return disk_failed(u, path, err);
+}
+
+static int copy_data(struct unpacker *u, const char *path, lr_error *err)
+{
+    const void *data;
+    size_t size;
+    la_int64_t offset;
+    for (;;) {
+        int r = archive_read_data_block(u->tar, &data, &size, &offset);
+        if (r == ARCHIVE_EOF)
+            return 0;
+        if (r < ARCHIVE_WARN)
+            return broken(u, u->tar, err);
+        if (archive_write_data_block(u->disk, data, size, offset) < ARCHIVE_WARN)
+            return disk_failed(u, path, err);
+    }
+}
+
+/* Makes the paths of an entry relative. */
+static int check_paths(struct archive_entry *entry, char **path, lr_error *err)
+{
+    const char *name = archive_entry_pathname(entry), *target = archive_entry_hardlink(entry);
+    if (!name || !name[0])
+        return invalid(err, "the archive is corrupt: an entry has no name");
+    if (make_relative(path, name, err) < 0)
+        return -1;
+    archive_entry_copy_pathname(entry, *path);
+    if (!target)
+        return 0;
+    cleanup_free char *relative = NULL;
+    if (make_relative(&relative, target, err) < 0)
+        return -1;
+    archive_entry_copy_hardlink(entry, relative);
+    return 0;
+}
+
+/*
+ * libarchive sets the times of folders at the end, but only of those that it makes for the entry. For
+ * one that is there already (the root; made on the way to a file; named twice) it does so at once, and
+ * whatever is put into the folder afterwards undoes it.
+ */
+static int note_folder(struct unpacker *u, struct archive_entry *entry, const char *path,
+                       lr_error *err)
+{
+    struct stat st;
+    if (lstat(path, &st) < 0 || !S_ISDIR(st.st_mode))
+        return 0;
+    if (u->late_count == u->late_room) {
+        size_t room = u->late_room ? u->late_room * 2 : 16;
+        struct late_time *more = realloc(u->late, room * sizeof(*more));
+        if (!more)
+            return error_oom(err, OPERATION);
+        u->late = more;
+        u->late_room = room;
+    }
+    char *copy = strdup(path);
+    if (!copy)
+        return error_oom(err, OPERATION);
+    u->late[u->late_count++] = (struct late_time){
+        .path = copy,
+        .mtime = {archive_entry_mtime(entry), archive_entry_mtime_nsec(entry)},
+    };
+    return 0;
+}
+
+static int unpack_entry(struct unpacker *u, struct archive_entry *entry, lr_error *err)
+{
+    cleanup_free char *path = NULL;
+    if (++u->entries > u->limits->entries)
+        return error_set(err, LR_IMAGE_INVALID, OPERATION, "the archive has more than %llu entries",
+                         (unsigned long long)u->limits->entries);
+    if (check_paths(entry, &path, err) < 0)
+        return -1;
+    bool link = archive_entry_hardlink(entry) != NULL;
+    mode_t type = archive_entry_filetype(entry);
+    if (!link && type != AE_IFREG && type != AE_IFDIR && type != AE_IFLNK) {
+        u->skipped++;
+        return 0;
+    }
+    bool data = !link && type == AE_IFREG;
+    la_int64_t size = data ? archive_entry_size(entry) : 0;
+    if (size < 0)
+        return invalid(err, "the archive is corrupt: the size of '%s'", path);
+    if ((uint64_t)size > u->limits->bytes - u->bytes)
+        return too_large(u, err);
+    u->bytes += (uint64_t)size;
+    if (filter_attributes(entry, err) < 0)
+        return -1;
+    archive_entry_set_atime(entry, MARK_S, 0);
+    if (type == AE_IFDIR && note_folder(u, entry, path, err) < 0)
+        return -1;
+    if (check_written(u, archive_write_header(u->disk, entry), path, err) < 0)
+        return -1;
+    if (size > 0 && copy_data(u, path, err) < 0)
+        return -1;
+    return check_written(u, archive_write_finish_entry(u->disk), path, err);
+}
+
+/* -------------------------------------------------------------- the whole */
+
+/*
+ * Folders that the archive does not name, but has files in, were made on the way and have the present
+ * time. They get a fixed one, or the same archive would not give the same image twice. They are told
+ * by the time of last access, which those of the archive have as a mark.
+ */
+static int settle_folders(const struct unpacker *u, lr_error *err)
+{
+    static const struct timespec zero[2] = {{0}, {0}};
+    for (size_t i = 0; i < u->late_count; i++) {
+        const struct timespec times[2] = {{.tv_sec = MARK_S}, u->late[i].mtime};
+        if (utimensat(AT_FDCWD, u->late[i].path, times, AT_SYMLINK_NOFOLLOW) < 0 &&
+            errno != ENOENT && errno != ENOTDIR) /* replaced by a later entry */
+            return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot set a folder's time");
+    }
+    char *const start[] = {(char[]){"."}, NULL};
+    FTS *walk = fts_open(start, FTS_PHYSICAL, NULL);
+    if (!walk)
+        return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot read what was unpacked");
+    int failed = 0;
+    FTSENT *e;
+    while (!failed && (errno = 0, e = fts_read(walk))) {
+        /* In pre-order: reading a folder changes its time of last access. */
+        if (e->fts_info == FTS_D && e->fts_statp->st_atim.tv_sec != MARK_S &&
+            utimensat(AT_FDCWD, e->fts_accpath, zero, AT_SYMLINK_NOFOLLOW) < 0)
+            failed = errno;
+        else if (e->fts_info == FTS_DNR || e->fts_info == FTS_ERR || e->fts_info == FTS_NS)
+            failed = e->fts_errno;
+    }
+    if (!failed)
+        failed = errno;
+    fts_close(walk);
+    return failed ? error_errno(err, LR_IO_FAILED, OPERATION, failed, "cannot read what was unpacked")
+                  : 0;
+}
+
+static int unpack_entries(struct unpacker *u, lr_error *err)
+{
+    struct archive_entry *entry;
+    for (;;) {
+        int r = archive_read_next_header(u->tar, &entry);
+        if (r == ARCHIVE_EOF)
+            break;
+        if (r < ARCHIVE_WARN && !u->stream.failed && u->entries == 0)
+            return invalid(err, "not a tar archive (plain, or packed with gzip, xz or zstd)");
+        if (r < ARCHIVE_WARN)
+            return broken(u, u->tar, err);
+        if (unpack_entry(u, entry, err) < 0)
+            return -1;
+    }
+    /* A tar ends with a block of zeros. Where there is not even one more block, it was cut off. */
+    la_int64_t end = archive_read_header_position(u->tar);
+    if (stream_drain(&u->stream) < 0)
+        return broken(u, u->stream.filters, err);
+    if (u->entries == 0)
+        return invalid(err, "the archive is empty");
+    if (end < 0 || u->stream.total < (uint64_t)end + TAR_BLOCK)
+        return invalid(err, "the archive is cut off: it has no end mark");
+    return 0;
+}
+
+int unpack_archive(int fd, const struct unpack_limits *limits, uint64_t *skipped, lr_error *err)
+{
+    __attribute__((cleanup(unpacker_free))) struct unpacker u = {.limits = limits};
+    if (open_readers(&u, fd, err) < 0 || open_disk(&u, err) < 0 || unpack_entries(&u, err) < 0)
+        return -1;
+    /* Times and modes of folders are set here, when nothing more is put into them. */
+    if (check_written(&u, archive_write_close(u.disk), ".", err) < 0 || settle_folders(&u, err) < 0)
+        return -1;
+    if (u.entries == u.skipped)
+        return invalid(err, "the archive holds no files");
+    *skipped = u.skipped;
+    return 0;
+}

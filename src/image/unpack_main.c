@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * light-runner-unpack: started by an import, not by people. It is the only program that links an
+ * archive library; see unpack.h for what it is asked, unpack_confine.h for what it can reach.
+ */
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/text.h"
+#include "image/unpack.h"
+#include "image/unpack_archive.h"
+#include "image/unpack_confine.h"
+
+#include <inttypes.h>
+#include <nettle/sha2.h>
+#include <string.h>
+
+static int report(const lr_error *e)
+{
+    fprintf(stderr, "%s\n", e->message);
+    return e->code == LR_IMAGE_INVALID ? UNPACK_INVALID : UNPACK_FAILED;
+}
+
+static int unpack(const char *folder, uint64_t max_bytes)
+{
+    lr_error err = {0};
+    uint64_t skipped = 0;
+    struct unpack_limits limits = {
+        .bytes = max_bytes,
+        .entries = UNPACK_MAX_ENTRIES,
+        .owners = geteuid() == 0,
+    };
+    unpack_archive_prepare();
+    if (unpack_confine(folder, max_bytes, &err) < 0)
+        return report(&err);
+    if (unpack_archive(0, &limits, &skipped, &err) < 0)
+        return report(&err);
+    printf("%" PRIu64 "\n", skipped);
+    return UNPACK_OK;
+}
+
+static int digest(void)
+{
+    enum { BLOCK = 1 << 20 };
+    cleanup_free unsigned char *block = malloc(BLOCK);
+    struct sha256_ctx context;
+    if (!block)
+        return UNPACK_FAILED;
+    sha256_init(&context);
+    for (;;) {
+        ssize_t n = read(0, block, BLOCK);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0) {
+            fprintf(stderr, "cannot read: %s\n", strerror(errno));
+            return UNPACK_FAILED;
+        }
+        if (n == 0)
+            break;
+        sha256_update(&context, (size_t)n, block);
+    }
+    unsigned char sum[SHA256_DIGEST_SIZE];
+    sha256_digest(&context, sizeof(sum), sum);
+    for (size_t i = 0; i < sizeof(sum); i++)
+        printf("%02x", sum[i]);
+    printf("\n");
+    return UNPACK_OK;
+}
+
+int main(int argc, char **argv)
+{
+    int code = UNPACK_FAILED;
+    uint64_t max_bytes = UNPACK_MAX_BYTES, given;
+    bool limited = argc == 4 && text_parse_size(argv[3], &given);
+    if (limited && given < max_bytes)
+        max_bytes = given; /* only ever lower */
+    if (argc >= 2 && strcmp(argv[1], "unpack") == 0 && (argc == 3 || limited))
+        code = unpack(argv[2], max_bytes);
+    else if (argc == 2 && strcmp(argv[1], "digest") == 0)
+        code = digest();
+    else
+        fprintf(stderr, "light-runner-unpack is started by light-runner; "
+                        "run 'light-runner image --help'\n");
+    if (fflush(stdout) != 0)
+        code = UNPACK_FAILED;
+    fflush(stderr);
+    /* Exit handlers have no business here: they would run in the folder of the archive. */
+    _exit(code);
+}

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT */
+#include "run/output.h"
+
+#include "base/cleanup.h"
+#include "base/io.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+static const char operation[] = "output.send";
+
+enum { SPOOL_PIECE = 64 * 1024 };
+
+void output_init(struct output *o, int socket, bool logs, uint64_t max_log_bytes)
+{
+    *o = (struct output){.socket = socket, .logs = logs, .log_left = max_log_bytes, .spool = -1};
+}
+
+void output_free(struct output *o)
+{
+    cleanup_close_fd(&o->spool);
+    o->socket = -1;
+}
+
+static int open_spool(struct output *o, lr_error *err)
+{
+    if (o->spool >= 0)
+        return 0;
+    const char *folder = getenv("TMPDIR");
+    o->spool = open(folder && folder[0] == '/' ? folder : "/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    if (o->spool < 0)
+        return error_errno(err, LR_IO_FAILED, operation, errno, "cannot keep output in a file");
+    return 0;
+}
+
+static int keep(struct output *o, const char *data, size_t length, lr_error *err)
+{
+    if (open_spool(o, err) < 0)
+        return -1;
+    while (length > 0) {
+        ssize_t n = pwrite(o->spool, data, length, o->tail);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return error_errno(err, LR_IO_FAILED, operation, errno, "cannot keep output in a file");
+        o->tail += n;
+        data += n;
+        length -= (size_t)n;
+    }
+    return 0;
+}
+
+/* A caller that is gone is noticed by the loop, by its own end of the socket. */
+static ssize_t send_some(struct output *o, struct iovec *parts, size_t count)
+{
+    struct msghdr message = {.msg_iov = parts, .msg_iovlen = count};
+    ssize_t n;
+    do {
+        n = sendmsg(o->socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+    } while (n < 0 && errno == EINTR);
+    if (n < 0 && errno != EAGAIN)
+        o->socket = -1;
+    return n < 0 ? 0 : n;
+}
+
+int output_frame(struct output *o, enum frame_type type, const void *payload, size_t length,
+                 lr_error *err)
+{
+    if (o->socket < 0)
+        return 0;
+    char header[FRAME_HEADER_SIZE];
+    frame_header(header, type, (uint32_t)length);
+    size_t sent = 0;
+    output_flush(o);
+    if (!output_pending(o)) {
+        struct iovec parts[2] = {{header, sizeof(header)}, {(void *)(uintptr_t)payload, length}};
+        sent = (size_t)send_some(o, parts, length ? 2 : 1);
+    }
+    if (sent < sizeof(header)) {
+        if (keep(o, header + sent, sizeof(header) - sent, err) < 0)
+            return -1;
+        sent = sizeof(header);
+    }
+    return keep(o, (const char *)payload + (sent - sizeof(header)), length + sizeof(header) - sent, err);
+}
+
+int output_log(struct output *o, enum frame_type stream, const char *data, size_t length, lr_error *err)
+{
+    static const char notice[] = "\nlight-runner: the output is cut here: it is over the limit\n";
+    if (!o->logs || o->truncated || length == 0)
+        return 0;
+    size_t take = length < o->log_left ? length : (size_t)o->log_left;
+    o->log_left -= take;
+    if (take > 0 && output_frame(o, stream, data, take, err) < 0)
+        return -1;
+    if (take == length)
+        return 0;
+    o->truncated = true;
+    return output_frame(o, FRAME_LOG_STDERR, notice, sizeof(notice) - 1, err);
+}
+
+void output_flush(struct output *o)
+{
+    char piece[SPOOL_PIECE];
+    while (output_pending(o)) {
+        size_t want = o->tail - o->head < SPOOL_PIECE ? (size_t)(o->tail - o->head) : SPOOL_PIECE;
+        ssize_t n = pread(o->spool, piece, want, o->head);
+        if (n <= 0) {
+            /* The stream cannot be continued without what was lost. */
+            o->socket = -1;
+            return;
+        }
+        ssize_t sent = send_some(o, &(struct iovec){piece, (size_t)n}, 1);
+        if (sent == 0)
+            return;
+        o->head += sent;
+    }
+    if (o->spool >= 0 && o->tail > 0 && ftruncate(o->spool, 0) == 0)
+        o->head = o->tail = 0;
+}
+
+void output_drain(struct output *o, int64_t deadline)
+{
+    output_flush(o);
+    while (output_pending(o) && clock_ms() < deadline) {
+        struct pollfd p = {.fd = o->socket, .events = POLLOUT};
+        if (poll(&p, 1, io_poll_timeout(deadline)) < 0 && errno != EINTR)
+            return;
+        output_flush(o);
+    }
+}

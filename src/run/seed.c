@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: MIT */
+#include "run/seed.h"
+
+#include "base/cleanup.h"
+#include "wire/fields.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static const char operation[] = "seed.read";
+
+/* Each level holds an open folder. */
+enum { DEPTH_MAX = 200, PATH_MAX_BYTES = 4095 };
+
+static const char *const skipped[] = {".git",  "node_modules", "dist",   "build",
+                                      ".next", ".cache",       ".turbo", "coverage"};
+
+struct seed {
+    DIR *levels[DEPTH_MAX];
+    size_t lengths[DEPTH_MAX]; /* of the path down to that level */
+    size_t depth;
+    char path[PATH_MAX_BYTES + 1]; /* of the entry at hand, relative to the folder */
+    int file;                      /* being read, or -1 */
+    struct buffer fields;
+};
+
+int seed_open(struct seed **out, const char *dir, lr_error *err)
+{
+    cleanup_close int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return error_errno(err, LR_INVALID_ARGUMENT, operation, errno, "dir: cannot open '%s'", dir);
+    struct seed *s = calloc(1, sizeof(*s));
+    if (!s)
+        return error_oom(err, operation);
+    s->file = -1;
+    buffer_init(&s->fields, FRAME_AGENT_MAX);
+    s->levels[0] = fdopendir(fd);
+    if (!s->levels[0]) {
+        free(s);
+        return error_oom(err, operation);
+    }
+    steal_fd(&fd);
+    s->depth = 1;
+    *out = s;
+    return 0;
+}
+
+void seed_close(struct seed *s)
+{
+    if (!s)
+        return;
+    while (s->depth > 0)
+        closedir(s->levels[--s->depth]);
+    cleanup_close_fd(&s->file);
+    buffer_free(&s->fields);
+    free(s);
+}
+
+static bool is_skipped(const char *name)
+{
+    if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+        return true;
+    for (size_t i = 0; i < sizeof(skipped) / sizeof(skipped[0]); i++)
+        if (strcmp(name, skipped[i]) == 0)
+            return true;
+    return false;
+}
+
+static int add_entry(struct seed *s, struct buffer *out, const struct stat *st, lr_error *err)
+{
+    char mode[16];
+    snprintf(mode, sizeof(mode), "%o", (unsigned)st->st_mode & 0777);
+    buffer_clear(&s->fields);
+    if (!fields_add(&s->fields, "kind", S_ISDIR(st->st_mode) ? "dir" : "file") ||
+        !fields_add(&s->fields, "path", s->path) || !fields_add(&s->fields, "mode", mode) ||
+        !fields_add_u64(&s->fields, "mtime", st->st_mtime > 0 ? (uint64_t)st->st_mtime : 0) ||
+        !frame_append(out, FRAME_ENTRY, buffer_data(&s->fields), buffer_length(&s->fields)))
+        return error_oom(err, operation);
+    return 0;
+}
+
+/* Opens what the path at hand names, and says what it is; -1 in *fd when it is to be skipped. */
+static int open_entry(struct seed *s, const char *name, int *fd, struct stat *st, lr_error *err)
+{
+    DIR *level = s->levels[s->depth - 1];
+    /* NONBLOCK: a fifo must not hold us up. */
+    *fd = openat(dirfd(level), name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    if (*fd < 0) {
+        /* A symlink, a socket, a device without a driver, or gone meanwhile. */
+        if (errno == ELOOP || errno == ENXIO || errno == ENODEV || errno == ENOENT)
+            return 0;
+        return error_errno(err, LR_SEED_FAILED, operation, errno, "dir: cannot read '%s'", s->path);
+    }
+    if (fstat(*fd, st) < 0 || !(S_ISREG(st->st_mode) || S_ISDIR(st->st_mode)))
+        cleanup_close_fd(fd);
+    return 0;
+}
+
+static int enter_folder(struct seed *s, int *fd, lr_error *err)
+{
+    if (s->depth == DEPTH_MAX)
+        return error_set(err, LR_SEED_FAILED, operation, "dir: '%.200s...' is more than %d levels deep",
+                         s->path, DEPTH_MAX);
+    DIR *opened = fdopendir(*fd);
+    if (!opened)
+        return error_oom(err, operation);
+    steal_fd(fd);
+    s->lengths[s->depth] = strlen(s->path);
+    s->levels[s->depth++] = opened;
+    return 0;
+}
+
+/* The next entry of the tree; sets *done at its end. */
+static int next_entry(struct seed *s, struct buffer *out, bool *done, lr_error *err)
+{
+    while (s->depth > 0) {
+        size_t base = s->depth > 1 ? s->lengths[s->depth - 1] : 0;
+        errno = 0;
+        const struct dirent *e = readdir(s->levels[s->depth - 1]);
+        s->path[base] = '\0';
+        if (!e) {
+            if (errno)
+                return error_errno(err, LR_SEED_FAILED, operation, errno, "dir: cannot list '%s'",
+                                   s->path);
+            closedir(s->levels[--s->depth]);
+            continue;
+        }
+        if (is_skipped(e->d_name) || e->d_type == DT_LNK)
+            continue;
+        int n = snprintf(s->path + base, sizeof(s->path) - base, "%s%s", base ? "/" : "", e->d_name);
+        if (n < 0 || (size_t)n >= sizeof(s->path) - base)
+            return error_set(err, LR_SEED_FAILED, operation, "dir: a path is longer than %d bytes",
+                             PATH_MAX_BYTES);
+        cleanup_close int fd = -1;
+        struct stat st;
+        if (open_entry(s, e->d_name, &fd, &st, err) < 0)
+            return -1;
+        if (fd < 0)
+            continue;
+        if (add_entry(s, out, &st, err) < 0)
+            return -1;
+        if (S_ISREG(st.st_mode)) {
+            s->file = steal_fd(&fd);
+            return 0;
+        }
+        return enter_folder(s, &fd, err);
+    }
+    *done = true;
+    return frame_append(out, FRAME_ENTRIES_END, NULL, 0) ? 0 : error_oom(err, operation);
+}
+
+/* The next piece of the open file, read straight into the outgoing buffer. */
+static int next_piece(struct seed *s, struct buffer *out, lr_error *err)
+{
+    char *to = buffer_reserve(out, FRAME_HEADER_SIZE + FRAME_DATA_MAX);
+    if (!to)
+        return error_oom(err, operation);
+    ssize_t n = read(s->file, to + FRAME_HEADER_SIZE, FRAME_DATA_MAX);
+    if (n < 0)
+        return error_errno(err, LR_SEED_FAILED, operation, errno, "dir: cannot read '%s'", s->path);
+    if (n > 0) {
+        frame_header(to, FRAME_DATA, (uint32_t)n);
+        buffer_commit(out, FRAME_HEADER_SIZE + (size_t)n);
+        return 0;
+    }
+    cleanup_close_fd(&s->file);
+    return frame_append(out, FRAME_ENTRY_END, NULL, 0) ? 0 : error_oom(err, operation);
+}
+
+int seed_fill(struct seed *s, struct buffer *out, size_t enough, bool *done, lr_error *err)
+{
+    *done = false;
+    while (!*done && buffer_length(out) < enough) {
+        int failed = s->file >= 0 ? next_piece(s, out, err) : next_entry(s, out, done, err);
+        if (failed)
+            return -1;
+    }
+    return 0;
+}

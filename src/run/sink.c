@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT */
+#include "run/sink.h"
+
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "base/text.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/openat2.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+static const char operation[] = "extract.write";
+
+enum { TAR_BLOCK = 512 };
+
+static int open_beneath(int dirfd, const char *path, uint64_t flags, uint64_t mode)
+{
+    struct open_how how = {
+        .flags = flags | O_CLOEXEC,
+        .mode = mode,
+        .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
+    };
+    return (int)syscall(SYS_openat2, dirfd, path, &how, sizeof(how));
+}
+
+/* mkdir -p of a path that the caller gave: it may well lead through symlinks. */
+static int make_parents(const char *path, lr_error *err)
+{
+    cleanup_free char *copy = strdup(path);
+    if (!copy)
+        return error_oom(err, operation);
+    for (char *p = copy + 1; *p; p++) {
+        if (*p != '/')
+            continue;
+        *p = '\0';
+        if (mkdir(copy, 0755) < 0 && errno != EEXIST)
+            return error_errno(err, LR_EXTRACT_FAILED, operation, errno, "cannot make '%s'", copy);
+        *p = '/';
+    }
+    if (mkdir(copy, 0755) < 0 && errno != EEXIST)
+        return error_errno(err, LR_EXTRACT_FAILED, operation, errno, "cannot make '%s'", copy);
+    return 0;
+}
+
+int sink_open(struct sink *out, const char *to, uint64_t max, lr_error *err)
+{
+    *out = (struct sink){.root = -1, .file = -1, .parent_fd = -1, .max = max};
+    if (make_parents(to, err) < 0)
+        return -1;
+    out->root = open(to, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (out->root < 0)
+        return error_errno(err, LR_EXTRACT_FAILED, operation, errno, "'%s' is not a folder to write in",
+                           to);
+    return 0;
+}
+
+void sink_close(struct sink *s)
+{
+    cleanup_close_fd(&s->file);
+    cleanup_close_fd(&s->parent_fd);
+    cleanup_close_fd(&s->root);
+}
+
+static int charge(struct sink *s, uint64_t bytes, lr_error *err)
+{
+    if (bytes > s->max - s->bytes)
+        return error_set(err, LR_EXTRACT_FAILED, operation, "over the limit of %" PRIu64 " bytes",
+                         s->max);
+    s->bytes += bytes;
+    return 0;
+}
+
+/* Checks the name, charges an entry, and gives the folder that it goes into and its last segment. */
+static int open_parent(struct sink *s, const char *path, int *dirfd, const char **name, lr_error *err)
+{
+    if (!text_path_is_beneath(path))
+        return error_set(err, LR_EXTRACT_FAILED, operation, "path traversal rejected: '%.200s'", path);
+    if (s->file >= 0)
+        return error_set(err, LR_EXTRACT_FAILED, operation, "an entry within a file");
+    if (charge(s, TAR_BLOCK, err) < 0)
+        return -1;
+    const char *slash = strrchr(path, '/');
+    *name = slash ? slash + 1 : path;
+    *dirfd = s->root;
+    if (!slash)
+        return 0;
+    size_t length = (size_t)(slash - path);
+    if (s->parent_fd < 0 || strlen(s->parent) != length || memcmp(s->parent, path, length) != 0) {
+        cleanup_close_fd(&s->parent_fd);
+        memcpy(s->parent, path, length);
+        s->parent[length] = '\0';
+        s->parent_fd = open_beneath(s->root, s->parent, O_PATH | O_DIRECTORY, 0);
+        if (s->parent_fd < 0)
+            return error_errno(err, LR_EXTRACT_FAILED, operation, errno,
+                               "cannot write into the folder '%.200s'", s->parent);
+    }
+    *dirfd = s->parent_fd;
+    return 0;
+}
+
+int sink_folder(struct sink *s, const char *path, mode_t mode, lr_error *err)
+{
+    int dirfd;
+    const char *name;
+    if (open_parent(s, path, &dirfd, &name, err) < 0)
+        return -1;
+    /* The owner's bits stay on: its contents are still to come. */
+    if (mkdirat(dirfd, name, (mode & 0777) | 0700) == 0)
+        return 0;
+    struct stat st;
+    if (errno == EEXIST && fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode))
+        return 0;
+    return error_errno(err, LR_EXTRACT_FAILED, operation, errno, "cannot make the folder '%.200s'", path);
+}
+
+int sink_file(struct sink *s, const char *path, mode_t mode, lr_error *err)
+{
+    int dirfd;
+    const char *name;
+    if (open_parent(s, path, &dirfd, &name, err) < 0)
+        return -1;
+    uint64_t flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW;
+    s->file = open_beneath(dirfd, name, flags, 0600);
+    /* What is there already is replaced, never written through: it may be a link to somewhere else. */
+    if (s->file < 0 && errno == EEXIST && unlinkat(dirfd, name, 0) == 0)
+        s->file = open_beneath(dirfd, name, flags, 0600);
+    if (s->file < 0)
+        return error_errno(err, LR_EXTRACT_FAILED, operation, errno, "cannot write '%.200s'", path);
+    s->file_mode = mode & 0777;
+    s->file_size = 0;
+    return 0;
+}
+
+int sink_data(struct sink *s, const void *data, size_t length, lr_error *err)
+{
+    if (s->file < 0)
+        return error_set(err, LR_EXTRACT_FAILED, operation, "data outside a file");
+    /* Charged by whole blocks, as they are begun. */
+    uint64_t before = (s->file_size + TAR_BLOCK - 1) / TAR_BLOCK;
+    uint64_t after = (s->file_size + length + TAR_BLOCK - 1) / TAR_BLOCK;
+    if (charge(s, (after - before) * TAR_BLOCK, err) < 0)
+        return -1;
+    s->file_size += length;
+    if (io_write_all(s->file, data, length, IO_NO_DEADLINE) < 0)
+        return error_errno(err, LR_EXTRACT_FAILED, operation, errno, "cannot write");
+    return 0;
+}
+
+int sink_file_end(struct sink *s, lr_error *err)
+{
+    if (s->file < 0)
+        return error_set(err, LR_EXTRACT_FAILED, operation, "an end outside a file");
+    int failed = fchmod(s->file, s->file_mode) < 0 ? errno : 0;
+    /* A full or remote disk may say so only now. */
+    if (close(steal_fd(&s->file)) < 0 && !failed)
+        failed = errno;
+    return failed ? error_errno(err, LR_EXTRACT_FAILED, operation, failed, "cannot write") : 0;
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * light-runner-supervisor: started by the library, once per run. Not for people.
+ */
+#include "run/supervisor.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+int main(int argc, char **argv)
+{
+    if (argc != 3 || strcmp(argv[1], "run") != 0 || fcntl(SUPERVISOR_CANCEL, F_GETFD) < 0) {
+        fprintf(stderr, "light-runner-supervisor is started by light-runner; run 'light-runner --help'\n");
+        return 125;
+    }
+    /* Whatever else the caller has open is none of ours, and nothing of ours is the runtime's. */
+    close_range(SUPERVISOR_CANCEL + 1, ~0u, 0);
+    for (int fd = SUPERVISOR_CALLER; fd <= SUPERVISOR_CANCEL; fd++)
+        fcntl(fd, F_SETFD, FD_CLOEXEC);
+    signal(SIGPIPE, SIG_IGN);
+    umask(022);
+    return supervisor_run(argv[2]);
+}

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT */
+#include "tier/oci_bundle.h"
+
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "host/seccomp.h"
+
+#include <fcntl.h>
+#include <jansson.h>
+#include <string.h>
+#include <sys/resource.h>
+
+/* Docker's default set without NET_RAW, MKNOD, SYS_CHROOT, SETPCAP, SETFCAP and AUDIT_WRITE. */
+static const char capabilities[] =
+    "['CAP_CHOWN','CAP_DAC_OVERRIDE','CAP_FSETID','CAP_FOWNER','CAP_SETGID','CAP_SETUID',"
+    "'CAP_NET_BIND_SERVICE','CAP_KILL']";
+
+static const char mounts[] =
+    "[{'destination':'/proc','type':'proc','source':'proc','options':['nosuid','noexec','nodev']},"
+    "{'destination':'/dev','type':'tmpfs','source':'tmpfs',"
+    "'options':['nosuid','strictatime','mode=755','size=65536k']},"
+    "{'destination':'/dev/pts','type':'devpts','source':'devpts',"
+    "'options':['nosuid','noexec','newinstance','ptmxmode=0666','mode=0620','gid=5']},"
+    "{'destination':'/dev/shm','type':'tmpfs','source':'shm',"
+    "'options':['nosuid','noexec','nodev','mode=1777','size=65536k']},"
+    "{'destination':'/dev/mqueue','type':'mqueue','source':'mqueue',"
+    "'options':['nosuid','noexec','nodev']},"
+    "{'destination':'/sys','type':'sysfs','source':'sysfs',"
+    "'options':['nosuid','noexec','nodev','ro']}]";
+
+static const char namespaces[] = "[{'type':'pid'},{'type':'ipc'},{'type':'uts'},{'type':'mount'},"
+                                 "{'type':'network'},{'type':'cgroup'}]";
+
+static const char masked[] =
+    "['/proc/acpi','/proc/asound','/proc/kcore','/proc/keys','/proc/latency_stats',"
+    "'/proc/timer_list','/proc/timer_stats','/proc/sched_debug','/proc/scsi','/proc/interrupts',"
+    "'/proc/kallsyms','/proc/kpagecount','/proc/kpageflags','/proc/kpagecgroup','/sys/firmware',"
+    "'/sys/devices/virtual/powercap','/sys/kernel/debug','/sys/kernel/tracing','/sys/fs/cgroup']";
+
+static const char read_only[] =
+    "['/proc/bus','/proc/fs','/proc/irq','/proc/sys','/proc/sysrq-trigger']";
+
+/* RLIMIT_CORE of one byte: 0 would keep core files away, but a core_pattern that pipes into a program
+ * runs that on the host whatever the limit, except for 1. */
+static json_t *rlimits(void)
+{
+    struct rlimit files = {1024, 1024};
+    /* The hard limit is kept: raising it takes a capability that we may not have. */
+    getrlimit(RLIMIT_NOFILE, &files);
+    json_int_t hard = (json_int_t)files.rlim_max, soft = hard < 1024 ? hard : 1024;
+    return json_pack("[{s:s, s:I, s:I}, {s:s, s:i, s:i}]", "type", "RLIMIT_NOFILE", "soft", soft, "hard",
+                     hard, "type", "RLIMIT_CORE", "soft", 1, "hard", 1);
+}
+
+/* The tables above are JSON with ' in place of ", to stay readable in C. New reference. */
+static json_t *table(const char *text)
+{
+    cleanup_free char *copy = strdup(text);
+    if (!copy)
+        return NULL;
+    for (char *p = copy; *p; p++)
+        if (*p == '\'')
+            *p = '"';
+    return json_loads(copy, 0, NULL);
+}
+
+static json_t *process_section(const struct oci_bundle *b)
+{
+    return json_pack("{s:b, s:{s:i, s:i}, s:[s], s:[s], s:s, s:{s:o, s:o, s:o}, s:o, s:b}", "terminal",
+                     0, "user", "uid", 0, "gid", 0, "args", OCI_BUNDLE_AGENT, "env",
+                     "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "cwd", "/",
+                     "capabilities", "bounding", table(capabilities), "effective",
+                     table(capabilities), "permitted", table(capabilities), "rlimits", rlimits(),
+                     "noNewPrivileges", b->no_new_privileges);
+}
+
+/* Root inside becomes `first_id` outside. */
+static int add_user_namespace(json_t *section, const struct oci_bundle *b)
+{
+    static const char *const maps[] = {"uidMappings", "gidMappings"};
+    for (size_t i = 0; i < 2; i++)
+        if (json_object_set_new(section, maps[i],
+                                json_pack("[{s:i, s:I, s:I}]", "containerID", 0, "hostID",
+                                          (json_int_t)b->first_id, "size", (json_int_t)b->id_count)) < 0)
+            return -1;
+    return json_array_append_new(json_object_get(section, "namespaces"),
+                                 json_pack("{s:s}", "type", "user"));
+}
+
+static json_t *linux_section(const struct oci_bundle *b, lr_error *err)
+{
+    json_t *seccomp;
+    if (seccomp_load(&seccomp, b->seccomp_path, err) < 0)
+        return NULL;
+    json_t *section =
+        json_pack("{s:o, s:o, s:o, s:o}", "namespaces", table(namespaces), "maskedPaths",
+                  table(masked), "readonlyPaths", table(read_only), "seccomp", seccomp);
+    if (section && b->cgroup_path)
+        json_object_set_new(section, "cgroupsPath", json_string(b->cgroup_path));
+    if (!section || (b->id_count && add_user_namespace(section, b) < 0)) {
+        json_decref(section);
+        error_oom(err, "oci.bundle");
+        return NULL;
+    }
+    return section;
+}
+
+static json_t *mount_section(const struct oci_bundle *b)
+{
+    json_t *list = table(mounts);
+    json_t *agent = json_pack("{s:s, s:s, s:s, s:[s,s,s,s]}", "destination", OCI_BUNDLE_AGENT, "type",
+                              "bind", "source", b->agent, "options", "bind", "ro", "nosuid", "nodev");
+    if (!list || json_array_append_new(list, agent) < 0) {
+        json_decref(list);
+        return NULL;
+    }
+    return list;
+}
+
+int oci_bundle_write(const struct oci_bundle *b, const char *folder, lr_error *err)
+{
+    json_t *sandbox = linux_section(b, err);
+    if (!sandbox)
+        return -1;
+    json_t *config = json_pack("{s:s, s:o, s:{s:s, s:b}, s:s, s:o, s:o}", "ociVersion", "1.0.2",
+                               "process", process_section(b), "root", "path", b->rootfs, "readonly", 0,
+                               "hostname", b->hostname, "mounts", mount_section(b), "linux", sandbox);
+    cleanup_free char *text = config ? json_dumps(config, JSON_COMPACT) : NULL;
+    json_decref(config);
+    if (!text)
+        return error_oom(err, "oci.bundle");
+    cleanup_close int dirfd = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    cleanup_close int fd =
+        dirfd < 0 ? -1
+                  : openat(dirfd, "config.json", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0 || io_write_all(fd, text, strlen(text), IO_NO_DEADLINE) < 0)
+        return error_errno(err, LR_CONTAINER_START_FAILED, "oci.bundle", errno,
+                           "cannot write '%s/config.json'", folder);
+    return 0;
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The bundle's config.json: what the OCI runtime is told. All of the sandbox's standing defaults
+ * (namespaces, capabilities, seccomp, masked paths) are in this file.
+ */
+#ifndef TIER_OCI_BUNDLE_H
+#define TIER_OCI_BUNDLE_H
+
+#include "base/error.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Where the agent is in the sandbox: a read-only bind mount of the host's own file. */
+#define OCI_BUNDLE_AGENT "/.light-runner-init"
+
+enum { OCI_BUNDLE_PIDS = 100 };
+
+struct oci_bundle {
+    const char *rootfs;       /* absolute path of the root */
+    const char *hostname;
+    const char *agent;        /* absolute path of the agent on the host */
+    bool no_new_privileges;
+    uint32_t first_id;        /* host id of the sandbox's root; 0: no user namespace */
+    uint32_t id_count;
+    const char *cgroup_path;  /* NULL: the runtime keeps its hands off cgroups */
+    const char *seccomp_path; /* the distribution's profile */
+};
+
+/* Writes `folder`/config.json. Errors: CONTAINER_START_FAILED. */
+int oci_bundle_write(const struct oci_bundle *b, const char *folder, lr_error *err);
+
+#endif

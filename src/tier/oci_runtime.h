@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Starting an OCI runtime as the first process of a PID namespace of its own.
+ *
+ * The runtime itself is thus the init of a namespace that holds the sandbox and all that the runtime
+ * starts: when it is killed, the kernel kills everything there is of the run, and when it has been
+ * waited for, nothing of the run is alive. It is killed when the supervisor dies (PR_SET_PDEATHSIG).
+ */
+#ifndef TIER_OCI_RUNTIME_H
+#define TIER_OCI_RUNTIME_H
+
+#include "host/cgroup.h"
+#include "host/process.h"
+#include "tier/tier.h"
+
+struct oci_runtime_launch {
+    const struct tier_runtime *runtime;
+    const char *path;   /* of the runtime's executable */
+    const char *root;   /* folder for the runtime's state */
+    const char *bundle; /* folder with config.json */
+    const char *id;
+    const struct cgroup *cgroup;
+    int stdio[3];
+};
+
+/* Errors: CONTAINER_START_FAILED. */
+int oci_runtime_start(struct process *out, const struct oci_runtime_launch *l, lr_error *err);
+
+#endif

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+#include "tier/tier.h"
+
+#include "host/process.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* crun first: it starts a sandbox in a third of runc's time. */
+static const struct tier_runtime runc_runtimes[] = {
+    {"crun", "LIGHT_RUNNER_CRUN", true, 1, true, "apt-get install crun"},
+    {"runc", "LIGHT_RUNNER_RUNC", false, 24, false, "apt-get install runc"},
+    {0},
+};
+
+/* The shared kernel: it must be the host's own. */
+static bool is_host_kernel(const struct tier_evidence *seen, const struct tier_evidence *host)
+{
+    return strcmp(seen->release, host->release) == 0 && strcmp(seen->kernel, host->kernel) == 0;
+}
+
+static const struct tier tiers[] = {
+    {"runc", runc_runtimes, is_host_kernel},
+    {"runsc", NULL, NULL},
+    {"kata", NULL, NULL},
+};
+
+int tier_find(const struct tier **out, const char *name, lr_error *err)
+{
+    for (size_t i = 0; i < sizeof(tiers) / sizeof(tiers[0]); i++) {
+        if (strcmp(tiers[i].name, name) != 0)
+            continue;
+        *out = &tiers[i];
+        if (tiers[i].runtimes)
+            return 0;
+        error_set(err, LR_NOT_SUPPORTED, "tier.find",
+                  "the tier '%s' is not in this version on the local engine", name);
+        return error_hint(err, "use --runtime runc");
+    }
+    return error_set(err, LR_INVALID_ARGUMENT, "tier.find", "no tier named '%s'", name);
+}
+
+int tier_find_runtime(const struct tier *tier, const struct tier_runtime **out, char **path,
+                      lr_error *err)
+{
+    const struct tier_runtime *first = tier->runtimes;
+    for (const struct tier_runtime *r = first; r->name; r++) {
+        const char *chosen = secure_getenv(r->variable);
+        *path = process_find_program(chosen && *chosen ? chosen : r->name);
+        if (*path) {
+            *out = r;
+            return 0;
+        }
+        /* A runtime that was named is meant: no other takes its place. */
+        if (chosen && *chosen) {
+            error_set(err, LR_CONTAINER_START_FAILED, "tier.find_runtime",
+                      "%s names '%s', which is not a program", r->variable, chosen);
+            return error_hint(err, "unset %s, or set it to the runtime's path", r->variable);
+        }
+    }
+    error_set(err, LR_CONTAINER_START_FAILED, "tier.find_runtime",
+              "no OCI runtime for the tier '%s' is installed", tier->name);
+    return error_hint(err, "%s", first->hint);
+}

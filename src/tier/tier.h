@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A tier is how hard the wall is. One row per tier: everything else asks the row.
+ */
+#ifndef TIER_TIER_H
+#define TIER_TIER_H
+
+#include "base/error.h"
+
+#include <stdbool.h>
+
+/* What the agent saw of its kernel, before any code of the user ran. Borrowed strings, never NULL. */
+struct tier_evidence {
+    const char *release;    /* uname -r */
+    const char *kernel;     /* uname -v */
+    const char *kernel_log; /* the first bytes of the kernel's log, "" where not readable */
+};
+
+/* An OCI runtime that can carry a tier, in order of preference. */
+struct tier_runtime {
+    const char *name;     /* searched in PATH */
+    const char *variable; /* environment variable that names another path for it */
+    bool own_cgroups_off; /* takes --cgroup-manager=disabled; others are given our cgroup's path */
+    unsigned pids;        /* how many tasks of its own are in the sandbox's cgroup meanwhile */
+    bool refuses_hybrid;  /* does not start where an empty cgroup2 is mounted beside v1 */
+    const char *hint;     /* the command that installs it */
+};
+
+struct tier {
+    const char *name;
+    const struct tier_runtime *runtimes; /* closed by a NULL name; NULL: not on the local engine yet */
+    /* Whether the evidence is that of this tier. `host` is the host's own. */
+    bool (*verify)(const struct tier_evidence *seen, const struct tier_evidence *host);
+};
+
+/* The row of a tier. NOT_SUPPORTED for one that this version does not have. */
+int tier_find(const struct tier **out, const char *name, lr_error *err);
+
+/* The runtime to use: the first of the row that is installed. *path is malloc'd.
+ * Errors: CONTAINER_START_FAILED with the command that installs one. */
+int tier_find_runtime(const struct tier *tier, const struct tier_runtime **out, char **path,
+                      lr_error *err);
+
+#endif

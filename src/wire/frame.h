@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One frame format for both hops: caller <-> supervisor, and supervisor <-> agent.
+ *
+ *      0        1        2        3        4                                8
+ *      +--------+--------+--------+--------+--------+--------+--------+--------+----------- - -
+ *      |  type  |   0    |   0    |   0    |      length (little-endian)       |  payload
+ *      +--------+--------+--------+--------+--------+--------+--------+--------+----------- - -
+ *
+ * A reader states the longest payload that it takes; a longer one, a type of 0 or a reserved byte
+ * that is not 0 breaks the stream for good (there is no way to find the next frame). Payloads are
+ * raw bytes (DATA, output), JSON (the caller's hop) or fields (the agent's hop, wire/fields.h).
+ */
+#ifndef WIRE_FRAME_H
+#define WIRE_FRAME_H
+
+#include "base/buffer.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum frame_type {
+    /* caller -> supervisor */
+    FRAME_REQUEST = 1, /* JSON: the request */
+
+    /* supervisor -> caller */
+    FRAME_LOG_STDOUT = 16, /* raw */
+    FRAME_LOG_STDERR,      /* raw */
+    FRAME_STARTED,         /* JSON: the command is running */
+    FRAME_RESULT,          /* JSON: the last frame */
+    FRAME_ERROR,           /* JSON: the last frame */
+
+    /* supervisor -> agent */
+    FRAME_PREPARE = 32, /* fields: workdir, user. Makes the workdir */
+    FRAME_START,        /* fields: arg..., env... Starts the command */
+    FRAME_STDIN,        /* raw; only within the credit */
+    FRAME_STDIN_EOF,    /* empty */
+    FRAME_SIGNAL,       /* fields: signal. To the command */
+    FRAME_EXTRACT,      /* fields: path (absolute), max (bytes) */
+
+    /* agent -> supervisor */
+    FRAME_HELLO = 64,     /* fields: version, sysname, release, kernel, machine, log */
+    FRAME_SEEDED,         /* empty: answer to ENTRIES_END */
+    FRAME_RUNNING,        /* empty: the command was executed */
+    FRAME_FAILED,         /* fields: operation, message, errno. The agent ends itself */
+    FRAME_STDOUT,         /* raw */
+    FRAME_STDERR,         /* raw */
+    FRAME_STDIN_CREDIT,   /* fields: bytes. So many more may be sent */
+    FRAME_EXIT,           /* fields: code, signal, user_us, system_us, peak_rss_kb */
+    FRAME_EXTRACT_BEGIN,  /* fields: status (ok, missing, error), reason, kind (dir, file), bytes */
+    FRAME_EXTRACT_END,    /* fields: status (ok, error), reason. Only after a BEGIN with ok */
+
+    /* a file tree, in either direction */
+    FRAME_ENTRY = 96,  /* fields: kind (dir, file), path (relative), mode (octal), mtime (s) */
+    FRAME_DATA,        /* raw: more bytes of the file of the last ENTRY */
+    FRAME_ENTRY_END,   /* fields: error (optional: it could not be read to its end) */
+    FRAME_ENTRIES_END, /* empty: the tree is complete (supervisor -> agent only) */
+};
+
+enum {
+    FRAME_HEADER_SIZE = 8,
+    FRAME_DATA_MAX = 128 * 1024,    /* most bytes put in one raw frame */
+    FRAME_AGENT_MAX = 1024 * 1024,  /* longest payload on the agent's hop */
+    FRAME_CALLER_MAX = 4 * 1024 * 1024, /* longest payload on the caller's hop */
+    FRAME_STDIN_WINDOW = 256 * 1024,    /* credit that the agent starts with */
+};
+
+struct frame {
+    uint8_t type;
+    uint32_t length;
+    const char *payload; /* borrowed from the buffer: valid until it is consumed or filled */
+};
+
+enum frame_status {
+    FRAME_OK,      /* *out is a frame; call frame_consume() when done with it */
+    FRAME_PARTIAL, /* read more first */
+    FRAME_BROKEN,  /* not our protocol, or longer than allowed */
+};
+
+/* Looks at the frame at the front of the buffer. */
+enum frame_status frame_peek(const struct buffer *in, size_t max_payload, struct frame *out);
+void frame_consume(struct buffer *in, const struct frame *f);
+
+/* Writes a header, for callers that write the payload on their own. */
+void frame_header(char header[FRAME_HEADER_SIZE], enum frame_type type, uint32_t length);
+
+/* Appends a whole frame; false when the buffer is full or memory is out. */
+bool frame_append(struct buffer *out, enum frame_type type, const void *payload, size_t length);
+
+#endif

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+#include "wire/order.h"
+
+#include "wire/check.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define ID_PREFIX "light-runner-"
+#define ID_DIGITS 12
+
+bool order_id_is_valid(const char *id)
+{
+    size_t prefix = strlen(ID_PREFIX);
+    return strncmp(id, ID_PREFIX, prefix) == 0 && strlen(id) == prefix + ID_DIGITS &&
+           strspn(id + prefix, "0123456789abcdef") == ID_DIGITS;
+}
+
+static int read_id(void *out, const char *field, const json_t *value, lr_error *err)
+{
+    struct run_order *order = out;
+    if (check_copy_string(&order->id, field, value, err) < 0)
+        return -1;
+    return order_id_is_valid(order->id) ? 0 : check_fail(err, field, "is not the id of a run");
+}
+
+static int read_logs(void *out, const char *field, const json_t *value, lr_error *err)
+{
+    struct run_order *order = out;
+    return check_bool(&order->logs, field, value, err);
+}
+
+static int read_request(void *out, const char *field, const json_t *value, lr_error *err)
+{
+    struct run_order *order = out;
+    (void)field;
+    return request_from_json(&order->request, value, err);
+}
+
+int order_parse(struct run_order *out, const char *json, size_t length, lr_error *err)
+{
+    static const struct check_field fields[] = {
+        {"id", read_id},
+        {"logs", read_logs},
+        {"request", read_request},
+        {0},
+    };
+    json_t *document;
+    if (request_load(&document, json, length, err) < 0)
+        return -1;
+    cleanup_order struct run_order order = {.logs = true};
+    int rc = check_object(&order, "", document, fields, err);
+    json_decref(document);
+    if (rc < 0)
+        return -1;
+    if (!order.id || !order.request.image)
+        return check_fail(err, order.id ? "request" : "id", "is missing");
+    *out = order;
+    order = (struct run_order){0};
+    return 0;
+}
+
+json_t *order_to_json(const struct run_order *order)
+{
+    struct request request = order->request;
+    request.input = NULL;
+    return json_pack("{ss,sb,so}", "id", order->id, "logs", order->logs, "request",
+                     request_to_json(&request));
+}
+
+void order_free(struct run_order *order)
+{
+    free(order->id);
+    request_free(&order->request);
+    *order = (struct run_order){0};
+}

@@ -1,0 +1,599 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Reading a request: one table row per field, each with the function that checks it. What is not in
+ * the tables does not exist.
+ */
+#include "wire/request.h"
+
+#include "base/cleanup.h"
+#include "base/text.h"
+#include "wire/check.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define OPERATION "request.check"
+
+enum {
+    MAX_IMAGE = 4096,
+    MAX_PATH = 4095,
+    MAX_STRING = 128 * 1024 - 1, /* what the kernel takes as one argument or variable */
+    MAX_ENV = 1024 * 1024,       /* of all variables together */
+    MAX_EXTRACT = 1024,
+    MAX_EXTRACT_BYTES = 1024 * 1024, /* of all paths together: they come back in one RESULT frame */
+    MAX_NETWORKS = 64,
+    MAX_STEPS = 1024,
+};
+
+#define MIN_MEMORY  (6ull << 20) /* the least that Docker takes */
+#define MIN_DISK    (1ull << 20)
+#define MAX_BYTES   ((uint64_t)INT64_MAX)
+#define MAX_TIMEOUT (3650ull * 24 * 3600 * 1000)
+#define MAX_CPUS    65536.0
+
+/* -------------------------------------------------------------- options */
+
+static int read_runtime(void *out, const char *field, const json_t *value, lr_error *err)
+{
+    static const char *const names[] = {"runc", "runsc", "kata", NULL};
+    struct request *r = out;
+    return check_choice(&r->runtime, field, value, names, err);
+}
+
+static int read_engine(void *out, const char *field, const json_t *value, lr_error *err)
+{
+    static const char *const names[] = {"auto", "local", "docker", NULL};
+    struct request *r = out;
+    return check_choice(&r->engine, field, value, names, err);
+}
+
+static int read_size(uint64_t *out, const char *field, const json_t *value, uint64_t min,
+                     const char *min_text, lr_error *err)
+{
+    const char *text;
+    if (check_string(&text, field, value, err) < 0)
+        return error_hint(err, "write it like \"512m\"");
+    uint64_t bytes;
+    if (!text_parse_size(text, &bytes) || bytes > MAX_BYTES) {
+        check_fail(err, field, "'%.40s' is not a size", text);
+        return error_hint(err, "digits with k, m or g behind them, like 512m");
+    }
+    if (bytes < min)
+        return check_fail(err, field, "'%.40s' is below the minimum of %s", text, min_text);
+    *out = bytes;
+    return 0;
+}
+
+static int read_memory(void *out, const char *field, const json_t *value, lr_error *err)
+{
+    struct request *r = out;
+    return read_size(&r->memory_bytes, field, value, MIN_MEMORY, "6m", err);
+}
+
+static int read_disk(void *out, const char *field, const json_t *value, lr_error *err)
+{
+    struct request *r = out;
+    return read_size(&r->disk_bytes, field, value, MIN_DISK, "1m", err);
+}
+
+static int read_cpus(void *out, const char *field, const json_t *value, lr_error *err)
+{
+    struct request *r = out;
+    double cpus;
+    if (json_is_string(value)) {
+        /* The TypeScript light-runner takes "0.5" too. */
+        const char *text;
+        if (check_string(&text, field, value, err) < 0)
+            return -1;
+        /* Read as JSON, not by strtod(), which listens to the caller's locale. */
+        json_t *number = json_loads(text, JSON_DECODE_ANY, NULL);
+        bool is_number = json_is_number(number);
+        cpus = is_number ? json_number_value(number) : 0;
+        json_decref(number);
+        if (!is_number)
+            return check_fail(err, field, "'%.40s' is not a number of cores", text);
+    } else if (json_is_number(value)) {
+        cpus = json_number_value(value);
+    } else {
+        return check_fail(err, field, "must be a number");
+    }
+    if (!isfinite(cpus) || cpus <= 0 || cpus > MAX_CPUS)
+        return check_fail(err, field, "is %g; it must be above 0 and at most %g", cpus, MAX_CPUS);
+    r->cpus = cpus;
+    return 0;
+}
+
+static int read_gpus(void *out, const char *field, const json_t *value, lr_error *err)
+{
+    struct request *r = out;
+    if (json_is_integer(value)) {
+        if (json_integer_value(value) < 0)
+            return check_fail(err, field, "must not be negative");
+        if (asprintf(&r->gpus, "%" JSON_INTEGER_FORMAT, json_integer_value(value)) < 0) {
+            r->gpus = NULL;
+            return error_oom(err, OPERATION);
+        }
+        return 0;
+    }
+    if (check_copy_name(&r->gpus, field, value, 256, err) < 0)
+        return -1;
+    static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+                                  ",=.:\"-_ ";
+    if (r->gpus[0] == '-' || r->gpus[strspn(r->gpus, allowed)] != '\0') {
+        check_fail(err, field, "'%.80s' is not a choice of GPUs", r->gpus);
+        return error_hint(err, "all, a count, or device=0");
+    }
+    return 0;
+}
+
+static int read_no_new_privileges(void *out, const char *field, const json_t *value, lr_error *err)
+{
+    struct request *r = out;
+    return check_bool(&r->no_new_privileges, field, value, err);
+}
+
+static int read_max_extract_bytes(void *out, const char *field, const json_t *value, lr_error *err)
+{
+    struct request *r = out;
+    return check_positive(&r->max_extract_bytes, field, value, MAX_BYTES, err);
+}
+
+static int read_max_log_bytes(void *out, const char *field, const json_t *value, lr_error *err)
+{
+    struct request *r = out;
+    return check_positive(&r->max_log_bytes, field, value, MAX_BYTES, err);
+}
+
+static const struct check_field option_fields[] = {
+    {"runtime", read_runtime},
+    {"engine", read_engine},
+    {"memory", read_memory},
+    {"cpus", read_cpus},
+    {"gpus", read_gpus},
+    {"noNewPrivileges", read_no_new_privileges},
+    {"disk", read_disk},
+    {"maxExtractBytes", read_max_extract_bytes},
+    {"maxLogBytes", read_max_log_bytes},
+    {0},
+};
+
+static int read_options(void *out, const char *field, const json_t *value, lr_error *err)
+{
+    return check_object(out, field, value, option_fields, err);
+}
+
+/* -------------------------------------------------------------- request */
+
+static int read_image(void *out, const char *field, const json_t *value, lr_error *err)
+{
+    struct request *r = out;
+    if (check_copy_name(&r->image, field, value, MAX_IMAGE, err) < 0)
+        return -1;
+    /* It becomes an argument of other programs; a dash would make it one of their options. */
+    if (r->image[0] == '-')
+        return check_fail(err, field, "'%.80s' must not begin with '-'", r->image);
+    for (const char *c = r->image; *c; c++)
+        if ((unsigned char)*c <= ' ' || *c == 0x7f)
+            return check_fail(err, field, "must not hold blanks or control characters");
+    return 0;
+}
+
+static int read_entrypoint(void *out, const char *field, const json_t *value, lr_error *err)
+{
+    struct request *r = out;
+    if (r->entrypoint)
+        return check_fail(err, field, "'entrypoint' and its older name 'command' are both given");
+    if (check_copy_string(&r->entrypoint, field, value, err) < 0)
+        return -1;
+    size_t length = strlen(r->entrypoint);
+    if (length > MAX_STRING)
+        return check_fail(err, field, "is %zu bytes long; the kernel takes at most %d", length,
+                          MAX_STRING);
+    return 0;
+}
+
+static int read_run(void *out, const char *field, const json_t *value, lr_error *err)
+{
+    struct request *r = out;
+    if (check_copy_strings(&r->run, field, value, MAX_STEPS, err) < 0)
+        return -1;
+    for (size_t i = 0; r->run && r->run[i]; i++)
+        if (strlen(r->run[i]) > MAX_STRING)
+            return check_fail(err, field, "step %zu is longer than %d bytes", i, MAX_STRING);
+    return 0;
+}
+
+static int read_dir(void *out, const char *field, const json_t *value, lr_error *err)
+{
+    struct request *r = out;
+    return check_copy_name(&r->dir, field, value, MAX_PATH, err);
+}
+
+static bool has_real(const json_t *value)
+{
+    const char *key;
+    json_t *member;
+    size_t i;
+    if (json_is_real(value))
+        return true;
+    json_object_foreach((json_t *)value, key, member) if (has_real(member)) return true;
+    json_array_foreach(value, i, member) if (has_real(member)) return true;
+    return false;
+}
+
+/* The text of a value, with numbers as short as they can be and still be read back as the same. */
+static char *dump_value(const json_t *value)
+{
+    size_t flags = JSON_COMPACT | JSON_ENCODE_ANY;
+    if (has_real(value)) {
+        for (size_t precision = 15; precision < 17; precision++) {
+            cleanup_free char *text = json_dumps(value, flags | JSON_REAL_PRECISION(precision));
+            if (!text)
+                return NULL;
+            json_t *back = json_loads(text, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+            bool same = back && json_equal(back, value);
+            json_decref(back);
+            if (same)
+                return steal_ptr(text);
+        }
+    }
+    return json_dumps(value, flags | JSON_REAL_PRECISION(17));
+}
+
+static int read_input(void *out, const char *field, const json_t *value, lr_error *err)
+{
+    struct request *r = out;
+    (void)field;
+    r->input = dump_value(value);
+    return r->input ? 0 : error_oom(err, OPERATION);
+}
+
+static int read_timeout(void *out, const char *field, const json_t *value, lr_error *err)
+{
+    struct request *r = out;
+    if (check_positive(&r->timeout_ms, field, value, MAX_TIMEOUT, err) < 0)
+        return error_hint(err, "it is in milliseconds");
+    return 0;
+}
+
+static bool is_network_name(const char *s)
+{
+    size_t length = strlen(s);
+    if (length == 0 || length > 255 || s[0] == '-' || s[0] == '.')
+        return false;
+    return s[strspn(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-")] ==
+           '\0';
+}
+
+static int read_networks(void *out, const char *field, const json_t *value, lr_error *err)
+{
+    struct request *r = out;
+    if (r->networks)
+        return check_fail(err, field, "'networks' and its older name 'network' are both given");
+    if (json_is_string(value)) {
+        json_t *list = json_pack("[O]", value);
+        int rc = list ? check_copy_strings(&r->networks, field, list, 1, err)
+                      : error_oom(err, OPERATION);
+        json_decref(list);
+        if (rc < 0)
+            return -1;
+    } else if (check_copy_strings(&r->networks, field, value, MAX_NETWORKS, err) < 0) {
+        return -1;
+    }
+    size_t count = 0;
+    bool none = false;
+    for (; r->networks && r->networks[count]; count++) {
+        if (!is_network_name(r->networks[count]))
+            return check_fail(err, field, "'%.80s' is not the name of a network",
+                              r->networks[count]);
+        none = none || strcmp(r->networks[count], "none") == 0;
+    }
+    if (none && count > 1)
+        return check_fail(err, field, "'none' cannot be joined with other networks");
+    return 0;
+}
+
+/* One variable, unless its name is none: a later one of the same name takes the place of an
+ * earlier. */
+static int add_env(json_t *all, const char *field, const char *name, size_t name_length,
+                   const char *value, lr_error *err)
+{
+    if (!text_is_env_name(name, name_length))
+        return 0;
+    size_t length = name_length + 1 + strlen(value);
+    if (length > MAX_STRING)
+        return check_fail(err, field, "'%.*s' is %zu bytes long; the kernel takes at most %d",
+                          name_length > 80 ? 80 : (int)name_length, name, length, MAX_STRING);
+    cleanup_free char *key = strndup(name, name_length);
+    return key && json_object_set_new(all, key, json_string(value)) == 0
+               ? 0
+               : error_oom(err, OPERATION);
+}
+
+static int collect_env(json_t *all, const char *field, const json_t *value, lr_error *err)
+{
+    const char *key, *text;
+    json_t *member;
+    size_t i;
+    char path[160];
+    if (json_is_object(value)) {
+        json_object_foreach((json_t *)value, key, member)
+        {
+            snprintf(path, sizeof(path), "%s.%.80s", field, key);
+            if (check_string(&text, path, member, err) < 0 ||
+                add_env(all, field, key, strlen(key), text, err) < 0)
+                return -1;
+        }
+        return 0;
+    }
+    if (!json_is_array(value))
+        return check_fail(err, field, "must be an object of strings, or a list of \"NAME=value\"");
+    json_array_foreach(value, i, member)
+    {
+        snprintf(path, sizeof(path), "%s[%zu]", field, i);
+        if (check_string(&text, path, member, err) < 0)
+            return -1;
+        const char *equals = strchr(text, '=');
+        if (!equals)
+            return check_fail(err, path, "'%.80s' has no '='", text);
+        if (add_env(all, field, text, (size_t)(equals - text), equals + 1, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int flatten_env(char ***out, const char *field, const json_t *all, lr_error *err)
+{
+    size_t count = json_object_size(all), total = 0;
+    if (count == 0)
+        return 0;
+    *out = calloc(count + 1, sizeof(**out));
+    if (!*out)
+        return error_oom(err, OPERATION);
+    const char *key;
+    json_t *value;
+    size_t i = 0;
+    json_object_foreach((json_t *)all, key, value)
+    {
+        if (asprintf(&(*out)[i], "%s=%s", key, json_string_value(value)) < 0) {
+            (*out)[i] = NULL;
+            return error_oom(err, OPERATION);
+        }
+        total += strlen((*out)[i++]) + 1;
+        if (total > MAX_ENV)
+            return check_fail(err, field, "is over the limit of %d bytes in all", MAX_ENV);
+    }
+    return 0;
+}
+
+static int read_env(void *out, const char *field, const json_t *value, lr_error *err)
+{
+    struct request *r = out;
+    json_t *all = json_object();
+    int rc = all ? collect_env(all, field, value, err) : error_oom(err, OPERATION);
+    if (rc == 0)
+        rc = flatten_env(&r->env, field, all, err);
+    json_decref(all);
+    return rc;
+}
+
+static int read_workdir(void *out, const char *field, const json_t *value, lr_error *err)
+{
+    struct request *r = out;
+    cleanup_free char *path = NULL;
+    if (check_copy_name(&path, field, value, MAX_PATH, err) < 0)
+        return -1;
+    if (path[0] != '/')
+        return check_fail(err, field, "'%.80s' must be an absolute path", path);
+    if (text_path_has_dotdot(path))
+        return check_fail(err, field, "'%.80s' must not hold '..'", path);
+    r->workdir = text_path_join("/", path);
+    return r->workdir ? 0 : error_oom(err, OPERATION);
+}
+
+static int read_extract_from(void *out, const char *field, const json_t *value, lr_error *err)
+{
+    struct request_extract *e = out;
+    return check_copy_string(&e->from, field, value, err);
+}
+
+static int read_extract_to(void *out, const char *field, const json_t *value, lr_error *err)
+{
+    struct request_extract *e = out;
+    return check_copy_string(&e->to, field, value, err);
+}
+
+static int read_extract(void *out, const char *field, const json_t *value, lr_error *err)
+{
+    static const struct check_field fields[] = {
+        {"from", read_extract_from},
+        {"to", read_extract_to},
+        {0},
+    };
+    struct request *r = out;
+    if (!json_is_array(value))
+        return check_fail(err, field, "must be a list of {\"from\", \"to\"}");
+    size_t count = json_array_size(value), total = 0;
+    if (count > MAX_EXTRACT)
+        return check_fail(err, field, "has %zu entries; at most %d are possible", count,
+                          MAX_EXTRACT);
+    r->has_extract = true;
+    if (count == 0)
+        return 0;
+    r->extract = calloc(count, sizeof(*r->extract));
+    if (!r->extract)
+        return error_oom(err, OPERATION);
+    r->extract_count = count;
+    for (size_t i = 0; i < count; i++) {
+        char path[160];
+        snprintf(path, sizeof(path), "%s[%zu]", field, i);
+        struct request_extract *e = &r->extract[i];
+        if (check_object(e, path, json_array_get(value, i), fields, err) < 0)
+            return -1;
+        if (!e->from || !e->to)
+            return check_fail(err, path, "'%s' is missing", e->from ? "to" : "from");
+        total += strlen(e->from) + strlen(e->to);
+        if (total > MAX_EXTRACT_BYTES)
+            return check_fail(err, field, "is over the limit of %d bytes in all",
+                              MAX_EXTRACT_BYTES);
+    }
+    return 0;
+}
+
+static int read_detached(void *out, const char *field, const json_t *value, lr_error *err)
+{
+    struct request *r = out;
+    return check_bool(&r->detached, field, value, err);
+}
+
+static const struct check_field request_fields[] = {
+    {"image", read_image},
+    {"entrypoint", read_entrypoint},
+    {"command", read_entrypoint}, /* the older name */
+    {"run", read_run},
+    {"dir", read_dir},
+    {"input", read_input},
+    {"timeout", read_timeout},
+    {"networks", read_networks},
+    {"network", read_networks}, /* the older name */
+    {"env", read_env},
+    {"workdir", read_workdir},
+    {"extract", read_extract},
+    {"detached", read_detached},
+    {"options", read_options},
+    {0},
+};
+
+static int set_default(char **field, const char *value)
+{
+    if (!*field)
+        *field = strdup(value);
+    return *field ? 0 : -1;
+}
+
+int request_from_json(struct request *out, const json_t *document, lr_error *err)
+{
+    cleanup_request struct request r = {
+        .memory_bytes = 512ull << 20,
+        .cpus = 1,
+        .no_new_privileges = true,
+        .disk_bytes = 1ull << 30,
+        .max_extract_bytes = 1ull << 30,
+        .max_log_bytes = 256ull << 20,
+        .timeout_ms = 20ull * 60 * 1000,
+    };
+    if (check_object(&r, "", document, request_fields, err) < 0)
+        return -1;
+    if (!r.image)
+        return check_fail(err, "image", "is missing");
+    if (r.detached && r.input)
+        return check_fail(err, "", "input is refused for detached runs");
+    if (set_default(&r.runtime, "runc") < 0 || set_default(&r.engine, "auto") < 0 ||
+        set_default(&r.workdir, "/app") < 0)
+        return error_oom(err, OPERATION);
+    *out = r;
+    r = (struct request){0};
+    return 0;
+}
+
+int request_load(json_t **out, const char *json, size_t length, lr_error *err)
+{
+    json_error_t e;
+    /* Twice the same key is refused: which of the two was meant is anybody's guess. */
+    *out = json_loadb(json, length, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &e);
+    if (!*out)
+        return error_set(err, LR_INVALID_ARGUMENT, "request.parse",
+                         "the request is not valid JSON: line %d, column %d: %s", e.line, e.column,
+                         e.text);
+    return 0;
+}
+
+int request_parse(struct request *out, const char *json, size_t length, lr_error *err)
+{
+    json_t *document;
+    if (request_load(&document, json, length, err) < 0)
+        return -1;
+    int rc = request_from_json(out, document, err);
+    json_decref(document);
+    return rc;
+}
+
+/* -------------------------------------------------------------- and back */
+
+static json_t *strings_to_json(char *const *strings)
+{
+    json_t *list = strings ? json_array() : NULL;
+    for (; list && *strings; strings++)
+        if (json_array_append_new(list, json_string(*strings)) < 0) {
+            json_decref(list);
+            return NULL;
+        }
+    return list;
+}
+
+static json_t *size_to_json(uint64_t bytes)
+{
+    return json_sprintf("%llu", (unsigned long long)bytes);
+}
+
+static json_t *extract_to_json(const struct request *r)
+{
+    json_t *list = r->has_extract ? json_array() : NULL;
+    for (size_t i = 0; list && i < r->extract_count; i++) {
+        json_t *e = json_pack("{ss,ss}", "from", r->extract[i].from, "to", r->extract[i].to);
+        if (!e || json_array_append_new(list, e) < 0) {
+            json_decref(list);
+            return NULL;
+        }
+    }
+    return list;
+}
+
+json_t *request_to_json(const struct request *r)
+{
+    json_t *memory = size_to_json(r->memory_bytes), *disk = size_to_json(r->disk_bytes);
+    json_t *options =
+        json_pack("{ss,ss,so*,sf,ss*,sb,so*,sI,sI}", "runtime", r->runtime, "engine", r->engine,
+                  "memory", memory, "cpus", r->cpus, "gpus", r->gpus, "noNewPrivileges",
+                  r->no_new_privileges, "disk", disk, "maxExtractBytes",
+                  (json_int_t)r->max_extract_bytes, "maxLogBytes", (json_int_t)r->max_log_bytes);
+    /* The input was dumped by us, or checked by whoever set it: it can be read back. */
+    json_t *input = r->input ? json_loads(r->input, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL) : NULL;
+    json_t *run = strings_to_json(r->run), *networks = strings_to_json(r->networks);
+    json_t *env = strings_to_json(r->env), *extract = extract_to_json(r);
+    bool complete = memory && disk && options && !input == !r->input && !run == !r->run &&
+                    !networks == !r->networks && !env == !r->env && !extract == !r->has_extract;
+    json_t *document =
+        json_pack("{ss,ss*,so*,ss*,so*,sI,so*,so*,ss,so*,sb,so*}", "image", r->image, "entrypoint",
+                  r->entrypoint, "run", run, "dir", r->dir, "input", input, "timeout",
+                  (json_int_t)r->timeout_ms, "networks", networks, "env", env, "workdir",
+                  r->workdir, "extract", extract, "detached", r->detached, "options", options);
+    if (!complete) {
+        json_decref(document);
+        return NULL;
+    }
+    return document;
+}
+
+void request_free(struct request *r)
+{
+    free(r->runtime);
+    free(r->engine);
+    free(r->gpus);
+    free(r->image);
+    free(r->entrypoint);
+    check_free_strings(r->run);
+    free(r->dir);
+    free(r->input);
+    check_free_strings(r->networks);
+    check_free_strings(r->env);
+    free(r->workdir);
+    for (size_t i = 0; i < r->extract_count; i++) {
+        free(r->extract[i].from);
+        free(r->extract[i].to);
+    }
+    free(r->extract);
+    *r = (struct request){0};
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The request: what to run and how hard the wall is. The same JSON document for the CLI's
+ * --request, lr_run_json() and the REQUEST frame (docs/request.schema.json).
+ */
+#ifndef WIRE_REQUEST_H
+#define WIRE_REQUEST_H
+
+#include "base/error.h"
+
+#include <jansson.h>
+
+struct request_extract {
+    char *from;
+    char *to;
+};
+
+/* A checked request: every field holds a usable value. */
+struct request {
+    /* options */
+    char *runtime; /* "runc", "runsc", "kata" */
+    char *engine;  /* "auto", "local", "docker" */
+    uint64_t memory_bytes;
+    double cpus;
+    char *gpus; /* NULL: none */
+    bool no_new_privileges;
+    uint64_t disk_bytes;
+    uint64_t max_extract_bytes;
+    uint64_t max_log_bytes;
+
+    /* request */
+    char *image;
+    char *entrypoint; /* NULL: the image's own */
+    char **run;       /* NULL-terminated; NULL: none */
+    char *dir;        /* NULL: none */
+    char *input;      /* JSON text for stdin; NULL: none */
+    uint64_t timeout_ms;
+    char **networks; /* NULL-terminated; NULL: the default network */
+    char **env;      /* "NAME=value" with valid names only, NULL-terminated; NULL: none */
+    char *workdir;   /* absolute, normalised */
+    struct request_extract *extract;
+    size_t extract_count;
+    bool has_extract; /* `extract` was given, be it empty */
+    bool detached;
+};
+
+/*
+ * Reads a JSON document. Unknown fields, wrong types and wrong values are INVALID_ARGUMENT with the
+ * field's name and what was expected in the message. `extract` entries with "..", or an empty from
+ * or to, are kept: they are refused one by one at extraction, and fail no run.
+ */
+int request_parse(struct request *out, const char *json, size_t length, lr_error *err);
+int request_from_json(struct request *out, const json_t *document, lr_error *err);
+
+/* Only the reading of the JSON text, for those who change the document before it is checked. New
+ * reference. */
+int request_load(json_t **out, const char *json, size_t length, lr_error *err);
+
+/* The document of a request, with every field: what the REQUEST frame carries. New reference. */
+json_t *request_to_json(const struct request *r);
+
+void request_free(struct request *r);
+#define cleanup_request __attribute__((cleanup(request_free)))
+
+#endif

@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A result that came over the wire keeps its document: the strings of the lr_result point into it.
+ */
+#include "wire/result.h"
+
+#include "base/cleanup.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define OPERATION "result.parse"
+
+struct owned_result {
+    lr_result public; /* first: lr_result_free() is given its address */
+    json_t *document;
+    char *text;
+    lr_extracted *extracted;
+};
+
+static const char *const status_names[] = {
+    [LR_EXTRACT_OK] = "ok",
+    [LR_EXTRACT_MISSING] = "missing",
+    [LR_EXTRACT_ERROR] = "error",
+};
+
+static void signal_name(char out[16], int number)
+{
+    const char *name = sigabbrev_np(number);
+    if (name)
+        snprintf(out, 16, "SIG%s", name);
+    else
+        snprintf(out, 16, "SIG%d", number);
+}
+
+/* ------------------------------------------------------------- writing */
+
+/* Microseconds are what the clock gives; more digits would be noise. */
+static json_t *time_to_json(double ms)
+{
+    if (!isfinite(ms) || ms <= 0)
+        return json_real(0);
+    return json_real(ms < 1e12 ? (double)(int64_t)(ms * 1000 + 0.5) / 1000 : ms);
+}
+
+/*
+ * A string, or NULL for an empty one, which is then left out. Reasons, kernel names and messages
+ * quote what came out of a sandbox or a file system: it need not be UTF-8, and a message may be cut
+ * within a character. That must not cost the whole document.
+ */
+static json_t *text_to_json(const char *text)
+{
+    if (!text || !*text)
+        return NULL;
+    json_t *s = json_string(text);
+    if (s)
+        return s;
+    cleanup_free char *clean = strdup(text);
+    for (char *c = clean; c && *c; c++)
+        if ((unsigned char)*c >= 0x80)
+            *c = '?';
+    return clean ? json_string(clean) : NULL;
+}
+
+static json_t *extracted_to_json(const lr_result *r)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; list && i < r->extracted_count; i++) {
+        const lr_extracted *e = &r->extracted[i];
+        bool ok = e->status == LR_EXTRACT_OK;
+        json_t *bytes = ok ? json_integer((json_int_t)e->bytes) : NULL;
+        json_t *entry =
+            json_pack("{ss,ss,ss,so*,so*}", "from", e->from, "to", e->to, "status",
+                      status_names[e->status], "bytes", bytes, "reason", text_to_json(e->reason));
+        if (!entry || json_array_append_new(list, entry) < 0) {
+            json_decref(list);
+            return NULL;
+        }
+    }
+    return list;
+}
+
+json_t *result_to_json(const lr_result *r)
+{
+    char signal_text[16] = "";
+    if (r->signal)
+        signal_name(signal_text, r->signal);
+    json_t *extracted = r->extracted ? extracted_to_json(r) : NULL;
+    if (r->extracted && !extracted)
+        return NULL;
+    return json_pack(
+        "{ss,sb,si,so*,sI,sb,sb,sb,sb,so*,s{sI,sI,sI,sI,sI},s{so*,so*,so*,sb},s{so,so,so,so}}",
+        "id", r->id ? r->id : "", "success", r->success, "exitCode", r->exit_code, "signal",
+        text_to_json(signal_text), "duration", (json_int_t)r->duration_ms, "cancelled",
+        r->cancelled, "timedOut", r->timed_out, "oomKilled", r->oom_killed, "logTruncated",
+        r->log_truncated, "extracted", extracted, "usage", "cpuMs", (json_int_t)r->usage.cpu_ms,
+        "userMs", (json_int_t)r->usage.user_ms, "systemMs", (json_int_t)r->usage.system_ms,
+        "peakMemoryBytes", (json_int_t)r->usage.peak_memory_bytes, "processes",
+        (json_int_t)r->usage.processes, "isolation", "runtime", text_to_json(r->isolation.runtime),
+        "kernel", text_to_json(r->isolation.kernel), "hostKernel",
+        text_to_json(r->isolation.host_kernel), "verified", r->isolation.verified, "timings",
+        "prepareMs", time_to_json(r->timings.prepare_ms), "startMs",
+        time_to_json(r->timings.start_ms), "runMs", time_to_json(r->timings.run_ms), "collectMs",
+        time_to_json(r->timings.collect_ms));
+}
+
+/* ------------------------------------------------------------- reading */
+
+static int lost(lr_error *err, const char *field)
+{
+    return error_set(err, LR_SUPERVISOR_LOST, OPERATION,
+                     "the supervisor's result has no usable field '%s'", field);
+}
+
+static int take_bool(bool *out, const json_t *object, const char *field, lr_error *err)
+{
+    const json_t *v = json_object_get(object, field);
+    if (!json_is_boolean(v))
+        return lost(err, field);
+    *out = json_is_true(v);
+    return 0;
+}
+
+static int take_u64(uint64_t *out, const json_t *object, const char *field, lr_error *err)
+{
+    const json_t *v = json_object_get(object, field);
+    if (!json_is_integer(v) || json_integer_value(v) < 0)
+        return lost(err, field);
+    *out = (uint64_t)json_integer_value(v);
+    return 0;
+}
+
+static int take_ms(double *out, const json_t *object, const char *field, lr_error *err)
+{
+    const json_t *v = json_object_get(object, field);
+    if (!json_is_number(v) || !isfinite(json_number_value(v)) || json_number_value(v) < 0)
+        return lost(err, field);
+    *out = json_number_value(v);
+    return 0;
+}
+
+/* Borrowed from the document, which refuses NUL bytes as a whole. */
+static int take_string(const char **out, const json_t *object, const char *field, bool required,
+                       lr_error *err)
+{
+    const json_t *v = json_object_get(object, field);
+    *out = "";
+    if (!v && !required)
+        return 0;
+    if (!json_is_string(v))
+        return lost(err, field);
+    *out = json_string_value(v);
+    return 0;
+}
+
+static int take_signal(int *out, const json_t *document, lr_error *err)
+{
+    const char *name;
+    if (take_string(&name, document, "signal", false, err) < 0)
+        return -1;
+    *out = 0;
+    if (!*name)
+        return 0;
+    for (int i = 1; i < NSIG; i++) {
+        char text[16];
+        signal_name(text, i);
+        if (strcmp(text, name) == 0) {
+            *out = i;
+            return 0;
+        }
+    }
+    return lost(err, "signal");
+}
+
+static int take_extracted_entry(lr_extracted *e, const json_t *object, lr_error *err)
+{
+    const char *status, *reason;
+    if (take_string(&e->from, object, "from", true, err) < 0 ||
+        take_string(&e->to, object, "to", true, err) < 0 ||
+        take_string(&status, object, "status", true, err) < 0 ||
+        take_string(&reason, object, "reason", false, err) < 0)
+        return -1;
+    size_t i = 0;
+    while (i <= LR_EXTRACT_ERROR && strcmp(status_names[i], status) != 0)
+        i++;
+    if (i > LR_EXTRACT_ERROR)
+        return lost(err, "extracted.status");
+    e->status = (lr_extract_status)i;
+    if (e->status == LR_EXTRACT_OK)
+        return take_u64(&e->bytes, object, "bytes", err);
+    if (e->status == LR_EXTRACT_ERROR)
+        e->reason = *reason ? reason : "unknown";
+    return 0;
+}
+
+static int take_extracted(struct owned_result *r, lr_error *err)
+{
+    const json_t *list = json_object_get(r->document, "extracted");
+    if (!list)
+        return 0;
+    if (!json_is_array(list))
+        return lost(err, "extracted");
+    size_t count = json_array_size(list);
+    /* One more than needed, so that an empty list is told apart from none. */
+    r->extracted = calloc(count + 1, sizeof(*r->extracted));
+    if (!r->extracted)
+        return error_oom(err, OPERATION);
+    for (size_t i = 0; i < count; i++)
+        if (take_extracted_entry(&r->extracted[i], json_array_get(list, i), err) < 0)
+            return -1;
+    r->public.extracted = r->extracted;
+    r->public.extracted_count = count;
+    return 0;
+}
+
+static int take_nested(lr_result *r, const json_t *document, lr_error *err)
+{
+    const json_t *usage = json_object_get(document, "usage");
+    const json_t *isolation = json_object_get(document, "isolation");
+    const json_t *timings = json_object_get(document, "timings");
+    if (take_u64(&r->usage.cpu_ms, usage, "cpuMs", err) < 0 ||
+        take_u64(&r->usage.user_ms, usage, "userMs", err) < 0 ||
+        take_u64(&r->usage.system_ms, usage, "systemMs", err) < 0 ||
+        take_u64(&r->usage.peak_memory_bytes, usage, "peakMemoryBytes", err) < 0 ||
+        take_u64(&r->usage.processes, usage, "processes", err) < 0 ||
+        take_string(&r->isolation.runtime, isolation, "runtime", false, err) < 0 ||
+        take_string(&r->isolation.kernel, isolation, "kernel", false, err) < 0 ||
+        take_string(&r->isolation.host_kernel, isolation, "hostKernel", false, err) < 0 ||
+        take_bool(&r->isolation.verified, isolation, "verified", err) < 0)
+        return -1;
+    if (take_ms(&r->timings.prepare_ms, timings, "prepareMs", err) < 0 ||
+        take_ms(&r->timings.start_ms, timings, "startMs", err) < 0 ||
+        take_ms(&r->timings.run_ms, timings, "runMs", err) < 0 ||
+        take_ms(&r->timings.collect_ms, timings, "collectMs", err) < 0)
+        return -1;
+    return 0;
+}
+
+static int take_all(struct owned_result *owned, lr_error *err)
+{
+    lr_result *r = &owned->public;
+    const json_t *d = owned->document;
+    uint64_t code;
+    if (take_string(&r->id, d, "id", true, err) < 0 ||
+        take_bool(&r->success, d, "success", err) < 0 || take_u64(&code, d, "exitCode", err) < 0 ||
+        take_signal(&r->signal, d, err) < 0 || take_u64(&r->duration_ms, d, "duration", err) < 0 ||
+        take_bool(&r->cancelled, d, "cancelled", err) < 0 ||
+        take_bool(&r->timed_out, d, "timedOut", err) < 0 ||
+        take_bool(&r->oom_killed, d, "oomKilled", err) < 0 ||
+        take_bool(&r->log_truncated, d, "logTruncated", err) < 0)
+        return -1;
+    if (code > 255)
+        return lost(err, "exitCode");
+    r->exit_code = (int)code;
+    /* `success` follows from the others. A supervisor that says otherwise is not believed. */
+    if (r->success != (code == 0 && !r->cancelled && !r->timed_out))
+        return lost(err, "success");
+    if (take_extracted(owned, err) < 0)
+        return -1;
+    return take_nested(r, d, err);
+}
+
+static void owned_free(struct owned_result **r)
+{
+    if (!*r)
+        return;
+    json_decref((*r)->document);
+    free((*r)->text);
+    free((*r)->extracted);
+    free(*r);
+    *r = NULL;
+}
+
+int result_from_json(lr_result **out, const char *json, size_t length, lr_error *err)
+{
+    __attribute__((cleanup(owned_free))) struct owned_result *r = calloc(1, sizeof(*r));
+    if (!r)
+        return error_oom(err, OPERATION);
+    json_error_t e;
+    r->document = json_loadb(json, length, JSON_REJECT_DUPLICATES, &e);
+    if (!json_is_object(r->document))
+        return error_set(err, LR_SUPERVISOR_LOST, OPERATION,
+                         "the supervisor's result is not JSON: %s",
+                         r->document ? "no object" : e.text);
+    if (take_all(r, err) < 0)
+        return -1;
+    /* Written anew, so that what is printed holds the fields of the contract and no others. */
+    json_t *document = result_to_json(&r->public);
+    r->text = document ? json_dumps(document, JSON_COMPACT | JSON_REAL_PRECISION(10)) : NULL;
+    json_decref(document);
+    if (!r->text)
+        return error_oom(err, OPERATION);
+    *out = &steal_ptr(r)->public;
+    return 0;
+}
+
+const char *lr_result_json(const lr_result *result)
+{
+    return result ? ((const struct owned_result *)result)->text : "null";
+}
+
+void lr_result_free(lr_result *result)
+{
+    struct owned_result *owned = (struct owned_result *)result;
+    owned_free(&owned);
+}
+
+/* -------------------------------------------------------------- errors */
+
+json_t *error_to_json(const lr_error *e)
+{
+    return json_pack("{ss,so*,so*,so*,so*}", "code", lr_code_name(e->code), "message",
+                     text_to_json(e->message), "operation", text_to_json(e->operation), "container",
+                     text_to_json(e->container), "hint", text_to_json(e->hint));
+}
+
+static void copy_field(char *to, size_t size, const json_t *object, const char *field)
+{
+    const char *text = json_string_value(json_object_get(object, field));
+    snprintf(to, size, "%s", text ? text : "");
+}
+
+void error_from_json(lr_error *out, const char *json, size_t length)
+{
+    *out = (lr_error){.code = LR_SUPERVISOR_LOST};
+    json_t *o = json_loadb(json, length, 0, NULL);
+    const char *code = json_string_value(json_object_get(o, "code"));
+    if (!code) {
+        error_set(out, LR_SUPERVISOR_LOST, "error.parse",
+                  "the supervisor reported an error that cannot be read");
+    } else {
+        out->code = error_code_from_name(code);
+        if (out->code == LR_OK)
+            out->code = LR_INTERNAL;
+        copy_field(out->message, sizeof(out->message), o, "message");
+        copy_field(out->operation, sizeof(out->operation), o, "operation");
+        copy_field(out->container, sizeof(out->container), o, "container");
+        copy_field(out->hint, sizeof(out->hint), o, "hint");
+    }
+    json_decref(o);
+}

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: MIT
+"""The fixtures and hooks of both suites. A conftest.py takes them in with `import *`."""
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+
+import pytest
+
+from . import cells, images
+from .runner import Runner
+
+__all__ = [
+    "pytest_configure", "pytest_generate_tests", "pytest_runtest_call", "pytest_addoption",
+    "executable", "data_dir", "store", "runner", "python_image", "probe_dir",
+]
+
+ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", ".."))
+TEST_SECONDS = 180
+_survey = None
+
+
+def executable_path():
+    path = os.environ.get("LIGHT_RUNNER") or os.path.join(ROOT, "build", "light-runner")
+    return os.path.abspath(path)
+
+
+def survey():
+    global _survey
+    if _survey is None:
+        _survey = cells.survey(executable_path())
+    return _survey
+
+
+def pytest_addoption(parser):
+    parser.addoption("--cell", help="only this engine-tier, e.g. local-runc")
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "slow: much data; left out of the sanitizer pass")
+    config.addinivalue_line("markers", "seconds(n): the test's own deadline instead of 180 s")
+
+
+def pytest_generate_tests(metafunc):
+    """A test that takes a cell runs in every cell that works; test_cells.py tells of the others."""
+    if "cell" in metafunc.fixturenames:
+        only = metafunc.config.getoption("--cell")
+        working = [c for c in cells.CELLS if survey()[c] is None and only in (None, cells.name(c))]
+        metafunc.parametrize("cell", working, ids=cells.name)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_call(item):
+    """Every test has a deadline: one that hangs is a failure with a traceback."""
+    marker = item.get_closest_marker("seconds")
+    seconds = marker.args[0] if marker else TEST_SECONDS
+
+    def expired(_signal, _frame):
+        raise TimeoutError(f"the test took longer than {seconds} s")
+
+    previous = signal.signal(signal.SIGALRM, expired)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, previous)
+
+
+@pytest.fixture(scope="session")
+def executable():
+    path = executable_path()
+    if not os.access(path, os.X_OK):
+        pytest.fail(f"{path} is not there: build it, or set LIGHT_RUNNER")
+    return path
+
+
+@pytest.fixture(scope="session")
+def data_dir():
+    """A store of our own, so that the user's is neither used nor touched."""
+    path = tempfile.mkdtemp(prefix="lr-test-data-")
+    previous = os.environ.get("LIGHT_RUNNER_DATA_DIR")
+    os.environ["LIGHT_RUNNER_DATA_DIR"] = path
+    yield path
+    if previous is None:
+        del os.environ["LIGHT_RUNNER_DATA_DIR"]
+    else:
+        os.environ["LIGHT_RUNNER_DATA_DIR"] = previous
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def import_image(executable, tar, name):
+    done = subprocess.run([executable, "image", "import", tar, name], stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300)
+    assert done.returncode == 0, done.stdout.decode(errors="replace")
+
+
+@pytest.fixture(scope="session")
+def store(executable, data_dir, tmp_path_factory):
+    """The data folder, with the image `busybox` in it."""
+    tar = str(tmp_path_factory.mktemp("images") / "busybox.tar")
+    import_image(executable, images.make_busybox_tar(tar), "busybox")
+    return data_dir
+
+
+@pytest.fixture(scope="session")
+def python_image(executable, store):
+    tar = images.cached_python_tar()
+    if tar is None:
+        pytest.skip("no Python image in the cache: run scripts/make-image")
+    import_image(executable, tar, "python")
+    return "python"
+
+
+@pytest.fixture
+def runner(executable, store, cell, tmp_path_factory, record_property):
+    record_property("cell", cells.name(cell))
+    return Runner(executable, cell, tmp_path_factory.mktemp("requests"))
+
+
+@pytest.fixture(scope="session")
+def probe_dir(tmp_path_factory):
+    """A folder with `probe`, a static program that tries one system call per word given to it."""
+    folder = tmp_path_factory.mktemp("probe")
+    source = os.path.join(ROOT, "tests", "hostile", "probe.c")
+    subprocess.run(["gcc", "-static", "-O1", "-Wall", "-Wextra", "-Werror", "-o", str(folder / "probe"), source],
+                   check=True, timeout=60)
+    return folder

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: MIT
+"""Drives the executable: one object per cell, one method per way of calling it."""
+import json
+import os
+import subprocess
+import tempfile
+
+DEADLINE = 60
+
+
+class Outcome:
+    """What one call of the executable gave."""
+
+    def __init__(self, code, stdout, stderr, expects_json):
+        self.code, self.stdout, self.stderr = code, stdout, stderr
+        self.json = None
+        if expects_json:
+            # One JSON object and nothing else: json.loads refuses anything behind it.
+            try:
+                self.json = json.loads(stdout)
+            except ValueError as error:
+                raise AssertionError(f"stdout is not one JSON document ({error}): {self}") from None
+            assert isinstance(self.json, dict), self
+
+    @property
+    def error(self):
+        return (self.json or {}).get("error")
+
+    @property
+    def text(self):
+        """The program's own output with --json: stderr without the lines that are ours."""
+        lines = self.stderr.decode(errors="surrogateescape").splitlines(keepends=True)
+        return "".join(line for line in lines if not line.startswith("light-runner: "))
+
+    @property
+    def lines(self):
+        return self.text.splitlines()
+
+    def __repr__(self):
+        return f"code={self.code} stdout={self.stdout[-2000:]!r} stderr={self.stderr[-2000:]!r}"
+
+
+class Runner:
+    def __init__(self, executable, cell, scratch):
+        self.executable, self.cell, self.scratch = executable, cell, str(scratch)
+        self.engine, self.tier = cell
+
+    def cli(self, *argv, stdin=None, deadline=DEADLINE, expects_json=None, env=None):
+        """Calls the executable with these words. stdin: bytes, a file, or None for none."""
+        given = {"input": stdin} if isinstance(stdin, bytes) else {"stdin": stdin or subprocess.DEVNULL}
+        done = subprocess.run(
+            [self.executable, *argv],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            timeout=deadline,
+            env=env,
+            **given,
+        )
+        if expects_json is None:
+            expects_json = "--json" in argv
+        return Outcome(done.returncode, done.stdout, done.stderr, expects_json)
+
+    def cell_flags(self):
+        return ["--engine", self.engine, "--runtime", self.tier]
+
+    def request(self, script=None, image="busybox", *, options=None, **fields):
+        """The request document; runs have no network unless a test says otherwise."""
+        document = {"image": image, "networks": ["none"]}
+        if script is not None:
+            document["entrypoint"] = script
+        if "extract" in fields:
+            fields["extract"] = [
+                e if isinstance(e, dict) else {"from": str(e[0]), "to": str(e[1])} for e in fields["extract"]
+            ]
+        if "dir" in fields:
+            fields["dir"] = str(fields["dir"])
+        document.update(fields)
+        document["options"] = {"engine": self.engine, "runtime": self.tier, **(options or {})}
+        return document
+
+    def write_request(self, document):
+        """The request goes by file, so that nothing of it is in our own command line."""
+        fd, path = tempfile.mkstemp(suffix=".json", dir=self.scratch)
+        with os.fdopen(fd, "wb") as file:
+            file.write(document if isinstance(document, bytes) else json.dumps(document).encode())
+        return path
+
+    def submit(self, document, *flags, **call):
+        """Runs a request document as it is, with --json."""
+        return self.cli("run", "--json", *flags, "--request", self.write_request(document), **call)
+
+    def run(self, script=None, image="busybox", *, flags=(), stdin=None, deadline=DEADLINE, **fields):
+        """One run with --json. The program's output is in .text, the result in .json."""
+        return self.submit(self.request(script, image, **fields), *flags, stdin=stdin, deadline=deadline)
+
+    def ok(self, script=None, image="busybox", **call):
+        """The same, for runs that a test takes for granted."""
+        outcome = self.run(script, image, **call)
+        assert outcome.code == 0 and outcome.json.get("success") is True, outcome
+        return outcome
+
+    def plain(self, script, *flags, image="busybox", stdin=None, deadline=DEADLINE, env=None):
+        """One run by flags, without --json: stdout and stderr are the program's."""
+        return self.cli("run", *self.cell_flags(), "--network", "none", *flags, image, "--", script,
+                        stdin=stdin, deadline=deadline, env=env)
+
+    def start(self, script, *flags, **fields):
+        """Starts a run with --json and returns the process; the caller ends it."""
+        path = self.write_request(self.request(script, **fields))
+        return subprocess.Popen(
+            [self.executable, "run", "--json", *flags, "--request", path],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )

@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: MIT
+"""Always on, no opt-out: capabilities, no-new-privileges, seccomp, limits, an own view of everything."""
+import os
+import socket
+import uuid
+
+import pytest
+
+CAPABILITIES = {"CHOWN": 0, "DAC_OVERRIDE": 1, "FOWNER": 3, "FSETID": 4, "KILL": 5, "SETGID": 6, "SETUID": 7,
+                "NET_BIND_SERVICE": 10}
+
+
+def status(runner, **call):
+    lines = runner.ok("cat /proc/self/status", **call).lines
+    return {key: value.strip() for key, _, value in (line.partition(":") for line in lines)}
+
+
+def test_capabilities_are_exactly_the_allowed_ones(runner):
+    allowed = sum(1 << bit for bit in CAPABILITIES.values())
+    seen = status(runner)
+    assert int(seen["CapBnd"], 16) == allowed
+    for which in ("CapPrm", "CapEff"):
+        assert int(seen[which], 16) & ~allowed == 0
+    for which in ("CapInh", "CapAmb"):
+        assert int(seen[which], 16) == 0
+
+
+def test_no_new_privileges_is_set(runner):
+    assert status(runner)["NoNewPrivs"] == "1"
+
+
+def test_a_seccomp_filter_is_set(runner):
+    if runner.tier != "runc":
+        pytest.skip("the tier's own kernel answers; test_result.py looks at its evidence")
+    assert status(runner)["Seccomp"] == "2"
+
+
+def test_process_limit(runner):
+    """A loop of forks meets EAGAIN inside; the run ends as its program wants."""
+    script = """
+    (i=0; while [ $i -lt 300 ]; do sleep 20 & i=$((i+1)); done) 2>/dev/null
+    n=0; for p in /proc/[0-9]*; do n=$((n+1)); done; echo $n; exit 3"""
+    outcome = runner.run(script, timeout=60000)
+    assert outcome.code == 3, outcome
+    assert 50 <= int(outcome.lines[-1]) <= 101
+
+
+@pytest.mark.seconds(120)
+def test_a_fork_bomb_fails_inside(runner):
+    outcome = runner.run("bomb() { bomb | bomb & }; bomb 2>/dev/null; sleep 1; exit 0", timeout=15000, deadline=60)
+    assert "error" not in outcome.json, outcome
+
+
+def test_over_the_memory_limit_is_an_oom_kill(runner):
+    outcome = runner.run("exec dd if=/dev/zero of=/dev/null bs=300M count=1", options={"memory": "64m"}, timeout=60000)
+    assert outcome.json["oomKilled"] is True and outcome.json["success"] is False
+    assert outcome.json["exitCode"] == 137 and outcome.json["timedOut"] is False
+
+
+def test_under_the_memory_limit_is_fine(runner):
+    outcome = runner.ok("exec dd if=/dev/zero of=/dev/null bs=30M count=1", options={"memory": "128m"})
+    assert outcome.json["oomKilled"] is False
+
+
+def test_the_default_memory_limit_is_512m(runner):
+    assert runner.run("exec dd if=/dev/zero of=/dev/null bs=700M count=1", timeout=60000).json["oomKilled"] is True
+    assert runner.ok("exec dd if=/dev/zero of=/dev/null bs=350M count=1").json["oomKilled"] is False
+
+
+def test_a_plain_sigkill_is_no_oom_kill(runner):
+    assert runner.run("kill -9 $$").json["oomKilled"] is False
+
+
+def test_cpu_limit(runner):
+    script = "for i in 1 2 3 4; do timeout 2 sh -c 'while :; do :; done' & done; wait; exit 0"
+    usage = runner.ok(script, options={"cpus": 0.5}).json["usage"]
+    assert 400 < usage["cpuMs"] < 1700, usage
+
+
+def test_without_network_there_is_only_lo(runner):
+    assert runner.ok("tail -n +3 /proc/net/dev | cut -d: -f1 | tr -d ' '").lines == ["lo"]
+    outcome = runner.run("ping -c1 -W1 127.0.0.1 >/dev/null 2>&1; wget -T 2 -q -O- http://192.0.2.1/ 2>&1")
+    assert outcome.code != 0
+
+
+def test_the_hosts_loopback_is_not_reachable(runner):
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        port = server.getsockname()[1]
+        assert runner.run(f"echo x | nc -w 2 127.0.0.1 {port}").code != 0
+
+
+@pytest.mark.parametrize("path", [
+    "/proc/sys/kernel/domainname", "/proc/sys/vm/drop_caches", "/proc/sys/net/ipv4/ip_forward", "/proc/sysrq-trigger",
+    "/proc/irq/default_smp_affinity"])
+def test_kernel_settings_are_read_only(runner, path):
+    outcome = runner.run(f"[ -e {path} ] || exit 9; (echo 1 > {path}) 2>&1 && echo written; exit 0")
+    assert "written" not in outcome.text
+
+
+@pytest.mark.parametrize("path", ["/proc/kcore", "/proc/keys", "/proc/timer_list", "/proc/latency_stats"])
+def test_revealing_kernel_files_are_masked(runner, path):
+    assert runner.ok(f"head -c 1 {path} 2>/dev/null | wc -c").lines[-1].strip() == "0"
+
+
+def test_sys_is_read_only_or_absent(runner):
+    assert "written" not in runner.run("for f in $(find /sys -type f -perm -200 2>/dev/null | head -200); do "
+                                       "(: >> $f) 2>/dev/null && echo written $f; done; exit 0").text
+
+
+def test_host_files_are_not_there(runner, tmp_path):
+    secret = uuid.uuid4().hex
+    (tmp_path / "secret").write_text(secret)
+    outcome = runner.run(f"cat {tmp_path}/secret; cat /proc/1/root{tmp_path}/secret; "
+                         f"cat /proc/self/root{tmp_path}/secret; ls -a / /root /tmp /home")
+    assert secret not in outcome.text
+
+
+def test_host_processes_are_not_seen(runner):
+    lines = runner.ok("for p in /proc/[0-9]*; do basename $p; done").lines
+    assert lines and all(int(pid) < 100 for pid in lines), lines
+    assert str(os.getpid()) not in lines or os.getpid() < 100
+
+
+def test_block_devices_are_not_there(runner):
+    assert runner.ok("find /dev -type b | wc -l").lines[0].strip() == "0"
+
+
+def test_only_the_usual_devices_are_there(runner):
+    usual = {"null", "zero", "full", "random", "urandom", "tty", "console", "ptmx"}
+    seen = {os.path.basename(line) for line in runner.ok("find /dev -type c -maxdepth 1").lines}
+    assert {"null", "zero", "random", "urandom"} <= seen <= usual
+
+
+def test_the_hostname_is_not_the_hosts(runner):
+    assert runner.ok("hostname").lines[0] not in ("", socket.gethostname())
+
+
+def test_the_mount_table_tells_nothing_of_the_host(runner, store):
+    text = runner.ok("cat /proc/mounts /proc/self/mountinfo").text
+    assert store not in text and "/var/lib/light-runner" not in text
+
+
+def test_cgroups_cannot_be_written(runner):
+    script = """for d in $(find /sys/fs/cgroup -type d 2>/dev/null | head -100); do
+        (mkdir $d/x) 2>/dev/null && echo made $d; (echo 1 > $d/cgroup.procs) 2>/dev/null && echo moved $d; done; exit 0"""
+    assert runner.ok(script).lines == []
+
+
+REFUSED = ["mount", "umount", "unshare_user", "unshare_mount", "unshare_net", "clone_user", "setns", "keyctl",
+           "add_key", "request_key", "bpf", "perf_event_open", "kexec_load", "init_module", "reboot", "swapon",
+           "mknod_block", "mknod_char", "chroot", "pivot_root", "sethostname", "settimeofday", "iopl", "ptrace_init",
+           "open_by_handle_at", "userfaultfd", "process_vm_readv_init", "raw_socket", "packet_socket", "quotactl",
+           "acct", "syslog", "setcap_xattr", "fsopen", "move_mount", "nice_up", "rlimit_up"]
+
+
+@pytest.mark.parametrize("call", REFUSED)
+def test_system_call_is_refused(runner, probe_dir, call):
+    if runner.tier != "runc" and call in {"unshare_user", "clone_user", "unshare_mount", "unshare_net"}:
+        pytest.skip("namespaces of the sandbox's own kernel lead nowhere")
+    outcome = runner.ok(f"./probe {call}", dir=probe_dir)
+    name, verdict = outcome.lines[-1].split()[:2]
+    assert name == call and verdict == "refused", outcome
+
+
+@pytest.mark.parametrize("call", ["getpid", "fork", "socket_unix", "mmap_exec", "chown", "setuid", "kill_self_0"])
+def test_ordinary_system_call_works(runner, probe_dir, call):
+    """The counterpart: the filter does not simply refuse everything."""
+    outcome = runner.ok(f"./probe {call}", dir=probe_dir)
+    assert outcome.lines[-1].split()[:2] == [call, "allowed"], outcome
+
+
+def test_only_the_three_standard_fds_are_open(runner, probe_dir):
+    assert runner.ok("./probe fds", dir=probe_dir).lines == ["fds 0 1 2"]
+
+
+def test_options_cannot_weaken_the_list(runner):
+    for field in ("privileged", "capAdd", "securityOpt", "pidsLimit", "devices"):
+        outcome = runner.run("echo started", options={field: True})
+        assert outcome.code == 125 and outcome.error["code"] == "INVALID_ARGUMENT"
+        assert field in outcome.error["message"]
+
+
+def test_setuid_programs_gain_nothing(runner):
+    script = """cp /bin/busybox /tmp/busybox; chmod 4755 /tmp/busybox; ls -l /tmp/busybox | cut -c4
+    su nobody -s /bin/sh -c '/tmp/busybox id -u; /tmp/busybox grep NoNewPrivs /proc/self/status'"""
+    assert runner.ok(script).text.split() == ["s", "65534", "NoNewPrivs:", "1"]

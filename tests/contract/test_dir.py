@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: MIT
+"""`dir`: the folder's contents in the workdir, structure kept, links and heavy folders skipped."""
+import hashlib
+import os
+import socket
+
+import pytest
+
+SKIPPED = [".git", "node_modules", "dist", "build", ".next", ".cache", ".turbo", "coverage"]
+LIST = "find . -mindepth 1 | sort"
+
+
+def test_contents_land_in_the_workdir(runner, tmp_path):
+    (tmp_path / "a.txt").write_text("hello\n")
+    assert runner.ok("cat /app/a.txt", dir=tmp_path).lines == ["hello"]
+
+
+def test_structure_is_kept(runner, tmp_path):
+    (tmp_path / "x/y/z").mkdir(parents=True)
+    (tmp_path / "x/y/z/deep").write_text("1")
+    (tmp_path / "x/top").write_text("2")
+    assert runner.ok(LIST, dir=tmp_path).lines == ["./x", "./x/top", "./x/y", "./x/y/z", "./x/y/z/deep"]
+
+
+def test_empty_folders_are_kept(runner, tmp_path):
+    (tmp_path / "empty/inner").mkdir(parents=True)
+    assert runner.ok(LIST, dir=tmp_path).lines == ["./empty", "./empty/inner"]
+
+
+def test_an_empty_dir_is_fine(runner, tmp_path):
+    assert runner.ok(LIST + "; echo end", dir=tmp_path).lines == ["end"]
+
+
+def test_dot_files_are_copied(runner, tmp_path):
+    (tmp_path / ".env").write_text("A=1\n")
+    assert runner.ok("cat .env", dir=tmp_path).lines == ["A=1"]
+
+
+def test_modes_are_kept(runner, tmp_path):
+    for mode in (0o755, 0o644, 0o600, 0o500):
+        path = tmp_path / f"{mode:o}"
+        path.write_text("#!/bin/sh\necho ran\n")
+        path.chmod(mode)
+    (tmp_path / "folder").mkdir(mode=0o700)
+    outcome = runner.ok("stat -c '%n %a' * | sort; ./755", dir=tmp_path)
+    assert outcome.lines == ["500 500", "600 600", "644 644", "755 755", "folder 700", "ran"]
+
+
+def test_setuid_bits_do_not_go_in(runner, tmp_path):
+    (tmp_path / "s").write_text("x")
+    (tmp_path / "s").chmod(0o6755)
+    assert runner.ok("stat -c %a s", dir=tmp_path).lines == ["755"]
+
+
+def test_skipped_names_at_any_depth(runner, tmp_path):
+    for parent in (tmp_path, tmp_path / "sub", tmp_path / "sub/sub"):
+        for name in SKIPPED:
+            (parent / name).mkdir(parents=True)
+            (parent / name / "file").write_text("x")
+        (parent / "kept").write_text("x")
+    assert runner.ok(LIST, dir=tmp_path).lines == [
+        "./kept", "./sub", "./sub/kept", "./sub/sub", "./sub/sub/kept"]
+
+
+def test_names_that_only_resemble_skipped_ones_are_kept(runner, tmp_path):
+    names = [".gitignore", "builds", "Build", "distance", "coverage.xml"]
+    for name in names:
+        (tmp_path / name).write_text("x")
+    assert runner.ok(LIST, dir=tmp_path).lines == sorted("./" + n for n in names)
+
+
+def test_every_symlink_is_skipped(runner, tmp_path):
+    secret = tmp_path / "outside"
+    secret.mkdir()
+    (secret / "secret").write_text("secret")
+    given = tmp_path / "dir"
+    (given / "sub").mkdir(parents=True)
+    (given / "real").write_text("x")
+    (given / "abs").symlink_to("/etc/passwd")
+    (given / "rel").symlink_to("real")
+    (given / "folder").symlink_to(secret)
+    (given / "dangling").symlink_to("nowhere")
+    (given / "sub/up").symlink_to("../../outside/secret")
+    assert runner.ok(LIST, dir=given).lines == ["./real", "./sub"]
+
+
+def test_a_dir_that_is_itself_a_link_is_followed_or_refused_before_the_start(runner, tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real/f").write_text("x")
+    (tmp_path / "link").symlink_to("real")
+    outcome = runner.run(LIST, dir=tmp_path / "link")
+    if outcome.code == 125:
+        assert outcome.error["code"] == "INVALID_ARGUMENT"
+    else:
+        assert outcome.lines == ["./f"]
+
+
+def test_odd_file_names(runner, tmp_path):
+    names = [b"with space", b"new\nline", "ünï-\u2603".encode(), b"\xff\xfe-not-utf8", b"-dash", b"quote'\"",
+             b"back\\slash", b"tab\t", b"*", b"$(id)"]
+    folder = os.fsencode(tmp_path)
+    for index, name in enumerate(names):
+        with open(os.path.join(folder, name), "wb") as file:
+            file.write(b"%d\n" % index)
+    outcome = runner.plain("find . -type f -print0 | sort -z; cat ./* | sort -n | tr '\\n' ' ' >&2",
+                           "--dir", str(tmp_path))
+    assert outcome.stdout.split(b"\0")[:-1] == sorted(b"./" + n for n in names)
+    assert outcome.stderr.split() == [b"%d" % i for i in range(len(names))]
+
+
+def test_a_name_of_255_bytes(runner, tmp_path):
+    (tmp_path / ("n" * 255)).write_text("long\n")
+    assert runner.ok("cat n*", dir=tmp_path).lines == ["long"]
+
+
+def test_2000_small_files(runner, tmp_path):
+    for index in range(2000):
+        folder = tmp_path / f"d{index % 40}"
+        folder.mkdir(exist_ok=True)
+        (folder / f"f{index}").write_text(f"{index}\n")
+    outcome = runner.ok("find . -type f | wc -l; cat */* | sort -n | uniq | wc -l", dir=tmp_path)
+    assert [line.strip() for line in outcome.lines] == ["2000", "2000"]
+
+
+def test_empty_files(runner, tmp_path):
+    (tmp_path / "nothing").write_bytes(b"")
+    assert runner.ok("stat -c %s nothing", dir=tmp_path).lines == ["0"]
+
+
+@pytest.mark.slow
+def test_a_big_file_is_intact(runner, tmp_path):
+    data = os.urandom(1 << 20) * 200
+    (tmp_path / "big").write_bytes(data)
+    outcome = runner.ok("sha256sum big", dir=tmp_path, deadline=120)
+    assert outcome.lines[0].split()[0] == hashlib.sha256(data).hexdigest()
+
+
+def test_the_program_may_change_its_copy_and_not_the_hosts(runner, tmp_path):
+    (tmp_path / "f").write_text("before")
+    runner.ok("echo after > f; rm -f g; echo new > g", dir=tmp_path)
+    assert (tmp_path / "f").read_text() == "before"
+    assert os.listdir(tmp_path) == ["f"]
+
+
+def test_special_files_neither_go_in_nor_hang(runner, tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(tmp_path / "sock"))
+    (tmp_path / "f").write_text("x")
+    with listener:
+        assert runner.ok(LIST, dir=tmp_path, deadline=20).lines == ["./f"]
+
+
+def test_a_missing_dir_is_refused_before_anything_starts(runner, tmp_path):
+    outcome = runner.run("echo started", dir=tmp_path / "missing")
+    assert outcome.code == 125 and outcome.error["code"] == "INVALID_ARGUMENT"
+    assert "missing" in outcome.error["message"]
+    assert "started" not in outcome.text
+
+
+def test_a_dir_that_is_a_file_is_refused(runner, tmp_path):
+    (tmp_path / "file").write_text("x")
+    outcome = runner.run("echo started", dir=tmp_path / "file")
+    assert outcome.code == 125 and outcome.error["code"] == "INVALID_ARGUMENT"
+    assert "started" not in outcome.text
+
+
+def test_a_dir_over_the_disk_cap_is_an_error_of_ours(runner, tmp_path):
+    with open(tmp_path / "big", "wb") as file:
+        file.truncate(100 << 20)
+    outcome = runner.run("echo started", dir=tmp_path, options={"disk": "16m"}, deadline=90)
+    assert outcome.code == 125 and outcome.error["code"] == "SEED_FAILED"
+    assert "started" not in outcome.text

@@ -1,0 +1,317 @@
+# SPDX-License-Identifier: MIT
+"""`extract`: the only way out, and nothing but files and folders comes through it."""
+import hashlib
+import os
+import stat
+
+import pytest
+
+
+def tree(folder):
+    """{relative path: contents, or None for a folder}; links are told by their target."""
+    found = {}
+    for directory, folders, files in os.walk(folder):
+        for name in folders + files:
+            path = os.path.join(directory, name)
+            key = os.path.relpath(path, folder)
+            if os.path.islink(path):
+                found[key] = "-> " + os.readlink(path)
+            elif os.path.isdir(path):
+                found[key] = None
+            else:
+                with open(path, "rb") as file:
+                    found[key] = file.read()
+    return found
+
+
+def one(outcome):
+    """The single entry of a run that succeeded."""
+    assert outcome.code == 0 and outcome.json["success"] is True, outcome
+    assert len(outcome.json["extracted"]) == 1, outcome
+    return outcome.json["extracted"][0]
+
+
+def test_a_file_lands_under_its_name(runner, tmp_path):
+    out = tmp_path / "out"
+    entry = one(runner.run("echo hello > result.txt", extract=[("result.txt", out)]))
+    assert entry["status"] == "ok" and entry["from"] == "result.txt" and entry["to"] == str(out)
+    assert tree(out) == {"result.txt": b"hello\n"}
+
+
+def test_bytes_is_the_size_of_the_archive(runner, tmp_path):
+    entry = one(runner.run("head -c 513 /dev/zero > f", extract=[("f", tmp_path / "out")]))
+    assert entry["bytes"] >= 512 + 1024 and entry["bytes"] % 512 == 0
+
+
+def test_a_folders_contents_land_directly(runner, tmp_path):
+    out = tmp_path / "out"
+    script = "mkdir -p d/sub/empty; echo 1 > d/one; echo 2 > d/sub/two; touch d/nothing"
+    assert one(runner.run(script, extract=[("d", out)]))["status"] == "ok"
+    assert tree(out) == {"one": b"1\n", "nothing": b"", "sub": None, "sub/two": b"2\n", "sub/empty": None}
+
+
+def test_an_empty_folder(runner, tmp_path):
+    out = tmp_path / "out"
+    assert one(runner.run("mkdir d", extract=[("d", out)]))["status"] == "ok"
+    assert tree(out) == {}
+
+
+@pytest.mark.parametrize("path", ["/etc/lr-made", "/tmp/lr-made", "/root/lr-made", "/new/deep/lr-made"])
+def test_absolute_paths_outside_of_the_workdir(runner, tmp_path, path):
+    out = tmp_path / "out"
+    script = f"mkdir -p $(dirname {path}); echo abs > {path}"
+    assert one(runner.run(script, extract=[(path, out)]))["status"] == "ok"
+    assert tree(out) == {"lr-made": b"abs\n"}
+
+
+def test_a_file_of_the_image(runner, tmp_path):
+    out = tmp_path / "out"
+    assert one(runner.run("true", extract=[("/etc/group", out)]))["status"] == "ok"
+    assert tree(out) == {"group": b"root:x:0:\nnogroup:x:65534:\n"}
+
+
+def test_relative_to_the_workdir(runner, tmp_path):
+    out = tmp_path / "out"
+    outcome = runner.run("mkdir x; echo y > x/f", workdir="/srv", extract=[("x/f", out)])
+    assert one(outcome)["status"] == "ok"
+    assert tree(out) == {"f": b"y\n"}
+
+
+@pytest.mark.parametrize("path", [".", "./", "/app", "/app/"])
+def test_the_workdir_itself(runner, tmp_path, path):
+    out = tmp_path / "out"
+    assert one(runner.run("echo a > f", extract=[(path, out)]))["status"] == "ok"
+    assert tree(out) == {"f": b"a\n"}
+
+
+def test_the_flag_splits_at_the_last_colon(runner, tmp_path):
+    out = tmp_path / "out"
+    outcome = runner.plain("echo c > a:b", "--extract", f"a:b:{out}")
+    assert outcome.code == 0 and tree(out) == {"a:b": b"c\n"}
+
+
+def test_to_is_made_with_its_parents(runner, tmp_path):
+    out = tmp_path / "a/b/c"
+    assert one(runner.run("echo x > f", extract=[("f", out)]))["status"] == "ok"
+    assert tree(out) == {"f": b"x\n"}
+
+
+def test_a_relative_to_is_relative_to_the_caller(runner, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert one(runner.run("echo x > f", extract=[("f", "rel/out")]))["status"] == "ok"
+    assert tree(tmp_path / "rel/out") == {"f": b"x\n"}
+
+
+def test_existing_files_are_replaced_and_others_left(runner, tmp_path):
+    (tmp_path / "f").write_text("old, and longer than the new one")
+    (tmp_path / "other").write_text("kept")
+    assert one(runner.run("echo new > f", extract=[("f", tmp_path)]))["status"] == "ok"
+    assert tree(tmp_path) == {"f": b"new\n", "other": b"kept"}
+
+
+def test_several_entries_keep_their_order_and_fates(runner, tmp_path):
+    outcome = runner.ok("echo 1 > a; echo 2 > b", extract=[
+        ("a", tmp_path / "1"), ("nowhere", tmp_path / "2"), ("../x", tmp_path / "3"), ("b", tmp_path / "4")])
+    assert [e["status"] for e in outcome.json["extracted"]] == ["ok", "missing", "error", "ok"]
+    assert tree(tmp_path) == {"1": None, "1/a": b"1\n", "4": None, "4/b": b"2\n"}
+
+
+def test_missing_fails_no_run(runner, tmp_path):
+    entry = one(runner.run("true", extract=[("nowhere", tmp_path / "out")]))
+    assert entry["status"] == "missing" and "bytes" not in entry
+    assert tree(tmp_path) == {}
+
+
+@pytest.mark.parametrize("path", ["..", "../x", "a/../../x", "/app/../etc/passwd", "a/..", "/.."])
+def test_dotdot_is_refused(runner, tmp_path, path):
+    entry = one(runner.run("true", extract=[(path, tmp_path / "out")]))
+    assert entry["status"] == "error" and "path traversal rejected" in entry["reason"]
+    assert tree(tmp_path) == {}
+
+
+def test_dots_in_names_are_no_traversal(runner, tmp_path):
+    out = tmp_path / "out"
+    assert one(runner.run("echo x > ..f; mkdir a..; echo y > a../g", extract=[("..f", out)]))["status"] == "ok"
+    assert tree(out) == {"..f": b"x\n"}
+
+
+@pytest.mark.parametrize("source,target", [("", "out"), ("f", "")])
+def test_empty_from_or_to_is_an_error_of_the_entry(runner, tmp_path, source, target):
+    to = str(tmp_path / target) if target else ""
+    entry = one(runner.run("echo x > f", extract=[(source, to)]))
+    assert entry["status"] == "error" and entry["reason"]
+    assert tree(tmp_path) == {}
+
+
+def test_to_that_is_a_file_is_an_error_of_the_entry(runner, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    entry = one(runner.run("echo x > f", extract=[("f", tmp_path / "file")]))
+    assert entry["status"] == "error" and entry["reason"]
+    assert tree(tmp_path) == {"file": b"mine"}
+
+
+@pytest.mark.parametrize("code", [1, 42])
+def test_a_failed_run_extracts_nothing(runner, tmp_path, code):
+    outcome = runner.run(f"echo x > f; exit {code}", extract=[("f", tmp_path / "out")])
+    assert outcome.code == code and "extracted" not in outcome.json
+    assert tree(tmp_path) == {}
+
+
+def test_without_extract_there_is_no_extracted(runner):
+    assert "extracted" not in runner.ok("true").json
+
+
+def test_an_empty_extract_gives_an_empty_list(runner):
+    assert runner.ok("true", extract=[]).json.get("extracted", []) == []
+
+
+def test_symlinks_do_not_come_out(runner, tmp_path):
+    out = tmp_path / "out"
+    script = """mkdir -p d/sub; echo x > d/real
+    ln -s /etc/passwd d/abs; ln -s real d/rel; ln -s / d/root; ln -s ../.. d/sub/up; ln -s nowhere d/dangling"""
+    assert one(runner.run(script, extract=[("d", out)]))["status"] == "ok"
+    assert tree(out) == {"real": b"x\n", "sub": None}
+
+
+def test_a_path_that_is_a_symlink_gives_nothing(runner, tmp_path):
+    out = tmp_path / "out"
+    entry = one(runner.run("ln -s /etc/passwd link", extract=[("link", out)]))
+    assert entry["status"] in ("error", "missing")
+    assert tree(tmp_path) in ({}, {"out": None})
+
+
+def test_devices_fifos_and_sockets_do_not_come_out(runner, tmp_path):
+    out = tmp_path / "out"
+    script = """mkdir d; echo x > d/real; mkfifo d/fifo
+    (nc -l -s 127.0.0.1 -p 1 >/dev/null 2>&1 &) ; cp -a /dev/null d/null 2>/dev/null; true"""
+    assert one(runner.run(script, extract=[("d", out)], deadline=20))["status"] == "ok"
+    assert tree(out) == {"real": b"x\n"}
+
+
+def test_a_fifo_as_path_does_not_hang(runner, tmp_path):
+    entry = one(runner.run("mkfifo p", extract=[("p", tmp_path / "out")], deadline=20))
+    assert entry["status"] == "error"
+
+
+@pytest.mark.parametrize("path", ["/dev/zero", "/dev/null", "/proc/self/mem", "/proc/kmsg"])
+def test_kernel_files_do_not_flood_or_hang(runner, tmp_path, path):
+    entry = one(runner.run("true", extract=[(path, tmp_path / "out")], deadline=30))
+    assert entry["status"] in ("error", "missing", "ok")
+    assert sum(len(v or b"") for v in tree(tmp_path).values()) < 65536
+
+
+def test_setuid_bits_are_dropped(runner, tmp_path):
+    out = tmp_path / "out"
+    script = "mkdir d; cp /bin/busybox d/su; chmod 6755 d/su; mkdir d/sg; chmod 2755 d/sg; chmod 1777 d"
+    assert one(runner.run(script, extract=[("d", out)]))["status"] == "ok"
+    for name in ("su", "sg", "."):
+        mode = stat.S_IMODE(os.lstat(out / name).st_mode)
+        assert mode & 0o7000 == 0, (name, oct(mode))
+
+
+def test_modes_are_kept(runner, tmp_path):
+    out = tmp_path / "out"
+    script = "mkdir d; for m in 755 644 600; do echo x > d/$m; chmod $m d/$m; done"
+    assert one(runner.run(script, extract=[("d", out)]))["status"] == "ok"
+    assert {n: oct(stat.S_IMODE(os.stat(out / n).st_mode)) for n in os.listdir(out)} == {
+        "755": "0o755", "644": "0o644", "600": "0o600"}
+
+
+def test_files_belong_to_the_caller(runner, tmp_path):
+    out = tmp_path / "out"
+    assert one(runner.run("mkdir d; echo x > d/f; chown -R 1234:1234 d", extract=[("d", out)]))["status"] == "ok"
+    assert os.stat(out / "f").st_uid == os.getuid()
+
+
+def test_symlinks_within_to_are_never_followed(runner, tmp_path):
+    """The host's own links, planted or forgotten, lead nothing outside of `to`."""
+    outside, out = tmp_path / "outside", tmp_path / "out"
+    outside.mkdir()
+    out.mkdir()
+    (outside / "victim").write_text("untouched")
+    (out / "folder").symlink_to(outside)
+    (out / "file").symlink_to(outside / "victim")
+    (out / "new").symlink_to(outside / "created")
+    script = "mkdir -p d/folder; for f in d/folder/victim d/folder/planted d/file d/new; do echo evil > $f; done"
+    one(runner.run(script, extract=[("d", out)]))
+    assert tree(outside) == {"victim": b"untouched"}
+
+
+def test_a_single_file_over_a_symlink_in_to(runner, tmp_path):
+    outside, out = tmp_path / "outside", tmp_path / "out"
+    out.mkdir()
+    outside.write_text("untouched")
+    (out / "f").symlink_to(outside)
+    one(runner.run("echo evil > f", extract=[("f", out)]))
+    assert outside.read_text() == "untouched"
+
+
+def test_odd_file_names(runner, tmp_path):
+    out = tmp_path / "out"
+    given = tmp_path / "given"
+    given.mkdir()
+    names = [b"with space", b"new\nline", "ünï-\u2603".encode(), b"\xff\xfe", b"-dash", b"back\\slash", b"n" * 255]
+    for name in names:
+        with open(os.path.join(os.fsencode(given), name), "wb") as file:
+            file.write(name)
+    outcome = runner.run("mkdir /out; cp -r . /out", dir=given, extract=[("/out", out)])
+    assert one(outcome)["status"] == "ok"
+    got = {name: open(os.path.join(os.fsencode(out), name), "rb").read() for name in os.listdir(os.fsencode(out))}
+    assert got == {name: name for name in names}
+
+
+def test_over_the_cap_is_an_error_and_nothing_is_written(runner, tmp_path):
+    out = tmp_path / "out"
+    entry = one(runner.run("head -c 2000000 /dev/zero > f", extract=[("f", out)],
+                           options={"maxExtractBytes": 1000000}))
+    assert entry["status"] == "error" and "1000000" in entry["reason"]
+    assert sum(len(v or b"") for v in tree(tmp_path).values()) == 0
+
+
+def test_just_under_the_cap_is_fine(runner, tmp_path):
+    entry = one(runner.run("head -c 900000 /dev/zero > f", extract=[("f", tmp_path / "out")],
+                           options={"maxExtractBytes": 1000000}))
+    assert entry["status"] == "ok"
+
+
+def test_the_cap_is_per_entry(runner, tmp_path):
+    outcome = runner.ok("head -c 600000 /dev/zero > a; head -c 600000 /dev/zero > b",
+                        extract=[("a", tmp_path / "1"), ("b", tmp_path / "2")],
+                        options={"maxExtractBytes": 1000000})
+    assert [e["status"] for e in outcome.json["extracted"]] == ["ok", "ok"]
+
+
+def test_a_sparse_giant_is_over_the_cap(runner, tmp_path):
+    entry = one(runner.run("dd if=/dev/zero of=f bs=1 count=1 seek=3221225472 2>/dev/null",
+                           extract=[("f", tmp_path / "out")]))
+    assert entry["status"] == "error"
+    assert sum(len(v or b"") for v in tree(tmp_path).values()) == 0
+
+
+@pytest.mark.slow
+def test_300_mib_are_intact(runner, tmp_path):
+    out = tmp_path / "out"
+    outcome = runner.run("head -c 314572800 /dev/urandom > big; sha256sum big", extract=[("big", out)], deadline=150)
+    assert one(outcome)["status"] == "ok"
+    digest = hashlib.sha256()
+    with open(out / "big", "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    assert digest.hexdigest() == outcome.lines[0].split()[0]
+
+
+def test_3000_files(runner, tmp_path):
+    out = tmp_path / "out"
+    script = """mkdir d; cd d; i=0; while [ $i -lt 3000 ]; do
+        [ $((i % 100)) = 0 ] && mkdir d$i && cd d$i; echo $i > f$i; i=$((i+1))
+        [ $((i % 100)) = 0 ] && cd ..; done; true"""
+    assert one(runner.run(script, extract=[("d", out)]))["status"] == "ok"
+    files = {k: v for k, v in tree(out).items() if v is not None}
+    assert len(files) == 3000
+    assert all(v == os.path.basename(k)[1:].encode() + b"\n" for k, v in files.items())
+
+
+def test_the_extraction_of_one_run_is_unknown_to_the_next(runner, tmp_path):
+    runner.ok("echo one > /tmp/f; echo two > /app/g; echo three > /root/h")
+    outcome = runner.ok("ls /tmp /app /root | grep -c '^[fgh]$'; true")
+    assert outcome.lines == ["0"]

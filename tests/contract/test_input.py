@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: MIT
+"""`input`: stdin, then EOF."""
+import hashlib
+import json
+import os
+import subprocess
+import time
+
+import pytest
+
+
+@pytest.mark.parametrize("value", [
+    {"n": 30}, [1, 2, 3], "text", 5, 1.5, True, False, None, {}, [], "",
+    {"nested": {"deep": [{"x": None}]}}, "snow \u2603 and \U0001f600", "quote \" back \\ nl \n",
+], ids=lambda v: json.dumps(v)[:20])
+def test_json_reaches_stdin(runner, value):
+    assert json.loads(runner.ok("cat", input=value).text) == value
+
+
+def test_no_input_is_an_empty_stdin(runner):
+    assert runner.ok("wc -c").lines[0].strip() == "0"
+
+
+def test_eof_follows_the_input(runner):
+    assert runner.ok("cat > /dev/null; echo eof", input={"a": 1}, deadline=20).lines == ["eof"]
+
+
+def test_input_json_flag(runner):
+    assert json.loads(runner.plain("cat", "--input-json", '{"n": [1, 2]}').stdout) == {"n": [1, 2]}
+
+
+def test_input_from_a_file_is_byte_for_byte(runner, tmp_path):
+    data = bytes(range(256)) + b"\nno newline at the end"
+    (tmp_path / "in").write_bytes(data)
+    assert runner.plain("cat", "--input", str(tmp_path / "in")).stdout == data
+
+
+def test_input_from_stdin(runner):
+    assert runner.plain("cat", "--input", "-", stdin=b"a\0b\nc").stdout == b"a\0b\nc"
+
+
+def test_input_from_a_slow_pipe(runner):
+    process = subprocess.Popen(
+        [runner.executable, "run", *runner.cell_flags(), "--network", "none", "--input", "-", "busybox", "--",
+         "cat; echo end"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    for part in (b"one\n", b"two\n"):
+        process.stdin.write(part)
+        process.stdin.flush()
+        time.sleep(0.3)
+    stdout, stderr = process.communicate(timeout=20)
+    assert stdout == b"one\ntwo\nend\n", stderr
+
+
+def test_without_input_the_callers_stdin_is_left_alone(runner):
+    assert runner.plain("cat; echo end", stdin=b"not for the sandbox").stdout == b"end\n"
+
+
+def test_16_mib_through_cat(runner):
+    data = os.urandom(1 << 20) * 16
+    outcome = runner.plain("cat", "--input", "-", stdin=data)
+    assert hashlib.sha256(outcome.stdout).digest() == hashlib.sha256(data).digest()
+
+
+def test_a_program_that_never_reads(runner):
+    outcome = runner.plain("echo done", "--input", "-", stdin=bytes(16 << 20), deadline=30)
+    assert outcome.code == 0 and outcome.stdout == b"done\n"
+
+
+def test_a_program_that_closes_stdin_early(runner):
+    outcome = runner.plain("head -c 3; exec 0<&-; sleep 0.2; exit 6", "--input", "-", stdin=b"abc" * 500000)
+    assert outcome.code == 6 and outcome.stdout == b"abc"
+
+
+def test_a_missing_input_file_is_refused(runner, tmp_path):
+    outcome = runner.plain("echo started", "--input", str(tmp_path / "missing"))
+    assert outcome.code == 125 and outcome.stdout == b""
+    assert b"light-runner: " in outcome.stderr
+
+
+def test_input_json_that_is_not_json_is_refused(runner):
+    outcome = runner.plain("echo started", "--input-json", "{n: 30")
+    assert outcome.code == 125 and b"INVALID_ARGUMENT" in outcome.stderr and outcome.stdout == b""

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: MIT
+"""The default network: outbound works, and neither the host's own services nor other runs are reached."""
+import contextlib
+import http.server
+import subprocess
+import threading
+
+import pytest
+
+OUTSIDE, INSIDE = "198.51.100.1", "198.51.100.2"
+
+
+def default_network(runner, script, **fields):
+    document = runner.request(script, **fields)
+    del document["networks"]
+    outcome = runner.submit(document)
+    if outcome.error and outcome.error["code"] == "NOT_SUPPORTED":
+        pytest.skip("default network: " + outcome.error["message"])
+    return outcome
+
+
+@contextlib.contextmanager
+def server_beyond_the_host():
+    """A web server in a network namespace of its own, which the host reaches by a veth pair."""
+    commands = [
+        ["ip", "netns", "add", "lr-test"],
+        ["ip", "link", "add", "lr-test0", "type", "veth", "peer", "name", "lr-test1", "netns", "lr-test"],
+        ["ip", "addr", "add", OUTSIDE + "/24", "dev", "lr-test0"],
+        ["ip", "link", "set", "lr-test0", "up"],
+        ["ip", "netns", "exec", "lr-test", "ip", "addr", "add", INSIDE + "/24", "dev", "lr-test1"],
+        ["ip", "netns", "exec", "lr-test", "ip", "link", "set", "lr-test1", "up"],
+        ["ip", "netns", "exec", "lr-test", "ip", "route", "add", "default", "via", OUTSIDE],
+    ]
+    server = None
+    try:
+        for command in commands:
+            subprocess.run(command, check=True, timeout=20, stdin=subprocess.DEVNULL)
+        server = subprocess.Popen(["ip", "netns", "exec", "lr-test", "/bin/busybox", "nc", "-ll", "-p", "8080", "-e",
+                                   "/bin/echo", "from-outside"], stdin=subprocess.DEVNULL)
+        yield
+    finally:
+        if server:
+            server.kill()
+            server.wait()
+        subprocess.run(["ip", "netns", "del", "lr-test"], stderr=subprocess.DEVNULL, timeout=20)
+        subprocess.run(["ip", "link", "del", "lr-test0"], stderr=subprocess.DEVNULL, timeout=20)
+
+
+def test_outbound_works(runner):
+    with server_beyond_the_host():
+        outcome = default_network(runner, f"i=0; while [ $i -lt 20 ]; do nc -w 2 {INSIDE} 8080 </dev/null && break; "
+                                          "i=$((i+1)); sleep 0.1; done")
+        assert outcome.lines == ["from-outside"], outcome
+
+
+def test_services_on_the_hosts_loopback_are_not_reached(runner):
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"HOST-SERVICE")
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        port = server.server_address[1]
+        script = f"""gateway=$(route -n 2>/dev/null | awk '$1 == "0.0.0.0" {{ print $2; exit }}')
+        for a in 127.0.0.1 $gateway; do wget -T 2 -q -O- http://$a:{port}/ 2>/dev/null; done; exit 0"""
+        assert "HOST-SERVICE" not in default_network(runner, script).text
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def test_runs_do_not_reach_one_another(runner):
+    probe = default_network(runner, "ifconfig -a | grep 'inet addr' | grep -v 127.0.0.1; exit 0")
+    assert probe.code == 0
+    document = runner.request("ip -4 addr 2>/dev/null | awk '/inet / && !/127/ { print $2 }'; "
+                              "echo serving; nc -l -p 7777 -e echo PEER")
+    del document["networks"]
+    server = subprocess.Popen([runner.executable, "run", "--json", "--request", runner.write_request(document)],
+                              stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    try:
+        addresses = []
+        for line in server.stderr:
+            if line == b"serving\n":
+                break
+            addresses.append(line.decode().split("/")[0])
+        assert addresses
+        for address in addresses:
+            assert "PEER" not in default_network(runner, f"nc -w 2 {address} 7777 </dev/null; exit 0").text
+    finally:
+        server.terminate()
+        server.wait(timeout=20)
+        server.stderr.close()

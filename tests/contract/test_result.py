@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: MIT
+"""The result: every field, and that the figures mean something."""
+import platform
+import re
+import time
+
+FIELDS = {"id", "success", "exitCode", "duration", "cancelled", "timedOut", "oomKilled", "logTruncated", "usage",
+          "isolation", "timings"}
+
+
+def test_fields_of_a_success(runner):
+    result = runner.ok("true").json
+    assert set(result) == FIELDS
+    assert result["success"] is True and result["exitCode"] == 0
+    assert (result["cancelled"], result["timedOut"], result["oomKilled"], result["logTruncated"]) == (False,) * 4
+
+
+def test_the_id(runner):
+    ids = {runner.ok("true").json["id"] for _ in range(3)}
+    assert len(ids) == 3
+    assert all(re.fullmatch(r"light-runner-[0-9a-f]{12}", i) for i in ids)
+
+
+def test_duration_is_of_the_whole_run(runner):
+    begun = time.monotonic()
+    result = runner.ok("sleep 0.5").json
+    elapsed = (time.monotonic() - begun) * 1000
+    assert isinstance(result["duration"], int) and 500 <= result["duration"] <= elapsed + 1
+
+
+def test_timings_add_up(runner):
+    result = runner.ok("sleep 0.5").json
+    timings = result["timings"]
+    assert set(timings) == {"prepareMs", "startMs", "runMs", "collectMs"}
+    assert all(value >= 0 for value in timings.values())
+    assert 500 <= timings["runMs"] < 1500
+    assert sum(timings.values()) <= result["duration"] + 50
+
+
+def test_usage_counts_cpu(runner):
+    usage = runner.ok("timeout 1 sh -c 'while :; do :; done'; exit 0").json["usage"]
+    assert set(usage) == {"cpuMs", "userMs", "systemMs", "peakMemoryBytes", "processes"}
+    assert 500 < usage["cpuMs"] < 2500
+    idle = runner.ok("sleep 1").json["usage"]
+    assert idle["cpuMs"] < 400
+
+
+def test_usage_tells_memory(runner):
+    small = runner.ok("true").json["usage"]["peakMemoryBytes"]
+    large = runner.ok("exec dd if=/dev/zero of=/dev/null bs=100M count=1").json["usage"]["peakMemoryBytes"]
+    assert 0 < small < 100 << 20
+    assert 100 << 20 <= large <= 512 << 20
+
+
+def test_isolation_is_verified_before_the_program_runs(runner):
+    isolation = runner.ok("true").json["isolation"]
+    assert set(isolation) == {"runtime", "kernel", "hostKernel", "verified"}
+    assert isolation["runtime"] == runner.tier and isolation["verified"] is True
+    assert platform.release() in isolation["hostKernel"]
+
+
+def test_the_kernel_is_the_one_the_tier_promises(runner):
+    isolation = runner.ok("true").json["isolation"]
+    if runner.tier == "runc":
+        assert platform.release() in isolation["kernel"]
+    else:
+        assert platform.release() not in isolation["kernel"]
+
+
+def test_the_kernel_that_the_program_sees(runner):
+    release = runner.ok("uname -r").lines[0]
+    assert (release == platform.release()) is (runner.tier == "runc")

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The documents of the caller's hop: a request, an order, a result, an error, whatever the bytes
+ * are. What is accepted must hold what the rest of the program relies on, and survive being
+ * written.
+ */
+#include "fuzz.h"
+
+#include "base/text.h"
+#include "wire/order.h"
+#include "wire/result.h"
+
+#include <math.h>
+#include <string.h>
+
+static void check_request(const struct request *r)
+{
+    PROMISE(r->image && r->image[0] && r->image[0] != '-');
+    PROMISE(r->runtime && r->engine && r->memory_bytes >= 6u << 20 && r->disk_bytes > 0);
+    PROMISE(isfinite(r->cpus) && r->cpus > 0 && r->timeout_ms > 0);
+    PROMISE(r->workdir && r->workdir[0] == '/' && !text_path_has_dotdot(r->workdir));
+    for (char **e = r->env; e && *e; e++)
+        PROMISE(text_is_env_name(*e, strcspn(*e, "=")) && strchr(*e, '='));
+    for (size_t i = 0; i < r->extract_count; i++)
+        PROMISE(r->extract[i].from && r->extract[i].to);
+
+    json_t *document = request_to_json(r);
+    PROMISE(document);
+    struct request again;
+    lr_error e;
+    PROMISE(request_from_json(&again, document, &e) == 0);
+    json_t *second = request_to_json(&again);
+    PROMISE(json_equal(document, second));
+    json_decref(document);
+    json_decref(second);
+    request_free(&again);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    const char *text = (const char *)data;
+    lr_error e = {0};
+    struct request r;
+    if (request_parse(&r, text, size, &e) == 0) {
+        check_request(&r);
+        request_free(&r);
+    } else {
+        PROMISE(e.code == LR_INVALID_ARGUMENT && e.message[0]);
+    }
+    struct run_order order;
+    if (order_parse(&order, text, size, &e) == 0) {
+        PROMISE(order_id_is_valid(order.id));
+        check_request(&order.request);
+        order_free(&order);
+    }
+    lr_result *result;
+    if (result_from_json(&result, text, size, &e) == 0) {
+        PROMISE(result->exit_code >= 0 && result->exit_code <= 255);
+        PROMISE(lr_result_json(result)[0] == '{');
+        lr_result_free(result);
+    } else {
+        PROMISE(e.code == LR_SUPERVISOR_LOST);
+    }
+    lr_error parsed;
+    error_from_json(&parsed, text, size);
+    PROMISE(parsed.code != LR_OK);
+    return 0;
+}

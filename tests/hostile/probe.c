@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Tries one system call from within a sandbox and says how it went: "NAME allowed", "NAME refused
+ * ERRNO" or "NAME odd ERRNO". Refused is EPERM, EACCES or ENOSYS and nothing else: a call that fails
+ * because its arguments are wrong would prove nothing, so they are good ones, yet do no harm where
+ * the call goes through after all.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/bpf.h>
+#include <linux/keyctl.h>
+#include <linux/perf_event.h>
+#include <linux/reboot.h>
+#include <net/ethernet.h>
+#include <netinet/in.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/acct.h>
+#include <sys/io.h>
+#include <sys/klog.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/ptrace.h>
+#include <sys/quota.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/swap.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <sys/time.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <sys/xattr.h>
+#include <time.h>
+#include <unistd.h>
+
+static long try_mount(void)
+{
+    return mount("tmpfs", "/tmp", "tmpfs", 0, NULL);
+}
+
+static long try_umount(void)
+{
+    return umount2("/proc", MNT_DETACH);
+}
+
+static long try_unshare_user(void)
+{
+    return unshare(CLONE_NEWUSER);
+}
+
+static long try_unshare_mount(void)
+{
+    return unshare(CLONE_NEWNS);
+}
+
+static long try_unshare_net(void)
+{
+    return unshare(CLONE_NEWNET);
+}
+
+static long try_clone_user(void)
+{
+    long pid = syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, NULL, NULL, NULL, NULL);
+    if (pid == 0)
+        _exit(0);
+    return pid;
+}
+
+static long try_setns(void)
+{
+    int fd = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+    return fd < 0 ? fd : setns(fd, CLONE_NEWNS);
+}
+
+static long try_keyctl(void)
+{
+    return syscall(SYS_keyctl, KEYCTL_GET_KEYRING_ID, KEY_SPEC_SESSION_KEYRING, 1);
+}
+
+static long try_add_key(void)
+{
+    return syscall(SYS_add_key, "user", "probe", "x", 1, KEY_SPEC_PROCESS_KEYRING);
+}
+
+static long try_request_key(void)
+{
+    return syscall(SYS_request_key, "user", "probe", NULL, KEY_SPEC_PROCESS_KEYRING);
+}
+
+static long try_bpf(void)
+{
+    union bpf_attr attr = {
+        .map_type = BPF_MAP_TYPE_ARRAY, .key_size = 4, .value_size = 4, .max_entries = 1};
+    return syscall(SYS_bpf, BPF_MAP_CREATE, &attr, sizeof(attr));
+}
+
+static long try_perf_event_open(void)
+{
+    struct perf_event_attr attr = {
+        .type = PERF_TYPE_SOFTWARE, .size = sizeof(attr), .config = PERF_COUNT_SW_TASK_CLOCK};
+    return syscall(SYS_perf_event_open, &attr, 0, -1, -1, 0);
+}
+
+static long try_kexec_load(void)
+{
+    return syscall(SYS_kexec_load, 0UL, 0UL, NULL, 0UL);
+}
+
+static long try_init_module(void)
+{
+    return syscall(SYS_init_module, "", 0UL, "");
+}
+
+static long try_reboot(void)
+{
+    return syscall(SYS_reboot, LINUX_REBOOT_MAGIC1, LINUX_REBOOT_MAGIC2, LINUX_REBOOT_CMD_CAD_OFF, NULL);
+}
+
+static long try_swapon(void)
+{
+    return swapon("/app/probe", 0);
+}
+
+static long try_mknod_block(void)
+{
+    return mknod("/tmp/block", S_IFBLK | 0600, makedev(7, 0));
+}
+
+static long try_mknod_char(void)
+{
+    return mknod("/tmp/char", S_IFCHR | 0600, makedev(1, 3));
+}
+
+static long try_chroot(void)
+{
+    return chroot("/tmp");
+}
+
+static long try_pivot_root(void)
+{
+    return syscall(SYS_pivot_root, "/", "/");
+}
+
+static long try_sethostname(void)
+{
+    return sethostname("probe", 5);
+}
+
+static long try_settimeofday(void)
+{
+    struct timeval now;
+    gettimeofday(&now, NULL);
+    return settimeofday(&now, NULL);
+}
+
+static long try_iopl(void)
+{
+    return iopl(3);
+}
+
+static long try_ptrace_init(void)
+{
+    return ptrace(PTRACE_SEIZE, 1, NULL, NULL);
+}
+
+static long try_open_by_handle_at(void)
+{
+    struct {
+        struct file_handle head;
+        unsigned char bytes[8];
+    } handle = {.head = {.handle_bytes = 8, .handle_type = 1}, .bytes = {2}};
+    int root = open("/", O_RDONLY | O_CLOEXEC);
+    return open_by_handle_at(root, &handle.head, O_RDONLY);
+}
+
+static long try_userfaultfd(void)
+{
+    return syscall(SYS_userfaultfd, O_CLOEXEC);
+}
+
+static long try_process_vm_readv_init(void)
+{
+    char byte;
+    struct iovec here = {&byte, 1}, there = {(void *)0x400000, 1};
+    return process_vm_readv(1, &here, 1, &there, 1, 0);
+}
+
+static long try_raw_socket(void)
+{
+    return socket(AF_INET, SOCK_RAW, IPPROTO_ICMP);
+}
+
+static long try_packet_socket(void)
+{
+    return socket(AF_PACKET, SOCK_RAW, htons(ETH_P_ALL));
+}
+
+static long try_quotactl(void)
+{
+    return quotactl(QCMD(Q_SYNC, USRQUOTA), "/dev/null", 0, NULL);
+}
+
+static long try_acct(void)
+{
+    return acct(NULL);
+}
+
+static long try_syslog(void)
+{
+    char text[256];
+    return klogctl(3, text, sizeof(text));
+}
+
+static long try_setcap_xattr(void)
+{
+    /* VFS_CAP_REVISION_2 with CAP_SYS_ADMIN permitted and effective. */
+    static const unsigned caps[] = {0x02000001, 1U << 21, 0, 0, 0};
+    close(open("/tmp/caps", O_CREAT | O_WRONLY | O_CLOEXEC, 0755));
+    return setxattr("/tmp/caps", "security.capability", caps, sizeof(caps), 0);
+}
+
+static long try_fsopen(void)
+{
+    return syscall(SYS_fsopen, "tmpfs", 0);
+}
+
+static long try_move_mount(void)
+{
+    return syscall(SYS_move_mount, AT_FDCWD, "/proc", AT_FDCWD, "/tmp", 0);
+}
+
+static long try_nice_up(void)
+{
+    return setpriority(PRIO_PROCESS, 0, -10);
+}
+
+static long try_rlimit_up(void)
+{
+    struct rlimit limit;
+    getrlimit(RLIMIT_NOFILE, &limit);
+    limit.rlim_max++;
+    return setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+/* The counterpart: what every program needs. */
+
+static long try_getpid(void)
+{
+    return getpid();
+}
+
+static long try_fork(void)
+{
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(0);
+    return pid < 0 ? -1 : waitpid(pid, NULL, 0);
+}
+
+static long try_socket_unix(void)
+{
+    return socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+}
+
+static long try_mmap_exec(void)
+{
+    void *p = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return p == MAP_FAILED ? -1 : 0;
+}
+
+static long try_chown(void)
+{
+    close(open("/tmp/owned", O_CREAT | O_WRONLY | O_CLOEXEC, 0644));
+    return chown("/tmp/owned", 1000, 1000);
+}
+
+static long try_setuid(void)
+{
+    return setuid(65534);
+}
+
+static long try_kill_self_0(void)
+{
+    return kill(getpid(), 0);
+}
+
+static const struct {
+    const char *name;
+    long (*function)(void);
+} probes[] = {
+#define PROBE(name) {#name, try_##name}
+    PROBE(mount),
+    PROBE(umount),
+    PROBE(unshare_user),
+    PROBE(unshare_mount),
+    PROBE(unshare_net),
+    PROBE(clone_user),
+    PROBE(setns),
+    PROBE(keyctl),
+    PROBE(add_key),
+    PROBE(request_key),
+    PROBE(bpf),
+    PROBE(perf_event_open),
+    PROBE(kexec_load),
+    PROBE(init_module),
+    PROBE(reboot),
+    PROBE(swapon),
+    PROBE(mknod_block),
+    PROBE(mknod_char),
+    PROBE(chroot),
+    PROBE(pivot_root),
+    PROBE(sethostname),
+    PROBE(settimeofday),
+    PROBE(iopl),
+    PROBE(ptrace_init),
+    PROBE(open_by_handle_at),
+    PROBE(userfaultfd),
+    PROBE(process_vm_readv_init),
+    PROBE(raw_socket),
+    PROBE(packet_socket),
+    PROBE(quotactl),
+    PROBE(acct),
+    PROBE(syslog),
+    PROBE(setcap_xattr),
+    PROBE(fsopen),
+    PROBE(move_mount),
+    PROBE(nice_up),
+    PROBE(rlimit_up),
+    PROBE(getpid),
+    PROBE(fork),
+    PROBE(socket_unix),
+    PROBE(mmap_exec),
+    PROBE(chown),
+    PROBE(setuid),
+    PROBE(kill_self_0),
+};
+
+static void print_open_fds(void)
+{
+    char line[8192] = "fds";
+    for (int fd = 0; fd < 1024; fd++) {
+        if (fcntl(fd, F_GETFD) >= 0)
+            snprintf(line + strlen(line), sizeof(line) - strlen(line), " %d", fd);
+    }
+    puts(line);
+}
+
+int main(int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "fds") == 0) {
+            print_open_fds();
+            continue;
+        }
+        size_t p = 0;
+        while (p < sizeof(probes) / sizeof(probes[0]) && strcmp(argv[i], probes[p].name) != 0)
+            p++;
+        if (p == sizeof(probes) / sizeof(probes[0])) {
+            printf("%s unknown\n", argv[i]);
+            return 2;
+        }
+        errno = 0;
+        if (probes[p].function() >= 0)
+            printf("%s allowed\n", argv[i]);
+        else if (errno == EPERM || errno == EACCES || errno == ENOSYS)
+            printf("%s refused %s\n", argv[i], strerrorname_np(errno));
+        else
+            printf("%s odd %s\n", argv[i], strerrorname_np(errno));
+        fflush(stdout);
+    }
+    return 0;
+}

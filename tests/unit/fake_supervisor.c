@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Stands in for light-runner-supervisor in test_execution.c: reads the order as the real one does,
+ * and then does what the order's `entrypoint` says. No sandbox is involved.
+ */
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "wire/frame.h"
+#include "wire/order.h"
+#include "wire/result.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { CALLER = 3, CALLER_CANCEL = 4, CANCEL = 5 };
+
+static void send_frame(enum frame_type type, const char *text, size_t length)
+{
+    char header[FRAME_HEADER_SIZE];
+    frame_header(header, type, (uint32_t)length);
+    if (io_write_all(CALLER, header, sizeof(header), IO_NO_DEADLINE) < 0 ||
+        io_write_all(CALLER, text, length, IO_NO_DEADLINE) < 0)
+        _exit(9);
+}
+
+static void send_text(enum frame_type type, const char *text)
+{
+    send_frame(type, text, strlen(text));
+}
+
+static void send_result(const struct run_order *order, int code, bool cancelled)
+{
+    lr_result r = {.exit_code = code,
+                   .cancelled = cancelled,
+                   .success = code == 0 && !cancelled,
+                   .id = order->id};
+    json_t *document = result_to_json(&r);
+    char *text = json_dumps(document, 0);
+    send_text(FRAME_RESULT, text);
+    free(text);
+    json_decref(document);
+}
+
+static void send_error(lr_code code, const char *message)
+{
+    lr_error e = {.code = code};
+    snprintf(e.message, sizeof(e.message), "%s", message);
+    snprintf(e.hint, sizeof(e.hint), "a hint");
+    json_t *document = error_to_json(&e);
+    char *text = json_dumps(document, 0);
+    send_text(FRAME_ERROR, text);
+    free(text);
+    json_decref(document);
+}
+
+static void read_order(struct run_order *order)
+{
+    static struct buffer in;
+    struct frame f;
+    buffer_init(&in, FRAME_HEADER_SIZE + FRAME_CALLER_MAX);
+    while (frame_peek(&in, FRAME_CALLER_MAX, &f) == FRAME_PARTIAL) {
+        char c[4096];
+        ssize_t n = read(CALLER, c, sizeof(c));
+        if (n <= 0 || !buffer_append(&in, c, (size_t)n))
+            _exit(8);
+    }
+    lr_error e;
+    if (f.type != FRAME_REQUEST || order_parse(order, f.payload, f.length, &e) < 0)
+        _exit(7);
+}
+
+/* Copies stdin to the log. */
+static void echo_input(void)
+{
+    char data[65536];
+    ssize_t n;
+    while ((n = read(STDIN_FILENO, data, sizeof(data))) > 0)
+        send_frame(FRAME_LOG_STDOUT, data, (size_t)n);
+}
+
+static void list_fds(void)
+{
+    DIR *dir = opendir("/proc/self/fd");
+    struct dirent *entry;
+    char text[1024] = "";
+    while ((entry = readdir(dir)))
+        if (entry->d_name[0] != '.' && atoi(entry->d_name) != dirfd(dir))
+            strcat(strcat(text, entry->d_name), " ");
+    closedir(dir);
+    send_text(FRAME_LOG_STDOUT, text);
+}
+
+static void describe(void)
+{
+    char text[256];
+    sigset_t blocked;
+    struct sigaction pipe_action;
+    sigprocmask(SIG_BLOCK, NULL, &blocked);
+    sigaction(SIGPIPE, NULL, &pipe_action);
+    snprintf(text, sizeof(text), "leader=%d blocked=%d sigpipe=%s", getsid(0) == getpid(),
+             sigismember(&blocked, SIGUSR1),
+             pipe_action.sa_handler == SIG_DFL ? "default" : "other");
+    send_text(FRAME_LOG_STDOUT, text);
+}
+
+static void wait_for_cancel(const struct run_order *order)
+{
+    struct pollfd p[3] = {
+        {.fd = CALLER_CANCEL, .events = POLLIN},
+        {.fd = CANCEL, .events = POLLIN},
+        {.fd = CALLER, .events = POLLIN},
+    };
+    poll(p, 3, 60000);
+    if (p[2].revents)
+        _exit(6);
+    send_text(FRAME_LOG_STDERR, p[0].revents ? "by the caller's fd" : "by the handle");
+    send_result(order, 137, true);
+}
+
+static void flood(void)
+{
+    static char block[FRAME_DATA_MAX];
+    memset(block, 'x', sizeof(block));
+    for (size_t i = 79; i < sizeof(block); i += 80)
+        block[i] = '\n';
+    for (int i = 0; i < 256; i++)
+        send_frame(FRAME_LOG_STDOUT, block, sizeof(block));
+}
+
+int main(int argc, char **argv)
+{
+    struct run_order order;
+    if (argc != 3 || strcmp(argv[1], "run") != 0)
+        return 5;
+    read_order(&order);
+    if (strcmp(order.id, argv[2]) != 0)
+        return 4;
+    const char *what = order.request.entrypoint ? order.request.entrypoint : "";
+    if (strncmp(what, "exit ", 5) == 0) {
+        send_text(FRAME_STARTED, "{}");
+        send_result(&order, atoi(what + 5), false);
+    } else if (strcmp(what, "lines") == 0) {
+        send_text(FRAME_LOG_STDOUT, "one\ntw");
+        send_text(FRAME_LOG_STDERR, "err\r\n");
+        send_text(FRAME_LOG_STDOUT, "o\nlast");
+        send_result(&order, 0, false);
+    } else if (strcmp(what, "logs?") == 0) {
+        send_result(&order, order.logs ? 1 : 2, false);
+    } else if (strcmp(what, "input") == 0) {
+        echo_input();
+        send_result(&order, 0, false);
+    } else if (strcmp(what, "fds") == 0) {
+        list_fds();
+        send_result(&order, 0, false);
+    } else if (strcmp(what, "describe") == 0) {
+        describe();
+        send_result(&order, 0, false);
+    } else if (strcmp(what, "wait") == 0) {
+        wait_for_cancel(&order);
+    } else if (strcmp(what, "error") == 0) {
+        send_error(LR_CONTAINER_START_FAILED, "no such image");
+    } else if (strcmp(what, "vanish") == 0) {
+        _exit(3); /* not return: a sanitizer would look for leaks and change the code */
+    } else if (strcmp(what, "crash") == 0) {
+        signal(SIGABRT, SIG_DFL);
+        kill(getpid(), SIGKILL);
+    } else if (strcmp(what, "rubbish") == 0) {
+        io_write_all(CALLER, "HTTP/1.1 200 OK\r\n", 17, IO_NO_DEADLINE);
+        pause();
+    } else if (strcmp(what, "long frame") == 0) {
+        io_write_all(CALLER, "\x10\0\0\0\xff\xff\xff\xff", 8, IO_NO_DEADLINE);
+        pause();
+    } else if (strcmp(what, "unknown frame") == 0) {
+        send_text((enum frame_type)99, "x");
+        pause();
+    } else if (strcmp(what, "bad result") == 0) {
+        send_text(FRAME_RESULT, "{\"success\":true}");
+    } else if (strcmp(what, "flood") == 0) {
+        flood();
+        send_result(&order, 0, false);
+    } else if (strcmp(what, "linger") == 0) {
+        /* The end of a run is the end of its supervisor, not its last frame. */
+        send_result(&order, 0, false);
+        usleep(300 * 1000);
+        int fd = open(order.request.workdir, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+        close(fd);
+    }
+    order_free(&order);
+    return 0;
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/* A temporary folder per test, removed with everything in it: cmocka setup and teardown. */
+#ifndef TESTS_SCRATCH_FOLDER_H
+#define TESTS_SCRATCH_FOLDER_H
+
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static char scratch_folder[64];
+
+static int scratch_folder_make(void **state)
+{
+    (void)state;
+    strcpy(scratch_folder, "/tmp/light-runner-test-XXXXXX");
+    return mkdtemp(scratch_folder) ? 0 : -1;
+}
+
+static int scratch_folder_remove_one(const char *path, const struct stat *st, int kind, struct FTW *where)
+{
+    (void)st, (void)kind, (void)where;
+    return remove(path);
+}
+
+static int scratch_folder_remove(void **state)
+{
+    (void)state;
+    return nftw(scratch_folder, scratch_folder_remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+#define SCRATCH_TEST(name)                                                                         \
+    cmocka_unit_test_setup_teardown(name, scratch_folder_make, scratch_folder_remove)
+
+#endif

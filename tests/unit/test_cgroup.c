@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT */
+/* The cgroup writer on a fake tree: plain files take the place of the kernel's, so that v1 and v2 are
+ * both tested whatever the machine has. What a real kernel makes of it is the contract suite's. */
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "host/cgroup.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "scratch_folder.h"
+
+static const struct cgroup_limits limits = {.memory_bytes = 64 << 20, .cpus = 0.5, .pids = 101};
+
+#define root scratch_folder
+
+/* Makes root/path with its folders, holding the text. */
+static void put(const char *path, const char *text)
+{
+    char full[512];
+    snprintf(full, sizeof(full), "%s/%s", root, path);
+    for (char *p = full + strlen(root) + 1; (p = strchr(p, '/')); p++) {
+        *p = '\0';
+        mkdir(full, 0755);
+        *p = '/';
+    }
+    cleanup_close int fd = open(full, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+}
+
+static void assert_holds(const char *path, const char *text)
+{
+    char full[512];
+    snprintf(full, sizeof(full), "%s/%s", root, path);
+    cleanup_free char *found = io_read_file_at(AT_FDCWD, full, 4096, NULL);
+    assert_non_null(found);
+    assert_string_equal(found, text);
+}
+
+static void v1_tree(void)
+{
+    static const char *const files[] = {
+        "memory/light-runner/box/memory.limit_in_bytes",
+        "memory/light-runner/box/memory.memsw.limit_in_bytes",
+        "cpu/light-runner/box/cpu.cfs_period_us",
+        "cpu/light-runner/box/cpu.cfs_quota_us",
+        "pids/light-runner/box/pids.max",
+    };
+    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+        put(files[i], "");
+    put("cpuacct/light-runner/box/cpuacct.usage", "2500000\n");
+    put("freezer/light-runner/box/freezer.state", "THAWED\n");
+}
+
+static void the_version_is_found_by_its_files(void **state)
+{
+    (void)state;
+    assert_int_equal(cgroup_detect(root), CGROUP_NONE);
+    put("memory/tasks", "");
+    assert_int_equal(cgroup_detect(root), CGROUP_V1);
+    put("cgroup.controllers", "cpu memory pids\n");
+    assert_int_equal(cgroup_detect(root), CGROUP_V2);
+}
+
+static void no_hierarchy_is_refused_with_a_hint(void **state)
+{
+    (void)state;
+    struct cgroup *c;
+    lr_error err = {0};
+    assert_int_equal(cgroup_create(&c, root, "box", &limits, &err), -1);
+    assert_int_equal(err.code, LR_CONTAINER_START_FAILED);
+    assert_true(err.hint[0] != '\0');
+}
+
+/* A group that is there already belongs to somebody: two runs never share one. */
+static void an_existing_group_is_refused(void **state)
+{
+    (void)state;
+    struct cgroup *c;
+    lr_error err = {0};
+    v1_tree();
+    assert_int_equal(cgroup_create(&c, root, "box", &limits, &err), -1);
+    assert_non_null(strstr(err.message, "File exists"));
+}
+
+/* The kernel fills a new cgroup with its files at mkdir; a plain folder stays empty. So each limit that
+ * is to be written fails: what is tested here is that such a limit is never dropped. */
+static void a_limit_that_cannot_be_set_is_an_error(void **state)
+{
+    (void)state;
+    struct cgroup *c;
+    lr_error err = {0};
+    for (const char *const *name = (const char *const[]){"memory", "cpu", "cpuacct", "pids", "freezer", NULL};
+         *name; name++) {
+        char path[64];
+        snprintf(path, sizeof(path), "%s/tasks", *name);
+        put(path, "");
+    }
+    assert_int_equal(cgroup_create(&c, root, "box", &limits, &err), -1);
+    assert_non_null(strstr(err.message, "memory.limit_in_bytes = 67108864"));
+    /* ... and what had been made is gone again. */
+    char made[512];
+    snprintf(made, sizeof(made), "%s/memory/light-runner/box", root);
+    assert_int_equal(access(made, F_OK), -1);
+}
+
+static void v2_hands_the_controllers_down(void **state)
+{
+    (void)state;
+    struct cgroup *c;
+    lr_error err = {0};
+    put("cgroup.controllers", "cpu memory pids\n");
+    put("cgroup.subtree_control", "");
+    put("light-runner/cgroup.subtree_control", "");
+    assert_int_equal(cgroup_create(&c, root, "box", &limits, &err), -1);
+    assert_non_null(strstr(err.message, "memory.max = 67108864"));
+    /* Three writes, each a whole value for the kernel; in a plain file the later overwrite the first
+     * bytes of the earlier: "+memory", "+pids", "+cpu". */
+    assert_holds("cgroup.subtree_control", "+cpusry");
+    assert_holds("light-runner/cgroup.subtree_control", "+cpusry");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        SCRATCH_TEST(the_version_is_found_by_its_files),
+        SCRATCH_TEST(no_hierarchy_is_refused_with_a_hint),
+        SCRATCH_TEST(an_existing_group_is_refused),
+        SCRATCH_TEST(a_limit_that_cannot_be_set_is_an_error),
+        SCRATCH_TEST(v2_hands_the_controllers_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

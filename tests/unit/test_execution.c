@@ -1,0 +1,643 @@
+/* SPDX-License-Identifier: MIT */
+/* The library against fake_supervisor.c, through its public API alone. */
+#include "unit.h"
+
+#include "base/io.h"
+#include "lightrunner.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+struct log {
+    char out[4096], err[4096];
+    size_t lines, bytes;
+};
+
+static void keep_line(void *user, lr_stream stream, const char *data, size_t length)
+{
+    struct log *log = user;
+    char *to = stream == LR_STDOUT ? log->out : log->err;
+    log->lines++;
+    if (strlen(to) + length + 2 < sizeof(log->out)) {
+        strncat(to, data, length);
+        strcat(to, "|");
+    }
+}
+
+static void count_bytes(void *user, lr_stream stream, const char *data, size_t length)
+{
+    struct log *log = user;
+    (void)stream;
+    (void)data;
+    log->bytes += length;
+}
+
+static lr_runner *runner;
+
+static int make_runner(void **state)
+{
+    (void)state;
+    LR_INIT(lr_runner_options, options);
+    options.supervisor = getenv("FAKE_SUPERVISOR");
+    return lr_runner_new(&runner, &options, NULL);
+}
+
+static int free_runner(void **state)
+{
+    (void)state;
+    lr_runner_free(runner);
+    return 0;
+}
+
+static lr_execution *started(const lr_request *request)
+{
+    lr_execution *x = NULL;
+    lr_error e = {0};
+    if (lr_run(runner, request, &x, &e) < 0)
+        fail_msg("%s", e.message);
+    return x;
+}
+
+/* Runs to the end; NULL with *e for an error. */
+static lr_result *finished(const lr_request *request, lr_error *e)
+{
+    lr_execution *x = started(request);
+    lr_result *r = NULL;
+    if (lr_execution_wait(x, &r, e) < 0)
+        r = NULL;
+    lr_execution_free(x);
+    return r;
+}
+
+#define REQUEST(name, what)                                                                        \
+    LR_INIT(lr_request, name);                                                                     \
+    name.image = "image";                                                                          \
+    name.entrypoint = what
+
+static void check_code(const lr_request *request, int code)
+{
+    lr_error e = {0};
+    lr_result *r = finished(request, &e);
+    if (!r)
+        fail_msg("%s", e.message);
+    assert_int_equal(r->exit_code, code);
+    lr_result_free(r);
+}
+
+static void test_exit_code(void **state)
+{
+    (void)state;
+    REQUEST(request, "exit 0");
+    lr_result *r = finished(&request, NULL);
+    assert_true(r->success);
+    assert_int_equal(strncmp(r->id, "light-runner-", 13), 0);
+    assert_non_null(strstr(lr_result_json(r), "\"exitCode\":0"));
+    lr_result_free(r);
+    request.entrypoint = "exit 42";
+    check_code(&request, 42);
+}
+
+static void test_lines(void **state)
+{
+    (void)state;
+    struct log log = {0};
+    REQUEST(request, "lines");
+    request.on_log = keep_line;
+    request.user = &log;
+    check_code(&request, 0);
+    assert_string_equal(log.out, "one|two|last|");
+    assert_string_equal(log.err, "err\r|");
+}
+
+static void test_supervisor_is_told_whether_anybody_listens(void **state)
+{
+    (void)state;
+    struct log log = {0};
+    REQUEST(request, "logs?");
+    check_code(&request, 2);
+    request.on_output = count_bytes;
+    request.user = &log;
+    check_code(&request, 1);
+}
+
+static void test_input_json_goes_in_letter_by_letter(void **state)
+{
+    (void)state;
+    struct log log = {0};
+    REQUEST(request, "input");
+    request.input_json = "{ \"x\": 0.10 }";
+    request.on_log = keep_line;
+    request.user = &log;
+    check_code(&request, 0);
+    assert_string_equal(log.out, "{ \"x\": 0.10 }|");
+}
+
+static void test_no_input_is_an_empty_one(void **state)
+{
+    (void)state;
+    struct log log = {0};
+    REQUEST(request, "input");
+    request.on_log = keep_line;
+    request.user = &log;
+    check_code(&request, 0);
+    assert_string_equal(log.out, "");
+}
+
+static void test_input_fd_may_be_closed_at_once(void **state)
+{
+    (void)state;
+    struct log log = {0};
+    int fds[2];
+    assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+    REQUEST(request, "input");
+    request.input_fd = fds[0];
+    request.on_log = keep_line;
+    request.user = &log;
+    lr_execution *x = started(&request);
+    close(fds[0]);
+    assert_int_equal(write(fds[1], "hello", 5), 5);
+    close(fds[1]);
+    lr_result *r = NULL;
+    assert_int_equal(lr_execution_wait(x, &r, NULL), 0);
+    assert_string_equal(log.out, "hello|");
+    lr_result_free(r);
+    lr_execution_free(x);
+}
+
+static void test_input_larger_than_a_frame(void **state)
+{
+    (void)state;
+    struct log log = {0};
+    size_t length = 16 * 1024 * 1024;
+    char *text = malloc(length + 1);
+    memset(text, 'x', length);
+    text[0] = text[length - 1] = '"';
+    text[length] = '\0';
+    REQUEST(request, "input");
+    request.input_json = text;
+    request.on_output = count_bytes;
+    request.user = &log;
+    check_code(&request, 0);
+    assert_int_equal(log.bytes, length);
+    free(text);
+}
+
+static void test_supervisor_has_its_six_fds_and_no_other(void **state)
+{
+    (void)state;
+    struct log log = {0};
+    REQUEST(request, "fds");
+    request.on_log = keep_line;
+    request.user = &log;
+    int leaky = open("/dev/null", O_RDONLY); /* as callers leave them: without O_CLOEXEC */
+    assert_true(leaky > 2);
+    check_code(&request, 0);
+    close(leaky);
+    assert_string_equal(log.out, "0 1 2 3 4 5 |");
+}
+
+/* The source fds of the row of dup2()s are themselves among its targets. */
+static void test_low_fd_numbers_do_not_collide(void **state)
+{
+    (void)state;
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct log log = {0};
+        for (int fd = 3; fd < 64; fd++)
+            close(fd);
+        int input[2], cancel;
+        if (pipe2(input, O_CLOEXEC) < 0 || (cancel = eventfd(0, EFD_CLOEXEC)) != 5 ||
+            input[0] != 3 || write(input[1], "low", 3) != 3)
+            _exit(2);
+        close(input[1]);
+        REQUEST(request, "input");
+        request.input_fd = input[0];
+        request.cancel_fd = cancel;
+        request.on_log = keep_line;
+        request.user = &log;
+        lr_result *r = NULL;
+        lr_execution *x = NULL;
+        if (lr_run(runner, &request, &x, NULL) < 0 || lr_execution_wait(x, &r, NULL) < 0)
+            _exit(3);
+        _exit(strcmp(log.out, "low|") == 0 ? 0 : 4);
+    }
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+}
+
+static void test_works_without_the_standard_fds(void **state)
+{
+    (void)state;
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct log log = {0};
+        for (int fd = 0; fd < 3; fd++)
+            close(fd);
+        REQUEST(request, "fds");
+        request.on_log = keep_line;
+        request.user = &log;
+        lr_result *r = NULL;
+        lr_execution *x = NULL;
+        if (lr_run(runner, &request, &x, NULL) < 0 || lr_execution_wait(x, &r, NULL) < 0)
+            _exit(3);
+        _exit(strcmp(log.out, "0 1 2 3 4 5 |") == 0 ? 0 : 4);
+    }
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+}
+
+static void test_supervisor_has_its_own_session_and_clean_signals(void **state)
+{
+    (void)state;
+    struct log log = {0};
+    sigset_t usr1, old;
+    sigemptyset(&usr1);
+    sigaddset(&usr1, SIGUSR1);
+    sigprocmask(SIG_BLOCK, &usr1, &old);
+    void (*before)(int) = signal(SIGPIPE, SIG_IGN);
+    REQUEST(request, "describe");
+    request.on_log = keep_line;
+    request.user = &log;
+    check_code(&request, 0);
+    sigprocmask(SIG_SETMASK, &old, NULL);
+    signal(SIGPIPE, before);
+    assert_string_equal(log.out, "leader=1 blocked=0 sigpipe=default|");
+}
+
+static void test_cancel_by_the_handle(void **state)
+{
+    (void)state;
+    struct log log = {0};
+    REQUEST(request, "wait");
+    request.on_log = keep_line;
+    request.user = &log;
+    lr_execution *x = started(&request);
+    lr_result *r = NULL;
+    assert_int_equal(lr_execution_cancel(x), 0);
+    assert_int_equal(lr_execution_cancel(x), 0);
+    assert_int_equal(lr_execution_wait(x, &r, NULL), 0);
+    assert_true(r->cancelled);
+    assert_false(r->success);
+    assert_string_equal(log.err, "by the handle|");
+    lr_result_free(r);
+    lr_execution_free(x);
+}
+
+static void test_cancel_by_the_callers_fd(void **state)
+{
+    (void)state;
+    struct log log = {0};
+    int fd = eventfd(0, EFD_CLOEXEC);
+    REQUEST(request, "wait");
+    request.cancel_fd = fd;
+    request.on_log = keep_line;
+    request.user = &log;
+    lr_execution *x = started(&request);
+    lr_result *r = NULL;
+    assert_int_equal(eventfd_write(fd, 1), 0);
+    assert_int_equal(lr_execution_wait(x, &r, NULL), 0);
+    assert_true(r->cancelled);
+    assert_string_equal(log.err, "by the caller's fd|");
+    lr_result_free(r);
+    lr_execution_free(x);
+    close(fd);
+}
+
+static void test_cancelled_before_it_began_starts_nothing(void **state)
+{
+    (void)state;
+    lr_runner *nowhere = NULL;
+    LR_INIT(lr_runner_options, options);
+    options.supervisor = "/nonexistent/supervisor";
+    assert_int_equal(lr_runner_new(&nowhere, &options, NULL), 0);
+    int fd = eventfd(1, EFD_CLOEXEC);
+    REQUEST(request, "exit 0");
+    request.cancel_fd = fd;
+    lr_execution *x = NULL;
+    lr_result *r = NULL;
+    assert_int_equal(lr_run(nowhere, &request, &x, NULL), 0);
+    struct pollfd p = {.fd = lr_execution_fd(x), .events = POLLIN};
+    assert_int_equal(poll(&p, 1, 0), 1);
+    bool done = false;
+    assert_int_equal(lr_execution_dispatch(x, &done, NULL), 0);
+    assert_true(done);
+    assert_int_equal(lr_execution_wait(x, &r, NULL), 0);
+    assert_true(r->cancelled);
+    assert_false(r->success);
+    assert_int_equal(r->exit_code, 137);
+    assert_string_equal(r->id, lr_execution_id(x));
+    lr_result_free(r);
+    lr_execution_free(x);
+    lr_runner_free(nowhere);
+    close(fd);
+}
+
+static void test_dispatch_from_an_event_loop(void **state)
+{
+    (void)state;
+    struct log log = {0};
+    REQUEST(request, "flood");
+    request.on_output = count_bytes;
+    request.on_log = keep_line;
+    request.user = &log;
+    lr_execution *x = started(&request);
+    bool done = false;
+    for (int i = 0; i < 100000 && !done; i++) {
+        struct pollfd p = {.fd = lr_execution_fd(x), .events = POLLIN};
+        assert_int_equal(poll(&p, 1, 10000), 1);
+        assert_int_equal(lr_execution_dispatch(x, &done, NULL), 0);
+    }
+    assert_true(done);
+    assert_int_equal(log.bytes, 256 * 128 * 1024);
+    lr_result *r = NULL;
+    assert_int_equal(lr_execution_wait(x, &r, NULL), 0);
+    lr_error e = {0};
+    lr_result *again = NULL;
+    assert_int_equal(lr_execution_wait(x, &again, &e), -1);
+    assert_int_equal(e.code, LR_INVALID_ARGUMENT);
+    lr_result_free(r);
+    lr_execution_free(x);
+}
+
+static void check_error(const char *what, lr_code code, const char *part)
+{
+    lr_error e = {0};
+    REQUEST(request, what);
+    assert_null(finished(&request, &e));
+    assert_int_equal(e.code, code);
+    assert_int_equal(strncmp(e.container, "light-runner-", 13), 0);
+    if (!strstr(e.message, part))
+        fail_msg("'%s' does not say '%s'", e.message, part);
+}
+
+static void test_errors_of_the_supervisor(void **state)
+{
+    (void)state;
+    check_error("error", LR_CONTAINER_START_FAILED, "no such image");
+}
+
+static void test_supervisor_that_is_lost(void **state)
+{
+    (void)state;
+    check_error("vanish", LR_SUPERVISOR_LOST, "exited with code 3");
+    check_error("crash", LR_SUPERVISOR_LOST, "signal 9 ended it");
+    check_error("rubbish", LR_SUPERVISOR_LOST, "protocol");
+    check_error("long frame", LR_SUPERVISOR_LOST, "protocol");
+    check_error("unknown frame", LR_SUPERVISOR_LOST, "unknown type 99");
+    check_error("bad result", LR_SUPERVISOR_LOST, "usable field");
+}
+
+static void test_wait_returns_only_after_the_supervisor_has_ended(void **state)
+{
+    (void)state;
+    char path[64];
+    snprintf(path, sizeof(path), "/tmp/light-runner-test-%d", (int)getpid());
+    REQUEST(request, "linger");
+    request.workdir = path; /* what the fake one makes as its last act */
+    check_code(&request, 0);
+    assert_int_equal(unlink(path), 0);
+}
+
+static void test_free_ends_a_run_that_is_going(void **state)
+{
+    (void)state;
+    REQUEST(request, "wait");
+    lr_execution *x = started(&request);
+    int64_t begin = clock_ms();
+    lr_execution_free(x);
+    assert_true(clock_ms() - begin < 5000);
+    assert_int_equal(waitpid(-1, NULL, WNOHANG), -1); /* no child is left */
+    lr_execution_free(NULL);
+}
+
+static void test_callers_that_reap_every_child(void **state)
+{
+    (void)state;
+    void (*before)(int) = signal(SIGCHLD, SIG_IGN);
+    REQUEST(request, "exit 7");
+    check_code(&request, 7);
+    check_error("vanish", LR_SUPERVISOR_LOST, "without a result");
+    signal(SIGCHLD, before);
+}
+
+static void test_supervisor_that_is_not_there(void **state)
+{
+    (void)state;
+    lr_runner *nowhere = NULL;
+    LR_INIT(lr_runner_options, options);
+    options.supervisor = "/nonexistent/supervisor";
+    assert_int_equal(lr_runner_new(&nowhere, &options, NULL), 0);
+    REQUEST(request, "exit 0");
+    lr_execution *x = NULL;
+    lr_error e = {0};
+    assert_int_equal(lr_run(nowhere, &request, &x, &e), -1);
+    assert_int_equal(e.code, LR_SUPERVISOR_LOST);
+    assert_non_null(strstr(e.message, "/nonexistent/supervisor"));
+    assert_null(x);
+    lr_runner_free(nowhere);
+}
+
+static void check_refused(const lr_request *request, lr_code code, const char *part)
+{
+    lr_execution *x = NULL;
+    lr_error e = {0};
+    assert_int_equal(lr_run(runner, request, &x, &e), -1);
+    assert_int_equal(e.code, code);
+    if (!strstr(e.message, part))
+        fail_msg("'%s' does not say '%s'", e.message, part);
+}
+
+static void test_bad_requests_start_nothing(void **state)
+{
+    (void)state;
+    REQUEST(good, "exit 0");
+    lr_request r = good;
+    r.image = NULL;
+    check_refused(&r, LR_INVALID_ARGUMENT, "image");
+    r = good;
+    r.size = 0;
+    check_refused(&r, LR_INVALID_ARGUMENT, "size");
+    r = good;
+    r.dir = "/nonexistent/dir";
+    check_refused(&r, LR_INVALID_ARGUMENT, "dir");
+    r.dir = "/etc/passwd";
+    check_refused(&r, LR_INVALID_ARGUMENT, "not a directory");
+    r = good;
+    r.input_json = "{";
+    check_refused(&r, LR_INVALID_ARGUMENT, "input");
+    r = good;
+    r.input_json = "1";
+    r.input_fd = 1;
+    check_refused(&r, LR_INVALID_ARGUMENT, "both");
+    r = good;
+    r.input_fd = 1000;
+    check_refused(&r, LR_INVALID_ARGUMENT, "input_fd");
+    r = good;
+    r.cancel_fd = -1;
+    check_refused(&r, LR_INVALID_ARGUMENT, "cancel_fd");
+    r = good;
+    r.workdir = "relative";
+    check_refused(&r, LR_INVALID_ARGUMENT, "workdir");
+    r = good;
+    r.entrypoint = "\xff";
+    check_refused(&r, LR_INVALID_ARGUMENT, "UTF-8");
+    r = good;
+    r.timeout_ms = UINT64_MAX;
+    check_refused(&r, LR_INVALID_ARGUMENT, "timeout");
+    r = good;
+    r.detached = true;
+    check_refused(&r, LR_NOT_SUPPORTED, "detached");
+    r.input_json = "1";
+    check_refused(&r, LR_INVALID_ARGUMENT, "input is refused");
+    lr_extract extract = {.from = "a"};
+    r = good;
+    r.extract = &extract;
+    r.extract_count = 1;
+    check_refused(&r, LR_INVALID_ARGUMENT, "'to' is missing");
+    r.extract = NULL;
+    check_refused(&r, LR_INVALID_ARGUMENT, "extract");
+}
+
+/* A program that was compiled against a later header, with fields that we do not know. */
+static void test_newer_structs(void **state)
+{
+    (void)state;
+    struct {
+        lr_request known;
+        void *added;
+    } newer = {0};
+    newer.known.size = sizeof(newer);
+    newer.known.image = "image";
+    newer.known.entrypoint = "exit 5";
+    check_code(&newer.known, 5);
+    newer.added = &newer;
+    check_refused(&newer.known, LR_INVALID_ARGUMENT, "this version");
+}
+
+static void check_options_refused(const lr_runner_options *o, const char *part)
+{
+    lr_runner *out = NULL;
+    lr_error e = {0};
+    assert_int_equal(lr_runner_new(&out, o, &e), -1);
+    assert_int_equal(e.code, LR_INVALID_ARGUMENT);
+    if (!strstr(e.message, part))
+        fail_msg("'%s' does not say '%s'", e.message, part);
+    assert_null(out);
+}
+
+static void test_bad_options(void **state)
+{
+    (void)state;
+    LR_INIT(lr_runner_options, good);
+    lr_runner_options o = good;
+    o.memory = "12q";
+    check_options_refused(&o, "options.memory");
+    o = good;
+    o.cpus = -1;
+    check_options_refused(&o, "options.cpus");
+    o = good;
+    o.cpus = __builtin_nan("");
+    check_options_refused(&o, "options.cpus");
+    o = good;
+    o.cpus = __builtin_inf();
+    check_options_refused(&o, "options.cpus");
+    o = good;
+    o.runtime = "lxc";
+    check_options_refused(&o, "options.runtime");
+    o = good;
+    o.max_log_bytes = UINT64_MAX;
+    check_options_refused(&o, "options.maxLogBytes");
+    o = good;
+    o.no_new_privileges = (lr_switch)7;
+    check_options_refused(&o, "options.noNewPrivileges");
+}
+
+static void test_run_json(void **state)
+{
+    (void)state;
+    static const char json[] = "{\"image\":\"i\",\"command\":\"input\",\"input\":[0.1]}";
+    struct log log = {0};
+    LR_INIT(lr_request, base);
+    base.on_log = keep_line;
+    base.user = &log;
+    lr_execution *x = NULL;
+    lr_result *r = NULL;
+    lr_error e = {0};
+    if (lr_run_json(runner, json, strlen(json), &base, &x, &e) < 0)
+        fail_msg("%s", e.message);
+    assert_int_equal(lr_execution_wait(x, &r, NULL), 0);
+    assert_string_equal(log.out, "[0.1]|");
+    lr_result_free(r);
+    lr_execution_free(x);
+
+    base.image = "other";
+    assert_int_equal(lr_run_json(runner, json, strlen(json), &base, &x, &e), -1);
+    assert_int_equal(e.code, LR_INVALID_ARGUMENT);
+    assert_int_equal(lr_run_json(runner, "{", 1, NULL, &x, &e), -1);
+    assert_int_equal(e.code, LR_INVALID_ARGUMENT);
+    assert_int_equal(lr_run_json(runner, "[]", 2, NULL, &x, &e), -1);
+    assert_int_equal(e.code, LR_INVALID_ARGUMENT);
+}
+
+static size_t open_fds(void)
+{
+    size_t count = 0;
+    for (int fd = 0; fd < 1024; fd++)
+        count += fcntl(fd, F_GETFD) >= 0;
+    return count;
+}
+
+static void test_no_fd_is_leaked(void **state)
+{
+    (void)state;
+    size_t before = open_fds();
+    static const char *const whats[] = {"exit 0", "error", "vanish", "rubbish"};
+    for (size_t i = 0; i < 4; i++) {
+        REQUEST(request, whats[i]);
+        request.input_json = "1";
+        lr_result_free(finished(&request, NULL));
+    }
+    assert_int_equal(open_fds(), before);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_exit_code),
+        cmocka_unit_test(test_lines),
+        cmocka_unit_test(test_supervisor_is_told_whether_anybody_listens),
+        cmocka_unit_test(test_input_json_goes_in_letter_by_letter),
+        cmocka_unit_test(test_no_input_is_an_empty_one),
+        cmocka_unit_test(test_input_fd_may_be_closed_at_once),
+        cmocka_unit_test(test_input_larger_than_a_frame),
+        cmocka_unit_test(test_supervisor_has_its_six_fds_and_no_other),
+        cmocka_unit_test(test_low_fd_numbers_do_not_collide),
+        cmocka_unit_test(test_works_without_the_standard_fds),
+        cmocka_unit_test(test_supervisor_has_its_own_session_and_clean_signals),
+        cmocka_unit_test(test_cancel_by_the_handle),
+        cmocka_unit_test(test_cancel_by_the_callers_fd),
+        cmocka_unit_test(test_cancelled_before_it_began_starts_nothing),
+        cmocka_unit_test(test_dispatch_from_an_event_loop),
+        cmocka_unit_test(test_errors_of_the_supervisor),
+        cmocka_unit_test(test_supervisor_that_is_lost),
+        cmocka_unit_test(test_wait_returns_only_after_the_supervisor_has_ended),
+        cmocka_unit_test(test_free_ends_a_run_that_is_going),
+        cmocka_unit_test(test_callers_that_reap_every_child),
+        cmocka_unit_test(test_supervisor_that_is_not_there),
+        cmocka_unit_test(test_bad_requests_start_nothing),
+        cmocka_unit_test(test_newer_structs),
+        cmocka_unit_test(test_bad_options),
+        cmocka_unit_test(test_run_json),
+        cmocka_unit_test(test_no_fd_is_leaked),
+    };
+    return cmocka_run_group_tests_name("execution", tests, make_runner, free_runner);
+}

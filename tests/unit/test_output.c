@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT */
+/* The way back to the caller: order and completeness when it reads late, the cap, a caller that went. */
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "run/output.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static int pair[2];
+
+static int make_pair(void **state)
+{
+    (void)state;
+    return socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair);
+}
+
+static int close_pair(void **state)
+{
+    (void)state;
+    close(pair[0]);
+    close(pair[1]);
+    return 0;
+}
+
+/* Takes what is there, and what the flushes bring, and checks that the frames count up. */
+static uint64_t read_counting_frames(struct output *o, struct buffer *in, uint64_t next)
+{
+    for (;;) {
+        output_flush(o);
+        char *to = buffer_reserve(in, 65536);
+        assert_non_null(to);
+        ssize_t n = recv(pair[1], to, 65536, MSG_DONTWAIT);
+        if (n <= 0 && !output_pending(o))
+            return next;
+        if (n > 0)
+            buffer_commit(in, (size_t)n);
+        struct frame f;
+        while (frame_peek(in, 65536, &f) == FRAME_OK) {
+            uint64_t number;
+            assert_int_equal(f.type, FRAME_LOG_STDOUT);
+            assert_true(f.length >= sizeof(number));
+            memcpy(&number, f.payload, sizeof(number));
+            assert_int_equal(number, next);
+            next++;
+            frame_consume(in, &f);
+        }
+    }
+}
+
+static void a_late_reader_gets_everything_in_order(void **state)
+{
+    (void)state;
+    struct output o;
+    cleanup_buffer struct buffer in;
+    char payload[3000] = {0};
+    lr_error err = {0};
+    buffer_init(&in, 1 << 20);
+    output_init(&o, pair[0], true, UINT64_MAX);
+    /* Far more than a socket holds. */
+    for (uint64_t i = 0; i < 3000; i++) {
+        memcpy(payload, &i, sizeof(i));
+        assert_int_equal(output_log(&o, FRAME_LOG_STDOUT, payload, sizeof(payload) - i % 7, &err), 0);
+    }
+    assert_true(output_pending(&o));
+    assert_int_equal(read_counting_frames(&o, &in, 0), 3000);
+    assert_false(output_pending(&o));
+    output_free(&o);
+}
+
+static void the_log_is_cut_at_its_cap_and_says_so(void **state)
+{
+    (void)state;
+    struct output o;
+    char got[512] = {0};
+    lr_error err = {0};
+    output_init(&o, pair[0], true, 5);
+    assert_int_equal(output_log(&o, FRAME_LOG_STDOUT, "1234567", 7, &err), 0);
+    assert_int_equal(output_log(&o, FRAME_LOG_STDOUT, "more", 4, &err), 0);
+    ssize_t n = recv(pair[1], got, sizeof(got), MSG_DONTWAIT);
+    assert_true(n > 5 + 2 * FRAME_HEADER_SIZE);
+    assert_memory_equal(got + FRAME_HEADER_SIZE, "12345", 5);
+    assert_int_equal(got[FRAME_HEADER_SIZE + 5], FRAME_LOG_STDERR);
+    assert_null(memmem(got, (size_t)n, "more", 4));
+    assert_true(o.truncated);
+    output_free(&o);
+}
+
+static void a_caller_that_is_gone_holds_nothing_up(void **state)
+{
+    (void)state;
+    struct output o;
+    lr_error err = {0};
+    output_init(&o, pair[0], true, UINT64_MAX);
+    shutdown(pair[1], SHUT_RDWR);
+    for (int i = 0; i < 1000; i++)
+        assert_int_equal(output_log(&o, FRAME_LOG_STDOUT, "x", 1, &err), 0);
+    output_drain(&o, clock_ms() + 10000);
+    assert_int_equal(o.socket, -1);
+    output_free(&o);
+}
+
+static void output_that_nobody_wants_is_thrown_away(void **state)
+{
+    (void)state;
+    struct output o;
+    char got[16];
+    lr_error err = {0};
+    output_init(&o, pair[0], false, UINT64_MAX);
+    assert_int_equal(output_log(&o, FRAME_LOG_STDOUT, "x", 1, &err), 0);
+    assert_int_equal(recv(pair[1], got, sizeof(got), MSG_DONTWAIT), -1);
+    output_free(&o);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, make_pair, close_pair)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_late_reader_gets_everything_in_order),
+        TEST(the_log_is_cut_at_its_cap_and_says_so),
+        TEST(a_caller_that_is_gone_holds_nothing_up),
+        TEST(output_that_nobody_wants_is_thrown_away),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

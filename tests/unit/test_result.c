@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: MIT */
+#include "unit.h"
+
+#include "wire/result.h"
+
+#include <signal.h>
+#include <stdlib.h>
+
+static const lr_extracted entries[] = {
+    {.from = "a", .to = "out", .status = LR_EXTRACT_OK, .bytes = 1024},
+    {.from = "b", .to = "out", .status = LR_EXTRACT_MISSING},
+    {.from = "c", .to = "out", .status = LR_EXTRACT_ERROR, .reason = "path traversal rejected"},
+};
+
+static lr_result sample(void)
+{
+    lr_result r = {
+        .success = true,
+        .duration_ms = 123,
+        .id = "light-runner-0123456789ab",
+        .extracted = entries,
+        .extracted_count = 3,
+    };
+    r.usage.cpu_ms = 1;
+    r.usage.user_ms = 2;
+    r.usage.system_ms = 3;
+    r.usage.peak_memory_bytes = 1ull << 40;
+    r.usage.processes = 5;
+    r.isolation.runtime = "runc";
+    r.isolation.kernel = "6.1";
+    r.isolation.host_kernel = "6.1";
+    r.isolation.verified = true;
+    r.timings.prepare_ms = 1.5;
+    r.timings.start_ms = 0.001;
+    r.timings.run_ms = 1234567.8901;
+    r.timings.collect_ms = 0;
+    return r;
+}
+
+static char *text_of(const lr_result *r)
+{
+    json_t *document = result_to_json(r);
+    assert_non_null(document);
+    char *text = json_dumps(document, JSON_COMPACT);
+    json_decref(document);
+    return text;
+}
+
+static void test_round_trip(void **state)
+{
+    (void)state;
+    lr_result in = sample(), *r = NULL;
+    char *text = text_of(&in);
+    lr_error e = {0};
+    if (result_from_json(&r, text, strlen(text), &e) < 0)
+        fail_msg("%s", e.message);
+    free(text);
+    assert_true(r->success);
+    assert_int_equal(r->exit_code, 0);
+    assert_int_equal(r->signal, 0);
+    assert_int_equal(r->duration_ms, 123);
+    assert_string_equal(r->id, in.id);
+    assert_int_equal(r->extracted_count, 3);
+    assert_int_equal(r->extracted[0].status, LR_EXTRACT_OK);
+    assert_int_equal(r->extracted[0].bytes, 1024);
+    assert_int_equal(r->extracted[1].status, LR_EXTRACT_MISSING);
+    assert_null(r->extracted[1].reason);
+    assert_int_equal(r->extracted[2].status, LR_EXTRACT_ERROR);
+    assert_string_equal(r->extracted[2].reason, "path traversal rejected");
+    assert_true(r->usage.peak_memory_bytes == 1ull << 40);
+    assert_int_equal(r->usage.processes, 5);
+    assert_string_equal(r->isolation.runtime, "runc");
+    assert_true(r->isolation.verified);
+    assert_true(r->timings.run_ms == 1234567.89);
+    lr_result_free(r);
+}
+
+static void test_document_has_the_names_of_the_contract(void **state)
+{
+    (void)state;
+    lr_result in = sample(), *r = NULL;
+    in.extracted_count = 1;
+    char *text = text_of(&in);
+    assert_int_equal(result_from_json(&r, text, strlen(text), NULL), 0);
+    free(text);
+    assert_string_equal(
+        lr_result_json(r),
+        "{\"id\":\"light-runner-0123456789ab\",\"success\":true,\"exitCode\":0,\"duration\":123,"
+        "\"cancelled\":false,\"timedOut\":false,\"oomKilled\":false,\"logTruncated\":false,"
+        "\"extracted\":[{\"from\":\"a\",\"to\":\"out\",\"status\":\"ok\",\"bytes\":1024}],"
+        "\"usage\":{\"cpuMs\":1,\"userMs\":2,\"systemMs\":3,\"peakMemoryBytes\":1099511627776,"
+        "\"processes\":5},\"isolation\":{\"runtime\":\"runc\",\"kernel\":\"6.1\",\"hostKernel\":"
+        "\"6.1\","
+        "\"verified\":true},\"timings\":{\"prepareMs\":1.5,\"startMs\":0.001,\"runMs\":1234567.89,"
+        "\"collectMs\":0.0}}");
+    lr_result_free(r);
+}
+
+static void test_signal_has_a_name(void **state)
+{
+    (void)state;
+    static const struct {
+        int number;
+        const char *text;
+    } signals[] = {{SIGKILL, "\"signal\":\"SIGKILL\""},
+                   {SIGSEGV, "\"signal\":\"SIGSEGV\""},
+                   {40, "\"signal\":\"SIG40\""}};
+    for (size_t i = 0; i < 3; i++) {
+        lr_result in = sample(), *r = NULL;
+        in.success = false;
+        in.signal = signals[i].number;
+        in.exit_code = 128 + in.signal;
+        char *text = text_of(&in);
+        assert_non_null(strstr(text, signals[i].text));
+        assert_int_equal(result_from_json(&r, text, strlen(text), NULL), 0);
+        assert_int_equal(r->signal, signals[i].number);
+        free(text);
+        lr_result_free(r);
+    }
+}
+
+static void test_extracted_that_did_not_run_is_absent(void **state)
+{
+    (void)state;
+    lr_result in = sample(), *r = NULL;
+    in.extracted = NULL;
+    in.extracted_count = 0;
+    char *text = text_of(&in);
+    assert_null(strstr(text, "extracted"));
+    assert_int_equal(result_from_json(&r, text, strlen(text), NULL), 0);
+    assert_null(r->extracted);
+    free(text);
+    lr_result_free(r);
+
+    in.extracted = entries; /* asked for, with an empty list */
+    text = text_of(&in);
+    assert_non_null(strstr(text, "\"extracted\":[]"));
+    assert_int_equal(result_from_json(&r, text, strlen(text), NULL), 0);
+    assert_non_null(r->extracted);
+    assert_int_equal(r->extracted_count, 0);
+    free(text);
+    lr_result_free(r);
+}
+
+static void test_bytes_that_are_not_utf8_do_not_cost_the_result(void **state)
+{
+    (void)state;
+    lr_extracted entry = {
+        .from = "a", .to = "b", .status = LR_EXTRACT_ERROR, .reason = "bad \xff name"};
+    lr_result in = sample();
+    in.extracted = &entry;
+    in.extracted_count = 1;
+    in.isolation.kernel = "\xfe";
+    char *text = text_of(&in);
+    assert_non_null(strstr(text, "bad ? name"));
+    free(text);
+}
+
+static void check_lost(json_t *document)
+{
+    char *text = json_dumps(document, 0);
+    lr_result *r = NULL;
+    lr_error e = {0};
+    if (result_from_json(&r, text, strlen(text), &e) == 0)
+        fail_msg("accepted: %s", text);
+    assert_int_equal(e.code, LR_SUPERVISOR_LOST);
+    free(text);
+}
+
+/* Every field is taken away, and given a wrong type. */
+static void test_nothing_is_taken_on_trust(void **state)
+{
+    (void)state;
+    lr_result in = sample();
+    json_t *good = result_to_json(&in);
+    static const char *const nested[] = {"", "usage", "isolation", "timings"};
+    for (size_t i = 0; i < 4; i++) {
+        const char *key;
+        json_t *value, *part = i ? json_object_get(good, nested[i]) : good;
+        json_object_foreach(part, key, value)
+        {
+            bool optional = strcmp(key, "extracted") == 0 || strcmp(key, "runtime") == 0 ||
+                            strcmp(key, "kernel") == 0 || strcmp(key, "hostKernel") == 0;
+            json_t *copy = json_deep_copy(good);
+            json_t *target = i ? json_object_get(copy, nested[i]) : copy;
+            json_object_set_new(target, key, json_null());
+            check_lost(copy);
+            json_object_del(target, key);
+            if (!optional)
+                check_lost(copy);
+            json_decref(copy);
+        }
+    }
+    json_decref(good);
+}
+
+static void check_changed(const char *key, json_t *value)
+{
+    lr_result in = sample();
+    json_t *document = result_to_json(&in);
+    json_object_set_new(document, key, value);
+    check_lost(document);
+    json_decref(document);
+}
+
+static void test_values_out_of_range_are_refused(void **state)
+{
+    (void)state;
+    check_changed("exitCode", json_integer(256));
+    check_changed("exitCode", json_integer(-1));
+    check_changed("exitCode", json_integer(1)); /* and yet `success` */
+    check_changed("cancelled", json_true());
+    check_changed("timedOut", json_true());
+    check_changed("success", json_false());
+    check_changed("duration", json_integer(-1));
+    check_changed("signal", json_string("SIGNOTHING"));
+    check_changed("extracted", json_pack("[{ss,ss,ss}]", "from", "a", "to", "b", "status", "odd"));
+    check_changed("extracted", json_pack("[{ss,ss,ss}]", "from", "a", "to", "b", "status", "ok"));
+    check_changed("extracted", json_pack("[s]", "a"));
+    lr_result *r = NULL;
+    lr_error e = {0};
+    assert_int_equal(result_from_json(&r, "rubbish", 7, &e), -1);
+    assert_int_equal(e.code, LR_SUPERVISOR_LOST);
+    assert_int_equal(result_from_json(&r, "[]", 2, &e), -1);
+}
+
+static void test_error_round_trip(void **state)
+{
+    (void)state;
+    lr_error in = {.code = LR_SEED_FAILED,
+                   .message = "no",
+                   .operation = "seed.walk",
+                   .container = "light-runner-0123456789ab",
+                   .hint = "do"};
+    lr_error out;
+    json_t *document = error_to_json(&in);
+    char *text = json_dumps(document, JSON_COMPACT);
+    json_decref(document);
+    assert_string_equal(text,
+                        "{\"code\":\"SEED_FAILED\",\"message\":\"no\",\"operation\":\"seed.walk\","
+                        "\"container\":\"light-runner-0123456789ab\",\"hint\":\"do\"}");
+    error_from_json(&out, text, strlen(text));
+    assert_int_equal(out.code, LR_SEED_FAILED);
+    assert_string_equal(out.message, "no");
+    assert_string_equal(out.operation, "seed.walk");
+    assert_string_equal(out.container, in.container);
+    assert_string_equal(out.hint, "do");
+    free(text);
+}
+
+static void test_error_that_is_none(void **state)
+{
+    (void)state;
+    lr_error out;
+    error_from_json(&out, "{", 1);
+    assert_int_equal(out.code, LR_SUPERVISOR_LOST);
+    error_from_json(&out, "{\"code\":\"OK\"}", 13);
+    assert_int_equal(out.code, LR_INTERNAL);
+    error_from_json(&out, "{\"code\":\"NEWER\",\"message\":7}", 28);
+    assert_int_equal(out.code, LR_INTERNAL);
+    assert_string_equal(out.message, "");
+}
+
+static void test_error_with_odd_bytes(void **state)
+{
+    (void)state;
+    lr_error in = {.code = LR_IO_FAILED, .message = "file '\xff'"};
+    json_t *document = error_to_json(&in);
+    assert_string_equal(json_string_value(json_object_get(document, "message")), "file '?'");
+    assert_null(json_object_get(document, "hint"));
+    json_decref(document);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_document_has_the_names_of_the_contract),
+        cmocka_unit_test(test_signal_has_a_name),
+        cmocka_unit_test(test_extracted_that_did_not_run_is_absent),
+        cmocka_unit_test(test_bytes_that_are_not_utf8_do_not_cost_the_result),
+        cmocka_unit_test(test_nothing_is_taken_on_trust),
+        cmocka_unit_test(test_values_out_of_range_are_refused),
+        cmocka_unit_test(test_error_round_trip),
+        cmocka_unit_test(test_error_that_is_none),
+        cmocka_unit_test(test_error_with_odd_bytes),
+    };
+    return cmocka_run_group_tests_name("result", tests, NULL, NULL);
+}

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: MIT */
+/* The sink: nothing that a sandbox sends is created outside the folder, or through a link in it. */
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "run/sink.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "scratch_folder.h"
+
+#define top scratch_folder
+static char to[128], outside[128];
+
+static int make_top(void **state)
+{
+    if (scratch_folder_make(state) < 0)
+        return -1;
+    snprintf(to, sizeof(to), "%s/to", top);
+    snprintf(outside, sizeof(outside), "%s/outside", top);
+    return mkdir(outside, 0755);
+}
+
+static struct sink open_sink(uint64_t max)
+{
+    struct sink s;
+    lr_error err = {0};
+    assert_int_equal(sink_open(&s, to, max, &err), 0);
+    return s;
+}
+
+static int write_file(struct sink *s, const char *path, const char *text, lr_error *err)
+{
+    return sink_file(s, path, 0644, err) < 0 || sink_data(s, text, strlen(text), err) < 0 ||
+                   sink_file_end(s, err) < 0
+               ? -1
+               : 0;
+}
+
+static void assert_file(const char *folder, const char *name, const char *text)
+{
+    char path[256];
+    snprintf(path, sizeof(path), "%s/%s", folder, name);
+    cleanup_free char *found = io_read_file_at(AT_FDCWD, path, 4096, NULL);
+    if (!text) {
+        assert_null(found);
+        return;
+    }
+    assert_non_null(found);
+    assert_string_equal(found, text);
+}
+
+static void files_and_folders_land_beneath(void **state)
+{
+    (void)state;
+    struct sink s = open_sink(1 << 20);
+    lr_error err = {0};
+    assert_int_equal(sink_folder(&s, "a", 0755, &err), 0);
+    assert_int_equal(sink_folder(&s, "a/b", 0500, &err), 0);
+    assert_int_equal(write_file(&s, "a/b/c", "hello", &err), 0);
+    assert_int_equal(s.bytes, 3 * 512 + 512);
+    sink_close(&s);
+    assert_file(to, "a/b/c", "hello");
+}
+
+static void names_that_lead_out_are_refused(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"../x", "a/../../x", "/etc/x", "", ".", "..", "a//b", "a/", "./x"};
+    struct sink s = open_sink(1 << 20);
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        lr_error err = {0};
+        assert_int_equal(sink_file(&s, names[i], 0644, &err), -1);
+        assert_int_equal(sink_folder(&s, names[i], 0755, &err), -1);
+        assert_non_null(strstr(err.message, "path traversal rejected"));
+    }
+    sink_close(&s);
+    assert_file(top, "x", NULL);
+}
+
+static void a_link_that_lies_there_is_not_followed(void **state)
+{
+    (void)state;
+    struct sink s = open_sink(1 << 20);
+    lr_error err = {0};
+    char link[256];
+    snprintf(link, sizeof(link), "%s/way", to);
+    assert_int_equal(symlink(outside, link), 0);
+    assert_int_equal(write_file(&s, "way/x", "bad", &err), -1);
+    assert_int_equal(sink_folder(&s, "way", 0755, &err), -1);
+    assert_int_equal(sink_folder(&s, "way/sub", 0755, &err), -1);
+    sink_close(&s);
+    assert_file(outside, "x", NULL);
+    assert_file(outside, "sub", NULL);
+}
+
+static void a_link_in_a_files_place_is_replaced(void **state)
+{
+    (void)state;
+    struct sink s = open_sink(1 << 20);
+    lr_error err = {0};
+    char link[256], target[256];
+    snprintf(target, sizeof(target), "%s/target", outside);
+    snprintf(link, sizeof(link), "%s/file", to);
+    assert_int_equal(symlink(target, link), 0);
+    assert_int_equal(write_file(&s, "file", "ours", &err), 0);
+    sink_close(&s);
+    assert_file(outside, "target", NULL);
+    assert_file(to, "file", "ours");
+}
+
+static void a_hard_link_in_a_files_place_is_replaced(void **state)
+{
+    (void)state;
+    struct sink s = open_sink(1 << 20);
+    lr_error err = {0};
+    char path[256], target[256];
+    snprintf(target, sizeof(target), "%s/target", outside);
+    snprintf(path, sizeof(path), "%s/file", to);
+    close(open(target, O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
+    assert_int_equal(link(target, path), 0);
+    assert_int_equal(write_file(&s, "file", "ours", &err), 0);
+    sink_close(&s);
+    assert_file(outside, "target", "");
+    assert_file(to, "file", "ours");
+}
+
+static void setuid_bits_do_not_come_out(void **state)
+{
+    (void)state;
+    struct sink s = open_sink(1 << 20);
+    lr_error err = {0};
+    char path[256];
+    struct stat st;
+    assert_int_equal(sink_file(&s, "suid", 06755, &err), 0);
+    assert_int_equal(sink_file_end(&s, &err), 0);
+    sink_close(&s);
+    snprintf(path, sizeof(path), "%s/suid", to);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_mode & 07777, 0755);
+}
+
+static void the_cap_counts_data_as_it_comes(void **state)
+{
+    (void)state;
+    struct sink s = open_sink(512 + 1024);
+    lr_error err = {0};
+    char block[1024] = {0};
+    assert_int_equal(sink_file(&s, "f", 0644, &err), 0);
+    assert_int_equal(sink_data(&s, block, sizeof(block), &err), 0);
+    assert_int_equal(sink_data(&s, block, 1, &err), -1);
+    assert_non_null(strstr(err.message, "over the limit of 1536 bytes"));
+    sink_close(&s);
+}
+
+static void the_cap_counts_empty_files(void **state)
+{
+    (void)state;
+    struct sink s = open_sink(512 * 3);
+    lr_error err = {0};
+    char name[] = "0";
+    for (int i = 0; i < 3; i++, name[0]++)
+        assert_int_equal(write_file(&s, name, "", &err), 0);
+    assert_int_equal(write_file(&s, name, "", &err), -1);
+    sink_close(&s);
+}
+
+static void to_that_is_a_file_is_refused(void **state)
+{
+    (void)state;
+    struct sink s;
+    lr_error err = {0};
+    close(open(to, O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
+    assert_int_equal(sink_open(&s, to, 1, &err), -1);
+    assert_non_null(strstr(err.message, "is not a folder"));
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, make_top, scratch_folder_remove)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(files_and_folders_land_beneath),
+        TEST(names_that_lead_out_are_refused),
+        TEST(a_link_that_lies_there_is_not_followed),
+        TEST(a_link_in_a_files_place_is_replaced),
+        TEST(a_hard_link_in_a_files_place_is_replaced),
+        TEST(setuid_bits_do_not_come_out),
+        TEST(the_cap_counts_data_as_it_comes),
+        TEST(the_cap_counts_empty_files),
+        TEST(to_that_is_a_file_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
