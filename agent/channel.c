@@ -1,104 +1,112 @@
 /* SPDX-License-Identifier: MIT */
-#include "agent.h"
+#include "channel.h"
 
+#include "base/cleanup.h"
 #include "base/io.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
-enum { QUEUE_MAX = 2 * (FRAME_AGENT_MAX + FRAME_HEADER_SIZE) };
+enum {
+    READ_SIZE = 256 * 1024,
+    IN_MAX = FRAME_AGENT_MAX + FRAME_HEADER_SIZE + READ_SIZE,
+    OUT_MAX = 1024 * 1024,
+    FIRST_FD = 10,
+    DRAIN_TIMEOUT = 5 * 60000,
+};
 
-_Noreturn void agent_end(int code)
+/* Something that reads and writes nothing. An image need not have a /dev/null that works. */
+static int open_nothing(void)
 {
-    /* As PID 1 of the sandbox our end takes everything along; outside of one this does. */
-    if (getpid() == 1)
-        kill(-1, SIGKILL);
-    _exit(code);
+    int fd = open("/dev/null", O_RDWR | O_NOCTTY | O_CLOEXEC);
+    if (fd >= 0)
+        return fd;
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
+        return -1;
+    close(ends[1]);
+    return ends[0];
 }
 
-void channel_init(struct channel *c)
+int channel_open(struct channel *c)
 {
-    /* Away from 0 and 1, so that nothing else is ever written into the stream, and out of the reach of
-     * what is executed. */
-    c->in = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 100);
-    c->out = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 100);
-    if (c->in < 0 || c->out < 0)
-        _exit(1);
-    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    if (null >= 0) {
-        dup2(null, STDIN_FILENO);
-        dup2(null, STDOUT_FILENO);
-        if (null > STDERR_FILENO)
-            close(null);
-    } else {
-        close(STDIN_FILENO);
-        close(STDOUT_FILENO);
+    *c = (struct channel){.from = -1, .to = -1};
+    buffer_init(&c->in, IN_MAX);
+    buffer_init(&c->out, OUT_MAX);
+    c->from = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, FIRST_FD);
+    c->to = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, FIRST_FD);
+    if (c->from < 0 || c->to < 0)
+        return -1;
+    cleanup_close int nothing = open_nothing();
+    if (nothing < 0)
+        return -1;
+    if (dup2(nothing, STDIN_FILENO) < 0 || dup2(nothing, STDOUT_FILENO) < 0)
+        return -1;
+    /* stderr is the runtime's text channel and stays. But the number must not be free: a pipe of
+     * the command would get it. */
+    if (fcntl(STDERR_FILENO, F_GETFD) < 0 && dup2(nothing, STDERR_FILENO) < 0)
+        return -1;
+    if (nothing <= STDERR_FILENO)
+        steal_fd(&nothing);
+    return io_set_nonblock(c->from, true) < 0 || io_set_nonblock(c->to, true) < 0 ? -1 : 0;
+}
+
+int channel_fill(struct channel *c)
+{
+    char *to = buffer_reserve(&c->in, READ_SIZE);
+    if (!to)
+        return -1;
+    ssize_t n = read(c->from, to, READ_SIZE);
+    if (n > 0) {
+        buffer_commit(&c->in, (size_t)n);
+        return 1;
     }
-    io_set_nonblock(c->in, true);
-    io_set_nonblock(c->out, true);
-    buffer_init(&c->incoming, QUEUE_MAX);
-    buffer_init(&c->outgoing, QUEUE_MAX);
+    return n < 0 && (errno == EAGAIN || errno == EINTR) ? 0 : -1;
 }
 
-void channel_flush(struct channel *c)
+int channel_send(struct channel *c, enum frame_type type, const void *payload, size_t length)
 {
-    while (buffer_length(&c->outgoing) > 0) {
-        ssize_t n = write(c->out, buffer_data(&c->outgoing), buffer_length(&c->outgoing));
+    return frame_append(&c->out, type, payload, length) ? 0 : -1;
+}
+
+int channel_send_fields(struct channel *c, enum frame_type type, const struct buffer *fields)
+{
+    return channel_send(c, type, buffer_data(fields), buffer_length(fields));
+}
+
+char *channel_reserve(struct channel *c, size_t length)
+{
+    char *to = buffer_reserve(&c->out, FRAME_HEADER_SIZE + length);
+    return to ? to + FRAME_HEADER_SIZE : NULL;
+}
+
+void channel_commit(struct channel *c, enum frame_type type, size_t length)
+{
+    /* The reservation has not moved anything: the header goes where it began. */
+    frame_header(c->out.data + c->out.end, type, (uint32_t)length);
+    buffer_commit(&c->out, FRAME_HEADER_SIZE + length);
+}
+
+int channel_flush(struct channel *c)
+{
+    while (buffer_length(&c->out) > 0) {
+        ssize_t n = write(c->to, buffer_data(&c->out), buffer_length(&c->out));
         if (n > 0)
-            buffer_consume(&c->outgoing, (size_t)n);
-        else if (errno == EAGAIN)
-            return;
-        else if (errno != EINTR)
-            agent_end(1);
+            buffer_consume(&c->out, (size_t)n);
+        else if (n < 0 && errno == EAGAIN)
+            return 0;
+        else if (n == 0 || errno != EINTR)
+            return -1;
     }
+    return 0;
 }
 
-void channel_drain(struct channel *c)
+int channel_drain(struct channel *c)
 {
-    channel_flush(c);
-    while (buffer_length(&c->outgoing) > 0) {
-        /* No deadline: the supervisor has one, and ends us by closing the pipes. */
-        struct pollfd p = {.fd = c->out, .events = POLLOUT};
-        poll(&p, 1, -1);
-        channel_flush(c);
-    }
-}
-
-void channel_send(struct channel *c, enum frame_type type, const struct buffer *fields)
-{
-    const char *payload = fields ? buffer_data(fields) : NULL;
-    size_t length = fields ? buffer_length(fields) : 0;
-    if (frame_append(&c->outgoing, type, payload, length))
-        return;
-    channel_drain(c);
-    if (!frame_append(&c->outgoing, type, payload, length))
-        agent_end(1);
-}
-
-_Noreturn void channel_fail(struct channel *c, const char *operation, int errnum, const char *format, ...)
-{
-    char message[512], text[128];
-    va_list ap;
-    va_start(ap, format);
-    vsnprintf(message, sizeof(message), format, ap);
-    va_end(ap);
-    struct buffer fields;
-    buffer_init(&fields, 4096);
-    if (errnum) {
-        size_t used = strlen(message);
-        snprintf(message + used, sizeof(message) - used, ": %s",
-                 strerror_r(errnum, text, sizeof(text)));
-    }
-    fields_add(&fields, "operation", operation);
-    fields_add(&fields, "message", message);
-    fields_add_u64(&fields, "errno", (uint64_t)errnum);
-    channel_send(c, FRAME_FAILED, &fields);
-    channel_drain(c);
-    agent_end(1);
+    if (io_write_all(c->to, buffer_data(&c->out), buffer_length(&c->out),
+                     clock_ms() + DRAIN_TIMEOUT) < 0)
+        return -1;
+    buffer_clear(&c->out);
+    return 0;
 }

@@ -1,217 +1,244 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Files out, after the command has ended and with nothing else alive in the sandbox. The tree is walked
- * twice, by open folders and without following links: once to sum it up, once to send it. Only the
- * folders of the path at hand are open; the depth is bounded.
- */
-#include "agent.h"
+#include "extract.h"
 
 #include "base/cleanup.h"
-#include "base/io.h"
 #include "base/text.h"
+#include "walk.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <sys/resource.h>
 
-enum { DEPTH_MAX = 512, TAR_BLOCK = 512 };
+enum { TAR_BLOCK = 512, QUEUE_ENOUGH = 256 * 1024 };
 
-struct walk {
-    struct channel *c;
-    bool send;         /* the second pass */
-    uint64_t bytes;    /* as a tar archive would have */
+struct extract {
+    struct channel *channel;
+    const char *path;
     uint64_t max;
-    size_t depth;
-    char path[4096];   /* relative to the folder that was asked for */
-    char reason[512];  /* why it had to stop, or "" */
+    uint64_t bytes; /* in this pass */
     struct buffer fields;
+    struct walk walk;
+    char reason[512];
 };
 
-static void send_status(struct walk *w, enum frame_type type, const char *status, const char *reason)
+/* Sends what `fields` holds, and waits when there is much in the queue. */
+static int send_fields(struct extract *x, enum frame_type type)
 {
-    buffer_clear(&w->fields);
-    fields_add(&w->fields, "status", status);
-    if (reason)
-        fields_add(&w->fields, "reason", reason);
-    channel_send(w->c, type, &w->fields);
+    int failed = channel_send_fields(x->channel, type, &x->fields);
+    buffer_clear(&x->fields);
+    if (!failed && buffer_length(&x->channel->out) >= QUEUE_ENOUGH)
+        failed = channel_drain(x->channel);
+    return failed;
 }
 
-static int stop(struct walk *w, int errnum, const char *what)
+static int send_verdict(struct extract *x, enum frame_type type, const char *status)
 {
-    char text[128];
-    snprintf(w->reason, sizeof(w->reason), "%.200s: %s%s%s", w->path[0] ? w->path : "it", what,
-             errnum ? ": " : "", errnum ? strerror_r(errnum, text, sizeof(text)) : "");
-    return -1;
-}
-
-static int charge(struct walk *w, const struct stat *st)
-{
-    uint64_t size = S_ISREG(st->st_mode) ? (uint64_t)st->st_size : 0;
-    uint64_t cost = TAR_BLOCK + (size + TAR_BLOCK - 1) / TAR_BLOCK * TAR_BLOCK;
-    if (cost > w->max - w->bytes) {
-        snprintf(w->reason, sizeof(w->reason), "over the limit of %" PRIu64 " bytes", w->max);
+    if (!fields_add(&x->fields, "status", status) ||
+        (strcmp(status, "error") == 0 && !fields_add(&x->fields, "reason", x->reason)))
         return -1;
-    }
-    w->bytes += cost;
-    return 0;
+    return send_fields(x, type);
 }
 
-static void send_entry(struct walk *w, const char *path, const struct stat *st)
+static int send_begin(struct extract *x, const char *kind)
+{
+    if (!fields_add(&x->fields, "kind", kind) || !fields_add_u64(&x->fields, "bytes", x->bytes))
+        return -1;
+    return send_verdict(x, FRAME_EXTRACT_BEGIN, "ok");
+}
+
+/* Adds an entry to the bytes of this pass; false, with the reason, when that goes over the limit.
+ */
+static bool charge(struct extract *x, const struct stat *st)
+{
+    uint64_t bytes = TAR_BLOCK, data = S_ISREG(st->st_mode) ? (uint64_t)st->st_size : 0;
+    if (!__builtin_add_overflow(data, TAR_BLOCK - 1, &data) &&
+        !__builtin_add_overflow(bytes, data / TAR_BLOCK * TAR_BLOCK, &bytes) &&
+        bytes <= x->max - x->bytes) {
+        x->bytes += bytes;
+        return true;
+    }
+    snprintf(x->reason, sizeof(x->reason), "over the limit of %" PRIu64 " bytes", x->max);
+    return false;
+}
+
+/* ---------------------------------------------------------------- the sending pass */
+
+static int send_entry(struct extract *x, const char *path, const struct stat *st)
 {
     char mode[16];
     snprintf(mode, sizeof(mode), "%o", (unsigned)st->st_mode & 0777);
-    buffer_clear(&w->fields);
-    fields_add(&w->fields, "kind", S_ISDIR(st->st_mode) ? "dir" : "file");
-    fields_add(&w->fields, "path", path);
-    fields_add(&w->fields, "mode", mode);
-    fields_add_u64(&w->fields, "mtime", st->st_mtime > 0 ? (uint64_t)st->st_mtime : 0);
-    channel_send(w->c, FRAME_ENTRY, &w->fields);
+    if (!fields_add(&x->fields, "kind", S_ISDIR(st->st_mode) ? "dir" : "file") ||
+        !fields_add(&x->fields, "path", path) || !fields_add(&x->fields, "mode", mode) ||
+        !fields_add_u64(&x->fields, "mtime", st->st_mtime > 0 ? (uint64_t)st->st_mtime : 0))
+        return -1;
+    return send_fields(x, FRAME_ENTRY);
 }
 
-/* Exactly the size that was summed up: nobody is left who could change the file. */
-static int send_file(struct walk *w, const char *path, int fd, const struct stat *st)
+/*
+ * The file's bytes, up to the size that was charged for. 1: it is complete; 0: it could not be read
+ * to its end, which has been said; -1: the channel is broken.
+ */
+static int send_data(struct extract *x, int fd, const char *path, const struct stat *st)
 {
-    send_entry(w, path, st);
     uint64_t left = (uint64_t)st->st_size;
-    int failed = 0;
-    while (left > 0 && !failed) {
+    int errnum = 0;
+    while (left > 0) {
         size_t want = left < FRAME_DATA_MAX ? (size_t)left : FRAME_DATA_MAX;
-        char *to = buffer_reserve(&w->c->outgoing, FRAME_HEADER_SIZE + want);
-        if (!to) {
-            channel_drain(w->c);
+        char *to = channel_reserve(x->channel, want);
+        if (!to)
+            return -1;
+        ssize_t n = read(fd, to, want);
+        if (n < 0 && errno == EINTR)
             continue;
-        }
-        ssize_t n = read(fd, to + FRAME_HEADER_SIZE, want);
         if (n <= 0) {
-            failed = n < 0 ? errno : EIO;
+            errnum = n < 0 ? errno : 0; /* shorter than it was is no error */
             break;
         }
-        frame_header(to, FRAME_DATA, (uint32_t)n);
-        buffer_commit(&w->c->outgoing, FRAME_HEADER_SIZE + (size_t)n);
+        channel_commit(x->channel, FRAME_DATA, (size_t)n);
         left -= (uint64_t)n;
-        if (buffer_length(&w->c->outgoing) >= 4 * FRAME_DATA_MAX)
-            channel_drain(w->c);
+        if (buffer_length(&x->channel->out) >= QUEUE_ENOUGH && channel_drain(x->channel) < 0)
+            return -1;
     }
-    channel_send(w->c, FRAME_ENTRY_END, NULL);
-    return failed ? stop(w, failed, "cannot be read") : 0;
+    if (errnum) {
+        snprintf(x->reason, sizeof(x->reason), "cannot read '%.300s': %s", path, strerror(errnum));
+        if (!fields_add(&x->fields, "error", x->reason))
+            return -1;
+    }
+    return send_fields(x, FRAME_ENTRY_END) < 0 ? -1 : errnum == 0;
 }
 
-static int walk_folder(struct walk *w, int *fd);
-
-static int walk_entry(struct walk *w, int parent, const char *name)
+static int send_tree(struct extract *x, int fd)
 {
-    cleanup_close int fd = openat(parent, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-    struct stat st;
-    if (fd < 0) {
-        /* Links, sockets and devices stay behind. */
-        if (errno == ELOOP || errno == ENXIO || errno == ENODEV || errno == EACCES || errno == EPERM)
-            if (fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISREG(st.st_mode) &&
-                !S_ISDIR(st.st_mode))
-                return 0;
-        return stop(w, errno, "cannot be read");
-    }
-    if (fstat(fd, &st) < 0)
-        return stop(w, errno, "cannot be read");
-    if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
-        return 0;
-    if (!w->send && charge(w, &st) < 0)
-        return -1;
-    if (S_ISREG(st.st_mode))
-        return w->send ? send_file(w, w->path, fd, &st) : 0;
-    if (w->send) {
-        send_entry(w, w->path, &st);
-        channel_send(w->c, FRAME_ENTRY_END, NULL);
-    }
-    if (w->depth == DEPTH_MAX)
-        return stop(w, 0, "it is nested too deeply");
-    w->depth++;
-    int failed = walk_folder(w, &fd);
-    w->depth--;
-    return failed;
-}
-
-/* Takes the fd over: one per level is open. */
-static int walk_folder(struct walk *w, int *fd)
-{
-    size_t base = strlen(w->path);
-    cleanup_closedir DIR *d = fdopendir(*fd);
-    if (!d)
-        return stop(w, errno, "cannot be listed");
-    steal_fd(fd);
-    int failed = 0;
-    while (!failed) {
-        errno = 0;
-        struct dirent *e = readdir(d);
-        if (!e)
-            return errno ? stop(w, errno, "cannot be listed") : 0;
-        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
-            continue;
-        int n = snprintf(w->path + base, sizeof(w->path) - base, "%s%s", base ? "/" : "", e->d_name);
-        if (n < 0 || (size_t)n >= sizeof(w->path) - base) {
-            w->path[base] = '\0';
-            return stop(w, 0, "a path in it is too long");
+    x->bytes = 0;
+    int more = walk_begin(&x->walk, fd, true, x->reason, sizeof(x->reason));
+    while (more >= 0 && (more = walk_next(&x->walk, x->reason, sizeof(x->reason))) > 0) {
+        const struct walk *w = &x->walk;
+        if (!charge(x, &w->st)) {
+            more = -1;
+            break;
         }
-        failed = walk_entry(w, dirfd(d), e->d_name);
-        if (!failed)
-            w->path[base] = '\0';
+        int sent = send_entry(x, w->path, &w->st);
+        if (!sent && w->file >= 0) {
+            int complete = send_data(x, w->file, w->path, &w->st);
+            sent = complete < 0 ? -1 : 0;
+            more = complete ? 1 : -1;
+        }
+        if (sent < 0) {
+            walk_end(&x->walk);
+            return -1;
+        }
     }
-    return failed;
+    walk_end(&x->walk);
+    return send_verdict(x, FRAME_EXTRACT_END, more < 0 ? "error" : "ok");
 }
 
-/* What is asked for, if it can be had; -1 when the answer was sent already. */
-static int open_source(struct walk *w, const char *path, struct stat *st)
+/* ---------------------------------------------------------------- one path */
+
+static int refuse(struct extract *x, const char *what)
 {
-    if (lstat(path, st) < 0) {
-        if (errno == ENOENT || errno == ENOTDIR)
-            send_status(w, FRAME_EXTRACT_BEGIN, "missing", NULL);
-        else
-            send_status(w, FRAME_EXTRACT_BEGIN, "error", strerrordesc_np(errno));
+    snprintf(x->reason, sizeof(x->reason), "'%.300s' is %s", x->path, what);
+    return send_verdict(x, FRAME_EXTRACT_BEGIN, "error");
+}
+
+static int extract_file(struct extract *x, int fd, const struct stat *st)
+{
+    if (!charge(x, st))
+        return send_verdict(x, FRAME_EXTRACT_BEGIN, "error");
+    const char *name = strrchr(x->path, '/') + 1;
+    if (send_begin(x, "file") < 0 || send_entry(x, name, st) < 0)
         return -1;
-    }
-    if (!S_ISREG(st->st_mode) && !S_ISDIR(st->st_mode)) {
-        send_status(w, FRAME_EXTRACT_BEGIN, "error",
-                    S_ISLNK(st->st_mode) ? "it is a symbolic link; links are not extracted"
-                                         : "it is neither a file nor a folder");
+    int complete = send_data(x, fd, x->path, st);
+    if (complete < 0)
         return -1;
+    return send_verdict(x, FRAME_EXTRACT_END, complete ? "ok" : "error");
+}
+
+static int extract_folder(struct extract *x, int *fd)
+{
+    int more = -1;
+    cleanup_close int again = openat(*fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (again < 0)
+        snprintf(x->reason, sizeof(x->reason), "cannot read '%.300s': %s", x->path,
+                 strerror(errno));
+    else
+        more = walk_begin(&x->walk, steal_fd(fd), false, x->reason, sizeof(x->reason));
+    if (more == 0) {
+        while ((more = walk_next(&x->walk, x->reason, sizeof(x->reason))) > 0) {
+            if (!charge(x, &x->walk.st)) {
+                more = -1;
+                break;
+            }
+        }
+        walk_end(&x->walk);
     }
-    int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-    if (fd < 0 || fstat(fd, st) < 0)
-        send_status(w, FRAME_EXTRACT_BEGIN, "error", strerrordesc_np(errno));
-    return fd;
+    if (more < 0)
+        return send_verdict(x, FRAME_EXTRACT_BEGIN, "error");
+    return send_begin(x, "dir") < 0 ? -1 : send_tree(x, steal_fd(&again));
 }
 
-static const char *basename_of(const char *path)
+static const char *kind_refused(mode_t mode)
 {
-    const char *slash = strrchr(path, '/');
-    return slash ? slash + 1 : path;
+    switch (mode & S_IFMT) {
+    case S_IFREG:
+    case S_IFDIR:
+        return NULL;
+    case S_IFLNK:
+        return "a symbolic link; links are not extracted";
+    case S_IFIFO:
+        return "a fifo; only files and folders are extracted";
+    case S_IFSOCK:
+        return "a socket; only files and folders are extracted";
+    default:
+        return "a device; only files and folders are extracted";
+    }
 }
 
-void extract_serve(struct channel *c, const struct frame *f)
+static int cannot_read(struct extract *x)
 {
-    const char *path = fields_get(f, "path");
-    struct walk w = {.c = c};
+    if (errno == ENOENT || errno == ENOTDIR)
+        return send_verdict(x, FRAME_EXTRACT_BEGIN, "missing");
+    snprintf(x->reason, sizeof(x->reason), "cannot read '%.300s': %s", x->path, strerror(errno));
+    return send_verdict(x, FRAME_EXTRACT_BEGIN, "error");
+}
+
+static int extract_path(struct extract *x)
+{
+    /* Looked at before it is opened: opening a device or a fifo does something to it. */
     struct stat st;
-    if (!path || path[0] != '/' || !fields_get_u64(f, "max", &w.max))
-        channel_fail(c, "protocol", 0, "EXTRACT");
-    buffer_init(&w.fields, FRAME_AGENT_MAX);
-    cleanup_close int fd = open_source(&w, path, &st);
-    bool is_folder = fd >= 0 && S_ISDIR(st.st_mode);
-    /* Each walk uses up an fd of the folder. */
-    cleanup_close int again = is_folder ? openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-    if (fd >= 0 && (is_folder ? walk_folder(&w, &again) : charge(&w, &st)) < 0) {
-        send_status(&w, FRAME_EXTRACT_BEGIN, "error", w.reason);
-    } else if (fd >= 0) {
-        buffer_clear(&w.fields);
-        fields_add(&w.fields, "status", "ok");
-        fields_add(&w.fields, "kind", is_folder ? "dir" : "file");
-        fields_add_u64(&w.fields, "bytes", w.bytes);
-        channel_send(c, FRAME_EXTRACT_BEGIN, &w.fields);
-        w.send = true;
-        w.path[0] = '\0';
-        int failed = is_folder ? walk_folder(&w, &fd) : send_file(&w, basename_of(path), fd, &st);
-        send_status(&w, FRAME_EXTRACT_END, failed ? "error" : "ok", failed ? w.reason : NULL);
+    if (fstatat(AT_FDCWD, x->path, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return cannot_read(x);
+    const char *refused = kind_refused(st.st_mode);
+    if (refused)
+        return refuse(x, refused);
+    cleanup_close int fd = open(x->path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &st) < 0)
+        return cannot_read(x);
+    refused = kind_refused(st.st_mode);
+    if (refused)
+        return refuse(x, refused);
+    if (walk_is_pseudo(fd))
+        return refuse(x, "in one of the kernel's own file systems, which are not extracted");
+    return S_ISDIR(st.st_mode) ? extract_folder(x, &fd) : extract_file(x, fd, &st);
+}
+
+int extract_run(struct channel *channel, const char *path, uint64_t max)
+{
+    /* One fd per level of a tree. Nothing of the user's is started any more that would inherit it.
+     */
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
+        files.rlim_cur = files.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &files);
     }
-    buffer_free(&w.fields);
+    cleanup_free struct extract *x = calloc(1, sizeof(*x));
+    if (!x)
+        return -1;
+    x->channel = channel;
+    x->path = path;
+    x->max = max;
+    buffer_init(&x->fields, FRAME_AGENT_MAX);
+    int failed = extract_path(x);
+    buffer_free(&x->fields);
+    return failed ? -1 : channel_drain(channel);
 }

@@ -1,31 +1,51 @@
 /* SPDX-License-Identifier: MIT */
-/* The evidence: which kernel this is, seen before any code of the user ran. */
-#include "agent.h"
+#include "hello.h"
+
+#include "base/cleanup.h"
 
 #include <string.h>
 #include <sys/klog.h>
 #include <sys/utsname.h>
 
-enum { KLOG_READ_ALL = 3, KLOG_BYTES = 256 };
+/* See syslog(2); glibc has no names for them. */
+enum { SYSLOG_ACTION_READ_ALL = 3, SYSLOG_ACTION_SIZE_BUFFER = 10 };
 
-void hello_send(struct channel *c)
+enum { PROTOCOL_VERSION = 1, LOG_SENT = 256, LOG_DEFAULT = 64 * 1024, LOG_MAX = 1024 * 1024 };
+
+/*
+ * The beginning of the kernel's log; false when it may not be read. A short buffer would not do:
+ * Linux gives the end of the log that fits, gVisor the beginning.
+ */
+static bool read_log(char out[LOG_SENT + 1])
 {
-    struct utsname u = {0};
-    struct buffer fields;
-    buffer_init(&fields, 4096);
-    uname(&u);
-    fields_add_u64(&fields, "version", 1);
-    fields_add(&fields, "sysname", u.sysname);
-    fields_add(&fields, "release", u.release);
-    fields_add(&fields, "kernel", u.version);
-    fields_add(&fields, "machine", u.machine);
-    char log[KLOG_BYTES + 1];
-    /* Not permitted on a shared kernel; gVisor and a virtual machine have one of their own. */
-    int n = klogctl(KLOG_READ_ALL, log, KLOG_BYTES);
-    if (n > 0) {
-        log[n] = '\0';
-        fields_add(&fields, "log", log);
-    }
-    channel_send(c, FRAME_HELLO, &fields);
-    buffer_free(&fields);
+    int size = klogctl(SYSLOG_ACTION_SIZE_BUFFER, NULL, 0);
+    if (size <= 0)
+        size = LOG_DEFAULT;
+    if (size > LOG_MAX)
+        size = LOG_MAX;
+    cleanup_free char *log = malloc((size_t)size);
+    int n = log ? klogctl(SYSLOG_ACTION_READ_ALL, log, size) : -1;
+    if (n <= 0)
+        return false;
+    size_t length = n < LOG_SENT ? (size_t)n : LOG_SENT;
+    memcpy(out, log, length);
+    out[length] = '\0';
+    return true;
+}
+
+int hello_send(struct channel *c)
+{
+    struct utsname u;
+    if (uname(&u) < 0)
+        return -1;
+    cleanup_buffer struct buffer fields;
+    buffer_init(&fields, FRAME_AGENT_MAX);
+    if (!fields_add_u64(&fields, "version", PROTOCOL_VERSION) ||
+        !fields_add(&fields, "sysname", u.sysname) || !fields_add(&fields, "release", u.release) ||
+        !fields_add(&fields, "kernel", u.version) || !fields_add(&fields, "machine", u.machine))
+        return -1;
+    char log[LOG_SENT + 1];
+    if (read_log(log) && !fields_add(&fields, "log", log))
+        return -1;
+    return channel_send_fields(c, FRAME_HELLO, &fields);
 }

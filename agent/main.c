@@ -2,31 +2,67 @@
 /*
  * The agent: PID 1 in the sandbox.
  *
- * It is started with two pipes, and by anything that can do that: an OCI runtime, a virtual machine's
- * console, a container engine. Frames (wire/frame.h) come in on stdin and go out on stdout.
+ * WHO TALKS TO WHOM
  *
- *     supervisor                                agent
- *                              <- HELLO         the kernel that is seen, before anything else happens
- *     PREPARE                ->                 makes the working directory
- *     ENTRY DATA ENTRY_END.. ->                 files in
- *     ENTRIES_END            -> <- SEEDED
- *     START                  -> <- RUNNING      the command has been executed
- *     STDIN ...              -> <- STDIN_CREDIT
- *                              <- STDOUT, STDERR
- *                              <- EXIT          the command has ended, everything else was killed
- *     EXTRACT                -> <- EXTRACT_BEGIN ENTRY DATA ENTRY_END ... EXTRACT_END
+ *      supervisor (host)                agent (PID 1)                      command (any user)
+ *            |   frames over stdin        |    pipe  -> its stdin             |
+ *            |--------------------------->|---------------------------------->|
+ *            |   frames over stdout       |    pipes <- its stdout, stderr    |
+ *            |<---------------------------|<----------------------------------|
  *
- * Input is sent within a credit: the agent queues at most FRAME_STDIN_WINDOW bytes for a command that
- * does not read, and control frames are never stuck behind it. Output has the pipe itself as its
- * limit: while more than that waits to be sent, the command's pipes are not read.
+ * The agent is the only process of ours inside, and needs nothing but two streams to the outside:
+ * an OCI runtime, the console of a VM or a daemon's attach can carry them. What it says is evidence
+ * at most: once the command has run, whoever reads these frames takes them for hostile. The other
+ * way round, the supervisor is obeyed, but a frame that is broken or comes out of order ends the
+ * agent: two sides that disagree about where they are do not guess.
  *
- * The command runs as the same user or as one with less, so it must not get at the agent: the agent is
- * not dumpable (no ptrace, no /proc/1/fd or mem), its fds are CLOEXEC, signals from inside are
- * ignored by the kernel for PID 1. It has no child but the command, and adopts what that leaves.
+ * The command and all that comes from it are hostile to the agent, and have its uid if the image
+ * says so. Therefore the agent is not dumpable (no ptrace, no way into its /proc/PID/fd), its end
+ * of the channel is inherited by nobody, no file or memory is shared, and as PID 1 it gets no
+ * signal that it does not handle. What is read of the image (passwd, group, folders) is bounded.
  *
- * The end of stdin is the end of the sandbox. Whatever cannot be done is a FAILED, and the end as well.
+ * THE ORDER OF THINGS
+ *
+ *      agent       HELLO                              what kernel this is, before anything else
+ * runs supervisor  PREPARE                            user and working directory supervisor  ENTRY,
+ * DATA..., ENTRY_END ...      files to create in the working directory; a folder ENTRIES_END is an
+ * ENTRY alone. Left out if there are none agent       SEEDED                             only after
+ * ENTRIES_END supervisor  START                              need not wait for SEEDED agent RUNNING
+ * exec() has succeeded both        STDIN, STDIN_EOF, SIGNAL  /  STDOUT, STDERR, STDIN_CREDIT agent
+ * EXIT                               nothing of the command is alive any more, and all output has
+ * been sent supervisor  EXTRACT (any number) agent       EXTRACT_BEGIN [ENTRY, DATA..., ENTRY_END
+ * ... EXTRACT_END]      for each
+ *
+ * FAILED may take the place of any of the agent's frames and is its last. The end of the agent's
+ * stdin is the end of everything, at any time: a supervisor that is gone leaves nothing running.
+ *
+ * FLOW CONTROL
+ *
+ * Into the command: the supervisor starts with a credit of FRAME_STDIN_WINDOW bytes. The agent
+ * holds that much, and gives back as credit what the command's pipe has taken, or what was thrown
+ * away because the command closed its stdin. A command that never reads its input stops the sender,
+ * not the agent, which goes on hearing SIGNAL and EXTRACT.
+ *
+ * Out of the command: while OUTPUT_PENDING bytes wait to be sent, its pipes are not read, and so
+ * the command blocks in write() in the end. No queue grows with what the command does.
+ *
+ * THE END
+ *
+ * The direct child's end is the run's end. Whatever else it left running is killed, so that a
+ * daemon that holds the output pipe delays nothing and no process can change files while they are
+ * extracted. Then the pipes are read to their ends, and EXIT is sent. As PID 1 that is exact: every
+ * process of the sandbox is dead by then. Elsewhere (in tests) it reaches the command's process
+ * group, and the pipes are given DRAIN_TIMEOUT.
+ *
+ * One poll loop does all this. Only extraction waits on its own, for the supervisor to take what is
+ * sent; nothing else happens by then.
  */
-#include "agent.h"
+#include "channel.h"
+#include "command.h"
+#include "extract.h"
+#include "hello.h"
+#include "seed.h"
+#include "workdir.h"
 
 #include "base/cleanup.h"
 #include "base/io.h"
@@ -38,178 +74,394 @@
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 
-enum state { STATE_NEW, STATE_PREPARED, STATE_RUNNING, STATE_EXITED };
+/*
+ *                       frames taken                                next
+ * STATE_FRESH           PREPARE                                     PREPARED
+ * STATE_PREPARED        ENTRY, ENTRIES_END, START                   SEEDING, SEEDED, STARTING
+ * STATE_SEEDING         ENTRY, DATA, ENTRY_END, ENTRIES_END         SEEDED
+ * STATE_SEEDED          START                                       STARTING
+ * STATE_STARTING        STDIN, STDIN_EOF, SIGNAL                    RUNNING (or the end: FAILED)
+ * STATE_RUNNING         the same                                    KILLING, when the command has
+ * ended STATE_KILLING         the same, of no effect                      DRAINING, when there are
+ * no children STATE_DRAINING        the same, of no effect                      EXITED, when the
+ * pipes are at their ends STATE_EXITED          EXTRACT; the same, of no effect             -
+ */
+enum state {
+    STATE_FRESH,
+    STATE_PREPARED,
+    STATE_SEEDING,
+    STATE_SEEDED,
+    STATE_STARTING,
+    STATE_RUNNING,
+    STATE_KILLING,
+    STATE_DRAINING,
+    STATE_EXITED,
+};
 
-/* The command's pipes are read while less than this waits to be sent. */
-enum { OUTPUT_ENOUGH = 256 * 1024, READ_SIZE = 256 * 1024 };
+enum {
+    OUTPUT_PENDING = 256 * 1024,
+    KILL_INTERVAL = 20, /* ms; something may have been forked while the signals went out */
+    KILL_TIMEOUT =
+        10000, /* ms; a process that is stuck in the kernel is not waited for any longer */
+    DRAIN_TIMEOUT = 2000,  /* ms without a byte */
+    FAILED_TIMEOUT = 5000, /* ms to get the FAILED frame out */
+};
 
 struct agent {
     enum state state;
     struct channel channel;
+    int signals;
     struct user user;
+    int workdir;
     struct seed seed;
     struct command command;
-    int children; /* signalfd for SIGCHLD */
+    int64_t deadline; /* of KILLING and DRAINING */
 };
+
+/* ---------------------------------------------------------------- ways to the end */
+
+_Noreturn static void finish(struct agent *a, int status)
+{
+    command_kill_all(&a->command);
+    _exit(status);
+}
+
+_Noreturn static void fail(struct agent *a, const struct failure *failure)
+{
+    struct channel *c = &a->channel;
+    cleanup_buffer struct buffer fields;
+    buffer_init(&fields, FRAME_AGENT_MAX);
+    if (fields_add(&fields, "operation", failure->operation) &&
+        fields_add(&fields, "message", failure->message) &&
+        fields_add_u64(&fields, "errno", (uint64_t)failure->errnum) &&
+        channel_send_fields(c, FRAME_FAILED, &fields) == 0 &&
+        io_write_all(c->to, buffer_data(&c->out), buffer_length(&c->out),
+                     clock_ms() + FAILED_TIMEOUT) == 0)
+        finish(a, 1);
+    finish(a, 2);
+}
+
+_Noreturn static void fail_protocol(struct agent *a, const char *what)
+{
+    struct failure failure;
+    failure_set(&failure, "protocol", "%s", what);
+    fail(a, &failure);
+}
+
+/* For what cannot go wrong unless memory is out. */
+static void require(struct agent *a, bool done)
+{
+    if (!done)
+        finish(a, 2);
+}
+
+/* ---------------------------------------------------------------- frames of the supervisor */
 
 static void on_prepare(struct agent *a, const struct frame *f)
 {
     const char *workdir = fields_get(f, "workdir"), *user = fields_get(f, "user");
-    if (a->state != STATE_NEW || !workdir || workdir[0] != '/')
-        channel_fail(&a->channel, "protocol", 0, "PREPARE");
-    const char *wrong = user_resolve(&a->user, user ? user : "");
-    if (wrong)
-        channel_fail(&a->channel, "prepare", 0, "user '%.200s': %s", user ? user : "", wrong);
-    seed_prepare(&a->seed, &a->channel, workdir, &a->user);
+    struct failure failure;
+    if (a->state != STATE_FRESH || !workdir)
+        fail_protocol(a, "PREPARE");
+    if (user_resolve(&a->user, user ? user : "", &failure) < 0 ||
+        workdir_open(&a->workdir, workdir, &a->user, &failure) < 0)
+        fail(a, &failure);
+    seed_init(&a->seed, a->workdir, &a->user);
     a->state = STATE_PREPARED;
 }
 
-static void on_signal(struct agent *a, const struct frame *f)
+static void on_tree(struct agent *a, const struct frame *f)
+{
+    if (a->state != STATE_PREPARED && a->state != STATE_SEEDING)
+        fail_protocol(a, "a file where none is expected");
+    a->state = STATE_SEEDING;
+    struct failure failure;
+    int failed = -1;
+    switch (f->type) {
+    case FRAME_ENTRY:
+        failed = seed_entry(&a->seed, f, &failure);
+        break;
+    case FRAME_DATA:
+        failed = seed_data(&a->seed, f, &failure);
+        break;
+    case FRAME_ENTRY_END:
+        failed = seed_entry_end(&a->seed, f, &failure);
+        break;
+    default:
+        failed = seed_end(&a->seed, &failure);
+        if (!failed) {
+            require(a, channel_send(&a->channel, FRAME_SEEDED, NULL, 0) == 0);
+            a->state = STATE_SEEDED;
+        }
+        break;
+    }
+    if (failed)
+        fail(a, &failure);
+}
+
+static void on_start(struct agent *a, const struct frame *f)
+{
+    struct failure failure;
+    if (a->state != STATE_PREPARED && a->state != STATE_SEEDED)
+        fail_protocol(a, "START");
+    if (command_start(&a->command, f, &a->user, a->workdir, &failure) < 0)
+        fail(a, &failure);
+    a->state = STATE_STARTING;
+}
+
+static void on_control(struct agent *a, const struct frame *f)
 {
     uint64_t number;
-    if (!fields_get_u64(f, "signal", &number) || number < 1 || number > 64)
-        channel_fail(&a->channel, "protocol", 0, "SIGNAL");
-    if (a->state == STATE_RUNNING)
-        kill(-a->command.pid, (int)number);
+    if (a->state < STATE_STARTING)
+        fail_protocol(a, "input before START");
+    if (f->type == FRAME_SIGNAL &&
+        (!fields_get_u64(f, "signal", &number) || number < 1 || number >= NSIG))
+        fail_protocol(a, "SIGNAL");
+    if (a->state > STATE_RUNNING)
+        return; /* it was on its way when the command ended */
+    if (f->type == FRAME_SIGNAL)
+        command_signal(&a->command, (int)number);
+    else if (f->type == FRAME_STDIN_EOF)
+        command_input_end(&a->command);
+    else if (command_input(&a->command, f->payload, f->length) < 0)
+        fail_protocol(a, "STDIN beyond the credit or behind its end");
+}
+
+static void on_extract(struct agent *a, const struct frame *f)
+{
+    const char *path = fields_get(f, "path");
+    uint64_t max;
+    if (a->state != STATE_EXITED || !path || path[0] != '/' || !fields_get_u64(f, "max", &max))
+        fail_protocol(a, "EXTRACT");
+    if (extract_run(&a->channel, path, max) < 0)
+        finish(a, 2);
 }
 
 static void on_frame(struct agent *a, const struct frame *f)
 {
-    struct channel *c = &a->channel;
-    bool raw = f->type == FRAME_STDIN || f->type == FRAME_DATA;
-    if (!raw && !fields_valid(f))
-        channel_fail(c, "protocol", 0, "fields");
-    /* Which frames may come in which state. */
-    enum state expected = STATE_PREPARED;
+    if (f->type != FRAME_DATA && f->type != FRAME_STDIN && !fields_valid(f))
+        fail_protocol(a, "fields");
     switch (f->type) {
     case FRAME_PREPARE:
         on_prepare(a, f);
-        return;
-    case FRAME_SIGNAL:
-        on_signal(a, f);
-        return;
-    case FRAME_STDIN:
-    case FRAME_STDIN_EOF:
-        /* What was on its way when the command ended is thrown away. */
-        if (a->state == STATE_EXITED)
-            return;
-        expected = STATE_RUNNING;
         break;
-    case FRAME_EXTRACT:
-        expected = STATE_EXITED;
-        break;
-    default:
-        break;
-    }
-    if (a->state != expected)
-        channel_fail(c, "protocol", 0, "a frame of type %d out of order", f->type);
-    switch (f->type) {
     case FRAME_ENTRY:
-        seed_entry(&a->seed, c, f);
-        break;
     case FRAME_DATA:
-        seed_data(&a->seed, c, f);
-        break;
     case FRAME_ENTRY_END:
-        seed_entry_end(&a->seed, c);
-        break;
     case FRAME_ENTRIES_END:
-        channel_send(c, FRAME_SEEDED, NULL);
+        on_tree(a, f);
         break;
     case FRAME_START:
-        command_start(&a->command, c, f, &a->user, a->seed.workdir);
-        a->state = STATE_RUNNING;
+        on_start(a, f);
         break;
     case FRAME_STDIN:
-        command_input(&a->command, c, f);
-        break;
     case FRAME_STDIN_EOF:
-        a->command.input_eof = true;
-        command_feed(&a->command, c);
+    case FRAME_SIGNAL:
+        on_control(a, f);
         break;
     case FRAME_EXTRACT:
-        extract_serve(c, f);
+        on_extract(a, f);
         break;
     default:
-        channel_fail(c, "protocol", 0, "an unknown frame of type %d", f->type);
+        fail_protocol(a, "a frame of no meaning here");
     }
 }
 
-static void read_frames(struct agent *a)
+static void take_frames(struct agent *a)
 {
-    struct channel *c = &a->channel;
-    char *to = buffer_reserve(&c->incoming, READ_SIZE);
-    ssize_t n = to ? read(c->in, to, READ_SIZE) : -1;
-    if (n == 0)
-        agent_end(0);
-    if (n < 0) {
-        if (to && (errno == EAGAIN || errno == EINTR))
+    if (channel_fill(&a->channel) < 0)
+        finish(a, 0);
+    for (;;) {
+        struct frame f;
+        switch (frame_peek(&a->channel.in, FRAME_AGENT_MAX, &f)) {
+        case FRAME_OK:
+            on_frame(a, &f);
+            frame_consume(&a->channel.in, &f);
+            break;
+        case FRAME_PARTIAL:
             return;
-        agent_end(1);
+        case FRAME_BROKEN:
+            fail_protocol(a, "not a frame");
+        }
     }
-    buffer_commit(&c->incoming, (size_t)n);
-    struct frame f;
-    enum frame_status status;
-    while ((status = frame_peek(&c->incoming, FRAME_AGENT_MAX, &f)) == FRAME_OK) {
-        on_frame(a, &f);
-        frame_consume(&c->incoming, &f);
-    }
-    if (status == FRAME_BROKEN)
-        channel_fail(c, "protocol", 0, "not a frame");
 }
 
-enum { AT_IN, AT_OUT, AT_CHILDREN, AT_STDIN, AT_STDOUT, AT_STDERR, AT_COUNT };
+/* ---------------------------------------------------------------- the command's life */
 
-static void serve_command(struct agent *a, const struct pollfd *p)
+static bool output_has_room(const struct agent *a)
 {
-    struct command *m = &a->command;
-    if (p[AT_STDIN].revents)
-        command_feed(m, &a->channel);
-    if (p[AT_STDOUT].revents)
-        command_read(&a->channel, &m->out, FRAME_STDOUT);
-    if (p[AT_STDERR].revents)
-        command_read(&a->channel, &m->err, FRAME_STDERR);
-    if (p[AT_CHILDREN].revents) {
-        struct signalfd_siginfo info;
-        while (read(a->children, &info, sizeof(info)) > 0)
-            continue;
-        if (command_reap(m, &a->channel))
-            a->state = STATE_EXITED;
+    return buffer_length(&a->channel.out) < OUTPUT_PENDING;
+}
+
+/* Reads what there is, as far as there is room for it. */
+static void take_output(struct agent *a)
+{
+    struct command *c = &a->command;
+    int more = 1;
+    while (more > 0 && output_has_room(a)) {
+        int out = command_read(&c->out, FRAME_STDOUT, &a->channel);
+        int err = output_has_room(a) ? command_read(&c->err, FRAME_STDERR, &a->channel) : 0;
+        require(a, out >= 0 && err >= 0);
+        more = out + err;
+        if (more > 0 && a->state == STATE_DRAINING)
+            a->deadline = clock_ms() + DRAIN_TIMEOUT;
+        /* One read each while it runs: input and signals have their turn. */
+        if (a->state == STATE_RUNNING)
+            return;
     }
+}
+
+static void check_start(struct agent *a)
+{
+    struct failure failure;
+    int started = command_started(&a->command, &failure);
+    if (started < 0)
+        fail(a, &failure);
+    if (started == 0)
+        return;
+    require(a, channel_send(&a->channel, FRAME_RUNNING, NULL, 0) == 0);
+    a->state = STATE_RUNNING;
+    command_feed(&a->command);
+}
+
+static void give_credit(struct agent *a)
+{
+    struct command *c = &a->command;
+    if (c->credit == 0 || a->state != STATE_RUNNING)
+        return;
+    cleanup_buffer struct buffer fields;
+    buffer_init(&fields, FRAME_AGENT_MAX);
+    require(a, fields_add_u64(&fields, "bytes", c->credit) &&
+                   channel_send_fields(&a->channel, FRAME_STDIN_CREDIT, &fields) == 0);
+    c->credit = 0;
+}
+
+/* Moves on from the command's end as far as that goes without waiting. */
+static void advance(struct agent *a)
+{
+    struct command *c = &a->command;
+    if (a->state == STATE_RUNNING && c->reaped) {
+        command_close_input(c);
+        a->deadline = clock_ms() + KILL_TIMEOUT;
+        a->state = STATE_KILLING;
+    }
+    if (a->state == STATE_KILLING) {
+        command_kill_all(c);
+        bool alive = command_reap(c);
+        /* Elsewhere than as PID 1 there are no children but the command. */
+        if (!alive || clock_ms() >= a->deadline) {
+            a->deadline = clock_ms() + DRAIN_TIMEOUT;
+            a->state = STATE_DRAINING;
+        }
+    }
+    if (a->state == STATE_DRAINING) {
+        take_output(a);
+        if (!output_has_room(a)) {
+            /* It is the supervisor that we wait for, not the pipes. */
+            a->deadline = clock_ms() + DRAIN_TIMEOUT;
+            return;
+        }
+        if ((c->out >= 0 || c->err >= 0) && clock_ms() < a->deadline)
+            return;
+        cleanup_close_fd(&c->out);
+        cleanup_close_fd(&c->err);
+        require(a, command_send_exit(c, &a->channel) == 0);
+        a->state = STATE_EXITED;
+    }
+}
+
+/* ---------------------------------------------------------------- the loop */
+
+enum { ON_FROM, ON_TO, ON_SIGNALS, ON_STATUS, ON_IN, ON_OUT, ON_ERR, ON_COUNT };
+
+static int wait_for_events(struct agent *a, struct pollfd p[ON_COUNT])
+{
+    const struct command *c = &a->command;
+    bool runs = a->state == STATE_RUNNING;
+    bool reads = (runs || a->state == STATE_DRAINING) && output_has_room(a);
+    p[ON_FROM] = (struct pollfd){.fd = a->channel.from, .events = POLLIN};
+    p[ON_TO] = (struct pollfd){.fd = buffer_length(&a->channel.out) > 0 ? a->channel.to : -1,
+                               .events = POLLOUT};
+    p[ON_SIGNALS] = (struct pollfd){.fd = a->signals, .events = POLLIN};
+    p[ON_STATUS] =
+        (struct pollfd){.fd = a->state == STATE_STARTING ? c->status : -1, .events = POLLIN};
+    p[ON_IN] =
+        (struct pollfd){.fd = runs && buffer_length(&c->input) > 0 ? c->in : -1, .events = POLLOUT};
+    p[ON_OUT] = (struct pollfd){.fd = reads ? c->out : -1, .events = POLLIN};
+    p[ON_ERR] = (struct pollfd){.fd = reads ? c->err : -1, .events = POLLIN};
+    /* Without an end only where the supervisor, or its end, is what is waited for: it has the
+     * clock. */
+    int timeout = -1;
+    if (a->state == STATE_KILLING)
+        timeout = KILL_INTERVAL;
+    else if (a->state == STATE_DRAINING)
+        timeout = io_poll_timeout(a->deadline);
+    return poll(p, ON_COUNT, timeout);
+}
+
+static void take_signals(struct agent *a)
+{
+    struct signalfd_siginfo info[8];
+    while (read(a->signals, info, sizeof(info)) > 0)
+        continue;
+    command_reap(&a->command);
+}
+
+_Noreturn static void loop(struct agent *a)
+{
+    for (;;) {
+        if (channel_flush(&a->channel) < 0)
+            finish(a, 0);
+        struct pollfd p[ON_COUNT];
+        if (wait_for_events(a, p) < 0) {
+            if (errno == EINTR)
+                continue;
+            finish(a, 2);
+        }
+        if (p[ON_FROM].revents)
+            take_frames(a);
+        /* Before the signals: how it started must be known before how it ended. */
+        if (p[ON_STATUS].revents)
+            check_start(a);
+        if (p[ON_SIGNALS].revents)
+            take_signals(a);
+        if (p[ON_IN].revents)
+            command_feed(&a->command);
+        if (p[ON_OUT].revents || p[ON_ERR].revents)
+            take_output(a);
+        advance(a);
+        give_credit(a);
+    }
+}
+
+static int open_signals(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGCHLD);
+    if (sigprocmask(SIG_BLOCK, &set, NULL) < 0 || signal(SIGPIPE, SIG_IGN) == SIG_ERR)
+        return -1;
+    return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+/* What a runtime may have left open is nobody's here. */
+static void close_inherited(void)
+{
+    if (close_range(3, ~0U, 0) == 0)
+        return;
+    for (int fd = 3; fd < 1024; fd++)
+        close(fd);
 }
 
 int main(void)
 {
-    struct agent a = {.seed = {.workdir = -1, .file = -1}, .command = {.in = -1, .out = -1, .err = -1}};
-    sigset_t child;
-    prctl(PR_SET_DUMPABLE, 0);
-    signal(SIGPIPE, SIG_IGN);
-    sigemptyset(&child);
-    sigaddset(&child, SIGCHLD);
-    sigprocmask(SIG_BLOCK, &child, NULL);
-    channel_init(&a.channel);
-    a.children = signalfd(-1, &child, SFD_NONBLOCK | SFD_CLOEXEC);
-    if (a.children < 0)
-        agent_end(1);
-    hello_send(&a.channel);
-    for (;;) {
-        struct command *m = &a.command;
-        bool running = a.state == STATE_RUNNING;
-        bool read_more = running && buffer_length(&a.channel.outgoing) < OUTPUT_ENOUGH;
-        struct pollfd p[AT_COUNT] = {
-            [AT_IN] = {a.channel.in, POLLIN, 0},
-            [AT_OUT] = {buffer_length(&a.channel.outgoing) ? a.channel.out : -1, POLLOUT, 0},
-            [AT_CHILDREN] = {running ? a.children : -1, POLLIN, 0},
-            [AT_STDIN] = {running && buffer_length(&m->input) ? m->in : -1, POLLOUT, 0},
-            [AT_STDOUT] = {read_more ? m->out : -1, POLLIN, 0},
-            [AT_STDERR] = {read_more ? m->err : -1, POLLIN, 0},
-        };
-        if (poll(p, AT_COUNT, -1) < 0)
-            continue;
-        if (p[AT_IN].revents)
-            read_frames(&a);
-        if (running && a.state == STATE_RUNNING)
-            serve_command(&a, p);
-        channel_flush(&a.channel);
-    }
+    static struct agent a = {.state = STATE_FRESH, .signals = -1, .workdir = -1};
+    command_init(&a.command);
+    close_inherited();
+    if (prctl(PR_SET_DUMPABLE, 0) < 0 || channel_open(&a.channel) < 0)
+        return 2;
+    a.signals = open_signals();
+    if (a.signals < 0 || hello_send(&a.channel) < 0)
+        return 2;
+    loop(&a);
 }

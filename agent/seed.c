@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "agent.h"
+#include "seed.h"
 
 #include "base/cleanup.h"
 #include "base/io.h"
@@ -7,130 +7,191 @@
 
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
 static const char operation[] = "seed";
 
-/* mkdir -p; the folders that are made belong to the user. */
-static int make_folders(const char *path, const struct user *user)
+/* A disk that takes no byte for this long is broken. */
+enum { WRITE_TIMEOUT = 10 * 60000 };
+
+void seed_init(struct seed *s, int root, const struct user *user)
 {
-    char copy[4096];
-    size_t length = strlen(path);
-    if (length >= sizeof(copy)) {
-        errno = ENAMETOOLONG;
-        return -1;
-    }
-    memcpy(copy, path, length + 1);
-    for (size_t i = 1; i <= length; i++) {
-        if (copy[i] != '/' && copy[i] != '\0')
-            continue;
-        char saved = copy[i];
-        copy[i] = '\0';
-        if (mkdir(copy, 0755) == 0) {
-            if (user->uid && chown(copy, user->uid, user->gid) < 0)
-                return -1;
-        } else if (errno != EEXIST) {
+    *s = (struct seed){
+        .root = root, .uid = user->uid, .gid = user->gid, .file = -1, .parent_fd = -1};
+}
+
+void seed_free(struct seed *s)
+{
+    cleanup_close_fd(&s->file);
+    cleanup_close_fd(&s->parent_fd);
+}
+
+/* The same without openat2(): segment by segment, none of which may be a symlink. The path has
+ * passed text_path_is_beneath(), so there is no "..". */
+static int walk_folder(int root, const char *path)
+{
+    cleanup_close int at = -1;
+    char segment[256];
+    while (*path) {
+        size_t length = strcspn(path, "/");
+        memcpy(segment, path, length);
+        segment[length] = '\0';
+        path += length + (path[length] == '/');
+        int next =
+            openat(at < 0 ? root : at, segment, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (next < 0)
             return -1;
-        }
-        copy[i] = saved;
-    }
-    return open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-}
-
-void seed_prepare(struct seed *s, struct channel *c, const char *workdir, const struct user *user)
-{
-    s->user = user;
-    s->workdir = make_folders(workdir, user);
-    if (s->workdir < 0)
-        channel_fail(c, "prepare", errno, "cannot make the working directory '%.200s'", workdir);
-}
-
-/* Opens the folder that the path's last segment goes into. gVisor has no openat2: there the path is
- * walked segment by segment. Both refuse links and anything that leads out. */
-static int open_parent(int root, const char *path, const char **name)
-{
-    const char *slash = strrchr(path, '/');
-    *name = slash ? slash + 1 : path;
-    if (!slash)
-        return dup(root);
-    char parent[4096];
-    memcpy(parent, path, (size_t)(slash - path));
-    parent[slash - path] = '\0';
-    struct open_how how = {
-        .flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
-        .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
-    };
-    int fd = (int)syscall(SYS_openat2, root, parent, &how, sizeof(how));
-    if (fd >= 0 || errno != ENOSYS)
-        return fd;
-    cleanup_close int at = dup(root);
-    for (char *segment = parent; at >= 0 && segment;) {
-        char *end = strchr(segment, '/');
-        if (end)
-            *end++ = '\0';
-        int next = openat(at, segment, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         cleanup_close_fd(&at);
         at = next;
-        segment = end;
     }
     return steal_fd(&at);
 }
 
-static void make_folder(struct seed *s, struct channel *c, int parent, const char *name, mode_t mode)
+static int open_folder(int root, const char *path)
 {
-    struct stat st;
-    if (mkdirat(parent, name, mode) == 0) {
-        if (s->user->uid && fchownat(parent, name, s->user->uid, s->user->gid, AT_SYMLINK_NOFOLLOW) < 0)
-            channel_fail(c, operation, errno, "cannot give away '%.200s'", s->path);
-        return;
+    const struct open_how how = {
+        .flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC,
+        .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
+    };
+    int fd = (int)syscall(SYS_openat2, root, path, &how, sizeof(how));
+    /* gVisor has no openat2(); a seccomp profile may not know it. */
+    if (fd < 0 && (errno == ENOSYS || errno == EPERM))
+        return walk_folder(root, path);
+    return fd;
+}
+
+/* The folder that s->path goes into (borrowed), and its last segment. */
+static int open_parent(struct seed *s, int *dirfd, const char **name, struct failure *failure)
+{
+    const char *slash = strrchr(s->path, '/');
+    if (!slash) {
+        *dirfd = s->root;
+        *name = s->path;
+        return 0;
     }
-    if (errno != EEXIST || fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISDIR(st.st_mode))
-        channel_fail(c, operation, errno, "cannot make the folder '%.200s'", s->path);
+    size_t length = (size_t)(slash - s->path);
+    *name = slash + 1;
+    if (s->parent_fd < 0 || strlen(s->parent) != length ||
+        memcmp(s->parent, s->path, length) != 0) {
+        cleanup_close_fd(&s->parent_fd);
+        memcpy(s->parent, s->path, length);
+        s->parent[length] = '\0';
+        s->parent_fd = open_folder(s->root, s->parent);
+        if (s->parent_fd < 0)
+            return failure_errno(failure, operation, errno, "cannot open the folder '%.300s'",
+                                 s->parent);
+    }
+    *dirfd = s->parent_fd;
+    return 0;
 }
 
-static void make_file(struct seed *s, struct channel *c, int parent, const char *name, mode_t mode)
+static int cannot(const struct seed *s, const char *what, struct failure *failure)
 {
-    int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
-    s->file = openat(parent, name, flags, 0600);
-    /* What the image has there is replaced, not written through. */
-    if (s->file < 0 && errno == EEXIST && unlinkat(parent, name, 0) == 0)
-        s->file = openat(parent, name, flags, 0600);
-    if (s->file < 0 || (s->user->uid && fchown(s->file, s->user->uid, s->user->gid) < 0) ||
-        fchmod(s->file, mode) < 0)
-        channel_fail(c, operation, errno, "cannot write '%.200s'", s->path);
+    return failure_errno(failure, operation, errno, "cannot %s '%.300s'", what, s->path);
 }
 
-void seed_entry(struct seed *s, struct channel *c, const struct frame *f)
+static int set_times(int fd, int64_t mtime)
 {
-    const char *kind = fields_get(f, "kind"), *path = fields_get(f, "path"), *name;
-    const char *mode_text = fields_get(f, "mode");
-    if (s->workdir < 0 || s->file >= 0 || !kind || !path || !mode_text || !text_path_is_beneath(path))
-        channel_fail(c, "protocol", 0, "ENTRY");
-    snprintf(s->path, sizeof(s->path), "%s", path);
-    mode_t mode = (mode_t)strtoul(mode_text, NULL, 8) & 0777;
-    cleanup_close int parent = open_parent(s->workdir, path, &name);
-    if (parent < 0)
-        channel_fail(c, operation, errno, "cannot write into the folder of '%.200s'", path);
-    if (strcmp(kind, "dir") == 0)
-        make_folder(s, c, parent, name, mode | 0700);
-    else if (strcmp(kind, "file") == 0)
-        make_file(s, c, parent, name, mode);
-    else
-        channel_fail(c, "protocol", 0, "ENTRY of an unknown kind");
+    const struct timespec times[2] = {{.tv_sec = mtime}, {.tv_sec = mtime}};
+    return futimens(fd, times);
 }
 
-void seed_data(struct seed *s, struct channel *c, const struct frame *f)
+static int make_folder(struct seed *s, int dirfd, const char *name, struct failure *failure)
+{
+    bool created = mkdirat(dirfd, name, 0700) == 0;
+    if (!created && errno != EEXIST)
+        return cannot(s, "make the folder", failure);
+    cleanup_close int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0 && (errno == ENOTDIR || errno == ELOOP))
+        return failure_set(failure, operation,
+                           "cannot make the folder '%.300s': the image has something else there",
+                           s->path);
+    if (fd < 0)
+        return cannot(s, "open the folder", failure);
+    /* Owner first: changing it may clear bits of the mode. */
+    if (created &&
+        (fchown(fd, s->uid, s->gid) < 0 || fchmod(fd, s->mode) < 0 || set_times(fd, s->mtime) < 0))
+        return cannot(s, "set the attributes of", failure);
+    return 0;
+}
+
+static int make_file(struct seed *s, int dirfd, const char *name, struct failure *failure)
+{
+    static const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC;
+    s->file = openat(dirfd, name, flags, 0600);
+    if (s->file < 0 && errno == EEXIST) {
+        if (unlinkat(dirfd, name, 0) < 0)
+            return cannot(s, "replace", failure);
+        s->file = openat(dirfd, name, flags, 0600);
+    }
+    return s->file < 0 ? cannot(s, "make", failure) : 0;
+}
+
+static bool parse_mode(const char *text, mode_t *out)
+{
+    char *end;
+    if (*text < '0' || *text > '7')
+        return false;
+    unsigned long value = strtoul(text, &end, 8);
+    *out = (mode_t)(value & 0777);
+    return *end == '\0';
+}
+
+int seed_entry(struct seed *s, const struct frame *f, struct failure *failure)
+{
+    const char *kind = fields_get(f, "kind"), *path = fields_get(f, "path");
+    const char *mode = fields_get(f, "mode");
+    uint64_t mtime;
+    if (s->file >= 0 || !kind || !path || !mode || !parse_mode(mode, &s->mode) ||
+        !fields_get_u64(f, "mtime", &mtime) || mtime > INT64_MAX)
+        return failure_set(failure, "protocol", "ENTRY");
+    s->mtime = (int64_t)mtime;
+    bool is_file = strcmp(kind, "file") == 0;
+    if (!is_file && strcmp(kind, "dir") != 0)
+        return failure_set(failure, operation, "'%.300s' is neither a folder nor a file", path);
+    if (!text_path_is_beneath(path))
+        return failure_set(failure, operation, "path traversal rejected: '%.300s'", path);
+    strcpy(s->path, path); /* at most 4095 bytes, or it would not be beneath */
+    int dirfd = -1;
+    const char *name = NULL;
+    if (open_parent(s, &dirfd, &name, failure) < 0)
+        return -1;
+    return (is_file ? make_file : make_folder)(s, dirfd, name, failure);
+}
+
+int seed_data(struct seed *s, const struct frame *f, struct failure *failure)
 {
     if (s->file < 0)
-        channel_fail(c, "protocol", 0, "DATA outside a file");
-    if (io_write_all(s->file, f->payload, f->length, IO_NO_DEADLINE) < 0)
-        channel_fail(c, operation, errno, "cannot write '%.200s'", s->path);
+        return failure_set(failure, "protocol", "DATA outside a file");
+    if (io_write_all(s->file, f->payload, f->length, clock_ms() + WRITE_TIMEOUT) < 0)
+        return cannot(s, "write", failure);
+    return 0;
 }
 
-void seed_entry_end(struct seed *s, struct channel *c)
+int seed_entry_end(struct seed *s, const struct frame *f, struct failure *failure)
 {
-    if (s->file >= 0 && close(steal_fd(&s->file)) < 0)
-        channel_fail(c, operation, errno, "cannot write '%.200s'", s->path);
+    if (s->file < 0)
+        return failure_set(failure, "protocol", "ENTRY_END outside a file");
+    const char *error = fields_get(f, "error");
+    if (error)
+        return failure_set(failure, operation, "'%.300s' did not come whole: %.200s", s->path,
+                           error);
+    if (fchown(s->file, s->uid, s->gid) < 0 || fchmod(s->file, s->mode) < 0 ||
+        set_times(s->file, s->mtime) < 0)
+        return cannot(s, "set the attributes of", failure);
+    /* Some file systems say only now that they are full. */
+    if (close(steal_fd(&s->file)) < 0)
+        return cannot(s, "write", failure);
+    return 0;
+}
+
+int seed_end(struct seed *s, struct failure *failure)
+{
+    if (s->file >= 0)
+        return failure_set(failure, "protocol", "ENTRIES_END within a file");
+    seed_free(s);
+    return 0;
 }

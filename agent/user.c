@@ -1,132 +1,171 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Users and groups of the image, read from its /etc/passwd and /etc/group by hand: the C library's
- * functions would load name service modules, which a static program cannot, out of the image.
- */
-#include "agent.h"
+#include "user.h"
 
 #include "base/cleanup.h"
-#include "base/io.h"
 #include "base/text.h"
 
 #include <fcntl.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <string.h>
+#include <sys/stat.h>
 
-enum { FILE_MAX = 1 << 20, FIELDS_MAX = 7 };
+static const char operation[] = "prepare";
 
-/* Cuts the next line at its colons; the count of fields, or -1 at the end of the text. */
-static int next_line(char **text, char *fields[FIELDS_MAX])
+enum { FILE_MAX = 1024 * 1024, ID_MAX = INT32_MAX, NAME_SIZE = 256 };
+
+/* The whole file; NULL when there is none that could be read. Opened so that a fifo cannot hang us.
+ */
+static char *read_database(const char *path)
 {
-    char *line = *text;
-    if (!line || !*line)
-        return -1;
-    char *end = strchr(line, '\n');
-    *text = end ? end + 1 : NULL;
-    if (end)
-        *end = '\0';
-    int n = 0;
-    while (n < FIELDS_MAX) {
-        fields[n++] = line;
-        line = strchr(line, ':');
-        if (!line)
+    cleanup_close int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    struct stat st;
+    if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size < 0 ||
+        st.st_size > FILE_MAX)
+        return NULL;
+    size_t size = (size_t)st.st_size, used = 0;
+    cleanup_free char *data = malloc(size + 1);
+    while (data && used < size) {
+        ssize_t n = read(fd, data + used, size - used);
+        if (n < 0 && errno != EINTR)
+            return NULL;
+        if (n == 0)
             break;
-        *line++ = '\0';
+        used += n > 0 ? (size_t)n : 0;
     }
-    return n;
+    if (!data)
+        return NULL;
+    data[used] = '\0';
+    return steal_ptr(data);
 }
 
-static bool parse_id(const char *text, uint32_t *id)
+/* Cuts the next line off *at and splits it into exactly `count` fields (the last takes what is
+ * left); a line with fewer is passed over. false at the end. */
+static bool next_record(char **at, char *field[], size_t count)
+{
+    while (**at) {
+        char *line = *at;
+        char *end = strchrnul(line, '\n');
+        *at = *end ? end + 1 : end;
+        *end = '\0';
+        size_t found = 0;
+        while (line && found < count) {
+            field[found++] = line;
+            line = found < count ? strchr(line, ':') : NULL;
+            if (line)
+                *line++ = '\0';
+        }
+        if (found == count && field[0][0] != '#')
+            return true;
+    }
+    return false;
+}
+
+static bool parse_id(const char *text, uint32_t *out)
 {
     uint64_t value;
-    if (!text_parse_u64(text, &value) || value >= UINT32_MAX)
+    if (!text_parse_u64(text, &value) || value > ID_MAX)
         return false;
-    *id = (uint32_t)value;
+    *out = (uint32_t)value;
     return true;
 }
 
-/* Whether the row (name, password, id, ...) is the one that is asked for, by name or by number. */
-static bool is_row(char *const fields[], int count, const char *wanted, bool is_number, uint32_t number)
+/* Whether a record with that name and id is the one that is wanted, by name or by number. */
+static bool is_wanted(const char *wanted, const char *name, uint32_t id)
 {
-    uint32_t id;
-    if (count < 3 || !parse_id(fields[2], &id))
-        return false;
-    return is_number ? id == number : strcmp(fields[0], wanted) == 0;
+    uint32_t number;
+    return strcmp(wanted, name) == 0 || (parse_id(wanted, &number) && number == id);
 }
 
-static const char *find_user(struct user *out, const char *name, char login[256])
+/* Fills uid, gid, home, and the name that /etc/group knows the user by ("" for none). */
+static int find_user(struct user *u, const char *wanted, char name[NAME_SIZE],
+                     struct failure *failure)
 {
-    uint32_t number = 0;
-    bool is_number = parse_id(name, &number);
-    cleanup_free char *text = io_read_file_at(AT_FDCWD, "/etc/passwd", FILE_MAX, NULL);
-    char *rest = text, *f[FIELDS_MAX];
-    for (int n; (n = next_line(&rest, f)) >= 0;) {
-        uint32_t gid;
-        if (!is_row(f, n, name, is_number, number) || n < 4 || !parse_id(f[3], &gid))
+    enum { NAME, PASSWORD, UID, GID, GECOS, HOME, FIELDS };
+    cleanup_free char *data = read_database("/etc/passwd");
+    char *at = data, *field[FIELDS + 1];
+    while (data && next_record(&at, field, FIELDS + 1)) {
+        uint32_t uid, gid;
+        if (!parse_id(field[UID], &uid) || !parse_id(field[GID], &gid) ||
+            !is_wanted(wanted, field[NAME], uid))
             continue;
-        parse_id(f[2], &number);
-        out->uid = number;
-        out->gid = gid;
-        snprintf(login, 256, "%s", f[0]);
-        if (n >= 6 && f[5][0] == '/')
-            snprintf(out->home, sizeof(out->home), "%s", f[5]);
-        return NULL;
+        u->uid = uid;
+        u->gid = gid;
+        if (field[HOME][0] == '/' && strlen(field[HOME]) < sizeof(u->home))
+            strcpy(u->home, field[HOME]);
+        if (strlen(field[NAME]) < NAME_SIZE)
+            strcpy(name, field[NAME]);
+        return 0;
     }
-    /* A number needs no row. */
-    if (!is_number)
-        return "the image has no such user";
-    out->uid = number;
-    out->gid = 0;
-    return NULL;
+    uint32_t uid;
+    if (parse_id(wanted, &uid)) {
+        u->uid = uid;
+        return 0;
+    }
+    return failure_set(failure, operation, "the image has no user '%.100s'", wanted);
 }
 
-static const char *find_group(struct user *out, const char *name)
+static int find_group(struct user *u, const char *wanted, struct failure *failure)
 {
-    uint32_t number = 0;
-    bool is_number = parse_id(name, &number);
-    if (is_number) {
-        out->gid = number;
-        return NULL;
-    }
-    cleanup_free char *text = io_read_file_at(AT_FDCWD, "/etc/group", FILE_MAX, NULL);
-    char *rest = text, *f[FIELDS_MAX];
-    for (int n; (n = next_line(&rest, f)) >= 0;)
-        if (is_row(f, n, name, false, 0) && parse_id(f[2], &out->gid))
-            return NULL;
-    return "the image has no such group";
-}
-
-/* The groups whose member list has the login. */
-static void find_memberships(struct user *out, const char *login)
-{
-    cleanup_free char *text = io_read_file_at(AT_FDCWD, "/etc/group", FILE_MAX, NULL);
-    char *rest = text, *f[FIELDS_MAX];
-    for (int n; (n = next_line(&rest, f)) >= 0 && out->group_count < USER_GROUPS_MAX;) {
+    enum { NAME, PASSWORD, GID, FIELDS };
+    cleanup_free char *data = read_database("/etc/group");
+    char *at = data, *field[FIELDS + 1];
+    while (data && next_record(&at, field, FIELDS + 1)) {
         uint32_t gid;
-        if (n < 4 || !parse_id(f[2], &gid))
-            continue;
-        for (char *member = strtok(f[3], ","); member; member = strtok(NULL, ","))
-            if (strcmp(member, login) == 0) {
-                out->groups[out->group_count++] = gid;
-                break;
-            }
+        if (parse_id(field[GID], &gid) && is_wanted(wanted, field[NAME], gid)) {
+            u->gid = gid;
+            return 0;
+        }
     }
+    uint32_t gid;
+    if (parse_id(wanted, &gid)) {
+        u->gid = gid;
+        return 0;
+    }
+    return failure_set(failure, operation, "the image has no group '%.100s'", wanted);
 }
 
-const char *user_resolve(struct user *out, const char *spec)
+static bool list_has(char *list, const char *name)
 {
-    char name[256], login[256] = "";
+    char *state;
+    for (char *member = strtok_r(list, ",", &state); member; member = strtok_r(NULL, ",", &state))
+        if (strcmp(member, name) == 0)
+            return true;
+    return false;
+}
+
+/* The groups that have the user on their list. */
+static int find_supplementary(struct user *u, const char *name, struct failure *failure)
+{
+    enum { NAME, PASSWORD, GID, MEMBERS, FIELDS };
+    cleanup_free char *data = read_database("/etc/group");
+    char *at = data, *field[FIELDS];
+    while (data && next_record(&at, field, FIELDS)) {
+        uint32_t gid;
+        if (!parse_id(field[GID], &gid) || !list_has(field[MEMBERS], name))
+            continue;
+        if (u->group_count == USER_GROUPS_MAX)
+            return failure_set(failure, operation, "user '%.100s' is in more than %d groups", name,
+                               USER_GROUPS_MAX);
+        u->groups[u->group_count++] = gid;
+    }
+    return 0;
+}
+
+int user_resolve(struct user *out, const char *text, struct failure *failure)
+{
     *out = (struct user){.home = "/"};
-    size_t length = strcspn(spec, ":");
-    if (length >= sizeof(name))
-        return "its name is too long";
-    memcpy(name, spec, length);
-    name[length] = '\0';
-    const char *wrong = find_user(out, length ? name : "0", login);
-    if (wrong)
-        return wrong;
-    if (spec[length] == ':')
-        return find_group(out, spec + length + 1);
-    if (login[0])
-        find_memberships(out, login);
-    return NULL;
+    char wanted[NAME_SIZE], name[NAME_SIZE] = "";
+    const char *colon = strchrnul(text, ':');
+    size_t length = (size_t)(colon - text);
+    if (length >= sizeof(wanted) || (*colon && strlen(colon + 1) >= NAME_SIZE))
+        return failure_set(failure, operation, "the image's user is too long a name");
+    memcpy(wanted, text, length);
+    wanted[length] = '\0';
+    if (find_user(out, length ? wanted : "0", name, failure) < 0)
+        return -1;
+    if (*colon && colon[1])
+        return find_group(out, colon + 1, failure);
+    /* Root by default keeps to the group that it has: no image asked for more. */
+    return *text && name[0] ? find_supplementary(out, name, failure) : 0;
 }

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: MIT */
+#include "launch.h"
+
+#include "base/cleanup.h"
+
+#include <fcntl.h>
+#include <grp.h>
+#include <limits.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+static bool has_key(const char *key, size_t length, const char *wanted)
+{
+    return strlen(wanted) == length && memcmp(key, wanted, length) == 0;
+}
+
+int launch_prepare(struct launch *l, const struct frame *f, const struct user *user)
+{
+    const char *at = NULL, *key, *value;
+    size_t key_length, arguments = 0, variables = 0;
+    while (fields_next(f, &at, &key, &key_length, &value)) {
+        arguments += has_key(key, key_length, "arg");
+        variables += has_key(key, key_length, "env");
+    }
+    *l = (struct launch){.user = user, .workdir = -1, .status = -1};
+    l->argv = calloc(arguments + 1, sizeof(*l->argv));
+    l->envp = calloc(variables + 3, sizeof(*l->envp)); /* PATH, HOME, NULL */
+    if (!l->argv || !l->envp) {
+        errno = ENOMEM;
+        return -1;
+    }
+    bool has_home = false;
+    arguments = variables = 0;
+    /* exec() takes char pointers that it does not write through. */
+    for (at = NULL; fields_next(f, &at, &key, &key_length, &value);) {
+        if (has_key(key, key_length, "arg")) {
+            l->argv[arguments++] = (char *)value;
+        } else if (has_key(key, key_length, "env")) {
+            l->envp[variables++] = (char *)value;
+            has_home = has_home || strncmp(value, "HOME=", 5) == 0;
+            if (!l->path && strncmp(value, "PATH=", 5) == 0)
+                l->path = value + 5;
+        }
+    }
+    if (!l->path) {
+        static char path[] = "PATH=" DEFAULT_PATH;
+        l->envp[variables++] = path;
+        l->path = path + 5;
+    }
+    if (!has_home) {
+        if (asprintf(&l->home, "HOME=%s", user->home) < 0) {
+            l->home = NULL;
+            errno = ENOMEM;
+            return -1;
+        }
+        l->envp[variables++] = l->home;
+    }
+    if (arguments == 0) {
+        errno = EINVAL;
+        return -1;
+    }
+    return 0;
+}
+
+void launch_free(struct launch *l)
+{
+    free(l->argv);
+    free(l->envp);
+    free(l->home);
+    l->argv = l->envp = NULL;
+    l->home = NULL;
+}
+
+_Noreturn static void give_up(int status, enum launch_step step, int errnum)
+{
+    const struct launch_report report = {step, errnum};
+    /* Shorter than PIPE_BUF: all or nothing. When the agent is gone there is nobody to tell. */
+    ssize_t n = write(status, &report, sizeof(report));
+    _exit(n == (ssize_t)sizeof(report) ? 127 : 126);
+}
+
+/* The out-of-memory killer is to take the command, and leave the agent to report it. */
+static void prefer_oom_kill(void)
+{
+    cleanup_close int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC | O_NOCTTY);
+    if (fd >= 0 && write(fd, "1000", 4) < 0)
+        return; /* not there on every kernel; the run goes on without */
+}
+
+static void reset_signals(void)
+{
+    const struct sigaction standard = {.sa_handler = SIG_DFL};
+    sigset_t none;
+    for (int n = 1; n < NSIG; n++)
+        sigaction(n, &standard, NULL);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/* All ids at once, so that there is no way back; groups first, while that is still allowed. */
+static int become(const struct user *u)
+{
+    if (u->uid == 0 && u->gid == 0 && u->group_count == 0)
+        return 0;
+    if (setgroups(u->group_count, u->groups) < 0 || setresgid(u->gid, u->gid, u->gid) < 0 ||
+        setresuid(u->uid, u->uid, u->uid) < 0)
+        return -1;
+    return 0;
+}
+
+/* exec() by the search path. Returns only when it failed, with the errno that says most. */
+static int search_and_exec(const struct launch *l)
+{
+    const char *program = l->argv[0];
+    if (strchr(program, '/') || !*program) {
+        execve(program, l->argv, l->envp);
+        return errno;
+    }
+    int errnum = ENOENT;
+    for (const char *folder = l->path, *end; folder; folder = *end ? end + 1 : NULL) {
+        end = strchrnul(folder, ':');
+        char file[PATH_MAX];
+        int length = (int)(end - folder) < PATH_MAX ? (int)(end - folder) : PATH_MAX;
+        int n = snprintf(file, sizeof(file), "%.*s/%s", length ? length : 1, length ? folder : ".",
+                         program);
+        if (n < 0 || (size_t)n >= sizeof(file))
+            continue;
+        execve(file, l->argv, l->envp);
+        if (errno == EACCES)
+            errnum = EACCES; /* it is there, but not for us; the next folder may have another */
+        else if (errno != ENOENT && errno != ENOTDIR)
+            return errno;
+    }
+    return errnum;
+}
+
+_Noreturn void launch_exec(const struct launch *l)
+{
+    int status = l->status;
+    setsid();
+    reset_signals();
+    prefer_oom_kill();
+    for (int i = 0; i < 3; i++)
+        if (dup2(l->stdio[i], i) < 0)
+            give_up(status, LAUNCH_STDIO, errno);
+    umask(022);
+    /* As the agent: an image may well have a working directory that its user cannot enter. */
+    if (fchdir(l->workdir) < 0)
+        give_up(status, LAUNCH_WORKDIR, errno);
+    /* Whatever the agent holds is closed by exec, too; this is the belt to that pair of braces. The
+     * stdio pipes are in place, so their number 3 is free for the report. */
+    if (status != 3) {
+        if (dup3(status, 3, O_CLOEXEC) < 0)
+            give_up(status, LAUNCH_STDIO, errno);
+        status = 3;
+    }
+    if (close_range(4, ~0U, 0) < 0 && errno != ENOSYS)
+        give_up(status, LAUNCH_STDIO, errno);
+    if (become(l->user) < 0)
+        give_up(status, LAUNCH_USER, errno);
+    give_up(status, LAUNCH_EXEC, search_and_exec(l));
+}
+
+int launch_failure(const struct launch_report *report, const char *program, struct failure *f)
+{
+    static const char operation[] = "exec";
+    switch (report->step) {
+    case LAUNCH_WORKDIR:
+        return failure_errno(f, operation, report->errnum, "cannot enter the working directory");
+    case LAUNCH_USER:
+        return failure_errno(f, operation, report->errnum, "cannot become the image's user");
+    case LAUNCH_EXEC:
+        return failure_errno(f, operation, report->errnum, "cannot execute '%.300s'", program);
+    case LAUNCH_STDIO:
+        break;
+    }
+    return failure_errno(f, operation, report->errnum, "cannot set up the command");
+}
