@@ -28,6 +28,8 @@ struct sandbox {
     int from_agent;   /* frames out */
     int runtime_text; /* what the runtime says on stderr */
     int alive;        /* readable once the sandbox has ended by itself */
+    int network;      /* readable once the network is up; -1: it is, or there is none */
+    int network_lost; /* readable once it is clear that it never will be */
 };
 
 struct engine {

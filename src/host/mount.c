@@ -37,6 +37,17 @@ int mount_tmpfs(const char *target, const char *options, lr_error *err)
     return 0;
 }
 
+int mount_namespace(int namespace, const char *target, lr_error *err)
+{
+    char source[64];
+    snprintf(source, sizeof(source), "/proc/self/fd/%d", namespace);
+    cleanup_close int file = open(target, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (file < 0 || mount(source, target, NULL, MS_BIND, NULL) < 0)
+        return error_errno(err, LR_CONTAINER_START_FAILED, "mount.namespace", errno,
+                           "cannot keep a namespace at '%s'", target);
+    return 0;
+}
+
 int mount_shift_owners(const char *target, int user_namespace, lr_error *err)
 {
     cleanup_close int tree = open_tree(AT_FDCWD, target, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
@@ -146,7 +157,7 @@ static int make_template(int dirfd, const char *folder, const char *name, uint64
                            "cannot make '%s'", temporary);
     snprintf(size, sizeof(size), "%" PRIu64 "k", bytes / 1024);
     /* No journal and no lazy background work: the file system lives for one run. */
-    const char *const argv[] = {"mkfs.ext4", "-q", "-F", "-b", "4096", "-m", "0", "-O",
+    const char *const argv[] = {"mkfs.ext4", "-q", "-F", "-b", "4096", "-i", "8192", "-m", "0", "-O",
                                 "^has_journal,^resize_inode", "-E",
                                 "lazy_itable_init=1,nodiscard,root_owner=0:0", temporary, size, NULL};
     int failed = process_run(argv, 60000, NULL, 0, LR_VOLUME_CREATE_FAILED, err);
@@ -164,7 +175,7 @@ static int make_template(int dirfd, const char *folder, const char *name, uint64
 int mount_scratch(const char *folder, uint64_t bytes, const char *target, lr_error *err)
 {
     char name[64];
-    snprintf(name, sizeof(name), "ext4-%" PRIu64 ".template", bytes);
+    snprintf(name, sizeof(name), "ext4-8k-%" PRIu64 ".template", bytes);
     cleanup_close int dirfd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (dirfd < 0)
         return error_errno(err, LR_VOLUME_CREATE_FAILED, "volume.create", errno,

@@ -16,6 +16,9 @@ int mount_private_namespace(lr_error *err);
 
 int mount_tmpfs(const char *target, const char *options, lr_error *err);
 
+/* Gives a namespace a name: it can be joined by that path. Errors: CONTAINER_START_FAILED. */
+int mount_namespace(int namespace, const char *target, lr_error *err);
+
 /*
  * Shows the mount at `target` with its owners shifted into a user namespace: what belongs to root in it
  * belongs to the namespace's root. Errors: CONTAINER_START_FAILED.

@@ -26,11 +26,6 @@ uint32_t userns_base(const char *id)
     return RANGE_FIRST + number % RANGE_COUNT * USERNS_SIZE;
 }
 
-bool userns_available(void)
-{
-    return access("/proc/self/ns/user", F_OK) == 0;
-}
-
 static int write_maps(pid_t pid, uint32_t base)
 {
     static const char *const files[] = {"uid_map", "gid_map"};
@@ -44,11 +39,18 @@ static int write_maps(pid_t pid, uint32_t base)
     return 0;
 }
 
-int userns_open(int *fd, uint32_t base, lr_error *err)
+static int open_namespace(pid_t pid, const char *name)
+{
+    char path[64];
+    snprintf(path, sizeof(path), "/proc/%d/ns/%s", (int)pid, name);
+    return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+int userns_open(int *user, int *net, uint32_t base, lr_error *err)
 {
     int pidfd = -1;
     struct clone_args args = {
-        .flags = CLONE_NEWUSER | CLONE_PIDFD,
+        .flags = CLONE_NEWUSER | (net ? CLONE_NEWNET : 0) | CLONE_PIDFD,
         .pidfd = (uint64_t)(uintptr_t)&pidfd,
         .exit_signal = SIGCHLD,
     };
@@ -63,14 +65,15 @@ int userns_open(int *fd, uint32_t base, lr_error *err)
         return error_errno(err, LR_CONTAINER_START_FAILED, "userns.open", errno,
                            "cannot make a user namespace");
     struct process child = {.pid = pid, .pidfd = pidfd};
-    char path[64];
-    snprintf(path, sizeof(path), "/proc/%d/ns/user", (int)pid);
-    cleanup_close int opened = open(path, O_RDONLY | O_CLOEXEC);
-    int failed = opened < 0 || write_maps(pid, base) < 0 ? errno : 0;
+    cleanup_close int user_fd = open_namespace(pid, "user");
+    cleanup_close int net_fd = net ? open_namespace(pid, "net") : -1;
+    int failed = user_fd < 0 || (net && net_fd < 0) || write_maps(pid, base) < 0 ? errno : 0;
     process_destroy(&child);
     if (failed)
         return error_errno(err, LR_CONTAINER_START_FAILED, "userns.open", failed,
                            "cannot map the user namespace");
-    *fd = steal_fd(&opened);
+    *user = steal_fd(&user_fd);
+    if (net)
+        *net = steal_fd(&net_fd);
     return 0;
 }

@@ -8,7 +8,6 @@
 
 #include "base/error.h"
 
-#include <stdbool.h>
 #include <stdint.h>
 
 enum { USERNS_SIZE = 65536 };
@@ -16,10 +15,10 @@ enum { USERNS_SIZE = 65536 };
 /* The first host id of the range that a run's id stands for. */
 uint32_t userns_base(const char *id);
 
-/* Whether this kernel lets us make one. */
-bool userns_available(void);
-
-/* Makes one with the range mapped, held by the fd alone. Errors: CONTAINER_START_FAILED. */
-int userns_open(int *fd, uint32_t base, lr_error *err);
+/*
+ * Makes one with the range mapped, held by the fd alone; and, if net is not NULL, a network namespace
+ * that belongs to it. Errors: CONTAINER_START_FAILED.
+ */
+int userns_open(int *user, int *net, uint32_t base, lr_error *err);
 
 #endif

@@ -82,12 +82,6 @@ int extraction_next(struct extraction *x, struct agent_link *link, bool *done, l
             set_error(x, reason);
             continue;
         }
-        lr_error local = {0};
-        /* Opened before anything is asked for: a `to` that cannot be written costs no transfer. */
-        if (sink_open(&x->sink, e->to, x->request->max_extract_bytes, &local) < 0) {
-            set_error(x, local.message);
-            continue;
-        }
         cleanup_free char *path = text_path_join(x->request->workdir, e->from);
         buffer_clear(&x->fields);
         if (!path || !fields_add(&x->fields, "path", path) ||
@@ -135,7 +129,12 @@ static int on_begin(struct extraction *x, const struct frame *f, lr_error *err)
         snprintf(reason, sizeof(reason), "over the limit of %" PRIu64 " bytes",
                  x->request->max_extract_bytes);
         set_error(x, reason);
+        return 0;
     }
+    /* Only now: what is missing leaves no empty folder behind. */
+    lr_error local = {0};
+    if (sink_open(&x->sink, x->results[x->at].to, x->request->max_extract_bytes, &local) < 0)
+        set_error(x, local.message);
     return 0;
 }
 

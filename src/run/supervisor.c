@@ -189,6 +189,17 @@ static int send_start(struct supervisor *s)
     return send_fields(s, FRAME_START, &fields);
 }
 
+/* On to SEED, once the evidence has been checked and the network is there. */
+static void leave_start(struct supervisor *s)
+{
+    if (!s->result.isolation.verified || s->sandbox->network >= 0)
+        return;
+    s->phase = PHASE_SEED;
+    s->deadline = clock_ms() + STALL_TIMEOUT;
+    if (send_prepare(s) < 0 || (s->seed_done && send_start(s) < 0))
+        fail_run(s);
+}
+
 static void on_hello(struct supervisor *s, const struct frame *f)
 {
     const char *release = fields_get(f, "release"), *kernel = fields_get(f, "kernel");
@@ -209,10 +220,25 @@ static void on_hello(struct supervisor *s, const struct frame *f)
         return;
     }
     s->result.isolation.verified = true;
-    s->phase = PHASE_SEED;
-    s->deadline = clock_ms() + STALL_TIMEOUT;
-    if (send_prepare(s) < 0 || (s->seed_done && send_start(s) < 0))
-        fail_run(s);
+    leave_start(s);
+}
+
+/* The network is there before the command is, or there is no command. */
+static void on_network(struct supervisor *s, bool up)
+{
+    if (s->phase != PHASE_START)
+        return;
+    if (up) {
+        s->sandbox->network = s->sandbox->network_lost = -1;
+        leave_start(s);
+        return;
+    }
+    s->runtime_text[strcspn(s->runtime_text, "\n")] = '\0';
+    error_set(&s->error, LR_CONTAINER_START_FAILED, "network.start",
+              "the sandbox's network did not come up%s%s", s->runtime_text[0] ? ": " : "",
+              s->runtime_text);
+    error_hint(&s->error, "see what works here: light-runner doctor; or run with --network none");
+    fail_run(s);
 }
 
 /* ---------------------------------------------------------------- SEED */
@@ -383,7 +409,7 @@ static void on_frame(struct supervisor *s, const struct frame *f)
     }
     switch (s->phase) {
     case PHASE_START:
-        if (f->type == FRAME_HELLO)
+        if (f->type == FRAME_HELLO && !s->result.isolation.verified)
             on_hello(s, f);
         else
             fail_protocol(s, "something else before HELLO");
@@ -444,7 +470,19 @@ static void on_agent_gone(struct supervisor *s)
 
 /* ---------------------------------------------------------------- the loop */
 
-enum { AT_AGENT_OUT, AT_AGENT_IN, AT_TEXT, AT_ALIVE, AT_CALLER, AT_SHARED, AT_CANCEL, AT_INPUT, AT_COUNT };
+enum {
+    AT_AGENT_OUT,
+    AT_AGENT_IN,
+    AT_TEXT,
+    AT_ALIVE,
+    AT_NETWORK,
+    AT_NETWORK_LOST,
+    AT_CALLER,
+    AT_SHARED,
+    AT_CANCEL,
+    AT_INPUT,
+    AT_COUNT
+};
 
 static void set_polls(const struct supervisor *s, struct pollfd *p)
 {
@@ -459,6 +497,8 @@ static void set_polls(const struct supervisor *s, struct pollfd *p)
         [AT_AGENT_IN] = {more ? s->link.to : -1, POLLOUT, 0},
         [AT_TEXT] = {s->sandbox->runtime_text, POLLIN, 0},
         [AT_ALIVE] = {s->sandbox->alive, POLLIN, 0},
+        [AT_NETWORK] = {s->sandbox->network, POLLIN, 0},
+        [AT_NETWORK_LOST] = {s->sandbox->network_lost, POLLIN, 0},
         [AT_CALLER] = {s->caller_gone ? -1 : SUPERVISOR_CALLER, caller, 0},
         [AT_SHARED] = {SUPERVISOR_CANCEL_SHARED, POLLIN, 0},
         [AT_CANCEL] = {SUPERVISOR_CANCEL, POLLIN, 0},
@@ -533,6 +573,10 @@ static void serve(struct supervisor *s, const struct pollfd *p)
     }
     if (s->link.from < 0 && s->sandbox->runtime_text < 0)
         on_agent_gone(s);
+    if (p[AT_NETWORK].revents)
+        on_network(s, true);
+    else if (p[AT_NETWORK_LOST].revents)
+        on_network(s, false);
     if (p[AT_SHARED].revents || p[AT_CANCEL].revents)
         cancel_run(s);
     if (p[AT_CALLER].revents & POLLOUT)

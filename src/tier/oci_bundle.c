@@ -29,7 +29,7 @@ static const char mounts[] =
     "'options':['nosuid','noexec','nodev','ro']}]";
 
 static const char namespaces[] = "[{'type':'pid'},{'type':'ipc'},{'type':'uts'},{'type':'mount'},"
-                                 "{'type':'network'},{'type':'cgroup'}]";
+                                 "{'type':'cgroup'}]";
 
 static const char masked[] =
     "['/proc/acpi','/proc/asound','/proc/kcore','/proc/keys','/proc/latency_stats',"
@@ -74,17 +74,22 @@ static json_t *process_section(const struct oci_bundle *b)
                      "noNewPrivileges", b->no_new_privileges);
 }
 
-/* Root inside becomes `first_id` outside. */
-static int add_user_namespace(json_t *section, const struct oci_bundle *b)
+static json_t *namespace_section(const struct oci_bundle *b)
 {
-    static const char *const maps[] = {"uidMappings", "gidMappings"};
-    for (size_t i = 0; i < 2; i++)
-        if (json_object_set_new(section, maps[i],
-                                json_pack("[{s:i, s:I, s:I}]", "containerID", 0, "hostID",
-                                          (json_int_t)b->first_id, "size", (json_int_t)b->id_count)) < 0)
-            return -1;
-    return json_array_append_new(json_object_get(section, "namespaces"),
-                                 json_pack("{s:s}", "type", "user"));
+    json_t *list = table(namespaces);
+    json_t *user = json_pack("{s:s, s:s}", "type", "user", "path", b->user_namespace);
+    json_t *network = json_pack("{s:s, s:s*}", "type", "network", "path", b->network_namespace);
+    if (!list || json_array_append_new(list, user) < 0 || json_array_append_new(list, network) < 0) {
+        json_decref(list);
+        return NULL;
+    }
+    return list;
+}
+
+static json_t *id_mapping(const struct oci_bundle *b)
+{
+    return json_pack("[{s:i, s:I, s:I}]", "containerID", 0, "hostID", (json_int_t)b->first_id, "size",
+                     (json_int_t)b->id_count);
 }
 
 static json_t *linux_section(const struct oci_bundle *b, lr_error *err)
@@ -92,25 +97,30 @@ static json_t *linux_section(const struct oci_bundle *b, lr_error *err)
     json_t *seccomp;
     if (seccomp_load(&seccomp, b->seccomp_path, err) < 0)
         return NULL;
-    json_t *section =
-        json_pack("{s:o, s:o, s:o, s:o}", "namespaces", table(namespaces), "maskedPaths",
-                  table(masked), "readonlyPaths", table(read_only), "seccomp", seccomp);
+    json_t *section = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "namespaces", namespace_section(b),
+                                "uidMappings", id_mapping(b), "gidMappings", id_mapping(b),
+                                "maskedPaths", table(masked), "readonlyPaths", table(read_only),
+                                "seccomp", seccomp);
     if (section && b->cgroup_path)
         json_object_set_new(section, "cgroupsPath", json_string(b->cgroup_path));
-    if (!section || (b->id_count && add_user_namespace(section, b) < 0)) {
-        json_decref(section);
+    if (!section)
         error_oom(err, "oci.bundle");
-        return NULL;
-    }
     return section;
+}
+
+/* Shows a file of the host in the sandbox, read-only. */
+static int add_file(json_t *list, const char *source, const char *target)
+{
+    return json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:[s,s,s,s]}", "destination", target,
+                                                 "type", "bind", "source", source, "options", "bind",
+                                                 "ro", "nosuid", "nodev"));
 }
 
 static json_t *mount_section(const struct oci_bundle *b)
 {
     json_t *list = table(mounts);
-    json_t *agent = json_pack("{s:s, s:s, s:s, s:[s,s,s,s]}", "destination", OCI_BUNDLE_AGENT, "type",
-                              "bind", "source", b->agent, "options", "bind", "ro", "nosuid", "nodev");
-    if (!list || json_array_append_new(list, agent) < 0) {
+    if (!list || add_file(list, b->agent, OCI_BUNDLE_AGENT) < 0 ||
+        (b->resolv_conf && add_file(list, b->resolv_conf, "/etc/resolv.conf") < 0)) {
         json_decref(list);
         return NULL;
     }

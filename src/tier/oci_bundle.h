@@ -21,8 +21,10 @@ struct oci_bundle {
     const char *hostname;
     const char *agent;        /* absolute path of the agent on the host */
     bool no_new_privileges;
-    uint32_t first_id;        /* host id of the sandbox's root; 0: no user namespace */
-    uint32_t id_count;
+    const char *user_namespace;    /* path of the namespace to join */
+    uint32_t first_id, id_count;   /* and what it maps */
+    const char *network_namespace; /* the same; NULL: a new one with a loopback interface only */
+    const char *resolv_conf;       /* host file to show as /etc/resolv.conf; NULL: the image's own */
     const char *cgroup_path;  /* NULL: the runtime keeps its hands off cgroups */
     const char *seccomp_path; /* the distribution's profile */
 };

@@ -2,12 +2,17 @@
 """The default network: outbound works, and neither the host's own services nor other runs are reached."""
 import contextlib
 import http.server
+import os
 import subprocess
 import threading
 
 import pytest
 
-OUTSIDE, INSIDE = "198.51.100.1", "198.51.100.2"
+# Names and addresses of our own, so that two suites can run at the same time.
+SPACE = f"lr-test-{os.getpid()}"
+NEAR, FAR = f"lrn{os.getpid()}", f"lrf{os.getpid()}"
+SUBNET = f"198.18.{os.getpid() % 256}."
+OUTSIDE, INSIDE = SUBNET + "1", SUBNET + "2"
 
 
 def default_network(runner, script, **fields):
@@ -23,32 +28,32 @@ def default_network(runner, script, **fields):
 def server_beyond_the_host():
     """A web server in a network namespace of its own, which the host reaches by a veth pair."""
     commands = [
-        ["ip", "netns", "add", "lr-test"],
-        ["ip", "link", "add", "lr-test0", "type", "veth", "peer", "name", "lr-test1", "netns", "lr-test"],
-        ["ip", "addr", "add", OUTSIDE + "/24", "dev", "lr-test0"],
-        ["ip", "link", "set", "lr-test0", "up"],
-        ["ip", "netns", "exec", "lr-test", "ip", "addr", "add", INSIDE + "/24", "dev", "lr-test1"],
-        ["ip", "netns", "exec", "lr-test", "ip", "link", "set", "lr-test1", "up"],
-        ["ip", "netns", "exec", "lr-test", "ip", "route", "add", "default", "via", OUTSIDE],
+        ["ip", "netns", "add", SPACE],
+        ["ip", "link", "add", NEAR, "type", "veth", "peer", "name", FAR, "netns", SPACE],
+        ["ip", "addr", "add", OUTSIDE + "/24", "dev", NEAR],
+        ["ip", "link", "set", NEAR, "up"],
+        ["ip", "netns", "exec", SPACE, "ip", "addr", "add", INSIDE + "/24", "dev", FAR],
+        ["ip", "netns", "exec", SPACE, "ip", "link", "set", FAR, "up"],
+        ["ip", "netns", "exec", SPACE, "ip", "route", "add", "default", "via", OUTSIDE],
     ]
     server = None
     try:
         for command in commands:
             subprocess.run(command, check=True, timeout=20, stdin=subprocess.DEVNULL)
-        server = subprocess.Popen(["ip", "netns", "exec", "lr-test", "/bin/busybox", "nc", "-ll", "-p", "8080", "-e",
+        server = subprocess.Popen(["ip", "netns", "exec", SPACE, "/bin/busybox", "nc", "-ll", "-p", "8080", "-e",
                                    "/bin/echo", "from-outside"], stdin=subprocess.DEVNULL)
         yield
     finally:
         if server:
             server.kill()
             server.wait()
-        subprocess.run(["ip", "netns", "del", "lr-test"], stderr=subprocess.DEVNULL, timeout=20)
-        subprocess.run(["ip", "link", "del", "lr-test0"], stderr=subprocess.DEVNULL, timeout=20)
+        subprocess.run(["ip", "netns", "del", SPACE], stderr=subprocess.DEVNULL, timeout=20)
+        subprocess.run(["ip", "link", "del", NEAR], stderr=subprocess.DEVNULL, timeout=20)
 
 
 def test_outbound_works(runner):
     with server_beyond_the_host():
-        outcome = default_network(runner, f"i=0; while [ $i -lt 20 ]; do nc -w 2 {INSIDE} 8080 </dev/null && break; "
+        outcome = default_network(runner, f"i=0; while [ $i -lt 20 ]; do sleep 1 | nc -w 5 {INSIDE} 8080 && break; "
                                           "i=$((i+1)); sleep 0.1; done")
         assert outcome.lines == ["from-outside"], outcome
 

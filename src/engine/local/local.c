@@ -8,6 +8,7 @@
  *     mounts, bundle, runtime state   in a tmpfs of the supervisor's mount namespace   the kernel
  *     scratch file system             a file without a name, an autoclear loop device  the kernel
  *     processes                       in the PID namespace of the runtime              the kernel
+ *     pasta                           in the same PID namespace                        the kernel
  *     cgroup light-runner/<id>        -                                                reap
  */
 #include "base/cleanup.h"
@@ -15,6 +16,7 @@
 #include "base/libexec.h"
 #include "engine/engine.h"
 #include "host/mount.h"
+#include "host/network.h"
 #include "host/process.h"
 #include "host/seccomp.h"
 #include "host/userns.h"
@@ -34,6 +36,9 @@ static const char folder_image[] = RUN_FOLDER "/image";
 static const char folder_scratch[] = RUN_FOLDER "/scratch";
 static const char folder_upper[] = RUN_FOLDER "/scratch/upper";
 static const char folder_work[] = RUN_FOLDER "/scratch/work";
+static const char file_user_namespace[] = RUN_FOLDER "/userns";
+static const char file_network_namespace[] = RUN_FOLDER "/netns";
+static const char file_resolv_conf[] = RUN_FOLDER "/resolv.conf";
 static const char folder_root[] = RUN_FOLDER "/root";
 
 /* The smallest file system that mkfs.ext4 makes with room in it. */
@@ -45,6 +50,8 @@ struct local_sandbox {
     const struct tier_runtime *runtime;
     char *runtime_path;
     uint32_t first_id; /* host id of the sandbox's root */
+    bool outbound;     /* it has a network */
+    struct network network;
     struct cgroup *cgroup;
     struct process process;
 };
@@ -54,15 +61,28 @@ static struct local_sandbox *local_of(struct sandbox *s)
     return (struct local_sandbox *)s;
 }
 
+/* The networks of this engine. The default goes by the name that it has on others. */
+#define NETWORK_NAME_NONE    "none"
+#define NETWORK_NAME_DEFAULT "light-runner-isolated"
+
+/* "none" wins over whatever is named beside it. */
+static bool wants_network(const struct request *r)
+{
+    for (char **n = r->networks; n && *n; n++)
+        if (strcmp(*n, NETWORK_NAME_NONE) == 0)
+            return false;
+    return true;
+}
+
 /* What the contract has and this engine does not have yet is refused, never ignored. */
 static int refuse_unsupported(const struct request *r, lr_error *err)
 {
     static const char operation[] = "local.prepare";
     for (char **n = r->networks; n && *n; n++) {
-        if (strcmp(*n, "none") != 0) {
+        if (strcmp(*n, NETWORK_NAME_NONE) != 0 && strcmp(*n, NETWORK_NAME_DEFAULT) != 0) {
             error_set(err, LR_NOT_SUPPORTED, operation,
-                      "the local engine has no network named '%s'", *n);
-            return error_hint(err, "use --network none");
+                      "networks: the local engine has no network named '%s'", *n);
+            return error_hint(err, "leave out --network for the default one, or use --network none");
         }
     }
     if (r->gpus) {
@@ -106,10 +126,13 @@ static int mount_root(struct local_sandbox *s, const struct request *r, int imag
 {
     /* Whole MiB: one template per size is kept, and there should not be one for every number. */
     uint64_t bytes = (r->disk_bytes + DISK_MIN - 1) / DISK_MIN * DISK_MIN;
-    cleanup_close int userns = -1;
+    cleanup_close int user = -1, net = -1;
     s->first_id = userns_base(s->id);
-    if (mount_erofs(image_fd, folder_image, err) < 0 || userns_open(&userns, s->first_id, err) < 0 ||
-        mount_shift_owners(folder_image, userns, err) < 0 ||
+    if (userns_open(&user, s->outbound ? &net : NULL, s->first_id, err) < 0 ||
+        mount_namespace(user, file_user_namespace, err) < 0 ||
+        (s->outbound && mount_namespace(net, file_network_namespace, err) < 0) ||
+        mount_erofs(image_fd, folder_image, err) < 0 ||
+        mount_shift_owners(folder_image, user, err) < 0 ||
         mount_scratch(scratch_folder, bytes, folder_scratch, err) < 0)
         return -1;
     struct stat st;
@@ -121,10 +144,20 @@ static int mount_root(struct local_sandbox *s, const struct request *r, int imag
                          err);
 }
 
+static int write_resolv_conf(lr_error *err)
+{
+    static const char text[] = "nameserver " NETWORK_RESOLVER "\n";
+    cleanup_close int fd = open(file_resolv_conf, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+    if (fd < 0 || io_write_all(fd, text, sizeof(text) - 1, IO_NO_DEADLINE) < 0)
+        return error_errno(err, LR_CONTAINER_START_FAILED, "local.prepare", errno,
+                           "cannot write '%s'", file_resolv_conf);
+    return 0;
+}
+
 static int write_bundle(struct local_sandbox *s, const struct request *r, lr_error *err)
 {
     cleanup_free char *agent = libexec_find("light-runner-agent", err);
-    if (!agent)
+    if (!agent || (s->outbound && write_resolv_conf(err) < 0))
         return -1;
     char cgroup_path[96];
     snprintf(cgroup_path, sizeof(cgroup_path), "/%s/%s", CGROUP_PARENT, s->id);
@@ -133,8 +166,11 @@ static int write_bundle(struct local_sandbox *s, const struct request *r, lr_err
         .hostname = s->id,
         .agent = agent,
         .no_new_privileges = r->no_new_privileges,
+        .user_namespace = file_user_namespace,
         .first_id = s->first_id,
         .id_count = USERNS_SIZE,
+        .network_namespace = s->outbound ? file_network_namespace : NULL,
+        .resolv_conf = s->outbound ? file_resolv_conf : NULL,
         .cgroup_path = s->runtime->own_cgroups_off ? NULL : cgroup_path,
         .seccomp_path = SECCOMP_PROFILE,
     };
@@ -179,8 +215,12 @@ static int local_prepare(struct sandbox **out, const char *id, const struct requ
         .from_agent = -1,
         .runtime_text = -1,
         .alive = -1,
+        .network = -1,
+        .network_lost = -1,
     };
     s->process.pidfd = -1;
+    s->network = NETWORK_NONE;
+    s->outbound = wants_network(r);
     snprintf(s->id, sizeof(s->id), "%s", id);
     if (prepare_steps(s, r, err) < 0) {
         local_destroy(&s->base);
@@ -214,9 +254,15 @@ static int local_start(struct sandbox *base, lr_error *err)
     };
     bool complete = launch.stdio[0] >= 0 && launch.stdio[1] >= 0 && launch.stdio[2] >= 0;
     int failed = complete ? oci_runtime_start(&s->process, &launch, err) : -1;
+    /* It comes up while the runtime does. */
+    if (!failed && s->outbound)
+        failed = network_start(&s->network, &s->process, file_user_namespace, file_network_namespace,
+                               RUN_FOLDER, launch.stdio[2], err);
     for (int i = 0; i < 3; i++)
         cleanup_close_fd(&launch.stdio[i]);
     base->alive = s->process.pidfd;
+    base->network = s->network.ready;
+    base->network_lost = s->network.pasta.pidfd;
     return failed;
 }
 
@@ -229,6 +275,9 @@ static int local_finish(struct sandbox *base, struct cgroup_usage *usage, lr_err
 {
     struct local_sandbox *s = local_of(base);
     struct process_status status;
+    /* The kernel does not let the namespace end before its last member has been waited for, and pasta
+     * is our child in there. */
+    network_stop(&s->network);
     if (s->process.pidfd >= 0 && process_wait(&s->process, clock_ms() + 30000, &status) < 0)
         return error_errno(err, LR_INTERNAL, "local.finish", errno, "the sandbox does not die");
     base->alive = -1;
@@ -241,6 +290,7 @@ static void local_destroy(struct sandbox *base)
     if (!base)
         return;
     struct local_sandbox *s = local_of(base);
+    network_stop(&s->network);
     process_destroy(&s->process);
     cleanup_close_fd(&base->to_agent);
     cleanup_close_fd(&base->from_agent);

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+#include "host/network.h"
+
+#include "base/cleanup.h"
+
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+static const char operation[] = "network.start";
+
+/* In the child. --no-map-gw and the four "none": no address leads to the host's loopback, and no port
+ * of one side is shown on the other. As root pasta has to be told to stay root; it gives up its
+ * capabilities and its view of the file system by itself. */
+static _Noreturn void run_child(const char *path, const char *user_namespace,
+                                const char *network_namespace, const char *fifo, int text)
+{
+    const char *const argv[] = {"pasta",      "--foreground",   "--quiet",
+                                "--config-net", "--no-map-gw",  "--runas",
+                                "0",          "--tcp-ports",    "none",
+                                "--udp-ports", "none",          "--tcp-ns",
+                                "none",       "--udp-ns",       "none",
+                                "--dns-forward", NETWORK_RESOLVER, "--pid",
+                                fifo,         "--userns",       user_namespace,
+                                "--netns",    network_namespace, NULL};
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (null >= 0 && dup2(null, 0) >= 0 && dup2(null, 1) >= 0 && dup2(text, 2) >= 0) {
+        sigset_t none;
+        sigemptyset(&none);
+        sigprocmask(SIG_SETMASK, &none, NULL);
+        /* pasta takes a SIGPIPE that is ignored already for a failure of its own. */
+        signal(SIGPIPE, SIG_DFL);
+        execv(path, (char *const *)argv);
+    }
+    _exit(127);
+}
+
+/* Clones into another PID namespace: the kernel kills with its init whatever else is in there. */
+static pid_t clone_beside(const struct process *owner, int *pidfd)
+{
+    cleanup_close int own = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
+    char path[64];
+    snprintf(path, sizeof(path), "/proc/%d/ns/pid", (int)owner->pid);
+    cleanup_close int theirs = open(path, O_RDONLY | O_CLOEXEC);
+    if (own < 0 || theirs < 0 || setns(theirs, CLONE_NEWPID) < 0)
+        return -1;
+    struct clone_args args = {
+        .flags = CLONE_PIDFD,
+        .pidfd = (uint64_t)(uintptr_t)pidfd,
+        .exit_signal = SIGCHLD,
+    };
+    pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+    int saved = errno;
+    if (pid != 0 && setns(own, CLONE_NEWPID) < 0)
+        return -1;
+    errno = saved;
+    return pid;
+}
+
+int network_start(struct network *out, const struct process *owner, const char *user_namespace,
+                  const char *network_namespace, const char *folder, int text, lr_error *err)
+{
+    *out = NETWORK_NONE;
+    cleanup_free char *program = process_find_program("pasta");
+    if (!program) {
+        error_set(err, LR_CONTAINER_START_FAILED, operation,
+                  "the default network needs the program 'pasta', which is not installed");
+        return error_hint(err, "apt-get install passt, or run with --network none");
+    }
+    /* pasta writes its pid there once the interface is up: with a fifo that is an event. */
+    char fifo[256];
+    snprintf(fifo, sizeof(fifo), "%s/pasta.pid", folder);
+    cleanup_close int ready =
+        mkfifo(fifo, 0600) < 0 ? -1 : open(fifo, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    if (ready < 0)
+        return error_errno(err, LR_CONTAINER_START_FAILED, operation, errno, "cannot make '%s'", fifo);
+    int pidfd = -1;
+    pid_t pid = clone_beside(owner, &pidfd);
+    if (pid == 0)
+        run_child(program, user_namespace, network_namespace, fifo, text);
+    if (pid < 0)
+        return error_errno(err, LR_CONTAINER_START_FAILED, operation, errno, "cannot start pasta");
+    out->pasta = (struct process){.pid = pid, .pidfd = pidfd};
+    out->ready = steal_fd(&ready);
+    return 0;
+}
+
+void network_stop(struct network *n)
+{
+    process_destroy(&n->pasta);
+    cleanup_close_fd(&n->ready);
+}
