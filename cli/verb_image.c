@@ -253,8 +253,8 @@ static void print_table(const struct image *images, size_t count)
     for (size_t i = 0; i < count; i++) {
         char size[32];
         format_size(size, sizeof(size), images[i].size);
-        printf("%-*s  %.12s  %10s  %s\n", width, images[i].name, images[i].digest + strlen("sha256:"),
-               size, images[i].created);
+        printf("%-*s  %.12s  %10s  %s\n", width, images[i].name,
+               images[i].digest + strlen("sha256:"), size, images[i].created);
     }
 }
 
@@ -300,7 +300,8 @@ static int image_rm(int argc, char **argv)
     cleanup_store struct store *store = NULL;
     if (store_open(&store, false, &err) < 0)
         return cli_fail(&err, o.json);
-    /* What can be removed is, whatever becomes of the others; the first failure is the one shown. */
+    /* What can be removed is, whatever becomes of the others; the first failure is the one shown.
+     */
     json_t *removed = json_array();
     bool failed = false;
     for (int i = 0; i < o.count; i++) {
@@ -342,8 +343,8 @@ int verb_image(int argc, char **argv)
     static const struct {
         const char *name;
         int (*function)(int argc, char **argv);
-    } commands[] = {{"import", image_import}, {"ls", image_ls}, {"rm", image_rm},
-                    {"pull", image_pull}};
+    } commands[] = {
+        {"import", image_import}, {"ls", image_ls}, {"rm", image_rm}, {"pull", image_pull}};
     const char *word = argc > 1 ? argv[1] : NULL;
     if (word && (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0))
         return fputs(help_image, stdout) < 0 ? CLI_FAILED : 0;

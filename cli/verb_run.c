@@ -101,7 +101,7 @@ static void report(struct output *o, const lr_result *r, const json_t *document)
         char text[32];
         format_ms(text, timeout ? (uint64_t)json_integer_value(timeout) : DEFAULT_TIMEOUT_MS);
         say(o, "timed out after %s", text);
-    } else if (r->cancelled) {
+    } else if (r->cancelled && o->out.error != EPIPE) { /* `| head` is no news to anybody */
         say(o, "cancelled");
     } else if (r->oom_killed) {
         say(o, "killed: out of memory");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Where the helper programs are: the supervisor, the agent, the unpacker. They belong to the version
- * that starts them and are of no use to people, so they are not on PATH.
+ * Where the helper programs are: the supervisor, the agent, the unpacker. They belong to the
+ * version that starts them and are of no use to people, so they are not on PATH.
  */
 #ifndef BASE_LIBEXEC_H
 #define BASE_LIBEXEC_H
@@ -9,8 +9,8 @@
 #include "base/error.h"
 
 /*
- * The full path of a helper program: in $LIGHT_RUNNER_LIBEXEC, next to the running program, where an
- * installation or a build folder has it, or in the folder given at compile time. malloc'd.
+ * The full path of a helper program: in $LIGHT_RUNNER_LIBEXEC, next to the running program, where
+ * an installation or a build folder has it, or in the folder given at compile time. malloc'd.
  * Errors: IO_FAILED, with a hint.
  */
 char *libexec_find(const char *program, lr_error *err);

@@ -61,7 +61,8 @@ int image_name_normalize(char *out, const char *name, lr_error *err)
                          name[length - 1]);
     /* It would never be found: such text is looked up as a digest. */
     if (image_is_digest(name))
-        return error_set(err, LR_INVALID_ARGUMENT, OPERATION, "a digest is not a name for an image");
+        return error_set(err, LR_INVALID_ARGUMENT, OPERATION,
+                         "a digest is not a name for an image");
     int n = snprintf(out, IMAGE_NAME_MAX + 1, "%s%s", name, tag ? "" : ":latest");
     if (n < 0 || n > IMAGE_NAME_MAX)
         return error_set(err, LR_INVALID_ARGUMENT, OPERATION,

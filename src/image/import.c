@@ -61,7 +61,8 @@ static int unpack(const char *helper, const struct staging *staging, struct read
     if (!target)
         return error_oom(err, OPERATION);
     /* The root folder's mode, should the archive not give one. The umask does not matter. */
-    if (mkdirat(staging->folder, ROOTFS, 0755) < 0 || fchmodat(staging->folder, ROOTFS, 0755, 0) < 0)
+    if (mkdirat(staging->folder, ROOTFS, 0755) < 0 ||
+        fchmodat(staging->folder, ROOTFS, 0755, 0) < 0)
         return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot make '%s'", target);
     const char *limit = getenv("LIGHT_RUNNER_IMAGE_MAX_BYTES");
     uint64_t bytes;
@@ -119,15 +120,22 @@ static int make_erofs(const struct staging *staging, struct reading *reading, lr
     if (!source || !target)
         return error_oom(err, OPERATION);
     /*
-     * noinline_data: gVisor cannot execute what is inlined into the metadata. --preserve-mtime alone
-     * would put the present time into the superblock; SOURCE_DATE_EPOCH fixes that, and lowers later
-     * times of files to it, hence a date that is far away (2100). With -T, which sets the times of
-     * all files, compiled Python modules would look older than their sources, and be made anew in
-     * each run.
+     * noinline_data: gVisor cannot execute what is inlined into the metadata. --preserve-mtime
+     * alone would put the present time into the superblock; SOURCE_DATE_EPOCH fixes that, and
+     * lowers later times of files to it, hence a date that is far away (2100). With -T, which sets
+     * the times of all files, compiled Python modules would look older than their sources, and be
+     * made anew in each run.
      */
     const char *all_root = geteuid() == 0 ? NULL : "--all-root";
-    const char *argv[] = {"mkfs.erofs", "--quiet", "--preserve-mtime", "-Enoinline_data",
-                          "-U00000000-0000-0000-0000-000000000000", target, source, NULL, NULL};
+    const char *argv[] = {"mkfs.erofs",
+                          "--quiet",
+                          "--preserve-mtime",
+                          "-Enoinline_data",
+                          "-U00000000-0000-0000-0000-000000000000",
+                          target,
+                          source,
+                          NULL,
+                          NULL};
     if (all_root) {
         argv[5] = all_root;
         argv[6] = target;
@@ -202,7 +210,8 @@ static int finish(const char *helper, struct staging *staging, const char *name,
     cleanup_close int fd = openat(staging->folder, IMAGE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     struct stat st;
     if (fd < 0 || fstat(fd, &st) < 0)
-        return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot open what mkfs.erofs wrote");
+        return error_errno(err, LR_IO_FAILED, OPERATION, errno,
+                           "cannot open what mkfs.erofs wrote");
     /* On disk before the index speaks of it; read-only, as nothing may ever change it. */
     if (fchmod(fd, 0400) < 0 || fsync(fd) < 0)
         return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot write the image");
@@ -223,8 +232,8 @@ int import_rootfs_tar(struct store *store, int tar_fd, const char *name, struct 
     cleanup_staging struct staging staging = {.folder = -1};
     struct reading reading = {tar_fd, feedback};
     if (!helper || store_sweep(store, err) < 0 || staging_begin(&staging, store, err) < 0 ||
-        unpack(helper, &staging, &reading, err) < 0 ||
-        refuse_image_archives(&staging, err) < 0 || make_erofs(&staging, &reading, err) < 0)
+        unpack(helper, &staging, &reading, err) < 0 || refuse_image_archives(&staging, err) < 0 ||
+        make_erofs(&staging, &reading, err) < 0)
         return -1;
     /* From here on the folder only takes up room. */
     (void)staging_remove_tree(staging.folder, ROOTFS);

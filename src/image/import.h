@@ -14,16 +14,16 @@
 #include "image/store.h"
 
 struct import_feedback {
-    /* Called a few times a second while the archive is read, with the bytes read so far (0 when that
-     * cannot be told). Other than 0 stops the import. May be NULL. */
+    /* Called a few times a second while the archive is read, with the bytes read so far (0 when
+     * that cannot be told). Other than 0 stops the import. May be NULL. */
     int (*progress)(void *user, uint64_t done);
     void *user;
     uint64_t skipped; /* set at the end: devices, fifos and sockets that were left out */
 };
 
 /*
- * Imports a tar of a root file system, plain or compressed with gzip, zstd or xz, read from the fd's
- * position on (a file or a pipe). *out is what was stored; free it with image_free().
+ * Imports a tar of a root file system, plain or compressed with gzip, zstd or xz, read from the
+ * fd's position on (a file or a pipe). *out is what was stored; free it with image_free().
  * `feedback` may be NULL. $LIGHT_RUNNER_IMAGE_MAX_BYTES lowers the cap of 64 GiB on what an archive
  * may unpack to.
  * Errors: IMAGE_INVALID (not a tar archive, corrupt, over a limit, hostile), INVALID_ARGUMENT (the

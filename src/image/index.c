@@ -241,9 +241,10 @@ int image_copy(struct image *out, const struct image *from, lr_error *err)
 {
     *out = (struct image){.size = from->size};
     if (copy_string(&out->name, from->name) && copy_string(&out->digest, from->digest) &&
-        copy_string(&out->created, from->created) && copy_list(&out->entrypoint, from->entrypoint) &&
-        copy_list(&out->cmd, from->cmd) && copy_list(&out->env, from->env) &&
-        copy_string(&out->user, from->user) && copy_string(&out->workdir, from->workdir))
+        copy_string(&out->created, from->created) &&
+        copy_list(&out->entrypoint, from->entrypoint) && copy_list(&out->cmd, from->cmd) &&
+        copy_list(&out->env, from->env) && copy_string(&out->user, from->user) &&
+        copy_string(&out->workdir, from->workdir))
         return 0;
     image_free(out);
     return error_oom(err, OPERATION);

@@ -6,7 +6,8 @@
  *                                 "config": {"entrypoint", "cmd", "env", "user", "workdir"}}]}
  *
  * It is read strictly: an index with a value that does not belong there is not used at all, and
- * neither is one of a newer version, so that nothing that this version cannot read is ever rewritten.
+ * neither is one of a newer version, so that nothing that this version cannot read is ever
+ * rewritten.
  */
 #ifndef IMAGE_INDEX_H
 #define IMAGE_INDEX_H

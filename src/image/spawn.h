@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Runs one helper of an import to its end. Other than process_run() of host/process.h it gives the
- * child a stdin, takes its rights away, and dies together with it: when the importer is killed, so is
- * the child.
+ * child a stdin, takes its rights away, and dies together with it: when the importer is killed, so
+ * is the child.
  */
 #ifndef IMAGE_SPAWN_H
 #define IMAGE_SPAWN_H
@@ -22,7 +22,7 @@ struct spawn {
     const char *const *environment; /* the child's whole environment */
     int stdin_fd;                   /* -1: /dev/null */
     int64_t timeout_ms;
-    uint64_t capabilities; /* bits of those that it may have at most; UINT64_MAX: as they are */
+    uint64_t capabilities;   /* bits of those that it may have at most; UINT64_MAX: as they are */
     int (*tick)(void *user); /* called a few times a second; other than 0: kill it. May be NULL */
     void *user;
 };

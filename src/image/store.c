@@ -186,8 +186,8 @@ static int resolve_once(const struct store *store, const char *name, struct imag
 int store_resolve(struct store *store, const char *name, struct image *out, int *erofs_fd,
                   lr_error *err)
 {
-    /* Readers take no lock, so the image may be removed, or replaced under its name, between the two
-     * steps. Then the index has changed too; once more settles it. */
+    /* Readers take no lock, so the image may be removed, or replaced under its name, between the
+     * two steps. Then the index has changed too; once more settles it. */
     int rc = resolve_once(store, name, out, erofs_fd, err);
     if (rc == 1)
         rc = resolve_once(store, name, out, erofs_fd, err);

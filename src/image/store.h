@@ -11,8 +11,9 @@
  *        +-- tmp/                      a folder per import that is under way (image/staging.h)
  *        +-- scratch/                  templates of empty file systems, for runs
  *
- * A file is complete before it has its name, and has its name before the index speaks of it: whoever
- * is killed in between leaves at most a file that nobody names, and store_sweep() removes it.
+ * A file is complete before it has its name, and has its name before the index speaks of it:
+ * whoever is killed in between leaves at most a file that nobody names, and store_sweep() removes
+ * it.
  */
 #ifndef IMAGE_STORE_H
 #define IMAGE_STORE_H
@@ -42,9 +43,9 @@ static inline void store_close_ptr(struct store **store)
 #define cleanup_store __attribute__((cleanup(store_close_ptr)))
 
 /*
- * Finds an image by its name, by "sha256:<hex>" or by the first 12 or more hex digits of its digest,
- * and opens its file (read-only). Free *out with image_free().
- * Errors: CONTAINER_START_FAILED (no such image).
+ * Finds an image by its name, by "sha256:<hex>" or by the first 12 or more hex digits of its
+ * digest, and opens its file (read-only). Free *out with image_free(). Errors:
+ * CONTAINER_START_FAILED (no such image).
  */
 int store_resolve(struct store *store, const char *name, struct image *out, int *erofs_fd,
                   lr_error *err);
@@ -58,8 +59,8 @@ void store_list_free(struct image *images, size_t count);
 int store_remove(struct store *store, const char *name, lr_error *err);
 
 /*
- * Takes in the complete file `file` of the folder `folder` (on the same file system) under the digest
- * and the name of `image`. An image that had that name loses it.
+ * Takes in the complete file `file` of the folder `folder` (on the same file system) under the
+ * digest and the name of `image`. An image that had that name loses it.
  */
 int store_add(struct store *store, int folder, const char *file, const struct image *image,
               lr_error *err);

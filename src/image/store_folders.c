@@ -41,7 +41,8 @@ static int choose_path(char **out, lr_error *err)
     return *out ? 0 : error_oom(err, OPERATION);
 }
 
-/* mkdir -p. The store's own folder is for its owner alone, what lies above it is an ordinary one. */
+/* mkdir -p. The store's own folder is for its owner alone, what lies above it is an ordinary one.
+ */
 static int make_path(const char *path)
 {
     cleanup_free char *partial = strdup(path);

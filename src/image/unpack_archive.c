@@ -1,18 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Two archive readers, one behind the other:
- *
- *      fd ──> filters (gzip, zstd, xz) ──> raw bytes ──> tar ──> files
- *                                           counted
- *
- * libarchive could do both in one, but then nobody would see the uncompressed stream: its length is
- * what bounds a compression bomb (also one made of headers alone), and its end tells whether the
- * archive was cut off between two entries, which libarchive takes for an ordinary end.
- */
 #include "image/unpack_archive.h"
 
 #include "base/cleanup.h"
 #include "base/text.h"
+#include "image/unpack_stream.h"
 
 #include <archive.h>
 #include <archive_entry.h>
@@ -23,26 +14,18 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define OPERATION  "image.unpack"
-#define READ_BLOCK (256 * 1024)
+#define OPERATION "image.unpack"
 
 enum {
-    MAX_PATH = 4000,      /* mkfs.erofs puts the staging folder's path before it */
-    MAX_DEPTH = 256,      /* what removes the tree again has one fd per level */
-    HEADER_COST = 4096,   /* of the stream, per entry: headers, long names, attributes, padding */
+    MAX_PATH = 4000,    /* mkfs.erofs puts the staging folder's path before it */
+    MAX_NAME = 254,     /* mkfs.erofs 1.5 cannot take 255 */
+    MAX_DEPTH = 256,    /* what removes the tree again has one fd per level */
+    HEADER_COST = 4096, /* of the stream, per entry: headers, long names, attributes, padding */
     TAR_BLOCK = 512,
 };
 
 /* Time of last access that marks a folder as one of the archive; see settle_folders(). */
 #define MARK_S 1
-
-struct stream {
-    struct archive *filters;
-    uint64_t total; /* uncompressed bytes so far */
-    uint64_t max;
-    bool failed; /* the fault lies in the stream, not in the tar */
-    bool over;
-};
 
 /* A folder whose time is to be set at the very end. */
 struct late_time {
@@ -52,7 +35,8 @@ struct late_time {
 
 struct unpacker {
     const struct unpack_limits *limits;
-    struct stream stream;
+    struct unpack_stream *stream;
+    lr_error stream_error; /* code LR_OK: the stream is not what failed */
     struct archive *tar;
     struct archive *disk;
     uint64_t bytes, entries, skipped;
@@ -67,7 +51,7 @@ static void unpacker_free(struct unpacker *u)
     free(u->late);
     archive_write_free(u->disk);
     archive_read_free(u->tar);
-    archive_read_free(u->stream.filters);
+    unpack_stream_close(u->stream);
 }
 
 #define invalid(err, ...) error_set(err, LR_IMAGE_INVALID, OPERATION, __VA_ARGS__)
@@ -89,94 +73,42 @@ void unpack_archive_prepare(void)
         iconv_close(conversion);
 }
 
-/* -------------------------------------------------------------- the stream */
+/* -------------------------------------------------------------- opening */
 
-static la_ssize_t stream_read(struct archive *tar, void *user, const void **data)
+static la_ssize_t give_stream(struct archive *tar, void *user, const void **data)
 {
-    struct stream *s = user;
-    size_t size = 0;
-    la_int64_t offset;
-    do {
-        int r = archive_read_data_block(s->filters, data, &size, &offset);
-        if (r == ARCHIVE_EOF)
-            return 0;
-        if (r < ARCHIVE_WARN) {
-            s->failed = true;
-            archive_set_error(tar, archive_errno(s->filters), "%s", text_of(s->filters));
-            return ARCHIVE_FATAL;
-        }
-    } while (size == 0);
-    s->total += size;
-    if (s->total > s->max) {
-        s->failed = s->over = true;
-        archive_set_error(tar, EFBIG, "too large");
-        return ARCHIVE_FATAL;
+    struct unpacker *u = user;
+    ssize_t n = unpack_stream_next(u->stream, data, &u->stream_error);
+    if (n >= 0)
+        return n;
+    archive_set_error(tar, EIO, "%s", u->stream_error.message);
+    return ARCHIVE_FATAL;
+}
+
+/* The reader of the tar has failed, be it by itself or because the stream has. */
+static int broken(const struct unpacker *u, lr_error *err)
+{
+    if (u->stream_error.code != LR_OK) {
+        if (err)
+            *err = u->stream_error;
+        return -1;
     }
-    return (la_ssize_t)size;
+    if (u->entries == 0)
+        return invalid(err, "not a tar archive (plain, or packed with gzip, xz or zstd)");
+    return invalid(err, "the archive is cut off or corrupt: %s", text_of(u->tar));
 }
 
-/* What is behind the end of the tar still has to be intact: the checksum of gzip comes last. */
-static int stream_drain(struct stream *s)
+static int open_tar(struct unpacker *u, int fd, lr_error *err)
 {
-    const void *data;
-    size_t size;
-    la_int64_t offset;
-    for (;;) {
-        int r = archive_read_data_block(s->filters, &data, &size, &offset);
-        if (r == ARCHIVE_EOF)
-            return 0;
-        s->total += r < ARCHIVE_WARN ? 0 : size;
-        s->over = s->total > s->max;
-        if (r < ARCHIVE_WARN || s->over)
-            return -1;
-    }
-}
-
-static int too_large(const struct unpacker *u, lr_error *err)
-{
-    return error_set(err, LR_IMAGE_INVALID, OPERATION,
-                     "the archive unpacks to more than %llu bytes",
-                     (unsigned long long)u->limits->bytes);
-}
-
-static int broken(const struct unpacker *u, struct archive *a, lr_error *err)
-{
-    if (u->stream.over)
-        return too_large(u, err);
-    if (archive_errno(a) == EIO)
-        return error_set(err, LR_IO_FAILED, OPERATION, "cannot read the archive: %s", text_of(a));
-    return invalid(err, "the archive is cut off or corrupt: %s", text_of(a));
-}
-
-static int open_readers(struct unpacker *u, int fd, lr_error *err)
-{
-    struct archive_entry *entry;
-    u->stream.max =
-        u->limits->bytes + (u->limits->entries + TAR_BLOCK) * (uint64_t)HEADER_COST;
-    struct archive *filters = u->stream.filters = archive_read_new();
+    uint64_t max = u->limits->bytes + (u->limits->entries + 1) * (uint64_t)HEADER_COST;
+    if (unpack_stream_open(&u->stream, fd, max, err) < 0)
+        return -1;
     u->tar = archive_read_new();
-    if (!filters || !u->tar)
+    if (!u->tar)
         return error_oom(err, OPERATION);
-    /* Only what libarchive does by itself: it would run programs for other formats. */
-    if (archive_read_support_filter_gzip(filters) != ARCHIVE_OK ||
-        archive_read_support_filter_xz(filters) != ARCHIVE_OK ||
-        archive_read_support_filter_zstd(filters) != ARCHIVE_OK ||
-        archive_read_support_format_raw(filters) != ARCHIVE_OK ||
-        archive_read_support_format_tar(u->tar) != ARCHIVE_OK)
-        return error_set(err, LR_IO_FAILED, OPERATION,
-                         "this libarchive lacks one of tar, gzip, xz, zstd");
-    int r = archive_read_open_fd(filters, fd, READ_BLOCK);
-    if (r == ARCHIVE_OK)
-        r = archive_read_next_header(filters, &entry);
-    if (r == ARCHIVE_EOF)
-        return invalid(err, "not a tar archive: it is empty");
-    if (r < ARCHIVE_WARN)
-        return broken(u, filters, err);
-    r = archive_read_open(u->tar, &u->stream, NULL, stream_read, NULL);
-    if (r < ARCHIVE_WARN && u->stream.failed)
-        return broken(u, u->tar, err);
-    if (r < ARCHIVE_WARN)
-        return invalid(err, "not a tar archive");
+    if (archive_read_support_format_tar(u->tar) != ARCHIVE_OK ||
+        archive_read_open(u->tar, u, NULL, give_stream, NULL) < ARCHIVE_WARN)
+        return broken(u, err);
     return 0;
 }
 
@@ -207,11 +139,15 @@ static int make_relative(char **out, const char *path, lr_error *err)
 {
     while (*path == '/')
         path++;
-    size_t length = strlen(path), depth = 1;
+    size_t length = strlen(path), depth = 0;
     if (length > MAX_PATH)
         return invalid(err, "the path '%.80s...' is too long", path);
-    for (const char *s = path; *s; s++)
-        depth += *s == '/';
+    for (const char *s = path; *s; s += *s == '/', depth++) {
+        size_t name = strcspn(s, "/");
+        if (name > MAX_NAME)
+            return invalid(err, "the name '%.80s...' is longer than %d bytes", s, MAX_NAME);
+        s += name;
+    }
     if (depth > MAX_DEPTH)
         return invalid(err, "the path '%.80s...' is too deep", path);
     if (text_path_has_dotdot(path))
@@ -242,22 +178,29 @@ static int filter_attributes(struct archive_entry *entry, lr_error *err)
     return 0;
 }
 
+static int too_large(const struct unpacker *u, lr_error *err)
+{
+    return error_set(err, LR_IMAGE_INVALID, OPERATION,
+                     "the archive unpacks to more than %llu bytes",
+                     (unsigned long long)u->limits->bytes);
+}
+
 static int disk_failed(struct unpacker *u, const char *path, lr_error *err)
 {
     int number = archive_errno(u->disk);
     bool machine = number == ENOSPC || number == EDQUOT || number == EIO || number == ENOMEM ||
                    number == EROFS || number == EMFILE;
-    error_set(err, machine ? LR_IO_FAILED : LR_IMAGE_INVALID, OPERATION, "cannot unpack '%.200s': %s",
-              path, text_of(u->disk));
+    error_set(err, machine ? LR_IO_FAILED : LR_IMAGE_INVALID, OPERATION,
+              "cannot unpack '%.200s': %s", path, text_of(u->disk));
     if (number == ENOSPC)
         error_context(err, "the disk is full");
     return -1;
 }
 
 /*
- * A warning means that the file is there but an attribute of it is not as in the archive. That is not
- * taken silently, except where it cannot be otherwise: without root, and on a file system without user
- * attributes.
+ * A warning means that the file is there but an attribute of it is not as in the archive. That is
+ * not taken silently, except where it cannot be otherwise: without root, and on a file system
+ * without user attributes.
  */
 static int check_written(struct unpacker *u, int r, const char *path, lr_error *err)
 {
@@ -278,7 +221,7 @@ static int copy_data(struct unpacker *u, const char *path, lr_error *err)
         if (r == ARCHIVE_EOF)
             return 0;
         if (r < ARCHIVE_WARN)
-            return broken(u, u->tar, err);
+            return broken(u, err);
         if (archive_write_data_block(u->disk, data, size, offset) < ARCHIVE_WARN)
             return disk_failed(u, path, err);
     }
@@ -303,9 +246,9 @@ static int check_paths(struct archive_entry *entry, char **path, lr_error *err)
 }
 
 /*
- * libarchive sets the times of folders at the end, but only of those that it makes for the entry. For
- * one that is there already (the root; made on the way to a file; named twice) it does so at once, and
- * whatever is put into the folder afterwards undoes it.
+ * libarchive sets the times of folders at the end, but only of those that it makes for the entry.
+ * For one that is there already (the root; made on the way to a file; named twice) it does so at
+ * once, and whatever is put into the folder afterwards undoes it.
  */
 static int note_folder(struct unpacker *u, struct archive_entry *entry, const char *path,
                        lr_error *err)
@@ -367,9 +310,9 @@ static int unpack_entry(struct unpacker *u, struct archive_entry *entry, lr_erro
 /* -------------------------------------------------------------- the whole */
 
 /*
- * Folders that the archive does not name, but has files in, were made on the way and have the present
- * time. They get a fixed one, or the same archive would not give the same image twice. They are told
- * by the time of last access, which those of the archive have as a mark.
+ * Folders that the archive does not name, but has files in, were made on the way and have the
+ * present time. They get a fixed one, or the same archive would not give the same image twice. They
+ * are told by the time of last access, which those of the archive have as a mark.
  */
 static int settle_folders(const struct unpacker *u, lr_error *err)
 {
@@ -397,8 +340,9 @@ static int settle_folders(const struct unpacker *u, lr_error *err)
     if (!failed)
         failed = errno;
     fts_close(walk);
-    return failed ? error_errno(err, LR_IO_FAILED, OPERATION, failed, "cannot read what was unpacked")
-                  : 0;
+    return failed
+               ? error_errno(err, LR_IO_FAILED, OPERATION, failed, "cannot read what was unpacked")
+               : 0;
 }
 
 static int unpack_entries(struct unpacker *u, lr_error *err)
@@ -408,20 +352,18 @@ static int unpack_entries(struct unpacker *u, lr_error *err)
         int r = archive_read_next_header(u->tar, &entry);
         if (r == ARCHIVE_EOF)
             break;
-        if (r < ARCHIVE_WARN && !u->stream.failed && u->entries == 0)
-            return invalid(err, "not a tar archive (plain, or packed with gzip, xz or zstd)");
         if (r < ARCHIVE_WARN)
-            return broken(u, u->tar, err);
+            return broken(u, err);
         if (unpack_entry(u, entry, err) < 0)
             return -1;
     }
     /* A tar ends with a block of zeros. Where there is not even one more block, it was cut off. */
     la_int64_t end = archive_read_header_position(u->tar);
-    if (stream_drain(&u->stream) < 0)
-        return broken(u, u->stream.filters, err);
+    if (unpack_stream_drain(u->stream, err) < 0)
+        return -1;
     if (u->entries == 0)
         return invalid(err, "the archive is empty");
-    if (end < 0 || u->stream.total < (uint64_t)end + TAR_BLOCK)
+    if (end < 0 || unpack_stream_total(u->stream) < (uint64_t)end + TAR_BLOCK)
         return invalid(err, "the archive is cut off: it has no end mark");
     return 0;
 }
@@ -429,7 +371,7 @@ static int unpack_entries(struct unpacker *u, lr_error *err)
 int unpack_archive(int fd, const struct unpack_limits *limits, uint64_t *skipped, lr_error *err)
 {
     __attribute__((cleanup(unpacker_free))) struct unpacker u = {.limits = limits};
-    if (open_readers(&u, fd, err) < 0 || open_disk(&u, err) < 0 || unpack_entries(&u, err) < 0)
+    if (open_tar(&u, fd, err) < 0 || open_disk(&u, err) < 0 || unpack_entries(&u, err) < 0)
         return -1;
     /* Times and modes of folders are set here, when nothing more is put into them. */
     if (check_written(&u, archive_write_close(u.disk), ".", err) < 0 || settle_folders(&u, err) < 0)

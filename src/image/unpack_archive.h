@@ -26,8 +26,8 @@ struct unpack_limits {
 void unpack_archive_prepare(void);
 
 /*
- * *skipped is the number of devices, fifos and sockets left out. Errors: IMAGE_INVALID (the archive),
- * IO_FAILED, OUT_OF_MEMORY (the machine).
+ * *skipped is the number of devices, fifos and sockets left out. Errors: IMAGE_INVALID (the
+ * archive), IO_FAILED, OUT_OF_MEMORY (the machine).
  */
 int unpack_archive(int fd, const struct unpack_limits *limits, uint64_t *skipped, lr_error *err);
 

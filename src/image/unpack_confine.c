@@ -34,11 +34,11 @@
 #define CPU_MAX_S  (30 * 60)
 
 /*
- * SETFCAP is left out on purpose: capabilities of files in an image are not restored. A sandbox drops
- * nearly all of them anyway, and nothing in an archive should be able to hand out privileges.
+ * SETFCAP is left out on purpose: capabilities of files in an image are not restored. A sandbox
+ * drops nearly all of them anyway, and nothing in an archive should be able to hand out privileges.
  */
-static const uint64_t kept_capabilities = 1ull << CAP_CHOWN | 1ull << CAP_DAC_OVERRIDE |
-                                          1ull << CAP_FOWNER | 1ull << CAP_FSETID;
+static const uint64_t kept_capabilities =
+    1ull << CAP_CHOWN | 1ull << CAP_DAC_OVERRIDE | 1ull << CAP_FOWNER | 1ull << CAP_FSETID;
 
 static int fail(lr_error *err, const char *what)
 {
@@ -107,8 +107,7 @@ static int change_root(const char *folder, lr_error *err)
     if (mount(folder, folder, NULL, MS_BIND, NULL) < 0 || chdir(folder) < 0)
         return fail(err, "mounting the folder");
     /* noexec also keeps the C library from loading a character set's module out of the archive. */
-    struct mount_attr attr = {.attr_set =
-                                  MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC};
+    struct mount_attr attr = {.attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC};
     if (mount_setattr(AT_FDCWD, ".", 0, &attr, sizeof(attr)) < 0)
         return fail(err, "mount flags");
     /* Over the old root and off with that: unlike after a chroot, nothing of it is left to find. */

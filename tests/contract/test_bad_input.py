@@ -56,7 +56,7 @@ def test_a_flag_without_its_value(runner):
 
 
 def test_no_image(runner):
-    refused(runner.cli("run"), "IMAGE")
+    refused(runner.cli("run"), "image")
 
 
 def test_an_unknown_verb(runner):

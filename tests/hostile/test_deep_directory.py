@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """A tree of 2 000 levels: no crash, no endless recursion, no half-told success."""
-import shutil
 import os
+
+from harness import host
 
 
 def depth(folder):
@@ -21,13 +22,15 @@ def test_extracting_a_deep_tree_is_told_truly(runner, tmp_path):
     out = tmp_path / "out"
     script = "i=0; mkdir t; cd t; while [ $i -lt 2000 ]; do mkdir d; cd d || exit 9; i=$((i+1)); done; exit 0"
     outcome = runner.run(script, extract=[("t", out)], timeout=60000)
-    assert outcome.code == 0, outcome
-    entry = outcome.json["extracted"][0]
-    if entry["status"] == "ok":
-        assert depth(out) == 2000
-    else:
-        assert entry["status"] == "error" and entry["reason"]
-    shutil.rmtree(out, ignore_errors=True)
+    try:
+        assert outcome.code == 0, outcome
+        entry = outcome.json["extracted"][0]
+        if entry["status"] == "ok":
+            assert depth(out) == 2000
+        else:
+            assert entry["status"] == "error" and entry["reason"]
+    finally:
+        host.remove(out)
 
 
 def test_a_tree_of_100_levels_comes_out(runner, tmp_path):
@@ -46,6 +49,8 @@ def test_a_deep_input_folder_is_copied_or_refused(runner, tmp_path):
         os.close(fd)
         fd = inner
     os.close(fd)
-    outcome = runner.run("echo started", dir=tmp_path)
-    assert outcome.code == 0 or outcome.error["code"] == "SEED_FAILED", outcome
-    shutil.rmtree(tmp_path / "d", ignore_errors=True)
+    try:
+        outcome = runner.run("echo started", dir=tmp_path)
+        assert outcome.code == 0 or outcome.error["code"] == "SEED_FAILED", outcome
+    finally:
+        host.remove(tmp_path / "d")

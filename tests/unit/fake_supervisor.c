@@ -94,6 +94,32 @@ static void list_fds(void)
     send_text(FRAME_LOG_STDOUT, text);
 }
 
+/* What each fd is, in the order of their numbers; without stderr, which is the caller's. */
+static void list_kinds(void)
+{
+    char text[2048] = "";
+    for (int fd = 0; fd <= CANCEL; fd++) {
+        char path[64], target[256];
+        snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+        ssize_t n = readlink(path, target, sizeof(target) - 1);
+        if (fd == STDERR_FILENO || n < 0)
+            continue;
+        target[n] = '\0';
+        target[strcspn(target, " 0123456789")] = '\0'; /* inode numbers, "(deleted)" */
+        strcat(strcat(text, target), " ");
+    }
+    send_text(FRAME_LOG_STDOUT, text);
+}
+
+/* What the options have become. */
+static void list_options(const struct request *r)
+{
+    char text[256];
+    snprintf(text, sizeof(text), "memory=%llu cpus=%g runtime=%s gpus=%s",
+             (unsigned long long)r->memory_bytes, r->cpus, r->runtime, r->gpus ? r->gpus : "");
+    send_text(FRAME_LOG_STDOUT, text);
+}
+
 static void describe(void)
 {
     char text[256];
@@ -155,6 +181,12 @@ int main(int argc, char **argv)
         send_result(&order, 0, false);
     } else if (strcmp(what, "fds") == 0) {
         list_fds();
+        send_result(&order, 0, false);
+    } else if (strcmp(what, "kinds") == 0) {
+        list_kinds();
+        send_result(&order, 0, false);
+    } else if (strcmp(what, "options") == 0) {
+        list_options(&order.request);
         send_result(&order, 0, false);
     } else if (strcmp(what, "describe") == 0) {
         describe();

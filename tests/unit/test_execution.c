@@ -196,41 +196,60 @@ static void test_supervisor_has_its_six_fds_and_no_other(void **state)
     REQUEST(request, "fds");
     request.on_log = keep_line;
     request.user = &log;
-    int leaky = open("/dev/null", O_RDONLY); /* as callers leave them: without O_CLOEXEC */
-    assert_true(leaky > 2);
+    int leaky = fcntl(STDERR_FILENO, F_DUPFD, 50); /* as callers leave them: without O_CLOEXEC */
+    assert_true(leaky >= 50);
     check_code(&request, 0);
     close(leaky);
     assert_string_equal(log.out, "0 1 2 3 4 5 |");
 }
 
-/* The source fds of the row of dup2()s are themselves among its targets. */
+/* In a child of ours: which of the fds from 0 to 7 are taken is what the bits of `taken` say. */
+static void run_with_fds_taken(unsigned taken)
+{
+    int pipe_fds[2];
+    int null = fcntl(open("/dev/null", O_RDWR | O_CLOEXEC), F_DUPFD_CLOEXEC, 100);
+    if (pipe2(pipe_fds, O_CLOEXEC) < 0)
+        _exit(2);
+    int cancel = fcntl(pipe_fds[0], F_DUPFD_CLOEXEC, 100);
+    int hold = fcntl(pipe_fds[1], F_DUPFD_CLOEXEC, 100);
+    for (int fd = 0; fd < 64; fd++)
+        close(fd);
+    for (int fd = 0; fd < 8; fd++)
+        if (taken & 1u << fd)
+            dup3(null, fd, O_CLOEXEC);
+    /* Let one of the low numbers be a source. */
+    int low = fcntl(cancel, F_DUPFD_CLOEXEC, 1);
+
+    struct log log = {0};
+    REQUEST(request, "kinds");
+    request.input_json = "1";
+    request.cancel_fd = low;
+    request.on_log = keep_line;
+    request.user = &log;
+    lr_result *r = NULL;
+    lr_execution *x = NULL;
+    if (low < 0 || hold < 0 || lr_run(runner, &request, &x, NULL) < 0 ||
+        lr_execution_wait(x, &r, NULL) < 0)
+        _exit(3);
+    _exit(strcmp(log.out,
+                 "/memfd:light-runner-input /dev/null socket:[ pipe:[ anon_inode:[eventfd] |")
+              ? 4
+              : 0);
+}
+
+/* The row of dup2()s must not overwrite what it still needs, whatever numbers the fds have. */
 static void test_low_fd_numbers_do_not_collide(void **state)
 {
     (void)state;
-    pid_t pid = fork();
-    if (pid == 0) {
-        struct log log = {0};
-        for (int fd = 3; fd < 64; fd++)
-            close(fd);
-        int input[2], cancel;
-        if (pipe2(input, O_CLOEXEC) < 0 || (cancel = eventfd(0, EFD_CLOEXEC)) != 5 ||
-            input[0] != 3 || write(input[1], "low", 3) != 3)
-            _exit(2);
-        close(input[1]);
-        REQUEST(request, "input");
-        request.input_fd = input[0];
-        request.cancel_fd = cancel;
-        request.on_log = keep_line;
-        request.user = &log;
-        lr_result *r = NULL;
-        lr_execution *x = NULL;
-        if (lr_run(runner, &request, &x, NULL) < 0 || lr_execution_wait(x, &r, NULL) < 0)
-            _exit(3);
-        _exit(strcmp(log.out, "low|") == 0 ? 0 : 4);
+    for (unsigned taken = 0; taken < 256; taken++) {
+        pid_t pid = fork();
+        if (pid == 0)
+            run_with_fds_taken(taken);
+        int status;
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        if (status != 0)
+            fail_msg("with the fds %#x taken: status %#x", taken, status);
     }
-    int status;
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    assert_int_equal(status, 0);
 }
 
 static void test_works_without_the_standard_fds(void **state)
@@ -403,8 +422,12 @@ static void test_wait_returns_only_after_the_supervisor_has_ended(void **state)
     snprintf(path, sizeof(path), "/tmp/light-runner-test-%d", (int)getpid());
     REQUEST(request, "linger");
     request.workdir = path; /* what the fake one makes as its last act */
-    check_code(&request, 0);
+    lr_execution *x = started(&request);
+    lr_result *r = NULL;
+    assert_int_equal(lr_execution_wait(x, &r, NULL), 0);
     assert_int_equal(unlink(path), 0);
+    lr_result_free(r);
+    lr_execution_free(x);
 }
 
 static void test_free_ends_a_run_that_is_going(void **state)
@@ -588,6 +611,40 @@ static void test_run_json(void **state)
     assert_int_equal(e.code, LR_INVALID_ARGUMENT);
 }
 
+static void test_options_of_the_request_go_over_those_of_the_runner(void **state)
+{
+    (void)state;
+    static const char *const requests[][2] = {
+        {"{\"image\":\"i\",\"entrypoint\":\"options\"}",
+         "memory=67108864 cpus=2 runtime=runc gpus=all|"},
+        {"{\"image\":\"i\",\"entrypoint\":\"options\",\"options\":{\"cpus\":0.5,\"runtime\":"
+         "\"kata\"}}",
+         "memory=67108864 cpus=0.5 runtime=kata gpus=all|"},
+    };
+    lr_runner *other = NULL;
+    LR_INIT(lr_runner_options, options);
+    options.supervisor = getenv("FAKE_SUPERVISOR");
+    options.memory = "64m";
+    options.cpus = 2;
+    options.gpus = "all";
+    assert_int_equal(lr_runner_new(&other, &options, NULL), 0);
+    for (size_t i = 0; i < 2; i++) {
+        struct log log = {0};
+        LR_INIT(lr_request, base);
+        base.on_log = keep_line;
+        base.user = &log;
+        lr_execution *x = NULL;
+        lr_result *r = NULL;
+        assert_int_equal(
+            lr_run_json(other, requests[i][0], strlen(requests[i][0]), &base, &x, NULL), 0);
+        assert_int_equal(lr_execution_wait(x, &r, NULL), 0);
+        assert_string_equal(log.out, requests[i][1]);
+        lr_result_free(r);
+        lr_execution_free(x);
+    }
+    lr_runner_free(other);
+}
+
 static size_t open_fds(void)
 {
     size_t count = 0;
@@ -599,14 +656,17 @@ static size_t open_fds(void)
 static void test_no_fd_is_leaked(void **state)
 {
     (void)state;
+    int cancel = eventfd(0, EFD_CLOEXEC);
     size_t before = open_fds();
     static const char *const whats[] = {"exit 0", "error", "vanish", "rubbish"};
     for (size_t i = 0; i < 4; i++) {
         REQUEST(request, whats[i]);
         request.input_json = "1";
+        request.cancel_fd = cancel;
         lr_result_free(finished(&request, NULL));
     }
     assert_int_equal(open_fds(), before);
+    close(cancel);
 }
 
 int main(void)
@@ -637,6 +697,7 @@ int main(void)
         cmocka_unit_test(test_newer_structs),
         cmocka_unit_test(test_bad_options),
         cmocka_unit_test(test_run_json),
+        cmocka_unit_test(test_options_of_the_request_go_over_those_of_the_runner),
         cmocka_unit_test(test_no_fd_is_leaked),
     };
     return cmocka_run_group_tests_name("execution", tests, make_runner, free_runner);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Names of images, the index, and the store around it. The import is tested through the executable. */
+/* Names of images, the index, and the store around it. The import is tested through the executable.
+ */
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "image/index.h"
@@ -49,8 +50,9 @@ static void a_name_without_a_tag_gets_latest(void **state)
 static void what_is_no_name_is_refused(void **state)
 {
     (void)state;
-    static const char *const names[] = {"",     "-a",   ".a",     "/a",          "a b",  "a\n",
-                                        "a\"b", "a\\b", "\xc3\xa4", ("sha256:" HEX_A), "a:", "a/"};
+    static const char *const names[] = {"",    "-a",   ".a",   "/a",       "a b",
+                                        "a\n", "a\"b", "a\\b", "\xc3\xa4", ("sha256:" HEX_A),
+                                        "a:",  "a/"};
     char out[IMAGE_NAME_MAX + 1], name[IMAGE_NAME_MAX + 2];
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         lr_error err = {0};
@@ -207,16 +209,21 @@ static void an_image_is_found_by_name_digest_and_prefix(void **state)
     add(store, "b:1", HEX_B);
     add(store, "c:latest", HEX_C);
     static const char *const found[][2] = {
-        {"a", HEX_A},           {"a:latest", HEX_A},   {"b:1", HEX_B}, {("sha256:" HEX_C), HEX_C},
-        {"0123456789ab", HEX_C}, {"aaaaaaaaaaaab", HEX_B}, {HEX_A, HEX_A},
+        {"a", HEX_A},
+        {"a:latest", HEX_A},
+        {"b:1", HEX_B},
+        {("sha256:" HEX_C), HEX_C},
+        {"0123456789ab", HEX_C},
+        {"aaaaaaaaaaaab", HEX_B},
+        {HEX_A, HEX_A},
     };
     for (size_t i = 0; i < sizeof(found) / sizeof(found[0]); i++) {
         cleanup_free char *digest = NULL;
         assert_int_equal(resolve(store, found[i][0], &digest, &err), 0);
         assert_string_equal(digest + 7, found[i][1]);
     }
-    static const char *const missing[] = {"d", "a:1", "b", "0123456789a", "", "sha256:", "../a",
-                                          "aaaaaaaaaaaa" /* two begin so */};
+    static const char *const missing[] = {"d",       "a:1",  "b",           "0123456789a", "",
+                                          "sha256:", "../a", "aaaaaaaaaaaa" /* two begin so */};
     for (size_t i = 0; i < sizeof(missing) / sizeof(missing[0]); i++) {
         assert_int_equal(resolve(store, missing[i], NULL, &err), -1);
         assert_int_equal(err.code, LR_CONTAINER_START_FAILED);

@@ -56,6 +56,7 @@ static void test_id_is_exactly_that(void **state)
                          "light-runner-",
                          "light-runner-0123456789AB",
                          "light-runner-0123456789ab0",
+                         "light-runner-0123456789ab/x",
                          "light-runner-../../../../x",
                          "Light-runner-0123456789ab"};
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)

@@ -198,6 +198,8 @@ static void test_deep_nesting_is_refused(void **state)
     (void)state;
     size_t depth = 100000;
     char *json = malloc(2 * depth + 64), *end = json;
+    if (!json)
+        abort();
     end += sprintf(end, "{\"image\":\"i\",\"input\":");
     memset(end, '[', depth);
     memset(end + depth, ']', depth);
@@ -233,6 +235,8 @@ static void test_env_list_keeps_the_last_of_a_name(void **state)
 static char *env_request(size_t count, size_t length)
 {
     char *json = malloc(count * (length + 16) + 64), *end = json;
+    if (!json)
+        abort();
     end += sprintf(end, "{\"image\":\"i\",\"env\":[");
     for (size_t i = 0; i < count; i++) {
         end += sprintf(end, "%s\"V%04zu=", i ? "," : "", i);

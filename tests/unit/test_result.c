@@ -217,6 +217,12 @@ static void test_values_out_of_range_are_refused(void **state)
     check_changed("extracted", json_pack("[{ss,ss,ss}]", "from", "a", "to", "b", "status", "odd"));
     check_changed("extracted", json_pack("[{ss,ss,ss}]", "from", "a", "to", "b", "status", "ok"));
     check_changed("extracted", json_pack("[s]", "a"));
+    lr_result in = sample();
+    in.success = false;
+    in.exit_code = 256;
+    json_t *document = result_to_json(&in);
+    check_lost(document);
+    json_decref(document);
     lr_result *r = NULL;
     lr_error e = {0};
     assert_int_equal(result_from_json(&r, "rubbish", 7, &e), -1);

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What can be seen of sandboxes from the host: processes, mounts, cgroups, files."""
 import os
+import subprocess
 import time
 
 
@@ -56,8 +57,14 @@ def descendants(root):
     return found
 
 
-def supervisors():
-    return processes_with("light-runner-supervisor")
+def supervisors(data_dir):
+    """Supervisors of runs from this data folder, and of all others: two of {pid: argv}."""
+    ours, others = {}, {}
+    for pid, argv in processes_with("light-runner-supervisor").items():
+        environment = _read(f"/proc/{pid}/environ").split(b"\0")
+        mine = b"LIGHT_RUNNER_DATA_DIR=" + os.fsencode(data_dir) in environment
+        (ours if mine else others)[pid] = argv
+    return ours, others
 
 
 def mounts():
@@ -83,26 +90,45 @@ def tree(root):
     return found
 
 
+def _loops(data_dir):
+    found = set()
+    for name in os.listdir("/sys/block"):
+        backing = _read(f"/sys/block/{name}/loop/backing_file").decode(errors="replace")
+        if backing.startswith(data_dir):
+            found.add(name)
+    return found
+
+
 def leftovers(data_dir):
-    """What a run may have left: compare a picture from before with one from after."""
+    """What a run may have left: compare a picture from before with one from after.
+
+    Another suite may be running at the same time: what belongs to a living run of another data folder
+    is not looked at.
+    """
+    ours, others = supervisors(data_dir)
+    foreign = {word for argv in others.values() for word in argv.split() if word.startswith("light-runner-")}
     return {
         "mounts": mounts(),
-        "cgroups": cgroups(),
-        "supervisors": set(supervisors()),
+        "cgroups": {path for path in cgroups() if os.path.basename(path) not in foreign},
+        "supervisors": set(ours),
         # One empty file system per size is kept in scratch/, for every later run.
         "data": {name for name in tree(data_dir) if not name.startswith("scratch")},
         "tmp": {n for n in os.listdir("/tmp") if n.startswith(("light-runner", "lr-run"))},
-        "run": tree("/run/light-runner"),
-        "loops": {n for n in os.listdir("/sys/block")
-                  if n.startswith("loop") and os.path.exists(f"/sys/block/{n}/loop/backing_file")},
+        "run": {path for path in tree("/run/light-runner") if not foreign & set(path.split("/"))},
+        "loops": _loops(data_dir),
     }
 
 
-def new_leftovers(before, data_dir, seconds=5.0):
+def new_leftovers(before, data_dir, seconds=5.0, kinds=None):
     """What is there now and was not before, once it has had its time to go; {} if nothing."""
     def compare():
         now = leftovers(data_dir)
-        return {kind: sorted(now[kind] - before[kind]) for kind in now if now[kind] - before[kind]}
+        return {kind: sorted(now[kind] - before[kind]) for kind in kinds or now if now[kind] - before[kind]}
 
     wait_until(lambda: not compare(), seconds)
     return compare()
+
+
+def remove(path):
+    """rm -rf: Python's own walker recurses, and gives up on deep trees."""
+    subprocess.run(["rm", "-rf", "--", str(path)], check=True, timeout=120)

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: MIT */
+#include "image/unpack_stream.h"
+
+#include "base/cleanup.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <string.h>
+#include <zlib.h>
+
+#define OPERATION "image.unpack"
+
+enum { BLOCK = 256 * 1024 };
+
+struct unpack_stream {
+    int fd;
+    uint64_t total, max;
+    lr_error failure; /* code LR_OK: none so far */
+
+    unsigned char *input; /* BLOCK bytes: what has been read and not yet been used */
+    size_t input_length;
+    int read_errno;
+
+    struct archive *filters; /* all but gzip */
+    z_stream *gzip;
+    unsigned char *output; /* BLOCK bytes, for gzip */
+    bool member_ended;
+};
+
+static int fail(struct unpack_stream *s, lr_code code, const char *text)
+{
+    if (s->read_errno)
+        return error_errno(&s->failure, LR_IO_FAILED, OPERATION, s->read_errno,
+                           "cannot read the archive");
+    return error_set(&s->failure, code, OPERATION, "%s", text);
+}
+
+static int fail_corrupt(struct unpack_stream *s, const char *why)
+{
+    char text[256];
+    snprintf(text, sizeof(text), "the archive is cut off or corrupt: %s",
+             why ? why : "no reason given");
+    return fail(s, LR_IMAGE_INVALID, text);
+}
+
+/* Fills the input buffer anew. Returns the number of bytes, 0 at the end, -1 on failure. */
+static ssize_t fill(struct unpack_stream *s)
+{
+    ssize_t n;
+    do
+        n = read(s->fd, s->input, BLOCK);
+    while (n < 0 && errno == EINTR);
+    if (n < 0)
+        s->read_errno = errno;
+    s->input_length = n < 0 ? 0 : (size_t)n;
+    return n;
+}
+
+/* -------------------------------------------------------------- gzip */
+
+static int open_gzip(struct unpack_stream *s)
+{
+    s->output = malloc(BLOCK);
+    s->gzip = calloc(1, sizeof(*s->gzip));
+    /* 15 + 16: the largest window, and nothing but gzip's format with its checksum. */
+    if (!s->output || !s->gzip || inflateInit2(s->gzip, 15 + 16) != Z_OK) {
+        free(s->gzip);
+        s->gzip = NULL;
+        return fail(s, LR_OUT_OF_MEMORY, "out of memory");
+    }
+    s->gzip->next_in = s->input;
+    s->gzip->avail_in = (uInt)s->input_length;
+    return 0;
+}
+
+/* Gives the next input to zlib. 1: there is more, 0: the end, -1: failure. */
+static int feed_gzip(struct unpack_stream *s)
+{
+    if (s->gzip->avail_in > 0)
+        return 1;
+    ssize_t n = fill(s);
+    s->gzip->next_in = s->input;
+    s->gzip->avail_in = (uInt)s->input_length;
+    return n < 0 ? -1 : n > 0;
+}
+
+/* What is behind a member: another one, or zeros up to the end of a tape's block, or the end.
+ * 1: another one, 0: the end, -1: failure. */
+static int next_member(struct unpack_stream *s)
+{
+    int more;
+    bool zeros = false;
+    while ((more = feed_gzip(s)) > 0 && *s->gzip->next_in == 0) {
+        s->gzip->next_in++;
+        s->gzip->avail_in--;
+        zeros = true;
+    }
+    if (more < 0)
+        return fail(s, LR_IO_FAILED, "cannot read the archive");
+    if (more == 0)
+        return 0;
+    if (zeros || inflateReset(s->gzip) != Z_OK)
+        return fail_corrupt(s, "there is something else behind its end");
+    s->member_ended = false;
+    return 1;
+}
+
+static ssize_t next_gzip(struct unpack_stream *s, const void **data)
+{
+    z_stream *z = s->gzip;
+    z->next_out = s->output;
+    z->avail_out = BLOCK;
+    while (z->avail_out == BLOCK) {
+        if (s->member_ended) {
+            int more = next_member(s);
+            if (more <= 0)
+                return more;
+        }
+        int more = feed_gzip(s);
+        if (more < 0)
+            return fail(s, LR_IO_FAILED, "cannot read the archive");
+        if (more == 0)
+            return fail_corrupt(s, "the gzip data ends too early");
+        int r = inflate(z, Z_NO_FLUSH);
+        if (r == Z_STREAM_END)
+            s->member_ended = true;
+        else if (r == Z_MEM_ERROR)
+            return fail(s, LR_OUT_OF_MEMORY, "out of memory");
+        else if (r != Z_OK && r != Z_BUF_ERROR)
+            return fail_corrupt(s, z->msg ? z->msg : "bad gzip data");
+    }
+    *data = s->output;
+    return BLOCK - (ssize_t)z->avail_out;
+}
+
+/* -------------------------------------------------------------- the others */
+
+static la_ssize_t give_input(struct archive *a, void *user, const void **data)
+{
+    struct unpack_stream *s = user;
+    /* The first block has been read already, to see what it is. */
+    if (s->input_length == 0 && fill(s) < 0) {
+        archive_set_error(a, s->read_errno, "cannot read the archive");
+        return ARCHIVE_FATAL;
+    }
+    *data = s->input;
+    la_ssize_t n = (la_ssize_t)s->input_length;
+    s->input_length = 0;
+    return n;
+}
+
+static int open_filters(struct unpack_stream *s)
+{
+    struct archive_entry *entry;
+    struct archive *a = s->filters = archive_read_new();
+    if (!a)
+        return fail(s, LR_OUT_OF_MEMORY, "out of memory");
+    /* Only what libarchive does by itself: it would run programs for other formats. */
+    if (archive_read_support_filter_xz(a) != ARCHIVE_OK ||
+        archive_read_support_filter_zstd(a) != ARCHIVE_OK ||
+        archive_read_support_format_raw(a) != ARCHIVE_OK)
+        return fail(s, LR_IO_FAILED, "this libarchive lacks xz or zstd");
+    if (archive_read_open(a, s, NULL, give_input, NULL) < ARCHIVE_WARN ||
+        archive_read_next_header(a, &entry) < ARCHIVE_WARN)
+        return fail_corrupt(s, archive_error_string(a));
+    return 0;
+}
+
+static ssize_t next_filters(struct unpack_stream *s, const void **data)
+{
+    size_t size = 0;
+    la_int64_t offset;
+    do {
+        int r = archive_read_data_block(s->filters, data, &size, &offset);
+        if (r == ARCHIVE_EOF)
+            return 0;
+        if (r < ARCHIVE_WARN)
+            return archive_errno(s->filters) == ENOMEM
+                       ? fail(s, LR_OUT_OF_MEMORY, "out of memory")
+                       : fail_corrupt(s, archive_error_string(s->filters));
+    } while (size == 0);
+    return (ssize_t)size;
+}
+
+/* -------------------------------------------------------------- both */
+
+static int open_stream(struct unpack_stream *s)
+{
+    s->input = malloc(BLOCK);
+    if (!s->input)
+        return fail(s, LR_OUT_OF_MEMORY, "out of memory");
+    ssize_t n = fill(s);
+    if (n < 0)
+        return fail(s, LR_IO_FAILED, "cannot read the archive");
+    if (n == 0)
+        return fail(s, LR_IMAGE_INVALID, "not a tar archive: it is empty");
+    /* A pipe may give a single byte at first. No tar begins with this one. */
+    return s->input[0] == 0x1f && (n < 2 || s->input[1] == 0x8b) ? open_gzip(s) : open_filters(s);
+}
+
+int unpack_stream_open(struct unpack_stream **out, int fd, uint64_t max, lr_error *err)
+{
+    struct unpack_stream *s = calloc(1, sizeof(*s));
+    if (!s)
+        return error_oom(err, OPERATION);
+    s->fd = fd;
+    s->max = max;
+    if (open_stream(s) < 0) {
+        if (err)
+            *err = s->failure;
+        unpack_stream_close(s);
+        return -1;
+    }
+    *out = s;
+    return 0;
+}
+
+ssize_t unpack_stream_next(struct unpack_stream *s, const void **data, lr_error *err)
+{
+    ssize_t n = -1;
+    if (s->failure.code == LR_OK) {
+        n = s->gzip ? next_gzip(s, data) : next_filters(s, data);
+        s->total += n > 0 ? (uint64_t)n : 0;
+        if (s->total > s->max)
+            n = fail(s, LR_IMAGE_INVALID, "the archive unpacks to more than is allowed");
+    }
+    if (n < 0 && err)
+        *err = s->failure;
+    return n;
+}
+
+int unpack_stream_drain(struct unpack_stream *s, lr_error *err)
+{
+    const void *data;
+    ssize_t n;
+    do
+        n = unpack_stream_next(s, &data, err);
+    while (n > 0);
+    return n < 0 ? -1 : 0;
+}
+
+uint64_t unpack_stream_total(const struct unpack_stream *s)
+{
+    return s->total;
+}
+
+void unpack_stream_close(struct unpack_stream *s)
+{
+    if (!s)
+        return;
+    if (s->gzip)
+        inflateEnd(s->gzip);
+    archive_read_free(s->filters);
+    free(s->gzip);
+    free(s->input);
+    free(s->output);
+    free(s);
+}
