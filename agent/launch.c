@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -92,10 +93,12 @@ static void prefer_oom_kill(void)
 
 static void reset_signals(void)
 {
-    const struct sigaction standard = {.sa_handler = SIG_DFL};
+    /* The kernel's own call, with its struct all zero (SIG_DFL): the C library keeps two signals for
+     * itself and does not let go of them, and they may have been ignored by whoever started us. */
+    static const unsigned long standard[8];
     sigset_t none;
     for (int n = 1; n < NSIG; n++)
-        sigaction(n, &standard, NULL);
+        syscall(SYS_rt_sigaction, n, standard, NULL, sizeof(uint64_t));
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
 }

@@ -57,8 +57,8 @@ static void check_kernel(struct finding *f)
     unsigned major = 0, minor = 0;
     if (uname(&host) < 0 || sscanf(host.release, "%u.%u", &major, &minor) != 2)
         missing(f, "", "the kernel's version is unknown");
-    else if (major < 5 || (major == 5 && minor < 15))
-        missing(f, "install a kernel of 5.15 or later", "%s is too old", host.release);
+    else if (major < 5 || (major == 5 && minor < 19))
+        missing(f, "install a kernel of 5.19 or later", "%s is too old", host.release);
     else
         found(f, "%s", host.release);
 }
@@ -190,6 +190,22 @@ static void check_mkfs_ext4(struct finding *f)
     check_program(f, "mkfs.ext4", "apt-get install e2fsprogs");
 }
 
+static void check_pasta(struct finding *f)
+{
+    check_program(f, "pasta", "apt-get install passt (or run with --network none)");
+}
+
+static void check_user_namespaces(struct finding *f)
+{
+    cleanup_free char *limit =
+        io_read_file_at(AT_FDCWD, "/proc/sys/user/max_user_namespaces", 64, NULL);
+    if (limit && strtoul(limit, NULL, 10) > 0)
+        found(f, "allowed");
+    else
+        missing(f, "sysctl -w user.max_user_namespaces=10000",
+                limit ? "forbidden" : "unknown to the kernel");
+}
+
 static void check_seccomp(struct finding *f)
 {
     json_t *profile = NULL;
@@ -227,18 +243,26 @@ static void check_unpack(struct finding *f)
     check_helper(f, "light-runner-unpack");
 }
 
-/* All of them are needed by the local engine; those of `import` only to make images. */
+/* What is optional is not needed by every run: to make images, or for the default network. */
 static const struct check {
     const char *name;
     void (*function)(struct finding *f);
-    bool import;
+    bool optional;
 } checks[] = {
-    {"kernel", check_kernel, false},       {"root", check_root, false},
-    {"OCI runtime", check_runtime, false}, {"erofs", check_erofs, false},
-    {"overlay", check_overlay, false},     {"loop devices", check_loop, false},
-    {"cgroups", check_cgroup, false},      {"seccomp profile", check_seccomp, false},
-    {"mkfs.ext4", check_mkfs_ext4, false}, {"supervisor", check_supervisor, false},
-    {"agent", check_agent, false},         {"mkfs.erofs", check_mkfs_erofs, true},
+    {"kernel", check_kernel, false},
+    {"root", check_root, false},
+    {"OCI runtime", check_runtime, false},
+    {"erofs", check_erofs, false},
+    {"overlay", check_overlay, false},
+    {"loop devices", check_loop, false},
+    {"cgroups", check_cgroup, false},
+    {"seccomp profile", check_seccomp, false},
+    {"user namespaces", check_user_namespaces, false},
+    {"mkfs.ext4", check_mkfs_ext4, false},
+    {"supervisor", check_supervisor, false},
+    {"agent", check_agent, false},
+    {"pasta", check_pasta, true},
+    {"mkfs.erofs", check_mkfs_erofs, true},
     {"unpack helper", check_unpack, true},
 };
 
@@ -264,7 +288,7 @@ static void judge(struct cell *cell, const struct finding *findings)
         return;
     }
     for (int i = 0; i < CHECK_COUNT; i++) {
-        if (findings[i].ok || checks[i].import)
+        if (findings[i].ok || checks[i].optional)
             continue;
         snprintf(cell->reason, sizeof(cell->reason), "%s: %s", checks[i].name, findings[i].detail);
         snprintf(cell->hint, sizeof(cell->hint), "%s", findings[i].fix);

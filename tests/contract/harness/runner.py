@@ -13,6 +13,9 @@ class Outcome:
 
     def __init__(self, code, stdout, stderr, expects_json):
         self.code, self.stdout, self.stderr = code, stdout, stderr
+        # A sanitizer's report fails the test, be it one that expects an error.
+        for words in (b": runtime error: ", b"Sanitizer: "):
+            assert words not in stderr and words not in stdout[:100000], self
         self.json = None
         if expects_json:
             # One JSON object and nothing else: json.loads refuses anything behind it.
