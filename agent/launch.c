@@ -93,8 +93,9 @@ static void prefer_oom_kill(void)
 
 static void reset_signals(void)
 {
-    /* The kernel's own call, with its struct all zero (SIG_DFL): the C library keeps two signals for
-     * itself and does not let go of them, and they may have been ignored by whoever started us. */
+    /* The kernel's own call, with its struct all zero (SIG_DFL): the C library keeps two signals
+     * for itself and does not let go of them, and they may have been ignored by whoever started us.
+     */
     static const unsigned long standard[8];
     sigset_t none;
     for (int n = 1; n < NSIG; n++)

@@ -21,7 +21,7 @@ int main(int argc, char **argv)
         return 125;
     }
 
-    lr_error error = {0};
+    lr_error error = LR_ERROR_INIT;
     lr_runner *runner = NULL;
     lr_execution *execution = NULL;
     lr_result *result = NULL;

@@ -17,8 +17,8 @@
  * Conventions
  *  - Functions that can fail return 0 or -1, and fill the caller's lr_error (last parameter; may be
  *    NULL).
- *  - What comes through a `**out` parameter is the caller's to free with the matching `_free`; what is
- *    returned by value as a pointer is borrowed. Every `_free` accepts NULL.
+ *  - What comes through a `**out` parameter is the caller's to free with the matching `_free`; what
+ * is returned by value as a pointer is borrowed. Every `_free` accepts NULL.
  *  - Option structs start with `size`; set it to sizeof the struct (LR_INIT does). A zero field
  *    means the default. New fields are only appended.
  *  - "Their program failed" is a result; "we failed" is an error.
@@ -45,10 +45,17 @@ extern "C" {
 #define LR_API
 #endif
 
-/** Declares an option struct with its size set and everything else zero: LR_INIT(lr_request, req); */
+/** Declares an option struct with its size set and everything else zero: LR_INIT(lr_request, req);
+ */
+#ifdef __cplusplus
+#define LR_INIT(type, name)                                                                        \
+    type name = {};                                                                                \
+    name.size = sizeof(type)
+#else
 #define LR_INIT(type, name)                                                                        \
     type name = {0};                                                                               \
     name.size = sizeof(type)
+#endif
 
 /** The library's version, "MAJOR.MINOR.PATCH". Borrowed, static. Since 0.1. */
 LR_API const char *lr_version(void);
@@ -67,9 +74,9 @@ typedef enum lr_code {
     LR_IMAGE_INVALID,          /**< what was given is not an image that can be used */
     LR_IMAGE_NOT_FOUND,        /**< the store has no such image (image verbs only) */
     LR_NOT_SUPPORTED,          /**< not there on this engine, tier or version */
-    LR_ISOLATION_FAILED,       /**< the sandbox is not the one asked for; the command did not start */
-    LR_SUPERVISOR_LOST,        /**< the run's supervisor died or broke the protocol */
-    LR_IO_FAILED,              /**< reading or writing on the host failed */
+    LR_ISOLATION_FAILED, /**< the sandbox is not the one asked for; the command did not start */
+    LR_SUPERVISOR_LOST,  /**< the run's supervisor died or broke the protocol */
+    LR_IO_FAILED,        /**< reading or writing on the host failed */
     LR_OUT_OF_MEMORY,
     LR_INTERNAL, /**< a defect of light-runner */
     LR_CODE_COUNT
@@ -86,6 +93,12 @@ typedef struct lr_error {
     char container[48]; /**< the run's id when known; may be empty */
     char hint[512];     /**< what to do about it; may be empty */
 } lr_error;
+
+/** An error that holds nothing: lr_error error = LR_ERROR_INIT; */
+#define LR_ERROR_INIT                                                                              \
+    {                                                                                              \
+        LR_OK, "", "", "", ""                                                                      \
+    }
 
 /* ------------------------------------------------------------------ runner */
 
@@ -104,8 +117,8 @@ typedef struct lr_runner_options {
     const char *disk;            /**< cap on what a run may write; default "1g" */
     uint64_t max_extract_bytes;  /**< cap per extract entry; default 1 GiB */
     uint64_t max_log_bytes;      /**< cap on a run's output; default 256 MiB */
-    const char *supervisor;      /**< path of light-runner-supervisor; default: $LIGHT_RUNNER_SUPERVISOR,
-                                      then the installed one */
+    const char *supervisor; /**< path of light-runner-supervisor; default: $LIGHT_RUNNER_SUPERVISOR,
+                                 then the installed one */
 } lr_runner_options;
 
 /** Runs made with one set of options. Immutable: may be shared by threads. */
@@ -138,36 +151,40 @@ typedef struct lr_extract {
 /** One run. Everything is copied or used before lr_run() returns, except the fds. Since 0.1. */
 typedef struct lr_request {
     size_t size;
-    const char *image;           /**< required */
-    const char *entrypoint;      /**< shell command, run as `sh -c`; default: the image's own */
-    const char *const *run;      /**< build-time setup steps, NULL-terminated */
-    const char *dir;             /**< host folder copied into workdir */
-    const char *input_json;      /**< JSON text written to stdin, then EOF; NULL: empty stdin */
-    int input_fd;                /**< or: bytes for stdin are read from here; 0 = none. Borrowed, may be
-                                      closed once lr_run() has returned */
-    uint64_t timeout_ms;         /**< default 20 minutes */
+    const char *image;      /**< required */
+    const char *entrypoint; /**< shell command, run as `sh -c`; default: the image's own */
+    const char *const *run; /**< build-time setup steps, NULL-terminated */
+    const char *dir;        /**< host folder copied into workdir */
+    const char *input_json; /**< JSON text written to stdin, then EOF; NULL: empty stdin */
+    int input_fd;           /**< or: bytes for stdin are read from here; 0 = none. Borrowed, may be
+                                 closed once lr_run() has returned */
+    uint64_t timeout_ms;    /**< default 20 minutes */
     const char *const *networks; /**< NULL-terminated; {"none", NULL}: no network */
     const char *const *env;      /**< "NAME=value", NULL-terminated; invalid names are dropped */
     const char *workdir;         /**< absolute; default "/app" */
     const lr_extract *extract;   /**< what to bring out after exit code 0 */
     size_t extract_count;
     bool detached;
-    int cancel_fd;          /**< when this fd becomes readable the run is cancelled; 0 = none. Readable
-                                 already: cancelled at once. One eventfd may serve many runs */
-    lr_output_fn on_log;    /**< once per line, without its newline; lines over 16 MiB come in parts */
+    int cancel_fd;       /**< when this fd becomes readable the run is cancelled; 0 = none. Readable
+                              already: cancelled at once. One eventfd may serve many runs */
+    lr_output_fn on_log; /**< once per line, without its newline; lines over 16 MiB come in parts */
     lr_output_fn on_output; /**< raw chunks as they come */
     void *user;             /**< passed to the callbacks */
 } lr_request;
 
 /* ------------------------------------------------------------------ result */
 
-typedef enum lr_extract_status { LR_EXTRACT_OK, LR_EXTRACT_MISSING, LR_EXTRACT_ERROR } lr_extract_status;
+typedef enum lr_extract_status {
+    LR_EXTRACT_OK,
+    LR_EXTRACT_MISSING,
+    LR_EXTRACT_ERROR
+} lr_extract_status;
 
 typedef struct lr_extracted {
     const char *from;
     const char *to;
     lr_extract_status status;
-    uint64_t bytes;     /**< size of the archive that carried it (512 per entry, data rounded to 512) */
+    uint64_t bytes; /**< size of the archive that carried it (512 per entry, data rounded to 512) */
     const char *reason; /**< for LR_EXTRACT_ERROR, else NULL */
 } lr_extracted;
 
@@ -179,9 +196,9 @@ typedef struct lr_result {
     bool cancelled;
     bool timed_out;
     bool oom_killed;
-    bool log_truncated;   /**< output went over max_log_bytes and was cut */
-    uint64_t duration_ms; /**< of the whole run */
-    const char *id;       /**< light-runner-<12 hex> */
+    bool log_truncated;            /**< output went over max_log_bytes and was cut */
+    uint64_t duration_ms;          /**< of the whole run */
+    const char *id;                /**< light-runner-<12 hex> */
     const lr_extracted *extracted; /**< NULL if extraction was not asked for or did not run */
     size_t extracted_count;
     struct {
@@ -224,7 +241,8 @@ LR_API int lr_run_json(lr_runner *runner, const char *json, size_t length, const
 /** The run's id, "light-runner-<12 hex>". Borrowed from the handle. */
 LR_API const char *lr_execution_id(const lr_execution *execution);
 
-/** An fd that is readable when lr_execution_dispatch() has work. Borrowed: do not read or close it. */
+/** An fd that is readable when lr_execution_dispatch() has work. Borrowed: do not read or close it.
+ */
 LR_API int lr_execution_fd(const lr_execution *execution);
 
 /**

@@ -23,8 +23,8 @@ char *buffer_reserve(struct buffer *b, size_t length)
         return NULL;
     if (b->capacity - b->end >= length)
         return b->data + b->end;
-    /* Move to the front only when that frees at least half, so that a long queue that is consumed in
-     * small steps is not copied again and again. */
+    /* Move to the front only when that frees at least half, so that a long queue that is consumed
+     * in small steps is not copied again and again. */
     if (b->start > 0 && (held == 0 || (b->start >= held && b->capacity - held >= length))) {
         memmove(b->data, b->data + b->start, held);
         b->start = 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Destructors in scope. `cleanup_close int fd = -1;` closes the fd on every way out; hand a resource on
- * with steal_fd() or steal_ptr(). Closers keep errno, and accept "nothing" (-1, NULL).
+ * Destructors in scope. `cleanup_close int fd = -1;` closes the fd on every way out; hand a
+ * resource on with steal_fd() or steal_ptr(). Closers keep errno, and accept "nothing" (-1, NULL).
  */
 #ifndef BASE_CLEANUP_H
 #define BASE_CLEANUP_H
@@ -47,9 +47,9 @@ static inline void cleanup_close_dir(DIR **d)
     }
 }
 
-#define cleanup_close   __attribute__((cleanup(cleanup_close_fd)))
-#define cleanup_free    __attribute__((cleanup(cleanup_free_ptr)))
-#define cleanup_fclose  __attribute__((cleanup(cleanup_close_file)))
+#define cleanup_close    __attribute__((cleanup(cleanup_close_fd)))
+#define cleanup_free     __attribute__((cleanup(cleanup_free_ptr)))
+#define cleanup_fclose   __attribute__((cleanup(cleanup_close_file)))
 #define cleanup_closedir __attribute__((cleanup(cleanup_close_dir)))
 
 /* Takes the fd out of a variable whose destructor would close it. */

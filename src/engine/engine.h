@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Where a sandbox runs. An engine makes a sandbox, starts it with the agent inside, and destroys it;
- * everything else about a run (files, output, time, extraction) is the supervisor's and the same on
- * every engine.
+ * Where a sandbox runs. An engine makes a sandbox, starts it with the agent inside, and destroys
+ * it; everything else about a run (files, output, time, extraction) is the supervisor's and the
+ * same on every engine.
  *
  *     prepare()  everything that can be done before the first process of the sandbox
  *     start()    the agent is coming up; the fds to it are there

@@ -226,7 +226,8 @@ void cgroup_read_usage(const struct cgroup *c, struct cgroup_usage *out)
     out->oom_kills = read_keyed(memory, "memory.oom_control", "oom_kill");
 }
 
-/* runc joins (and so makes) a group in every hierarchy of v1, also in those without a limit of ours. */
+/* runc joins (and so makes) a group in every hierarchy of v1, also in those without a limit of
+ * ours. */
 static void remove_elsewhere(const struct cgroup *c)
 {
     cleanup_closedir DIR *top = opendir(c->root);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One cgroup per sandbox, `light-runner/<id>`, with the run's limits on it. Everything of the sandbox
- * lives in it, the OCI runtime included, whatever the tier: the limits are ours to write and the usage
- * ours to read, and no runtime's own cgroup driver is involved.
+ * One cgroup per sandbox, `light-runner/<id>`, with the run's limits on it. Everything of the
+ * sandbox lives in it, the OCI runtime included, whatever the tier: the limits are ours to write
+ * and the usage ours to read, and no runtime's own cgroup driver is involved.
  *
- * v1 has one folder per controller (memory, cpu, cpuacct, pids, freezer), v2 a single one; the table
- * in cgroup.c is all that differs.
+ * v1 has one folder per controller (memory, cpu, cpuacct, pids, freezer), v2 a single one; the
+ * table in cgroup.c is all that differs.
  */
 #ifndef HOST_CGROUP_H
 #define HOST_CGROUP_H
@@ -43,13 +43,14 @@ struct cgroup;
 enum cgroup_mode cgroup_detect(const char *root);
 
 /*
- * Makes the cgroup with its limits. `root` is borrowed for as long as it lives. A limit that the machine cannot enforce is an error, never
- * dropped. Errors: CONTAINER_START_FAILED.
+ * Makes the cgroup with its limits. `root` is borrowed for as long as it lives. A limit that the
+ * machine cannot enforce is an error, never dropped. Errors: CONTAINER_START_FAILED.
  */
 int cgroup_create(struct cgroup **out, const char *root, const char *id,
                   const struct cgroup_limits *limits, lr_error *err);
 
-/* Moves the calling process in. For a forked child before exec: allocates nothing. 0, or -1 + errno. */
+/* Moves the calling process in. For a forked child before exec: allocates nothing. 0, or -1 +
+ * errno. */
 int cgroup_enter(const struct cgroup *c);
 
 /* What the whole sandbox has used so far. */

@@ -153,13 +153,26 @@ static int make_template(int dirfd, const char *folder, const char *name, uint64
     unlink(temporary);
     cleanup_close int fd = open(temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0 || ftruncate(fd, (off_t)bytes) < 0)
-        return error_errno(err, LR_VOLUME_CREATE_FAILED, "volume.create", errno,
-                           "cannot make '%s'", temporary);
+        return error_errno(err, LR_VOLUME_CREATE_FAILED, "volume.create", errno, "cannot make '%s'",
+                           temporary);
     snprintf(size, sizeof(size), "%" PRIu64 "k", bytes / 1024);
     /* No journal and no lazy background work: the file system lives for one run. */
-    const char *const argv[] = {"mkfs.ext4", "-q", "-F", "-b", "4096", "-i", "8192", "-m", "0", "-O",
-                                "^has_journal,^resize_inode", "-E",
-                                "lazy_itable_init=1,nodiscard,root_owner=0:0", temporary, size, NULL};
+    const char *const argv[] = {"mkfs.ext4",
+                                "-q",
+                                "-F",
+                                "-b",
+                                "4096",
+                                "-i",
+                                "8192",
+                                "-m",
+                                "0",
+                                "-O",
+                                "^has_journal,^resize_inode",
+                                "-E",
+                                "lazy_itable_init=1,nodiscard,root_owner=0:0",
+                                temporary,
+                                size,
+                                NULL};
     int failed = process_run(argv, 60000, NULL, 0, LR_VOLUME_CREATE_FAILED, err);
     if (failed) {
         error_hint(err, "apt-get install e2fsprogs");
@@ -178,16 +191,16 @@ int mount_scratch(const char *folder, uint64_t bytes, const char *target, lr_err
     snprintf(name, sizeof(name), "ext4-8k-%" PRIu64 ".template", bytes);
     cleanup_close int dirfd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (dirfd < 0)
-        return error_errno(err, LR_VOLUME_CREATE_FAILED, "volume.create", errno,
-                           "cannot open '%s'", folder);
+        return error_errno(err, LR_VOLUME_CREATE_FAILED, "volume.create", errno, "cannot open '%s'",
+                           folder);
     cleanup_close int template = openat(dirfd, name, O_RDONLY | O_CLOEXEC);
-    if (template < 0 && errno == ENOENT) {
+    if (template <0 && errno == ENOENT) {
         if (make_template(dirfd, folder, name, bytes, err) < 0)
             return -1;
         template = openat(dirfd, name, O_RDONLY | O_CLOEXEC);
     }
     cleanup_close int file = openat(dirfd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-    if (template < 0 || file < 0 || copy_sparse(template, file, (off_t)bytes) < 0)
+    if (template <0 || file < 0 || copy_sparse(template, file, (off_t)bytes) < 0)
         return error_errno(err, LR_VOLUME_CREATE_FAILED, "volume.create", errno,
                            "cannot make the run's storage in '%s'", folder);
     char path[32];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The mounts of one sandbox. All of them are made in the supervisor's own mount namespace, in a tmpfs
- * that only it sees: they vanish with the supervisor, however it ends.
+ * The mounts of one sandbox. All of them are made in the supervisor's own mount namespace, in a
+ * tmpfs that only it sees: they vanish with the supervisor, however it ends.
  */
 #ifndef HOST_MOUNT_H
 #define HOST_MOUNT_H
@@ -20,19 +20,20 @@ int mount_tmpfs(const char *target, const char *options, lr_error *err);
 int mount_namespace(int namespace, const char *target, lr_error *err);
 
 /*
- * Shows the mount at `target` with its owners shifted into a user namespace: what belongs to root in it
- * belongs to the namespace's root. Errors: CONTAINER_START_FAILED.
+ * Shows the mount at `target` with its owners shifted into a user namespace: what belongs to root
+ * in it belongs to the namespace's root. Errors: CONTAINER_START_FAILED.
  */
 int mount_shift_owners(const char *target, int user_namespace, lr_error *err);
 
-/* Mounts an EROFS image file, read-only: straight from the file, or by a loop device where the kernel
- * (before 6.12) cannot. Errors: CONTAINER_START_FAILED. */
+/* Mounts an EROFS image file, read-only: straight from the file, or by a loop device where the
+ * kernel (before 6.12) cannot. Errors: CONTAINER_START_FAILED. */
 int mount_erofs(int image_fd, const char *target, lr_error *err);
 
 /*
- * Mounts a fresh file system of the given size for what the run writes. It lives in a file without a
- * name in `folder` (so nothing is left of it whatever happens) behind a loop device that frees itself.
- * An empty file system of each size is kept in `folder` as a template. Errors: VOLUME_CREATE_FAILED.
+ * Mounts a fresh file system of the given size for what the run writes. It lives in a file without
+ * a name in `folder` (so nothing is left of it whatever happens) behind a loop device that frees
+ * itself. An empty file system of each size is kept in `folder` as a template. Errors:
+ * VOLUME_CREATE_FAILED.
  */
 int mount_scratch(const char *folder, uint64_t bytes, const char *target, lr_error *err);
 

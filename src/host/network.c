@@ -14,20 +14,36 @@
 
 static const char operation[] = "network.start";
 
-/* In the child. --no-map-gw and the four "none": no address leads to the host's loopback, and no port
- * of one side is shown on the other. As root pasta has to be told to stay root; it gives up its
- * capabilities and its view of the file system by itself. */
+/* In the child. --no-map-gw and the four "none": no address leads to the host's loopback, and no
+ * port of one side is shown on the other. As root pasta has to be told to stay root; it gives up
+ * its capabilities and its view of the file system by itself. */
 static _Noreturn void run_child(const char *path, const char *user_namespace,
                                 const char *network_namespace, const char *fifo, int text)
 {
-    const char *const argv[] = {"pasta",      "--foreground",   "--quiet",
-                                "--config-net", "--no-map-gw",  "--runas",
-                                "0",          "--tcp-ports",    "none",
-                                "--udp-ports", "none",          "--tcp-ns",
-                                "none",       "--udp-ns",       "none",
-                                "--dns-forward", NETWORK_RESOLVER, "--pid",
-                                fifo,         "--userns",       user_namespace,
-                                "--netns",    network_namespace, NULL};
+    const char *const argv[] = {"pasta",
+                                "--foreground",
+                                "--quiet",
+                                "--config-net",
+                                "--no-map-gw",
+                                "--runas",
+                                "0",
+                                "--tcp-ports",
+                                "none",
+                                "--udp-ports",
+                                "none",
+                                "--tcp-ns",
+                                "none",
+                                "--udp-ns",
+                                "none",
+                                "--dns-forward",
+                                NETWORK_RESOLVER,
+                                "--pid",
+                                fifo,
+                                "--userns",
+                                user_namespace,
+                                "--netns",
+                                network_namespace,
+                                NULL};
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     if (null >= 0 && dup2(null, 0) >= 0 && dup2(null, 1) >= 0 && dup2(text, 2) >= 0) {
         sigset_t none;
@@ -78,7 +94,8 @@ int network_start(struct network *out, const struct process *owner, const char *
     cleanup_close int ready =
         mkfifo(fifo, 0600) < 0 ? -1 : open(fifo, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     if (ready < 0)
-        return error_errno(err, LR_CONTAINER_START_FAILED, operation, errno, "cannot make '%s'", fifo);
+        return error_errno(err, LR_CONTAINER_START_FAILED, operation, errno, "cannot make '%s'",
+                           fifo);
     int pidfd = -1;
     pid_t pid = clone_beside(owner, &pidfd);
     if (pid == 0)

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The way out of a sandbox: pasta, a user-space network stack between the sandbox's network namespace and
- * the host's sockets. It needs no bridge and no firewall rule, so nothing of the host is changed and
- * nothing is left. Connections go out only; nothing on the host's loopback can be reached, and no
- * sandbox can reach another: each has a namespace of its own that nothing leads into.
+ * The way out of a sandbox: pasta, a user-space network stack between the sandbox's network
+ * namespace and the host's sockets. It needs no bridge and no firewall rule, so nothing of the host
+ * is changed and nothing is left. Connections go out only; nothing on the host's loopback can be
+ * reached, and no sandbox can reach another: each has a namespace of its own that nothing leads
+ * into.
  */
 #ifndef HOST_NETWORK_H
 #define HOST_NETWORK_H

@@ -39,9 +39,10 @@ void process_destroy(struct process *p);
 /*
  * Runs a program to its end with /dev/null as stdin, its stdout captured into `output` (size bytes,
  * always NUL-terminated; may be NULL) and what it says on stderr put into the error.
- * Fails with `code` when it cannot be started, takes longer than timeout_ms or exits with other than 0.
+ * Fails with `code` when it cannot be started, takes longer than timeout_ms or exits with other
+ * than 0.
  */
-int process_run(const char *const *argv, int64_t timeout_ms, char *output, size_t size, lr_code code,
-                lr_error *err);
+int process_run(const char *const *argv, int64_t timeout_ms, char *output, size_t size,
+                lr_code code, lr_error *err);
 
 #endif

@@ -19,20 +19,71 @@
 #endif
 
 /*
- * Refused (EPERM) although the distribution's list has them, because a sandbox has no use for them and
- * each opens a large part of the kernel. Docker's default refuses all of these to a container without
- * CAP_SYS_ADMIN, but for the last line, which is ours.
+ * Refused (EPERM) although the distribution's list has them, because a sandbox has no use for them
+ * and each opens a large part of the kernel. Docker's default refuses all of these to a container
+ * without CAP_SYS_ADMIN, but for the last line, which is ours.
  */
 static const char *const refused[] = {
-    "mount", "umount", "umount2", "mount_setattr", "move_mount", "open_tree", "fsopen", "fsconfig",
-    "fsmount", "fspick", "pivot_root", "unshare", "setns", "add_key", "keyctl", "request_key",
-    "bpf", "perf_event_open", "userfaultfd", "fanotify_init", "lookup_dcookie", "quotactl",
-    "quotactl_fd", "setdomainname", "sethostname", "syslog", "reboot", "swapon", "swapoff", "acct",
-    "kexec_load", "kexec_file_load", "init_module", "finit_module", "delete_module", "iopl",
-    "ioperm", "clock_settime", "settimeofday", "clock_adjtime", "adjtimex", "open_by_handle_at",
-    "name_to_handle_at", "nfsservctl", "vhangup", "kcmp", "process_vm_readv", "process_vm_writev",
-    "process_madvise", "get_mempolicy", "set_mempolicy", "mbind", "move_pages", "migrate_pages",
-    "io_uring_setup", "io_uring_enter", "io_uring_register", "vmsplice", "chroot", "memfd_secret",
+    "mount",
+    "umount",
+    "umount2",
+    "mount_setattr",
+    "move_mount",
+    "open_tree",
+    "fsopen",
+    "fsconfig",
+    "fsmount",
+    "fspick",
+    "pivot_root",
+    "unshare",
+    "setns",
+    "add_key",
+    "keyctl",
+    "request_key",
+    "bpf",
+    "perf_event_open",
+    "userfaultfd",
+    "fanotify_init",
+    "lookup_dcookie",
+    "quotactl",
+    "quotactl_fd",
+    "setdomainname",
+    "sethostname",
+    "syslog",
+    "reboot",
+    "swapon",
+    "swapoff",
+    "acct",
+    "kexec_load",
+    "kexec_file_load",
+    "init_module",
+    "finit_module",
+    "delete_module",
+    "iopl",
+    "ioperm",
+    "clock_settime",
+    "settimeofday",
+    "clock_adjtime",
+    "adjtimex",
+    "open_by_handle_at",
+    "name_to_handle_at",
+    "nfsservctl",
+    "vhangup",
+    "kcmp",
+    "process_vm_readv",
+    "process_vm_writev",
+    "process_madvise",
+    "get_mempolicy",
+    "set_mempolicy",
+    "mbind",
+    "move_pages",
+    "migrate_pages",
+    "io_uring_setup",
+    "io_uring_enter",
+    "io_uring_register",
+    "vmsplice",
+    "chroot",
+    "memfd_secret",
 };
 
 /* clone() with any flag for a new namespace is refused as well; clone3() hides its flags from a
@@ -53,7 +104,8 @@ static bool is_handled_here(const char *name)
            strcmp(name, "clone") == 0 || strcmp(name, "clone3") == 0;
 }
 
-/* Whether a rule's conditions hold for a sandbox: our architecture, and no capability that matters. */
+/* Whether a rule's conditions hold for a sandbox: our architecture, and no capability that matters.
+ */
 static bool applies(const json_t *rule)
 {
     const json_t *includes = json_object_get(rule, "includes"), *item;
@@ -63,9 +115,9 @@ static bool applies(const json_t *rule)
     const json_t *arches = json_object_get(includes, "arches");
     if (json_array_size(arches) == 0)
         return true;
-    json_array_foreach (arches, i, item)
-        if (json_is_string(item) && strcmp(json_string_value(item), NATIVE_NAME) == 0)
-            return true;
+    json_array_foreach(arches, i,
+                       item) if (json_is_string(item) &&
+                                 strcmp(json_string_value(item), NATIVE_NAME) == 0) return true;
     return false;
 }
 
@@ -74,9 +126,9 @@ static json_t *kept_names(const json_t *rule)
 {
     json_t *names = json_array(), *item;
     size_t i;
-    json_array_foreach (json_object_get(rule, "names"), i, item)
-        if (json_is_string(item) && !is_handled_here(json_string_value(item)))
-            json_array_append(names, item);
+    json_array_foreach(json_object_get(rule, "names"), i,
+                       item) if (json_is_string(item) && !is_handled_here(json_string_value(item)))
+        json_array_append(names, item);
     return names;
 }
 
@@ -87,7 +139,8 @@ static int add_rule(json_t *rules, const json_t *rule)
         json_decref(names);
         return 0;
     }
-    json_t *out = json_pack("{s:o, s:O}", "names", names, "action", json_object_get(rule, "action"));
+    json_t *out =
+        json_pack("{s:o, s:O}", "names", names, "action", json_object_get(rule, "action"));
     if (!out)
         return -1;
     const json_t *args = json_object_get(rule, "args");
@@ -107,11 +160,10 @@ static int add_own_rules(json_t *rules)
         json_array_append_new(names, json_string(refused[i]));
     return json_array_append_new(rules, json_pack("{s:o, s:s, s:i}", "names", names, "action",
                                                   "SCMP_ACT_ERRNO", "errnoRet", 1)) ||
-           json_array_append_new(
-               rules, json_pack("{s:[s], s:s, s:[{s:i, s:I, s:i, s:s}]}", "names", "clone", "action",
-                                "SCMP_ACT_ALLOW", "args", "index", 0, "value",
-                                (json_int_t)CLONE_NEW_FLAGS, "valueTwo", 0, "op",
-                                "SCMP_CMP_MASKED_EQ")) ||
+           json_array_append_new(rules, json_pack("{s:[s], s:s, s:[{s:i, s:I, s:i, s:s}]}", "names",
+                                                  "clone", "action", "SCMP_ACT_ALLOW", "args",
+                                                  "index", 0, "value", (json_int_t)CLONE_NEW_FLAGS,
+                                                  "valueTwo", 0, "op", "SCMP_CMP_MASKED_EQ")) ||
            json_array_append_new(rules, json_pack("{s:[s], s:s, s:i}", "names", "clone3", "action",
                                                   "SCMP_ACT_ERRNO", "errnoRet", 38));
 }
@@ -128,13 +180,13 @@ int seccomp_translate(json_t **out, const json_t *profile, lr_error *err)
                          "the seccomp profile is not an allow-list");
     json_t *rules = json_array();
     bool failed = !rules;
-    json_array_foreach (list, i, rule)
-        if (!failed && applies(rule))
-            failed = add_rule(rules, rule) < 0;
+    json_array_foreach(list, i, rule) if (!failed && applies(rule)) failed =
+        add_rule(rules, rule) < 0;
     failed = failed || add_own_rules(rules) != 0;
-    *out = failed ? NULL
-                  : json_pack("{s:s, s:i, s:[s], s:o}", "defaultAction", "SCMP_ACT_ERRNO",
-                              "defaultErrnoRet", 38, "architectures", NATIVE_ARCH, "syscalls", rules);
+    *out = failed
+               ? NULL
+               : json_pack("{s:s, s:i, s:[s], s:o}", "defaultAction", "SCMP_ACT_ERRNO",
+                           "defaultErrnoRet", 38, "architectures", NATIVE_ARCH, "syscalls", rules);
     if (!*out) {
         json_decref(rules);
         return error_set(err, LR_CONTAINER_START_FAILED, operation,

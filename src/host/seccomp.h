@@ -2,8 +2,8 @@
 /*
  * The seccomp profile, in the form of the OCI runtime specification.
  *
- * It is the allow-list that the distribution ships for Podman and crun, made stricter: calls that need
- * a capability which no sandbox has are refused, so is what Docker's default refuses beyond it
+ * It is the allow-list that the distribution ships for Podman and crun, made stricter: calls that
+ * need a capability which no sandbox has are refused, so is what Docker's default refuses beyond it
  * (namespaces, mounts, keyrings, io_uring...), and only the machine's own calling convention is let
  * through (no 32-bit system calls on a 64-bit machine).
  */

@@ -13,14 +13,15 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Above what systemd, subuid files and directory services hand out, below the 2^31 at which some tools
- * take an id for a negative number. */
+/* Above what systemd, subuid files and directory services hand out, below the 2^31 at which some
+ * tools take an id for a negative number. */
 #define RANGE_FIRST 0x60000000u
 #define RANGE_COUNT 0x1FFFu
 
 uint32_t userns_base(const char *id)
 {
-    /* The id ends in random hex digits. A collision is harmless: it is two runs as without ranges. */
+    /* The id ends in random hex digits. A collision is harmless: it is two runs as without ranges.
+     */
     size_t length = strlen(id);
     uint32_t number = (uint32_t)strtoul(id + (length > 6 ? length - 6 : 0), NULL, 16);
     return RANGE_FIRST + number % RANGE_COUNT * USERNS_SIZE;
@@ -56,7 +57,8 @@ int userns_open(int *user, int *net, uint32_t base, lr_error *err)
     };
     pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
     if (pid == 0) {
-        /* It is there to be looked at. The kill comes at once; the alarm is for a parent that dies. */
+        /* It is there to be looked at. The kill comes at once; the alarm is for a parent that dies.
+         */
         alarm(10);
         for (;;)
             pause();

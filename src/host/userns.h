@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The user namespace of a sandbox: root inside is an owner outside that nothing on the host belongs to.
- * Each run has a range of its own, so that runs do not share per-user limits or signals either.
+ * The user namespace of a sandbox: root inside is an owner outside that nothing on the host belongs
+ * to. Each run has a range of its own, so that runs do not share per-user limits or signals either.
  */
 #ifndef HOST_USERNS_H
 #define HOST_USERNS_H
@@ -16,8 +16,8 @@ enum { USERNS_SIZE = 65536 };
 uint32_t userns_base(const char *id);
 
 /*
- * Makes one with the range mapped, held by the fd alone; and, if net is not NULL, a network namespace
- * that belongs to it. Errors: CONTAINER_START_FAILED.
+ * Makes one with the range mapped, held by the fd alone; and, if net is not NULL, a network
+ * namespace that belongs to it. Errors: CONTAINER_START_FAILED.
  */
 int userns_open(int *user, int *net, uint32_t base, lr_error *err);
 

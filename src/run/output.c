@@ -30,7 +30,8 @@ static int open_spool(struct output *o, lr_error *err)
     if (o->spool >= 0)
         return 0;
     const char *folder = getenv("TMPDIR");
-    o->spool = open(folder && folder[0] == '/' ? folder : "/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    o->spool =
+        open(folder && folder[0] == '/' ? folder : "/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
     if (o->spool < 0)
         return error_errno(err, LR_IO_FAILED, operation, errno, "cannot keep output in a file");
     return 0;
@@ -84,10 +85,12 @@ int output_frame(struct output *o, enum frame_type type, const void *payload, si
             return -1;
         sent = sizeof(header);
     }
-    return keep(o, (const char *)payload + (sent - sizeof(header)), length + sizeof(header) - sent, err);
+    return keep(o, (const char *)payload + (sent - sizeof(header)), length + sizeof(header) - sent,
+                err);
 }
 
-int output_log(struct output *o, enum frame_type stream, const char *data, size_t length, lr_error *err)
+int output_log(struct output *o, enum frame_type stream, const char *data, size_t length,
+               lr_error *err)
 {
     static const char notice[] = "\nlight-runner: the output is cut here: it is over the limit\n";
     if (!o->logs || o->truncated || length == 0)

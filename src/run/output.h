@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The supervisor's way back to its caller: frames over a socket that the caller may read slowly or not
- * at all. The run must not be held up by that, so what the socket does not take is kept in a file
- * without a name, in order. The program's output is cut at `max_log_bytes`.
+ * The supervisor's way back to its caller: frames over a socket that the caller may read slowly or
+ * not at all. The run must not be held up by that, so what the socket does not take is kept in a
+ * file without a name, in order. The program's output is cut at `max_log_bytes`.
  */
 #ifndef RUN_OUTPUT_H
 #define RUN_OUTPUT_H
@@ -13,8 +13,8 @@
 #include <sys/types.h>
 
 struct output {
-    int socket;       /* -1 once the caller is gone */
-    bool logs;        /* false: the program's output is thrown away */
+    int socket; /* -1 once the caller is gone */
+    bool logs;  /* false: the program's output is thrown away */
     uint64_t log_left;
     bool truncated;
     int spool;        /* -1 until it is needed */
@@ -25,7 +25,8 @@ void output_init(struct output *o, int socket, bool logs, uint64_t max_log_bytes
 void output_free(struct output *o);
 
 /* A piece of the program's output: FRAME_LOG_STDOUT or FRAME_LOG_STDERR. */
-int output_log(struct output *o, enum frame_type stream, const char *data, size_t length, lr_error *err);
+int output_log(struct output *o, enum frame_type stream, const char *data, size_t length,
+               lr_error *err);
 
 /* Any other frame. */
 int output_frame(struct output *o, enum frame_type type, const void *payload, size_t length,

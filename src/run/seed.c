@@ -29,7 +29,8 @@ int seed_open(struct seed **out, const char *dir, lr_error *err)
 {
     cleanup_close int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
-        return error_errno(err, LR_INVALID_ARGUMENT, operation, errno, "dir: cannot open '%s'", dir);
+        return error_errno(err, LR_INVALID_ARGUMENT, operation, errno, "dir: cannot open '%s'",
+                           dir);
     struct seed *s = calloc(1, sizeof(*s));
     if (!s)
         return error_oom(err, operation);
@@ -100,8 +101,8 @@ static int open_entry(struct seed *s, const char *name, int *fd, struct stat *st
 static int enter_folder(struct seed *s, int *fd, lr_error *err)
 {
     if (s->depth == DEPTH_MAX)
-        return error_set(err, LR_SEED_FAILED, operation, "dir: '%.200s...' is more than %d levels deep",
-                         s->path, DEPTH_MAX);
+        return error_set(err, LR_SEED_FAILED, operation,
+                         "dir: '%.200s...' is more than %d levels deep", s->path, DEPTH_MAX);
     DIR *opened = fdopendir(*fd);
     if (!opened)
         return error_oom(err, operation);
@@ -128,7 +129,8 @@ static int next_entry(struct seed *s, struct buffer *out, bool *done, lr_error *
         }
         if (is_skipped(e->d_name) || e->d_type == DT_LNK)
             continue;
-        int n = snprintf(s->path + base, sizeof(s->path) - base, "%s%s", base ? "/" : "", e->d_name);
+        int n =
+            snprintf(s->path + base, sizeof(s->path) - base, "%s%s", base ? "/" : "", e->d_name);
         if (n < 0 || (size_t)n >= sizeof(s->path) - base)
             return error_set(err, LR_SEED_FAILED, operation, "dir: a path is longer than %d bytes",
                              PATH_MAX_BYTES);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Files in: walks the host folder `dir` and turns it into ENTRY, DATA and ENTRY_END frames, as many at
- * a time as the caller has room for. Version control and build leftovers are skipped by name at any
- * depth, and so is everything but folders and regular files; no symlink is followed.
+ * Files in: walks the host folder `dir` and turns it into ENTRY, DATA and ENTRY_END frames, as many
+ * at a time as the caller has room for. Version control and build leftovers are skipped by name at
+ * any depth, and so is everything but folders and regular files; no symlink is followed.
  */
 #ifndef RUN_SEED_H
 #define RUN_SEED_H

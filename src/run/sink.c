@@ -52,8 +52,8 @@ int sink_open(struct sink *out, const char *to, uint64_t max, lr_error *err)
         return -1;
     out->root = open(to, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (out->root < 0)
-        return error_errno(err, LR_EXTRACT_FAILED, operation, errno, "'%s' is not a folder to write in",
-                           to);
+        return error_errno(err, LR_EXTRACT_FAILED, operation, errno,
+                           "'%s' is not a folder to write in", to);
     return 0;
 }
 
@@ -73,11 +73,14 @@ static int charge(struct sink *s, uint64_t bytes, lr_error *err)
     return 0;
 }
 
-/* Checks the name, charges an entry, and gives the folder that it goes into and its last segment. */
-static int open_parent(struct sink *s, const char *path, int *dirfd, const char **name, lr_error *err)
+/* Checks the name, charges an entry, and gives the folder that it goes into and its last segment.
+ */
+static int open_parent(struct sink *s, const char *path, int *dirfd, const char **name,
+                       lr_error *err)
 {
     if (!text_path_is_beneath(path))
-        return error_set(err, LR_EXTRACT_FAILED, operation, "path traversal rejected: '%.200s'", path);
+        return error_set(err, LR_EXTRACT_FAILED, operation, "path traversal rejected: '%.200s'",
+                         path);
     if (s->file >= 0)
         return error_set(err, LR_EXTRACT_FAILED, operation, "an entry within a file");
     if (charge(s, TAR_BLOCK, err) < 0)
@@ -111,9 +114,11 @@ int sink_folder(struct sink *s, const char *path, mode_t mode, lr_error *err)
     if (mkdirat(dirfd, name, (mode & 0777) | 0700) == 0)
         return 0;
     struct stat st;
-    if (errno == EEXIST && fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode))
+    if (errno == EEXIST && fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+        S_ISDIR(st.st_mode))
         return 0;
-    return error_errno(err, LR_EXTRACT_FAILED, operation, errno, "cannot make the folder '%.200s'", path);
+    return error_errno(err, LR_EXTRACT_FAILED, operation, errno, "cannot make the folder '%.200s'",
+                       path);
 }
 
 int sink_file(struct sink *s, const char *path, mode_t mode, lr_error *err)
@@ -124,7 +129,8 @@ int sink_file(struct sink *s, const char *path, mode_t mode, lr_error *err)
         return -1;
     uint64_t flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW;
     s->file = open_beneath(dirfd, name, flags, 0600);
-    /* What is there already is replaced, never written through: it may be a link to somewhere else. */
+    /* What is there already is replaced, never written through: it may be a link to somewhere else.
+     */
     if (s->file < 0 && errno == EEXIST && unlinkat(dirfd, name, 0) == 0)
         s->file = open_beneath(dirfd, name, flags, 0600);
     if (s->file < 0)

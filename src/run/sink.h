@@ -2,10 +2,10 @@
 /*
  * Files out: the one place where something that comes from a sandbox is created on the host.
  *
- * Everything is created beneath one open folder with openat2(RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS), so
- * neither a name nor a symlink that lies there already can lead outside. Only folders and regular
- * files exist here; modes are cut to rwxrwxrwx. Bytes are counted as a tar archive would carry them
- * (512 for each entry, data rounded up to 512), against a cap.
+ * Everything is created beneath one open folder with openat2(RESOLVE_BENEATH |
+ * RESOLVE_NO_SYMLINKS), so neither a name nor a symlink that lies there already can lead outside.
+ * Only folders and regular files exist here; modes are cut to rwxrwxrwx. Bytes are counted as a tar
+ * archive would carry them (512 for each entry, data rounded up to 512), against a cap.
  */
 #ifndef RUN_SINK_H
 #define RUN_SINK_H
@@ -17,11 +17,11 @@
 #include <sys/types.h>
 
 struct sink {
-    int root;          /* folder fd */
-    int file;          /* being written, or -1 */
-    mode_t file_mode;  /* given to it at its end */
+    int root;         /* folder fd */
+    int file;         /* being written, or -1 */
+    mode_t file_mode; /* given to it at its end */
     uint64_t file_size;
-    uint64_t bytes;    /* so far */
+    uint64_t bytes; /* so far */
     uint64_t max;
     char parent[4096]; /* the last parent folder, kept open: entries come folder by folder */
     int parent_fd;

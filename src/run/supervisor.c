@@ -3,20 +3,20 @@
  * The supervisor: one process per run.
  *
  *     PREPARE   the engine makes the sandbox: mounts, bundle, cgroup. Nothing of it runs yet.
- *     START     the runtime has been started; the agent's HELLO is awaited. Its evidence of the kernel
- *               is checked against the tier: a sandbox that is not what was asked for goes no further.
+ *     START     the runtime has been started; the agent's HELLO is awaited. Its evidence of the
+ * kernel is checked against the tier: a sandbox that is not what was asked for goes no further.
  *     SEED      the files of `dir` go in, then the command is started.
  *     RUN       stdin goes in, output comes out, until the agent reports the command's end.
  *     COLLECT   after exit code 0 the agent is asked for the entries of `extract`.
- *     END       the sandbox is killed and waited for, what it used is read, all of it is removed, and
- *               only then the result is sent.
+ *     END       the sandbox is killed and waited for, what it used is read, all of it is removed,
+ * and only then the result is sent.
  *
- * One poll loop serves all phases. Each has a deadline of its own. Cancelling, timing out, the caller's
- * end and every failure take the same way: straight to END, where the engine's kill() ends whatever
- * there is. Only PREPARE blocks; it waits for nothing from outside but the host's kernel.
+ * One poll loop serves all phases. Each has a deadline of its own. Cancelling, timing out, the
+ * caller's end and every failure take the same way: straight to END, where the engine's kill() ends
+ * whatever there is. Only PREPARE blocks; it waits for nothing from outside but the host's kernel.
  *
- * The agent is in the hands of what runs in the sandbox. A frame that is not expected in a phase ends
- * the run; nothing that it says is used without a check.
+ * The agent is in the hands of what runs in the sandbox. A frame that is not expected in a phase
+ * ends the run; nothing that it says is used without a check.
  */
 #include "run/supervisor.h"
 
@@ -64,8 +64,8 @@ struct supervisor {
     bool seed_done;
     struct extraction extraction;
 
-    bool input_open;      /* the fd for stdin has more */
-    bool input_pollable;  /* it is a pipe or such, not a file */
+    bool input_open;     /* the fd for stdin has more */
+    bool input_pollable; /* it is a pipe or such, not a file */
     uint64_t input_credit;
 
     char runtime_text[RUNTIME_TEXT_MAX + 1];
@@ -103,7 +103,8 @@ static void fail_protocol(struct supervisor *s, const char *what)
 {
     if (s->failed)
         return;
-    error_set(&s->error, LR_CONTAINER_START_FAILED, "agent", "the agent broke the protocol: %s", what);
+    error_set(&s->error, LR_CONTAINER_START_FAILED, "agent", "the agent broke the protocol: %s",
+              what);
     if (s->running) {
         /* The command has been running: whatever took the agent over did so from inside. */
         s->error.code = LR_ISOLATION_FAILED;
@@ -280,7 +281,8 @@ static void on_failed(struct supervisor *s, const struct frame *f)
     error_set(&s->error, seeding ? LR_SEED_FAILED : LR_CONTAINER_START_FAILED,
               seeding ? "seed.write" : "agent.start", "%s", text);
     if (strcmp(operation, "exec") == 0)
-        error_hint(&s->error, "the image must have what is to be run in it (a shell command needs sh)");
+        error_hint(&s->error,
+                   "the image must have what is to be run in it (a shell command needs sh)");
     else if (seeding && strstr(text, "No space left"))
         error_hint(&s->error, "raise the run's storage: --disk 4g");
     fail_run(s);
@@ -531,8 +533,8 @@ static void on_deadline(struct supervisor *s)
         fail_run(s);
         break;
     case PHASE_SEED:
-        error_set(&s->error, LR_SEED_FAILED, "seed.write", "the sandbox took no more files for %d s",
-                  STALL_TIMEOUT / 1000);
+        error_set(&s->error, LR_SEED_FAILED, "seed.write",
+                  "the sandbox took no more files for %d s", STALL_TIMEOUT / 1000);
         fail_run(s);
         break;
     case PHASE_RUN:
@@ -671,7 +673,8 @@ static void close_sandbox(struct supervisor *s)
     lr_error local = {0};
     if (s->sandbox) {
         s->sandbox->engine->kill(s->sandbox);
-        if (s->prepared && s->sandbox->engine->finish(s->sandbox, &usage, &local) < 0 && !s->failed) {
+        if (s->prepared && s->sandbox->engine->finish(s->sandbox, &usage, &local) < 0 &&
+            !s->failed) {
             s->error = local;
             s->failed = true;
         }

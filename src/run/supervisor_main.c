@@ -14,7 +14,8 @@
 int main(int argc, char **argv)
 {
     if (argc != 3 || strcmp(argv[1], "run") != 0 || fcntl(SUPERVISOR_CANCEL, F_GETFD) < 0) {
-        fprintf(stderr, "light-runner-supervisor is started by light-runner; run 'light-runner --help'\n");
+        fprintf(stderr,
+                "light-runner-supervisor is started by light-runner; run 'light-runner --help'\n");
         return 125;
     }
     /* Whatever else the caller has open is none of ours, and nothing of ours is the runtime's. */

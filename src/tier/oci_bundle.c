@@ -40,16 +40,16 @@ static const char masked[] =
 static const char read_only[] =
     "['/proc/bus','/proc/fs','/proc/irq','/proc/sys','/proc/sysrq-trigger']";
 
-/* RLIMIT_CORE of one byte: 0 would keep core files away, but a core_pattern that pipes into a program
- * runs that on the host whatever the limit, except for 1. */
+/* RLIMIT_CORE of one byte: 0 would keep core files away, but a core_pattern that pipes into a
+ * program runs that on the host whatever the limit, except for 1. */
 static json_t *rlimits(void)
 {
     struct rlimit files = {1024, 1024};
     /* The hard limit is kept: raising it takes a capability that we may not have. */
     getrlimit(RLIMIT_NOFILE, &files);
     json_int_t hard = (json_int_t)files.rlim_max, soft = hard < 1024 ? hard : 1024;
-    return json_pack("[{s:s, s:I, s:I}, {s:s, s:i, s:i}]", "type", "RLIMIT_NOFILE", "soft", soft, "hard",
-                     hard, "type", "RLIMIT_CORE", "soft", 1, "hard", 1);
+    return json_pack("[{s:s, s:I, s:I}, {s:s, s:i, s:i}]", "type", "RLIMIT_NOFILE", "soft", soft,
+                     "hard", hard, "type", "RLIMIT_CORE", "soft", 1, "hard", 1);
 }
 
 /* The tables above are JSON with ' in place of ", to stay readable in C. New reference. */
@@ -66,10 +66,10 @@ static json_t *table(const char *text)
 
 static json_t *process_section(const struct oci_bundle *b)
 {
-    return json_pack("{s:b, s:{s:i, s:i}, s:[s], s:[s], s:s, s:{s:o, s:o, s:o}, s:o, s:b}", "terminal",
-                     0, "user", "uid", 0, "gid", 0, "args", OCI_BUNDLE_AGENT, "env",
-                     "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "cwd", "/",
-                     "capabilities", "bounding", table(capabilities), "effective",
+    return json_pack("{s:b, s:{s:i, s:i}, s:[s], s:[s], s:s, s:{s:o, s:o, s:o}, s:o, s:b}",
+                     "terminal", 0, "user", "uid", 0, "gid", 0, "args", OCI_BUNDLE_AGENT, "env",
+                     "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "cwd",
+                     "/", "capabilities", "bounding", table(capabilities), "effective",
                      table(capabilities), "permitted", table(capabilities), "rlimits", rlimits(),
                      "noNewPrivileges", b->no_new_privileges);
 }
@@ -79,7 +79,8 @@ static json_t *namespace_section(const struct oci_bundle *b)
     json_t *list = table(namespaces);
     json_t *user = json_pack("{s:s, s:s}", "type", "user", "path", b->user_namespace);
     json_t *network = json_pack("{s:s, s:s*}", "type", "network", "path", b->network_namespace);
-    if (!list || json_array_append_new(list, user) < 0 || json_array_append_new(list, network) < 0) {
+    if (!list || json_array_append_new(list, user) < 0 ||
+        json_array_append_new(list, network) < 0) {
         json_decref(list);
         return NULL;
     }
@@ -88,8 +89,8 @@ static json_t *namespace_section(const struct oci_bundle *b)
 
 static json_t *id_mapping(const struct oci_bundle *b)
 {
-    return json_pack("[{s:i, s:I, s:I}]", "containerID", 0, "hostID", (json_int_t)b->first_id, "size",
-                     (json_int_t)b->id_count);
+    return json_pack("[{s:i, s:I, s:I}]", "containerID", 0, "hostID", (json_int_t)b->first_id,
+                     "size", (json_int_t)b->id_count);
 }
 
 static json_t *linux_section(const struct oci_bundle *b, lr_error *err)
@@ -97,10 +98,10 @@ static json_t *linux_section(const struct oci_bundle *b, lr_error *err)
     json_t *seccomp;
     if (seccomp_load(&seccomp, b->seccomp_path, err) < 0)
         return NULL;
-    json_t *section = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "namespaces", namespace_section(b),
-                                "uidMappings", id_mapping(b), "gidMappings", id_mapping(b),
-                                "maskedPaths", table(masked), "readonlyPaths", table(read_only),
-                                "seccomp", seccomp);
+    json_t *section =
+        json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "namespaces", namespace_section(b),
+                  "uidMappings", id_mapping(b), "gidMappings", id_mapping(b), "maskedPaths",
+                  table(masked), "readonlyPaths", table(read_only), "seccomp", seccomp);
     if (section && b->cgroup_path)
         json_object_set_new(section, "cgroupsPath", json_string(b->cgroup_path));
     if (!section)
@@ -111,9 +112,9 @@ static json_t *linux_section(const struct oci_bundle *b, lr_error *err)
 /* Shows a file of the host in the sandbox, read-only. */
 static int add_file(json_t *list, const char *source, const char *target)
 {
-    return json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:[s,s,s,s]}", "destination", target,
-                                                 "type", "bind", "source", source, "options", "bind",
-                                                 "ro", "nosuid", "nodev"));
+    return json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:[s,s,s,s]}", "destination",
+                                                 target, "type", "bind", "source", source,
+                                                 "options", "bind", "ro", "nosuid", "nodev"));
 }
 
 static json_t *mount_section(const struct oci_bundle *b)
@@ -132,9 +133,10 @@ int oci_bundle_write(const struct oci_bundle *b, const char *folder, lr_error *e
     json_t *sandbox = linux_section(b, err);
     if (!sandbox)
         return -1;
-    json_t *config = json_pack("{s:s, s:o, s:{s:s, s:b}, s:s, s:o, s:o}", "ociVersion", "1.0.2",
-                               "process", process_section(b), "root", "path", b->rootfs, "readonly", 0,
-                               "hostname", b->hostname, "mounts", mount_section(b), "linux", sandbox);
+    json_t *config =
+        json_pack("{s:s, s:o, s:{s:s, s:b}, s:s, s:o, s:o}", "ociVersion", "1.0.2", "process",
+                  process_section(b), "root", "path", b->rootfs, "readonly", 0, "hostname",
+                  b->hostname, "mounts", mount_section(b), "linux", sandbox);
     cleanup_free char *text = config ? json_dumps(config, JSON_COMPACT) : NULL;
     json_decref(config);
     if (!text)

@@ -17,14 +17,14 @@
 enum { OCI_BUNDLE_PIDS = 100 };
 
 struct oci_bundle {
-    const char *rootfs;       /* absolute path of the root */
+    const char *rootfs; /* absolute path of the root */
     const char *hostname;
-    const char *agent;        /* absolute path of the agent on the host */
+    const char *agent; /* absolute path of the agent on the host */
     bool no_new_privileges;
     const char *user_namespace;    /* path of the namespace to join */
     uint32_t first_id, id_count;   /* and what it maps */
     const char *network_namespace; /* the same; NULL: a new one with a loopback interface only */
-    const char *resolv_conf;       /* host file to show as /etc/resolv.conf; NULL: the image's own */
+    const char *resolv_conf;  /* host file to show as /etc/resolv.conf; NULL: the image's own */
     const char *cgroup_path;  /* NULL: the runtime keeps its hands off cgroups */
     const char *seccomp_path; /* the distribution's profile */
 };

@@ -33,7 +33,8 @@ static void run_child(const struct oci_runtime_launch *l, char *const argv[], in
             fail_child("dup2");
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
         fail_child("PR_SET_PDEATHSIG");
-    /* The supervisor may have died before that call. Its pid is not seen from in here, its pidfd is. */
+    /* The supervisor may have died before that call. Its pid is not seen from in here, its pidfd
+     * is. */
     struct pollfd dead = {.fd = parent, .events = POLLIN};
     if (poll(&dead, 1, 0) != 0)
         _exit(127);

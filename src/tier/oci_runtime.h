@@ -2,9 +2,10 @@
 /*
  * Starting an OCI runtime as the first process of a PID namespace of its own.
  *
- * The runtime itself is thus the init of a namespace that holds the sandbox and all that the runtime
- * starts: when it is killed, the kernel kills everything there is of the run, and when it has been
- * waited for, nothing of the run is alive. It is killed when the supervisor dies (PR_SET_PDEATHSIG).
+ * The runtime itself is thus the init of a namespace that holds the sandbox and all that the
+ * runtime starts: when it is killed, the kernel kills everything there is of the run, and when it
+ * has been waited for, nothing of the run is alive. It is killed when the supervisor dies
+ * (PR_SET_PDEATHSIG).
  */
 #ifndef TIER_OCI_RUNTIME_H
 #define TIER_OCI_RUNTIME_H

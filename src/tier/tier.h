@@ -9,7 +9,8 @@
 
 #include <stdbool.h>
 
-/* What the agent saw of its kernel, before any code of the user ran. Borrowed strings, never NULL. */
+/* What the agent saw of its kernel, before any code of the user ran. Borrowed strings, never NULL.
+ */
 struct tier_evidence {
     const char *release;    /* uname -r */
     const char *kernel;     /* uname -v */
@@ -28,7 +29,8 @@ struct tier_runtime {
 
 struct tier {
     const char *name;
-    const struct tier_runtime *runtimes; /* closed by a NULL name; NULL: not on the local engine yet */
+    const struct tier_runtime
+        *runtimes; /* closed by a NULL name; NULL: not on the local engine yet */
     /* Whether the evidence is that of this tier. `host` is the host's own. */
     bool (*verify)(const struct tier_evidence *seen, const struct tier_evidence *host);
 };

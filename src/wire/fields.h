@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The payload of small frames on the agent's hop: a row of "key=value" strings, each closed by a NUL.
- * Keys may repeat (arg, env). Values hold any byte but NUL; numbers are decimal text. The agent links
- * nothing, so this takes the place of JSON there.
+ * The payload of small frames on the agent's hop: a row of "key=value" strings, each closed by a
+ * NUL. Keys may repeat (arg, env). Values hold any byte but NUL; numbers are decimal text. The
+ * agent links nothing, so this takes the place of JSON there.
  */
 #ifndef WIRE_FIELDS_H
 #define WIRE_FIELDS_H
@@ -14,8 +14,8 @@ bool fields_add(struct buffer *out, const char *key, const char *value);
 bool fields_add_u64(struct buffer *out, const char *key, uint64_t value);
 
 /*
- * Walks over a payload: start with *at = NULL; false at the end, or at the first thing that is not a
- * field (a missing NUL or '='): such a payload fails fields_valid(), which callers check first.
+ * Walks over a payload: start with *at = NULL; false at the end, or at the first thing that is not
+ * a field (a missing NUL or '='): such a payload fails fields_valid(), which callers check first.
  */
 bool fields_valid(const struct frame *f);
 bool fields_next(const struct frame *f, const char **at, const char **key, size_t *key_length,

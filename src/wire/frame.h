@@ -40,16 +40,16 @@ enum frame_type {
     FRAME_EXTRACT,      /* fields: path (absolute), max (bytes) */
 
     /* agent -> supervisor */
-    FRAME_HELLO = 64,     /* fields: version, sysname, release, kernel, machine, log */
-    FRAME_SEEDED,         /* empty: answer to ENTRIES_END */
-    FRAME_RUNNING,        /* empty: the command was executed */
-    FRAME_FAILED,         /* fields: operation, message, errno. The agent ends itself */
-    FRAME_STDOUT,         /* raw */
-    FRAME_STDERR,         /* raw */
-    FRAME_STDIN_CREDIT,   /* fields: bytes. So many more may be sent */
-    FRAME_EXIT,           /* fields: code, signal, user_us, system_us, peak_rss_kb */
-    FRAME_EXTRACT_BEGIN,  /* fields: status (ok, missing, error), reason, kind (dir, file), bytes */
-    FRAME_EXTRACT_END,    /* fields: status (ok, error), reason. Only after a BEGIN with ok */
+    FRAME_HELLO = 64,    /* fields: version, sysname, release, kernel, machine, log */
+    FRAME_SEEDED,        /* empty: answer to ENTRIES_END */
+    FRAME_RUNNING,       /* empty: the command was executed */
+    FRAME_FAILED,        /* fields: operation, message, errno. The agent ends itself */
+    FRAME_STDOUT,        /* raw */
+    FRAME_STDERR,        /* raw */
+    FRAME_STDIN_CREDIT,  /* fields: bytes. So many more may be sent */
+    FRAME_EXIT,          /* fields: code, signal, user_us, system_us, peak_rss_kb */
+    FRAME_EXTRACT_BEGIN, /* fields: status (ok, missing, error), reason, kind (dir, file), bytes */
+    FRAME_EXTRACT_END,   /* fields: status (ok, error), reason. Only after a BEGIN with ok */
 
     /* a file tree, in either direction */
     FRAME_ENTRY = 96,  /* fields: kind (dir, file), path (relative), mode (octal), mtime (s) */
@@ -60,8 +60,8 @@ enum frame_type {
 
 enum {
     FRAME_HEADER_SIZE = 8,
-    FRAME_DATA_MAX = 128 * 1024,    /* most bytes put in one raw frame */
-    FRAME_AGENT_MAX = 1024 * 1024,  /* longest payload on the agent's hop */
+    FRAME_DATA_MAX = 128 * 1024,        /* most bytes put in one raw frame */
+    FRAME_AGENT_MAX = 1024 * 1024,      /* longest payload on the agent's hop */
     FRAME_CALLER_MAX = 4 * 1024 * 1024, /* longest payload on the caller's hop */
     FRAME_STDIN_WINDOW = 256 * 1024,    /* credit that the agent starts with */
 };

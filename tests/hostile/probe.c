@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Tries one system call from within a sandbox and says how it went: "NAME allowed", "NAME refused
- * ERRNO" or "NAME odd ERRNO". Refused is EPERM, EACCES or ENOSYS and nothing else: a call that fails
- * because its arguments are wrong would prove nothing, so they are good ones, yet do no harm where
- * the call goes through after all.
+ * ERRNO" or "NAME odd ERRNO". Refused is EPERM, EACCES or ENOSYS and nothing else: a call that
+ * fails because its arguments are wrong would prove nothing, so they are good ones, yet do no harm
+ * where the call goes through after all.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -119,7 +119,8 @@ static long try_init_module(void)
 
 static long try_reboot(void)
 {
-    return syscall(SYS_reboot, LINUX_REBOOT_MAGIC1, LINUX_REBOOT_MAGIC2, LINUX_REBOOT_CMD_CAD_OFF, NULL);
+    return syscall(SYS_reboot, LINUX_REBOOT_MAGIC1, LINUX_REBOOT_MAGIC2, LINUX_REBOOT_CMD_CAD_OFF,
+                   NULL);
 }
 
 static long try_swapon(void)
@@ -270,7 +271,8 @@ static long try_socket_unix(void)
 
 static long try_mmap_exec(void)
 {
-    void *p = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *p =
+        mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     return p == MAP_FAILED ? -1 : 0;
 }
 
@@ -294,7 +296,10 @@ static const struct {
     const char *name;
     long (*function)(void);
 } probes[] = {
-#define PROBE(name) {#name, try_##name}
+#define PROBE(name)                                                                                \
+    {                                                                                              \
+#name, try_##name                                                                          \
+    }
     PROBE(mount),
     PROBE(umount),
     PROBE(unshare_user),

@@ -17,7 +17,8 @@ static int scratch_folder_make(void **state)
     return mkdtemp(scratch_folder) ? 0 : -1;
 }
 
-static int scratch_folder_remove_one(const char *path, const struct stat *st, int kind, struct FTW *where)
+static int scratch_folder_remove_one(const char *path, const struct stat *st, int kind,
+                                     struct FTW *where)
 {
     (void)st, (void)kind, (void)where;
     return remove(path);

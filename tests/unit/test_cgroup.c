@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The cgroup writer on a fake tree: plain files take the place of the kernel's, so that v1 and v2 are
- * both tested whatever the machine has. What a real kernel makes of it is the contract suite's. */
+/* The cgroup writer on a fake tree: plain files take the place of the kernel's, so that v1 and v2
+ * are both tested whatever the machine has. What a real kernel makes of it is the contract suite's.
+ */
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "host/cgroup.h"
@@ -91,14 +92,15 @@ static void an_existing_group_is_refused(void **state)
     assert_non_null(strstr(err.message, "File exists"));
 }
 
-/* The kernel fills a new cgroup with its files at mkdir; a plain folder stays empty. So each limit that
- * is to be written fails: what is tested here is that such a limit is never dropped. */
+/* The kernel fills a new cgroup with its files at mkdir; a plain folder stays empty. So each limit
+ * that is to be written fails: what is tested here is that such a limit is never dropped. */
 static void a_limit_that_cannot_be_set_is_an_error(void **state)
 {
     (void)state;
     struct cgroup *c;
     lr_error err = {0};
-    for (const char *const *name = (const char *const[]){"memory", "cpu", "cpuacct", "pids", "freezer", NULL};
+    for (const char *const *name =
+             (const char *const[]){"memory", "cpu", "cpuacct", "pids", "freezer", NULL};
          *name; name++) {
         char path[64];
         snprintf(path, sizeof(path), "%s/tasks", *name);
@@ -122,8 +124,8 @@ static void v2_hands_the_controllers_down(void **state)
     put("light-runner/cgroup.subtree_control", "");
     assert_int_equal(cgroup_create(&c, root, "box", &limits, &err), -1);
     assert_non_null(strstr(err.message, "memory.max = 67108864"));
-    /* Three writes, each a whole value for the kernel; in a plain file the later overwrite the first
-     * bytes of the earlier: "+memory", "+pids", "+cpu". */
+    /* Three writes, each a whole value for the kernel; in a plain file the later overwrite the
+     * first bytes of the earlier: "+memory", "+pids", "+cpu". */
     assert_holds("cgroup.subtree_control", "+cpusry");
     assert_holds("light-runner/cgroup.subtree_control", "+cpusry");
 }

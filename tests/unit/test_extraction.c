@@ -28,7 +28,7 @@ static void begin(const char *first, const char *second)
     snprintf(to, sizeof(to), "%s/to", scratch_folder);
     entries[0] = (struct request_extract){(char *)(uintptr_t)first, to};
     entries[1] = (struct request_extract){(char *)(uintptr_t)second, to};
-    request = (struct request){.workdir = (char *)(uintptr_t)"/app",
+    request = (struct request){.workdir = (char *)(uintptr_t) "/app",
                                .extract = entries,
                                .extract_count = second ? 2 : 1,
                                .has_extract = true,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The way back to the caller: order and completeness when it reads late, the cap, a caller that went. */
+/* The way back to the caller: order and completeness when it reads late, the cap, a caller that
+ * went. */
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "run/output.h"
@@ -67,7 +68,8 @@ static void a_late_reader_gets_everything_in_order(void **state)
     /* Far more than a socket holds. */
     for (uint64_t i = 0; i < 3000; i++) {
         memcpy(payload, &i, sizeof(i));
-        assert_int_equal(output_log(&o, FRAME_LOG_STDOUT, payload, sizeof(payload) - i % 7, &err), 0);
+        assert_int_equal(output_log(&o, FRAME_LOG_STDOUT, payload, sizeof(payload) - i % 7, &err),
+                         0);
     }
     assert_true(output_pending(&o));
     assert_int_equal(read_counting_frames(&o, &in, 0), 3000);

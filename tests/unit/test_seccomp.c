@@ -25,10 +25,10 @@ static const char *action_of(const json_t *seccomp, const char *call)
 {
     json_t *rule, *name;
     size_t i, j;
-    json_array_foreach (json_object_get(seccomp, "syscalls"), i, rule)
-        json_array_foreach (json_object_get(rule, "names"), j, name)
-            if (strcmp(json_string_value(name), call) == 0)
-                return json_string_value(json_object_get(rule, "action"));
+    json_array_foreach(json_object_get(seccomp, "syscalls"), i, rule)
+        json_array_foreach(json_object_get(rule, "names"), j,
+                           name) if (strcmp(json_string_value(name), call) ==
+                                     0) return json_string_value(json_object_get(rule, "action"));
     return NULL;
 }
 
@@ -58,9 +58,10 @@ static void other_architectures_are_left_out(void **state)
 static void what_is_refused_here_wins_over_the_profile(void **state)
 {
     (void)state;
-    json_t *s = translate("{\"defaultAction\":\"SCMP_ACT_ERRNO\",\"syscalls\":["
-                          "{\"names\":[\"mount\",\"unshare\",\"keyctl\",\"io_uring_setup\",\"clone3\",\"write\"],"
-                          "\"action\":\"SCMP_ACT_ALLOW\"}]}");
+    json_t *s = translate(
+        "{\"defaultAction\":\"SCMP_ACT_ERRNO\",\"syscalls\":["
+        "{\"names\":[\"mount\",\"unshare\",\"keyctl\",\"io_uring_setup\",\"clone3\",\"write\"],"
+        "\"action\":\"SCMP_ACT_ALLOW\"}]}");
     static const char *const calls[] = {"mount", "unshare", "keyctl", "io_uring_setup", "clone3"};
     for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
         assert_string_equal(action_of(s, calls[i]), "SCMP_ACT_ERRNO");

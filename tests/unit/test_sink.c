@@ -73,7 +73,8 @@ static void files_and_folders_land_beneath(void **state)
 static void names_that_lead_out_are_refused(void **state)
 {
     (void)state;
-    static const char *const names[] = {"../x", "a/../../x", "/etc/x", "", ".", "..", "a//b", "a/", "./x"};
+    static const char *const names[] = {"../x", "a/../../x", "/etc/x", "",   ".",
+                                        "..",   "a//b",      "a/",     "./x"};
     struct sink s = open_sink(1 << 20);
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         lr_error err = {0};

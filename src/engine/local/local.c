@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The local engine: no daemon. An EROFS image under an overlay whose upper layer is a file system of
- * the run's own, an OCI runtime started as the init of a PID namespace, one cgroup around it all.
+ * The local engine: no daemon. An EROFS image under an overlay whose upper layer is a file system
+ * of the run's own, an OCI runtime started as the init of a PID namespace, one cgroup around it
+ * all.
  *
  * What it makes, and who removes it when the supervisor is killed:
  *
@@ -82,7 +83,8 @@ static int refuse_unsupported(const struct request *r, lr_error *err)
         if (strcmp(*n, NETWORK_NAME_NONE) != 0 && strcmp(*n, NETWORK_NAME_DEFAULT) != 0) {
             error_set(err, LR_NOT_SUPPORTED, operation,
                       "networks: the local engine has no network named '%s'", *n);
-            return error_hint(err, "leave out --network for the default one, or use --network none");
+            return error_hint(err,
+                              "leave out --network for the default one, or use --network none");
         }
     }
     if (r->gpus) {
@@ -104,8 +106,8 @@ static int refuse_unsupported(const struct request *r, lr_error *err)
 
 static int make_folders(lr_error *err)
 {
-    static const char *const folders[] = {folder_bundle,  folder_state, folder_image,
-                                          folder_scratch, folder_root};
+    static const char *const folders[] = {folder_bundle, folder_state, folder_image, folder_scratch,
+                                          folder_root};
     if (mkdir(RUN_FOLDER, 0700) < 0 && errno != EEXIST) {
         error_errno(err, LR_CONTAINER_START_FAILED, "local.prepare", errno, "cannot make '%s'",
                     RUN_FOLDER);
@@ -136,8 +138,9 @@ static int mount_root(struct local_sandbox *s, const struct request *r, int imag
         mount_scratch(scratch_folder, bytes, folder_scratch, err) < 0)
         return -1;
     struct stat st;
-    if (stat(folder_image, &st) < 0 || mkdir(folder_upper, 0755) < 0 || mkdir(folder_work, 0755) < 0 ||
-        chown(folder_upper, st.st_uid, st.st_gid) < 0 || chmod(folder_upper, st.st_mode & 07777) < 0)
+    if (stat(folder_image, &st) < 0 || mkdir(folder_upper, 0755) < 0 ||
+        mkdir(folder_work, 0755) < 0 || chown(folder_upper, st.st_uid, st.st_gid) < 0 ||
+        chmod(folder_upper, st.st_mode & 07777) < 0)
         return error_errno(err, LR_VOLUME_CREATE_FAILED, "volume.create", errno,
                            "cannot lay out the run's storage");
     return mount_overlay(folder_image, folder_upper, folder_work, folder_root, r->no_new_privileges,
@@ -204,7 +207,8 @@ static int prepare_steps(struct local_sandbox *s, const struct request *r, lr_er
 
 static void local_destroy(struct sandbox *base);
 
-static int local_prepare(struct sandbox **out, const char *id, const struct request *r, lr_error *err)
+static int local_prepare(struct sandbox **out, const char *id, const struct request *r,
+                         lr_error *err)
 {
     struct local_sandbox *s = calloc(1, sizeof(*s));
     if (!s)
@@ -256,8 +260,8 @@ static int local_start(struct sandbox *base, lr_error *err)
     int failed = complete ? oci_runtime_start(&s->process, &launch, err) : -1;
     /* It comes up while the runtime does. */
     if (!failed && s->outbound)
-        failed = network_start(&s->network, &s->process, file_user_namespace, file_network_namespace,
-                               RUN_FOLDER, launch.stdio[2], err);
+        failed = network_start(&s->network, &s->process, file_user_namespace,
+                               file_network_namespace, RUN_FOLDER, launch.stdio[2], err);
     for (int i = 0; i < 3; i++)
         cleanup_close_fd(&launch.stdio[i]);
     base->alive = s->process.pidfd;
@@ -275,8 +279,8 @@ static int local_finish(struct sandbox *base, struct cgroup_usage *usage, lr_err
 {
     struct local_sandbox *s = local_of(base);
     struct process_status status;
-    /* The kernel does not let the namespace end before its last member has been waited for, and pasta
-     * is our child in there. */
+    /* The kernel does not let the namespace end before its last member has been waited for, and
+     * pasta is our child in there. */
     network_stop(&s->network);
     if (s->process.pidfd >= 0 && process_wait(&s->process, clock_ms() + 30000, &status) < 0)
         return error_errno(err, LR_INTERNAL, "local.finish", errno, "the sandbox does not die");

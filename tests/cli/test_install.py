@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: MIT
+"""What `make install` puts in place is enough: for programs that use the library, and for the executable."""
+import glob
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
+sys.path.insert(0, os.path.join(ROOT, "tests", "contract"))
+from harness import images  # noqa: E402
+
+BUILD = os.path.dirname(os.path.abspath(os.environ.get("LIGHT_RUNNER", os.path.join(ROOT, "build", "light-runner"))))
+SOURCE = os.path.join(ROOT, "examples", "minimal.c")
+
+
+def run(argv, **options):
+    return subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          timeout=120, **options)
+
+
+@pytest.fixture(scope="module")
+def prefix(tmp_path_factory):
+    """The installation, under a folder of its own; its prefix there."""
+    meson = "/usr/bin/meson" if os.path.exists("/usr/bin/meson") else shutil.which("meson")
+    destination = str(tmp_path_factory.mktemp("destination"))
+    done = run([meson, "install", "-C", BUILD, "--no-rebuild", "--destdir", destination])
+    assert done.returncode == 0, done.stderr.decode()
+    found = glob.glob(destination + "/**/bin/light-runner", recursive=True)
+    assert len(found) == 1
+    return os.path.dirname(os.path.dirname(found[0]))
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    """The variables of a store that has the image `busybox`."""
+    folder = tmp_path_factory.mktemp("store")
+    variables = {"LIGHT_RUNNER_DATA_DIR": str(folder / "data")}
+    os.mkdir(folder / "data", 0o700)
+    tar = images.make_busybox_tar(str(folder / "busybox.tar"))
+    done = run([os.path.join(BUILD, "light-runner"), "image", "import", tar, "busybox"], env={**os.environ, **variables})
+    assert done.returncode == 0, done.stderr.decode()
+    return variables
+
+
+@pytest.fixture(scope="module")
+def environment(prefix):
+    pkgconfig = os.path.dirname(glob.glob(prefix + "/**/lightrunner.pc", recursive=True)[0])
+    destination = prefix[: -len(run(["pkg-config", "--variable=prefix", "lightrunner"],
+                                    env={**os.environ, "PKG_CONFIG_PATH": pkgconfig}).stdout.decode().strip())]
+    return {**os.environ, "PKG_CONFIG_PATH": pkgconfig, "PKG_CONFIG_SYSROOT_DIR": destination,
+            "LD_LIBRARY_PATH": os.path.dirname(pkgconfig),
+            "LIGHT_RUNNER_SUPERVISOR": os.path.join(prefix, "libexec", "light-runner", "light-runner-supervisor")}
+
+
+def is_sanitized():
+    with open(os.path.join(BUILD, "cli", "light-runner"), "rb") as program:
+        return b"__asan_init" in program.read()
+
+
+@pytest.mark.parametrize("compiler,language,standard", [("cc", "c", "c17"), ("c++", "c++", "c++17")])
+def test_the_example_builds_against_the_installed_library_alone(environment, store, tmp_path, compiler, language,
+                                                                standard):
+    if not shutil.which(compiler):
+        pytest.skip(f"no {compiler} on this machine")
+    if is_sanitized():
+        pytest.skip("a library with a sanitizer in it cannot be linked into a program without")
+    flags = run(["pkg-config", "--cflags", "--libs", "lightrunner"], env=environment).stdout.decode().split()
+    program = tmp_path / "minimal"
+    done = run([compiler, "-x", language, f"-std={standard}", "-Wall", "-Wextra", "-Werror", SOURCE, "-x", "none",
+                *flags, "-o", str(program)], env=environment)
+    assert done.returncode == 0, done.stderr.decode()
+    done = run([str(program), "busybox", "echo from-inside; exit 7"], env={**environment, **store})
+    assert (done.returncode, done.stdout.splitlines(True)[0]) == (7, b"| from-inside\n"), done
+
+
+def test_the_executable_finds_its_helpers_where_they_were_installed(prefix, store):
+    env = {name: value for name, value in os.environ.items() if not name.startswith("LIGHT_RUNNER_LIBEXEC")}
+    done = run([os.path.join(prefix, "bin", "light-runner"), "run", "--network", "none", "busybox", "--", "exit 5"],
+               env={**env, **store})
+    assert done.returncode == 5, done
+
+
+def test_there_is_a_man_page_for_each_that_the_first_one_names(prefix):
+    folder = glob.glob(prefix + "/**/man1", recursive=True)[0]
+    pages = set(os.listdir(folder))
+    with open(os.path.join(folder, "light-runner.1")) as page:
+        text = page.read()
+    named = {line.split()[1] + ".1" for line in text.splitlines() if line.startswith(".Xr light-runner-")}
+    assert named and named <= pages
