@@ -22,6 +22,7 @@ struct verb {
 int verb_run(int argc, char **argv);
 int verb_image(int argc, char **argv);
 int verb_doctor(int argc, char **argv);
+int verb_reap(int argc, char **argv);
 int verb_version(int argc, char **argv);
 
 /*

@@ -259,3 +259,45 @@ void cgroup_destroy(struct cgroup *c)
         remove_elsewhere(c);
     free(c);
 }
+
+/* The groups of one hierarchy. */
+static unsigned reap_hierarchy(int top, const char *hierarchy, int64_t min_age_ms)
+{
+    char path[512];
+    unsigned removed = 0;
+    int n = snprintf(path, sizeof(path), "%s/%s", hierarchy, CGROUP_PARENT);
+    if (n < 0 || (size_t)n >= sizeof(path))
+        return 0;
+    int fd = openat(top, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    cleanup_closedir DIR *d = fd < 0 ? NULL : fdopendir(fd);
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    for (struct dirent *e; d && (e = readdir(d));) {
+        struct stat st;
+        if (strncmp(e->d_name, CGROUP_PARENT "-", sizeof(CGROUP_PARENT)) != 0 ||
+            fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISDIR(st.st_mode))
+            continue;
+        int64_t age_ms = (int64_t)(now.tv_sec - st.st_ctim.tv_sec) * 1000 +
+                         (now.tv_nsec - st.st_ctim.tv_nsec) / 1000000;
+        /* The kernel refuses (EBUSY) while there is a process in it. */
+        if (age_ms >= min_age_ms && unlinkat(fd, e->d_name, AT_REMOVEDIR) == 0)
+            removed++;
+    }
+    return removed;
+}
+
+unsigned cgroup_reap(const char *root, int64_t min_age_ms)
+{
+    cleanup_closedir DIR *top = opendir(root);
+    if (!top)
+        return 0;
+    /* v1: a run has a group in each hierarchy, and is to be counted once. */
+    unsigned most = reap_hierarchy(dirfd(top), ".", min_age_ms);
+    for (struct dirent *e; (e = readdir(top));) {
+        unsigned removed =
+            e->d_name[0] == '.' ? 0 : reap_hierarchy(dirfd(top), e->d_name, min_age_ms);
+        if (removed > most)
+            most = removed;
+    }
+    return most;
+}

@@ -59,4 +59,11 @@ void cgroup_read_usage(const struct cgroup *c, struct cgroup_usage *out);
 /* Removes the cgroup (waiting up to 2 s for dying members) and frees. Accepts NULL. */
 void cgroup_destroy(struct cgroup *c);
 
+/*
+ * Removes the cgroups of runs whose supervisor was killed: those without a process in them, and older
+ * than min_age_ms (one that has just been made is still empty). Safe at any time, and by several at
+ * once. The number of runs that something was removed of.
+ */
+unsigned cgroup_reap(const char *root, int64_t min_age_ms);
+
 #endif

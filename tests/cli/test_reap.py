@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: MIT
+"""`reap`: what a killed supervisor leaves goes, what is in use stays."""
+import glob
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
+sys.path.insert(0, os.path.join(ROOT, "tests", "contract"))
+from harness import host, images  # noqa: E402
+
+PROGRAM = os.path.abspath(os.environ.get("LIGHT_RUNNER", os.path.join(ROOT, "build", "light-runner")))
+
+
+def call(environment, *argv, **variables):
+    return subprocess.run([PROGRAM, *argv], env={**environment, **variables}, stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60)
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("reap")
+    os.mkdir(folder / "data", 0o700)
+    variables = {**os.environ, "LIGHT_RUNNER_DATA_DIR": str(folder / "data")}
+    tar = images.make_busybox_tar(str(folder / "busybox.tar"))
+    assert call(variables, "image", "import", tar, "busybox").returncode == 0
+    return variables
+
+
+def cgroups():
+    return set(glob.glob("/sys/fs/cgroup/**/light-runner/light-runner-*", recursive=True))
+
+
+def supervisors_of(pid):
+    return [child for child, argv in host.descendants(pid).items() if "light-runner-supervisor" in argv]
+
+
+@pytest.fixture
+def sleeper(environment):
+    run = subprocess.Popen([PROGRAM, "run", "--network", "none", "busybox", "--", "echo up; sleep 600"],
+                           env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert run.stdout.readline() == b"up\n"
+    yield run
+    run.terminate()
+    run.communicate(timeout=30)
+
+
+def test_the_cgroup_of_a_killed_supervisor_goes(environment, sleeper):
+    before = cgroups()
+    os.kill(supervisors_of(sleeper.pid)[0], signal.SIGKILL)
+    sleeper.wait(timeout=30)
+    # Dying processes may hold it for a moment.
+    removed = host.wait_until(lambda: json.loads(
+        call(environment, "reap", "--json", LIGHT_RUNNER_REAP_AGE_MS="0").stdout)["containers"])
+    assert removed >= 1
+    assert len(cgroups()) < len(before)
+
+
+def test_what_is_young_is_left(environment, sleeper):
+    os.kill(supervisors_of(sleeper.pid)[0], signal.SIGKILL)
+    sleeper.wait(timeout=30)
+    left = cgroups()
+    done = call(environment, "reap", "--json")
+    assert done.returncode == 0 and left <= cgroups()
+    call(environment, "reap", LIGHT_RUNNER_REAP_AGE_MS="0")
+
+
+def test_a_run_that_is_going_on_is_not_touched(environment, sleeper):
+    before = cgroups()
+    assert before
+    done = call(environment, "reap", "--json", LIGHT_RUNNER_REAP_AGE_MS="0")
+    assert json.loads(done.stdout)["volumes"] == 0
+    assert sleeper.poll() is None and before <= cgroups()
+
+
+def test_a_wrong_age_is_refused(environment):
+    done = call(environment, "reap", LIGHT_RUNNER_REAP_AGE_MS="soon")
+    assert done.returncode == 125 and b"LIGHT_RUNNER_REAP_AGE_MS" in done.stderr
