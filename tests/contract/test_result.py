@@ -33,7 +33,8 @@ def test_timings_add_up(runner):
     timings = result["timings"]
     assert set(timings) == {"prepareMs", "startMs", "runMs", "collectMs"}
     assert all(value >= 0 for value in timings.values())
-    assert 500 <= timings["runMs"] < 1500
+    # The clock starts when the supervisor hears that the command runs, which may be a moment later.
+    assert 450 <= timings["runMs"] < 1500
     assert sum(timings.values()) <= result["duration"] + 50
 
 
