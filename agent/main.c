@@ -23,15 +23,18 @@
  *
  * THE ORDER OF THINGS
  *
- *      agent       HELLO                              what kernel this is, before anything else
- * runs supervisor  PREPARE                            user and working directory supervisor  ENTRY,
- * DATA..., ENTRY_END ...      files to create in the working directory; a folder ENTRIES_END is an
- * ENTRY alone. Left out if there are none agent       SEEDED                             only after
- * ENTRIES_END supervisor  START                              need not wait for SEEDED agent RUNNING
- * exec() has succeeded both        STDIN, STDIN_EOF, SIGNAL  /  STDOUT, STDERR, STDIN_CREDIT agent
- * EXIT                               nothing of the command is alive any more, and all output has
- * been sent supervisor  EXTRACT (any number) agent       EXTRACT_BEGIN [ENTRY, DATA..., ENTRY_END
- * ... EXTRACT_END]      for each
+ *      agent       HELLO           what kernel this is, before anything else runs
+ *      supervisor  PREPARE         user and working directory
+ *      supervisor  ENTRY, DATA..., ENTRY_END ... ENTRIES_END
+ *                                  files to create in the working directory; left out if there are none.
+ *                                  A folder is an ENTRY alone
+ *      agent       SEEDED          only after ENTRIES_END
+ *      supervisor  START           need not wait for SEEDED
+ *      agent       RUNNING         exec() has succeeded
+ *      both        STDIN, STDIN_EOF, SIGNAL  /  STDOUT, STDERR, STDIN_CREDIT
+ *      agent       EXIT            nothing of the command is alive any more, all output has been sent
+ *      supervisor  EXTRACT         any number
+ *      agent       EXTRACT_BEGIN [ENTRY, DATA..., ENTRY_END ... EXTRACT_END]      for each
  *
  * FAILED may take the place of any of the agent's frames and is its last. The end of the agent's
  * stdin is the end of everything, at any time: a supervisor that is gone leaves nothing running.
@@ -75,16 +78,16 @@
 #include <sys/signalfd.h>
 
 /*
- *                       frames taken                                next
- * STATE_FRESH           PREPARE                                     PREPARED
- * STATE_PREPARED        ENTRY, ENTRIES_END, START                   SEEDING, SEEDED, STARTING
- * STATE_SEEDING         ENTRY, DATA, ENTRY_END, ENTRIES_END         SEEDED
- * STATE_SEEDED          START                                       STARTING
- * STATE_STARTING        STDIN, STDIN_EOF, SIGNAL                    RUNNING (or the end: FAILED)
- * STATE_RUNNING         the same                                    KILLING, when the command has
- * ended STATE_KILLING         the same, of no effect                      DRAINING, when there are
- * no children STATE_DRAINING        the same, of no effect                      EXITED, when the
- * pipes are at their ends STATE_EXITED          EXTRACT; the same, of no effect             -
+ *                    frames taken                          next
+ * STATE_FRESH        PREPARE                               PREPARED
+ * STATE_PREPARED     ENTRY, ENTRIES_END, START             SEEDING, SEEDED, STARTING
+ * STATE_SEEDING      ENTRY, DATA, ENTRY_END, ENTRIES_END   SEEDED
+ * STATE_SEEDED       START                                 STARTING
+ * STATE_STARTING     STDIN, STDIN_EOF, SIGNAL              RUNNING (or the end: FAILED)
+ * STATE_RUNNING      the same                              KILLING, when the command has ended
+ * STATE_KILLING      the same, of no effect                DRAINING, when there are no children
+ * STATE_DRAINING     the same, of no effect                EXITED, when the pipes are at their ends
+ * STATE_EXITED       EXTRACT; the same, of no effect       -
  */
 enum state {
     STATE_FRESH,

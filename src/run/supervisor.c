@@ -3,13 +3,14 @@
  * The supervisor: one process per run.
  *
  *     PREPARE   the engine makes the sandbox: mounts, bundle, cgroup. Nothing of it runs yet.
- *     START     the runtime has been started; the agent's HELLO is awaited. Its evidence of the
- * kernel is checked against the tier: a sandbox that is not what was asked for goes no further.
+ *     START     the runtime has been started; the agent's HELLO is awaited, and the network. The
+ *               evidence of the kernel is checked against the tier: a sandbox that is not what was
+ *               asked for goes no further.
  *     SEED      the files of `dir` go in, then the command is started.
  *     RUN       stdin goes in, output comes out, until the agent reports the command's end.
  *     COLLECT   after exit code 0 the agent is asked for the entries of `extract`.
  *     END       the sandbox is killed and waited for, what it used is read, all of it is removed,
- * and only then the result is sent.
+ *               and only then the result is sent.
  *
  * One poll loop serves all phases. Each has a deadline of its own. Cancelling, timing out, the
  * caller's end and every failure take the same way: straight to END, where the engine's kill() ends
@@ -22,11 +23,7 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
-#include "engine/engine.h"
-#include "run/extraction.h"
-#include "run/output.h"
-#include "run/seed.h"
-#include "wire/order.h"
+#include "run/phases.h"
 #include "wire/result.h"
 
 #include <fcntl.h>
@@ -35,440 +32,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/utsname.h>
-
-enum phase { PHASE_START, PHASE_SEED, PHASE_RUN, PHASE_COLLECT, PHASE_END };
-
-/* ms. Of START and the orders, and of SEED and COLLECT without any progress. */
-enum { REQUEST_TIMEOUT = 10000, START_TIMEOUT = 60000, STALL_TIMEOUT = 60000 };
-/* COLLECT as a whole, and how long a result waits for a caller that is alive but does not read. */
-enum { COLLECT_TIMEOUT = 30 * 60000, RESULT_TIMEOUT = 24 * 3600000 };
-
-/* Frames for the agent are made while less than this waits to be written. */
-enum { QUEUE_ENOUGH = 256 * 1024 };
-
-enum { RUNTIME_TEXT_MAX = 4096 };
-
-struct supervisor {
-    const struct run_order *order;
-    const struct request *request; /* the order's */
-    const char *id;
-    enum phase phase;
-    int64_t deadline;       /* of the phase; IO_NO_DEADLINE: none */
-    int64_t phase_deadline; /* of COLLECT as a whole */
-
-    struct sandbox *sandbox;
-    struct agent_link link;
-    struct output output;
-    struct seed *seed;
-    bool seed_done;
-    struct extraction extraction;
-
-    bool input_open;     /* the fd for stdin has more */
-    bool input_pollable; /* it is a pipe or such, not a file */
-    uint64_t input_credit;
-
-    char runtime_text[RUNTIME_TEXT_MAX + 1];
-    size_t runtime_text_length;
-
-    bool caller_gone;
-    bool exited; /* the agent's EXIT has come */
-    bool failed; /* `error` is what the caller gets */
-    lr_error error;
-    lr_result result;
-    struct utsname host;
-    char kernel[sizeof(((struct utsname *)0)->release)];
-    int64_t began, prepared, running, ended; /* microseconds; 0: not reached */
-};
-
-/* ---------------------------------------------------------------- ways to the end */
-
-static void end_run(struct supervisor *s)
-{
-    if (s->phase == PHASE_END)
-        return;
-    s->phase = PHASE_END;
-    if (s->sandbox)
-        s->sandbox->engine->kill(s->sandbox);
-}
-
-/* Ends the run with s->error, which has been filled. The first error is the one that counts. */
-static void fail_run(struct supervisor *s)
-{
-    s->failed = true;
-    end_run(s);
-}
-
-static void fail_protocol(struct supervisor *s, const char *what)
-{
-    if (s->failed)
-        return;
-    error_set(&s->error, LR_CONTAINER_START_FAILED, "agent", "the agent broke the protocol: %s",
-              what);
-    if (s->running) {
-        /* The command has been running: whatever took the agent over did so from inside. */
-        s->error.code = LR_ISOLATION_FAILED;
-    }
-    fail_run(s);
-}
-
-static void set_killed(struct supervisor *s)
-{
-    s->result.exit_code = 128 + SIGKILL;
-    s->result.signal = SIGKILL;
-    end_run(s);
-}
-
-static void cancel_run(struct supervisor *s)
-{
-    s->result.cancelled = true;
-    set_killed(s);
-}
-
-/* ---------------------------------------------------------------- START */
-
-static int send_fields(struct supervisor *s, enum frame_type type, struct buffer *fields)
-{
-    return agent_link_send(&s->link, type, buffer_data(fields), buffer_length(fields), &s->error);
-}
-
-static int send_prepare(struct supervisor *s)
-{
-    cleanup_buffer struct buffer fields;
-    buffer_init(&fields, FRAME_AGENT_MAX);
-    const char *user = s->sandbox->image.user;
-    if (!fields_add(&fields, "workdir", s->request->workdir) ||
-        !fields_add(&fields, "user", user ? user : ""))
-        return error_oom(&s->error, "agent.prepare");
-    return send_fields(s, FRAME_PREPARE, &fields);
-}
-
-static bool name_is_in(const char *assignment, char *const *list)
-{
-    size_t length = strcspn(assignment, "=") + 1;
-    for (; list && *list; list++)
-        if (strncmp(assignment, *list, length) == 0)
-            return true;
-    return false;
-}
-
-/* The command's words: `sh -c` with what was asked for, else what the image says. */
-static bool add_command(struct supervisor *s, struct buffer *fields)
-{
-    const struct image *image = &s->sandbox->image;
-    if (s->request->entrypoint)
-        return fields_add(fields, "arg", "sh") && fields_add(fields, "arg", "-c") &&
-               fields_add(fields, "arg", s->request->entrypoint);
-    char *const *lists[] = {image->entrypoint, image->cmd};
-    for (size_t i = 0; i < 2; i++)
-        for (char *const *word = lists[i]; word && *word; word++)
-            if (!fields_add(fields, "arg", *word))
-                return false;
-    return true;
-}
-
-static int send_start(struct supervisor *s)
-{
-    static const char operation[] = "agent.start";
-    const struct image *image = &s->sandbox->image;
-    bool has_own = (image->entrypoint && *image->entrypoint) || (image->cmd && *image->cmd);
-    if (!s->request->entrypoint && !has_own) {
-        error_set(&s->error, LR_INVALID_ARGUMENT, operation,
-                  "entrypoint: none was given, and the image '%s' has none", s->request->image);
-        return error_hint(&s->error, "add a shell command behind the image's name");
-    }
-    cleanup_buffer struct buffer fields;
-    buffer_init(&fields, FRAME_AGENT_MAX);
-    bool fits = add_command(s, &fields);
-    for (char **e = image->env; fits && e && *e; e++)
-        fits = name_is_in(*e, s->request->env) || fields_add(&fields, "env", *e);
-    for (char **e = s->request->env; fits && e && *e; e++)
-        fits = fields_add(&fields, "env", *e);
-    if (!fits)
-        return error_set(&s->error, LR_INVALID_ARGUMENT, operation,
-                         "entrypoint and env: longer than %d bytes in all", FRAME_AGENT_MAX);
-    return send_fields(s, FRAME_START, &fields);
-}
-
-/* On to SEED, once the evidence has been checked and the network is there. */
-static void leave_start(struct supervisor *s)
-{
-    if (!s->result.isolation.verified || s->sandbox->network >= 0)
-        return;
-    s->phase = PHASE_SEED;
-    s->deadline = clock_ms() + STALL_TIMEOUT;
-    if (send_prepare(s) < 0 || (s->seed_done && send_start(s) < 0))
-        fail_run(s);
-}
-
-static void on_hello(struct supervisor *s, const struct frame *f)
-{
-    const char *release = fields_get(f, "release"), *kernel = fields_get(f, "kernel");
-    const char *log = fields_get(f, "log");
-    if (!release || !kernel || strlen(release) >= sizeof(s->kernel)) {
-        fail_protocol(s, "HELLO");
-        return;
-    }
-    strcpy(s->kernel, release);
-    const struct tier_evidence seen = {release, kernel, log ? log : ""};
-    const struct tier_evidence host = {s->host.release, s->host.version, ""};
-    if (!s->sandbox->tier->verify(&seen, &host)) {
-        error_set(&s->error, LR_ISOLATION_FAILED, "isolation.verify",
-                  "'%s' was asked for, but the sandbox is on the kernel '%s'; nothing was run",
-                  s->sandbox->tier->name, release);
-        error_hint(&s->error, "see what works here: light-runner doctor");
-        fail_run(s);
-        return;
-    }
-    s->result.isolation.verified = true;
-    leave_start(s);
-}
-
-/* The network is there before the command is, or there is no command. */
-static void on_network(struct supervisor *s, bool up)
-{
-    if (s->phase != PHASE_START)
-        return;
-    if (up) {
-        s->sandbox->network = s->sandbox->network_lost = -1;
-        leave_start(s);
-        return;
-    }
-    s->runtime_text[strcspn(s->runtime_text, "\n")] = '\0';
-    error_set(&s->error, LR_CONTAINER_START_FAILED, "network.start",
-              "the sandbox's network did not come up%s%s", s->runtime_text[0] ? ": " : "",
-              s->runtime_text);
-    error_hint(&s->error, "see what works here: light-runner doctor; or run with --network none");
-    fail_run(s);
-}
-
-/* ---------------------------------------------------------------- SEED */
-
-static void fill_seed(struct supervisor *s)
-{
-    if (seed_fill(s->seed, &s->link.out, QUEUE_ENOUGH, &s->seed_done, &s->error) < 0 ||
-        (s->seed_done && send_start(s) < 0))
-        fail_run(s);
-}
-
-static void on_running(struct supervisor *s)
-{
-    s->running = clock_us();
-    s->phase = PHASE_RUN;
-    s->deadline = clock_ms() + (int64_t)s->request->timeout_ms;
-    s->input_open = true;
-    s->input_credit = FRAME_STDIN_WINDOW;
-    struct stat st;
-    s->input_pollable = fstat(SUPERVISOR_INPUT, &st) == 0 && !S_ISREG(st.st_mode);
-    if (output_frame(&s->output, FRAME_STARTED, "{}", 2, &s->error) < 0)
-        fail_run(s);
-}
-
-/* The agent could not do what it was told. What failed decides how that is called. */
-static void on_failed(struct supervisor *s, const struct frame *f)
-{
-    const char *operation = fields_get(f, "operation"), *message = fields_get(f, "message");
-    if (!operation || !message) {
-        fail_protocol(s, "FAILED");
-        return;
-    }
-    bool seeding = strcmp(operation, "seed") == 0;
-    char text[512];
-    snprintf(text, sizeof(text), "%s", message);
-    for (char *p = text; *p; p++)
-        if ((unsigned char)*p < ' ' || *p == 0x7f)
-            *p = '?';
-    error_set(&s->error, seeding ? LR_SEED_FAILED : LR_CONTAINER_START_FAILED,
-              seeding ? "seed.write" : "agent.start", "%s", text);
-    if (strcmp(operation, "exec") == 0)
-        error_hint(&s->error,
-                   "the image must have what is to be run in it (a shell command needs sh)");
-    else if (seeding && strstr(text, "No space left"))
-        error_hint(&s->error, "raise the run's storage: --disk 4g");
-    fail_run(s);
-}
-
-/* ---------------------------------------------------------------- RUN */
-
-/* Moves stdin along, as far as the agent's credit goes. */
-static void feed_input(struct supervisor *s)
-{
-    while (s->input_open && s->input_credit > 0 && buffer_length(&s->link.out) < QUEUE_ENOUGH) {
-        size_t want = s->input_credit < FRAME_DATA_MAX ? (size_t)s->input_credit : FRAME_DATA_MAX;
-        char *to = buffer_reserve(&s->link.out, FRAME_HEADER_SIZE + want);
-        if (!to) {
-            error_oom(&s->error, "input");
-            fail_run(s);
-            return;
-        }
-        ssize_t n = read(SUPERVISOR_INPUT, to + FRAME_HEADER_SIZE, want);
-        if (n < 0 && (errno == EINTR || errno == EAGAIN))
-            return;
-        if (n > 0) {
-            frame_header(to, FRAME_STDIN, (uint32_t)n);
-            buffer_commit(&s->link.out, FRAME_HEADER_SIZE + (size_t)n);
-            s->input_credit -= (uint64_t)n;
-            /* The next read of a pipe might block: poll first. */
-            if (s->input_pollable)
-                return;
-            continue;
-        }
-        /* Its end, or it cannot be read: the command sees the end of its input. */
-        s->input_open = false;
-        if (agent_link_send(&s->link, FRAME_STDIN_EOF, NULL, 0, &s->error) < 0)
-            fail_run(s);
-    }
-}
-
-static void start_collecting(struct supervisor *s)
-{
-    s->phase = PHASE_COLLECT;
-    s->deadline = clock_ms() + STALL_TIMEOUT;
-    s->phase_deadline = clock_ms() + COLLECT_TIMEOUT;
-    bool done = true;
-    if (extraction_init(&s->extraction, s->request, &s->error) < 0 ||
-        extraction_next(&s->extraction, &s->link, &done, &s->error) < 0)
-        fail_run(s);
-    else if (done)
-        end_run(s);
-}
-
-static void on_command_end(struct supervisor *s, const struct frame *f)
-{
-    uint64_t code, signal_number;
-    if (!fields_get_u64(f, "code", &code) || !fields_get_u64(f, "signal", &signal_number) ||
-        code > 255 || signal_number > 64) {
-        fail_protocol(s, "EXIT");
-        return;
-    }
-    s->exited = true;
-    s->ended = clock_us();
-    s->result.exit_code = (int)code;
-    s->result.signal = (int)signal_number;
-    if (code == 0 && s->request->has_extract)
-        start_collecting(s);
-    else
-        end_run(s);
-}
-
-/* ---------------------------------------------------------------- frames of the agent */
-
-static void on_run_frame(struct supervisor *s, const struct frame *f)
-{
-    uint64_t bytes;
-    switch (f->type) {
-    case FRAME_STDOUT:
-    case FRAME_STDERR:
-        if (output_log(&s->output, f->type == FRAME_STDOUT ? FRAME_LOG_STDOUT : FRAME_LOG_STDERR,
-                       f->payload, f->length, &s->error) < 0)
-            fail_run(s);
-        break;
-    case FRAME_STDIN_CREDIT:
-        if (!fields_get_u64(f, "bytes", &bytes) || bytes > FRAME_STDIN_WINDOW - s->input_credit)
-            fail_protocol(s, "STDIN_CREDIT");
-        else
-            s->input_credit += bytes;
-        break;
-    case FRAME_EXIT:
-        on_command_end(s, f);
-        break;
-    default:
-        fail_protocol(s, "an unexpected frame while the command runs");
-    }
-}
-
-static void on_collect_frame(struct supervisor *s, const struct frame *f)
-{
-    size_t before = s->extraction.at;
-    bool done = false;
-    s->deadline = clock_ms() + STALL_TIMEOUT;
-    lr_error local = {0};
-    if (extraction_frame(&s->extraction, f, &local) < 0) {
-        extraction_abort(&s->extraction, local.message);
-        end_run(s);
-    } else if (s->extraction.at != before) {
-        if (extraction_next(&s->extraction, &s->link, &done, &s->error) < 0)
-            fail_run(s);
-        else if (done)
-            end_run(s);
-    }
-}
-
-static bool is_raw(uint8_t type)
-{
-    return type == FRAME_STDOUT || type == FRAME_STDERR || type == FRAME_DATA;
-}
-
-static void on_frame(struct supervisor *s, const struct frame *f)
-{
-    if (!is_raw(f->type) && !fields_valid(f)) {
-        fail_protocol(s, "fields");
-        return;
-    }
-    if (f->type == FRAME_FAILED && s->phase != PHASE_COLLECT) {
-        on_failed(s, f);
-        return;
-    }
-    switch (s->phase) {
-    case PHASE_START:
-        if (f->type == FRAME_HELLO && !s->result.isolation.verified)
-            on_hello(s, f);
-        else
-            fail_protocol(s, "something else before HELLO");
-        break;
-    case PHASE_SEED:
-        if (f->type == FRAME_RUNNING && s->seed_done)
-            on_running(s);
-        else if (f->type != FRAME_SEEDED)
-            fail_protocol(s, "an unexpected frame before the command runs");
-        break;
-    case PHASE_RUN:
-        on_run_frame(s, f);
-        break;
-    case PHASE_COLLECT:
-        on_collect_frame(s, f);
-        break;
-    case PHASE_END:
-        break;
-    }
-}
-
-static void take_frames(struct supervisor *s)
-{
-    while (s->phase != PHASE_END) {
-        struct frame f;
-        enum frame_status status = frame_peek(&s->link.in, FRAME_AGENT_MAX, &f);
-        if (status == FRAME_PARTIAL)
-            return;
-        if (status == FRAME_BROKEN) {
-            fail_protocol(s, "not a frame");
-            return;
-        }
-        on_frame(s, &f);
-        frame_consume(&s->link.in, &f);
-    }
-}
-
-/* The sandbox's end of the channel is closed: it is dead, or as good as that. */
-static void on_agent_gone(struct supervisor *s)
-{
-    if (s->phase == PHASE_END)
-        return;
-    if (s->phase == PHASE_COLLECT) {
-        extraction_abort(&s->extraction, "the sandbox ended during the extraction");
-        end_run(s);
-    } else if (s->running) {
-        /* Killed with all that was in it: by the OOM killer, or from outside. finish() tells. */
-        set_killed(s);
-    } else {
-        s->runtime_text[strcspn(s->runtime_text, "\n")] = '\0';
-        error_set(&s->error, LR_CONTAINER_START_FAILED, "runtime.start",
-                  "the sandbox ended before the command was started%s%s",
-                  s->runtime_text[0] ? ": " : "", s->runtime_text);
-        error_hint(&s->error, "see what works here: light-runner doctor");
-        fail_run(s);
-    }
-}
 
 /* ---------------------------------------------------------------- the loop */
 
@@ -530,20 +93,20 @@ static void on_deadline(struct supervisor *s)
     case PHASE_START:
         error_set(&s->error, LR_CONTAINER_START_FAILED, "runtime.start",
                   "the sandbox did not come up within %d s", START_TIMEOUT / 1000);
-        fail_run(s);
+        phase_fail(s);
         break;
     case PHASE_SEED:
         error_set(&s->error, LR_SEED_FAILED, "seed.write",
                   "the sandbox took no more files for %d s", STALL_TIMEOUT / 1000);
-        fail_run(s);
+        phase_fail(s);
         break;
     case PHASE_RUN:
         s->result.timed_out = true;
-        set_killed(s);
+        phase_killed(s);
         break;
     case PHASE_COLLECT:
         extraction_abort(&s->extraction, "the extraction took too long");
-        end_run(s);
+        phase_end(s);
         break;
     case PHASE_END:
         break;
@@ -559,7 +122,7 @@ static void on_caller(struct supervisor *s)
         return;
     s->caller_gone = true;
     s->output.socket = -1;
-    cancel_run(s);
+    phase_cancel(s);
 }
 
 static void serve(struct supervisor *s, const struct pollfd *p)
@@ -569,18 +132,18 @@ static void serve(struct supervisor *s, const struct pollfd *p)
         read_runtime_text(s);
     if (p[AT_AGENT_OUT].revents) {
         agent_link_fill(&s->link);
-        take_frames(s);
+        phase_take_frames(s);
     } else if (p[AT_ALIVE].revents && s->link.from >= 0) {
-        on_agent_gone(s);
+        phase_on_agent_gone(s);
     }
     if (s->link.from < 0 && s->sandbox->runtime_text < 0)
-        on_agent_gone(s);
+        phase_on_agent_gone(s);
     if (p[AT_NETWORK].revents)
-        on_network(s, true);
+        phase_on_network(s, true);
     else if (p[AT_NETWORK_LOST].revents)
-        on_network(s, false);
+        phase_on_network(s, false);
     if (p[AT_SHARED].revents || p[AT_CANCEL].revents)
-        cancel_run(s);
+        phase_cancel(s);
     if (p[AT_CALLER].revents & POLLOUT)
         output_flush(&s->output);
     if (p[AT_CALLER].revents & ~POLLOUT)
@@ -588,9 +151,9 @@ static void serve(struct supervisor *s, const struct pollfd *p)
     if (p[AT_AGENT_IN].revents && s->phase == PHASE_SEED)
         s->deadline = clock_ms() + STALL_TIMEOUT;
     if (s->phase == PHASE_SEED && !s->seed_done)
-        fill_seed(s);
+        phase_fill_seed(s);
     if (s->phase == PHASE_RUN && (p[AT_INPUT].revents || !s->input_pollable))
-        feed_input(s);
+        phase_feed_input(s);
     agent_link_flush(&s->link);
 }
 
@@ -605,7 +168,7 @@ static void loop(struct supervisor *s)
         int n = poll(p, AT_COUNT, io_poll_timeout(deadline));
         if (n < 0 && errno != EINTR) {
             error_errno(&s->error, LR_INTERNAL, "supervisor.loop", errno, "poll");
-            fail_run(s);
+            phase_fail(s);
             return;
         }
         if (clock_ms() >= deadline)
@@ -746,7 +309,7 @@ int supervisor_run(const char *id)
         s.id = order.id;
         output_init(&s.output, SUPERVISOR_CALLER, order.logs, order.request.max_log_bytes);
         if (open_sandbox(&s) < 0)
-            fail_run(&s);
+            phase_fail(&s);
         else
             loop(&s);
     }

@@ -1,0 +1,400 @@
+/* SPDX-License-Identifier: MIT */
+#include "run/phases.h"
+
+#include "base/io.h"
+#include "run/supervisor.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* ---------------------------------------------------------------- ways to the end */
+
+void phase_end(struct supervisor *s)
+{
+    if (s->phase == PHASE_END)
+        return;
+    s->phase = PHASE_END;
+    if (s->sandbox)
+        s->sandbox->engine->kill(s->sandbox);
+}
+
+/* Ends the run with s->error, which has been filled. The first error is the one that counts. */
+void phase_fail(struct supervisor *s)
+{
+    s->failed = true;
+    phase_end(s);
+}
+
+static void fail_protocol(struct supervisor *s, const char *what)
+{
+    if (s->failed)
+        return;
+    error_set(&s->error, LR_CONTAINER_START_FAILED, "agent", "the agent broke the protocol: %s",
+              what);
+    if (s->running) {
+        /* The command has been running: whatever took the agent over did so from inside. */
+        s->error.code = LR_ISOLATION_FAILED;
+    }
+    phase_fail(s);
+}
+
+void phase_killed(struct supervisor *s)
+{
+    s->result.exit_code = 128 + SIGKILL;
+    s->result.signal = SIGKILL;
+    phase_end(s);
+}
+
+void phase_cancel(struct supervisor *s)
+{
+    s->result.cancelled = true;
+    phase_killed(s);
+}
+
+/* ---------------------------------------------------------------- START */
+
+static int send_fields(struct supervisor *s, enum frame_type type, struct buffer *fields)
+{
+    return agent_link_send(&s->link, type, buffer_data(fields), buffer_length(fields), &s->error);
+}
+
+static int send_prepare(struct supervisor *s)
+{
+    cleanup_buffer struct buffer fields;
+    buffer_init(&fields, FRAME_AGENT_MAX);
+    const char *user = s->sandbox->image.user;
+    if (!fields_add(&fields, "workdir", s->request->workdir) ||
+        !fields_add(&fields, "user", user ? user : ""))
+        return error_oom(&s->error, "agent.prepare");
+    return send_fields(s, FRAME_PREPARE, &fields);
+}
+
+static bool name_is_in(const char *assignment, char *const *list)
+{
+    size_t length = strcspn(assignment, "=") + 1;
+    for (; list && *list; list++)
+        if (strncmp(assignment, *list, length) == 0)
+            return true;
+    return false;
+}
+
+/* The command's words: `sh -c` with what was asked for, else what the image says. */
+static bool add_command(struct supervisor *s, struct buffer *fields)
+{
+    const struct image *image = &s->sandbox->image;
+    if (s->request->entrypoint)
+        return fields_add(fields, "arg", "sh") && fields_add(fields, "arg", "-c") &&
+               fields_add(fields, "arg", s->request->entrypoint);
+    char *const *lists[] = {image->entrypoint, image->cmd};
+    for (size_t i = 0; i < 2; i++)
+        for (char *const *word = lists[i]; word && *word; word++)
+            if (!fields_add(fields, "arg", *word))
+                return false;
+    return true;
+}
+
+static int send_start(struct supervisor *s)
+{
+    static const char operation[] = "agent.start";
+    const struct image *image = &s->sandbox->image;
+    bool has_own = (image->entrypoint && *image->entrypoint) || (image->cmd && *image->cmd);
+    if (!s->request->entrypoint && !has_own) {
+        error_set(&s->error, LR_INVALID_ARGUMENT, operation,
+                  "entrypoint: none was given, and the image '%s' has none", s->request->image);
+        return error_hint(&s->error, "add a shell command behind the image's name");
+    }
+    cleanup_buffer struct buffer fields;
+    buffer_init(&fields, FRAME_AGENT_MAX);
+    bool fits = add_command(s, &fields);
+    for (char **e = image->env; fits && e && *e; e++)
+        fits = name_is_in(*e, s->request->env) || fields_add(&fields, "env", *e);
+    for (char **e = s->request->env; fits && e && *e; e++)
+        fits = fields_add(&fields, "env", *e);
+    if (!fits)
+        return error_set(&s->error, LR_INVALID_ARGUMENT, operation,
+                         "entrypoint and env: longer than %d bytes in all", FRAME_AGENT_MAX);
+    return send_fields(s, FRAME_START, &fields);
+}
+
+/* On to SEED, once the evidence has been checked and the network is there. */
+static void leave_start(struct supervisor *s)
+{
+    if (!s->result.isolation.verified || s->sandbox->network >= 0)
+        return;
+    s->phase = PHASE_SEED;
+    s->deadline = clock_ms() + STALL_TIMEOUT;
+    if (send_prepare(s) < 0 || (s->seed_done && send_start(s) < 0))
+        phase_fail(s);
+}
+
+static void on_hello(struct supervisor *s, const struct frame *f)
+{
+    const char *release = fields_get(f, "release"), *kernel = fields_get(f, "kernel");
+    const char *log = fields_get(f, "log");
+    if (!release || !kernel || strlen(release) >= sizeof(s->kernel)) {
+        fail_protocol(s, "HELLO");
+        return;
+    }
+    strcpy(s->kernel, release);
+    const struct tier_evidence seen = {release, kernel, log ? log : ""};
+    const struct tier_evidence host = {s->host.release, s->host.version, ""};
+    if (!s->sandbox->tier->verify(&seen, &host)) {
+        error_set(&s->error, LR_ISOLATION_FAILED, "isolation.verify",
+                  "'%s' was asked for, but the sandbox is on the kernel '%s'; nothing was run",
+                  s->sandbox->tier->name, release);
+        error_hint(&s->error, "see what works here: light-runner doctor");
+        phase_fail(s);
+        return;
+    }
+    s->result.isolation.verified = true;
+    leave_start(s);
+}
+
+/* The network is there before the command is, or there is no command. */
+void phase_on_network(struct supervisor *s, bool up)
+{
+    if (s->phase != PHASE_START)
+        return;
+    if (up) {
+        s->sandbox->network = s->sandbox->network_lost = -1;
+        leave_start(s);
+        return;
+    }
+    s->runtime_text[strcspn(s->runtime_text, "\n")] = '\0';
+    error_set(&s->error, LR_CONTAINER_START_FAILED, "network.start",
+              "the sandbox's network did not come up%s%s", s->runtime_text[0] ? ": " : "",
+              s->runtime_text);
+    error_hint(&s->error, "see what works here: light-runner doctor; or run with --network none");
+    phase_fail(s);
+}
+
+/* ---------------------------------------------------------------- SEED */
+
+void phase_fill_seed(struct supervisor *s)
+{
+    if (seed_fill(s->seed, &s->link.out, QUEUE_ENOUGH, &s->seed_done, &s->error) < 0 ||
+        (s->seed_done && send_start(s) < 0))
+        phase_fail(s);
+}
+
+static void on_running(struct supervisor *s)
+{
+    s->running = clock_us();
+    s->phase = PHASE_RUN;
+    s->deadline = clock_ms() + (int64_t)s->request->timeout_ms;
+    s->input_open = true;
+    s->input_credit = FRAME_STDIN_WINDOW;
+    struct stat st;
+    s->input_pollable = fstat(SUPERVISOR_INPUT, &st) == 0 && !S_ISREG(st.st_mode);
+    if (output_frame(&s->output, FRAME_STARTED, "{}", 2, &s->error) < 0)
+        phase_fail(s);
+}
+
+/* The agent could not do what it was told. What failed decides how that is called. */
+static void on_failed(struct supervisor *s, const struct frame *f)
+{
+    const char *operation = fields_get(f, "operation"), *message = fields_get(f, "message");
+    if (!operation || !message) {
+        fail_protocol(s, "FAILED");
+        return;
+    }
+    bool seeding = strcmp(operation, "seed") == 0;
+    char text[512];
+    snprintf(text, sizeof(text), "%s", message);
+    for (char *p = text; *p; p++)
+        if ((unsigned char)*p < ' ' || *p == 0x7f)
+            *p = '?';
+    error_set(&s->error, seeding ? LR_SEED_FAILED : LR_CONTAINER_START_FAILED,
+              seeding ? "seed.write" : "agent.start", "%s", text);
+    if (strcmp(operation, "exec") == 0)
+        error_hint(&s->error,
+                   "the image must have what is to be run in it (a shell command needs sh)");
+    else if (seeding && strstr(text, "No space left"))
+        error_hint(&s->error, "raise the run's storage: --disk 4g");
+    phase_fail(s);
+}
+
+/* ---------------------------------------------------------------- RUN */
+
+/* Moves stdin along, as far as the agent's credit goes. */
+void phase_feed_input(struct supervisor *s)
+{
+    while (s->input_open && s->input_credit > 0 && buffer_length(&s->link.out) < QUEUE_ENOUGH) {
+        size_t want = s->input_credit < FRAME_DATA_MAX ? (size_t)s->input_credit : FRAME_DATA_MAX;
+        char *to = buffer_reserve(&s->link.out, FRAME_HEADER_SIZE + want);
+        if (!to) {
+            error_oom(&s->error, "input");
+            phase_fail(s);
+            return;
+        }
+        ssize_t n = read(SUPERVISOR_INPUT, to + FRAME_HEADER_SIZE, want);
+        if (n < 0 && (errno == EINTR || errno == EAGAIN))
+            return;
+        if (n > 0) {
+            frame_header(to, FRAME_STDIN, (uint32_t)n);
+            buffer_commit(&s->link.out, FRAME_HEADER_SIZE + (size_t)n);
+            s->input_credit -= (uint64_t)n;
+            /* The next read of a pipe might block: poll first. */
+            if (s->input_pollable)
+                return;
+            continue;
+        }
+        /* Its end, or it cannot be read: the command sees the end of its input. */
+        s->input_open = false;
+        if (agent_link_send(&s->link, FRAME_STDIN_EOF, NULL, 0, &s->error) < 0)
+            phase_fail(s);
+    }
+}
+
+static void start_collecting(struct supervisor *s)
+{
+    s->phase = PHASE_COLLECT;
+    s->deadline = clock_ms() + STALL_TIMEOUT;
+    s->phase_deadline = clock_ms() + COLLECT_TIMEOUT;
+    bool done = true;
+    if (extraction_init(&s->extraction, s->request, &s->error) < 0 ||
+        extraction_next(&s->extraction, &s->link, &done, &s->error) < 0)
+        phase_fail(s);
+    else if (done)
+        phase_end(s);
+}
+
+static void on_command_end(struct supervisor *s, const struct frame *f)
+{
+    uint64_t code, signal_number;
+    if (!fields_get_u64(f, "code", &code) || !fields_get_u64(f, "signal", &signal_number) ||
+        code > 255 || signal_number > 64) {
+        fail_protocol(s, "EXIT");
+        return;
+    }
+    s->exited = true;
+    s->ended = clock_us();
+    s->result.exit_code = (int)code;
+    s->result.signal = (int)signal_number;
+    if (code == 0 && s->request->has_extract)
+        start_collecting(s);
+    else
+        phase_end(s);
+}
+
+/* ---------------------------------------------------------------- frames of the agent */
+
+static void on_run_frame(struct supervisor *s, const struct frame *f)
+{
+    uint64_t bytes;
+    switch (f->type) {
+    case FRAME_STDOUT:
+    case FRAME_STDERR:
+        if (output_log(&s->output, f->type == FRAME_STDOUT ? FRAME_LOG_STDOUT : FRAME_LOG_STDERR,
+                       f->payload, f->length, &s->error) < 0)
+            phase_fail(s);
+        break;
+    case FRAME_STDIN_CREDIT:
+        if (!fields_get_u64(f, "bytes", &bytes) || bytes > FRAME_STDIN_WINDOW - s->input_credit)
+            fail_protocol(s, "STDIN_CREDIT");
+        else
+            s->input_credit += bytes;
+        break;
+    case FRAME_EXIT:
+        on_command_end(s, f);
+        break;
+    default:
+        fail_protocol(s, "an unexpected frame while the command runs");
+    }
+}
+
+static void on_collect_frame(struct supervisor *s, const struct frame *f)
+{
+    size_t before = s->extraction.at;
+    bool done = false;
+    s->deadline = clock_ms() + STALL_TIMEOUT;
+    lr_error local = {0};
+    if (extraction_frame(&s->extraction, f, &local) < 0) {
+        extraction_abort(&s->extraction, local.message);
+        phase_end(s);
+    } else if (s->extraction.at != before) {
+        if (extraction_next(&s->extraction, &s->link, &done, &s->error) < 0)
+            phase_fail(s);
+        else if (done)
+            phase_end(s);
+    }
+}
+
+static bool is_raw(uint8_t type)
+{
+    return type == FRAME_STDOUT || type == FRAME_STDERR || type == FRAME_DATA;
+}
+
+static void on_frame(struct supervisor *s, const struct frame *f)
+{
+    if (!is_raw(f->type) && !fields_valid(f)) {
+        fail_protocol(s, "fields");
+        return;
+    }
+    if (f->type == FRAME_FAILED && s->phase != PHASE_COLLECT) {
+        on_failed(s, f);
+        return;
+    }
+    switch (s->phase) {
+    case PHASE_START:
+        if (f->type == FRAME_HELLO && !s->result.isolation.verified)
+            on_hello(s, f);
+        else
+            fail_protocol(s, "something else before HELLO");
+        break;
+    case PHASE_SEED:
+        if (f->type == FRAME_RUNNING && s->seed_done)
+            on_running(s);
+        else if (f->type != FRAME_SEEDED)
+            fail_protocol(s, "an unexpected frame before the command runs");
+        break;
+    case PHASE_RUN:
+        on_run_frame(s, f);
+        break;
+    case PHASE_COLLECT:
+        on_collect_frame(s, f);
+        break;
+    case PHASE_END:
+        break;
+    }
+}
+
+void phase_take_frames(struct supervisor *s)
+{
+    while (s->phase != PHASE_END) {
+        struct frame f;
+        enum frame_status status = frame_peek(&s->link.in, FRAME_AGENT_MAX, &f);
+        if (status == FRAME_PARTIAL)
+            return;
+        if (status == FRAME_BROKEN) {
+            fail_protocol(s, "not a frame");
+            return;
+        }
+        on_frame(s, &f);
+        frame_consume(&s->link.in, &f);
+    }
+}
+
+/* The sandbox's end of the channel is closed: it is dead, or as good as that. */
+void phase_on_agent_gone(struct supervisor *s)
+{
+    if (s->phase == PHASE_END)
+        return;
+    if (s->phase == PHASE_COLLECT) {
+        extraction_abort(&s->extraction, "the sandbox ended during the extraction");
+        phase_end(s);
+    } else if (s->running) {
+        /* Killed with all that was in it: by the OOM killer, or from outside. finish() tells. */
+        phase_killed(s);
+    } else {
+        s->runtime_text[strcspn(s->runtime_text, "\n")] = '\0';
+        error_set(&s->error, LR_CONTAINER_START_FAILED, "runtime.start",
+                  "the sandbox ended before the command was started%s%s",
+                  s->runtime_text[0] ? ": " : "", s->runtime_text);
+        error_hint(&s->error, "see what works here: light-runner doctor");
+        phase_fail(s);
+    }
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The phases of a run: what is done when the agent, the network or the input has something, and how
+ * a run gets to its end. supervisor.c has the way through, and the loop that calls these.
+ */
+#ifndef RUN_PHASES_H
+#define RUN_PHASES_H
+
+#include "engine/engine.h"
+#include "run/extraction.h"
+#include "run/output.h"
+#include "run/seed.h"
+#include "wire/order.h"
+
+#include <sys/utsname.h>
+
+enum phase { PHASE_START, PHASE_SEED, PHASE_RUN, PHASE_COLLECT, PHASE_END };
+
+/* ms. Of START and the orders, and of SEED and COLLECT without any progress. */
+enum { REQUEST_TIMEOUT = 10000, START_TIMEOUT = 60000, STALL_TIMEOUT = 60000 };
+/* COLLECT as a whole, and how long a result waits for a caller that is alive but does not read. */
+enum { COLLECT_TIMEOUT = 30 * 60000, RESULT_TIMEOUT = 24 * 3600000 };
+
+/* Frames for the agent are made while less than this waits to be written. */
+enum { QUEUE_ENOUGH = 256 * 1024 };
+
+enum { RUNTIME_TEXT_MAX = 4096 };
+
+struct supervisor {
+    const struct run_order *order;
+    const struct request *request; /* the order's */
+    const char *id;
+    enum phase phase;
+    int64_t deadline;       /* of the phase; IO_NO_DEADLINE: none */
+    int64_t phase_deadline; /* of COLLECT as a whole */
+
+    struct sandbox *sandbox;
+    struct agent_link link;
+    struct output output;
+    struct seed *seed;
+    bool seed_done;
+    struct extraction extraction;
+
+    bool input_open;     /* the fd for stdin has more */
+    bool input_pollable; /* it is a pipe or such, not a file */
+    uint64_t input_credit;
+
+    char runtime_text[RUNTIME_TEXT_MAX + 1];
+    size_t runtime_text_length;
+
+    bool caller_gone;
+    bool exited; /* the agent's EXIT has come */
+    bool failed; /* `error` is what the caller gets */
+    lr_error error;
+    lr_result result;
+    struct utsname host;
+    char kernel[sizeof(((struct utsname *)0)->release)];
+    int64_t began, prepared, running, ended; /* microseconds; 0: not reached */
+};
+
+/* To END: kills the sandbox. Nothing happens when that was done already. */
+void phase_end(struct supervisor *s);
+/* The same, with s->error, which has been filled, as the outcome. */
+void phase_fail(struct supervisor *s);
+/* The same, with SIGKILL as the command's end. */
+void phase_killed(struct supervisor *s);
+void phase_cancel(struct supervisor *s);
+
+/* SEED: makes frames of `dir` as far as the channel has room. */
+void phase_fill_seed(struct supervisor *s);
+/* RUN: moves stdin along, as far as the agent's credit goes. */
+void phase_feed_input(struct supervisor *s);
+/* START: the network is up, or never will be. */
+void phase_on_network(struct supervisor *s, bool up);
+/* Deals with the frames that have come. */
+void phase_take_frames(struct supervisor *s);
+/* The sandbox's end of the channel is closed: it is dead, or as good as that. */
+void phase_on_agent_gone(struct supervisor *s);
+
+#endif
