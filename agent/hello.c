@@ -33,7 +33,7 @@ static bool read_log(char out[LOG_SENT + 1])
     return true;
 }
 
-int hello_send(struct channel *c)
+int hello_send(struct channel *c, bool with_log)
 {
     struct utsname u;
     if (uname(&u) < 0)
@@ -45,7 +45,7 @@ int hello_send(struct channel *c)
         !fields_add(&fields, "kernel", u.version) || !fields_add(&fields, "machine", u.machine))
         return -1;
     char log[LOG_SENT + 1];
-    if (read_log(log) && !fields_add(&fields, "log", log))
+    if (with_log && read_log(log) && !fields_add(&fields, "log", log))
         return -1;
     return channel_send_fields(c, FRAME_HELLO, &fields);
 }

@@ -7,7 +7,7 @@
 
 #include "channel.h"
 
-/* Queues the HELLO frame. */
-int hello_send(struct channel *c);
+/* Queues the HELLO frame. The kernel's log is read on demand only: it takes longer than all else. */
+int hello_send(struct channel *c, bool with_log);
 
 #endif

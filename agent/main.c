@@ -24,6 +24,7 @@
  * THE ORDER OF THINGS
  *
  *      agent       HELLO           what kernel this is, before anything else runs
+ *      supervisor  FILTER          the seccomp program to put on; left out if the runtime has done it
  *      supervisor  PREPARE         user and working directory
  *      supervisor  ENTRY, DATA..., ENTRY_END ... ENTRIES_END
  *                                  files to create in the working directory; left out if there are none.
@@ -71,6 +72,9 @@
 #include "base/io.h"
 
 #include <fcntl.h>
+#include <linux/bpf_common.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
@@ -79,7 +83,7 @@
 
 /*
  *                    frames taken                          next
- * STATE_FRESH        PREPARE                               PREPARED
+ * STATE_FRESH        FILTER, PREPARE                       FRESH, PREPARED
  * STATE_PREPARED     ENTRY, ENTRIES_END, START             SEEDING, SEEDED, STARTING
  * STATE_SEEDING      ENTRY, DATA, ENTRY_END, ENTRIES_END   SEEDED
  * STATE_SEEDED       START                                 STARTING
@@ -173,6 +177,23 @@ static void on_prepare(struct agent *a, const struct frame *f)
     a->state = STATE_PREPARED;
 }
 
+/* Kept by all that is executed from here on, and by the agent itself. */
+static void on_filter(struct agent *a, const struct frame *f)
+{
+    struct failure failure;
+    if (a->state != STATE_FRESH || f->length % sizeof(struct sock_filter) != 0 ||
+        f->length / sizeof(struct sock_filter) > BPF_MAXINSNS)
+        fail_protocol(a, "FILTER");
+    /* The payload lies at an odd place of the buffer. */
+    static struct sock_filter program[BPF_MAXINSNS];
+    memcpy(program, f->payload, f->length);
+    struct sock_fprog description = {(unsigned short)(f->length / sizeof(program[0])), program};
+    if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &description) < 0) {
+        failure_errno(&failure, "filter", errno, "cannot put on the seccomp filter");
+        fail(a, &failure);
+    }
+}
+
 static void on_tree(struct agent *a, const struct frame *f)
 {
     if (a->state != STATE_PREPARED && a->state != STATE_SEEDING)
@@ -242,9 +263,13 @@ static void on_extract(struct agent *a, const struct frame *f)
 
 static void on_frame(struct agent *a, const struct frame *f)
 {
-    if (f->type != FRAME_DATA && f->type != FRAME_STDIN && !fields_valid(f))
+    bool raw = f->type == FRAME_DATA || f->type == FRAME_STDIN || f->type == FRAME_FILTER;
+    if (!raw && !fields_valid(f))
         fail_protocol(a, "fields");
     switch (f->type) {
+    case FRAME_FILTER:
+        on_filter(a, f);
+        break;
     case FRAME_PREPARE:
         on_prepare(a, f);
         break;
@@ -456,15 +481,17 @@ static void close_inherited(void)
         close(fd);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    /* The tiers with a kernel of their own have its log among the evidence. */
+    bool with_log = argc > 1 && strcmp(argv[1], "log") == 0;
     static struct agent a = {.state = STATE_FRESH, .signals = -1, .workdir = -1};
     command_init(&a.command);
     close_inherited();
     if (prctl(PR_SET_DUMPABLE, 0) < 0 || channel_open(&a.channel) < 0)
         return 2;
     a.signals = open_signals();
-    if (a.signals < 0 || hello_send(&a.channel) < 0)
+    if (a.signals < 0 || hello_send(&a.channel, with_log) < 0)
         return 2;
     loop(&a);
 }

@@ -12,7 +12,7 @@
 #include "engine/engine.h"
 #include "host/cgroup.h"
 #include "host/process.h"
-#include "host/seccomp.h"
+#include "host/seccomp_profile.h"
 #include "tier/tier.h"
 
 #include <fcntl.h>
@@ -210,7 +210,7 @@ static void check_seccomp(struct finding *f)
 {
     json_t *profile = NULL;
     lr_error e = {0};
-    if (seccomp_load(&profile, SECCOMP_PROFILE, &e) == 0)
+    if (seccomp_profile_load(&profile, SECCOMP_PROFILE, &e) == 0)
         found(f, "%s", SECCOMP_PROFILE);
     else
         missing(f, e.hint[0] ? e.hint : "apt-get install golang-github-containers-common", "%s",
@@ -238,6 +238,11 @@ static void check_agent(struct finding *f)
     check_helper(f, "light-runner-agent");
 }
 
+static void check_filter(struct finding *f)
+{
+    check_helper(f, "light-runner-filter");
+}
+
 static void check_unpack(struct finding *f)
 {
     check_helper(f, "light-runner-unpack");
@@ -261,6 +266,7 @@ static const struct check {
     {"mkfs.ext4", check_mkfs_ext4, false},
     {"supervisor", check_supervisor, false},
     {"agent", check_agent, false},
+    {"seccomp compiler", check_filter, false},
     {"pasta", check_pasta, true},
     {"mkfs.erofs", check_mkfs_erofs, true},
     {"unpack helper", check_unpack, true},

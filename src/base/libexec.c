@@ -16,9 +16,12 @@ static const char *const places[] = {
     "../agent",
     "../src/run",
     "../src/image",
+    "../src/host",
+    "../host",
     "../../agent",
     "../../src/run",
     "../../src/image",
+    "../../src/host",
     "../run",
     "../image",
 };

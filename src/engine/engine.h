@@ -23,6 +23,10 @@ struct sandbox {
     const struct tier *tier;
     struct image image; /* of the run: its entrypoint, env, user... */
 
+    /* A seccomp program that the agent is to put on itself; NULL: the runtime has done that. */
+    char *filter;
+    size_t filter_length;
+
     /* from start() on; -1 before */
     int to_agent;     /* frames in */
     int from_agent;   /* frames out */

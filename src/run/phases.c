@@ -61,8 +61,12 @@ static int send_fields(struct supervisor *s, enum frame_type type, struct buffer
     return agent_link_send(&s->link, type, buffer_data(fields), buffer_length(fields), &s->error);
 }
 
+/* The filter comes first: from then on the agent is as confined as the command will be. */
 static int send_prepare(struct supervisor *s)
 {
+    if (s->sandbox->filter && agent_link_send(&s->link, FRAME_FILTER, s->sandbox->filter,
+                                              s->sandbox->filter_length, &s->error) < 0)
+        return -1;
     cleanup_buffer struct buffer fields;
     buffer_init(&fields, FRAME_AGENT_MAX);
     const char *user = s->sandbox->image.user;

@@ -3,7 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
-#include "host/seccomp.h"
+#include "host/seccomp_profile.h"
 
 #include <fcntl.h>
 #include <jansson.h>
@@ -66,8 +66,9 @@ static json_t *table(const char *text)
 
 static json_t *process_section(const struct oci_bundle *b)
 {
-    return json_pack("{s:b, s:{s:i, s:i}, s:[s], s:[s], s:s, s:{s:o, s:o, s:o}, s:o, s:b}",
-                     "terminal", 0, "user", "uid", 0, "gid", 0, "args", OCI_BUNDLE_AGENT, "env",
+    return json_pack("{s:b, s:{s:i, s:i}, s:[s,s*], s:[s], s:s, s:{s:o, s:o, s:o}, s:o, s:b}",
+                     "terminal", 0, "user", "uid", 0, "gid", 0, "args", OCI_BUNDLE_AGENT,
+                     b->kernel_log ? "log" : NULL, "env",
                      "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "cwd",
                      "/", "capabilities", "bounding", table(capabilities), "effective",
                      table(capabilities), "permitted", table(capabilities), "rlimits", rlimits(),
@@ -95,11 +96,11 @@ static json_t *id_mapping(const struct oci_bundle *b)
 
 static json_t *linux_section(const struct oci_bundle *b, lr_error *err)
 {
-    json_t *seccomp;
-    if (seccomp_load(&seccomp, b->seccomp_path, err) < 0)
+    json_t *seccomp = NULL;
+    if (b->seccomp_path && seccomp_profile_load(&seccomp, b->seccomp_path, err) < 0)
         return NULL;
     json_t *section =
-        json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "namespaces", namespace_section(b),
+        json_pack("{s:o, s:o, s:o, s:o, s:o, s:o*}", "namespaces", namespace_section(b),
                   "uidMappings", id_mapping(b), "gidMappings", id_mapping(b), "maskedPaths",
                   table(masked), "readonlyPaths", table(read_only), "seccomp", seccomp);
     if (section && b->cgroup_path)

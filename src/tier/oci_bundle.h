@@ -20,13 +20,15 @@ struct oci_bundle {
     const char *rootfs; /* absolute path of the root */
     const char *hostname;
     const char *agent; /* absolute path of the agent on the host */
+    bool kernel_log;   /* the agent is to read the kernel's log as evidence */
     bool no_new_privileges;
     const char *user_namespace;    /* path of the namespace to join */
     uint32_t first_id, id_count;   /* and what it maps */
     const char *network_namespace; /* the same; NULL: a new one with a loopback interface only */
-    const char *resolv_conf;  /* host file to show as /etc/resolv.conf; NULL: the image's own */
-    const char *cgroup_path;  /* NULL: the runtime keeps its hands off cgroups */
-    const char *seccomp_path; /* the distribution's profile */
+    const char *resolv_conf; /* host file to show as /etc/resolv.conf; NULL: the image's own */
+    const char *cgroup_path; /* NULL: the runtime keeps its hands off cgroups */
+    const char
+        *seccomp_path; /* the distribution's profile; NULL: the agent has a filter of its own */
 };
 
 /* Writes `folder`/config.json. Errors: CONTAINER_START_FAILED. */

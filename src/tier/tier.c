@@ -20,9 +20,9 @@ static bool is_host_kernel(const struct tier_evidence *seen, const struct tier_e
 }
 
 static const struct tier tiers[] = {
-    {"runc", runc_runtimes, is_host_kernel},
-    {"runsc", NULL, NULL},
-    {"kata", NULL, NULL},
+    {"runc", runc_runtimes, false, is_host_kernel},
+    {"runsc", NULL, true, NULL},
+    {"kata", NULL, true, NULL},
 };
 
 int tier_find(const struct tier **out, const char *name, lr_error *err)

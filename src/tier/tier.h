@@ -30,7 +30,8 @@ struct tier_runtime {
 struct tier {
     const char *name;
     const struct tier_runtime
-        *runtimes; /* closed by a NULL name; NULL: not on the local engine yet */
+        *runtimes;   /* closed by a NULL name; NULL: not on the local engine yet */
+    bool own_kernel; /* not the host's: its log is part of the evidence */
     /* Whether the evidence is that of this tier. `host` is the host's own. */
     bool (*verify)(const struct tier_evidence *seen, const struct tier_evidence *host);
 };

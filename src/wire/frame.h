@@ -38,6 +38,7 @@ enum frame_type {
     FRAME_STDIN_EOF,    /* empty */
     FRAME_SIGNAL,       /* fields: signal. To the command */
     FRAME_EXTRACT,      /* fields: path (absolute), max (bytes) */
+    FRAME_FILTER,       /* raw: a seccomp program to put on, before PREPARE */
 
     /* agent -> supervisor */
     FRAME_HELLO = 64,    /* fields: version, sysname, release, kernel, machine, log */

@@ -31,8 +31,12 @@ def environment(tmp_path_factory):
     return variables
 
 
-def cgroups():
-    return set(glob.glob("/sys/fs/cgroup/**/light-runner/light-runner-*", recursive=True))
+def cgroups_of(run):
+    """The folders of a run's cgroup: other runs on this machine are none of ours."""
+    agent = [pid for pid, argv in host.descendants(run.pid).items() if "light-runner-init" in argv][0]
+    with open(f"/proc/{agent}/cgroup") as file:
+        name = [part for line in file for part in line.strip().split("/") if part.startswith("light-runner-")][0]
+    return set(glob.glob(f"/sys/fs/cgroup/**/light-runner/{name}", recursive=True))
 
 
 def supervisors_of(pid):
@@ -49,32 +53,35 @@ def sleeper(environment):
     run.communicate(timeout=30)
 
 
+def kill_supervisor(run):
+    """What its end leaves, once everything of the run is dead."""
+    left = cgroups_of(run)
+    assert left
+    os.kill(supervisors_of(run.pid)[0], signal.SIGKILL)
+    run.wait(timeout=30)
+    return left
+
+
 def test_the_cgroup_of_a_killed_supervisor_goes(environment, sleeper):
-    before = cgroups()
-    os.kill(supervisors_of(sleeper.pid)[0], signal.SIGKILL)
-    sleeper.wait(timeout=30)
+    left = kill_supervisor(sleeper)
     # Dying processes may hold it for a moment.
-    removed = host.wait_until(lambda: json.loads(
+    assert host.wait_until(lambda: json.loads(
         call(environment, "reap", "--json", LIGHT_RUNNER_REAP_AGE_MS="0").stdout)["containers"])
-    assert removed >= 1
-    assert len(cgroups()) < len(before)
+    assert not any(os.path.exists(path) for path in left)
 
 
 def test_what_is_young_is_left(environment, sleeper):
-    os.kill(supervisors_of(sleeper.pid)[0], signal.SIGKILL)
-    sleeper.wait(timeout=30)
-    left = cgroups()
-    done = call(environment, "reap", "--json")
-    assert done.returncode == 0 and left <= cgroups()
+    left = kill_supervisor(sleeper)
+    assert call(environment, "reap", "--json").returncode == 0
+    assert all(os.path.exists(path) for path in left)
     call(environment, "reap", LIGHT_RUNNER_REAP_AGE_MS="0")
 
 
 def test_a_run_that_is_going_on_is_not_touched(environment, sleeper):
-    before = cgroups()
-    assert before
+    own = cgroups_of(sleeper)
     done = call(environment, "reap", "--json", LIGHT_RUNNER_REAP_AGE_MS="0")
     assert json.loads(done.stdout)["volumes"] == 0
-    assert sleeper.poll() is None and before <= cgroups()
+    assert sleeper.poll() is None and own and all(os.path.exists(path) for path in own)
 
 
 def test_a_wrong_age_is_refused(environment):

@@ -19,6 +19,7 @@ DATA_MAX = 128 * 1024
 
 TYPES = {
     'PREPARE': 32, 'START': 33, 'STDIN': 34, 'STDIN_EOF': 35, 'SIGNAL': 36, 'EXTRACT': 37,
+    'FILTER': 38,
     'HELLO': 64, 'SEEDED': 65, 'RUNNING': 66, 'FAILED': 67, 'STDOUT': 68, 'STDERR': 69,
     'STDIN_CREDIT': 70, 'EXIT': 71, 'EXTRACT_BEGIN': 72, 'EXTRACT_END': 73,
     'ENTRY': 96, 'DATA': 97, 'ENTRY_END': 98, 'ENTRIES_END': 99,
@@ -40,7 +41,7 @@ def decode(payload):
 class Agent:
     """A running agent. Every wait ends after `patience` seconds."""
 
-    def __init__(self, prefix=(), root=None, preexec=None, patience=20):
+    def __init__(self, prefix=(), root=None, preexec=None, patience=20, arguments=()):
         self.patience = patience
         self.unread = b''
 
@@ -52,7 +53,7 @@ class Agent:
                 preexec()
 
         # An own session: what these tests kill, and what the agent kills, is not the test run.
-        self.process = subprocess.Popen([*prefix, '/agent' if root else AGENT],
+        self.process = subprocess.Popen([*prefix, '/agent' if root else AGENT, *arguments],
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0,
                                         preexec_fn=enter, start_new_session=True)
         self.hello = self.expect('HELLO')

@@ -16,10 +16,11 @@
 #include "base/io.h"
 #include "base/libexec.h"
 #include "engine/engine.h"
+#include "host/filter.h"
 #include "host/mount.h"
 #include "host/network.h"
 #include "host/process.h"
-#include "host/seccomp.h"
+#include "host/seccomp_profile.h"
 #include "host/userns.h"
 #include "tier/oci_bundle.h"
 #include "tier/oci_runtime.h"
@@ -168,6 +169,7 @@ static int write_bundle(struct local_sandbox *s, const struct request *r, lr_err
         .rootfs = folder_root,
         .hostname = s->id,
         .agent = agent,
+        .kernel_log = s->base.tier->own_kernel,
         .no_new_privileges = r->no_new_privileges,
         .user_namespace = file_user_namespace,
         .first_id = s->first_id,
@@ -175,7 +177,7 @@ static int write_bundle(struct local_sandbox *s, const struct request *r, lr_err
         .network_namespace = s->outbound ? file_network_namespace : NULL,
         .resolv_conf = s->outbound ? file_resolv_conf : NULL,
         .cgroup_path = s->runtime->own_cgroups_off ? NULL : cgroup_path,
-        .seccomp_path = SECCOMP_PROFILE,
+        .seccomp_path = s->base.filter ? NULL : SECCOMP_PROFILE,
     };
     return oci_bundle_write(&bundle, folder_bundle, err);
 }
@@ -199,6 +201,9 @@ static int prepare_steps(struct local_sandbox *s, const struct request *r, lr_er
         .cpus = r->cpus,
         .pids = OCI_BUNDLE_PIDS + s->runtime->pids,
     };
+    /* Without no_new_privs only a privileged process may put on a filter: there the runtime does. */
+    if (!failed && r->no_new_privileges)
+        failed = filter_get(scratch_folder, &s->base.filter, &s->base.filter_length, err);
     if (failed || make_folders(err) < 0 || mount_root(s, r, image_fd, scratch_folder, err) < 0 ||
         write_bundle(s, r, err) < 0)
         return -1;
@@ -301,6 +306,7 @@ static void local_destroy(struct sandbox *base)
     cleanup_close_fd(&base->runtime_text);
     cgroup_destroy(s->cgroup);
     image_free(&base->image);
+    free(base->filter);
     free(s->runtime_path);
     free(s);
 }

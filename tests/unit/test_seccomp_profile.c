@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The translation of the distribution's seccomp profile: never wider than what goes in. */
-#include "host/seccomp.h"
+#include "host/seccomp_profile.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,7 +15,7 @@ static json_t *translate(const char *text)
     json_t *profile = json_loads(text, 0, NULL), *out = NULL;
     lr_error err = {0};
     assert_non_null(profile);
-    assert_int_equal(seccomp_translate(&out, profile, &err), 0);
+    assert_int_equal(seccomp_profile_translate(&out, profile, &err), 0);
     json_decref(profile);
     return out;
 }
@@ -81,7 +81,7 @@ static void a_deny_list_is_refused(void **state)
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         json_t *profile = json_loads(bad[i], 0, NULL), *out = NULL;
         lr_error err = {0};
-        assert_int_equal(seccomp_translate(&out, profile, &err), -1);
+        assert_int_equal(seccomp_profile_translate(&out, profile, &err), -1);
         assert_int_equal(err.code, LR_CONTAINER_START_FAILED);
         json_decref(profile);
     }
@@ -92,7 +92,7 @@ static void a_missing_profile_is_refused_with_a_hint(void **state)
     (void)state;
     json_t *out;
     lr_error err = {0};
-    assert_int_equal(seccomp_load(&out, "/nonexistent/seccomp.json", &err), -1);
+    assert_int_equal(seccomp_profile_load(&out, "/nonexistent/seccomp.json", &err), -1);
     assert_non_null(strstr(err.hint, "apt-get install"));
 }
 

@@ -7,8 +7,8 @@
  * (namespaces, mounts, keyrings, io_uring...), and only the machine's own calling convention is let
  * through (no 32-bit system calls on a 64-bit machine).
  */
-#ifndef HOST_SECCOMP_H
-#define HOST_SECCOMP_H
+#ifndef HOST_SECCOMP_PROFILE_H
+#define HOST_SECCOMP_PROFILE_H
 
 #include "base/error.h"
 
@@ -17,9 +17,9 @@
 #define SECCOMP_PROFILE "/usr/share/containers/seccomp.json"
 
 /* Reads the distribution's profile and translates it. New reference. */
-int seccomp_load(json_t **out, const char *path, lr_error *err);
+int seccomp_profile_load(json_t **out, const char *path, lr_error *err);
 
 /* The translation alone, for tests. `profile` is borrowed. */
-int seccomp_translate(json_t **out, const json_t *profile, lr_error *err);
+int seccomp_profile_translate(json_t **out, const json_t *profile, lr_error *err);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "host/seccomp.h"
+#include "host/seccomp_profile.h"
 
 #include "base/cleanup.h"
 #include "base/io.h"
@@ -168,7 +168,7 @@ static int add_own_rules(json_t *rules)
                                                   "SCMP_ACT_ERRNO", "errnoRet", 38));
 }
 
-int seccomp_translate(json_t **out, const json_t *profile, lr_error *err)
+int seccomp_profile_translate(json_t **out, const json_t *profile, lr_error *err)
 {
     static const char operation[] = "seccomp.load";
     const json_t *list = json_object_get(profile, "syscalls"), *rule;
@@ -195,7 +195,7 @@ int seccomp_translate(json_t **out, const json_t *profile, lr_error *err)
     return 0;
 }
 
-int seccomp_load(json_t **out, const char *path, lr_error *err)
+int seccomp_profile_load(json_t **out, const char *path, lr_error *err)
 {
     size_t length;
     cleanup_free char *text = io_read_file_at(AT_FDCWD, path, 4 << 20, &length);
@@ -210,7 +210,7 @@ int seccomp_load(json_t **out, const char *path, lr_error *err)
         return error_set(err, LR_CONTAINER_START_FAILED, "seccomp.load",
                          "the seccomp profile '%s' is not JSON (line %d: %s)", path, where.line,
                          where.text);
-    int failed = seccomp_translate(out, profile, err);
+    int failed = seccomp_profile_translate(out, profile, err);
     json_decref(profile);
     return failed;
 }

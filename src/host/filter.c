@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+#include "host/filter.h"
+
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "base/libexec.h"
+#include "host/process.h"
+#include "host/seccomp_profile.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/bpf_common.h>
+#include <linux/filter.h>
+#include <sys/stat.h>
+
+static const char operation[] = "seccomp.filter";
+
+enum { COMPILE_TIMEOUT_MS = 30000 };
+
+/* A profile that is changed or replaced, or another version of us, is another name. */
+static int name_of(char name[160], lr_error *err)
+{
+    struct stat st;
+    if (stat(SECCOMP_PROFILE, &st) < 0) {
+        error_errno(err, LR_CONTAINER_START_FAILED, operation, errno,
+                    "cannot read the seccomp profile '%s'", SECCOMP_PROFILE);
+        return error_hint(err, "apt-get install golang-github-containers-common");
+    }
+    snprintf(
+        name, 160, "seccomp-" LIGHT_RUNNER_VERSION "-%" PRIx64 "-%" PRIx64 "-%" PRIx64 ".%09ld.bpf",
+        (uint64_t)st.st_ino, (uint64_t)st.st_size, (uint64_t)st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
+    return 0;
+}
+
+static char *read_program(const char *folder, const char *name, size_t *length)
+{
+    cleanup_close int dirfd = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    size_t max = BPF_MAXINSNS * sizeof(struct sock_filter);
+    cleanup_free char *program = dirfd < 0 ? NULL : io_read_file_at(dirfd, name, max, length);
+    if (program && (*length == 0 || *length % sizeof(struct sock_filter) != 0)) {
+        errno = EBADMSG;
+        return NULL;
+    }
+    return steal_ptr(program);
+}
+
+int filter_get(const char *folder, char **program, size_t *length, lr_error *err)
+{
+    char name[160];
+    if (name_of(name, err) < 0)
+        return -1;
+    *program = read_program(folder, name, length);
+    if (*program)
+        return 0;
+    cleanup_free char *compiler = libexec_find("light-runner-filter", err);
+    if (!compiler)
+        return -1;
+    const char *const argv[] = {compiler, folder, name, NULL};
+    if (process_run(argv, COMPILE_TIMEOUT_MS, NULL, 0, LR_CONTAINER_START_FAILED, err) < 0)
+        return -1;
+    *program = read_program(folder, name, length);
+    if (!*program)
+        return error_errno(err, LR_CONTAINER_START_FAILED, operation, errno,
+                           "cannot read the compiled seccomp profile '%s/%s'", folder, name);
+    return 0;
+}
