@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * An agent that has been taken over: any frames at all while files are extracted. Whatever comes, only
+ * folders and regular files without special bits appear, only in the folder that was asked for, and
+ * not more than the cap.
+ */
+#include "fuzz.h"
+
+#include "base/cleanup.h"
+#include "run/extraction.h"
+
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum { CAP = 16384, ENTRIES = 2 };
+
+static char top[] = "/tmp/light-runner-fuzz-XXXXXX";
+static char inside[sizeof(top) + 8], bait[sizeof(top) + 16];
+
+static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *where)
+{
+    (void)st, (void)kind, (void)where;
+    return remove(path);
+}
+
+static void remove_top(void)
+{
+    nftw(top, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+/* top/ holds `to`, and beside it what must not change. */
+static void make_top(void)
+{
+    static bool made;
+    if (made)
+        return;
+    made = true;
+    PROMISE(mkdtemp(top) != NULL);
+    atexit(remove_top);
+    snprintf(inside, sizeof(inside), "%s/to", top);
+    snprintf(bait, sizeof(bait), "%s/outside", top);
+    PROMISE(mkdir(bait, 0755) == 0);
+}
+
+static off_t total;
+
+static int check_one(const char *path, const struct stat *st, int kind, struct FTW *where)
+{
+    (void)kind, (void)where;
+    if (strcmp(path, inside) == 0 || S_ISLNK(st->st_mode))
+        return 0; /* the link is the one that was planted below */
+    PROMISE(S_ISDIR(st->st_mode) || S_ISREG(st->st_mode));
+    PROMISE((st->st_mode & 07000) == 0);
+    total += S_ISREG(st->st_mode) ? st->st_size : 0;
+    return 0;
+}
+
+static void check_and_clean(void)
+{
+    struct stat st;
+    total = 0;
+    nftw(inside, check_one, 16, FTW_PHYS);
+    PROMISE(total <= CAP * ENTRIES);
+    PROMISE(rmdir(bait) == 0 && mkdir(bait, 0755) == 0); /* it was empty */
+    nftw(inside, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    PROMISE(lstat(inside, &st) < 0);
+}
+
+static void feed(struct extraction *x, struct agent_link *link, const uint8_t *data, size_t size)
+{
+    cleanup_buffer struct buffer in;
+    buffer_init(&in, FRAME_AGENT_MAX + FRAME_HEADER_SIZE);
+    bool done = false;
+    lr_error err = {0};
+    PROMISE(extraction_next(x, link, &done, &err) == 0);
+    if (!buffer_append(&in, data, size))
+        return;
+    struct frame f;
+    while (!done && frame_peek(&in, FRAME_AGENT_MAX, &f) == FRAME_OK) {
+        size_t before = x->at;
+        if (extraction_frame(x, &f, &err) < 0)
+            return;
+        frame_consume(&in, &f);
+        buffer_clear(&link->out);
+        if (x->at != before)
+            PROMISE(extraction_next(x, link, &done, &err) == 0);
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    make_top();
+    char way[sizeof(inside) + 8];
+    snprintf(way, sizeof(way), "%s/way", inside);
+    PROMISE(mkdir(inside, 0755) == 0 && symlink(bait, way) == 0);
+
+    char folder[] = "folder", file[] = "file.txt", workdir[] = "/app";
+    struct request_extract entries[ENTRIES] = {{folder, inside}, {file, inside}};
+    struct request request = {
+        .workdir = workdir,
+        .extract = entries,
+        .extract_count = ENTRIES,
+        .has_extract = true,
+        .max_extract_bytes = CAP,
+    };
+    struct extraction x;
+    struct agent_link link = {.to = -1, .from = -1};
+    buffer_init(&link.out, 1 << 20);
+    PROMISE(extraction_init(&x, &request, NULL) == 0);
+    feed(&x, &link, data, size);
+    extraction_abort(&x, "the agent went away");
+    for (size_t i = 0; i < ENTRIES; i++)
+        PROMISE(x.results[i].status != LR_EXTRACT_OK || x.results[i].bytes <= CAP);
+    extraction_free(&x);
+    buffer_free(&link.out);
+    check_and_clean();
+    return 0;
+}
