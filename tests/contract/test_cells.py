@@ -6,6 +6,7 @@ from harness import cells
 from harness.fixtures import survey
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("which", cells.CELLS, ids=cells.name)
 def test_cell_is_available(which, executable, record_property):
     record_property("cell", cells.name(which))

@@ -7,7 +7,7 @@ def test_default_is_app(runner):
     assert runner.ok("pwd").lines == ["/app"]
 
 
-@pytest.mark.parametrize("workdir", ["/work", "/a/b/c", "/tmp/x", "/with space", "/root"])
+@pytest.mark.parametrize("workdir", ["/srv", "/a/b/c", "/tmp/x", "/with space", "/root"])
 def test_is_made_and_entered(runner, workdir):
     assert runner.ok("pwd; touch f && ls", workdir=workdir).lines == [workdir, "f"]
 

@@ -39,6 +39,7 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "slow: much data; left out of the sanitizer pass")
+    config.addinivalue_line("markers", "once: about the machine; no need to see it again with the sanitizers")
     config.addinivalue_line("markers", "seconds(n): the test's own deadline instead of 180 s")
 
 

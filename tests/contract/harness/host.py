@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What can be seen of sandboxes from the host: processes, mounts, cgroups, files."""
 import os
+import re
 import subprocess
 import time
 
@@ -113,7 +114,7 @@ def leftovers(data_dir):
         "supervisors": set(ours),
         # One empty file system per size is kept in scratch/, for every later run.
         "data": {name for name in tree(data_dir) if not name.startswith("scratch")},
-        "tmp": {n for n in os.listdir("/tmp") if n.startswith(("light-runner", "lr-run"))},
+        "tmp": {n for n in os.listdir("/tmp") if re.match(r"light-runner-[0-9a-f]{12}", n)} - foreign,
         "run": {path for path in tree("/run/light-runner") if not foreign & set(path.split("/"))},
         "loops": _loops(data_dir),
     }
