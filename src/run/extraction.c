@@ -26,6 +26,7 @@ int extraction_init(struct extraction *x, const struct request *r, lr_error *err
 void extraction_free(struct extraction *x)
 {
     sink_close(&x->sink);
+    free(x->path);
     buffer_free(&x->fields);
     free(x->results);
     free(x->reasons);
@@ -57,6 +58,8 @@ void extraction_abort(struct extraction *x, const char *reason)
 static void close_entry(struct extraction *x)
 {
     sink_close(&x->sink);
+    free(x->path);
+    x->path = NULL;
     x->asked = x->begun = x->single = x->failed = x->in_file = false;
     x->at++;
 }
@@ -82,9 +85,9 @@ int extraction_next(struct extraction *x, struct agent_link *link, bool *done, l
             set_error(x, reason);
             continue;
         }
-        cleanup_free char *path = text_path_join(x->request->workdir, e->from);
+        x->path = text_path_join(x->request->workdir, e->from);
         buffer_clear(&x->fields);
-        if (!path || !fields_add(&x->fields, "path", path) ||
+        if (!x->path || !fields_add(&x->fields, "path", x->path) ||
             !fields_add_u64(&x->fields, "max", x->request->max_extract_bytes))
             return error_oom(err, operation);
         x->asked = true;
@@ -139,15 +142,10 @@ static int on_begin(struct extraction *x, const struct frame *f, lr_error *err)
 }
 
 /* The name that a single file must have: the agent does not get to choose it. */
-static bool is_basename_of(const char *name, const char *from)
+static bool is_asked_for(const struct extraction *x, const char *name)
 {
-    size_t end = strlen(from);
-    while (end > 0 && from[end - 1] == '/')
-        end--;
-    size_t start = end;
-    while (start > 0 && from[start - 1] != '/')
-        start--;
-    return strlen(name) == end - start && memcmp(name, from + start, end - start) == 0;
+    const char *slash = strrchr(x->path, '/');
+    return strcmp(name, slash ? slash + 1 : x->path) == 0;
 }
 
 static int on_entry(struct extraction *x, const struct frame *f, lr_error *err)
@@ -162,8 +160,7 @@ static int on_entry(struct extraction *x, const struct frame *f, lr_error *err)
     x->in_file = is_file;
     if (x->failed)
         return 0;
-    if (x->single &&
-        (!is_file || x->sink.bytes > 0 || !is_basename_of(path, x->request->extract[x->at].from)))
+    if (x->single && (!is_file || x->sink.bytes > 0 || !is_asked_for(x, path)))
         return broken(err, "another ENTRY than the one asked for");
     mode_t mode = (mode_t)strtoul(mode_text, NULL, 8);
     lr_error local = {0};

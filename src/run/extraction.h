@@ -15,6 +15,7 @@ struct extraction {
     lr_extracted *results; /* request->extract_count of them */
     char (*reasons)[512];
     size_t at;   /* the entry at hand */
+    char *path;  /* and where it is in the sandbox: absolute, normalised */
     bool asked;  /* its request was sent */
     bool begun;  /* its BEGIN has come */
     bool single; /* it is one file */

@@ -78,6 +78,14 @@ static void a_file_lands_under_its_name(void **state)
     assert_string_equal(text, "{}");
 }
 
+static void a_path_is_compared_as_it_was_asked_for(void **state)
+{
+    (void)state;
+    begin("./out//f/.", NULL);
+    assert_int_equal(feed(FRAME_EXTRACT_BEGIN, "status=ok|kind=file|bytes=1024|"), 0);
+    assert_int_equal(feed(FRAME_ENTRY, "kind=file|path=f|mode=644|mtime=0|"), 0);
+}
+
 static void a_file_under_another_name_is_a_lie(void **state)
 {
     (void)state;
@@ -201,6 +209,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_file_lands_under_its_name),
+        TEST(a_path_is_compared_as_it_was_asked_for),
         TEST(a_file_under_another_name_is_a_lie),
         TEST(a_second_file_where_one_was_asked_for_is_a_lie),
         TEST(a_path_that_leads_out_is_an_error_of_its_entry),
