@@ -5,12 +5,14 @@
 
 #include <fcntl.h>
 #include <linux/sched.h>
-#include <sched.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/pidfd.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 
 static const char operation[] = "network.start";
 
@@ -56,30 +58,26 @@ static _Noreturn void run_child(const char *path, const char *user_namespace,
     _exit(127);
 }
 
-/* Clones into another PID namespace: the kernel kills with its init whatever else is in there. */
-static pid_t clone_beside(const struct process *owner, int *pidfd)
+/* The init of pasta's namespace: starts it and ends with it. Its own end, by the supervisor's or by the
+ * kernel's hand, is pasta's. pasta changes its credentials, which would clear a death signal of its own. */
+static _Noreturn void keep(int supervisor, const char *path, const char *user_namespace,
+                           const char *network_namespace, const char *fifo, int text)
 {
-    cleanup_close int own = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
-    char path[64];
-    snprintf(path, sizeof(path), "/proc/%d/ns/pid", (int)owner->pid);
-    cleanup_close int theirs = open(path, O_RDONLY | O_CLOEXEC);
-    if (own < 0 || theirs < 0 || setns(theirs, CLONE_NEWPID) < 0)
-        return -1;
-    struct clone_args args = {
-        .flags = CLONE_PIDFD,
-        .pidfd = (uint64_t)(uintptr_t)pidfd,
-        .exit_signal = SIGCHLD,
-    };
-    pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
-    int saved = errno;
-    if (pid != 0 && setns(own, CLONE_NEWPID) < 0)
-        return -1;
-    errno = saved;
-    return pid;
+    struct pollfd dead = {.fd = supervisor, .events = POLLIN};
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || poll(&dead, 1, 0) != 0)
+        _exit(127);
+    pid_t pasta = fork();
+    if (pasta == 0)
+        run_child(path, user_namespace, network_namespace, fifo, text);
+    /* What says something on it is pasta alone, or its end would not be seen. */
+    close(text);
+    while (pasta > 0 && waitpid(pasta, NULL, 0) < 0 && errno == EINTR)
+        continue;
+    _exit(1);
 }
 
-int network_start(struct network *out, const struct process *owner, const char *user_namespace,
-                  const char *network_namespace, const char *folder, int text, lr_error *err)
+int network_start(struct network *out, const char *user_namespace, const char *network_namespace,
+                  const char *folder, int text, lr_error *err)
 {
     *out = NETWORK_NONE;
     cleanup_free char *program = process_find_program("pasta");
@@ -96,19 +94,26 @@ int network_start(struct network *out, const struct process *owner, const char *
     if (ready < 0)
         return error_errno(err, LR_CONTAINER_START_FAILED, operation, errno, "cannot make '%s'",
                            fifo);
+    cleanup_close int self = pidfd_open(getpid(), 0);
     int pidfd = -1;
-    pid_t pid = clone_beside(owner, &pidfd);
+    struct clone_args args = {
+        .flags = CLONE_NEWPID | CLONE_PIDFD,
+        .pidfd = (uint64_t)(uintptr_t)&pidfd,
+        .exit_signal = SIGCHLD,
+    };
+    pid_t pid = self < 0 ? -1 : (pid_t)syscall(SYS_clone3, &args, sizeof(args));
     if (pid == 0)
-        run_child(program, user_namespace, network_namespace, fifo, text);
+        keep(self, program, user_namespace, network_namespace, fifo, text);
     if (pid < 0)
         return error_errno(err, LR_CONTAINER_START_FAILED, operation, errno, "cannot start pasta");
-    out->pasta = (struct process){.pid = pid, .pidfd = pidfd};
+    out->keeper = (struct process){.pid = pid, .pidfd = pidfd};
     out->ready = steal_fd(&ready);
     return 0;
 }
 
 void network_stop(struct network *n)
 {
-    process_destroy(&n->pasta);
+    process_kill(&n->keeper);
+    cleanup_close_fd(&n->keeper.pidfd);
     cleanup_close_fd(&n->ready);
 }

@@ -15,20 +15,24 @@
 #define NETWORK_RESOLVER "169.254.1.1"
 
 struct network {
-    struct process pasta;
-    int ready; /* becomes readable when the interface is up; -1: no network */
+    struct process keeper; /* the init of the PID namespace that pasta is in */
+    int ready;             /* becomes readable when the interface is up; -1: no network */
 };
 
-#define NETWORK_NONE ((struct network){.pasta.pidfd = -1, .ready = -1})
+#define NETWORK_NONE ((struct network){.keeper.pidfd = -1, .ready = -1})
 
 /*
- * Starts pasta for the namespaces at these paths. It lives in the PID namespace of `owner` and is
- * killed with that. `folder` is for a fifo; `text` gets what pasta says when it fails.
- * Errors: CONTAINER_START_FAILED.
+ * Starts pasta for the namespaces at these paths, in a PID namespace whose init dies with the supervisor:
+ * so pasta does, whatever it has become meanwhile. `folder` is for a fifo; `text` gets what pasta says
+ * when it fails. Errors: CONTAINER_START_FAILED.
  */
-int network_start(struct network *out, const struct process *owner, const char *user_namespace,
-                  const char *network_namespace, const char *folder, int text, lr_error *err);
+int network_start(struct network *out, const char *user_namespace, const char *network_namespace,
+                  const char *folder, int text, lr_error *err);
 
-void network_stop(struct network *n); /* idempotent */
+/*
+ * Kills pasta. Does not wait: the kernel takes some 40 ms to take its interface down, and there is
+ * nothing that anybody could do meanwhile or that would have to be done then. Idempotent.
+ */
+void network_stop(struct network *n);
 
 #endif

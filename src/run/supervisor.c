@@ -130,13 +130,15 @@ static void serve(struct supervisor *s, const struct pollfd *p)
     /* What the sandbox says is taken before its end is noticed: EXIT may be in the pipe. */
     if (p[AT_TEXT].revents)
         read_runtime_text(s);
+    bool dead = p[AT_ALIVE].revents != 0;
     if (p[AT_AGENT_OUT].revents) {
         agent_link_fill(&s->link);
         phase_take_frames(s);
-    } else if (p[AT_ALIVE].revents && s->link.from >= 0) {
+    } else if (dead) {
         phase_on_agent_gone(s);
     }
-    if (s->link.from < 0 && s->sandbox->runtime_text < 0)
+    /* Before the command runs, the runtime's last words are waited for: they are the error. */
+    if (s->link.from < 0 && (dead || s->running || s->sandbox->runtime_text < 0))
         phase_on_agent_gone(s);
     if (p[AT_NETWORK].revents)
         phase_on_network(s, true);

@@ -8,6 +8,8 @@ import threading
 
 import pytest
 
+from harness import host
+
 # Names and addresses of our own, so that two suites can run at the same time.
 SPACE = f"lr-test-{os.getpid()}"
 NEAR, FAR = f"lrn{os.getpid()}", f"lrf{os.getpid()}"
@@ -78,6 +80,21 @@ def test_services_on_the_hosts_loopback_are_not_reached(runner):
     finally:
         server.shutdown()
         server.server_close()
+
+
+def test_a_sandbox_that_is_killed_with_its_network_up_ends_at_once(runner):
+    """What carries the network outlives the sandbox by a moment; nobody waits for it."""
+    document = runner.request("a=x; while true; do a=$a$a; done", options={"memory": "32m"})
+    del document["networks"]
+    outcome = runner.submit(document)
+    assert outcome.code == 137 and outcome.json["oomKilled"] is True
+    assert outcome.json["duration"] < 20000
+
+
+def test_nothing_of_the_network_is_left(runner):
+    before = set(host.processes_with("--netns\0/run/light-runner/"))
+    assert default_network(runner, "exit 0").code == 0
+    assert host.wait_until(lambda: not set(host.processes_with("--netns\0/run/light-runner/")) - before)
 
 
 def test_runs_do_not_reach_one_another(runner):

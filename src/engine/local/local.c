@@ -9,7 +9,7 @@
  *     mounts, bundle, runtime state   in a tmpfs of the supervisor's mount namespace   the kernel
  *     scratch file system             a file without a name, an autoclear loop device  the kernel
  *     processes                       in the PID namespace of the runtime              the kernel
- *     pasta                           in the same PID namespace                        the kernel
+ *     pasta                           in a PID namespace of its own, the same way      the kernel
  *     cgroup light-runner/<id>        -                                                reap
  */
 #include "base/cleanup.h"
@@ -265,13 +265,13 @@ static int local_start(struct sandbox *base, lr_error *err)
     int failed = complete ? oci_runtime_start(&s->process, &launch, err) : -1;
     /* It comes up while the runtime does. */
     if (!failed && s->outbound)
-        failed = network_start(&s->network, &s->process, file_user_namespace,
-                               file_network_namespace, RUN_FOLDER, launch.stdio[2], err);
+        failed = network_start(&s->network, file_user_namespace, file_network_namespace, RUN_FOLDER,
+                               launch.stdio[2], err);
     for (int i = 0; i < 3; i++)
         cleanup_close_fd(&launch.stdio[i]);
     base->alive = s->process.pidfd;
     base->network = s->network.ready;
-    base->network_lost = s->network.pasta.pidfd;
+    base->network_lost = s->network.keeper.pidfd;
     return failed;
 }
 
@@ -284,9 +284,6 @@ static int local_finish(struct sandbox *base, struct cgroup_usage *usage, lr_err
 {
     struct local_sandbox *s = local_of(base);
     struct process_status status;
-    /* The kernel does not let the namespace end before its last member has been waited for, and
-     * pasta is our child in there. */
-    network_stop(&s->network);
     if (s->process.pidfd >= 0 && process_wait(&s->process, clock_ms() + 30000, &status) < 0)
         return error_errno(err, LR_INTERNAL, "local.finish", errno, "the sandbox does not die");
     base->alive = -1;
