@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: MIT
+"""What the executable says of itself, and what the man pages say of it."""
+import os
+import re
+import subprocess
+
+import pytest
+
+ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
+PROGRAM = os.path.abspath(os.environ.get("LIGHT_RUNNER", os.path.join(ROOT, "build", "light-runner")))
+
+
+def output(*argv):
+    done = subprocess.run([PROGRAM, *argv], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          timeout=30)
+    assert (done.returncode, done.stderr) == (0, b""), done
+    return done.stdout.decode()
+
+
+def verbs():
+    """{verb: description} of those that are there."""
+    rows = re.findall(r"^  ([a-z]+) +(.+)$", output("help").split("light-runner image import")[0], re.MULTILINE)
+    return {name: text for name, text in rows if "not in this version" not in text}
+
+
+def man_page(name):
+    with open(os.path.join(ROOT, "man", name + ".1"), encoding="utf-8") as page:
+        return page.read()
+
+
+def test_every_verb_has_help_and_a_man_page():
+    assert {"run", "image", "doctor", "reap", "version"} <= set(verbs())
+    for verb in verbs():
+        assert "light-runner" in output("help", verb)
+        if verb != "help":
+            assert output(verb, "--help") == output("help", verb)
+            assert f".Nm light-runner-{verb}" in man_page(f"light-runner-{verb}")
+
+
+def test_the_man_page_names_the_flags_that_the_help_names():
+    flags = set(re.findall(r"^  --([a-z-]+)", output("run", "--help"), re.MULTILINE)) - {"help"}
+    named = set(re.findall(r"Fl Fl ([a-z-]+)", man_page("light-runner-run")))
+    assert len(flags) > 15 and flags == named
+
+
+@pytest.mark.parametrize("argv", [(), ("nonsense",), ("run", "--nonsense"), ("image", "nonsense"), ("doctor", "x"),
+                                  ("version", "x"), ("reap", "x"), ("help", "nonsense")])
+def test_wrong_usage_is_125_and_says_where_to_look(argv):
+    done = subprocess.run([PROGRAM, *argv], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          timeout=30)
+    assert done.returncode == 125 and done.stdout == b""
+    assert b"light-runner" in done.stderr and (b"help" in done.stderr)
+
+
+@pytest.mark.parametrize("verb", ["attach", "logs", "stop", "cancel", "pause", "resume", "ls", "clean", "setup", "verify"])
+def test_a_verb_that_is_not_there_yet_says_so(verb):
+    done = subprocess.run([PROGRAM, verb, "--json"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, timeout=30)
+    assert done.returncode == 125
+    assert b"NOT_SUPPORTED" in done.stderr and b'"NOT_SUPPORTED"' in done.stdout
