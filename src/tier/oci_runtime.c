@@ -50,7 +50,14 @@ static void run_child(const struct oci_runtime_launch *l, char *const argv[], in
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     signal(SIGPIPE, SIG_DFL);
-    execv(l->path, argv);
+    /* crun and runc copy themselves before they enter a sandbox, by way of a file in this folder, and
+     * in /tmp otherwise: there it stays when they are killed. Nothing else of our environment (the
+     * caller's, NOTIFY_SOCKET for one) is any of the runtime's business. */
+    char copies[512];
+    snprintf(copies, sizeof(copies), "_LIBCONTAINER_STATEDIR=%s", l->root);
+    char *const environment[] = {
+        (char *)"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", copies, NULL};
+    execve(l->path, argv, environment);
     fail_child(l->path);
 }
 

@@ -114,7 +114,7 @@ def leftovers(data_dir):
         "supervisors": set(ours),
         # One empty file system per size is kept in scratch/, for every later run.
         "data": {name for name in tree(data_dir) if not name.startswith("scratch")},
-        "tmp": {n for n in os.listdir("/tmp") if re.match(r"light-runner-[0-9a-f]{12}", n)} - foreign,
+        "tmp": {n for n in os.listdir("/tmp") if re.match(r"light-runner-[0-9a-f]{12}|crun\.|runc\.", n)} - foreign,
         "run": {path for path in tree("/run/light-runner") if not foreign & set(path.split("/"))},
         "loops": _loops(data_dir),
     }
