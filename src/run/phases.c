@@ -32,6 +32,12 @@ static void fail_protocol(struct supervisor *s, const char *what)
 {
     if (s->failed)
         return;
+    if (s->phase == PHASE_COLLECT) {
+        /* The command has ended well; what becomes of its files does not change that. */
+        extraction_abort(&s->extraction, "the agent broke the protocol");
+        phase_end(s);
+        return;
+    }
     error_set(&s->error, LR_CONTAINER_START_FAILED, "agent", "the agent broke the protocol: %s",
               what);
     if (s->running) {

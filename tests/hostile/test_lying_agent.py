@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: MIT
+"""An agent that has been taken over: the supervisor against every lie, in every phase of a run.
+
+In the agent's place a shell script of the sandbox's own sends frames that were made up here.
+"""
+import os
+import struct
+import time
+
+import pytest
+
+HELLO, SEEDED, RUNNING, FAILED, STDOUT, CREDIT, EXIT, BEGIN, END = 64, 65, 66, 67, 68, 70, 71, 72, 73
+ENTRY, DATA, ENTRY_END = 96, 97, 98
+
+
+def frame(type_, payload=b"", **fields):
+    payload += b"".join(f"{key}={value}".encode() + b"\0" for key, value in fields.items())
+    return struct.pack("<BBHI", type_, 0, 0, len(payload)) + payload
+
+
+def hello(**changes):
+    host = os.uname()
+    return frame(HELLO, **{"version": 1, "sysname": host.sysname, "release": host.release, "kernel": host.version,
+                           "machine": host.machine, **changes})
+
+
+def exit_frame(code=0, signal=0):
+    return frame(EXIT, code=code, signal=signal, user_us=0, system_us=0, peak_rss_kb=0)
+
+
+STARTED = hello() + frame(RUNNING)
+
+
+@pytest.fixture
+def liar(runner, executable, tmp_path):
+    """A function that runs a command with an agent that sends these bytes, and then does that."""
+    if runner.cell != ("local", "runc"):
+        pytest.skip("the agent is replaced by its path on the host")
+    build = os.path.dirname(os.path.realpath(executable))
+    helpers = tmp_path / "helpers"
+    helpers.mkdir()
+    for folder, name in (("../src/run", "supervisor"), ("../src/host", "filter"), ("../src/image", "unpack")):
+        os.symlink(os.path.join(build, folder, f"light-runner-{name}"), helpers / f"light-runner-{name}")
+
+    def run(data, then="exec sleep 30", **fields):
+        escaped = "".join(f"\\{byte:03o}" for byte in data)
+        agent = helpers / "light-runner-agent"
+        agent.write_text(f"#!/bin/sh\nprintf '{escaped}'\n{then}\n")
+        agent.chmod(0o755)
+        env = {**os.environ, "LIGHT_RUNNER_LIBEXEC": str(helpers)}
+        begun = time.monotonic()
+        outcome = runner.submit(runner.request("echo never", **fields), env=env)
+        assert time.monotonic() - begun < 20
+        assert b"never" not in outcome.stderr
+        return outcome
+
+    return run
+
+
+@pytest.mark.parametrize("data", [
+    b"hello, this is no frame", b"\x00" * 100, b"\xff" * 100, struct.pack("<BBHI", HELLO, 0, 0, 0xFFFFFFFF),
+    struct.pack("<BBHI", HELLO, 0, 1, 0), frame(HELLO, b"no field"), frame(HELLO, release="1"), frame(RUNNING),
+    frame(HELLO, release="r" * 500, kernel="k"), frame(255), exit_frame(), frame(STDOUT, b"x"),
+], ids=lambda data: data[:12].hex())
+def test_rubbish_before_the_start_is_an_error(liar, data):
+    outcome = liar(data)
+    assert outcome.code == 125 and outcome.error["code"] == "CONTAINER_START_FAILED", outcome
+
+
+def test_another_kernel_than_was_asked_for_starts_nothing(liar):
+    for lie in ({"release": "4.4.0"}, {"kernel": "#1 SMP another"}):
+        outcome = liar(hello(**lie) + frame(RUNNING) + exit_frame())
+        assert outcome.code == 125 and outcome.error["code"] == "ISOLATION_FAILED", outcome
+
+
+def test_an_agent_that_ends_at_once_is_an_error(liar):
+    for data in (b"", hello()):
+        outcome = liar(data, "exit 3")
+        assert outcome.code == 125 and outcome.error["code"] == "CONTAINER_START_FAILED", outcome
+
+
+@pytest.mark.parametrize("data", [
+    hello() + hello(), hello() + exit_frame(), hello() + frame(STDOUT, b"early"), hello() + frame(BEGIN, status="ok"),
+    hello() + frame(FAILED, operation="x"),
+], ids=["hello twice", "exit", "output", "begin", "failed without words"])
+def test_frames_before_their_time_are_an_error(liar, data):
+    outcome = liar(data)
+    assert outcome.code == 125 and outcome.error["code"] == "CONTAINER_START_FAILED", outcome
+
+
+@pytest.mark.parametrize("data", [
+    exit_frame(code=999), exit_frame(signal=4096), frame(EXIT, code=0), frame(EXIT, code="-1", signal=0),
+    frame(RUNNING), hello(), frame(CREDIT, bytes=1 << 60), frame(CREDIT, bytes=-5), frame(BEGIN, status="ok"), b"\0" * 9,
+    frame(DATA, b"x"),
+], ids=lambda data: data[:40].hex())
+def test_lies_while_the_command_runs_end_the_run(liar, data):
+    outcome = liar(STARTED + data)
+    assert outcome.code == 125 and outcome.error["code"] == "ISOLATION_FAILED", outcome
+
+
+def test_an_agent_that_goes_away_while_the_command_runs_is_a_death(liar):
+    outcome = liar(STARTED, "exit 0")
+    assert outcome.code == 137 and outcome.json["success"] is False
+
+
+def test_a_flood_of_output_is_cut_and_the_timeout_holds(liar):
+    block = "".join(f"\\{byte:03o}" for byte in frame(STDOUT, b"z" * 1000))
+    outcome = liar(STARTED, f"while :; do printf '{block}'; done", timeout=2000, options={"maxLogBytes": 100000})
+    assert outcome.json["timedOut"] is True and outcome.json["logTruncated"] is True
+    assert len(outcome.stderr) < 110000
+
+
+def test_silence_ends_with_the_timeout(liar):
+    outcome = liar(STARTED, timeout=1000)
+    assert outcome.code == 137 and outcome.json["timedOut"] is True
+
+
+def test_words_of_the_agent_reach_no_terminal_as_they_are(liar):
+    outcome = liar(hello() + frame(FAILED, operation="exec", message="a\x1b[2Jb\rc", errno=2))
+    assert outcome.code == 125 and outcome.error["message"] == "a?[2Jb?c"
+    assert b"\x1b" not in outcome.stderr
+
+
+@pytest.mark.parametrize("name,data", [
+    ("another name", frame(ENTRY, kind="file", path=".profile", mode=644, mtime=0)),
+    ("traversal", frame(ENTRY, kind="file", path="../f", mode=644, mtime=0)),
+    ("a folder", frame(ENTRY, kind="dir", path="f", mode=755, mtime=0)),
+    ("data first", frame(DATA, b"x")),
+    ("no frame", b"\0" * 9),
+    ("nothing more", b""),
+])
+def test_lies_during_the_extraction_fail_the_entry_alone(liar, tmp_path, name, data):
+    out = tmp_path / "out"
+    then = "exit 0" if name == "nothing more" else "exec sleep 30"
+    outcome = liar(STARTED + exit_frame() + frame(BEGIN, status="ok", kind="file", bytes=1024) + data + frame(END, status="ok"),
+                   then, extract=[("f", out), ("g", out)])
+    assert outcome.code == 0 and outcome.json["success"] is True, outcome
+    entries = outcome.json["extracted"]
+    assert [entry["status"] for entry in entries] == ["error", "error"] or name == "nothing more"
+    assert not (tmp_path / ".profile").exists() and not (tmp_path / "f").exists()
+    assert not out.exists() or not any(out.iterdir())
