@@ -98,6 +98,13 @@ bool text_is_env_name(const char *s, size_t length)
     return true;
 }
 
+void text_make_printable(char *s)
+{
+    for (; *s; s++)
+        if ((unsigned char)*s < ' ' || *s == 0x7f)
+            *s = '?';
+}
+
 /* Finds the segment at *s (without slashes) and moves *s behind it; false at the end. */
 static bool next_segment(const char **s, const char **segment, size_t *length)
 {

@@ -21,6 +21,9 @@ bool text_parse_duration_ms(const char *s, uint64_t *ms);
 /* A POSIX environment name: [A-Za-z_][A-Za-z0-9_]* of the given length. */
 bool text_is_env_name(const char *s, size_t length);
 
+/* Puts '?' in the place of control characters: what others say must not speak to a terminal. */
+void text_make_printable(char *s);
+
 /* Whether any segment of the path is "..". */
 bool text_path_has_dotdot(const char *path);
 

@@ -40,10 +40,7 @@ static void set_error(struct extraction *x, const char *reason)
         return; /* the first reason is the one that matters */
     char *text = x->reasons[x->at];
     snprintf(text, sizeof(x->reasons[0]), "%s", reason);
-    /* It may be the agent's own words: no control characters on a user's terminal. */
-    for (char *p = text; *p; p++)
-        if ((unsigned char)*p < ' ' || *p == 0x7f)
-            *p = '?';
+    text_make_printable(text); /* it may be the agent's own words */
     result->status = LR_EXTRACT_ERROR;
     result->reason = text;
     result->bytes = 0;

@@ -2,6 +2,7 @@
 #include "run/phases.h"
 
 #include "base/io.h"
+#include "base/text.h"
 #include "run/supervisor.h"
 
 #include <errno.h>
@@ -163,6 +164,13 @@ static void on_hello(struct supervisor *s, const struct frame *f)
     leave_start(s);
 }
 
+/* Its first line, for an error. It may quote names out of the image. */
+static void cut_runtime_text(struct supervisor *s)
+{
+    s->runtime_text[strcspn(s->runtime_text, "\n")] = '\0';
+    text_make_printable(s->runtime_text);
+}
+
 /* The network is there before the command is, or there is no command. */
 void phase_on_network(struct supervisor *s, bool up)
 {
@@ -173,7 +181,7 @@ void phase_on_network(struct supervisor *s, bool up)
         leave_start(s);
         return;
     }
-    s->runtime_text[strcspn(s->runtime_text, "\n")] = '\0';
+    cut_runtime_text(s);
     error_set(&s->error, LR_CONTAINER_START_FAILED, "network.start",
               "the sandbox's network did not come up%s%s", s->runtime_text[0] ? ": " : "",
               s->runtime_text);
@@ -214,9 +222,7 @@ static void on_failed(struct supervisor *s, const struct frame *f)
     bool seeding = strcmp(operation, "seed") == 0;
     char text[512];
     snprintf(text, sizeof(text), "%s", message);
-    for (char *p = text; *p; p++)
-        if ((unsigned char)*p < ' ' || *p == 0x7f)
-            *p = '?';
+    text_make_printable(text);
     error_set(&s->error, seeding ? LR_SEED_FAILED : LR_CONTAINER_START_FAILED,
               seeding ? "seed.write" : "agent.start", "%s", text);
     if (strcmp(operation, "exec") == 0)
@@ -400,7 +406,7 @@ void phase_on_agent_gone(struct supervisor *s)
         /* Killed with all that was in it: by the OOM killer, or from outside. finish() tells. */
         phase_killed(s);
     } else {
-        s->runtime_text[strcspn(s->runtime_text, "\n")] = '\0';
+        cut_runtime_text(s);
         error_set(&s->error, LR_CONTAINER_START_FAILED, "runtime.start",
                   "the sandbox ended before the command was started%s%s",
                   s->runtime_text[0] ? ": " : "", s->runtime_text);

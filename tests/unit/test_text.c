@@ -117,6 +117,14 @@ static void test_join(void **state)
     check_join("/a", "../b", "/a/../b");
 }
 
+static void control_characters_are_replaced_and_nothing_else(void **state)
+{
+    (void)state;
+    char text[] = "a\x1b[2J\r\n\x7f\xc3\xa9 ~";
+    text_make_printable(text);
+    assert_string_equal(text, "a?[2J???\xc3\xa9 ~");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -124,6 +132,7 @@ int main(void)
         cmocka_unit_test(test_duration), cmocka_unit_test(test_env_name),
         cmocka_unit_test(test_dotdot),   cmocka_unit_test(test_beneath),
         cmocka_unit_test(test_join),
+        cmocka_unit_test(control_characters_are_replaced_and_nothing_else),
     };
     return cmocka_run_group_tests_name("text", tests, NULL, NULL);
 }
