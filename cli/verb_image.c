@@ -5,6 +5,8 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "image/import.h"
+#include "image/layout.h"
+#include "image/pull.h"
 #include "verbs.h"
 
 #include <fcntl.h>
@@ -18,18 +20,21 @@
 static const char help_image[] =
     "Usage: light-runner image COMMAND\n"
     "\n"
-    "  import FILE|- [NAME]   make an image of the tar of a root file system\n"
-    "  ls                     list the images\n"
-    "  rm NAME...             remove images\n"
-    "  pull NAME              not in this version\n"
+    "  pull NAME                 get an image from a registry\n"
+    "  import FILE|DIR|- [NAME]  make an image of an archive or an OCI layout\n"
+    "  ls                        list the images\n"
+    "  rm NAME...                remove images\n"
     "\n"
     "light-runner image COMMAND --help says more.\n";
 
 static const char help_import[] =
-    "Usage: light-runner image import [--json] FILE|- [NAME]\n"
+    "Usage: light-runner image import [--json] FILE|DIR|- [NAME]\n"
     "\n"
-    "Makes an image of the tar of a root file system, as `docker export` or debootstrap\n"
-    "tools write it: plain, or packed with gzip, xz or zstd. `-` reads it from stdin.\n"
+    "Makes an image of\n"
+    "  - the tar of a root file system, as `docker export` or debootstrap tools write it,\n"
+    "  - an archive of `docker save`, or an OCI archive, with one image in it,\n"
+    "  - an OCI image layout: a folder with index.json and blobs.\n"
+    "Archives are plain, or packed with gzip, xz or zstd. `-` reads one from stdin.\n"
     "Prints the name and the digest. Without NAME the image is called after the file.\n"
     "\n"
     "Devices, fifos, sockets and file capabilities are left out. An archive that writes\n"
@@ -54,14 +59,27 @@ static const char help_rm[] =
     "\n"
     "  --json   print {\"removed\": [NAME...]}\n";
 
-static const char help_pull[] = "Usage: light-runner image pull NAME\n"
-                                "\n"
-                                "Pulling from a registry is not in this version: see\n"
-                                "light-runner image import --help.\n";
+static const char help_pull[] =
+    "Usage: light-runner image pull [--json] [--insecure] NAME\n"
+    "\n"
+    "Gets an image from a registry, for this machine's platform, with skopeo. NAME is as\n"
+    "Docker has it: alpine, alpine:3.20, ghcr.io/owner/name:tag, name@sha256:...; it is stored\n"
+    "under the same name. Prints the name and the digest of the stored image.\n"
+    "\n"
+    "Credentials are those of `docker login`, `podman login` and `skopeo login`.\n"
+    "\n"
+    "  --insecure   also without TLS, or with a certificate that proves nothing; a registry\n"
+    "               on localhost or 127.0.0.0/8 is always taken so\n"
+    "  --json       print the image as a JSON object\n"
+    "\n"
+    "REGISTRY_AUTH_FILE, DOCKER_CONFIG    where the credentials are\n"
+    "HTTPS_PROXY, HTTP_PROXY, NO_PROXY    the way to the registry\n"
+    "LIGHT_RUNNER_IMAGE_MAX_BYTES         what an image may unpack to (at most 64g, the default)\n";
 
 struct options {
     bool json;
     bool help;
+    bool insecure;
     char **words; /* what is not a flag */
     int count;
 };
@@ -69,8 +87,11 @@ struct options {
 /* 0, or -1 after having said what is wrong. */
 static int parse(int argc, char **argv, struct options *out)
 {
-    static const struct option flags[] = {
-        {"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'}, {0}};
+    static const struct option flags[] = {{"json", no_argument, NULL, 'j'},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {"insecure", no_argument, NULL, 'i'},
+                                          {0}};
+    bool pull = strcmp(argv[0], "pull") == 0;
     *out = (struct options){0};
     optind = 0; /* start anew: the verbs' own words have been read before */
     opterr = 0;
@@ -79,6 +100,8 @@ static int parse(int argc, char **argv, struct options *out)
             out->json = true;
         } else if (c == 'h') {
             out->help = true;
+        } else if (c == 'i' && pull) {
+            out->insecure = true;
         } else {
             cli_usage("image", out->json, "unknown flag '%s'", argv[optind - 1]);
             return -1;
@@ -124,7 +147,9 @@ static void on_signal(int number)
 }
 
 struct bar {
-    uint64_t total; /* 0: there is no bar */
+    const char *doing;
+    uint64_t total;                        /* 0: there is no bar */
+    const struct image_feedback *feedback; /* or it is known later */
     bool shown;
 };
 
@@ -132,10 +157,12 @@ static int show_progress(void *user, uint64_t done)
 {
     static const char full[] = "##############################";
     struct bar *bar = user;
-    if (bar->total) {
+    if (bar->feedback)
+        bar->total = bar->feedback->total;
+    if (bar->total && done) {
         int width = (int)sizeof(full) - 1;
         double part = done >= bar->total ? 1 : (double)done / (double)bar->total;
-        fprintf(stderr, "\rimporting [%-*.*s] %3d %%", width, (int)(part * width), full,
+        fprintf(stderr, "\r%s [%-*.*s] %3d %%", bar->doing, width, (int)(part * width), full,
                 (int)(part * 100));
         bar->shown = true;
     }
@@ -167,17 +194,14 @@ static char *default_name(const char *file)
     return name;
 }
 
-static int open_archive(const char *file, int *out, struct bar *bar, lr_error *err)
+static int open_archive(const char *file, int *out, bool *folder, struct bar *bar, lr_error *err)
 {
     struct stat st;
     bool is_stdin = strcmp(file, "-") == 0;
     *out = is_stdin ? fcntl(0, F_DUPFD_CLOEXEC, 3) : open(file, O_RDONLY | O_CLOEXEC);
     if (*out < 0 || fstat(*out, &st) < 0)
         return error_errno(err, LR_IO_FAILED, "image.import", errno, "cannot open '%s'", file);
-    if (S_ISDIR(st.st_mode)) {
-        error_set(err, LR_INVALID_ARGUMENT, "image.import", "'%s' is a folder", file);
-        return error_hint(err, "tar -C FOLDER -c . | light-runner image import - NAME");
-    }
+    *folder = S_ISDIR(st.st_mode);
     if (S_ISREG(st.st_mode) && st.st_size > 0 && isatty(2))
         bar->total = (uint64_t)st.st_size;
     return 0;
@@ -192,6 +216,21 @@ static void catch_signals(void)
     sigaction(SIGHUP, &action, NULL);
 }
 
+/* The end of an import or a pull that went well. Returns the exit code. */
+static int print_image(const struct image *image, const struct image_feedback *feedback, bool json)
+{
+    if (feedback->skipped)
+        fprintf(stderr, "light-runner: left out %" PRIu64 " devices, fifos and sockets\n",
+                feedback->skipped);
+    if (feedback->architecture[0])
+        fprintf(stderr, "light-runner: the image is for %s, and this machine is %s\n",
+                feedback->architecture, layout_host_architecture());
+    if (json)
+        return print_json(image_to_json(image));
+    return printf("%s %s\n", image->name, image->digest) < 0 || fflush(stdout) != 0 ? CLI_FAILED
+                                                                                    : 0;
+}
+
 static int image_import(int argc, char **argv)
 {
     struct options o;
@@ -200,37 +239,60 @@ static int image_import(int argc, char **argv)
     if (o.help)
         return fputs(help_import, stdout) < 0 ? CLI_FAILED : 0;
     if (o.count < 1 || o.count > 2)
-        return cli_usage("image", o.json, "import takes FILE or -, and a NAME");
+        return cli_usage("image", o.json, "import takes FILE, DIR or -, and a NAME");
     if (o.count == 1 && strcmp(o.words[0], "-") == 0)
         return cli_usage("image", o.json, "import from stdin needs a NAME");
 
     lr_error err = {0};
-    struct bar bar = {0};
+    struct bar bar = {.doing = "importing"};
     cleanup_store struct store *store = NULL;
     cleanup_image struct image image = {0};
     cleanup_close int fd = -1;
     cleanup_free char *name = o.count == 2 ? strdup(o.words[1]) : default_name(o.words[0]);
-    struct import_feedback feedback = {.progress = show_progress, .user = &bar};
+    struct image_feedback feedback = {.progress = show_progress, .user = &bar};
     if (!name) {
         error_oom(&err, "image.import");
         return cli_fail(&err, o.json);
     }
+    bool folder = false;
     catch_signals();
-    if (open_archive(o.words[0], &fd, &bar, &err) < 0 || store_open(&store, true, &err) < 0)
+    if (open_archive(o.words[0], &fd, &folder, &bar, &err) < 0 ||
+        store_open(&store, true, &err) < 0)
         return cli_fail(&err, o.json);
-    int failed = import_rootfs_tar(store, fd, name, &image, &feedback, &err);
+    int failed =
+        (folder ? import_folder : import_archive)(store, fd, name, &image, &feedback, &err);
     clear_bar(&bar);
-    if (failed)
-        return cli_fail(&err, o.json);
-    if (feedback.skipped)
-        fprintf(stderr, "light-runner: left out %" PRIu64 " devices, fifos and sockets\n",
-                feedback.skipped);
-    if (o.json)
-        return print_json(image_to_json(&image));
-    return printf("%s %s\n", image.name, image.digest) < 0 || fflush(stdout) != 0 ? CLI_FAILED : 0;
+    return failed ? cli_fail(&err, o.json) : print_image(&image, &feedback, o.json);
 }
 
-/* -------------------------------------------------------------- ls, rm, pull */
+/* -------------------------------------------------------------- pull */
+
+static int image_pull(int argc, char **argv)
+{
+    struct options o;
+    if (parse(argc, argv, &o) < 0)
+        return CLI_FAILED;
+    if (o.help)
+        return fputs(help_pull, stdout) < 0 ? CLI_FAILED : 0;
+    if (o.count != 1)
+        return cli_usage("image", o.json, "pull takes one NAME");
+    lr_error err = {0};
+    cleanup_store struct store *store = NULL;
+    cleanup_image struct image image = {0};
+    struct bar bar = {.doing = "pulling"};
+    struct image_feedback feedback = {
+        .progress = show_progress, .user = &bar, .want_total = isatty(2)};
+    const struct pull_options options = {.insecure = o.insecure};
+    bar.feedback = &feedback;
+    catch_signals();
+    if (store_open(&store, true, &err) < 0)
+        return cli_fail(&err, o.json);
+    int failed = pull_image(store, o.words[0], &options, &image, &feedback, &err);
+    clear_bar(&bar);
+    return failed ? cli_fail(&err, o.json) : print_image(&image, &feedback, o.json);
+}
+
+/* -------------------------------------------------------------- ls, rm */
 
 /* "12.3 MB", in powers of 1000. */
 static void format_size(char *out, size_t size, uint64_t bytes)
@@ -325,19 +387,6 @@ static int image_rm(int argc, char **argv)
     return 0;
 }
 
-static int image_pull(int argc, char **argv)
-{
-    struct options o;
-    if (parse(argc, argv, &o) < 0)
-        return CLI_FAILED;
-    if (o.help)
-        return fputs(help_pull, stdout) < 0 ? CLI_FAILED : 0;
-    lr_error err = {0};
-    error_set(&err, LR_NOT_SUPPORTED, "image.pull", "images cannot be pulled from a registry yet");
-    error_hint(&err, "import one: light-runner image import FILE NAME");
-    return cli_fail(&err, o.json);
-}
-
 int verb_image(int argc, char **argv)
 {
     static const struct {
@@ -352,6 +401,6 @@ int verb_image(int argc, char **argv)
         if (strcmp(word, commands[i].name) == 0)
             return commands[i].function(argc - 1, argv + 1);
     if (!word)
-        return cli_usage("image", false, "a command is missing: import, ls, rm");
+        return cli_usage("image", false, "a command is missing: pull, import, ls, rm");
     return cli_usage("image", false, "there is no command '%s'", word);
 }

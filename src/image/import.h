@@ -1,35 +1,34 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * From an archive of a root file system to an image in the store:
- *
- *      tar ── light-runner-unpack ──> folder ── mkfs.erofs ──> EROFS file ── digest ──> store
- *             (confined)              staging
+ * Importing an image from a file or a folder of this machine: the tar of a root file system, an OCI
+ * image layout (as a folder, or as an archive), or an archive of `docker save`.
  *
  * The same archive gives the same digest: owners, modes, times and user attributes come from the
  * archive alone, and the file system has a fixed UUID and time.
+ *
+ * Layouts and archives of layers are read by image/layout.c, not by a tool: then nothing outside of
+ * the confined unpacker opens an archive, one can come through a pipe, and every digest is compared
+ * up to the layers' contents, which tools do not do for archives.
  */
 #ifndef IMAGE_IMPORT_H
 #define IMAGE_IMPORT_H
 
+#include "image/feedback.h"
 #include "image/store.h"
 
-struct import_feedback {
-    /* Called a few times a second while the archive is read, with the bytes read so far (0 when
-     * that cannot be told). Other than 0 stops the import. May be NULL. */
-    int (*progress)(void *user, uint64_t done);
-    void *user;
-    uint64_t skipped; /* set at the end: devices, fifos and sockets that were left out */
-};
-
 /*
- * Imports a tar of a root file system, plain or compressed with gzip, zstd or xz, read from the
- * fd's position on (a file or a pipe). *out is what was stored; free it with image_free().
- * `feedback` may be NULL. $LIGHT_RUNNER_IMAGE_MAX_BYTES lowers the cap of 64 GiB on what an archive
- * may unpack to.
- * Errors: IMAGE_INVALID (not a tar archive, corrupt, over a limit, hostile), INVALID_ARGUMENT (the
- * name), NOT_SUPPORTED (mkfs.erofs is missing), IO_FAILED.
+ * Imports an archive, plain or compressed with gzip, zstd or xz, read from the fd's position on (a
+ * file or a pipe). *out is what was stored; free it with image_free(). `feedback` may be NULL.
+ * $LIGHT_RUNNER_IMAGE_MAX_BYTES lowers the cap of 64 GiB on what it may unpack to.
+ * Errors: IMAGE_INVALID (not a tar archive, corrupt, over a limit, hostile, not for this machine),
+ * INVALID_ARGUMENT (the name), NOT_SUPPORTED (mkfs.erofs is missing), IO_FAILED.
  */
-int import_rootfs_tar(struct store *store, int tar_fd, const char *name, struct image *out,
-                      struct import_feedback *feedback, lr_error *err);
+int import_archive(struct store *store, int fd, const char *name, struct image *out,
+                   struct image_feedback *feedback, lr_error *err);
+
+/* Imports the OCI image layout (or the unpacked archive of `docker save`) that an open folder
+ * holds. Errors: as above. */
+int import_folder(struct store *store, int folder, const char *name, struct image *out,
+                  struct image_feedback *feedback, lr_error *err);
 
 #endif

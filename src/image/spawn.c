@@ -16,6 +16,24 @@
 #define OPERATION "image.spawn"
 #define TICK_MS   200
 
+/* Puts the fds at 0 and the numbers behind it, and closes all others. */
+static void set_up_fds(const struct spawn *s, const int stdio[3])
+{
+    enum { MAX = 3 + SPAWN_MORE_MAX };
+    int high[MAX], count = 3 + (int)s->more_count;
+    if (s->more_count > SPAWN_MORE_MAX)
+        _exit(127);
+    /* Out of the way first, so that no dup2() runs over a source that is still needed. */
+    for (int i = 0; i < count; i++)
+        if ((high[i] = fcntl(i < 3 ? stdio[i] : s->more_fds[i - 3], F_DUPFD_CLOEXEC, count)) < 0)
+            _exit(127);
+    for (int i = 0; i < count; i++)
+        if (dup2(high[i], i) < 0)
+            _exit(127);
+    /* Nothing but these, also when a caller of the library has opened files without O_CLOEXEC. */
+    close_range((unsigned)count, ~0u, CLOSE_RANGE_CLOEXEC);
+}
+
 static void set_up_child(const struct spawn *s, const int stdio[3], pid_t parent)
 {
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
@@ -28,23 +46,21 @@ static void set_up_child(const struct spawn *s, const int stdio[3], pid_t parent
             prctl(PR_CAPBSET_DROP, c, 0, 0, 0);
     const struct rlimit none = {0};
     setrlimit(RLIMIT_CORE, &none);
+    struct rlimit files;
+    if (s->max_file_bytes && getrlimit(RLIMIT_FSIZE, &files) == 0 &&
+        s->max_file_bytes < files.rlim_max) {
+        files = (struct rlimit){s->max_file_bytes, s->max_file_bytes};
+        setrlimit(RLIMIT_FSIZE, &files);
+    }
+    if (s->folder && chdir(s->folder) < 0)
+        _exit(127);
     signal(SIGPIPE, SIG_DFL);
     signal(SIGINT, SIG_DFL);
     signal(SIGTERM, SIG_DFL);
     sigset_t empty;
     sigemptyset(&empty);
     sigprocmask(SIG_SETMASK, &empty, NULL);
-    /* Away from 0..2 first, so that no dup2() runs over a source that is still needed. */
-    int high[3];
-    for (int i = 0; i < 3; i++)
-        if ((high[i] = fcntl(stdio[i], F_DUPFD_CLOEXEC, 3)) < 0)
-            _exit(127);
-    for (int i = 0; i < 3; i++)
-        if (dup2(high[i], i) < 0)
-            _exit(127);
-    /* Nothing but these three, also when a caller of the library has opened files without
-     * O_CLOEXEC. */
-    close_range(3, ~0u, CLOSE_RANGE_CLOEXEC);
+    set_up_fds(s, stdio);
 }
 
 static int start(const struct spawn *s, const char *program, const int stdio[3],
@@ -139,7 +155,8 @@ int spawn_run(const struct spawn *s, struct spawn_result *result, lr_error *err)
     if (null < 0)
         return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot open /dev/null");
 
-    const int stdio[3] = {s->stdin_fd < 0 ? null : s->stdin_fd, out_write, err_write};
+    const int stdio[3] = {s->stdin_fd < 0 ? null : s->stdin_fd,
+                          s->output_fd > 0 ? s->output_fd : out_write, err_write};
     __attribute__((cleanup(process_destroy))) struct process child = {.pidfd = -1};
     int64_t deadline = clock_ms() + s->timeout_ms;
     if (start(s, program, stdio, &child, err) < 0)

@@ -14,6 +14,7 @@
 
 enum {
     SPAWN_TEXT_SIZE = 4096,
+    SPAWN_MORE_MAX = 128,
     SPAWN_KILLED = 1000, /* + the signal: how spawn_run() gives a death by signal */
 };
 
@@ -21,6 +22,11 @@ struct spawn {
     const char *const *argv;        /* argv[0] is searched in PATH unless it has a slash */
     const char *const *environment; /* the child's whole environment */
     int stdin_fd;                   /* -1: /dev/null */
+    const int *more_fds;            /* become 3 and the numbers behind it; borrowed */
+    size_t more_count;              /* at most SPAWN_MORE_MAX */
+    int output_fd;                  /* takes its stdout; 0: the result does */
+    const char *folder;             /* to work in; NULL: the caller's own */
+    uint64_t max_file_bytes;        /* no file may grow beyond; 0: no limit but the caller's */
     int64_t timeout_ms;
     uint64_t capabilities;   /* bits of those that it may have at most; UINT64_MAX: as they are */
     int (*tick)(void *user); /* called a few times a second; other than 0: kill it. May be NULL */
@@ -29,9 +35,9 @@ struct spawn {
 
 /* What a child has said, NUL-terminated, with everything that is not printable replaced by '?'. */
 struct spawn_result {
-    int code; /* its exit code, or SPAWN_KILLED + signal */
-    char output[256];
-    char text[SPAWN_TEXT_SIZE]; /* of stderr, from its beginning */
+    int code;                     /* its exit code, or SPAWN_KILLED + signal */
+    char output[SPAWN_TEXT_SIZE]; /* of stdout, from its beginning */
+    char text[SPAWN_TEXT_SIZE];   /* of stderr, from its beginning */
 };
 
 /* 0 when it ran to its end, however it ended. Errors: IO_FAILED (not started, took too long, or

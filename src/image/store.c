@@ -92,7 +92,7 @@ static int read_index(const struct store *store, struct index *out, lr_error *er
     if (index_parse(out, text, length, err) == 0)
         return 0;
     if (err && !err->hint[0])
-        error_hint(err, "remove '%s/images/%s' and import the images again", store->path,
+        error_hint(err, "remove '%s/images/%s' and pull or import the images again", store->path,
                    INDEX_FILE);
     return -1;
 }
@@ -158,7 +158,7 @@ static int resolve_once(const struct store *store, const char *name, struct imag
                          "'%s' is the beginning of several images' digests", name);
     if (!found) {
         error_set(err, LR_CONTAINER_START_FAILED, "image.resolve", "no image named '%s'", name);
-        return error_hint(err, "import one: light-runner image import FILE NAME");
+        return error_hint(err, "light-runner image pull NAME gets one, or image import FILE NAME");
     }
     char file[FILE_NAME_SIZE];
     file_name(file, found->digest);
@@ -168,14 +168,14 @@ static int resolve_once(const struct store *store, const char *name, struct imag
         error_errno(err, LR_CONTAINER_START_FAILED, "image.resolve", errno,
                     "cannot open the file of the image '%s'", name);
         if (missing)
-            error_hint(err, "import it again: light-runner image import FILE NAME");
+            error_hint(err, "pull or import it again");
         return missing ? 1 : -1;
     }
     struct stat st;
     if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || (uint64_t)st.st_size != found->size) {
         error_set(err, LR_CONTAINER_START_FAILED, "image.resolve",
                   "the file of the image '%s' does not have the size that the index gives", name);
-        return error_hint(err, "import it again: light-runner image import FILE NAME");
+        return error_hint(err, "pull or import it again");
     }
     if (image_copy(out, found, err) < 0)
         return -1;

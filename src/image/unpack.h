@@ -3,12 +3,22 @@
  * What light-runner-unpack and the import agree on.
  *
  *      light-runner-unpack unpack FOLDER [MAX_BYTES]   the archive is stdin
+ *      light-runner-unpack layers FOLDER MAX_BYTES HEX...   the layers are fd 3 and those behind it,
+ *                                                      HEX the digest of what each unpacks to
  *      light-runner-unpack digest                      the file is stdin; prints SHA-256 in hex
  *
- * `unpack` prints how many devices, fifos and sockets it has left out.
+ * `unpack` and `layers` print how many devices, fifos and sockets it has left out.
  */
 #ifndef IMAGE_UNPACK_H
 #define IMAGE_UNPACK_H
+
+/* Of what an archive, or all layers of an image, may unpack to. */
+#define UNPACK_MAX_BYTES (64ull << 30)
+
+enum {
+    UNPACK_MAX_LAYERS = 127, /* what Docker takes */
+    UNPACK_FIRST_LAYER = 3,
+};
 
 enum unpack_exit {
     UNPACK_OK = 0,

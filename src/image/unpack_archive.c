@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/text.h"
+#include "image/unpack_layer.h"
 #include "image/unpack_stream.h"
 
 #include <archive.h>
@@ -11,6 +12,7 @@
 #include <fts.h>
 #include <iconv.h>
 #include <locale.h>
+#include <nettle/sha2.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -42,16 +44,30 @@ struct unpacker {
     uint64_t bytes, entries, skipped;
     struct late_time *late;
     size_t late_count, late_room;
+    bool layered;               /* this is a layer of an image, not a whole file system */
+    struct layer_paths written; /* by the present layer */
+    struct sha256_ctx sum;      /* of the present layer's stream */
+    uint64_t streamed;          /* by the layers before */
 };
+
+/* The stream, and both ends of libarchive; what was counted so far stays. */
+static void close_streams(struct unpacker *u)
+{
+    archive_write_free(u->disk);
+    archive_read_free(u->tar);
+    unpack_stream_close(u->stream);
+    u->disk = NULL;
+    u->tar = NULL;
+    u->stream = NULL;
+}
 
 static void unpacker_free(struct unpacker *u)
 {
     for (size_t i = 0; i < u->late_count; i++)
         free(u->late[i].path);
     free(u->late);
-    archive_write_free(u->disk);
-    archive_read_free(u->tar);
-    unpack_stream_close(u->stream);
+    layer_paths_free(&u->written);
+    close_streams(u);
 }
 
 #define invalid(err, ...) error_set(err, LR_IMAGE_INVALID, OPERATION, __VA_ARGS__)
@@ -75,10 +91,19 @@ void unpack_archive_prepare(void)
 
 /* -------------------------------------------------------------- opening */
 
+/* As unpack_stream_next(), with what passes added to the layer's checksum. */
+static ssize_t next_data(struct unpacker *u, const void **data, lr_error *err)
+{
+    ssize_t n = unpack_stream_next(u->stream, data, err);
+    if (n > 0 && u->layered)
+        sha256_update(&u->sum, (size_t)n, *data);
+    return n;
+}
+
 static la_ssize_t give_stream(struct archive *tar, void *user, const void **data)
 {
     struct unpacker *u = user;
-    ssize_t n = unpack_stream_next(u->stream, data, &u->stream_error);
+    ssize_t n = next_data(u, data, &u->stream_error);
     if (n >= 0)
         return n;
     archive_set_error(tar, EIO, "%s", u->stream_error.message);
@@ -101,7 +126,8 @@ static int broken(const struct unpacker *u, lr_error *err)
 static int open_tar(struct unpacker *u, int fd, lr_error *err)
 {
     uint64_t max = u->limits->bytes + (u->limits->entries + 1) * (uint64_t)HEADER_COST;
-    if (unpack_stream_open(&u->stream, fd, max, err) < 0)
+    sha256_init(&u->sum);
+    if (unpack_stream_open(&u->stream, fd, max > u->streamed ? max - u->streamed : 0, err) < 0)
         return -1;
     u->tar = archive_read_new();
     if (!u->tar)
@@ -134,11 +160,8 @@ static int open_disk(struct unpacker *u, lr_error *err)
 
 /* -------------------------------------------------------------- one entry */
 
-/* The name within the folder: without slashes at its beginning; "." is the folder itself. */
-static int make_relative(char **out, const char *path, lr_error *err)
+static int check_length(const char *path, lr_error *err)
 {
-    while (*path == '/')
-        path++;
     size_t length = strlen(path), depth = 0;
     if (length > MAX_PATH)
         return invalid(err, "the path '%.80s...' is too long", path);
@@ -150,10 +173,23 @@ static int make_relative(char **out, const char *path, lr_error *err)
     }
     if (depth > MAX_DEPTH)
         return invalid(err, "the path '%.80s...' is too deep", path);
+    return 0;
+}
+
+/* The name within the folder: without slashes at its beginning; "." is the folder itself. */
+static int make_relative(const struct unpacker *u, char **out, const char *path, lr_error *err)
+{
+    while (*path == '/')
+        path++;
+    if (check_length(path, err) < 0)
+        return -1;
     if (text_path_has_dotdot(path))
         return invalid(err, "the path '%s' leads out of the archive", path);
-    *out = strdup(length ? path : ".");
-    return *out ? 0 : error_oom(err, OPERATION);
+    *out = strdup(*path ? path : ".");
+    if (!*out)
+        return error_oom(err, OPERATION);
+    /* Links that are followed may make it longer. */
+    return u->layered && (layer_resolve(out, err) < 0 || check_length(*out, err) < 0) ? -1 : 0;
 }
 
 /* Only those of users, and not those that overlayfs takes for its own. */
@@ -228,18 +264,19 @@ static int copy_data(struct unpacker *u, const char *path, lr_error *err)
 }
 
 /* Makes the paths of an entry relative. */
-static int check_paths(struct archive_entry *entry, char **path, lr_error *err)
+static int check_paths(const struct unpacker *u, struct archive_entry *entry, char **path,
+                       lr_error *err)
 {
     const char *name = archive_entry_pathname(entry), *target = archive_entry_hardlink(entry);
     if (!name || !name[0])
         return invalid(err, "the archive is corrupt: an entry has no name");
-    if (make_relative(path, name, err) < 0)
+    if (make_relative(u, path, name, err) < 0)
         return -1;
     archive_entry_copy_pathname(entry, *path);
     if (!target)
         return 0;
     cleanup_free char *relative = NULL;
-    if (make_relative(&relative, target, err) < 0)
+    if (make_relative(u, &relative, target, err) < 0)
         return -1;
     archive_entry_copy_hardlink(entry, relative);
     return 0;
@@ -248,13 +285,13 @@ static int check_paths(struct archive_entry *entry, char **path, lr_error *err)
 /*
  * libarchive sets the times of folders at the end, but only of those that it makes for the entry.
  * For one that is there already (the root; made on the way to a file; named twice) it does so at
- * once, and whatever is put into the folder afterwards undoes it.
+ * once, and whatever is put into the folder afterwards undoes it. With layers that goes for all.
  */
 static int note_folder(struct unpacker *u, struct archive_entry *entry, const char *path,
                        lr_error *err)
 {
     struct stat st;
-    if (lstat(path, &st) < 0 || !S_ISDIR(st.st_mode))
+    if (!u->layered && (lstat(path, &st) < 0 || !S_ISDIR(st.st_mode)))
         return 0;
     if (u->late_count == u->late_room) {
         size_t room = u->late_room ? u->late_room * 2 : 16;
@@ -274,16 +311,37 @@ static int note_folder(struct unpacker *u, struct archive_entry *entry, const ch
     return 0;
 }
 
+/* What an entry does to the layers below it. *done: there is nothing more to it. */
+static int layer_entry(struct unpacker *u, struct archive_entry *entry, const char *path,
+                       bool *done, lr_error *err)
+{
+    const char *target = archive_entry_hardlink(entry);
+    if (layer_apply_mark(&u->written, path, done, err) < 0)
+        return -1;
+    if (*done)
+        return 0;
+    *done = target && strcmp(target, path) == 0; /* a second name that is the first one */
+    bool folder = !target && archive_entry_filetype(entry) == AE_IFDIR;
+    if (!*done && layer_make_way(&u->written, path, folder, err) < 0)
+        return -1;
+    return layer_paths_add(&u->written, path, err);
+}
+
 static int unpack_entry(struct unpacker *u, struct archive_entry *entry, lr_error *err)
 {
     cleanup_free char *path = NULL;
     if (++u->entries > u->limits->entries)
         return error_set(err, LR_IMAGE_INVALID, OPERATION, "the archive has more than %llu entries",
                          (unsigned long long)u->limits->entries);
-    if (check_paths(entry, &path, err) < 0)
+    if (check_paths(u, entry, &path, err) < 0)
         return -1;
     bool link = archive_entry_hardlink(entry) != NULL;
     mode_t type = archive_entry_filetype(entry);
+    bool done = false;
+    if (u->layered && layer_entry(u, entry, path, &done, err) < 0)
+        return -1;
+    if (done)
+        return 0;
     if (!link && type != AE_IFREG && type != AE_IFDIR && type != AE_IFLNK) {
         u->skipped++;
         return 0;
@@ -319,6 +377,9 @@ static int settle_folders(const struct unpacker *u, lr_error *err)
     static const struct timespec zero[2] = {{0}, {0}};
     for (size_t i = 0; i < u->late_count; i++) {
         const struct timespec times[2] = {{.tv_sec = MARK_S}, u->late[i].mtime};
+        struct stat st;
+        if (lstat(u->late[i].path, &st) == 0 && !S_ISDIR(st.st_mode))
+            continue;
         if (utimensat(AT_FDCWD, u->late[i].path, times, AT_SYMLINK_NOFOLLOW) < 0 &&
             errno != ENOENT && errno != ENOTDIR) /* replaced by a later entry */
             return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot set a folder's time");
@@ -357,10 +418,18 @@ static int unpack_entries(struct unpacker *u, lr_error *err)
         if (unpack_entry(u, entry, err) < 0)
             return -1;
     }
-    /* A tar ends with a block of zeros. Where there is not even one more block, it was cut off. */
     la_int64_t end = archive_read_header_position(u->tar);
-    if (unpack_stream_drain(u->stream, err) < 0)
+    const void *data;
+    ssize_t n;
+    do /* to the end, so that checksums there have been compared */
+        n = next_data(u, &data, err);
+    while (n > 0);
+    if (n < 0)
         return -1;
+    /* A layer may be empty, and whether it is whole is told by its digest. */
+    if (u->layered)
+        return 0;
+    /* A tar ends with a block of zeros. Where there is not even one more block, it was cut off. */
     if (u->entries == 0)
         return invalid(err, "the archive is empty");
     if (end < 0 || unpack_stream_total(u->stream) < (uint64_t)end + TAR_BLOCK)
@@ -378,6 +447,43 @@ int unpack_archive(int fd, const struct unpack_limits *limits, uint64_t *skipped
         return -1;
     if (u.entries == u.skipped)
         return invalid(err, "the archive holds no files");
+    *skipped = u.skipped;
+    return 0;
+}
+
+static int check_sum(struct unpacker *u, const char *expected, lr_error *err)
+{
+    unsigned char sum[SHA256_DIGEST_SIZE];
+    char hex[2 * SHA256_DIGEST_SIZE + 1];
+    sha256_digest(&u->sum, sizeof(sum), sum);
+    for (size_t i = 0; i < sizeof(sum); i++)
+        snprintf(hex + 2 * i, 3, "%02x", sum[i]);
+    return strcmp(hex, expected) == 0
+               ? 0
+               : invalid(err, "its digest is not the one that the image's configuration gives");
+}
+
+static int unpack_layer(struct unpacker *u, int fd, const char *digest, lr_error *err)
+{
+    if (open_tar(u, fd, err) < 0 || open_disk(u, err) < 0 || unpack_entries(u, err) < 0 ||
+        check_written(u, archive_write_close(u->disk), ".", err) < 0 ||
+        check_sum(u, digest, err) < 0)
+        return -1;
+    u->streamed += unpack_stream_total(u->stream);
+    close_streams(u);
+    layer_paths_free(&u->written);
+    return 0;
+}
+
+int unpack_layers(int first_fd, const char *const *digests, size_t count,
+                  const struct unpack_limits *limits, uint64_t *skipped, lr_error *err)
+{
+    __attribute__((cleanup(unpacker_free))) struct unpacker u = {.limits = limits, .layered = true};
+    for (size_t i = 0; i < count; i++)
+        if (unpack_layer(&u, first_fd + (int)i, digests[i], err) < 0)
+            return error_context(err, "layer %zu of %zu", i + 1, count);
+    if (settle_folders(&u, err) < 0)
+        return -1;
     *skipped = u.skipped;
     return 0;
 }

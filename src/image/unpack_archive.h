@@ -10,7 +10,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define UNPACK_MAX_BYTES   (64ull << 30)
 #define UNPACK_MAX_ENTRIES 2000000ull
 
 struct unpack_limits {
@@ -30,5 +29,13 @@ void unpack_archive_prepare(void);
  * archive), IO_FAILED, OUT_OF_MEMORY (the machine).
  */
 int unpack_archive(int fd, const struct unpack_limits *limits, uint64_t *skipped, lr_error *err);
+
+/*
+ * The same for the layers of an image, lowest first, which are open as first_fd and the numbers
+ * behind it: each is put over what is there (unpack_layer.h), and its uncompressed bytes must have
+ * the SHA-256 `digests[i]`, in hex. The limits are those of all layers together.
+ */
+int unpack_layers(int first_fd, const char *const *digests, size_t count,
+                  const struct unpack_limits *limits, uint64_t *skipped, lr_error *err);
 
 #endif

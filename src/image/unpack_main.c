@@ -20,7 +20,8 @@ static int report(const lr_error *e)
     return e->code == LR_IMAGE_INVALID ? UNPACK_INVALID : UNPACK_FAILED;
 }
 
-static int unpack(const char *folder, uint64_t max_bytes)
+/* An archive from stdin; or, with layers, those. */
+static int unpack(const char *folder, uint64_t max_bytes, const char *const *layers, int count)
 {
     lr_error err = {0};
     uint64_t skipped = 0;
@@ -32,7 +33,9 @@ static int unpack(const char *folder, uint64_t max_bytes)
     unpack_archive_prepare();
     if (unpack_confine(folder, max_bytes, &err) < 0)
         return report(&err);
-    if (unpack_archive(0, &limits, &skipped, &err) < 0)
+    if (count == 0
+            ? unpack_archive(0, &limits, &skipped, &err) < 0
+            : unpack_layers(UNPACK_FIRST_LAYER, layers, (size_t)count, &limits, &skipped, &err) < 0)
         return report(&err);
     printf("%" PRIu64 "\n", skipped);
     return UNPACK_OK;
@@ -70,11 +73,13 @@ int main(int argc, char **argv)
 {
     int code = UNPACK_FAILED;
     uint64_t max_bytes = UNPACK_MAX_BYTES, given;
-    bool limited = argc == 4 && text_parse_size(argv[3], &given);
+    bool limited = argc >= 4 && text_parse_size(argv[3], &given);
     if (limited && given < max_bytes)
         max_bytes = given; /* only ever lower */
-    if (argc >= 2 && strcmp(argv[1], "unpack") == 0 && (argc == 3 || limited))
-        code = unpack(argv[2], max_bytes);
+    if (argc >= 2 && strcmp(argv[1], "unpack") == 0 && (argc == 3 || (argc == 4 && limited)))
+        code = unpack(argv[2], max_bytes, NULL, 0);
+    else if (limited && strcmp(argv[1], "layers") == 0 && argc > 4 && argc - 4 <= UNPACK_MAX_LAYERS)
+        code = unpack(argv[2], max_bytes, (const char *const *)argv + 4, argc - 4);
     else if (argc == 2 && strcmp(argv[1], "digest") == 0)
         code = digest();
     else

@@ -229,16 +229,6 @@ ssize_t unpack_stream_next(struct unpack_stream *s, const void **data, lr_error 
     return n;
 }
 
-int unpack_stream_drain(struct unpack_stream *s, lr_error *err)
-{
-    const void *data;
-    ssize_t n;
-    do
-        n = unpack_stream_next(s, &data, err);
-    while (n > 0);
-    return n < 0 ? -1 : 0;
-}
-
 uint64_t unpack_stream_total(const struct unpack_stream *s)
 {
     return s->total;

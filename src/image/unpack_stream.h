@@ -27,9 +27,6 @@ int unpack_stream_open(struct unpack_stream **out, int fd, uint64_t max, lr_erro
  */
 ssize_t unpack_stream_next(struct unpack_stream *s, const void **data, lr_error *err);
 
-/* Reads on to the end, so that checksums at the end have been compared. */
-int unpack_stream_drain(struct unpack_stream *s, lr_error *err);
-
 /* Bytes given out so far. */
 uint64_t unpack_stream_total(const struct unpack_stream *s);
 

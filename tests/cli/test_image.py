@@ -377,11 +377,6 @@ def test_the_limit_cannot_be_raised(store, tmp_path):
     assert "more than" in refused(store, tar, LIGHT_RUNNER_IMAGE_MAX_BYTES="9000g")
 
 
-def test_an_archive_of_layers_is_refused_with_a_hint(store, tmp_path):
-    tar = write_tar(tmp_path / "a.tar", entry("manifest.json", data=b"[]"), entry("l/layer.tar", data=b"x"))
-    assert "docker save" in refused(store, tar, code="NOT_SUPPORTED")
-
-
 def test_names_in_messages_cannot_drive_a_terminal(store, tmp_path):
     tar = write_tar(tmp_path / "a.tar", entry("../\x1b]0;owned\x07\n", data=b"x"))
     done = image(store, "import", tar, "x")
@@ -502,18 +497,12 @@ def test_an_index_that_cannot_be_read_is_left_alone(store, tmp_path):
 def test_wrong_usage_is_said_so(store, tmp_path):
     for words in ((), ("nope",), ("import",), ("import", "a", "b", "c"), ("rm",), ("ls", "x"),
                   ("import", "--nope"), ("import", small_tar(tmp_path / "a.tar"), "-x"),
-                  ("import", tmp_path, "x"), ("import", tmp_path / "a.tar", "UP PER")):
+                  ("import", tmp_path / "a.tar", "UP PER")):
         done = image(store, *words)
         assert done.returncode == 125, words
         assert b"INVALID_ARGUMENT" in done.stderr or b"unknown" in done.stderr, (words, done.stderr)
         assert done.stdout == b""
     assert b"IO_FAILED" in image(store, "import", tmp_path / "missing", "x").stderr
-
-
-def test_pull_says_what_to_do_instead(store):
-    done = image(store, "pull", "busybox")
-    assert done.returncode == 125
-    assert b"NOT_SUPPORTED" in done.stderr and b"image import" in done.stderr
 
 
 def test_every_command_has_help(store):

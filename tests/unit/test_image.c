@@ -230,7 +230,8 @@ static void an_image_is_found_by_name_digest_and_prefix(void **state)
     }
     assert_int_equal(resolve(store, "nope", NULL, &err), -1);
     assert_string_equal(err.message, "no image named 'nope'");
-    assert_string_equal(err.hint, "import one: light-runner image import FILE NAME");
+    assert_string_equal(err.hint,
+                        "light-runner image pull NAME gets one, or image import FILE NAME");
 }
 
 static void a_store_that_is_not_there_is_empty(void **state)

@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: MIT */
+#include "image/assemble.h"
+
+#include "base/cleanup.h"
+#include "base/libexec.h"
+#include "base/text.h"
+#include "image/layout.h"
+#include "image/spawn.h"
+#include "image/unpack.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/capability.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#define OPERATION       "image.import"
+#define STEP_TIMEOUT_MS (30 * 60 * 1000)
+
+/* Within the staging folder. */
+#define ROOTFS ASSEMBLY_ROOTFS
+#define IMAGE  "image.erofs"
+
+struct reading {
+    const int *fds; /* NULL: nothing is read any more, but it can still be stopped */
+    size_t count;
+    struct image_feedback *feedback;
+};
+
+static int tick(void *user)
+{
+    const struct reading *r = user;
+    uint64_t done = 0;
+    if (!r->feedback || !r->feedback->progress)
+        return 0;
+    /* The helper reads by the same open files, so their positions are seen here; a pipe has none.
+     */
+    for (size_t i = 0; r->fds && i < r->count; i++) {
+        off_t at = lseek(r->fds[i], 0, SEEK_CUR);
+        done += at > 0 ? (uint64_t)at : 0;
+    }
+    return r->feedback->progress(r->feedback->user, done);
+}
+
+static const char *const plain_environment[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C",
+                                                NULL};
+
+/* What a helper that failed has said becomes the error. */
+static int child_failed(const struct spawn_result *r, const char *doing, lr_error *err)
+{
+    if (r->code == UNPACK_INVALID)
+        return error_set(err, LR_IMAGE_INVALID, OPERATION, "%s", r->text);
+    if (r->code == SPAWN_KILLED + SIGINT || r->code == SPAWN_KILLED + SIGTERM)
+        return error_set(err, LR_IO_FAILED, OPERATION, "stopped");
+    if (r->code > SPAWN_KILLED)
+        return error_set(err, LR_IO_FAILED, OPERATION, "%s was killed by signal %d%s%s", doing,
+                         r->code - SPAWN_KILLED, r->text[0] ? ": " : "", r->text);
+    return error_set(err, LR_IO_FAILED, OPERATION, "%s failed: %s", doing,
+                     r->text[0] ? r->text : "it does not say why");
+}
+
+/* A fresh folder for what is unpacked. */
+static int make_rootfs(const struct assembly *a, char **out, lr_error *err)
+{
+    *out = text_path_join(a->staging.path, ROOTFS);
+    if (!*out)
+        return error_oom(err, OPERATION);
+    /* The root folder's mode, should the archive not give one. The umask does not matter. */
+    if (mkdirat(a->staging.folder, ROOTFS, 0755) < 0 ||
+        fchmodat(a->staging.folder, ROOTFS, 0755, 0) < 0)
+        return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot make '%s'", *out);
+    return 0;
+}
+
+static int run_unpacker(struct assembly *a, struct spawn *spawn, struct reading *reading,
+                        const char *doing, lr_error *err)
+{
+    struct spawn_result result;
+    uint64_t skipped;
+    spawn->environment = plain_environment;
+    spawn->timeout_ms = STEP_TIMEOUT_MS;
+    spawn->capabilities = UINT64_MAX; /* it makes namespaces, and takes its rights away itself */
+    spawn->tick = tick;
+    spawn->user = reading;
+    if (spawn_run(spawn, &result, err) < 0)
+        return -1;
+    if (result.code != 0)
+        return child_failed(&result, doing, err);
+    if (!text_parse_u64(result.output, &skipped))
+        return error_set(err, LR_INTERNAL, OPERATION, "the unpacker said '%.40s'", result.output);
+    if (a->feedback)
+        a->feedback->skipped = skipped;
+    return 0;
+}
+
+int assembly_unpack_archive(struct assembly *a, int fd, lr_error *err)
+{
+    cleanup_free char *target = NULL;
+    char limit[24];
+    snprintf(limit, sizeof(limit), "%" PRIu64, a->max_bytes);
+    if (make_rootfs(a, &target, err) < 0)
+        return -1;
+    const char *argv[] = {a->helper, "unpack", target, limit, NULL};
+    struct spawn spawn = {.argv = argv, .stdin_fd = fd};
+    struct reading reading = {&fd, 1, a->feedback};
+    return run_unpacker(a, &spawn, &reading, "unpacking the archive", err);
+}
+
+static int digest_of(void *user, int fd, char hex[IMAGE_HEX_LENGTH + 1], lr_error *err)
+{
+    const struct assembly *a = user;
+    const char *argv[] = {a->helper, "digest", NULL};
+    struct reading reading = {NULL, 0, a->feedback};
+    struct spawn spawn = {
+        .argv = argv,
+        .environment = plain_environment,
+        .stdin_fd = fd,
+        .timeout_ms = STEP_TIMEOUT_MS,
+        .capabilities = 0,
+        .tick = tick,
+        .user = &reading,
+    };
+    struct spawn_result result;
+    if (spawn_run(&spawn, &result, err) < 0)
+        return -1;
+    if (result.code != 0)
+        return child_failed(&result, "computing the digest", err);
+    if (image_hex_length(result.output) != IMAGE_HEX_LENGTH)
+        return error_set(err, LR_INTERNAL, OPERATION, "'%.40s' is no digest", result.output);
+    memcpy(hex, result.output, IMAGE_HEX_LENGTH + 1);
+    return 0;
+}
+
+int assembly_unpack_layers(struct assembly *a, int folder, struct image *config, lr_error *err)
+{
+    cleanup_layout struct layout layout = {0};
+    cleanup_free char *target = NULL;
+    char limit[24];
+    const char *argv[4 + UNPACK_MAX_LAYERS + 1] = {a->helper, "layers"};
+    snprintf(limit, sizeof(limit), "%" PRIu64, a->max_bytes);
+    if (layout_read(&layout, folder, digest_of, a, err) < 0 || make_rootfs(a, &target, err) < 0)
+        return -1;
+    argv[2] = target;
+    argv[3] = limit;
+    memcpy(argv + 4, layout.digests, layout.count * sizeof(*argv));
+    struct spawn spawn = {
+        .argv = argv, .stdin_fd = -1, .more_fds = layout.layers, .more_count = layout.count};
+    /* Progress is that of reading the archive, or of the download: both are over. */
+    struct reading reading = {NULL, 0, a->feedback};
+    if (run_unpacker(a, &spawn, &reading, "unpacking the layers", err) < 0)
+        return -1;
+    if (a->feedback && layout.architecture[0] &&
+        strcmp(layout.architecture, layout_host_architecture()) != 0)
+        snprintf(a->feedback->architecture, sizeof(a->feedback->architecture), "%s",
+                 layout.architecture);
+    *config = layout.image;
+    layout.image = (struct image){0};
+    return 0;
+}
+
+static int make_erofs(const struct assembly *a, lr_error *err)
+{
+    struct reading reading = {NULL, 0, a->feedback};
+    cleanup_free char *source = text_path_join(a->staging.path, ROOTFS);
+    cleanup_free char *target = text_path_join(a->staging.path, IMAGE);
+    if (!source || !target)
+        return error_oom(err, OPERATION);
+    /*
+     * noinline_data: gVisor cannot execute what is inlined into the metadata. --preserve-mtime
+     * alone would put the present time into the superblock; SOURCE_DATE_EPOCH fixes that, and
+     * lowers later times of files to it, hence a date that is far away (2100). With -T, which sets
+     * the times of all files, compiled Python modules would look older than their sources, and be
+     * made anew in each run.
+     */
+    const char *all_root = geteuid() == 0 ? NULL : "--all-root";
+    const char *argv[] = {"mkfs.erofs",
+                          "--quiet",
+                          "--preserve-mtime",
+                          "-Enoinline_data",
+                          "-U00000000-0000-0000-0000-000000000000",
+                          target,
+                          source,
+                          NULL,
+                          NULL};
+    if (all_root) {
+        argv[5] = all_root;
+        argv[6] = target;
+        argv[7] = source;
+    }
+    static const char *const environment[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C",
+                                              "SOURCE_DATE_EPOCH=4102444800", NULL};
+    struct spawn spawn = {
+        .argv = argv,
+        .environment = environment,
+        .stdin_fd = -1,
+        .timeout_ms = STEP_TIMEOUT_MS,
+        .capabilities = 1ull << CAP_DAC_OVERRIDE | 1ull << CAP_DAC_READ_SEARCH,
+        .tick = tick,
+        .user = &reading,
+    };
+    struct spawn_result result;
+    if (spawn_run(&spawn, &result, err) < 0) {
+        if (err && err->code == LR_NOT_SUPPORTED)
+            error_hint(err, "apt-get install erofs-utils");
+        return -1;
+    }
+    if (result.code != 0)
+        return child_failed(&result, "mkfs.erofs", err);
+    return 0;
+}
+
+/* Completes the image of which only the configuration is there. */
+static int describe(struct image *image, const char *name, uint64_t size, lr_error *err)
+{
+    char created[32];
+    time_t now = time(NULL);
+    struct tm utc;
+    gmtime_r(&now, &utc);
+    strftime(created, sizeof(created), "%Y-%m-%dT%H:%M:%SZ", &utc);
+    image->name = strdup(name);
+    image->created = strdup(created);
+    image->user = image->user ? image->user : strdup("");
+    image->workdir = image->workdir ? image->workdir : strdup("");
+    image->size = size;
+    return image->name && image->created && image->user && image->workdir
+               ? 0
+               : error_oom(err, OPERATION);
+}
+
+static int finish(struct assembly *a, const char *name, struct image *image, lr_error *err)
+{
+    cleanup_close int fd = openat(a->staging.folder, IMAGE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    struct stat st;
+    char hex[IMAGE_HEX_LENGTH + 1];
+    if (fd < 0 || fstat(fd, &st) < 0)
+        return error_errno(err, LR_IO_FAILED, OPERATION, errno,
+                           "cannot open what mkfs.erofs wrote");
+    /* On disk before the index speaks of it; read-only, as nothing may ever change it. */
+    if (fchmod(fd, 0400) < 0 || fsync(fd) < 0)
+        return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot write the image");
+    if (digest_of(a, fd, hex, err) < 0 || describe(image, name, (uint64_t)st.st_size, err) < 0)
+        return -1;
+    if (asprintf(&image->digest, "sha256:%s", hex) < 0) {
+        image->digest = NULL;
+        return error_oom(err, OPERATION);
+    }
+    return store_add(a->staging.store, a->staging.folder, IMAGE, image, err);
+}
+
+int assembly_store(struct assembly *a, const char *name, struct image *config, struct image *out,
+                   lr_error *err)
+{
+    cleanup_image struct image image = *config;
+    *config = (struct image){0};
+    if (make_erofs(a, err) < 0)
+        return -1;
+    /* From here on the folder only takes up room. */
+    (void)staging_remove_tree(a->staging.folder, ROOTFS);
+    if (finish(a, name, &image, err) < 0)
+        return -1;
+    *out = image;
+    image = (struct image){0};
+    return 0;
+}
+
+static int read_limit(uint64_t *out, lr_error *err)
+{
+    const char *text = getenv("LIGHT_RUNNER_IMAGE_MAX_BYTES");
+    *out = UNPACK_MAX_BYTES;
+    uint64_t bytes;
+    if (!text)
+        return 0;
+    if (!text_parse_size(text, &bytes))
+        return error_set(err, LR_INVALID_ARGUMENT, OPERATION,
+                         "LIGHT_RUNNER_IMAGE_MAX_BYTES: '%.40s' is not a size", text);
+    if (bytes < *out)
+        *out = bytes;
+    return 0;
+}
+
+int assembly_begin(struct assembly *a, struct store *store, struct image_feedback *feedback,
+                   lr_error *err)
+{
+    *a = (struct assembly){.staging = {.folder = -1}, .feedback = feedback};
+    if (read_limit(&a->max_bytes, err) < 0)
+        return -1;
+    a->helper = libexec_find("light-runner-unpack", err);
+    return a->helper && store_sweep(store, err) == 0 && staging_begin(&a->staging, store, err) == 0
+               ? 0
+               : -1;
+}
+
+void assembly_end(struct assembly *a)
+{
+    staging_end(&a->staging);
+    free(a->helper);
+    a->helper = NULL;
+}

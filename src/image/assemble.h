@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The steps that every way into the store has in common:
+ *
+ *      archive ────────────────┐
+ *                              ├─ light-runner-unpack ─> rootfs/ ─ mkfs.erofs ─> file ─> store
+ *      folder of layers ───────┘      (confined)
+ */
+#ifndef IMAGE_ASSEMBLE_H
+#define IMAGE_ASSEMBLE_H
+
+#include "image/feedback.h"
+#include "image/staging.h"
+
+/* The folder of the staging folder that becomes the image. */
+#define ASSEMBLY_ROOTFS "rootfs"
+
+struct assembly {
+    struct staging staging;
+    char *helper;                    /* light-runner-unpack */
+    struct image_feedback *feedback; /* may be NULL */
+    uint64_t max_bytes;              /* of what is unpacked */
+};
+
+/* Sweeps the store and begins a staging folder. End it with assembly_end(), also on failure. */
+int assembly_begin(struct assembly *a, struct store *store, struct image_feedback *feedback,
+                   lr_error *err);
+void assembly_end(struct assembly *a);
+#define cleanup_assembly __attribute__((cleanup(assembly_end)))
+
+/* Unpacks the archive, from the fd's position on, into ASSEMBLY_ROOTFS. */
+int assembly_unpack_archive(struct assembly *a, int fd, lr_error *err);
+
+/*
+ * Unpacks the layers of the image that an open folder holds (image/layout.h) into ASSEMBLY_ROOTFS.
+ * *config gets its entrypoint, cmd, env, user and workdir; free it with image_free().
+ */
+int assembly_unpack_layers(struct assembly *a, int folder, struct image *config, lr_error *err);
+
+/* Makes the image of ASSEMBLY_ROOTFS and stores it under the name, which is in the stored form.
+ * What `config` holds goes over to *out. */
+int assembly_store(struct assembly *a, const char *name, struct image *config, struct image *out,
+                   lr_error *err);
+
+#endif

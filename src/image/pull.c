@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: MIT */
+#include "image/pull.h"
+
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "base/text.h"
+#include "image/assemble.h"
+#include "image/layout.h"
+#include "image/pull_error.h"
+#include "image/reference.h"
+#include "image/spawn.h"
+
+#include <fcntl.h>
+#include <fts.h>
+#include <linux/capability.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#define OPERATION        "image.pull"
+#define PULL_TIMEOUT_MS  (2 * 60 * 60 * 1000)
+#define STALL_TIMEOUT_MS (2 * 60 * 1000)
+#define ASK_TIMEOUT_MS   (60 * 1000)
+
+/* Within the staging folder. */
+#define LAYOUT    "layout"
+#define TEMPORARY "tmp"
+
+extern char **environ;
+
+/* Room for the words of one call of skopeo. */
+enum { WORDS = 20 };
+
+struct pull {
+    struct assembly *assembly;
+    const char *reference;
+    const char *source; /* docker://... */
+    bool insecure;
+    char *auth_file; /* NULL: where skopeo looks by itself */
+    int64_t moved;   /* when the download grew the last time */
+    uint64_t done;
+    bool stalled, too_large;
+};
+
+static void pull_free(struct pull *p)
+{
+    free(p->auth_file);
+}
+
+/* -------------------------------------------------------------- where skopeo finds its files */
+
+static bool is_there(const char *folder, const char *file)
+{
+    cleanup_free char *path = folder ? text_path_join(folder, file) : NULL;
+    return path && access(path, F_OK) == 0;
+}
+
+/* Skopeo refuses to work without a policy; a distribution has one, but not every installation. */
+static bool has_policy(void)
+{
+    return is_there(getenv("HOME"), ".config/containers/policy.json") ||
+           is_there("/etc/containers", "policy.json");
+}
+
+/*
+ * Docker's client takes its folder from DOCKER_CONFIG, where skopeo alone would not look. And as
+ * skopeo works in another folder, paths are made absolute.
+ */
+static int find_auth_file(struct pull *p, lr_error *err)
+{
+    const char *file = getenv("REGISTRY_AUTH_FILE"), *folder = getenv("DOCKER_CONFIG");
+    cleanup_free char *docker = NULL;
+    if (folder && asprintf(&docker, "%s/config.json", folder) < 0) {
+        docker = NULL;
+        return error_oom(err, OPERATION);
+    }
+    if (file)
+        p->auth_file = realpath(file, NULL);
+    else if (docker && access(docker, F_OK) == 0)
+        p->auth_file = realpath(docker, NULL);
+    if (file && !p->auth_file)
+        return error_errno(err, LR_IO_FAILED, OPERATION, errno, "REGISTRY_AUTH_FILE: '%.100s'",
+                           file);
+    return 0;
+}
+
+/* -------------------------------------------------------------- running it */
+
+static uint64_t staging_bytes(const struct pull *p)
+{
+    char *const start[] = {p->assembly->staging.path, NULL};
+    FTS *walk = fts_open(start, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
+    uint64_t bytes = 0;
+    /* Files come and go meanwhile: what cannot be looked at is left out. */
+    for (FTSENT *e; walk && (e = fts_read(walk));)
+        if (e->fts_info == FTS_F)
+            bytes += (uint64_t)e->fts_statp->st_size;
+    if (walk)
+        fts_close(walk);
+    return bytes;
+}
+
+static int tick(void *user)
+{
+    struct pull *p = user;
+    const struct image_feedback *feedback = p->assembly->feedback;
+    uint64_t bytes = staging_bytes(p);
+    if (bytes != p->done)
+        p->moved = clock_ms();
+    p->done = bytes;
+    p->stalled = clock_ms() - p->moved > STALL_TIMEOUT_MS;
+    p->too_large = bytes > p->assembly->max_bytes;
+    if (p->stalled || p->too_large)
+        return 1;
+    return feedback && feedback->progress ? feedback->progress(feedback->user, bytes) : 0;
+}
+
+/* Runs skopeo, in the staging folder. output_fd: where its stdout goes; 0: nowhere. */
+static int run_skopeo(struct pull *p, const char *const *words, int output_fd, int64_t timeout_ms,
+                      lr_error *err)
+{
+    const char *argv[WORDS + 8] = {"skopeo", "--tmpdir", TEMPORARY};
+    size_t count = 3;
+    if (!has_policy())
+        argv[count++] = "--insecure-policy";
+    for (; *words && count < WORDS; words++)
+        argv[count++] = *words;
+    struct spawn spawn = {
+        .argv = argv,
+        .environment = (const char *const *)environ,
+        .stdin_fd = -1,
+        .output_fd = output_fd,
+        .folder = p->assembly->staging.path,
+        .max_file_bytes = p->assembly->max_bytes,
+        .timeout_ms = timeout_ms,
+        /* The user's own files with credentials, when root reads them. */
+        .capabilities = 1ull << CAP_DAC_OVERRIDE | 1ull << CAP_DAC_READ_SEARCH,
+        .tick = tick,
+        .user = p,
+    };
+    struct spawn_result result;
+    p->moved = clock_ms();
+    if (spawn_run(&spawn, &result, err) < 0) {
+        if (p->too_large)
+            return error_set(err, LR_IMAGE_INVALID, OPERATION,
+                             "the image '%.100s' is larger than %llu bytes", p->reference,
+                             (unsigned long long)p->assembly->max_bytes);
+        if (p->stalled) {
+            error_set(err, LR_IO_FAILED, OPERATION, "nothing came of '%.100s' for %d s",
+                      p->reference, STALL_TIMEOUT_MS / 1000);
+            return error_hint(err, "try again");
+        }
+        if (err && err->code == LR_NOT_SUPPORTED)
+            error_hint(err, "apt-get install skopeo");
+        return -1;
+    }
+    if (result.code == SPAWN_KILLED + SIGINT || result.code == SPAWN_KILLED + SIGTERM)
+        return error_set(err, LR_IO_FAILED, OPERATION, "stopped");
+    if (result.code == SPAWN_KILLED + SIGXFSZ)
+        return error_set(err, LR_IMAGE_INVALID, OPERATION,
+                         "a file of the image '%.100s' is larger than %llu bytes", p->reference,
+                         (unsigned long long)p->assembly->max_bytes);
+    return result.code == 0 ? 0 : pull_error_from_text(result.text, p->reference, err);
+}
+
+/* -------------------------------------------------------------- sizes */
+
+/* The manifest's or index's text; NULL when it cannot be had. */
+static char *ask_for_manifest(struct pull *p, const char *source, size_t *length)
+{
+    const char *words[WORDS] = {"inspect", "--raw"};
+    size_t count = 2;
+    if (p->insecure)
+        words[count++] = "--tls-verify=false";
+    if (p->auth_file) {
+        words[count++] = "--authfile";
+        words[count++] = p->auth_file;
+    }
+    words[count] = source;
+    cleanup_close int fd = memfd_create("manifest", MFD_CLOEXEC);
+    struct stat st;
+    if (fd < 0 || run_skopeo(p, words, fd, ASK_TIMEOUT_MS, NULL) < 0 || fstat(fd, &st) < 0 ||
+        st.st_size <= 0 || st.st_size > LAYOUT_MAX_DOCUMENT)
+        return NULL;
+    char *text = malloc((size_t)st.st_size);
+    ssize_t n = text ? pread(fd, text, (size_t)st.st_size, 0) : -1;
+    *length = n > 0 ? (size_t)n : 0;
+    return text;
+}
+
+/*
+ * Only for the bar, so it may fail: then there is no bar, and the download says what is wrong. What
+ * the registry says here is believed no further than that.
+ */
+static uint64_t ask_for_total(struct pull *p)
+{
+    uint64_t total = 0;
+    size_t length = 0;
+    char digest[IMAGE_DIGEST_LENGTH + 1] = "";
+    cleanup_free char *first = ask_for_manifest(p, p->source, &length);
+    if (!first || layout_total(first, length, &total, digest) < 0 || !digest[0])
+        return total;
+    cleanup_free char *reference = NULL, *source = NULL, *second = NULL;
+    size_t name = strcspn(p->reference, "@");
+    if (asprintf(&reference, "%.*s@%s", (int)name, p->reference, digest) < 0) {
+        reference = NULL;
+        return 0;
+    }
+    source = reference_for_skopeo(reference);
+    second = source ? ask_for_manifest(p, source, &length) : NULL;
+    if (second && layout_total(second, length, &total, digest) < 0)
+        total = 0;
+    return total;
+}
+
+/* -------------------------------------------------------------- the whole */
+
+static int download(struct pull *p, lr_error *err)
+{
+    /* As an OCI manifest, whatever it was: its layers stay as they are. */
+    const char *words[WORDS] = {"copy",
+                                "--quiet",
+                                "--format",
+                                "oci",
+                                "--dest-oci-accept-uncompressed-layers",
+                                "--remove-signatures"};
+    size_t count = 6;
+    if (p->insecure)
+        words[count++] = "--src-tls-verify=false";
+    if (p->auth_file) {
+        words[count++] = "--src-authfile";
+        words[count++] = p->auth_file;
+    }
+    words[count++] = p->source;
+    words[count] = "oci:" LAYOUT;
+    return run_skopeo(p, words, 0, PULL_TIMEOUT_MS, err);
+}
+
+static int pull_into(struct assembly *a, const char *reference, const struct pull_options *options,
+                     lr_error *err)
+{
+    cleanup_free char *source = reference_for_skopeo(reference);
+    __attribute__((cleanup(pull_free))) struct pull p = {
+        .assembly = a,
+        .reference = reference,
+        .source = source,
+        .insecure = (options && options->insecure) || reference_is_loopback(reference),
+    };
+    if (!source)
+        return error_oom(err, OPERATION);
+    if (mkdirat(a->staging.folder, TEMPORARY, 0700) < 0)
+        return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot make a folder");
+    if (find_auth_file(&p, err) < 0)
+        return -1;
+    if (a->feedback && a->feedback->want_total)
+        a->feedback->total = ask_for_total(&p);
+    return download(&p, err);
+}
+
+int pull_image(struct store *store, const char *reference, const struct pull_options *options,
+               struct image *out, struct image_feedback *feedback, lr_error *err)
+{
+    char normal[IMAGE_NAME_MAX + 1];
+    cleanup_image struct image config = {0};
+    cleanup_assembly struct assembly a = {.staging = {.folder = -1}};
+    *out = (struct image){0};
+    if (image_name_normalize(normal, reference, err) < 0 ||
+        assembly_begin(&a, store, feedback, err) < 0 || pull_into(&a, normal, options, err) < 0)
+        return -1;
+    cleanup_close int folder =
+        openat(a.staging.folder, LAYOUT, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (folder < 0)
+        return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot open what was pulled");
+    if (assembly_unpack_layers(&a, folder, &config, err) < 0)
+        return -1;
+    (void)staging_remove_tree(a.staging.folder, LAYOUT);
+    return assembly_store(&a, normal, &config, out, err);
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+#include "image/pull_error.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+#define OPERATION "image.pull"
+
+/*
+ * Skopeo's exit code is 1 for everything, so its words are all there is. They are looked for in this
+ * order: a message often tells the whole way down to its cause.
+ */
+static const struct {
+    const char *words;
+    lr_code code;
+    const char *hint;
+} causes[] = {
+    {"invalid reference format", LR_INVALID_ARGUMENT, "[HOST[:PORT]/]NAME[:TAG] or NAME@DIGEST"},
+    {"invalid source name", LR_INVALID_ARGUMENT, "[HOST[:PORT]/]NAME[:TAG] or NAME@DIGEST"},
+    {"manifest unknown", LR_IMAGE_NOT_FOUND, "check the name and the tag"},
+    {"name unknown", LR_IMAGE_NOT_FOUND, "check the name and the tag"},
+    {"not found: manifest", LR_IMAGE_NOT_FOUND, "check the name and the tag"},
+    {"status code 404", LR_IMAGE_NOT_FOUND, "check the name and the tag"},
+    {"no image found in", LR_IMAGE_INVALID, "the image is not there for this machine's platform"},
+    {"unauthorized", LR_IO_FAILED, "log in first: docker login, or skopeo login"},
+    {"authentication required", LR_IO_FAILED, "log in first: docker login, or skopeo login"},
+    {"invalid username/password", LR_IO_FAILED, "log in first: docker login, or skopeo login"},
+    {"access to the resource is denied", LR_IO_FAILED,
+     "there is no such image, or it needs docker login or skopeo login"},
+    {"denied", LR_IO_FAILED, "log in first: docker login, or skopeo login"},
+    {"toomanyrequests", LR_IO_FAILED, "the registry limits pulls: log in, or try again later"},
+    {"rejected by policy", LR_IMAGE_INVALID, "see /etc/containers/policy.json"},
+    {"source image rejected", LR_IMAGE_INVALID, "see /etc/containers/policy.json"},
+    {"digest did not match", LR_IMAGE_INVALID, "the registry's data is damaged"},
+    {"does not match", LR_IMAGE_INVALID, "the registry's data is damaged"},
+    {"mismatch", LR_IMAGE_INVALID, "the registry's data is damaged"},
+    {"gave http response to https", LR_IO_FAILED,
+     "the registry has no TLS: add --insecure if you trust the way to it"},
+    {"x509:", LR_IO_FAILED,
+     "install the registry's certificate, or add --insecure if you trust the way to it"},
+    {"connection refused", LR_IO_FAILED, "is the registry up? A proxy comes from HTTPS_PROXY"},
+    {"no such host", LR_IO_FAILED, "check the registry's name. A proxy comes from HTTPS_PROXY"},
+    {"network is unreachable", LR_IO_FAILED, "a proxy comes from HTTPS_PROXY"},
+    {"file too large", LR_IMAGE_INVALID, "the limit is LIGHT_RUNNER_IMAGE_MAX_BYTES"},
+    {"no space left", LR_IO_FAILED, "the disk is full"},
+    {"unexpected eof", LR_IO_FAILED, "the connection broke off: try again"},
+    {"connection reset", LR_IO_FAILED, "the connection broke off: try again"},
+    {"timeout", LR_IO_FAILED, "try again"},
+};
+
+/* Its last message, out of: time="..." level=fatal msg="...". With \" for quotes in it. */
+static void take_message(char *out, size_t size, const char *text)
+{
+    static const char level[] = "level=fatal msg=";
+    const char *from = NULL;
+    for (const char *s = text; (s = strstr(s, level)); s += strlen(level))
+        from = s + strlen(level);
+    bool quoted = from && *from == '"';
+    from = from ? from + quoted : text;
+    size_t used = 0;
+    for (; *from && used + 1 < size && !(quoted && *from == '"'); from++) {
+        if (quoted && *from == '\\' && from[1])
+            from++;
+        out[used++] = *from;
+    }
+    out[used] = '\0';
+}
+
+int pull_error_from_text(const char *text, const char *reference, lr_error *err)
+{
+    char message[512];
+    take_message(message, sizeof(message), text);
+    for (size_t i = 0; i < sizeof(causes) / sizeof(causes[0]); i++) {
+        if (!strcasestr(message, causes[i].words))
+            continue;
+        error_set(err, causes[i].code, OPERATION, "cannot pull '%.100s': %s", reference, message);
+        return error_hint(err, "%s", causes[i].hint);
+    }
+    return error_set(err, LR_IO_FAILED, OPERATION, "cannot pull '%.100s': %s", reference,
+                     message[0] ? message : "skopeo does not say why");
+}

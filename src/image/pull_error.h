@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What skopeo says when it fails, as an error.
+ */
+#ifndef IMAGE_PULL_ERROR_H
+#define IMAGE_PULL_ERROR_H
+
+#include "base/error.h"
+
+/* `text` is skopeo's stderr, printable and of one line. Returns -1. */
+int pull_error_from_text(const char *text, const char *reference, lr_error *err);
+
+#endif
