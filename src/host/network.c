@@ -5,13 +5,8 @@
 
 #include <fcntl.h>
 #include <linux/sched.h>
-#include <poll.h>
-#include <signal.h>
 #include <string.h>
-#include <sys/pidfd.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 
 static const char operation[] = "network.start";
@@ -48,24 +43,19 @@ static _Noreturn void run_child(const char *path, const char *user_namespace,
                                 NULL};
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     if (null >= 0 && dup2(null, 0) >= 0 && dup2(null, 1) >= 0 && dup2(text, 2) >= 0) {
-        sigset_t none;
-        sigemptyset(&none);
-        sigprocmask(SIG_SETMASK, &none, NULL);
-        /* pasta takes a SIGPIPE that is ignored already for a failure of its own. */
-        signal(SIGPIPE, SIG_DFL);
         execv(path, (char *const *)argv);
     }
     _exit(127);
 }
 
-/* The init of pasta's namespace: starts it and ends with it. Its own end, by the supervisor's or by the
- * kernel's hand, is pasta's. pasta changes its credentials, which would clear a death signal of its own. */
-static _Noreturn void keep(int supervisor, const char *path, const char *user_namespace,
+/*
+ * The init of pasta's namespace: starts it and ends with it. Its own end, by the supervisor's or by the
+ * kernel's hand, is pasta's. pasta changes its credentials, which would clear a death signal of its
+ * own.
+ */
+static _Noreturn void keep(const char *path, const char *user_namespace,
                            const char *network_namespace, const char *fifo, int text)
 {
-    struct pollfd dead = {.fd = supervisor, .events = POLLIN};
-    if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || poll(&dead, 1, 0) != 0)
-        _exit(127);
     pid_t pasta = fork();
     if (pasta == 0)
         run_child(path, user_namespace, network_namespace, fifo, text);
@@ -94,19 +84,11 @@ int network_start(struct network *out, const char *user_namespace, const char *n
     if (ready < 0)
         return error_errno(err, LR_CONTAINER_START_FAILED, operation, errno, "cannot make '%s'",
                            fifo);
-    cleanup_close int self = pidfd_open(getpid(), 0);
-    int pidfd = -1;
-    struct clone_args args = {
-        .flags = CLONE_NEWPID | CLONE_PIDFD,
-        .pidfd = (uint64_t)(uintptr_t)&pidfd,
-        .exit_signal = SIGCHLD,
-    };
-    pid_t pid = self < 0 ? -1 : (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+    pid_t pid = process_clone(&out->keeper, CLONE_NEWPID);
     if (pid == 0)
-        keep(self, program, user_namespace, network_namespace, fifo, text);
+        keep(program, user_namespace, network_namespace, fifo, text);
     if (pid < 0)
         return error_errno(err, LR_CONTAINER_START_FAILED, operation, errno, "cannot start pasta");
-    out->keeper = (struct process){.pid = pid, .pidfd = pidfd};
     out->ready = steal_fd(&ready);
     return 0;
 }

@@ -6,12 +6,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sched.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <string.h>
 #include <sys/pidfd.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -42,6 +45,43 @@ char *process_find_program(const char *name)
         }
     }
     return NULL;
+}
+
+/* In the child. getppid() would not do: a parent outside of our PID namespace is always 0. */
+static void tie_to(int parent)
+{
+    struct pollfd dead = {.fd = parent, .events = POLLIN};
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || poll(&dead, 1, 0) != 0)
+        _exit(127);
+}
+
+static void reset_signals(void)
+{
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    signal(SIGPIPE, SIG_DFL);
+    signal(SIGINT, SIG_DFL);
+    signal(SIGTERM, SIG_DFL);
+}
+
+pid_t process_clone(struct process *out, uint64_t namespaces)
+{
+    cleanup_close int self = pidfd_open(getpid(), 0);
+    int pidfd = -1;
+    struct clone_args args = {
+        .flags = namespaces | CLONE_PIDFD,
+        .pidfd = (uint64_t)(uintptr_t)&pidfd,
+        .exit_signal = SIGCHLD,
+    };
+    pid_t pid = self < 0 ? -1 : (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+    if (pid == 0) {
+        tie_to(self);
+        reset_signals();
+    } else if (pid > 0) {
+        *out = (struct process){.pid = pid, .pidfd = pidfd};
+    }
+    return pid;
 }
 
 int process_wait(struct process *p, int64_t deadline, struct process_status *status)

@@ -27,6 +27,13 @@ struct process_status {
  * NULL when there is none. */
 char *process_find_program(const char *name);
 
+/*
+ * Forks, into new namespaces if `namespaces` (CLONE_NEW... flags) says so. 0 in the child, its pid in the
+ * parent, -1 with errno. The child is killed when its parent dies, also if that is right now, and
+ * has every signal that a caller may have blocked or ignored back at its default.
+ */
+pid_t process_clone(struct process *out, uint64_t namespaces);
+
 /* Waits for the end. 0, or -1 with errno (ETIMEDOUT: it is still running). */
 int process_wait(struct process *p, int64_t deadline, struct process_status *status);
 

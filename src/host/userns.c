@@ -49,24 +49,16 @@ static int open_namespace(pid_t pid, const char *name)
 
 int userns_open(int *user, int *net, uint32_t base, lr_error *err)
 {
-    int pidfd = -1;
-    struct clone_args args = {
-        .flags = CLONE_NEWUSER | (net ? CLONE_NEWNET : 0) | CLONE_PIDFD,
-        .pidfd = (uint64_t)(uintptr_t)&pidfd,
-        .exit_signal = SIGCHLD,
-    };
-    pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+    struct process child;
+    pid_t pid = process_clone(&child, CLONE_NEWUSER | (net ? CLONE_NEWNET : 0));
     if (pid == 0) {
-        /* It is there to be looked at. The kill comes at once; the alarm is for a parent that dies.
-         */
-        alarm(10);
+        /* It is there to be looked at, until it is killed. */
         for (;;)
             pause();
     }
     if (pid < 0)
         return error_errno(err, LR_CONTAINER_START_FAILED, "userns.open", errno,
                            "cannot make a user namespace");
-    struct process child = {.pid = pid, .pidfd = pidfd};
     cleanup_close int user_fd = open_namespace(pid, "user");
     cleanup_close int net_fd = net ? open_namespace(pid, "net") : -1;
     int failed = user_fd < 0 || (net && net_fd < 0) || write_maps(pid, base) < 0 ? errno : 0;

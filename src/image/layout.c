@@ -322,6 +322,13 @@ static int open_layer(struct layout *l, const struct reader *r, const char *path
     return 0;
 }
 
+/* The image's configuration, which the layout keeps. */
+static int take_document(struct layout *l, json_t *config, size_t layers, lr_error *err)
+{
+    l->document = config;
+    return take_digests(l, config, layers, err) < 0 ? -1 : take_configuration(l, config, err);
+}
+
 static int read_oci(struct layout *l, const struct reader *r, lr_error *err)
 {
     cleanup_json json_t *manifest = NULL;
@@ -335,9 +342,7 @@ static int read_oci(struct layout *l, const struct reader *r, lr_error *err)
         return invalid(err, "the image's manifest lacks 'config' or 'layers'");
     if (read_blob(r, json_object_get(manifest, "config"), &config, err) < 0)
         return -1;
-    l->document = config;
-    if (take_digests(l, config, json_array_size(layers), err) < 0 ||
-        take_configuration(l, config, err) < 0)
+    if (take_document(l, config, json_array_size(layers), err) < 0)
         return -1;
     json_array_foreach(layers, i, item)
     {
@@ -371,9 +376,7 @@ static int read_docker(struct layout *l, const struct reader *r, lr_error *err)
         return invalid(err, "manifest.json lacks 'Config' or 'Layers'");
     if (read_document(r, path, NULL, &config, err) < 0)
         return -1;
-    l->document = config;
-    if (take_digests(l, config, json_array_size(layers), err) < 0 ||
-        take_configuration(l, config, err) < 0)
+    if (take_document(l, config, json_array_size(layers), err) < 0)
         return -1;
     json_array_foreach(layers, i, item)
     {

@@ -34,10 +34,8 @@ static void set_up_fds(const struct spawn *s, const int stdio[3])
     close_range((unsigned)count, ~0u, CLOSE_RANGE_CLOEXEC);
 }
 
-static void set_up_child(const struct spawn *s, const int stdio[3], pid_t parent)
+static void set_up_child(const struct spawn *s, const int stdio[3])
 {
-    if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
-        _exit(127);
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     /* The bounding set is what a program that root executes gets at most. Without root there is
      * nothing to take away, and the call fails. */
@@ -54,33 +52,20 @@ static void set_up_child(const struct spawn *s, const int stdio[3], pid_t parent
     }
     if (s->folder && chdir(s->folder) < 0)
         _exit(127);
-    signal(SIGPIPE, SIG_DFL);
-    signal(SIGINT, SIG_DFL);
-    signal(SIGTERM, SIG_DFL);
-    sigset_t empty;
-    sigemptyset(&empty);
-    sigprocmask(SIG_SETMASK, &empty, NULL);
     set_up_fds(s, stdio);
 }
 
 static int start(const struct spawn *s, const char *program, const int stdio[3],
                  struct process *out, lr_error *err)
 {
-    pid_t parent = getpid();
-    pid_t pid = fork();
+    pid_t pid = process_clone(out, 0);
     if (pid < 0)
         return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot start '%s'", program);
     if (pid == 0) {
-        set_up_child(s, stdio, parent);
+        set_up_child(s, stdio);
         execve(program, (char *const *)s->argv, (char *const *)s->environment);
         dprintf(2, "cannot execute '%s': %s\n", program, strerror(errno));
         _exit(127);
-    }
-    *out = (struct process){.pid = pid, .pidfd = pidfd_open(pid, 0)};
-    if (out->pidfd < 0) {
-        int saved = errno;
-        kill(pid, SIGKILL);
-        return error_errno(err, LR_IO_FAILED, OPERATION, saved, "cannot watch '%s'", program);
     }
     return 0;
 }

@@ -27,8 +27,7 @@ enum { QUEUE_ENOUGH = 256 * 1024 };
 enum { RUNTIME_TEXT_MAX = 4096 };
 
 struct supervisor {
-    const struct run_order *order;
-    const struct request *request; /* the order's */
+    const struct request *request; /* of the order */
     const char *id;
     enum phase phase;
     int64_t deadline;       /* of the phase; IO_NO_DEADLINE: none */

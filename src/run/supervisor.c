@@ -140,7 +140,8 @@ static void serve(struct supervisor *s, const struct pollfd *p)
     /* Before the command runs, the runtime's last words are waited for: they are the error. */
     if (s->link.from < 0 && (dead || s->running || s->sandbox->runtime_text < 0))
         phase_on_agent_gone(s);
-    if (p[AT_NETWORK].revents)
+    /* A word, not the mere end of the fifo: that is what a pasta leaves that fails on the way. */
+    if (p[AT_NETWORK].revents & POLLIN)
         phase_on_network(s, true);
     else if (p[AT_NETWORK_LOST].revents)
         phase_on_network(s, false);
@@ -306,7 +307,6 @@ int supervisor_run(const char *id)
         s.failed = true;
         s.request = &order.request;
     } else {
-        s.order = &order;
         s.request = &order.request;
         s.id = order.id;
         output_init(&s.output, SUPERVISOR_CALLER, order.logs, order.request.max_log_bytes);

@@ -6,14 +6,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sched.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
-#include <sys/pidfd.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 enum { ARGV_MAX = 16 };
@@ -25,19 +20,12 @@ static void fail_child(const char *what)
     _exit(127);
 }
 
-static void run_child(const struct oci_runtime_launch *l, char *const argv[], int parent)
+static void run_child(const struct oci_runtime_launch *l, char *const argv[])
 {
     /* The stdio fds are above 2 and CLOEXEC; these copies are not. */
     for (int i = 0; i < 3; i++)
         if (dup2(l->stdio[i], i) < 0)
             fail_child("dup2");
-    if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
-        fail_child("PR_SET_PDEATHSIG");
-    /* The supervisor may have died before that call. Its pid is not seen from in here, its pidfd
-     * is. */
-    struct pollfd dead = {.fd = parent, .events = POLLIN};
-    if (poll(&dead, 1, 0) != 0)
-        _exit(127);
     if (cgroup_enter(l->cgroup) < 0)
         fail_child("cannot enter the cgroup");
     /* The host's /proc shows other numbers than this namespace has. */
@@ -46,10 +34,6 @@ static void run_child(const struct oci_runtime_launch *l, char *const argv[], in
     if (l->runtime->refuses_hybrid && umount2(CGROUP_ROOT "/unified", MNT_DETACH) < 0 &&
         errno != EINVAL && errno != ENOENT)
         fail_child("cannot unmount the unused cgroup2");
-    sigset_t none;
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
-    signal(SIGPIPE, SIG_DFL);
     /* crun and runc copy themselves before they enter a sandbox, by way of a file in this folder, and
      * in /tmp otherwise: there it stays when they are killed. Nothing else of our environment (the
      * caller's, NOTIFY_SOCKET for one) is any of the runtime's business. */
@@ -76,14 +60,7 @@ int oci_runtime_start(struct process *out, const struct oci_runtime_launch *l, l
     argv[n++] = l->id;
     argv[n] = NULL;
 
-    cleanup_close int self = pidfd_open(getpid(), 0);
-    int pidfd = -1;
-    struct clone_args args = {
-        .flags = CLONE_NEWPID | CLONE_NEWNS | CLONE_PIDFD,
-        .pidfd = (uint64_t)(uintptr_t)&pidfd,
-        .exit_signal = SIGCHLD,
-    };
-    pid_t pid = self < 0 ? -1 : (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+    pid_t pid = process_clone(out, CLONE_NEWPID | CLONE_NEWNS);
     if (pid < 0) {
         int failed = errno;
         error_errno(err, LR_CONTAINER_START_FAILED, "runtime.start", failed,
@@ -91,7 +68,6 @@ int oci_runtime_start(struct process *out, const struct oci_runtime_launch *l, l
         return failed == EPERM ? error_hint(err, "run as root") : -1;
     }
     if (pid == 0)
-        run_child(l, (char *const *)argv, self);
-    *out = (struct process){.pid = pid, .pidfd = pidfd};
+        run_child(l, (char *const *)argv);
     return 0;
 }

@@ -91,6 +91,19 @@ def test_a_sandbox_that_is_killed_with_its_network_up_ends_at_once(runner):
     assert outcome.json["duration"] < 20000
 
 
+def test_a_network_that_does_not_come_up_starts_nothing(runner, tmp_path):
+    """Be it that what carries it fails at once, or after it has opened where it is to say that it is up."""
+    fake = tmp_path / "pasta"
+    for words in ("", 'exec 9>"$fifo"'):
+        fake.write_text('#!/bin/sh\nwhile [ "$1" != --pid ]; do shift; done\nfifo=$2\n' + words + "\nexit 1\n")
+        fake.chmod(0o755)
+        document = runner.request("echo started")
+        del document["networks"]
+        outcome = runner.submit(document, env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"})
+        assert outcome.code == 125 and outcome.error["code"] == "CONTAINER_START_FAILED", outcome
+        assert "network" in outcome.error["message"] and "started" not in outcome.text
+
+
 def test_nothing_of_the_network_is_left(runner):
     before = set(host.processes_with("--netns\0/run/light-runner/"))
     assert default_network(runner, "exit 0").code == 0
