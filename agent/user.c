@@ -142,7 +142,7 @@ static int find_supplementary(struct user *u, const char *name, struct failure *
     char *at = data, *field[FIELDS];
     while (data && next_record(&at, field, FIELDS)) {
         uint32_t gid;
-        if (!parse_id(field[GID], &gid) || !list_has(field[MEMBERS], name))
+        if (!parse_id(field[GID], &gid) || gid == u->gid || !list_has(field[MEMBERS], name))
             continue;
         if (u->group_count == USER_GROUPS_MAX)
             return failure_set(failure, operation, "user '%.100s' is in more than %d groups", name,
@@ -164,8 +164,15 @@ int user_resolve(struct user *out, const char *text, struct failure *failure)
     wanted[length] = '\0';
     if (find_user(out, length ? wanted : "0", name, failure) < 0)
         return -1;
-    if (*colon && colon[1])
-        return find_group(out, colon + 1, failure);
+    bool has_group = *colon && colon[1];
+    if (has_group && find_group(out, colon + 1, failure) < 0)
+        return -1;
+    /* Also among the others: a file that denies the group something must not be opened by giving the
+     * group up (what CVE-2022-36109 was about). */
+    if (out->uid || out->gid)
+        out->groups[out->group_count++] = out->gid;
+    if (has_group)
+        return 0;
     /* Root by default keeps to the group that it has: no image asked for more. */
     return *text && name[0] ? find_supplementary(out, name, failure) : 0;
 }

@@ -185,6 +185,11 @@ static void check_mkfs_erofs(struct finding *f)
     check_program(f, "mkfs.erofs", "apt-get install erofs-utils");
 }
 
+static void check_skopeo(struct finding *f)
+{
+    check_program(f, "skopeo", "apt-get install skopeo (or import images)");
+}
+
 static void check_mkfs_ext4(struct finding *f)
 {
     check_program(f, "mkfs.ext4", "apt-get install e2fsprogs");
@@ -269,6 +274,7 @@ static const struct check {
     {"seccomp compiler", check_filter, false},
     {"pasta", check_pasta, true},
     {"mkfs.erofs", check_mkfs_erofs, true},
+    {"skopeo", check_skopeo, true},
     {"unpack helper", check_unpack, true},
 };
 

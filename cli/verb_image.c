@@ -7,6 +7,7 @@
 #include "image/import.h"
 #include "image/layout.h"
 #include "image/pull.h"
+#include "progress.h"
 #include "verbs.h"
 
 #include <fcntl.h>
@@ -147,32 +148,20 @@ static void on_signal(int number)
 }
 
 struct bar {
+    struct progress progress;
     const char *doing;
     uint64_t total;                        /* 0: there is no bar */
     const struct image_feedback *feedback; /* or it is known later */
-    bool shown;
 };
 
 static int show_progress(void *user, uint64_t done)
 {
-    static const char full[] = "##############################";
     struct bar *bar = user;
     if (bar->feedback)
         bar->total = bar->feedback->total;
-    if (bar->total && done) {
-        int width = (int)sizeof(full) - 1;
-        double part = done >= bar->total ? 1 : (double)done / (double)bar->total;
-        fprintf(stderr, "\r%s [%-*.*s] %3d %%", bar->doing, width, (int)(part * width), full,
-                (int)(part * 100));
-        bar->shown = true;
-    }
+    if (bar->total && done)
+        progress_show(&bar->progress, bar->doing, done, bar->total);
     return interrupted;
-}
-
-static void clear_bar(const struct bar *bar)
-{
-    if (bar->shown)
-        fprintf(stderr, "\r%50s\r", "");
 }
 
 /* The file's name up to ".tar" (or ".tgz", ".txz"), malloc'd. */
@@ -202,7 +191,7 @@ static int open_archive(const char *file, int *out, bool *folder, struct bar *ba
     if (*out < 0 || fstat(*out, &st) < 0)
         return error_errno(err, LR_IO_FAILED, "image.import", errno, "cannot open '%s'", file);
     *folder = S_ISDIR(st.st_mode);
-    if (S_ISREG(st.st_mode) && st.st_size > 0 && isatty(2))
+    if (S_ISREG(st.st_mode) && st.st_size > 0)
         bar->total = (uint64_t)st.st_size;
     return 0;
 }
@@ -255,13 +244,14 @@ static int image_import(int argc, char **argv)
         return cli_fail(&err, o.json);
     }
     bool folder = false;
+    progress_init(&bar.progress);
     catch_signals();
     if (open_archive(o.words[0], &fd, &folder, &bar, &err) < 0 ||
         store_open(&store, true, &err) < 0)
         return cli_fail(&err, o.json);
     int failed =
         (folder ? import_folder : import_archive)(store, fd, name, &image, &feedback, &err);
-    clear_bar(&bar);
+    progress_clear(&bar.progress);
     return failed ? cli_fail(&err, o.json) : print_image(&image, &feedback, o.json);
 }
 
@@ -280,15 +270,16 @@ static int image_pull(int argc, char **argv)
     cleanup_store struct store *store = NULL;
     cleanup_image struct image image = {0};
     struct bar bar = {.doing = "pulling"};
+    progress_init(&bar.progress);
     struct image_feedback feedback = {
-        .progress = show_progress, .user = &bar, .want_total = isatty(2)};
+        .progress = show_progress, .user = &bar, .want_total = bar.progress.terminal};
     const struct pull_options options = {.insecure = o.insecure};
     bar.feedback = &feedback;
     catch_signals();
     if (store_open(&store, true, &err) < 0)
         return cli_fail(&err, o.json);
     int failed = pull_image(store, o.words[0], &options, &image, &feedback, &err);
-    clear_bar(&bar);
+    progress_clear(&bar.progress);
     return failed ? cli_fail(&err, o.json) : print_image(&image, &feedback, o.json);
 }
 

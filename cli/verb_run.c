@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "progress.h"
 #include "relay.h"
 #include "run_flags.h"
 #include "verbs.h"
@@ -53,6 +54,7 @@ static int catch_signals(lr_error *err)
 }
 
 struct output {
+    struct progress progress;
     struct relay out, err;
     bool json; /* stdout is for the result alone */
 };
@@ -60,6 +62,7 @@ struct output {
 static void on_output(void *user, lr_stream stream, const char *data, size_t length)
 {
     struct output *o = user;
+    progress_clear(&o->progress);
     bool to_stdout = stream == LR_STDOUT && !o->json;
     struct relay *r = to_stdout ? &o->out : &o->err;
     relay_write(r, data, length, &stopping);
@@ -67,6 +70,17 @@ static void on_output(void *user, lr_stream stream, const char *data, size_t len
      */
     if (to_stdout && r->error)
         cancel();
+}
+
+static void on_progress(void *user, const lr_progress *p)
+{
+    struct output *o = user;
+    static const struct {
+        const char *what, *doing;
+    } words[] = {{"pull", "pulling the image"}, {"setup", "setting the image up"}};
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+        if (strcmp(words[i].what, p->what) == 0)
+            progress_show(&o->progress, words[i].doing, p->done, p->total);
 }
 
 /* One line of ours on stderr, at the beginning of a line whatever the program has printed. */
@@ -137,6 +151,8 @@ static int execute(const struct run_flags *f, struct output *o, lr_result **resu
     base.cancel_fd = cancel_fd;
     base.on_output = on_output;
     base.user = o;
+    if (o->progress.terminal)
+        base.on_progress = on_progress;
 
     lr_runner *runner;
     if (lr_runner_new(&runner, &options, err) < 0)
@@ -147,6 +163,7 @@ static int execute(const struct run_flags *f, struct output *o, lr_result **resu
         rc = lr_execution_wait(execution, result, err);
     lr_execution_free(execution);
     lr_runner_free(runner);
+    progress_clear(&o->progress);
     return rc;
 }
 
@@ -167,6 +184,7 @@ int verb_run(int argc, char **argv)
         return 0;
     }
     struct output o = {.out = {.fd = STDOUT_FILENO}, .err = {.fd = STDERR_FILENO}, .json = f.json};
+    progress_init(&o.progress);
     lr_result *result = NULL;
     if (catch_signals(&e) < 0 || execute(&f, &o, &result, &e) < 0)
         return cli_fail(&e, f.json);

@@ -143,6 +143,19 @@ typedef enum lr_stream { LR_STDOUT = 1, LR_STDERR = 2 } lr_stream;
  */
 typedef void (*lr_output_fn)(void *user, lr_stream stream, const char *data, size_t length);
 
+/** How far something is that comes before a run and can take long. Since 0.1. */
+typedef struct lr_progress {
+    const char
+        *what;      /**< "pull": the image comes from its registry; "setup": the steps of `run` are
+                           being done. There may be others */
+    uint64_t done;  /**< bytes; 0 where not known */
+    uint64_t total; /**< bytes; 0 where not known */
+} lr_progress;
+
+/** Called a few times a second meanwhile, from within lr_execution_dispatch() or
+ * lr_execution_wait(). */
+typedef void (*lr_progress_fn)(void *user, const lr_progress *progress);
+
 typedef struct lr_extract {
     const char *from; /**< absolute, or relative to workdir */
     const char *to;   /**< host folder, created with its parents */
@@ -153,15 +166,18 @@ typedef struct lr_request {
     size_t size;
     const char *image;      /**< required */
     const char *entrypoint; /**< shell command, run as `sh -c`; default: the image's own */
-    const char *const *run; /**< build-time setup steps, NULL-terminated */
-    const char *dir;        /**< host folder copied into workdir */
+    const char *const
+        *run;        /**< setup steps, NULL-terminated: shell commands, done once on top of the
+                                 image, in a sandbox, and kept */
+    const char *dir; /**< host folder copied into workdir */
     const char *input_json; /**< JSON text written to stdin, then EOF; NULL: empty stdin */
     int input_fd;           /**< or: bytes for stdin are read from here; 0 = none. Borrowed, may be
                                  closed once lr_run() has returned */
     uint64_t timeout_ms;    /**< default 20 minutes */
     const char *const *networks; /**< NULL-terminated; {"none", NULL}: no network */
     const char *const *env;      /**< "NAME=value", NULL-terminated; invalid names are dropped */
-    const char *workdir;         /**< absolute; default "/app" */
+    const char *workdir;         /**< absolute; default "/app", or the image's own where
+                                      `entrypoint` is not given */
     const lr_extract *extract;   /**< what to bring out after exit code 0 */
     size_t extract_count;
     bool detached;
@@ -170,6 +186,7 @@ typedef struct lr_request {
     lr_output_fn on_log; /**< once per line, without its newline; lines over 16 MiB come in parts */
     lr_output_fn on_output; /**< raw chunks as they come */
     void *user;             /**< passed to the callbacks */
+    lr_progress_fn on_progress;
 } lr_request;
 
 /* ------------------------------------------------------------------ result */

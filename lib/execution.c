@@ -20,6 +20,7 @@
 #include "wire/result.h"
 
 #include <fcntl.h>
+#include <jansson.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -52,6 +53,7 @@ struct lr_execution {
     int64_t deadline;        /* when the outcome must be there */
     struct buffer in;
     lr_output_fn on_output;
+    lr_progress_fn on_progress;
     void *user;
     struct lines lines[2];
     bool done;   /* the outcome is known: result, or error */
@@ -132,6 +134,19 @@ static void take_output(lr_execution *x, const struct frame *f)
     lines_push(&x->lines[stream == LR_STDERR], f->payload, f->length);
 }
 
+static void take_progress(lr_execution *x, const struct frame *f)
+{
+    json_int_t done, total;
+    const char *what;
+    json_t *document = json_loadb(f->payload, f->length, 0, NULL);
+    if (x->on_progress && json_unpack(document, "{s:s,s:I,s:I}", "what", &what, "done", &done,
+                                      "total", &total) == 0) {
+        const lr_progress progress = {what, (uint64_t)done, (uint64_t)total};
+        x->on_progress(x->user, &progress);
+    }
+    json_decref(document);
+}
+
 static void take_frames(lr_execution *x)
 {
     struct frame f;
@@ -147,6 +162,9 @@ static void take_frames(lr_execution *x)
             take_output(x, &f);
             break;
         case FRAME_STARTED:
+            break;
+        case FRAME_PROGRESS:
+            take_progress(x, &f);
             break;
         case FRAME_RESULT:
         case FRAME_ERROR:
@@ -328,9 +346,15 @@ static int send_all(int socket, const char *data, size_t length, lr_error *err)
     return 0;
 }
 
-static char *order_text(lr_execution *x, const struct request *r, bool logs, lr_error *err)
+static char *order_text(lr_execution *x, const struct request *r, const lr_request *base,
+                        lr_error *err)
 {
-    struct run_order order = {.id = x->id, .logs = logs, .request = *r};
+    struct run_order order = {
+        .id = x->id,
+        .logs = base->on_log || base->on_output,
+        .progress = base->on_progress != NULL,
+        .request = *r,
+    };
     json_t *document = order_to_json(&order);
     char *text = document ? json_dumps(document, JSON_COMPACT) : NULL;
     json_decref(document);
@@ -348,8 +372,7 @@ static char *order_text(lr_execution *x, const struct request *r, bool logs, lr_
 static int start(lr_execution *x, const lr_runner *runner, const struct request *r,
                  const lr_request *base, lr_error *err)
 {
-    bool logs = base->on_log || base->on_output;
-    cleanup_free char *text = order_text(x, r, logs, err);
+    cleanup_free char *text = order_text(x, r, base, err);
     if (!text)
         return -1;
     if (base->cancel_fd) {
@@ -369,6 +392,7 @@ static int start(lr_execution *x, const lr_runner *runner, const struct request 
         return -1;
     buffer_init(&x->in, FRAME_HEADER_SIZE + FRAME_CALLER_MAX);
     x->on_output = base->on_output;
+    x->on_progress = base->on_progress;
     x->user = base->user;
     lines_init(&x->lines[0], LR_STDOUT, base->on_log, base->user);
     lines_init(&x->lines[1], LR_STDERR, base->on_log, base->user);
@@ -529,6 +553,7 @@ void lr_execution_free(lr_execution *x)
         return;
     if (x->process.pidfd >= 0) {
         x->on_output = NULL;
+        x->on_progress = NULL;
         x->lines[0].deliver = x->lines[1].deliver = NULL;
         lr_execution_cancel(x);
         int64_t limit = clock_ms() + EXIT_TIMEOUT_MS;

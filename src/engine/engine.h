@@ -4,16 +4,19 @@
  * it; everything else about a run (files, output, time, extraction) is the supervisor's and the
  * same on every engine.
  *
+ *     find_image(), pull()  the image, before there is a sandbox
  *     prepare()  everything that can be done before the first process of the sandbox
  *     start()    the agent is coming up; the fds to it are there
  *     kill()     everything in the sandbox, at once; returns without waiting
  *     finish()   waits until nothing of it is alive, reads what it used
+ *     commit()   after that: an image of what is in its root now
  *     destroy()  removes what is left; at any moment, also after a failure
  */
 #ifndef ENGINE_ENGINE_H
 #define ENGINE_ENGINE_H
 
 #include "host/cgroup.h"
+#include "image/feedback.h"
 #include "image/store.h"
 #include "tier/tier.h"
 #include "wire/request.h"
@@ -38,10 +41,16 @@ struct sandbox {
 
 struct engine {
     const char *name;
+    /* *digest is that of the image, malloc'd; NULL: the engine does not have it. */
+    int (*find_image)(const char *name, char **digest, lr_error *err);
+    /* From its registry. Blocks; feedback->progress can stop it. */
+    int (*pull)(const char *name, struct image_feedback *feedback, lr_error *err);
     int (*prepare)(struct sandbox **out, const char *id, const struct request *r, lr_error *err);
     int (*start)(struct sandbox *s, lr_error *err);
     void (*kill)(struct sandbox *s);
     int (*finish)(struct sandbox *s, struct cgroup_usage *usage, lr_error *err);
+    /* Its configuration is that of the sandbox's image. */
+    int (*commit)(struct sandbox *s, const char *name, lr_error *err);
     void (*destroy)(struct sandbox *s); /* accepts NULL */
 };
 

@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/libexec.h"
 #include "base/text.h"
+#include "image/digest.h"
 #include "image/layout.h"
 #include "image/spawn.h"
 #include "image/unpack.h"
@@ -111,26 +112,7 @@ int assembly_unpack_archive(struct assembly *a, int fd, lr_error *err)
 static int digest_of(void *user, int fd, char hex[IMAGE_HEX_LENGTH + 1], lr_error *err)
 {
     const struct assembly *a = user;
-    const char *argv[] = {a->helper, "digest", NULL};
-    struct reading reading = {NULL, 0, a->feedback};
-    struct spawn spawn = {
-        .argv = argv,
-        .environment = plain_environment,
-        .stdin_fd = fd,
-        .timeout_ms = STEP_TIMEOUT_MS,
-        .capabilities = 0,
-        .tick = tick,
-        .user = &reading,
-    };
-    struct spawn_result result;
-    if (spawn_run(&spawn, &result, err) < 0)
-        return -1;
-    if (result.code != 0)
-        return child_failed(&result, "computing the digest", err);
-    if (image_hex_length(result.output) != IMAGE_HEX_LENGTH)
-        return error_set(err, LR_INTERNAL, OPERATION, "'%.40s' is no digest", result.output);
-    memcpy(hex, result.output, IMAGE_HEX_LENGTH + 1);
-    return 0;
+    return digest_of_file(hex, fd, a->feedback, err);
 }
 
 int assembly_unpack_layers(struct assembly *a, int folder, struct image *config, lr_error *err)
@@ -160,13 +142,26 @@ int assembly_unpack_layers(struct assembly *a, int folder, struct image *config,
     return 0;
 }
 
-static int make_erofs(const struct assembly *a, lr_error *err)
+/* The file that becomes the image; of the owner who is to write it. */
+static int create_file(const struct assembly *a, const struct assembly_tree *tree, lr_error *err)
+{
+    cleanup_close int fd =
+        openat(a->staging.folder, IMAGE, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0 || fchown(fd, tree->owner, tree->owner) < 0)
+        return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot make the image's file");
+    return steal_fd(&fd);
+}
+
+static int make_erofs(const struct assembly *a, const struct assembly_tree *tree, lr_error *err)
 {
     struct reading reading = {NULL, 0, a->feedback};
-    cleanup_free char *source = text_path_join(a->staging.path, ROOTFS);
     cleanup_free char *target = text_path_join(a->staging.path, IMAGE);
-    if (!source || !target)
+    cleanup_close int file = -1;
+    if (!target)
         return error_oom(err, OPERATION);
+    /* The way to the store is closed to the namespace's root: it gets the file, open. */
+    if (tree->user_namespace >= 0 && (file = create_file(a, tree, err)) < 0)
+        return -1;
     /*
      * noinline_data: gVisor cannot execute what is inlined into the metadata. --preserve-mtime
      * alone would put the present time into the superblock; SOURCE_DATE_EPOCH fixes that, and
@@ -174,27 +169,29 @@ static int make_erofs(const struct assembly *a, lr_error *err)
      * the times of all files, compiled Python modules would look older than their sources, and be
      * made anew in each run.
      */
-    const char *all_root = geteuid() == 0 ? NULL : "--all-root";
     const char *argv[] = {"mkfs.erofs",
                           "--quiet",
                           "--preserve-mtime",
                           "-Enoinline_data",
                           "-U00000000-0000-0000-0000-000000000000",
-                          target,
-                          source,
+                          NULL,
+                          NULL,
                           NULL,
                           NULL};
-    if (all_root) {
-        argv[5] = all_root;
-        argv[6] = target;
-        argv[7] = source;
-    }
+    size_t count = 5;
+    if (geteuid() != 0)
+        argv[count++] = "--all-root";
+    argv[count++] = file < 0 ? target : "/proc/self/fd/3";
+    argv[count++] = tree->path;
     static const char *const environment[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C",
                                               "SOURCE_DATE_EPOCH=4102444800", NULL};
     struct spawn spawn = {
         .argv = argv,
         .environment = environment,
         .stdin_fd = -1,
+        .more_fds = &file,
+        .more_count = file < 0 ? 0 : 1,
+        .user_namespace = tree->user_namespace,
         .timeout_ms = STEP_TIMEOUT_MS,
         .capabilities = 1ull << CAP_DAC_OVERRIDE | 1ull << CAP_DAC_READ_SEARCH,
         .tick = tick,
@@ -208,6 +205,8 @@ static int make_erofs(const struct assembly *a, lr_error *err)
     }
     if (result.code != 0)
         return child_failed(&result, "mkfs.erofs", err);
+    if (file >= 0 && fchown(file, 0, 0) < 0)
+        return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot take the image over");
     return 0;
 }
 
@@ -249,12 +248,12 @@ static int finish(struct assembly *a, const char *name, struct image *image, lr_
     return store_add(a->staging.store, a->staging.folder, IMAGE, image, err);
 }
 
-int assembly_store(struct assembly *a, const char *name, struct image *config, struct image *out,
-                   lr_error *err)
+int assembly_store_tree(struct assembly *a, const struct assembly_tree *tree, const char *name,
+                        struct image *config, struct image *out, lr_error *err)
 {
     cleanup_image struct image image = *config;
     *config = (struct image){0};
-    if (make_erofs(a, err) < 0)
+    if (make_erofs(a, tree, err) < 0)
         return -1;
     /* From here on the folder only takes up room. */
     (void)staging_remove_tree(a->staging.folder, ROOTFS);
@@ -263,6 +262,16 @@ int assembly_store(struct assembly *a, const char *name, struct image *config, s
     *out = image;
     image = (struct image){0};
     return 0;
+}
+
+int assembly_store(struct assembly *a, const char *name, struct image *config, struct image *out,
+                   lr_error *err)
+{
+    cleanup_free char *source = text_path_join(a->staging.path, ROOTFS);
+    if (!source)
+        return error_oom(err, OPERATION);
+    const struct assembly_tree tree = {.path = source, .user_namespace = -1};
+    return assembly_store_tree(a, &tree, name, config, out, err);
 }
 
 static int read_limit(uint64_t *out, lr_error *err)

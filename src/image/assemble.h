@@ -12,6 +12,8 @@
 #include "image/feedback.h"
 #include "image/staging.h"
 
+#include <sys/types.h>
+
 /* The folder of the staging folder that becomes the image. */
 #define ASSEMBLY_ROOTFS "rootfs"
 
@@ -41,5 +43,16 @@ int assembly_unpack_layers(struct assembly *a, int folder, struct image *config,
  * What `config` holds goes over to *out. */
 int assembly_store(struct assembly *a, const char *name, struct image *config, struct image *out,
                    lr_error *err);
+
+/* A tree that is somewhere else: the root of a sandbox that has ended. */
+struct assembly_tree {
+    const char *path;   /* absolute */
+    int user_namespace; /* in which its owners are those of the image, or -1 */
+    uid_t owner;        /* the host's id of that namespace's root */
+};
+
+/* The same of such a tree, which stays as it is. */
+int assembly_store_tree(struct assembly *a, const struct assembly_tree *tree, const char *name,
+                        struct image *config, struct image *out, lr_error *err);
 
 #endif

@@ -26,6 +26,7 @@ struct spawn {
     size_t more_count;              /* at most SPAWN_MORE_MAX */
     int output_fd;                  /* takes its stdout; 0: the result does */
     const char *folder;             /* to work in; NULL: the caller's own */
+    int user_namespace;             /* whose root it becomes; 0 or less: none */
     uint64_t max_file_bytes;        /* no file may grow beyond; 0: no limit but the caller's */
     int64_t timeout_ms;
     uint64_t capabilities;   /* bits of those that it may have at most; UINT64_MAX: as they are */

@@ -17,6 +17,7 @@
 
 #define INDEX_FILE "index.json"
 #define LOCK_FILE  "lock"
+#define SETUP_FILE "setup.lock"
 
 /* A holder of the lock reads and writes one small file; a minute is for a machine in distress. */
 #define LOCK_TIMEOUT_MS 60000
@@ -144,6 +145,12 @@ static const struct image *find(const struct index *index, const char *text, boo
     return found;
 }
 
+static int is_ambiguous(const char *name, lr_error *err)
+{
+    return error_set(err, LR_CONTAINER_START_FAILED, "image.resolve",
+                     "'%s' is the beginning of several images' digests", name);
+}
+
 /* 1: the file is gone although the index spoke of it. */
 static int resolve_once(const struct store *store, const char *name, struct image *out,
                         int *erofs_fd, lr_error *err)
@@ -154,8 +161,7 @@ static int resolve_once(const struct store *store, const char *name, struct imag
     bool ambiguous;
     const struct image *found = find(&index, name, &ambiguous);
     if (!found && ambiguous)
-        return error_set(err, LR_CONTAINER_START_FAILED, "image.resolve",
-                         "'%s' is the beginning of several images' digests", name);
+        return is_ambiguous(name, err);
     if (!found) {
         error_set(err, LR_CONTAINER_START_FAILED, "image.resolve", "no image named '%s'", name);
         return error_hint(err, "light-runner image pull NAME gets one, or image import FILE NAME");
@@ -192,6 +198,21 @@ int store_resolve(struct store *store, const char *name, struct image *out, int 
     if (rc == 1)
         rc = resolve_once(store, name, out, erofs_fd, err);
     return rc == 0 ? 0 : -1;
+}
+
+int store_find(struct store *store, const char *name, char **digest, lr_error *err)
+{
+    cleanup_index struct index index = {0};
+    bool ambiguous;
+    *digest = NULL;
+    if (read_index(store, &index, err) < 0)
+        return -1;
+    const struct image *found = find(&index, name, &ambiguous);
+    if (ambiguous)
+        return is_ambiguous(name, err);
+    if (found && !(*digest = strdup(found->digest)))
+        return error_oom(err, "image.resolve");
+    return 0;
 }
 
 static int by_name(const void *a, const void *b)
@@ -344,4 +365,12 @@ int store_scratch_folder(struct store *store, char **out, lr_error *err)
         return error_oom(err, "store.scratch");
     }
     return 0;
+}
+
+int store_setup_lock(struct store *store, int *fd, lr_error *err)
+{
+    *fd = openat(store->images, SETUP_FILE, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    return *fd < 0 ? error_errno(err, LR_IO_FAILED, "store.lock", errno,
+                                 "cannot open '%s/images/%s'", store->path, SETUP_FILE)
+                   : 0;
 }

@@ -7,6 +7,7 @@
  *        +-- images/                   mode 0700
  *        |     +-- index.json          written by temporary file and rename, under the lock
  *        |     +-- lock                flock; taken by those who change something, never by readers
+ *        |     +-- setup.lock          one byte per image that is being set up
  *        |     +-- <64 hex>.erofs
  *        +-- tmp/                      a folder per import that is under way (image/staging.h)
  *        +-- scratch/                  templates of empty file systems, for runs
@@ -50,6 +51,10 @@ static inline void store_close_ptr(struct store **store)
 int store_resolve(struct store *store, const char *name, struct image *out, int *erofs_fd,
                   lr_error *err);
 
+/* Only its digest: malloc'd, NULL where there is no such image. Errors: CONTAINER_START_FAILED (the
+ * beginning of several digests), IO_FAILED. */
+int store_find(struct store *store, const char *name, char **digest, lr_error *err);
+
 /* All images, sorted by name, as a malloc'd array. Free it with store_list_free(). */
 int store_list(struct store *store, struct image **out, size_t *count, lr_error *err);
 void store_list_free(struct image *images, size_t count);
@@ -70,5 +75,9 @@ int store_sweep(struct store *store, lr_error *err);
 
 /* The folder for the templates of the runs' file systems; made when it is missing. malloc'd. */
 int store_scratch_folder(struct store *store, char **out, lr_error *err);
+
+/* A file for byte-range locks, one byte per image that is being set up. The store itself does not
+ * use them. */
+int store_setup_lock(struct store *store, int *fd, lr_error *err);
 
 #endif

@@ -27,8 +27,12 @@ enum { QUEUE_ENOUGH = 256 * 1024 };
 enum { RUNTIME_TEXT_MAX = 4096 };
 
 struct supervisor {
-    const struct request *request; /* of the order */
+    const struct request *request; /* `effective` */
+    struct request effective;      /* of the order, whose strings it borrows but for the next two */
+    char *image;                   /* what the image goes by on the engine */
+    char *workdir;
     const char *id;
+    const char *commit; /* NULL: nothing of the root is kept */
     enum phase phase;
     int64_t deadline;       /* of the phase; IO_NO_DEADLINE: none */
     int64_t phase_deadline; /* of COLLECT as a whole */

@@ -2,7 +2,8 @@
 /*
  * The supervisor: one process per run.
  *
- *     PREPARE   the engine makes the sandbox: mounts, bundle, cgroup. Nothing of it runs yet.
+ *     PREPARE   the image is pulled and set up, should it not be there (provide.c). Then the engine
+ *               makes the sandbox: mounts, bundle, cgroup. Nothing of it runs yet.
  *     START     the runtime has been started; the agent's HELLO is awaited, and the network. The
  *               evidence of the kernel is checked against the tier: a sandbox that is not what was
  *               asked for goes no further.
@@ -14,7 +15,8 @@
  *
  * One poll loop serves all phases. Each has a deadline of its own. Cancelling, timing out, the
  * caller's end and every failure take the same way: straight to END, where the engine's kill() ends
- * whatever there is. Only PREPARE blocks; it waits for nothing from outside but the host's kernel.
+ * whatever there is. Only PREPARE blocks: for the image it looks at the caller a few times a second, and
+ * after that it waits for nothing but the host's kernel.
  *
  * The agent is in the hands of what runs in the sandbox. A frame that is not expected in a phase
  * ends the run; nothing that it says is used without a check.
@@ -23,7 +25,9 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "base/text.h"
 #include "run/phases.h"
+#include "run/provide.h"
 #include "wire/result.h"
 
 #include <fcntl.h>
@@ -183,13 +187,38 @@ static void loop(struct supervisor *s)
 
 /* ---------------------------------------------------------------- one run */
 
-static int open_sandbox(struct supervisor *s)
+/* The image's own working directory goes with its own command, and with steps that become part of
+ * it. */
+static int choose_workdir(struct supervisor *s)
+{
+    if (s->effective.workdir)
+        return 0;
+    const char *own = s->sandbox->image.workdir;
+    bool wanted = (!s->effective.entrypoint || s->commit) && own && *own;
+    const char *other = s->commit ? "/" : REQUEST_WORKDIR;
+    if (wanted && text_path_has_dotdot(own))
+        return error_set(&s->error, LR_IMAGE_INVALID, "image.workdir",
+                         "the image's working directory '%.80s' holds '..'", own);
+    s->workdir = text_path_join("/", wanted ? own : other);
+    s->effective.workdir = s->workdir;
+    return s->workdir ? 0 : error_oom(&s->error, "image.workdir");
+}
+
+/* 0; -1 with s->error, or with the run cancelled. */
+static int open_sandbox(struct supervisor *s, bool progress)
 {
     const struct engine *engine;
+    struct provide_watch watch = {.output = &s->output, .progress = progress};
     s->seed_done = s->request->dir == NULL;
     if (engine_find(&engine, s->request->engine, &s->error) < 0 ||
-        (s->request->dir && seed_open(&s->seed, s->request->dir, &s->error) < 0) ||
-        engine->prepare(&s->sandbox, s->id, s->request, &s->error) < 0)
+        (s->request->dir && seed_open(&s->seed, s->request->dir, &s->error) < 0))
+        return -1;
+    if (provide_image(&s->image, s->id, engine, s->request, &watch, &s->error) < 0) {
+        s->result.cancelled = watch.cancelled;
+        return -1;
+    }
+    s->effective.image = s->image;
+    if (engine->prepare(&s->sandbox, s->id, s->request, &s->error) < 0 || choose_workdir(s) < 0)
         return -1;
     s->prepared = clock_us();
     if (engine->start(s->sandbox, &s->error) < 0 ||
@@ -232,6 +261,14 @@ static void complete_result(struct supervisor *s, const struct cgroup_usage *usa
     }
 }
 
+static void commit(struct supervisor *s)
+{
+    if (s->failed || !s->exited || s->result.exit_code != 0 || s->result.cancelled)
+        return;
+    if (s->sandbox->engine->commit(s->sandbox, s->commit, &s->error) < 0)
+        s->failed = true;
+}
+
 /* Kills, waits, removes; then there is nothing left of the sandbox but what is in the result. */
 static void close_sandbox(struct supervisor *s)
 {
@@ -244,6 +281,8 @@ static void close_sandbox(struct supervisor *s)
             s->error = local;
             s->failed = true;
         }
+        if (s->commit)
+            commit(s);
     }
     complete_result(s, &usage, clock_us());
     agent_link_free(&s->link);
@@ -296,31 +335,50 @@ static int receive_order(struct run_order *order, lr_error *err)
     return order_parse(order, f.payload, f.length, err);
 }
 
+static int finish(struct supervisor *s)
+{
+    close_sandbox(s);
+    answer(s);
+    seed_close(s->seed);
+    extraction_free(&s->extraction);
+    output_free(&s->output);
+    free(s->image);
+    free(s->workdir);
+    return s->failed ? 1 : 0;
+}
+
+static void init(struct supervisor *s, const char *id)
+{
+    *s = (struct supervisor){.id = id, .began = clock_us(), .deadline = IO_NO_DEADLINE};
+    s->phase_deadline = IO_NO_DEADLINE;
+    s->request = &s->effective;
+    uname(&s->host);
+    output_init(&s->output, SUPERVISOR_CALLER, true, 0);
+}
+
+int supervisor_run_order(const struct run_order *order, const char *commit)
+{
+    struct supervisor s;
+    init(&s, order->id);
+    s.effective = order->request;
+    s.commit = commit;
+    output_init(&s.output, SUPERVISOR_CALLER, order->logs, order->request.max_log_bytes);
+    if (open_sandbox(&s, order->progress) == 0)
+        loop(&s);
+    else if (s.result.cancelled)
+        phase_cancel(&s);
+    else
+        phase_fail(&s);
+    return finish(&s);
+}
+
 int supervisor_run(const char *id)
 {
-    struct supervisor s = {.id = id, .began = clock_us(), .deadline = IO_NO_DEADLINE};
-    struct run_order order = {0};
-    s.phase_deadline = IO_NO_DEADLINE;
-    uname(&s.host);
-    output_init(&s.output, SUPERVISOR_CALLER, true, 0);
-    if (receive_order(&order, &s.error) < 0) {
-        s.failed = true;
-        s.request = &order.request;
-    } else {
-        s.request = &order.request;
-        s.id = order.id;
-        output_init(&s.output, SUPERVISOR_CALLER, order.logs, order.request.max_log_bytes);
-        if (open_sandbox(&s) < 0)
-            phase_fail(&s);
-        else
-            loop(&s);
-    }
-    close_sandbox(&s);
-    answer(&s);
-    int code = s.failed ? 1 : 0;
-    seed_close(s.seed);
-    extraction_free(&s.extraction);
-    output_free(&s.output);
-    order_free(&order);
-    return code;
+    cleanup_order struct run_order order = {0};
+    struct supervisor s;
+    init(&s, id);
+    if (receive_order(&order, &s.error) == 0)
+        return supervisor_run_order(&order, NULL);
+    s.failed = true;
+    return finish(&s);
 }

@@ -13,7 +13,13 @@ enum supervisor_fd {
     SUPERVISOR_CANCEL = 5,        /* readable: cancel. This run's */
 };
 
+struct run_order;
+
 /* Takes one REQUEST from the caller, runs it, answers with RESULT or ERROR. The exit code. */
 int supervisor_run(const char *id);
+
+/* The same without the REQUEST. `commit`, when not NULL: after exit code 0 the sandbox's root becomes
+ * an image of that name. */
+int supervisor_run_order(const struct run_order *order, const char *commit);
 
 #endif

@@ -30,6 +30,7 @@ enum frame_type {
     FRAME_STARTED,         /* JSON: the command is running */
     FRAME_RESULT,          /* JSON: the last frame */
     FRAME_ERROR,           /* JSON: the last frame */
+    FRAME_PROGRESS,        /* JSON: what, done, total. The image is being pulled, or set up */
 
     /* supervisor -> agent */
     FRAME_PREPARE = 32, /* fields: workdir, user. Makes the workdir */

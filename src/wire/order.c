@@ -30,6 +30,12 @@ static int read_logs(void *out, const char *field, const json_t *value, lr_error
     return check_bool(&order->logs, field, value, err);
 }
 
+static int read_progress(void *out, const char *field, const json_t *value, lr_error *err)
+{
+    struct run_order *order = out;
+    return check_bool(&order->progress, field, value, err);
+}
+
 static int read_request(void *out, const char *field, const json_t *value, lr_error *err)
 {
     struct run_order *order = out;
@@ -42,6 +48,7 @@ int order_parse(struct run_order *out, const char *json, size_t length, lr_error
     static const struct check_field fields[] = {
         {"id", read_id},
         {"logs", read_logs},
+        {"progress", read_progress},
         {"request", read_request},
         {0},
     };
@@ -64,8 +71,8 @@ json_t *order_to_json(const struct run_order *order)
 {
     struct request request = order->request;
     request.input = NULL;
-    return json_pack("{ss,sb,so}", "id", order->id, "logs", order->logs, "request",
-                     request_to_json(&request));
+    return json_pack("{ss,sb,sb,so}", "id", order->id, "logs", order->logs, "progress",
+                     order->progress, "request", request_to_json(&request));
 }
 
 void order_free(struct run_order *order)

@@ -3,7 +3,7 @@
  * What the REQUEST frame carries: the request, and what only the library and the supervisor have to
  * tell each other. It is no public document.
  *
- *      {"id": "light-runner-0123456789ab", "logs": true, "request": {...}}
+ *      {"id": "light-runner-0123456789ab", "logs": true, "progress": false, "request": {...}}
  *
  * `input` is never in it: stdin comes to the supervisor as a file descriptor, whatever its size.
  */
@@ -13,8 +13,9 @@
 #include "wire/request.h"
 
 struct run_order {
-    char *id;  /* light-runner-<12 hex> */
-    bool logs; /* false: nobody listens, output is thrown away at its source */
+    char *id;      /* light-runner-<12 hex> */
+    bool logs;     /* false: nobody listens, output is thrown away at its source */
+    bool progress; /* PROGRESS frames are wanted */
     struct request request;
 };
 

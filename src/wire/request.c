@@ -490,8 +490,7 @@ int request_from_json(struct request *out, const json_t *document, lr_error *err
         return check_fail(err, "image", "is missing");
     if (r.detached && r.input)
         return check_fail(err, "", "input is refused for detached runs");
-    if (set_default(&r.runtime, "runc") < 0 || set_default(&r.engine, "auto") < 0 ||
-        set_default(&r.workdir, "/app") < 0)
+    if (set_default(&r.runtime, "runc") < 0 || set_default(&r.engine, "auto") < 0)
         return error_oom(err, OPERATION);
     *out = r;
     r = (struct request){0};
@@ -566,7 +565,7 @@ json_t *request_to_json(const struct request *r)
     bool complete = memory && disk && options && !input == !r->input && !run == !r->run &&
                     !networks == !r->networks && !env == !r->env && !extract == !r->has_extract;
     json_t *document =
-        json_pack("{ss,ss*,so*,ss*,so*,sI,so*,so*,ss,so*,sb,so*}", "image", r->image, "entrypoint",
+        json_pack("{ss,ss*,so*,ss*,so*,sI,so*,so*,ss*,so*,sb,so*}", "image", r->image, "entrypoint",
                   r->entrypoint, "run", run, "dir", r->dir, "input", input, "timeout",
                   (json_int_t)r->timeout_ms, "networks", networks, "env", env, "workdir",
                   r->workdir, "extract", extract, "detached", r->detached, "options", options);

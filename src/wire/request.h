@@ -15,6 +15,9 @@ struct request_extract {
     char *to;
 };
 
+/* Where the request names no working directory, and the image's own is not asked for. */
+#define REQUEST_WORKDIR "/app"
+
 /* A checked request: every field holds a usable value. */
 struct request {
     /* options */
@@ -37,7 +40,7 @@ struct request {
     uint64_t timeout_ms;
     char **networks; /* NULL-terminated; NULL: the default network */
     char **env;      /* "NAME=value" with valid names only, NULL-terminated; NULL: none */
-    char *workdir;   /* absolute, normalised */
+    char *workdir;   /* absolute, normalised; NULL: not given */
     struct request_extract *extract;
     size_t extract_count;
     bool has_extract; /* `extract` was given, be it empty */

@@ -9,7 +9,7 @@ import tarfile
 
 import pytest
 
-from image_maker import (ARCHITECTURE, Image, archive_of, as_json, busybox_layer, docker_archive, entry, folder,
+from harness.image_maker import (ARCHITECTURE, Image, archive_of, as_json, busybox_layer, docker_archive, entry, folder,
                          hardlink, image_layout, layer, opaque, platform_index, describe, sha256, symlink, whiteout,
                          write_layout, OCI, MTIME)
 from test_image import RUNNER, assert_tidy, environment, image, imported, listed, mounted, refused, start_import

@@ -5,7 +5,7 @@ import pytest
 
 @pytest.mark.parametrize("path", ["/app/f", "/tmp/f", "/root/f"])
 def test_over_the_cap_is_enospc_inside(runner, path):
-    outcome = runner.run(f"dd if=/dev/zero of={path} bs=1M count=200; echo code $?; stat -c %s {path}",
+    outcome = runner.run(f"dd if=/dev/zero of={path} bs=1M count=200 2>&1; echo code $?; stat -c %s {path}",
                          options={"disk": "64m"})
     assert outcome.code == 0, outcome
     assert "code 1" in outcome.text and "No space left on device" in outcome.text

@@ -18,7 +18,7 @@ static void check_request(const struct request *r)
     PROMISE(r->image && r->image[0] && r->image[0] != '-');
     PROMISE(r->runtime && r->engine && r->memory_bytes >= 6u << 20 && r->disk_bytes > 0);
     PROMISE(isfinite(r->cpus) && r->cpus > 0 && r->timeout_ms > 0);
-    PROMISE(r->workdir && r->workdir[0] == '/' && !text_path_has_dotdot(r->workdir));
+    PROMISE(!r->workdir || (r->workdir[0] == '/' && !text_path_has_dotdot(r->workdir)));
     for (char **e = r->env; e && *e; e++)
         PROMISE(text_is_env_name(*e, strcspn(*e, "=")) && strchr(*e, '='));
     for (size_t i = 0; i < r->extract_count; i++)

@@ -174,6 +174,12 @@ int main(int argc, char **argv)
         send_text(FRAME_LOG_STDERR, "err\r\n");
         send_text(FRAME_LOG_STDOUT, "o\nlast");
         send_result(&order, 0, false);
+    } else if (strcmp(what, "progress") == 0) {
+        if (order.progress)
+            send_text(FRAME_PROGRESS, "{\"what\":\"pull\",\"done\":5,\"total\":10}");
+        send_text(FRAME_PROGRESS, "{\"what\":1}");
+        send_text(FRAME_PROGRESS, "rubbish");
+        send_result(&order, order.progress, false);
     } else if (strcmp(what, "logs?") == 0) {
         send_result(&order, order.logs ? 1 : 2, false);
     } else if (strcmp(what, "input") == 0) {

@@ -127,6 +127,26 @@ static void test_supervisor_is_told_whether_anybody_listens(void **state)
     check_code(&request, 1);
 }
 
+static void keep_progress(void *user, const lr_progress *p)
+{
+    struct log *log = user;
+    log->lines++;
+    snprintf(log->out, sizeof(log->out), "%s %d/%d", p->what, (int)p->done, (int)p->total);
+}
+
+static void test_progress(void **state)
+{
+    (void)state;
+    struct log log = {0};
+    REQUEST(request, "progress");
+    check_code(&request, 0);
+    request.on_progress = keep_progress;
+    request.user = &log;
+    check_code(&request, 1);
+    assert_string_equal(log.out, "pull 5/10");
+    assert_int_equal(log.lines, 1);
+}
+
 static void test_input_json_goes_in_letter_by_letter(void **state)
 {
     (void)state;
@@ -675,6 +695,7 @@ int main(void)
         cmocka_unit_test(test_exit_code),
         cmocka_unit_test(test_lines),
         cmocka_unit_test(test_supervisor_is_told_whether_anybody_listens),
+        cmocka_unit_test(test_progress),
         cmocka_unit_test(test_input_json_goes_in_letter_by_letter),
         cmocka_unit_test(test_no_input_is_an_empty_one),
         cmocka_unit_test(test_input_fd_may_be_closed_at_once),

@@ -48,7 +48,7 @@ static void test_defaults(void **state)
     assert_int_equal(r.timeout_ms, 20 * 60 * 1000);
     assert_null(r.networks);
     assert_null(r.env);
-    assert_string_equal(r.workdir, "/app");
+    assert_null(r.workdir);
     assert_false(r.has_extract);
     assert_false(r.detached);
     request_free(&r);

@@ -22,6 +22,8 @@
 #include "host/process.h"
 #include "host/seccomp_profile.h"
 #include "host/userns.h"
+#include "image/assemble.h"
+#include "image/pull.h"
 #include "tier/oci_bundle.h"
 #include "tier/oci_runtime.h"
 
@@ -91,10 +93,6 @@ static int refuse_unsupported(const struct request *r, lr_error *err)
     if (r->gpus) {
         error_set(err, LR_NOT_SUPPORTED, operation, "gpus are not in this version");
         return error_hint(err, "leave out --gpus");
-    }
-    if (r->run) {
-        error_set(err, LR_NOT_SUPPORTED, operation, "setup steps are not in this version");
-        return error_hint(err, "import an image in which they have been done");
     }
     if (r->detached) {
         error_set(err, LR_NOT_SUPPORTED, operation, "detached runs are not in this version");
@@ -291,6 +289,50 @@ static int local_finish(struct sandbox *base, struct cgroup_usage *usage, lr_err
     return 0;
 }
 
+static int local_find_image(const char *name, char **digest, lr_error *err)
+{
+    cleanup_store struct store *store = NULL;
+    return store_open(&store, false, err) < 0 ? -1 : store_find(store, name, digest, err);
+}
+
+static int local_pull(const char *name, struct image_feedback *feedback, lr_error *err)
+{
+    cleanup_store struct store *store = NULL;
+    cleanup_image struct image image = {0};
+    if (image_is_digest(name)) {
+        error_set(err, LR_CONTAINER_START_FAILED, "image.resolve", "no image named '%s'", name);
+        return error_hint(err, "light-runner image ls shows what is there");
+    }
+    if (store_open(&store, true, err) < 0)
+        return -1;
+    return pull_image(store, name, NULL, &image, feedback, err);
+}
+
+/* The root is still mounted; what the runtime mounted in it went with its namespace. */
+static int local_commit(struct sandbox *base, const char *name, lr_error *err)
+{
+    const struct local_sandbox *s = local_of(base);
+    cleanup_store struct store *store = NULL;
+    cleanup_assembly struct assembly a = {.staging = {.folder = -1}};
+    cleanup_image struct image config = {0}, image = {0};
+    cleanup_close int user = open(file_user_namespace, O_RDONLY | O_CLOEXEC);
+    if (user < 0)
+        return error_errno(err, LR_INTERNAL, "local.commit", errno, "cannot open '%s'",
+                           file_user_namespace);
+    /* The place where the agent was shown. It is the only one that is not the image's business. */
+    (void)unlink(RUN_FOLDER "/root" OCI_BUNDLE_AGENT);
+    const struct assembly_tree tree = {folder_root, user, s->first_id};
+    if (store_open(&store, true, err) < 0 || assembly_begin(&a, store, NULL, err) < 0)
+        return -1;
+    /* What it is called and when it was made is what the new one has of its own. */
+    config = base->image;
+    base->image = (struct image){0};
+    free(steal_ptr(config.name));
+    free(steal_ptr(config.created));
+    free(steal_ptr(config.digest));
+    return assembly_store_tree(&a, &tree, name, &config, &image, err);
+}
+
 static void local_destroy(struct sandbox *base)
 {
     if (!base)
@@ -310,9 +352,12 @@ static void local_destroy(struct sandbox *base)
 
 const struct engine engine_local = {
     .name = "local",
+    .find_image = local_find_image,
+    .pull = local_pull,
     .prepare = local_prepare,
     .start = local_start,
     .kill = local_kill,
     .finish = local_finish,
+    .commit = local_commit,
     .destroy = local_destroy,
 };

@@ -2,8 +2,11 @@
 """Drives the executable: one object per cell, one method per way of calling it."""
 import json
 import os
+import pathlib
 import subprocess
 import tempfile
+
+from . import image_maker
 
 DEADLINE = 60
 
@@ -62,6 +65,14 @@ class Runner:
         if expects_json is None:
             expects_json = "--json" in argv
         return Outcome(done.returncode, done.stdout, done.stderr, expects_json)
+
+    def load(self, image, name):
+        """Puts an image (harness/image_maker.py) where the engine finds it."""
+        with tempfile.TemporaryDirectory(dir=self.scratch) as folder:
+            archive = image_maker.docker_archive(pathlib.Path(folder) / "image.tar", image)
+            done = self.cli("image", "import", "--json", str(archive), name)
+        assert done.code == 0, done
+        return done.json
 
     def cell_flags(self):
         return ["--engine", self.engine, "--runtime", self.tier]

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+#include "image/digest.h"
+
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "base/libexec.h"
+#include "image/spawn.h"
+
+#include <string.h>
+#include <sys/mman.h>
+
+#define OPERATION  "image.digest"
+#define TIMEOUT_MS (30 * 60 * 1000)
+
+static int tick(void *user)
+{
+    struct image_feedback *feedback = user;
+    return feedback && feedback->progress ? feedback->progress(feedback->user, 0) : 0;
+}
+
+int digest_of_file(char hex[IMAGE_HEX_LENGTH + 1], int fd, struct image_feedback *feedback,
+                   lr_error *err)
+{
+    cleanup_free char *helper = libexec_find("light-runner-unpack", err);
+    if (!helper)
+        return -1;
+    static const char *const environment[] = {"LC_ALL=C", NULL};
+    const char *argv[] = {helper, "digest", NULL};
+    struct spawn spawn = {
+        .argv = argv,
+        .environment = environment,
+        .stdin_fd = fd,
+        .timeout_ms = TIMEOUT_MS,
+        .capabilities = 0,
+        .tick = tick,
+        .user = feedback,
+    };
+    struct spawn_result result;
+    if (lseek(fd, 0, SEEK_SET) < 0)
+        return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot read what is digested");
+    if (spawn_run(&spawn, &result, err) < 0)
+        return -1;
+    if (result.code != 0)
+        return error_set(err, LR_IO_FAILED, OPERATION, "computing a digest failed: %s",
+                         result.text[0] ? result.text : "it does not say why");
+    if (image_hex_length(result.output) != IMAGE_HEX_LENGTH)
+        return error_set(err, LR_INTERNAL, OPERATION, "'%.40s' is no digest", result.output);
+    memcpy(hex, result.output, IMAGE_HEX_LENGTH + 1);
+    return 0;
+}
+
+int digest_of_text(char hex[IMAGE_HEX_LENGTH + 1], const char *text, size_t length, lr_error *err)
+{
+    cleanup_close int fd = memfd_create("digest", MFD_CLOEXEC);
+    if (fd < 0 || io_write_all(fd, text, length, IO_NO_DEADLINE) < 0)
+        return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot keep what is digested");
+    return digest_of_file(hex, fd, NULL, err);
+}

@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: MIT */
+#include "run/setup.h"
+
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "base/text.h"
+#include "host/process.h"
+#include "image/digest.h"
+#include "run/supervisor.h"
+#include "wire/order.h"
+#include "wire/result.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+
+#define OPERATION "setup.run"
+
+/* ms. The steps may build software; whoever needs longer makes an image. */
+enum { SETUP_TIMEOUT = 60 * 60 * 1000, SETUP_OVERTIME = 45 * 60 * 1000, GRACE = 20000, TICK = 200 };
+
+/* Of what the steps have said, for the error when one fails. */
+enum { TAIL_MAX = 400 };
+
+/* -------------------------------------------------------------- the name */
+
+static const char version[] = "light-runner setup 1";
+
+/* The steps with their lengths, so that no two lists look the same. */
+static int make_name(char out[IMAGE_NAME_MAX + 1], const struct request *r, const char *digest,
+                     lr_error *err)
+{
+    cleanup_buffer struct buffer text;
+    buffer_init(&text, SIZE_MAX / 2);
+    bool fits = buffer_append(&text, version, sizeof(version)) &&
+                buffer_append(&text, digest, strlen(digest) + 1);
+    for (char **step = r->run; fits && *step; step++) {
+        char length[24];
+        int n = snprintf(length, sizeof(length), "%zu:", strlen(*step));
+        fits =
+            buffer_append(&text, length, (size_t)n) && buffer_append(&text, *step, strlen(*step));
+    }
+    if (!fits)
+        return error_oom(err, OPERATION);
+    char hex[IMAGE_HEX_LENGTH + 1];
+    if (digest_of_text(hex, buffer_data(&text), buffer_length(&text), err) < 0)
+        return -1;
+    snprintf(out, IMAGE_NAME_MAX + 1, "light-runner/setup:%.48s", hex);
+    return 0;
+}
+
+static size_t quoted_length(const char *text)
+{
+    size_t length = 2;
+    for (; *text; text++)
+        length += *text == '\'' ? 4 : 1;
+    return length;
+}
+
+static char *quote(char *to, const char *text)
+{
+    *to++ = '\'';
+    for (; *text; text++) {
+        if (*text == '\'') {
+            memcpy(to, "'\\''", 4);
+            to += 4;
+        } else {
+            *to++ = *text;
+        }
+    }
+    *to++ = '\'';
+    return to;
+}
+
+char *setup_script(char *const *steps)
+{
+    static const char shell[] = "sh -c ", next[] = " && ";
+    size_t length = 1;
+    for (char *const *s = steps; *s; s++)
+        length += sizeof(shell) + sizeof(next) + quoted_length(*s);
+    char *script = malloc(length), *to = script;
+    for (char *const *s = steps; script && *s; s++) {
+        if (s != steps)
+            to = stpcpy(to, next);
+        to = quote(stpcpy(to, shell), *s);
+    }
+    if (script)
+        *to = '\0';
+    return script;
+}
+
+/* -------------------------------------------------------------- the run */
+
+struct setup {
+    struct provide_watch *watch;
+    struct process child;
+    int socket;
+    struct buffer in;
+    char tail[2 * TAIL_MAX + 1]; /* the last that the steps have said */
+    size_t tail_length;
+    bool done; /* `result` or `error` is the outcome */
+    lr_result *result;
+    lr_error error;
+};
+
+static void setup_free(struct setup *s)
+{
+    /* Without its caller it cleans up and ends; killed, it takes its sandbox with it all the same. */
+    struct process_status status;
+    cleanup_close_fd(&s->socket);
+    if (s->child.pidfd >= 0)
+        (void)process_wait(&s->child, clock_ms() + GRACE, &status);
+    process_destroy(&s->child);
+    buffer_free(&s->in);
+    lr_result_free(s->result);
+}
+
+static void keep_tail(struct setup *s, const char *data, size_t length)
+{
+    if (length > TAIL_MAX) {
+        data += length - TAIL_MAX;
+        length = TAIL_MAX;
+    }
+    if (s->tail_length + length > sizeof(s->tail) - 1) {
+        size_t drop = s->tail_length - TAIL_MAX;
+        memmove(s->tail, s->tail + drop, TAIL_MAX);
+        s->tail_length = TAIL_MAX;
+    }
+    memcpy(s->tail + s->tail_length, data, length);
+    s->tail_length += length;
+    s->tail[s->tail_length] = '\0';
+}
+
+static int take_frames(struct setup *s, lr_error *err)
+{
+    struct frame f;
+    enum frame_status status;
+    while ((status = frame_peek(&s->in, FRAME_CALLER_MAX, &f)) == FRAME_OK) {
+        if (f.type == FRAME_LOG_STDOUT || f.type == FRAME_LOG_STDERR) {
+            keep_tail(s, f.payload, f.length);
+        } else if (f.type == FRAME_ERROR) {
+            error_from_json(&s->error, f.payload, f.length);
+            s->done = true;
+        } else if (f.type == FRAME_RESULT) {
+            if (result_from_json(&s->result, f.payload, f.length, err) < 0)
+                return -1;
+            s->done = true;
+        }
+        frame_consume(&s->in, &f);
+    }
+    return status == FRAME_PARTIAL
+               ? 0
+               : error_set(err, LR_INTERNAL, OPERATION, "the supervisor broke the protocol");
+}
+
+/* In the child: the fds are where a supervisor has them. */
+static _Noreturn void run_child(const struct run_order *order, const char *commit, int socket)
+{
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    int never = eventfd(0, EFD_CLOEXEC);
+    if (null < 0 || never < 0 || dup2(null, SUPERVISOR_INPUT) < 0 ||
+        dup3(socket, SUPERVISOR_CALLER, O_CLOEXEC) < 0 ||
+        dup3(never, SUPERVISOR_CANCEL_SHARED, O_CLOEXEC) < 0 ||
+        dup3(never, SUPERVISOR_CANCEL, O_CLOEXEC) < 0)
+        _exit(1);
+    /* The other end of the socket is among what is closed: its end is the run's. */
+    close_range(SUPERVISOR_CANCEL + 1, ~0u, 0);
+    _exit(supervisor_run_order(order, commit));
+}
+
+static int start(struct setup *s, const char *id, const struct engine *engine,
+                 const struct request *r, const char *digest, const char *commit, lr_error *err)
+{
+    cleanup_free char *script = setup_script(r->run);
+    if (!script)
+        return error_oom(err, OPERATION);
+    /* What it borrows from the run's own request outlives it. */
+    struct run_order order = {
+        .id = (char *)(uintptr_t)id,
+        .logs = true,
+        .request =
+            {
+                .runtime = r->runtime,
+                .engine = (char *)(uintptr_t)engine->name,
+                .memory_bytes = r->memory_bytes,
+                .cpus = r->cpus,
+                .no_new_privileges = r->no_new_privileges,
+                .disk_bytes = r->disk_bytes,
+                .max_extract_bytes = r->max_extract_bytes,
+                .max_log_bytes = r->max_log_bytes,
+                .image = (char *)(uintptr_t)digest,
+                .entrypoint = script,
+                .timeout_ms = SETUP_TIMEOUT,
+            },
+    };
+    int pair[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+        return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot make a socket pair");
+    s->socket = pair[0];
+    cleanup_close int theirs = pair[1];
+    pid_t pid = process_clone(&s->child, 0);
+    if (pid == 0)
+        run_child(&order, commit, theirs);
+    return pid < 0 ? error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot fork") : 0;
+}
+
+/* Until the outcome is there. */
+static int wait_for_outcome(struct setup *s, lr_error *err)
+{
+    int64_t deadline = clock_ms() + SETUP_TIMEOUT + SETUP_OVERTIME, next = 0;
+    while (!s->done) {
+        struct pollfd p[] = {{s->socket, POLLIN, 0},
+                             {SUPERVISOR_CALLER, POLLIN, 0},
+                             {SUPERVISOR_CANCEL_SHARED, POLLIN, 0},
+                             {SUPERVISOR_CANCEL, POLLIN, 0}};
+        if (poll(p, sizeof(p) / sizeof(p[0]), TICK) < 0 && errno != EINTR)
+            return error_errno(err, LR_INTERNAL, OPERATION, errno, "poll");
+        bool cancel = p[1].revents || p[2].revents || p[3].revents;
+        if (cancel || clock_ms() >= next) {
+            next = clock_ms() + TICK;
+            if (provide_tick(s->watch, 0, 0) != 0)
+                return -1;
+        }
+        if (clock_ms() >= deadline)
+            return error_set(err, LR_INTERNAL, OPERATION, "the setup does not end");
+        if (!p[0].revents)
+            continue;
+        size_t room = buffer_room(&s->in), want = room < 65536 ? room : 65536;
+        char *to = want ? buffer_reserve(&s->in, want) : NULL;
+        if (!to)
+            return error_oom(err, OPERATION);
+        ssize_t n = recv(s->socket, to, want, MSG_DONTWAIT);
+        if (n < 0 && (errno == EAGAIN || errno == EINTR))
+            continue;
+        if (n <= 0)
+            return error_set(err, LR_INTERNAL, OPERATION, "the setup ended without a result");
+        buffer_commit(&s->in, (size_t)n);
+        if (take_frames(s, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* What the steps have said is the reason, and hostile. */
+static int steps_failed(struct setup *s, lr_error *err)
+{
+    char how[96];
+    if (s->result->timed_out)
+        snprintf(how, sizeof(how), "took longer than %d minutes", SETUP_TIMEOUT / 60000);
+    else if (s->result->oom_killed)
+        snprintf(how, sizeof(how), "ran out of memory");
+    else
+        snprintf(how, sizeof(how), "failed with exit code %d", s->result->exit_code);
+    const char *tail = s->tail_length > TAIL_MAX ? s->tail + s->tail_length - TAIL_MAX : s->tail;
+    cleanup_free char *text = strdup(tail);
+    if (!text)
+        return error_oom(err, OPERATION);
+    for (size_t n = strlen(text); n > 0 && text[n - 1] == '\n'; n--)
+        text[n - 1] = '\0';
+    text_make_printable(text);
+    error_set(err, LR_CONTAINER_START_FAILED, OPERATION, "run: the setup steps %s%s%s", how,
+              text[0] ? ": " : "", text);
+    return error_hint(err, "mend the step; the run's --memory and --disk are the steps' too, and "
+                           "the image must have sh");
+}
+
+static int run_steps(const char *id, const struct engine *engine, const struct request *r,
+                     const char *digest, const char *commit, struct provide_watch *watch,
+                     lr_error *err)
+{
+    __attribute__((cleanup(setup_free))) struct setup s = {
+        .watch = watch, .child = {.pidfd = -1}, .socket = -1};
+    buffer_init(&s.in, FRAME_HEADER_SIZE + FRAME_CALLER_MAX);
+    watch->what = "setup";
+    if (start(&s, id, engine, r, digest, commit, err) < 0 || wait_for_outcome(&s, err) < 0)
+        return -1;
+    if (!s.result) {
+        *err = s.error;
+        return -1;
+    }
+    if (!s.result->success)
+        return steps_failed(&s, err);
+    /* It goes by itself now, and what it has made goes with it. */
+    struct process_status status;
+    if (process_wait(&s.child, clock_ms() + GRACE, &status) < 0)
+        return error_errno(err, LR_INTERNAL, OPERATION, errno, "the setup does not end");
+    return 0;
+}
+
+/* Of several runs with the same steps one does them; the others wait for it, and find them done. */
+static int lock_name(int *out, const char *name, struct provide_watch *watch, lr_error *err)
+{
+    cleanup_store struct store *store = NULL;
+    cleanup_close int fd = -1;
+    if (store_open(&store, true, err) < 0 || store_setup_lock(store, &fd, err) < 0)
+        return -1;
+    const char *hex = strchr(name, ':') + 1;
+    char digits[16];
+    snprintf(digits, sizeof(digits), "%.15s", hex);
+    struct flock lock = {
+        .l_type = F_WRLCK, .l_start = (off_t)strtoull(digits, NULL, 16), .l_len = 1};
+    watch->what = "setup";
+    while (fcntl(fd, F_OFD_SETLK, &lock) < 0) {
+        if (errno != EAGAIN && errno != EACCES && errno != EINTR)
+            return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot lock the setup");
+        if (provide_tick(watch, 0, 0) != 0)
+            return -1;
+        poll(NULL, 0, TICK);
+    }
+    *out = steal_fd(&fd);
+    return 0;
+}
+
+int setup_image(char **name, const char *id, const struct engine *engine, const struct request *r,
+                const char *digest, struct provide_watch *watch, lr_error *err)
+{
+    char commit[IMAGE_NAME_MAX + 1];
+    cleanup_free char *found = NULL;
+    cleanup_close int locked = -1;
+    if (make_name(commit, r, digest, err) < 0 || engine->find_image(commit, &found, err) < 0)
+        return -1;
+    if (!found && (lock_name(&locked, commit, watch, err) < 0 ||
+                   engine->find_image(commit, &found, err) < 0 ||
+                   (!found && run_steps(id, engine, r, digest, commit, watch, err) < 0)))
+        return -1;
+    *name = strdup(commit);
+    return *name ? 0 : error_oom(err, OPERATION);
+}

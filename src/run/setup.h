@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The setup steps of a request: done once in a sandbox of their own, on top of the image, and kept
+ * as an image whose name is the digest of both:
+ *
+ *      light-runner/setup:<48 hex>
+ *
+ * The sandbox is one like any other (same tier, same limits), with the default network and nothing
+ * of the run: neither its files nor its env or input. Its supervisor is a fork of this one, which
+ * makes an image of the root instead of extracting.
+ */
+#ifndef RUN_SETUP_H
+#define RUN_SETUP_H
+
+#include "run/provide.h"
+
+/* *name is the name of the image with the steps done; malloc'd. `digest` is the image's own. Else as
+ * provide_image(). */
+int setup_image(char **name, const char *id, const struct engine *engine, const struct request *r,
+                const char *digest, struct provide_watch *watch, lr_error *err);
+
+/* The steps as one shell command: each in a shell of its own, up to the first that fails. malloc'd,
+ * NULL when memory is out. */
+char *setup_script(char *const *steps);
+
+#endif

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: MIT
+"""What an image says about itself: entrypoint, cmd, env, user, working directory."""
+import pytest
+
+from harness.image_maker import Image, busybox_layer, entry, folder, layer
+
+PASSWD = b"root:x:0:0:root:/root:/bin/sh\napp:x:1000:1000::/home/app:/bin/sh\n"
+GROUP = b"root:x:0:\napp:x:1000:\nstaff:x:50:app,other\nextra:x:60:other\naudio:x:70:app\n"
+
+
+@pytest.fixture
+def configured(runner):
+    """Makes the image `configured` with this configuration."""
+    def make(**config):
+        files = layer(folder("etc"), entry("etc/passwd", data=PASSWD), entry("etc/group", data=GROUP),
+                      folder("srv"), folder("srv/data", uid=1000, gid=1000))
+        runner.load(Image(busybox_layer(), files, config=config), "configured")
+        return "configured"
+    return make
+
+
+def test_entrypoint_and_cmd(runner, configured):
+    image = configured(Entrypoint=["/bin/echo", "one  word"], Cmd=["two", "$HOME"])
+    assert runner.ok(None, image).lines == ["one  word two $HOME"]
+
+
+def test_cmd_alone(runner, configured):
+    assert runner.ok(None, configured(Cmd=["/bin/sh", "-c", "echo $0 from cmd", "sh0"])).lines == ["sh0 from cmd"]
+
+
+def test_a_command_replaces_both(runner, configured):
+    image = configured(Entrypoint=["/bin/echo", "the image's"], Cmd=["own"])
+    assert runner.ok("echo mine", image).lines == ["mine"]
+
+
+def test_an_image_without_any_needs_a_command(runner, configured):
+    outcome = runner.run(None, configured())
+    assert outcome.code == 125 and outcome.error["code"] == "INVALID_ARGUMENT"
+    assert "entrypoint" in outcome.error["message"] and outcome.error["hint"]
+
+
+def test_env_and_what_the_request_overrides(runner, configured):
+    image = configured(Env=["A=image", "B=image", "PATH=/bin"])
+    assert runner.ok("echo $A $B $C", image, env={"B": "request", "C": "request"}).lines == ["image request request"]
+
+
+@pytest.mark.parametrize("user, said", [
+    ("app", "uid=1000(app) gid=1000(app) groups=1000(app),50(staff),70(audio)"),
+    ("1000", "uid=1000(app) gid=1000(app) groups=1000(app),50(staff),70(audio)"),
+    ("app:extra", "uid=1000(app) gid=60(extra) groups=60(extra)"),
+    ("1000:60", "uid=1000(app) gid=60(extra) groups=60(extra)"),
+    ("4242", "uid=4242 gid=0(root) groups=0(root)"),
+    ("4242:4243", "uid=4242 gid=4243 groups=4243"),
+    ("root", "uid=0(root) gid=0(root)"),
+    ("", "uid=0(root) gid=0(root)"),
+])
+def test_user(runner, configured, user, said):
+    words = runner.ok("id", configured(User=user)).lines[0].split(" groups=")
+    expected = said.split(" groups=")
+    assert words[0] == expected[0]
+    assert words[1:] == expected[1:] or set(words[1].split(",")) == set(expected[1].split(","))
+
+
+@pytest.mark.parametrize("user", ["nobody-here", "app:no-group", "-1", "99999999999999999999", "a b"])
+def test_a_user_that_is_not_there(runner, configured, user):
+    outcome = runner.run("echo started", configured(User=user))
+    assert outcome.code == 125 and "started" not in outcome.text
+    assert outcome.error["code"] in ("CONTAINER_START_FAILED", "INVALID_ARGUMENT", "IMAGE_INVALID")
+
+
+def test_a_user_can_write_to_the_workdir(runner, configured):
+    assert runner.ok("touch f && ls", configured(User="app")).lines == ["f"]
+
+
+def test_workdir_goes_with_the_images_own_command(runner, configured):
+    image = configured(WorkingDir="/srv/data", Cmd=["pwd"])
+    assert runner.ok(None, image).lines == ["/srv/data"]
+    assert runner.ok(None, image, workdir="/other").lines == ["/other"]
+    assert runner.ok("pwd", image).lines == ["/app"]
+
+
+def test_files_go_into_the_images_workdir(runner, configured, tmp_path):
+    (tmp_path / "f").write_text("in\n")
+    image = configured(WorkingDir="/srv/data", Cmd=["/bin/cat", "f"])
+    outcome = runner.ok(None, image, dir=tmp_path, extract=[("f", tmp_path / "out")])
+    assert outcome.lines == ["in"] and (tmp_path / "out" / "f").read_text() == "in\n"
+
+
+@pytest.mark.parametrize("workdir, found", [("relative", "/relative"), ("/new/one", "/new/one")])
+def test_workdirs_that_are_not_there(runner, configured, workdir, found):
+    assert runner.ok(None, configured(WorkingDir=workdir, Cmd=["pwd"])).lines == [found]
+
+
+def test_a_hostile_workdir(runner, configured):
+    outcome = runner.run(None, configured(WorkingDir="/srv/../../x", Cmd=["pwd"]))
+    assert outcome.code == 125 and outcome.error["code"] == "IMAGE_INVALID"
+
+
+def test_a_program_that_is_not_there(runner, configured):
+    outcome = runner.run(None, configured(Entrypoint=["/no/such/program"]))
+    assert outcome.code == 125 and outcome.error["code"] == "CONTAINER_START_FAILED"
+    assert "/no/such/program" in outcome.error["message"]
