@@ -112,8 +112,10 @@ static int export_to(scmp_filter_ctx filter, const char *folder, const char *nam
     size_t length;
     snprintf(path, sizeof(path), "/proc/self/fd/%d", memory);
     cleanup_free char *program = io_read_file_at(AT_FDCWD, path, PROGRAM_MAX, &length);
-    if (!program || io_write_file_atomic(dirfd, name, program, length, 0600) < 0)
-        return fail("cannot write the filter");
+    if (!program || io_write_file_atomic(dirfd, name, program, length, 0600) < 0) {
+        fprintf(stderr, "cannot write the filter: %s\n", strerrordesc_np(errno));
+        return -1;
+    }
     return 0;
 }
 

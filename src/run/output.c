@@ -17,11 +17,13 @@ enum { SPOOL_PIECE = 64 * 1024 };
 void output_init(struct output *o, int socket, bool logs, uint64_t max_log_bytes)
 {
     *o = (struct output){.socket = socket, .logs = logs, .log_left = max_log_bytes, .spool = -1};
+    buffer_init(&o->rest, 2 * (FRAME_CALLER_MAX + FRAME_HEADER_SIZE));
 }
 
 void output_free(struct output *o)
 {
     cleanup_close_fd(&o->spool);
+    buffer_free(&o->rest);
     o->socket = -1;
 }
 
@@ -37,21 +39,35 @@ static int open_spool(struct output *o, lr_error *err)
     return 0;
 }
 
-static int keep(struct output *o, const char *data, size_t length, lr_error *err)
+static int keep_in_file(struct output *o, const char **data, size_t *length, lr_error *err)
 {
     if (open_spool(o, err) < 0)
         return -1;
-    while (length > 0) {
-        ssize_t n = pwrite(o->spool, data, length, o->tail);
+    while (*length > 0) {
+        ssize_t n = pwrite(o->spool, *data, *length, o->tail);
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
-            return error_errno(err, LR_IO_FAILED, operation, errno, "cannot keep output in a file");
+            return error_errno(err, LR_IO_FAILED, operation, n < 0 ? errno : ENOSPC,
+                               "cannot keep output in a file");
         o->tail += n;
-        data += n;
-        length -= (size_t)n;
+        *data += n;
+        *length -= (size_t)n;
     }
     return 0;
+}
+
+static int keep(struct output *o, const char *data, size_t length, lr_error *err)
+{
+    /* Behind what is in memory there is only memory. */
+    bool in_memory = buffer_length(&o->rest) > 0;
+    int rc = in_memory ? 0 : keep_in_file(o, &data, &length, err);
+    if (length > 0 && !buffer_append(&o->rest, data, length)) {
+        /* The stream cannot be continued without what is lost. */
+        o->socket = -1;
+        return rc < 0 ? rc : error_oom(err, operation);
+    }
+    return rc;
 }
 
 /* A caller that is gone is noticed by the loop, by its own end of the socket. */
@@ -80,13 +96,16 @@ int output_frame(struct output *o, enum frame_type type, const void *payload, si
         struct iovec parts[2] = {{header, sizeof(header)}, {(void *)(uintptr_t)payload, length}};
         sent = (size_t)send_some(o, parts, length ? 2 : 1);
     }
+    int rc = 0;
     if (sent < sizeof(header)) {
-        if (keep(o, header + sent, sizeof(header) - sent, err) < 0)
-            return -1;
+        rc = keep(o, header + sent, sizeof(header) - sent, err);
         sent = sizeof(header);
     }
-    return keep(o, (const char *)payload + (sent - sizeof(header)), length + sizeof(header) - sent,
-                err);
+    /* Also when the header could only be kept in memory: a frame is kept as a whole. */
+    if (keep(o, (const char *)payload + (sent - sizeof(header)), length + sizeof(header) - sent,
+             rc < 0 ? NULL : err) < 0)
+        rc = -1;
+    return rc;
 }
 
 int output_log(struct output *o, enum frame_type stream, const char *data, size_t length,
@@ -105,24 +124,39 @@ int output_log(struct output *o, enum frame_type stream, const char *data, size_
     return output_frame(o, FRAME_LOG_STDERR, notice, sizeof(notice) - 1, err);
 }
 
-void output_flush(struct output *o)
+/* false: the socket takes no more for now, or there is an end to it. */
+static bool flush_file(struct output *o)
 {
     char piece[SPOOL_PIECE];
-    while (output_pending(o)) {
+    while (o->socket >= 0 && o->head < o->tail) {
         size_t want = o->tail - o->head < SPOOL_PIECE ? (size_t)(o->tail - o->head) : SPOOL_PIECE;
         ssize_t n = pread(o->spool, piece, want, o->head);
         if (n <= 0) {
             /* The stream cannot be continued without what was lost. */
             o->socket = -1;
-            return;
+            return false;
         }
         ssize_t sent = send_some(o, &(struct iovec){piece, (size_t)n}, 1);
         if (sent == 0)
-            return;
+            return false;
         o->head += sent;
     }
     if (o->spool >= 0 && o->tail > 0 && ftruncate(o->spool, 0) == 0)
         o->head = o->tail = 0;
+    return o->socket >= 0;
+}
+
+void output_flush(struct output *o)
+{
+    if (!flush_file(o))
+        return;
+    while (o->socket >= 0 && buffer_length(&o->rest) > 0) {
+        struct iovec part = {(void *)(uintptr_t)buffer_data(&o->rest), buffer_length(&o->rest)};
+        ssize_t sent = send_some(o, &part, 1);
+        if (sent == 0)
+            return;
+        buffer_consume(&o->rest, (size_t)sent);
+    }
 }
 
 void output_drain(struct output *o, int64_t deadline)

@@ -2,7 +2,8 @@
 /*
  * The supervisor's way back to its caller: frames over a socket that the caller may read slowly or
  * not at all. The run must not be held up by that, so what the socket does not take is kept in a
- * file without a name, in order. The program's output is cut at `max_log_bytes`.
+ * file without a name, in order. The program's output is cut at `max_log_bytes`. Should the disk be
+ * full, the frame at hand and the few that end the run are kept in memory: the caller is told why.
  */
 #ifndef RUN_OUTPUT_H
 #define RUN_OUTPUT_H
@@ -17,8 +18,9 @@ struct output {
     bool logs;  /* false: the program's output is thrown away */
     uint64_t log_left;
     bool truncated;
-    int spool;        /* -1 until it is needed */
-    off_t head, tail; /* what is still to be sent */
+    int spool;          /* -1 until it is needed */
+    off_t head, tail;   /* what is still to be sent */
+    struct buffer rest; /* and what the file did not take, behind that */
 };
 
 void output_init(struct output *o, int socket, bool logs, uint64_t max_log_bytes);
@@ -28,13 +30,13 @@ void output_free(struct output *o);
 int output_log(struct output *o, enum frame_type stream, const char *data, size_t length,
                lr_error *err);
 
-/* Any other frame. */
+/* Any other frame. After an error the stream is whole: it can be followed by other frames. */
 int output_frame(struct output *o, enum frame_type type, const void *payload, size_t length,
                  lr_error *err);
 
 static inline bool output_pending(const struct output *o)
 {
-    return o->socket >= 0 && o->head < o->tail;
+    return o->socket >= 0 && (o->head < o->tail || buffer_length(&o->rest) > 0);
 }
 
 /* Sends what the socket takes. */
