@@ -17,7 +17,8 @@ static int print_help(void)
 {
     puts("usage: light-runner reap [--json]\n\n"
          "Removes what runs have left behind whose supervisor was killed, and imports that were\n"
-         "killed. Touches nothing that is in use; may be run at any time, for example by a timer.\n"
+         "killed, and marks the states of such runs as failed. Touches nothing that is in use; may "
+         "be run at any time, for example by a timer.\n"
          "What is younger than $LIGHT_RUNNER_REAP_AGE_MS (default: 300000, 5 minutes) is left.");
     return 0;
 }
@@ -36,11 +37,16 @@ int verb_reap(int argc, char **argv)
         return cli_usage("reap", json, "LIGHT_RUNNER_REAP_AGE_MS: '%s' is not a number", age);
 
     unsigned containers = cgroup_reap(CGROUP_ROOT, (int64_t)age_ms);
+    unsigned states = 0;
     lr_error e = {0};
+    if (lr_reap_states(&states, &e) < 0)
+        return cli_fail(&e, json);
     cleanup_store struct store *store = NULL;
     if (store_open(&store, false, &e) < 0 || store_sweep(store, &e) < 0)
         return cli_fail(&e, json);
     /* A run's volume is a file without a name: there is none that could be left. */
-    printf(json ? "{\"containers\":%u,\"volumes\":0}\n" : "containers: %u, volumes: 0\n", containers);
+    printf(json ? "{\"containers\":%u,\"volumes\":0,\"states\":%u}\n"
+                : "containers: %u, volumes: 0, states: %u\n",
+           containers, states);
     return 0;
 }

@@ -23,6 +23,11 @@ int verb_run(int argc, char **argv);
 int verb_image(int argc, char **argv);
 int verb_doctor(int argc, char **argv);
 int verb_reap(int argc, char **argv);
+int verb_attach(int argc, char **argv);
+int verb_logs(int argc, char **argv);
+int verb_control(int argc, char **argv); /* stop, cancel, pause, resume */
+int verb_ls(int argc, char **argv);
+int verb_clean(int argc, char **argv);
 int verb_version(int argc, char **argv);
 
 /*

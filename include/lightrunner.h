@@ -180,8 +180,9 @@ typedef struct lr_request {
                                       `entrypoint` is not given */
     const lr_extract *extract;   /**< what to bring out after exit code 0 */
     size_t extract_count;
-    bool detached;
-    int cancel_fd;       /**< when this fd becomes readable the run is cancelled; 0 = none. Readable
+    bool detached; /**< the run outlives this process: lr_run() returns once the command runs, or
+                              cannot; input is refused. Its output is kept (lr_logs()), its state too */
+    int cancel_fd; /**< when this fd becomes readable the run is cancelled; 0 = none. Readable
                               already: cancelled at once. One eventfd may serve many runs */
     lr_output_fn on_log; /**< once per line, without its newline; lines over 16 MiB come in parts */
     lr_output_fn on_output; /**< raw chunks as they come */
@@ -282,8 +283,79 @@ LR_API int lr_execution_wait(lr_execution *execution, lr_result **out, lr_error 
  */
 LR_API int lr_execution_cancel(lr_execution *execution);
 
-/** Frees the handle. A run that is still going is cancelled and waited for first. */
+/** Frees the handle. A run that is still going is cancelled and waited for first; a detached one is
+ * left alone. */
 LR_API void lr_execution_free(lr_execution *execution);
+
+/* ------------------------------------------------------------------ control */
+
+/** The grace of a stop that names none: ms. */
+#define LR_STOP_GRACE_MS 10000
+
+/**
+ * Sends a signal to the command, and SIGKILL to all of the sandbox after the grace. Returns when that
+ * has been set going, not when the run has ended. The result then says `cancelled`. Nothing happens to
+ * a run that has ended.
+ * @param signal    0: SIGTERM
+ * @param grace_ms  0: kill at once; below 0: LR_STOP_GRACE_MS
+ * Errors: INVALID_ARGUMENT, SUPERVISOR_LOST. Since 0.1.
+ */
+LR_API int lr_execution_stop(lr_execution *execution, int signal, int64_t grace_ms, lr_error *err);
+
+/**
+ * Freezes everything in the sandbox, and thaws it. Memory is kept, and the timeout goes on. Errors:
+ * INVALID_ARGUMENT (the command is not running), SUPERVISOR_LOST. Since 0.1.
+ */
+LR_API int lr_execution_pause(lr_execution *execution, lr_error *err);
+LR_API int lr_execution_resume(lr_execution *execution, lr_error *err);
+
+/* ------------------------------------------------------------------ detached runs */
+
+/**
+ * A handle for a detached run, of this process or of another one of the same user. With callbacks in
+ * `base` the output from now on is delivered while lr_execution_wait() waits. Several may be attached at
+ * once. Freeing the handle leaves the run alone.
+ * @param out   receives the handle; NULL when the id is unknown, which is no error
+ * @param base  callbacks to use; its other fields must be zero. May be NULL.
+ * Errors: IO_FAILED. For a run whose supervisor is gone the state becomes `failed`, and
+ * lr_execution_wait() says so: SUPERVISOR_LOST. Since 0.1.
+ */
+LR_API int lr_attach(const char *id, const lr_request *base, lr_execution **out, lr_error *err);
+
+/**
+ * The states of all detached runs, oldest first, as a JSON array; or that of one as an object.
+ * @param id   NULL: all. With an id that is unknown *out is NULL.
+ * @param out  receives the text; free() it
+ * Errors: IO_FAILED. Since 0.1.
+ */
+LR_API int lr_states(const char *id, char **out, lr_error *err);
+
+/** Called once per line, without its newline. @param time_ms when it began: ms since 1970 */
+typedef void (*lr_line_fn)(void *user, lr_stream stream, int64_t time_ms, const char *data,
+                           size_t length);
+
+/** What lr_logs() is to deliver. Since 0.1. */
+typedef struct lr_logs_options {
+    size_t size;
+    bool follow;      /**< go on until the run has ended */
+    int64_t since_ms; /**< nothing from before this point in time: ms since 1970 */
+    int cancel_fd;    /**< return when this fd becomes readable; 0 = none */
+    lr_line_fn on_line;
+    void *user;
+} lr_logs_options;
+
+/**
+ * The kept output of a detached run.
+ * Errors: INVALID_ARGUMENT (no such run), IO_FAILED. Since 0.1.
+ */
+LR_API int lr_logs(const char *id, const lr_logs_options *options, lr_error *err);
+
+/** Marks the states of runs whose supervisor is gone as failed. @param count how many; may be NULL.
+ * Since 0.1. */
+LR_API int lr_reap_states(unsigned *count, lr_error *err);
+
+/** Removes the states and the output of runs that ended at least so long ago (ms). Since 0.1. */
+LR_API int lr_clean_states(int64_t older_than_ms, unsigned *count, lr_error *err);
 
 #ifdef __cplusplus
 }

@@ -6,10 +6,12 @@
  * come as frames (dispatch). The outcome is the last frame, but the run is over only when the
  * supervisor has ended too: by then it has removed the sandbox (wait). Whatever goes wrong with the
  * supervisor itself is LR_SUPERVISOR_LOST; it is killed then, and the sandbox dies with it.
+ *
+ * A detached run has a supervisor that is not ours: the socket is a connection to where it listens, and
+ * what became of the run is in its state.
  */
+#include "execution.h"
 #include "document.h"
-#include "launch.h"
-#include "lines.h"
 #include "runner.h"
 
 #include "base/cleanup.h"
@@ -23,7 +25,6 @@
 #include <jansson.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/pidfd.h>
@@ -35,36 +36,9 @@
 
 #define OPERATION "run.execution"
 
-enum {
-    SEND_TIMEOUT_MS = 10 * 1000,      /* for the supervisor to take its request */
-    EXIT_TIMEOUT_MS = 30 * 1000,      /* for it to end after its last frame */
-    CANCEL_TIMEOUT_MS = 60 * 1000,    /* for the outcome after a cancel */
-    OVERTIME_MS = 2 * 60 * 60 * 1000, /* for all but the command: images, setup, extraction */
-    READ_SIZE = 256 * 1024,
-    READS_PER_DISPATCH = 32, /* then the caller's loop gets its turn */
-};
-
-struct lr_execution {
-    char id[32];
-    struct launched process; /* pid 0: nothing was started */
-    int cancel;              /* eventfd of lr_execution_cancel() */
-    int caller_cancel;       /* own copy of the request's cancel_fd, or -1 */
-    atomic_bool cancelled;   /* lr_execution_cancel() was called */
-    int64_t deadline;        /* when the outcome must be there */
-    struct buffer in;
-    lr_output_fn on_output;
-    lr_progress_fn on_progress;
-    void *user;
-    struct lines lines[2];
-    bool done;   /* the outcome is known: result, or error */
-    bool waited; /* and was handed over */
-    lr_result *result;
-    lr_error error;
-};
-
 /* ------------------------------------------------------------- the outcome */
 
-static void finish(lr_execution *x)
+void execution_finish(lr_execution *x)
 {
     if (x->done)
         return;
@@ -83,7 +57,7 @@ __attribute__((format(printf, 2, 3))) static void lose(lr_execution *x, const ch
     error_set(&x->error, LR_SUPERVISOR_LOST, OPERATION, "%s", text);
     if (x->process.pidfd >= 0)
         pidfd_send_signal(x->process.pidfd, SIGKILL, NULL, 0);
-    finish(x);
+    execution_finish(x);
 }
 
 /* How the supervisor ended, for the message; waits for the end. */
@@ -118,12 +92,13 @@ static void reap(lr_execution *x, char *how, size_t size)
 
 static void take_outcome(lr_execution *x, const struct frame *f)
 {
+    detached_take_log(x);
     if (f->type == FRAME_ERROR)
         error_from_json(&x->error, f->payload, f->length);
     else if (result_from_json(&x->result, f->payload, f->length, &x->error) < 0)
         error_hint(&x->error,
                    "the library and light-runner-supervisor must be of the same version");
-    finish(x);
+    execution_finish(x);
 }
 
 static void take_output(lr_execution *x, const struct frame *f)
@@ -132,6 +107,14 @@ static void take_output(lr_execution *x, const struct frame *f)
     if (x->on_output && f->length > 0)
         x->on_output(x->user, stream, f->payload, f->length);
     lines_push(&x->lines[stream == LR_STDERR], f->payload, f->length);
+}
+
+static void take_answer(lr_execution *x, const struct frame *f)
+{
+    x->answered = true;
+    x->answer = (lr_error){0};
+    if (f->length > 2)
+        error_from_json(&x->answer, f->payload, f->length);
 }
 
 static void take_progress(lr_execution *x, const struct frame *f)
@@ -162,6 +145,10 @@ static void take_frames(lr_execution *x)
             take_output(x, &f);
             break;
         case FRAME_STARTED:
+            x->started = true;
+            break;
+        case FRAME_CONTROLLED:
+            take_answer(x, &f);
             break;
         case FRAME_PROGRESS:
             take_progress(x, &f);
@@ -181,13 +168,17 @@ static void take_frames(lr_execution *x)
 /* The socket has ended, or the process has. */
 static void take_end(lr_execution *x)
 {
+    if (x->detached) {
+        detached_take_end(x);
+        return;
+    }
     char how[64];
     reap(x, how, sizeof(how));
     lose(x, "the supervisor ended without a result: %s", how);
 }
 
 /* Reads what is there. Returns whether the socket had nothing more to give. */
-static bool receive(lr_execution *x)
+bool execution_receive(lr_execution *x)
 {
     for (int i = 0; i < READS_PER_DISPATCH && !x->done; i++) {
         size_t room = buffer_room(&x->in);
@@ -211,18 +202,22 @@ static bool receive(lr_execution *x)
     return false;
 }
 
-/* Until the outcome is known, or the deadline has passed. */
-static void run_to_outcome(lr_execution *x)
+/* Until *enough is true, the outcome is known, or the deadline has passed. */
+void execution_run_until(lr_execution *x, const bool *enough)
 {
     int cancels[2] = {x->cancel, x->caller_cancel};
-    while (!x->done) {
+    while (!x->done && !*enough) {
         struct pollfd p[4] = {
             {.fd = x->process.socket, .events = POLLIN},
             {.fd = x->process.pidfd, .events = POLLIN},
             {.fd = cancels[0], .events = POLLIN}, /* -1 once seen */
             {.fd = cancels[1], .events = POLLIN},
         };
-        int n = poll(p, 4, io_poll_timeout(x->deadline));
+        int timeout = io_poll_timeout(x->deadline);
+        if (x->log_fd >= 0 && (timeout < 0 || timeout > LOOK_INTERVAL_MS))
+            timeout = LOOK_INTERVAL_MS;
+        int n = poll(p, 4, timeout);
+        detached_take_log(x);
         if (n < 0 && errno != EINTR) {
             lose(x, "cannot wait for the supervisor: %s", strerrordesc_np(errno));
             return;
@@ -236,12 +231,17 @@ static void run_to_outcome(lr_execution *x)
         }
         bool empty = true;
         if (n > 0 && p[0].revents)
-            empty = receive(x);
-        if (n > 0 && p[1].revents && !x->done && empty && receive(x) && !x->done)
+            empty = execution_receive(x);
+        if (n > 0 && p[1].revents && !x->done && empty && execution_receive(x) && !x->done)
             take_end(x); /* it is gone, and somebody else holds its end of the socket */
         if (!x->done && clock_ms() >= x->deadline)
             lose(x, "the supervisor did not end in time");
     }
+}
+
+static void run_to_outcome(lr_execution *x)
+{
+    execution_run_until(x, &x->done);
 }
 
 /* ------------------------------------------------------------------ starting */
@@ -278,10 +278,6 @@ static int check_request(const struct request *r, const lr_request *base, lr_err
     if (r->detached && (base->input_fd || r->input))
         return error_set(err, LR_INVALID_ARGUMENT, "run.request",
                          "input is refused for detached runs");
-    if (r->detached) {
-        error_set(err, LR_NOT_SUPPORTED, "run.request", "detached runs are not in this version");
-        return error_hint(err, "leave out `detached`, and keep the calling process alive");
-    }
     if (r->dir) {
         struct stat st;
         if (stat(r->dir, &st) < 0)
@@ -322,7 +318,26 @@ static int set_cancelled_result(lr_execution *x, const struct request *r, lr_err
     return write(x->cancel, &one, sizeof(one)) == sizeof(one) ? 0 : error_oom(err, OPERATION);
 }
 
-static int send_all(int socket, const char *data, size_t length, lr_error *err)
+lr_execution *execution_new(void)
+{
+    lr_execution *x = calloc(1, sizeof(*x));
+    if (!x)
+        return NULL;
+    x->process = (struct launched){.pidfd = -1, .socket = -1};
+    x->cancel = x->caller_cancel = x->state_dir = x->log_fd = -1;
+    return x;
+}
+
+void execution_set_callbacks(lr_execution *x, const lr_request *base)
+{
+    x->on_output = base->on_output;
+    x->on_progress = base->on_progress;
+    x->user = base->user;
+    lines_init(&x->lines[0], LR_STDOUT, base->on_log, base->user);
+    lines_init(&x->lines[1], LR_STDERR, base->on_log, base->user);
+}
+
+int execution_send(int socket, const char *data, size_t length, lr_error *err)
 {
     int64_t deadline = clock_ms() + SEND_TIMEOUT_MS;
     while (length > 0) {
@@ -391,18 +406,14 @@ static int start(lr_execution *x, const lr_runner *runner, const struct request 
     if (launch_supervisor(&x->process, &l, err) < 0)
         return -1;
     buffer_init(&x->in, FRAME_HEADER_SIZE + FRAME_CALLER_MAX);
-    x->on_output = base->on_output;
-    x->on_progress = base->on_progress;
-    x->user = base->user;
-    lines_init(&x->lines[0], LR_STDOUT, base->on_log, base->user);
-    lines_init(&x->lines[1], LR_STDERR, base->on_log, base->user);
+    execution_set_callbacks(x, base);
     x->deadline = clock_ms() + (int64_t)r->timeout_ms + OVERTIME_MS;
 
     char header[FRAME_HEADER_SIZE];
     frame_header(header, FRAME_REQUEST, (uint32_t)strlen(text));
-    if (send_all(x->process.socket, header, sizeof(header), err) < 0)
+    if (execution_send(x->process.socket, header, sizeof(header), err) < 0)
         return -1;
-    return send_all(x->process.socket, text, strlen(text), err);
+    return execution_send(x->process.socket, text, strlen(text), err);
 }
 
 static int execute(const lr_runner *runner, const struct request *r, const lr_request *base,
@@ -410,11 +421,9 @@ static int execute(const lr_runner *runner, const struct request *r, const lr_re
 {
     if (check_request(r, base, err) < 0)
         return -1;
-    lr_execution *x = calloc(1, sizeof(*x));
+    lr_execution *x = execution_new();
     if (!x)
         return error_oom(err, OPERATION);
-    x->process = (struct launched){.pidfd = -1, .socket = -1};
-    x->caller_cancel = -1;
     cleanup_close int event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     x->cancel = event < 0 ? -1 : fcntl(event, F_DUPFD_CLOEXEC, 3);
     int rc = x->cancel < 0
@@ -423,6 +432,8 @@ static int execute(const lr_runner *runner, const struct request *r, const lr_re
     if (rc == 0)
         rc = is_readable(base->cancel_fd) ? set_cancelled_result(x, r, err)
                                           : start(x, runner, r, base, err);
+    if (rc == 0 && r->detached && !x->done)
+        rc = detached_hand_over(x, err);
     if (rc < 0) {
         if (x->process.pid)
             lose(x, "it was not started"); /* kills it; the caller is told the first error */
@@ -506,8 +517,10 @@ int lr_execution_dispatch(lr_execution *execution, bool *done, lr_error *err)
 {
     if (!execution)
         return error_set(err, LR_INVALID_ARGUMENT, OPERATION, "execution is NULL");
-    if (!execution->done)
-        receive(execution);
+    if (!execution->done) {
+        detached_take_log(execution);
+        execution_receive(execution);
+    }
     if (done)
         *done = execution->done;
     return 0;
@@ -534,6 +547,10 @@ int lr_execution_wait(lr_execution *x, lr_result **out, lr_error *err)
     return 0;
 }
 
+/* {"action":"cancel"} as a frame, ready to be sent by a signal handler. */
+#define CANCEL_FRAME "\2\0\0\0\23\0\0\0{\"action\":\"cancel\"}"
+_Static_assert(FRAME_CONTROL == 2 && sizeof(CANCEL_FRAME) - 1 - FRAME_HEADER_SIZE == 19, "");
+
 int lr_execution_cancel(lr_execution *execution)
 {
     if (!execution)
@@ -541,6 +558,15 @@ int lr_execution_cancel(lr_execution *execution)
     int saved = errno;
     uint64_t one = 1;
     atomic_store(&execution->cancelled, true);
+    if (execution->detached) {
+        /* It fits into any socket's queue. One that has ended has nothing to cancel. */
+        static const char frame[] = CANCEL_FRAME;
+        if (execution->process.socket >= 0)
+            (void)send(execution->process.socket, frame, sizeof(frame) - 1,
+                       MSG_NOSIGNAL | MSG_DONTWAIT);
+        errno = saved;
+        return 0;
+    }
     ssize_t n = write(execution->cancel, &one, sizeof(one));
     int rc = n == sizeof(one) || errno == EAGAIN ? 0 : -1;
     errno = saved;
@@ -565,6 +591,9 @@ void lr_execution_free(lr_execution *x)
     cleanup_close_fd(&x->process.socket);
     cleanup_close_fd(&x->cancel);
     cleanup_close_fd(&x->caller_cancel);
+    cleanup_close_fd(&x->state_dir);
+    log_reader_free(&x->log);
+    cleanup_close_fd(&x->log_fd);
     buffer_free(&x->in);
     lines_free(&x->lines[0]);
     lines_free(&x->lines[1]);

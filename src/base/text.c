@@ -167,3 +167,41 @@ char *text_path_join(const char *base, const char *path)
     out[used] = '\0';
     return out;
 }
+
+/* The length of the well-formed character that begins there; 0: there is none. */
+static size_t utf8_length(const unsigned char *s, size_t left)
+{
+    static const struct {
+        unsigned char first, last, second_min, second_max, length;
+    } forms[] = {
+        {0x01, 0x7f, 0, 0, 1},       {0xc2, 0xdf, 0x80, 0xbf, 2}, {0xe0, 0xe0, 0xa0, 0xbf, 3},
+        {0xe1, 0xec, 0x80, 0xbf, 3}, {0xed, 0xed, 0x80, 0x9f, 3}, {0xee, 0xef, 0x80, 0xbf, 3},
+        {0xf0, 0xf0, 0x90, 0xbf, 4}, {0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4},
+    };
+    for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+        if (*s < forms[i].first || *s > forms[i].last)
+            continue;
+        size_t length = forms[i].length;
+        if (length > left ||
+            (length > 1 && (s[1] < forms[i].second_min || s[1] > forms[i].second_max)))
+            return 0;
+        for (size_t k = 2; k < length; k++)
+            if ((s[k] & 0xc0) != 0x80)
+                return 0;
+        return length;
+    }
+    return 0;
+}
+
+char *text_to_utf8(const char *data, size_t length)
+{
+    char *out = malloc(3 * length + 1), *to = out;
+    for (size_t i = 0; out && i < length;) {
+        size_t n = utf8_length((const unsigned char *)data + i, length - i);
+        to = n ? mempcpy(to, data + i, n) : mempcpy(to, "\xef\xbf\xbd", 3);
+        i += n ? n : 1;
+    }
+    if (out)
+        *to = '\0';
+    return out;
+}

@@ -24,6 +24,10 @@ bool text_is_env_name(const char *s, size_t length);
 /* Puts '?' in the place of control characters: what others say must not speak to a terminal. */
 void text_make_printable(char *s);
 
+/* A copy in which every byte that is no part of UTF-8 text, and NUL, is U+FFFD. malloc'd; NULL when memory
+ * is out. */
+char *text_to_utf8(const char *data, size_t length);
+
 /* Whether any segment of the path is "..". */
 bool text_path_has_dotdot(const char *path);
 

@@ -8,6 +8,7 @@
  *     prepare()  everything that can be done before the first process of the sandbox
  *     start()    the agent is coming up; the fds to it are there
  *     kill()     everything in the sandbox, at once; returns without waiting
+ *     pause()    freezes and thaws it
  *     finish()   waits until nothing of it is alive, reads what it used
  *     commit()   after that: an image of what is in its root now
  *     destroy()  removes what is left; at any moment, also after a failure
@@ -48,6 +49,8 @@ struct engine {
     int (*prepare)(struct sandbox **out, const char *id, const struct request *r, lr_error *err);
     int (*start)(struct sandbox *s, lr_error *err);
     void (*kill)(struct sandbox *s);
+    /* Freezes everything in it, or thaws it. */
+    int (*pause)(struct sandbox *s, bool on, lr_error *err);
     int (*finish)(struct sandbox *s, struct cgroup_usage *usage, lr_error *err);
     /* Its configuration is that of the sandbox's image. */
     int (*commit)(struct sandbox *s, const char *name, lr_error *err);

@@ -12,13 +12,13 @@
 #include <sys/stat.h>
 #include <time.h>
 
-enum { CPU_PERIOD_US = 100000, CONTROLLERS_MAX = 5 };
+enum { CPU_PERIOD_US = 100000, CONTROLLERS_MAX = 5, FREEZE_TIMEOUT_MS = 5000 };
 
 /* The controllers of v1, each a folder of its own. v2 has one folder, named "" here. */
 static const char *const v1_controllers[] = {"memory", "cpu", "cpuacct", "pids", "freezer"};
 static const char *const v2_controllers[] = {""};
 
-enum controller { MEMORY, CPU, CPUACCT, PIDS };
+enum controller { MEMORY, CPU, CPUACCT, PIDS, FREEZER };
 
 struct cgroup {
     enum cgroup_mode mode;
@@ -180,6 +180,37 @@ int cgroup_enter(const struct cgroup *c)
         if (io_write_control(c->groups[i], file, "0") < 0)
             return -1;
     return 0;
+}
+
+static uint64_t read_keyed(int dirfd, const char *file, const char *key);
+
+/* Whether the file's first line is the wanted one: "FROZEN", or with a key "frozen 1". */
+static bool is_frozen(const struct cgroup *c, int group, bool on)
+{
+    if (c->mode == CGROUP_V2)
+        return read_keyed(group, "cgroup.events", "frozen") == on;
+    cleanup_free char *state = io_read_file_at(group, "freezer.state", 64, NULL);
+    return state && strcmp(state, on ? "FROZEN\n" : "THAWED\n") == 0;
+}
+
+int cgroup_freeze(const struct cgroup *c, bool on)
+{
+    int group = group_of(c, FREEZER);
+    int rc = c->mode == CGROUP_V2
+                 ? io_write_control(group, "cgroup.freeze", on ? "1" : "0")
+                 : io_write_control(group, "freezer.state", on ? "FROZEN" : "THAWED");
+    int64_t deadline = clock_ms() + FREEZE_TIMEOUT_MS;
+    while (rc == 0 && !is_frozen(c, group, on)) {
+        if (clock_ms() >= deadline) {
+            errno = ETIMEDOUT;
+            return -1;
+        }
+        nanosleep(&(struct timespec){.tv_nsec = 500000}, NULL);
+        /* v1 gives up on a task that would not freeze at that moment, and wants to be told again. */
+        if (c->mode == CGROUP_V1 && on)
+            rc = io_write_control(group, "freezer.state", "FROZEN");
+    }
+    return rc;
 }
 
 static uint64_t read_number(int dirfd, const char *file)

@@ -53,6 +53,9 @@ int cgroup_create(struct cgroup **out, const char *root, const char *id,
  * errno. */
 int cgroup_enter(const struct cgroup *c);
 
+/* Freezes everything in it, or thaws it; waits until that is done. 0, or -1 + errno (ETIMEDOUT). */
+int cgroup_freeze(const struct cgroup *c, bool on);
+
 /* What the whole sandbox has used so far. */
 void cgroup_read_usage(const struct cgroup *c, struct cgroup_usage *out);
 

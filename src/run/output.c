@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "wire/log.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -16,13 +17,15 @@ enum { SPOOL_PIECE = 64 * 1024 };
 
 void output_init(struct output *o, int socket, bool logs, uint64_t max_log_bytes)
 {
-    *o = (struct output){.socket = socket, .logs = logs, .log_left = max_log_bytes, .spool = -1};
+    *o = (struct output){
+        .socket = socket, .logs = logs, .log_left = max_log_bytes, .spool = -1, .log = -1};
     buffer_init(&o->rest, 2 * (FRAME_CALLER_MAX + FRAME_HEADER_SIZE));
 }
 
 void output_free(struct output *o)
 {
     cleanup_close_fd(&o->spool);
+    cleanup_close_fd(&o->log);
     buffer_free(&o->rest);
     o->socket = -1;
 }
@@ -108,6 +111,13 @@ int output_frame(struct output *o, enum frame_type type, const void *payload, si
     return rc;
 }
 
+static int pass_on(struct output *o, enum frame_type stream, const char *data, size_t length,
+                   lr_error *err)
+{
+    return o->log >= 0 ? log_append(o->log, stream, data, length, err)
+                       : output_frame(o, stream, data, length, err);
+}
+
 int output_log(struct output *o, enum frame_type stream, const char *data, size_t length,
                lr_error *err)
 {
@@ -116,12 +126,12 @@ int output_log(struct output *o, enum frame_type stream, const char *data, size_
         return 0;
     size_t take = length < o->log_left ? length : (size_t)o->log_left;
     o->log_left -= take;
-    if (take > 0 && output_frame(o, stream, data, take, err) < 0)
+    if (take > 0 && pass_on(o, stream, data, take, err) < 0)
         return -1;
     if (take == length)
         return 0;
     o->truncated = true;
-    return output_frame(o, FRAME_LOG_STDERR, notice, sizeof(notice) - 1, err);
+    return pass_on(o, FRAME_LOG_STDERR, notice, sizeof(notice) - 1, err);
 }
 
 /* false: the socket takes no more for now, or there is an end to it. */

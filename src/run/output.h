@@ -20,6 +20,7 @@ struct output {
     bool truncated;
     int spool;          /* -1 until it is needed */
     off_t head, tail;   /* what is still to be sent */
+    int log;            /* of a detached run: where the program's output is kept; -1: it is sent */
     struct buffer rest; /* and what the file did not take, behind that */
 };
 

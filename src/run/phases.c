@@ -4,8 +4,10 @@
 #include "base/io.h"
 #include "base/text.h"
 #include "run/supervisor.h"
+#include "wire/state.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -198,6 +200,26 @@ void phase_fill_seed(struct supervisor *s)
         phase_fail(s);
 }
 
+/* From here on the run has a state, and is spoken to by its socket; its caller may go. */
+static int begin_state(struct supervisor *s)
+{
+    if (!s->request->detached)
+        return 0;
+    if (state_open_dir(&s->state_dir, true, &s->error) < 0 ||
+        control_open(&s->control, s->state_dir, s->id, &s->error) < 0)
+        return -1;
+    char name[64];
+    snprintf(name, sizeof(name), "%s.log", s->id);
+    s->output.log = openat(s->state_dir, name,
+                           O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (s->output.log < 0)
+        return error_errno(&s->error, LR_IO_FAILED, "state", errno, "cannot make '%s'", name);
+    s->state = state_begin(s->id, s->request);
+    if (!s->state)
+        return error_oom(&s->error, "state");
+    return state_write(s->state_dir, s->state, &s->error);
+}
+
 static void on_running(struct supervisor *s)
 {
     s->running = clock_us();
@@ -207,7 +229,7 @@ static void on_running(struct supervisor *s)
     s->input_credit = FRAME_STDIN_WINDOW;
     struct stat st;
     s->input_pollable = fstat(SUPERVISOR_INPUT, &st) == 0 && !S_ISREG(st.st_mode);
-    if (output_frame(&s->output, FRAME_STARTED, "{}", 2, &s->error) < 0)
+    if (begin_state(s) < 0 || output_frame(&s->output, FRAME_STARTED, "{}", 2, &s->error) < 0)
         phase_fail(s);
 }
 
@@ -265,6 +287,90 @@ void phase_feed_input(struct supervisor *s)
     }
 }
 
+/* ---------------------------------------------------------------- control */
+
+static int control_stop(struct supervisor *s, const json_t *request, lr_error *err)
+{
+    json_int_t number = SIGTERM, grace = STOP_GRACE;
+    json_t *document = json_copy((json_t *)(uintptr_t)request);
+    int bad = json_unpack(document, "{s?I,s?I}", "signal", &number, "grace", &grace);
+    json_decref(document);
+    if (bad || number < 1 || number >= NSIG || grace < 0 || grace > STOP_GRACE_MAX)
+        return error_set(err, LR_INVALID_ARGUMENT, "control.stop",
+                         "signal: 1 to %d; grace: 0 to %d ms", NSIG - 1, STOP_GRACE_MAX);
+    /* Before there is a command, and after it, nobody can be asked to end. */
+    if (grace == 0 || s->phase != PHASE_RUN) {
+        phase_cancel(s);
+        return 0;
+    }
+    if (s->paused && s->sandbox->engine->pause(s->sandbox, false, err) < 0)
+        return -1;
+    s->paused = false;
+    cleanup_buffer struct buffer fields;
+    buffer_init(&fields, FRAME_AGENT_MAX);
+    if (!fields_add_u64(&fields, "signal", (uint64_t)number) ||
+        agent_link_send(&s->link, FRAME_SIGNAL, buffer_data(&fields), buffer_length(&fields), err) <
+            0)
+        return error_oom(err, "control.stop");
+    s->result.cancelled = true;
+    if (!s->stopping || clock_ms() + grace < s->kill_at)
+        s->kill_at = clock_ms() + grace;
+    s->stopping = true;
+    return 0;
+}
+
+static int control_cancel(struct supervisor *s, const json_t *request, lr_error *err)
+{
+    (void)request;
+    (void)err;
+    phase_cancel(s);
+    return 0;
+}
+
+static int set_paused(struct supervisor *s, bool on, lr_error *err)
+{
+    if (s->phase != PHASE_RUN)
+        return error_set(err, LR_INVALID_ARGUMENT, on ? "control.pause" : "control.resume",
+                         "the command is not running");
+    if (s->paused != on && s->sandbox->engine->pause(s->sandbox, on, err) < 0)
+        return -1;
+    s->paused = on;
+    return 0;
+}
+
+static int control_pause(struct supervisor *s, const json_t *request, lr_error *err)
+{
+    (void)request;
+    return set_paused(s, true, err);
+}
+
+static int control_resume(struct supervisor *s, const json_t *request, lr_error *err)
+{
+    (void)request;
+    return set_paused(s, false, err);
+}
+
+int phase_control(void *user, const struct frame *f, lr_error *err)
+{
+    static const struct {
+        const char *name;
+        int (*act)(struct supervisor *s, const json_t *request, lr_error *err);
+    } actions[] = {
+        {"stop", control_stop},
+        {"cancel", control_cancel},
+        {"pause", control_pause},
+        {"resume", control_resume},
+    };
+    json_t *document = json_loadb(f->payload, f->length, JSON_REJECT_DUPLICATES, NULL);
+    const char *name = json_string_value(json_object_get(document, "action"));
+    int rc = error_set(err, LR_INVALID_ARGUMENT, "control", "there is no such action");
+    for (size_t i = 0; name && i < sizeof(actions) / sizeof(actions[0]); i++)
+        if (strcmp(actions[i].name, name) == 0)
+            rc = actions[i].act(user, document, err);
+    json_decref(document);
+    return rc;
+}
+
 static void start_collecting(struct supervisor *s)
 {
     s->phase = PHASE_COLLECT;
@@ -290,7 +396,8 @@ static void on_command_end(struct supervisor *s, const struct frame *f)
     s->ended = clock_us();
     s->result.exit_code = (int)code;
     s->result.signal = (int)signal_number;
-    if (code == 0 && s->request->has_extract)
+    s->kill_at = IO_NO_DEADLINE;
+    if (code == 0 && s->request->has_extract && !s->result.cancelled)
         start_collecting(s);
     else
         phase_end(s);

@@ -7,6 +7,7 @@
 #define RUN_PHASES_H
 
 #include "engine/engine.h"
+#include "run/control.h"
 #include "run/extraction.h"
 #include "run/output.h"
 #include "run/seed.h"
@@ -20,6 +21,15 @@ enum phase { PHASE_START, PHASE_SEED, PHASE_RUN, PHASE_COLLECT, PHASE_END };
 enum { REQUEST_TIMEOUT = 10000, START_TIMEOUT = 60000, STALL_TIMEOUT = 60000 };
 /* COLLECT as a whole, and how long a result waits for a caller that is alive but does not read. */
 enum { COLLECT_TIMEOUT = 30 * 60000, RESULT_TIMEOUT = 24 * 3600000 };
+
+/* ms. Of a stop that names none, and at most. */
+enum { STOP_GRACE = 10000, STOP_GRACE_MAX = 24 * 3600000 };
+
+/* ms, for a state to be written to a disk that is full. */
+enum { STATE_TIMEOUT = 30000 };
+
+/* What the caller may say at once after its request. */
+enum { CONTROL_MAX = 4096 };
 
 /* Frames for the agent are made while less than this waits to be written. */
 enum { QUEUE_ENOUGH = 256 * 1024 };
@@ -51,6 +61,15 @@ struct supervisor {
     char runtime_text[RUNTIME_TEXT_MAX + 1];
     size_t runtime_text_length;
 
+    /* of a detached run, from RUN on */
+    json_t *state; /* NULL: there is none */
+    int state_dir;
+    struct control *control;
+
+    int64_t kill_at; /* the grace of a stop; IO_NO_DEADLINE: none */
+    bool stopping;   /* the command has been told to end */
+    bool paused;
+    struct buffer said; /* by the caller, not yet acted on */
     bool caller_gone;
     bool exited; /* the agent's EXIT has come */
     bool failed; /* `error` is what the caller gets */
@@ -75,6 +94,9 @@ void phase_fill_seed(struct supervisor *s);
 void phase_feed_input(struct supervisor *s);
 /* START: the network is up, or never will be. */
 void phase_on_network(struct supervisor *s, bool up);
+/* RUN: does what a CONTROL frame says; `user` is the supervisor. -1 with the error that is the
+ * answer. */
+int phase_control(void *user, const struct frame *f, lr_error *err);
 /* Deals with the frames that have come. */
 void phase_take_frames(struct supervisor *s);
 /* The sandbox's end of the channel is closed: it is dead, or as good as that. */

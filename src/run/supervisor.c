@@ -29,6 +29,7 @@
 #include "run/phases.h"
 #include "run/provide.h"
 #include "wire/result.h"
+#include "wire/state.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -50,6 +51,7 @@ enum {
     AT_SHARED,
     AT_CANCEL,
     AT_INPUT,
+    AT_CONTROL,
     AT_COUNT
 };
 
@@ -69,8 +71,9 @@ static void set_polls(const struct supervisor *s, struct pollfd *p)
         [AT_NETWORK] = {s->sandbox->network, POLLIN, 0},
         [AT_NETWORK_LOST] = {s->sandbox->network_lost, POLLIN, 0},
         [AT_CALLER] = {s->caller_gone ? -1 : SUPERVISOR_CALLER, caller, 0},
-        [AT_SHARED] = {SUPERVISOR_CANCEL_SHARED, POLLIN, 0},
+        [AT_SHARED] = {s->state ? -1 : SUPERVISOR_CANCEL_SHARED, POLLIN, 0},
         [AT_CANCEL] = {SUPERVISOR_CANCEL, POLLIN, 0},
+        [AT_CONTROL] = {control_fd(s->control), POLLIN, 0},
         [AT_INPUT] = {input && s->input_pollable ? SUPERVISOR_INPUT : -1, POLLIN, 0},
     };
     memcpy(p, wanted, sizeof(wanted));
@@ -105,7 +108,8 @@ static void on_deadline(struct supervisor *s)
         phase_fail(s);
         break;
     case PHASE_RUN:
-        s->result.timed_out = true;
+        /* Of the two ends that were set to the run, the first that has come is the one. */
+        s->result.timed_out = clock_ms() < s->kill_at;
         phase_killed(s);
         break;
     case PHASE_COLLECT:
@@ -117,16 +121,41 @@ static void on_deadline(struct supervisor *s)
     }
 }
 
-/* The caller has nothing to say after its request but that it is gone. */
-static void on_caller(struct supervisor *s)
+static void caller_is_gone(struct supervisor *s)
 {
-    char byte;
-    ssize_t n = recv(SUPERVISOR_CALLER, &byte, 1, MSG_DONTWAIT);
-    if (n < 0 && (errno == EAGAIN || errno == EINTR))
-        return;
     s->caller_gone = true;
     s->output.socket = -1;
-    phase_cancel(s);
+    /* A run with a state goes on without it. */
+    if (!s->state)
+        phase_cancel(s);
+}
+
+/* After its request the caller sends CONTROL frames, and by its end that it is gone. */
+static void on_caller(struct supervisor *s)
+{
+    size_t room = buffer_room(&s->said);
+    char *to = room ? buffer_reserve(&s->said, room) : NULL;
+    ssize_t n = to ? recv(SUPERVISOR_CALLER, to, room, MSG_DONTWAIT) : 0;
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (n <= 0) {
+        caller_is_gone(s);
+        return;
+    }
+    buffer_commit(&s->said, (size_t)n);
+    struct frame f;
+    enum frame_status status;
+    while ((status = frame_peek(&s->said, CONTROL_MAX, &f)) == FRAME_OK &&
+           f.type == FRAME_CONTROL) {
+        lr_error e = {0};
+        int rc = phase_control(s, &f, &e);
+        cleanup_free char *answer = control_answer(rc < 0 ? &e : NULL);
+        if (answer)
+            output_frame(&s->output, FRAME_CONTROLLED, answer, strlen(answer), NULL);
+        frame_consume(&s->said, &f);
+    }
+    if (status != FRAME_PARTIAL)
+        caller_is_gone(s);
 }
 
 static void serve(struct supervisor *s, const struct pollfd *p)
@@ -155,6 +184,8 @@ static void serve(struct supervisor *s, const struct pollfd *p)
         output_flush(&s->output);
     if (p[AT_CALLER].revents & ~POLLOUT)
         on_caller(s);
+    if (p[AT_CONTROL].revents)
+        control_serve(s->control, phase_control, s);
     if (p[AT_AGENT_IN].revents && s->phase == PHASE_SEED)
         s->deadline = clock_ms() + STALL_TIMEOUT;
     if (s->phase == PHASE_SEED && !s->seed_done)
@@ -172,6 +203,8 @@ static void loop(struct supervisor *s)
         int64_t deadline = s->deadline;
         if (s->phase == PHASE_COLLECT && s->phase_deadline < deadline)
             deadline = s->phase_deadline;
+        if (s->kill_at < deadline)
+            deadline = s->kill_at;
         int n = poll(p, AT_COUNT, io_poll_timeout(deadline));
         if (n < 0 && errno != EINTR) {
             error_errno(&s->error, LR_INTERNAL, "supervisor.loop", errno, "poll");
@@ -291,6 +324,19 @@ static void close_sandbox(struct supervisor *s)
     s->sandbox = NULL;
 }
 
+/* The state first: whoever hears that the run is over finds it there. */
+static void end_state(struct supervisor *s, const json_t *document, const char *text)
+{
+    lr_error e = {0};
+    /* It is all that is known of the run from now on; a disk that is full may have room again soon. */
+    int64_t deadline = clock_ms() + STATE_TIMEOUT;
+    bool made = state_end(s->state, document, s->failed) == 0;
+    while (made && state_write(s->state_dir, s->state, &e) < 0 && clock_ms() < deadline)
+        poll(NULL, 0, 100);
+    control_serve(s->control, phase_control, s);
+    control_announce(s->control, s->failed ? FRAME_ERROR : FRAME_RESULT, text);
+}
+
 static void answer(struct supervisor *s)
 {
     json_t *document;
@@ -302,8 +348,10 @@ static void answer(struct supervisor *s)
         document = result_to_json(&s->result);
     }
     cleanup_free char *text = document ? json_dumps(document, JSON_COMPACT) : NULL;
+    if (text && s->state)
+        end_state(s, document, text);
     json_decref(document);
-    if (!text)
+    if (!text || s->state)
         return;
     output_frame(&s->output, s->failed ? FRAME_ERROR : FRAME_RESULT, text, strlen(text), NULL);
     output_drain(&s->output, clock_ms() + RESULT_TIMEOUT);
@@ -342,6 +390,10 @@ static int finish(struct supervisor *s)
     seed_close(s->seed);
     extraction_free(&s->extraction);
     output_free(&s->output);
+    control_close(s->control);
+    cleanup_close_fd(&s->state_dir);
+    json_decref(s->state);
+    buffer_free(&s->said);
     free(s->image);
     free(s->workdir);
     return s->failed ? 1 : 0;
@@ -350,7 +402,9 @@ static int finish(struct supervisor *s)
 static void init(struct supervisor *s, const char *id)
 {
     *s = (struct supervisor){.id = id, .began = clock_us(), .deadline = IO_NO_DEADLINE};
-    s->phase_deadline = IO_NO_DEADLINE;
+    s->phase_deadline = s->kill_at = IO_NO_DEADLINE;
+    s->state_dir = -1;
+    buffer_init(&s->said, CONTROL_MAX + FRAME_HEADER_SIZE);
     s->request = &s->effective;
     uname(&s->host);
     output_init(&s->output, SUPERVISOR_CALLER, true, 0);
@@ -372,12 +426,30 @@ int supervisor_run_order(const struct run_order *order, const char *commit)
     return finish(&s);
 }
 
+/* Whoever reads the caller's stderr to its end must not have to wait for the run. */
+static int let_go_of_stderr(lr_error *err)
+{
+    cleanup_close int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (null < 0 || dup2(null, STDERR_FILENO) < 0)
+        return error_errno(err, LR_INTERNAL, "supervisor", errno, "cannot open /dev/null");
+    return 0;
+}
+
 int supervisor_run(const char *id)
 {
     cleanup_order struct run_order order = {0};
     struct supervisor s;
     init(&s, id);
-    if (receive_order(&order, &s.error) == 0)
+    int rc = receive_order(&order, &s.error);
+    /* A detached run is nobody's child: its caller would have to wait for it. */
+    pid_t pid = rc == 0 && order.request.detached ? fork() : 0;
+    if (pid > 0)
+        _exit(0);
+    if (pid < 0)
+        rc = error_errno(&s.error, LR_INTERNAL, "supervisor", errno, "cannot fork");
+    if (rc == 0 && order.request.detached)
+        rc = let_go_of_stderr(&s.error);
+    if (rc == 0)
         return supervisor_run_order(&order, NULL);
     s.failed = true;
     return finish(&s);

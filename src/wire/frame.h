@@ -23,6 +23,8 @@
 enum frame_type {
     /* caller -> supervisor */
     FRAME_REQUEST = 1, /* JSON: the request */
+    FRAME_CONTROL,     /* JSON: action (stop, cancel, pause, resume), signal, grace (ms). Empty: the
+                          sender waits for the outcome */
 
     /* supervisor -> caller */
     FRAME_LOG_STDOUT = 16, /* raw */
@@ -30,6 +32,7 @@ enum frame_type {
     FRAME_STARTED,         /* JSON: the command is running */
     FRAME_RESULT,          /* JSON: the last frame */
     FRAME_ERROR,           /* JSON: the last frame */
+    FRAME_CONTROLLED,      /* JSON: the answer to a CONTROL, empty or an error's */
     FRAME_PROGRESS,        /* JSON: what, done, total. The image is being pulled, or set up */
 
     /* supervisor -> agent */

@@ -60,6 +60,7 @@ struct local_sandbox {
     int user_namespace;
     uint32_t first_id; /* host id of the sandbox's root */
     bool outbound;     /* it has a network */
+    bool frozen;
     struct network network;
     struct cgroup *cgroup;
     struct process process;
@@ -102,10 +103,6 @@ static int refuse_unsupported(const struct request *r, lr_error *err)
     if (r->gpus) {
         error_set(err, LR_NOT_SUPPORTED, operation, "gpus are not in this version");
         return error_hint(err, "leave out --gpus");
-    }
-    if (r->detached) {
-        error_set(err, LR_NOT_SUPPORTED, operation, "detached runs are not in this version");
-        return error_hint(err, "leave out --detach");
     }
     if (r->disk_bytes < DISK_MIN)
         return error_set(err, LR_INVALID_ARGUMENT, operation, "disk: at least 1m is needed");
@@ -344,9 +341,24 @@ static int local_start(struct sandbox *base, lr_error *err)
     return failed;
 }
 
+static int local_pause(struct sandbox *base, bool on, lr_error *err)
+{
+    struct local_sandbox *s = local_of(base);
+    if (cgroup_freeze(s->cgroup, on) < 0)
+        return error_errno(err, LR_IO_FAILED, "local.pause", errno,
+                           on ? "cannot freeze the sandbox" : "cannot thaw the sandbox");
+    s->frozen = on;
+    return 0;
+}
+
 static void local_kill(struct sandbox *base)
 {
-    process_kill(&local_of(base)->process);
+    struct local_sandbox *s = local_of(base);
+    process_kill(&s->process);
+    /* The killed run no further, but frozen they do not die either (v1). */
+    if (s->frozen)
+        (void)cgroup_freeze(s->cgroup, false);
+    s->frozen = false;
 }
 
 static int local_finish(struct sandbox *base, struct cgroup_usage *usage, lr_error *err)
@@ -431,6 +443,7 @@ const struct engine engine_local = {
     .prepare = local_prepare,
     .start = local_start,
     .kill = local_kill,
+    .pause = local_pause,
     .finish = local_finish,
     .commit = local_commit,
     .destroy = local_destroy,

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT */
+#include "outcome.h"
+
+#include "verbs.h"
+
+#include "base/error.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#define OPERATION "cli.output"
+
+/* Of the process, because a signal handler takes no argument. */
+static int stop_fd = -1;
+static volatile int stopping;
+
+static void stop(void)
+{
+    uint64_t one = 1;
+    int saved = errno;
+    stopping = 1;
+    /* It can only fail when the counter is full, and then it is readable. */
+    ssize_t n = write(stop_fd, &one, sizeof(one));
+    (void)n;
+    errno = saved;
+}
+
+static void on_signal(int number)
+{
+    (void)number;
+    stop();
+}
+
+int outcome_init(struct outcome *o, bool json, lr_error *err)
+{
+    *o = (struct outcome){.out = {.fd = STDOUT_FILENO}, .err = {.fd = STDERR_FILENO}, .json = json};
+    progress_init(&o->progress);
+    o->stop_fd = stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (stop_fd < 0)
+        return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot make an eventfd");
+    /* No SA_RESTART: a write to a reader that does not read is to be interrupted. */
+    struct sigaction action = {.sa_handler = on_signal};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGHUP, &action, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    return 0;
+}
+
+void outcome_output(void *user, lr_stream stream, const char *data, size_t length)
+{
+    struct outcome *o = user;
+    progress_clear(&o->progress);
+    bool to_stdout = stream == LR_STDOUT && !o->json;
+    struct relay *r = to_stdout ? &o->out : &o->err;
+    relay_write(r, data, length, &stopping);
+    /* Nobody is left to read what the program prints. What goes to stderr may be lost in silence.
+     */
+    if (to_stdout && r->error)
+        stop();
+}
+
+void outcome_say(struct outcome *o, const char *format, ...)
+{
+    va_list ap;
+    va_start(ap, format);
+    progress_clear(&o->progress);
+    if (o->err.in_line)
+        fputc('\n', stderr);
+    o->err.in_line = false;
+    fputs("light-runner: ", stderr);
+    vfprintf(stderr, format, ap);
+    fputc('\n', stderr);
+    va_end(ap);
+}
+
+static void format_ms(char out[32], uint64_t ms)
+{
+    if (ms % 60000 == 0)
+        snprintf(out, 32, "%" PRIu64 "m", ms / 60000);
+    else if (ms % 1000 == 0)
+        snprintf(out, 32, "%" PRIu64 "s", ms / 1000);
+    else
+        snprintf(out, 32, "%" PRIu64 "ms", ms);
+}
+
+/* What the program's exit code does not say. */
+static void report(struct outcome *o, const lr_result *r, uint64_t timeout_ms)
+{
+    if (r->timed_out) {
+        char text[32];
+        format_ms(text, timeout_ms);
+        outcome_say(o, "timed out after %s", text);
+    } else if (r->cancelled && o->out.error != EPIPE) { /* `| head` is no news to anybody */
+        outcome_say(o, "cancelled");
+    } else if (r->oom_killed) {
+        outcome_say(o, "killed: out of memory");
+    }
+    for (size_t i = 0; i < r->extracted_count; i++) {
+        const lr_extracted *e = &r->extracted[i];
+        if (e->status == LR_EXTRACT_MISSING)
+            outcome_say(o, "extract '%s': missing", e->from);
+        else if (e->status == LR_EXTRACT_ERROR)
+            outcome_say(o, "extract '%s': %s", e->from, e->reason);
+    }
+}
+
+static int exit_code(const lr_result *r)
+{
+    /* A run that was ended by us must not look like one that went well. */
+    return r->exit_code == 0 && !r->success ? 128 + SIGKILL : r->exit_code;
+}
+
+int outcome_print(struct outcome *o, const lr_result *r, uint64_t timeout_ms)
+{
+    lr_error e = {0};
+    if (o->json)
+        printf("%s\n", lr_result_json(r));
+    else
+        report(o, r, timeout_ms);
+    int failed = o->out.error;
+    if (fflush(stdout) != 0 && !failed)
+        failed = errno;
+    if (failed && failed != EPIPE) {
+        error_errno(&e, LR_IO_FAILED, OPERATION, failed, "cannot write to stdout");
+        return cli_fail(&e, false);
+    }
+    return exit_code(r);
+}

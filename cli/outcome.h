@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What `run` and `attach` have in common: the program's output on its way to ours, and how a run ended.
+ */
+#ifndef CLI_OUTCOME_H
+#define CLI_OUTCOME_H
+
+#include "progress.h"
+#include "relay.h"
+
+#include "lightrunner.h"
+
+struct outcome {
+    struct progress progress;
+    struct relay out, err;
+    bool json;   /* stdout is for the result alone */
+    int stop_fd; /* readable once a signal came, or nobody reads our stdout any more */
+};
+
+/* Catches SIGINT, SIGTERM and SIGHUP; they make stop_fd readable. Errors: IO_FAILED. */
+int outcome_init(struct outcome *o, bool json, lr_error *err);
+
+/* An lr_output_fn whose user is the outcome. */
+void outcome_output(void *user, lr_stream stream, const char *data, size_t length);
+
+/* One line of ours on stderr, at the beginning of a line whatever the program has printed. */
+void outcome_say(struct outcome *o, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/*
+ * Prints the result (--json) or what the program's exit code does not say, and returns our exit code.
+ * timeout_ms is that of the run, for the text.
+ */
+int outcome_print(struct outcome *o, const lr_result *r, uint64_t timeout_ms);
+
+#endif

@@ -1,0 +1,491 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The verbs about detached runs: attach, logs, stop, cancel, pause, resume, ls, clean.
+ */
+#include "outcome.h"
+#include "verbs.h"
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/io.h"
+#include "base/text.h"
+#include "image/store.h"
+#include "wire/state.h"
+
+#include <getopt.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+/* Names of images that are made of setup steps begin so. */
+#define SETUP_IMAGES "light-runner/setup:"
+
+struct words {
+    bool json, help, follow, timestamps, only_stdout, only_stderr, states, images, all;
+    int64_t since_ms;
+    int signal;
+    int64_t grace_ms; /* -1: the default */
+    uint64_t age_ms;
+    const char *id;
+};
+
+/* -------------------------------------------------------------- the command line */
+
+struct flag {
+    const char *name;
+    const char *verbs; /* that have it, between blanks */
+    const char *value; /* NULL: it takes none */
+    const char *description;
+    int (*set)(struct words *w, const char *value);
+};
+
+static int set_json(struct words *w, const char *value)
+{
+    (void)value;
+    w->json = true;
+    return 0;
+}
+
+static int set_help(struct words *w, const char *value)
+{
+    (void)value;
+    w->help = true;
+    return 0;
+}
+
+static int set_follow(struct words *w, const char *value)
+{
+    (void)value;
+    w->follow = true;
+    return 0;
+}
+
+static int set_timestamps(struct words *w, const char *value)
+{
+    (void)value;
+    w->timestamps = true;
+    return 0;
+}
+
+static int set_stdout(struct words *w, const char *value)
+{
+    (void)value;
+    w->only_stdout = true;
+    return 0;
+}
+
+static int set_stderr(struct words *w, const char *value)
+{
+    (void)value;
+    w->only_stderr = true;
+    return 0;
+}
+
+static int set_states(struct words *w, const char *value)
+{
+    (void)value;
+    w->states = true;
+    return 0;
+}
+
+static int set_images(struct words *w, const char *value)
+{
+    (void)value;
+    w->images = true;
+    return 0;
+}
+
+static int set_since(struct words *w, const char *value)
+{
+    uint64_t ago;
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    w->since_ms = state_parse_time(value);
+    if (w->since_ms >= 0)
+        return 0;
+    if (!text_parse_duration_ms(value, &ago) || ago > INT64_MAX / 2)
+        return -1;
+    w->since_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000 - (int64_t)ago;
+    return 0;
+}
+
+static int set_signal(struct words *w, const char *value)
+{
+    uint64_t number;
+    if (text_parse_u64(value, &number) && number >= 1 && number < NSIG) {
+        w->signal = (int)number;
+        return 0;
+    }
+    const char *name = strncmp(value, "SIG", 3) == 0 ? value + 3 : value;
+    for (int i = 1; i < NSIG; i++) {
+        const char *known = sigabbrev_np(i);
+        if (known && strcmp(known, name) == 0) {
+            w->signal = i;
+            return 0;
+        }
+    }
+    return -1;
+}
+
+static int set_grace(struct words *w, const char *value)
+{
+    uint64_t ms;
+    if (!text_parse_duration_ms(value, &ms) || ms > INT32_MAX)
+        return -1;
+    w->grace_ms = (int64_t)ms;
+    return 0;
+}
+
+static int set_age(struct words *w, const char *value)
+{
+    return text_parse_duration_ms(value, &w->age_ms) && w->age_ms < INT64_MAX / 2 ? 0 : -1;
+}
+
+static const struct flag flags[] = {
+    {"follow", " logs ", NULL, "go on until the run has ended", set_follow},
+    {"since", " logs ", "TIME", "from this point on: 10m ago, or 2026-01-31T12:00:00Z", set_since},
+    {"timestamps", " logs ", NULL, "before each line, when it began", set_timestamps},
+    {"stdout", " logs ", NULL, "only what went to stdout", set_stdout},
+    {"stderr", " logs ", NULL, "only what went to stderr", set_stderr},
+    {"signal", " stop ", "NAME", "what the command is sent first (default TERM)", set_signal},
+    {"grace", " stop ", "TIME", "how long it has before SIGKILL (default 10s)", set_grace},
+    {"states", " clean ", NULL, "the states and the output of runs that have ended", set_states},
+    {"images", " clean ", NULL, "the images that were made of setup steps", set_images},
+    {"older-than", " clean ", "TIME", "only states of runs that ended so long ago", set_age},
+    {"json", " attach logs stop cancel pause resume ls clean ", NULL, "print JSON", set_json},
+    {"help", " attach logs stop cancel pause resume ls clean ", NULL, "print this", set_help},
+};
+
+enum { FLAG_COUNT = sizeof(flags) / sizeof(flags[0]) };
+
+static const struct {
+    const char *verb;
+    const char *usage;
+    bool takes_id;
+} usages[] = {
+    {"attach",
+     "attach [flags] ID\n\n"
+     "Prints the output of a detached run from now on, waits for its end, and exits with its exit\n"
+     "code. Several may be attached at once. Ctrl-C ends the waiting, not the run.",
+     true},
+    {"logs",
+     "logs [flags] ID\n\n"
+     "Prints the kept output of a detached run: stdout to stdout, stderr to stderr.",
+     true},
+    {"stop",
+     "stop [flags] ID\n\n"
+     "Sends the command of a detached run a signal, and kills the run after a grace.",
+     true},
+    {"cancel", "cancel [flags] ID\n\nKills a detached run.", true},
+    {"pause",
+     "pause [flags] ID\n\n"
+     "Freezes a detached run. Its memory is kept, and its timeout goes on.",
+     true},
+    {"resume", "resume [flags] ID\n\nThaws a detached run.", true},
+    {"ls", "ls [flags]\n\nLists the detached runs, those that have ended too.", false},
+    {"clean",
+     "clean [flags]\n\n"
+     "Removes what runs have left on purpose. Without --states or --images: both.",
+     false},
+};
+
+static size_t usage_of(const char *verb)
+{
+    size_t i = 0;
+    while (strcmp(usages[i].verb, verb) != 0)
+        i++;
+    return i;
+}
+
+static bool has_flag(const struct flag *f, const char *verb)
+{
+    char word[24];
+    snprintf(word, sizeof(word), " %s ", verb);
+    return strstr(f->verbs, word) != NULL;
+}
+
+static int print_help(const char *verb)
+{
+    printf("usage: light-runner %s\n\n", usages[usage_of(verb)].usage);
+    for (size_t i = 0; i < FLAG_COUNT; i++) {
+        char left[40];
+        if (!has_flag(&flags[i], verb))
+            continue;
+        snprintf(left, sizeof(left), "--%s %s", flags[i].name,
+                 flags[i].value ? flags[i].value : "");
+        printf("  %-20s %s\n", left, flags[i].description);
+    }
+    if (strcmp(verb, "clean") != 0)
+        puts("\nStates are in $LIGHT_RUNNER_STATE_DIR, else in ~/.light-runner/state.");
+    return fflush(stdout) == 0 ? 0 : CLI_FAILED;
+}
+
+/* 0; -1 after having said what is wrong. */
+static int parse(struct words *w, int argc, char **argv)
+{
+    const char *verb = argv[0];
+    struct option options[FLAG_COUNT + 1] = {0};
+    for (size_t i = 0; i < FLAG_COUNT; i++)
+        options[i] = (struct option){
+            flags[i].name, flags[i].value ? required_argument : no_argument, NULL, (int)i};
+    *w = (struct words){.grace_ms = -1};
+    for (int i = 1; i < argc; i++)
+        w->json = w->json || strcmp(argv[i], "--json") == 0;
+    optind = 0;
+    opterr = 0;
+    for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+        if (c == '?' || c == ':' || !has_flag(&flags[c], verb)) {
+            cli_usage(verb, w->json, "unknown flag, or one without its value: '%s'",
+                      argv[optind - 1]);
+            return -1;
+        }
+        if (flags[c].set(w, optarg) < 0) {
+            cli_usage(verb, w->json, "--%s: '%.80s' is not what it takes", flags[c].name, optarg);
+            return -1;
+        }
+    }
+    bool takes_id = usages[usage_of(verb)].takes_id;
+    w->id = optind < argc ? argv[optind] : NULL;
+    if (!w->help && argc - optind != (takes_id ? 1 : 0)) {
+        cli_usage(verb, w->json, takes_id ? "it takes one ID" : "it takes no argument");
+        return -1;
+    }
+    return 0;
+}
+
+static int unknown_run(const struct words *w)
+{
+    lr_error e = {0};
+    error_set(&e, LR_INVALID_ARGUMENT, "cli.id", "there is no detached run '%.60s'", w->id);
+    error_hint(&e, "light-runner ls shows them");
+    return cli_fail(&e, w->json);
+}
+
+/* -------------------------------------------------------------- attach */
+
+static uint64_t timeout_of(const char *id)
+{
+    cleanup_free char *text = NULL;
+    lr_states(id, &text, NULL);
+    json_t *state = text ? json_loads(text, 0, NULL) : NULL;
+    json_int_t timeout = json_integer_value(json_object_get(state, "timeout"));
+    json_decref(state);
+    return timeout > 0 ? (uint64_t)timeout : 0;
+}
+
+/* Until the end, or until a signal says that nobody waits any more: 1. */
+static int wait_for_end(struct outcome *o, lr_execution *x, lr_result **result, lr_error *err)
+{
+    bool done = false;
+    while (lr_execution_dispatch(x, &done, err) == 0 && !done) {
+        struct pollfd p[2] = {{lr_execution_fd(x), POLLIN, 0}, {o->stop_fd, POLLIN, 0}};
+        if (poll(p, 2, 50) > 0 && p[1].revents)
+            return 1;
+    }
+    return lr_execution_wait(x, result, err);
+}
+
+int verb_attach(int argc, char **argv)
+{
+    struct words w;
+    struct outcome o;
+    lr_error e = {0};
+    if (parse(&w, argc, argv) < 0)
+        return CLI_FAILED;
+    if (w.help)
+        return print_help(argv[0]);
+    lr_execution *x = NULL;
+    lr_result *result = NULL;
+    LR_INIT(lr_request, base);
+    base.on_output = outcome_output;
+    base.user = &o;
+    if (outcome_init(&o, w.json, &e) < 0 || lr_attach(w.id, &base, &x, &e) < 0)
+        return cli_fail(&e, w.json);
+    if (!x)
+        return unknown_run(&w);
+    int rc = wait_for_end(&o, x, &result, &e);
+    int code = rc < 0 ? cli_fail(&e, w.json) : 128 + SIGINT;
+    if (rc > 0)
+        outcome_say(&o, "the run goes on: light-runner attach %s", w.id);
+    else if (rc == 0)
+        code = outcome_print(&o, result, timeout_of(w.id));
+    lr_result_free(result);
+    lr_execution_free(x);
+    return code;
+}
+
+/* -------------------------------------------------------------- logs */
+
+static void print_line(void *user, lr_stream stream, int64_t time_ms, const char *data,
+                       size_t length)
+{
+    const struct words *w = user;
+    if ((w->only_stdout || w->only_stderr) &&
+        !(stream == LR_STDOUT ? w->only_stdout : w->only_stderr))
+        return;
+    char time[32];
+    state_format_time(time, time_ms);
+    if (w->json) {
+        /* JSON has no bytes that are not UTF-8: they become U+FFFD. */
+        json_t *text = json_stringn(data, length);
+        cleanup_free char *clean = text ? NULL : text_to_utf8(data, length);
+        if (clean)
+            text = json_string(clean);
+        json_t *line = json_pack("{ss,ss,so*}", "time", time, "stream",
+                                 stream == LR_STDOUT ? "stdout" : "stderr", "text", text);
+        json_dumpf(line, stdout, JSON_COMPACT);
+        json_decref(line);
+        putchar('\n');
+    } else {
+        FILE *to = stream == LR_STDOUT ? stdout : stderr;
+        if (w->timestamps)
+            fprintf(to, "%s ", time);
+        fwrite(data, 1, length, to);
+        putc('\n', to);
+    }
+    if (w->follow)
+        fflush(stdout);
+}
+
+int verb_logs(int argc, char **argv)
+{
+    struct words w;
+    lr_error e = {0};
+    if (parse(&w, argc, argv) < 0)
+        return CLI_FAILED;
+    if (w.help)
+        return print_help(argv[0]);
+    LR_INIT(lr_logs_options, options);
+    options.follow = w.follow;
+    options.since_ms = w.since_ms;
+    options.on_line = print_line;
+    options.user = &w;
+    if (lr_logs(w.id, &options, &e) < 0)
+        return cli_fail(&e, w.json);
+    return fflush(stdout) == 0 ? 0 : CLI_FAILED;
+}
+
+/* -------------------------------------------------------------- stop, cancel, pause, resume */
+
+static int act(const char *verb, const struct words *w, lr_execution *x, lr_error *err)
+{
+    if (strcmp(verb, "stop") == 0)
+        return lr_execution_stop(x, w->signal, w->grace_ms, err);
+    if (strcmp(verb, "cancel") == 0)
+        return lr_execution_stop(x, SIGKILL, 0, err);
+    return strcmp(verb, "pause") == 0 ? lr_execution_pause(x, err) : lr_execution_resume(x, err);
+}
+
+int verb_control(int argc, char **argv)
+{
+    struct words w;
+    lr_error e = {0};
+    if (parse(&w, argc, argv) < 0)
+        return CLI_FAILED;
+    if (w.help)
+        return print_help(argv[0]);
+    lr_execution *x = NULL;
+    if (lr_attach(w.id, NULL, &x, &e) < 0)
+        return cli_fail(&e, w.json);
+    if (!x)
+        return unknown_run(&w);
+    int rc = act(argv[0], &w, x, &e);
+    lr_execution_free(x);
+    if (rc < 0)
+        return cli_fail(&e, w.json);
+    printf(w.json ? "{\"id\":\"%s\"}\n" : "%s\n", w.id);
+    return fflush(stdout) == 0 ? 0 : CLI_FAILED;
+}
+
+/* -------------------------------------------------------------- ls */
+
+static const char *text_of(const json_t *state, const char *field)
+{
+    const char *text = json_string_value(json_object_get(state, field));
+    return text ? text : "";
+}
+
+static void print_state(const json_t *state)
+{
+    const json_t *code = json_object_get(state, "exitCode");
+    char exit_code[24] = "", command[41], image[31];
+    if (json_is_integer(code))
+        snprintf(exit_code, sizeof(exit_code), "%" JSON_INTEGER_FORMAT, json_integer_value(code));
+    snprintf(command, sizeof(command), "%s", text_of(state, "command"));
+    snprintf(image, sizeof(image), "%s", text_of(state, "image"));
+    /* It may have been written by anybody who has run something for this user. */
+    text_make_printable(command);
+    text_make_printable(image);
+    printf("%-25s  %-9s  %4s  %-20.19s  %-30s  %s\n", text_of(state, "id"),
+           text_of(state, "status"), exit_code, text_of(state, "startedAt"), image, command);
+}
+
+int verb_ls(int argc, char **argv)
+{
+    struct words w;
+    lr_error e = {0};
+    if (parse(&w, argc, argv) < 0)
+        return CLI_FAILED;
+    if (w.help)
+        return print_help(argv[0]);
+    cleanup_free char *text = NULL;
+    if (lr_states(NULL, &text, &e) < 0)
+        return cli_fail(&e, w.json);
+    if (w.json) {
+        puts(text);
+    } else {
+        json_t *all = json_loads(text, 0, NULL);
+        printf("%-25s  %-9s  %4s  %-20s  %-30s  %s\n", "ID", "STATUS", "EXIT", "STARTED", "IMAGE",
+               "COMMAND");
+        for (size_t i = 0; i < json_array_size(all); i++)
+            print_state(json_array_get(all, i));
+        json_decref(all);
+    }
+    return fflush(stdout) == 0 ? 0 : CLI_FAILED;
+}
+
+/* -------------------------------------------------------------- clean */
+
+static int clean_images(unsigned *count, lr_error *err)
+{
+    cleanup_store struct store *store = NULL;
+    struct image *images = NULL;
+    size_t all = 0;
+    if (store_open(&store, false, err) < 0 || store_list(store, &images, &all, err) < 0)
+        return -1;
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < all; i++) {
+        if (strncmp(images[i].name, SETUP_IMAGES, strlen(SETUP_IMAGES)) != 0)
+            continue;
+        lr_error one = {0};
+        rc = store_remove(store, images[i].name, &one);
+        if (rc == 0)
+            (*count)++;
+        else if (one.code == LR_IMAGE_NOT_FOUND)
+            rc = 0; /* another was faster */
+        else
+            *err = one;
+    }
+    store_list_free(images, all);
+    return rc;
+}
+
+int verb_clean(int argc, char **argv)
+{
+    struct words w;
+    lr_error e = {0};
+    if (parse(&w, argc, argv) < 0)
+        return CLI_FAILED;
+    if (w.help)
+        return print_help(argv[0]);
+    bool both = !w.states && !w.images;
+    unsigned states = 0, images = 0;
+    if (((w.states || both) && lr_clean_states((int64_t)w.age_ms, &states, &e) < 0) ||
+        ((w.images || both) && clean_images(&images, &e) < 0))
+        return cli_fail(&e, w.json);
+    printf(w.json ? "{\"states\":%u,\"images\":%u}\n" : "states: %u, images: %u\n", states, images);
+    return fflush(stdout) == 0 ? 0 : CLI_FAILED;
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The handle of a run, as the files of the library share it: execution.c has its life, detached.c what
+ * is different for a run that outlives its caller, control.c what a run can be told.
+ */
+#ifndef LIB_EXECUTION_H
+#define LIB_EXECUTION_H
+
+#include "launch.h"
+#include "lines.h"
+
+#include "base/buffer.h"
+#include "wire/log.h"
+
+#include <stdatomic.h>
+
+enum {
+    SEND_TIMEOUT_MS = 10 * 1000,      /* for the supervisor to take its request */
+    EXIT_TIMEOUT_MS = 30 * 1000,      /* for it to end after its last frame */
+    CANCEL_TIMEOUT_MS = 60 * 1000,    /* for the outcome after a cancel */
+    OVERTIME_MS = 2 * 60 * 60 * 1000, /* for all but the command: images, setup, extraction */
+    CONTROL_TIMEOUT_MS = 15 * 1000,   /* for the answer to a CONTROL */
+    LOOK_INTERVAL_MS = 50,            /* between two looks at the kept output */
+    READ_SIZE = 256 * 1024,
+    READS_PER_DISPATCH = 32, /* then the caller's loop gets its turn */
+};
+
+struct lr_execution {
+    char id[32];
+    struct launched process; /* pid 0: nothing was started */
+    int cancel;              /* eventfd of lr_execution_cancel() */
+    int caller_cancel;       /* own copy of the request's cancel_fd, or -1 */
+    atomic_bool cancelled;   /* lr_execution_cancel() was called */
+    int64_t deadline;        /* when the outcome must be there */
+    struct buffer in;
+    lr_output_fn on_output;
+    lr_progress_fn on_progress;
+    void *user;
+    struct lines lines[2];
+    bool detached;
+    bool started;          /* the command is running */
+    int state_dir, log_fd; /* of a detached run; -1: none */
+    struct log_reader log;
+    bool answered; /* a CONTROL frame was, with `answer` */
+    lr_error answer;
+    bool done;   /* the outcome is known: result, or error */
+    bool waited; /* and was handed over */
+    lr_result *result;
+    lr_error error;
+};
+
+/* A handle without a run; NULL when memory is out. */
+lr_execution *execution_new(void);
+void execution_set_callbacks(lr_execution *x, const lr_request *base);
+
+/* Until *enough is true, the outcome is known, or the deadline has passed. */
+void execution_run_until(lr_execution *x, const bool *enough);
+
+/* Takes what the socket has. Returns whether it had nothing more to give. */
+bool execution_receive(lr_execution *x);
+
+/* Sends all, waiting for the supervisor if need be. One that has ended is no error: that is found by
+ * reading. */
+int execution_send(int socket, const char *data, size_t length, lr_error *err);
+
+/* The outcome is known: no more output comes. */
+void execution_finish(lr_execution *x);
+
+/* The run of which the command has been awaited goes on by itself; the handle is one of lr_attach(). */
+int detached_hand_over(lr_execution *x, lr_error *err);
+
+/* The supervisor is gone: what became of the run is in its state. */
+void detached_take_end(lr_execution *x);
+
+/* Delivers the kept output that has come since the last look. */
+void detached_take_log(lr_execution *x);
+
+#endif

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT */
+#include "logs.h"
+
+#include "attach.h"
+#include "lines.h"
+#include "runner.h"
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/io.h"
+#include "wire/log.h"
+#include "wire/state.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+
+#define OPERATION "logs"
+
+/* ms between two looks at a log that may grow. */
+enum { LOOK_INTERVAL = 50 };
+
+int logs_open(int state_dir, const char *id)
+{
+    char name[64];
+    snprintf(name, sizeof(name), "%.40s.log", id);
+    return openat(state_dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+}
+
+/* A stream's lines, each with the time of the piece in which it began. */
+struct timed {
+    struct lines lines;
+    const lr_logs_options *options;
+    int64_t began; /* of the line that is not finished */
+    int64_t now;   /* of the piece at hand */
+};
+
+static void on_line(void *user, lr_stream stream, const char *data, size_t length)
+{
+    struct timed *t = user;
+    if (t->began >= t->options->since_ms)
+        t->options->on_line(t->options->user, stream, t->began, data, length);
+    /* The next one has its beginning behind this one. */
+    t->began = t->now;
+}
+
+static void push(struct timed *t, const struct log_piece *p)
+{
+    if (buffer_length(&t->lines.held) == 0)
+        t->began = p->time_ms;
+    t->now = p->time_ms;
+    lines_push(&t->lines, p->data, p->length);
+}
+
+static int drain(struct log_reader *reader, struct timed streams[2], lr_error *err)
+{
+    struct log_piece piece;
+    int more;
+    while ((more = log_reader_next(reader, &piece)) > 0)
+        push(&streams[piece.stream == LR_STDERR], &piece);
+    return more < 0 ? error_set(err, LR_IO_FAILED, OPERATION, "the file of the output is damaged")
+                    : 0;
+}
+
+/* Until the supervisor's socket is closed, which it does once all output is kept. */
+static int follow(struct log_reader *reader, struct timed streams[2], int socket,
+                  const lr_logs_options *o, lr_error *err)
+{
+    for (;;) {
+        struct pollfd p[2] = {{socket, POLLIN, 0}, {o->cancel_fd ? o->cancel_fd : -1, POLLIN, 0}};
+        int n = poll(p, 2, LOOK_INTERVAL);
+        if (n < 0 && errno != EINTR)
+            return error_errno(err, LR_IO_FAILED, OPERATION, errno, "poll");
+        if (drain(reader, streams, err) < 0)
+            return -1;
+        if (n > 0)
+            return 0;
+    }
+}
+
+int lr_logs(const char *id, const lr_logs_options *options, lr_error *err)
+{
+    lr_logs_options o;
+    if (!id || !options)
+        return error_set(err, LR_INVALID_ARGUMENT, OPERATION, "id or options is NULL");
+    if (runner_take_struct(&o, sizeof(o), options, options->size, "lr_logs_options", err) < 0)
+        return -1;
+    if (!o.on_line)
+        return error_set(err, LR_INVALID_ARGUMENT, OPERATION, "on_line is NULL");
+    cleanup_close int dir = -1, fd = -1, socket = -1;
+    json_t *state = NULL;
+    if (state_open_dir(&dir, false, err) < 0 || state_read(&state, dir, id, err) < 0)
+        return -1;
+    bool running = state && state_is_running(state);
+    json_decref(state);
+    if (!state) {
+        error_set(err, LR_INVALID_ARGUMENT, OPERATION, "there is no detached run '%.60s'", id);
+        return error_hint(err, "light-runner ls shows them");
+    }
+    fd = logs_open(dir, id);
+    if (fd < 0)
+        return errno == ENOENT ? 0
+                               : error_errno(err, LR_IO_FAILED, OPERATION, errno,
+                                             "cannot open the output of '%.60s'", id);
+    struct log_reader reader;
+    struct timed streams[2] = {{.options = &o}, {.options = &o}};
+    log_reader_init(&reader, fd);
+    lines_init(&streams[0].lines, LR_STDOUT, on_line, &streams[0]);
+    lines_init(&streams[1].lines, LR_STDERR, on_line, &streams[1]);
+    if (o.follow && running)
+        socket = attach_connect(dir, id);
+    int rc = socket >= 0 ? follow(&reader, streams, socket, &o, err) : 0;
+    if (rc == 0)
+        rc = drain(&reader, streams, err);
+    for (int i = 0; i < 2; i++) {
+        lines_finish(&streams[i].lines);
+        lines_free(&streams[i].lines);
+    }
+    log_reader_free(&reader);
+    return rc;
+}

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What is known of detached runs, without speaking to their supervisors.
+ */
+#include "attach.h"
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/io.h"
+#include "wire/state.h"
+
+#include <string.h>
+#include <time.h>
+
+#define OPERATION "states"
+
+static int dump(char **out, json_t *document, lr_error *err)
+{
+    *out = json_dumps(document, JSON_COMPACT);
+    json_decref(document);
+    return *out ? 0 : error_oom(err, OPERATION);
+}
+
+int lr_states(const char *id, char **out, lr_error *err)
+{
+    if (!out)
+        return error_set(err, LR_INVALID_ARGUMENT, OPERATION, "out is NULL");
+    *out = NULL;
+    cleanup_close int dir = -1;
+    json_t *document;
+    if (state_open_dir(&dir, false, err) < 0 ||
+        (id ? state_read(&document, dir, id, err) : state_list(&document, dir, err)) < 0)
+        return -1;
+    return document ? dump(out, document, err) : 0;
+}
+
+/* Calls `act` for every state; it says whether the state counts. */
+static int for_all(int (*act)(json_t *state, int dir, int64_t number, lr_error *err),
+                   int64_t number, unsigned *count, lr_error *err)
+{
+    cleanup_close int dir = -1;
+    json_t *all;
+    if (count)
+        *count = 0;
+    if (state_open_dir(&dir, false, err) < 0)
+        return -1;
+    if (dir < 0)
+        return 0;
+    if (state_list(&all, dir, err) < 0)
+        return -1;
+    int rc = 0;
+    for (size_t i = 0; rc >= 0 && i < json_array_size(all); i++) {
+        rc = act(json_array_get(all, i), dir, number, err);
+        if (rc > 0 && count)
+            (*count)++;
+    }
+    json_decref(all);
+    return rc < 0 ? -1 : 0;
+}
+
+static int reap_one(json_t *state, int dir, int64_t number, lr_error *err)
+{
+    (void)number;
+    if (!state_is_running(state))
+        return 0;
+    cleanup_close int fd = attach_connect(dir, state_id(state));
+    if (fd >= 0)
+        return 0;
+    /* It may have ended between the two looks: then its state says so by now. */
+    json_t *now;
+    if (state_read(&now, dir, state_id(state), err) < 0)
+        return -1;
+    int rc = now && state_is_running(now) ? attach_mark_lost(now, dir, err) < 0 ? -1 : 1 : 0;
+    json_decref(now);
+    return rc;
+}
+
+int lr_reap_states(unsigned *count, lr_error *err)
+{
+    return for_all(reap_one, 0, count, err);
+}
+
+static int clean_one(json_t *state, int dir, int64_t before_ms, lr_error *err)
+{
+    (void)err;
+    if (state_is_running(state))
+        return 0;
+    int64_t ended = state_parse_time(json_string_value(json_object_get(state, "finishedAt")));
+    /* One without an end was written by somebody else: its beginning is all there is. */
+    if (ended < 0)
+        ended = state_parse_time(json_string_value(json_object_get(state, "startedAt")));
+    if (ended > before_ms)
+        return 0;
+    state_remove(dir, state_id(state));
+    return 1;
+}
+
+int lr_clean_states(int64_t older_than_ms, unsigned *count, lr_error *err)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    int64_t ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    return for_all(clean_one, ms - older_than_ms, count, err);
+}

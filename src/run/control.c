@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: MIT */
+#include "run/control.h"
+
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "wire/result.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#define OPERATION "control"
+
+/* Clients at once, and the longest that one may say. An outcome waits so long (ms) for a client that
+ * does not read. */
+enum { CLIENTS_MAX = 64, REQUEST_MAX = 4096, ANNOUNCE_TIMEOUT = 2000 };
+
+struct client {
+    int fd; /* -1: a free place */
+    bool waits;
+    struct buffer in;
+};
+
+struct control {
+    int epoll;
+    int listener;
+    int dirfd;
+    char name[64];
+    struct client clients[CLIENTS_MAX];
+};
+
+static int listen_at(const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (strlen(path) >= sizeof(address.sun_path)) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    strcpy(address.sun_path, path);
+    cleanup_close int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
+        listen(fd, CLIENTS_MAX) < 0)
+        return -1;
+    return steal_fd(&fd);
+}
+
+static int watch(struct control *c, int fd, uint32_t number)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.u32 = number};
+    return epoll_ctl(c->epoll, EPOLL_CTL_ADD, fd, &event);
+}
+
+int control_open(struct control **out, int dirfd, const char *id, lr_error *err)
+{
+    struct control *c = calloc(1, sizeof(*c));
+    if (!c)
+        return error_oom(err, OPERATION);
+    c->listener = c->dirfd = -1;
+    for (size_t i = 0; i < CLIENTS_MAX; i++)
+        c->clients[i].fd = -1;
+    snprintf(c->name, sizeof(c->name), "%s.sock", id);
+    /* By way of the folder's fd: its own path may be longer than an address can be. */
+    char path[96];
+    snprintf(path, sizeof(path), "/proc/self/fd/%d/%s", dirfd, c->name);
+    unlinkat(dirfd, c->name, 0);
+    c->epoll = epoll_create1(EPOLL_CLOEXEC);
+    c->dirfd = fcntl(dirfd, F_DUPFD_CLOEXEC, 0);
+    c->listener = listen_at(path);
+    if (c->epoll < 0 || c->dirfd < 0 || c->listener < 0 || watch(c, c->listener, CLIENTS_MAX) < 0) {
+        error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot listen at '%s'", c->name);
+        control_close(c);
+        return -1;
+    }
+    *out = c;
+    return 0;
+}
+
+int control_fd(const struct control *c)
+{
+    return c ? c->epoll : -1;
+}
+
+static void drop(struct client *k)
+{
+    cleanup_close_fd(&k->fd);
+    buffer_free(&k->in);
+    k->waits = false;
+}
+
+static bool is_allowed(int fd)
+{
+    struct ucred peer;
+    socklen_t size = sizeof(peer);
+    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 &&
+           (peer.uid == 0 || peer.uid == geteuid());
+}
+
+static void accept_one(struct control *c)
+{
+    cleanup_close int fd = accept4(c->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd < 0 || !is_allowed(fd))
+        return;
+    for (uint32_t i = 0; i < CLIENTS_MAX; i++) {
+        struct client *k = &c->clients[i];
+        if (k->fd >= 0)
+            continue;
+        if (watch(c, fd, i) == 0) {
+            k->fd = steal_fd(&fd);
+            buffer_init(&k->in, REQUEST_MAX + FRAME_HEADER_SIZE);
+        }
+        return;
+    }
+}
+
+/* false: it is not taken in time, or there is nobody any more. */
+static bool send_frame(int fd, enum frame_type type, const char *text, int64_t deadline)
+{
+    char header[FRAME_HEADER_SIZE];
+    frame_header(header, type, (uint32_t)strlen(text));
+    return io_write_all(fd, header, sizeof(header), deadline) == 0 &&
+           io_write_all(fd, text, strlen(text), deadline) == 0;
+}
+
+char *control_answer(const lr_error *failed)
+{
+    json_t *document = failed ? error_to_json(failed) : json_object();
+    char *text = document ? json_dumps(document, JSON_COMPACT) : NULL;
+    json_decref(document);
+    return text;
+}
+
+static void take_frames(struct client *k, control_fn act, void *user)
+{
+    struct frame f;
+    enum frame_status status;
+    while (k->fd >= 0 && (status = frame_peek(&k->in, REQUEST_MAX, &f)) != FRAME_PARTIAL) {
+        if (status == FRAME_BROKEN || f.type != FRAME_CONTROL) {
+            drop(k);
+            return;
+        }
+        if (f.length == 0) {
+            k->waits = true;
+        } else {
+            lr_error e = {0};
+            int rc = act(user, &f, &e);
+            cleanup_free char *answer = control_answer(rc < 0 ? &e : NULL);
+            /* It is small: whoever has no room for it does not read at all. */
+            if (!answer || !send_frame(k->fd, FRAME_CONTROLLED, answer, clock_ms())) {
+                drop(k);
+                return;
+            }
+        }
+        frame_consume(&k->in, &f);
+    }
+}
+
+static void read_client(struct client *k, control_fn act, void *user)
+{
+    size_t room = buffer_room(&k->in);
+    char *to = room ? buffer_reserve(&k->in, room) : NULL;
+    ssize_t n = to ? recv(k->fd, to, room, MSG_DONTWAIT) : 0;
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (n <= 0) {
+        drop(k);
+        return;
+    }
+    buffer_commit(&k->in, (size_t)n);
+    take_frames(k, act, user);
+}
+
+void control_serve(struct control *c, control_fn act, void *user)
+{
+    struct epoll_event events[8];
+    int count = epoll_wait(c->epoll, events, 8, 0);
+    for (int i = 0; i < count; i++) {
+        if (events[i].data.u32 == CLIENTS_MAX)
+            accept_one(c);
+        else
+            read_client(&c->clients[events[i].data.u32], act, user);
+    }
+}
+
+void control_announce(struct control *c, enum frame_type type, const char *text)
+{
+    int64_t deadline = clock_ms() + ANNOUNCE_TIMEOUT;
+    for (size_t i = 0; c && i < CLIENTS_MAX; i++)
+        if (c->clients[i].fd >= 0 && c->clients[i].waits)
+            send_frame(c->clients[i].fd, type, text, deadline);
+}
+
+void control_close(struct control *c)
+{
+    if (!c)
+        return;
+    if (c->listener >= 0)
+        unlinkat(c->dirfd, c->name, 0);
+    for (size_t i = 0; i < CLIENTS_MAX; i++)
+        if (c->clients[i].fd >= 0)
+            drop(&c->clients[i]);
+    cleanup_close_fd(&c->listener);
+    cleanup_close_fd(&c->epoll);
+    cleanup_close_fd(&c->dirfd);
+    free(c);
+}

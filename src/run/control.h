@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Where a detached run can be spoken to: the socket <id>.sock beside its state. Several may be
+ * connected at once. Each sends CONTROL frames and gets an answer for each; who has asked to wait gets
+ * the outcome as well. Only the user whose run it is, and root, are listened to.
+ */
+#ifndef RUN_CONTROL_H
+#define RUN_CONTROL_H
+
+#include "base/error.h"
+#include "wire/frame.h"
+
+#include <jansson.h>
+
+struct control;
+
+/* Acts on one CONTROL frame. -1 with the error that is the answer. */
+typedef int (*control_fn)(void *user, const struct frame *f, lr_error *err);
+
+/* Listens at <id>.sock of the open folder. Errors: IO_FAILED. */
+int control_open(struct control **out, int dirfd, const char *id, lr_error *err);
+
+/* Readable when control_serve() has work. */
+int control_fd(const struct control *c);
+
+/* Takes what has come, without waiting. */
+void control_serve(struct control *c, control_fn act, void *user);
+
+/* The outcome, a RESULT or an ERROR, for all who wait. */
+void control_announce(struct control *c, enum frame_type type, const char *text);
+
+/* Takes the socket away. Accepts NULL. */
+void control_close(struct control *c);
+
+/* The answer to a CONTROL frame: "{}", or the error's document. malloc'd; NULL when memory is out. */
+char *control_answer(const lr_error *failed);
+
+#endif

@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: MIT */
+#include "wire/state.h"
+
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "base/text.h"
+#include "wire/order.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#define OPERATION "state"
+
+enum { NAME_SIZE = 64 };
+
+static const char *const ends[] = {".json", ".log", ".sock"};
+
+/* -------------------------------------------------------------- the folder */
+
+static char *folder_path(lr_error *err)
+{
+    const char *chosen = secure_getenv("LIGHT_RUNNER_STATE_DIR");
+    if (chosen && *chosen) {
+        if (chosen[0] != '/') {
+            error_set(err, LR_INVALID_ARGUMENT, OPERATION,
+                      "LIGHT_RUNNER_STATE_DIR: '%.100s' is not an absolute path", chosen);
+            return NULL;
+        }
+        char *copy = strdup(chosen);
+        if (!copy)
+            error_oom(err, OPERATION);
+        return copy;
+    }
+    const char *home = secure_getenv("HOME");
+    if (!home || home[0] != '/') {
+        error_set(err, LR_INVALID_ARGUMENT, OPERATION, "there is no home folder for the states");
+        error_hint(err, "set LIGHT_RUNNER_STATE_DIR");
+        return NULL;
+    }
+    char *path = text_path_join(home, ".light-runner/state");
+    if (!path)
+        error_oom(err, OPERATION);
+    return path;
+}
+
+/* mkdir -p; only what is made is for the user alone. */
+static int make_folders(char *path)
+{
+    for (char *slash = strchr(path + 1, '/');; slash = strchr(slash + 1, '/')) {
+        if (slash)
+            *slash = '\0';
+        if (mkdir(path, 0700) < 0 && errno != EEXIST)
+            return -1;
+        if (!slash)
+            return 0;
+        *slash = '/';
+    }
+}
+
+int state_open_dir(int *out, bool create, lr_error *err)
+{
+    cleanup_free char *path = folder_path(err);
+    *out = -1;
+    if (!path)
+        return -1;
+    if (create && make_folders(path) < 0)
+        return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot make '%s'", path);
+    cleanup_close int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    struct stat st;
+    if (fd < 0 && errno == ENOENT && !create)
+        return 0;
+    if (fd < 0 || fstat(fd, &st) < 0)
+        return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot open '%s'", path);
+    if (st.st_uid != geteuid() || (st.st_mode & 0022)) {
+        error_set(err, LR_INVALID_ARGUMENT, OPERATION, "'%s': others may write there", path);
+        return error_hint(
+            err, "chmod go-w '%s', or set LIGHT_RUNNER_STATE_DIR to a folder of yours", path);
+    }
+    *out = steal_fd(&fd);
+    return 0;
+}
+
+/* -------------------------------------------------------------- one file */
+
+static void file_name(char out[NAME_SIZE], const char *id, const char *end)
+{
+    snprintf(out, NAME_SIZE, "%s%s", id, end);
+}
+
+const char *state_id(const json_t *state)
+{
+    return json_string_value(json_object_get(state, "id"));
+}
+
+static const char *status_of(const json_t *state)
+{
+    const char *status = json_string_value(json_object_get(state, "status"));
+    return status ? status : "";
+}
+
+bool state_is_running(const json_t *state)
+{
+    return strcmp(status_of(state), "running") == 0;
+}
+
+/* What every user of a state relies on; the rest is looked at where it is used. */
+static bool is_state(const json_t *state, const char *id)
+{
+    static const char *const known[] = {"running", "exited", "cancelled", "failed"};
+    const char *own = state_id(state);
+    if (!own || strcmp(own, id) != 0)
+        return false;
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+        if (strcmp(status_of(state), known[i]) == 0)
+            return true;
+    return false;
+}
+
+int state_read(json_t **out, int dirfd, const char *id, lr_error *err)
+{
+    *out = NULL;
+    if (dirfd < 0 || !order_id_is_valid(id))
+        return 0;
+    char name[NAME_SIZE];
+    file_name(name, id, ends[0]);
+    size_t length;
+    cleanup_free char *text = io_read_file_at(dirfd, name, STATE_MAX_BYTES, &length);
+    if (!text)
+        return errno == ENOMEM ? error_oom(err, OPERATION) : 0;
+    json_t *state = json_loadb(text, length, JSON_REJECT_DUPLICATES, NULL);
+    if (is_state(state, id))
+        *out = state;
+    else
+        json_decref(state);
+    return 0;
+}
+
+int state_write(int dirfd, const json_t *state, lr_error *err)
+{
+    const char *id = state_id(state);
+    cleanup_free char *text = json_dumps(state, JSON_INDENT(2));
+    char name[NAME_SIZE];
+    if (!text || !id)
+        return error_oom(err, OPERATION);
+    file_name(name, id, ends[0]);
+    if (io_write_file_atomic(dirfd, name, text, strlen(text), 0600) < 0)
+        return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot write the state '%s'",
+                           name);
+    return 0;
+}
+
+void state_remove(int dirfd, const char *id)
+{
+    /* The state last: as long as it is there, the others have their name. */
+    for (size_t i = sizeof(ends) / sizeof(ends[0]); order_id_is_valid(id) && i-- > 0;) {
+        char name[NAME_SIZE];
+        file_name(name, id, ends[i]);
+        unlinkat(dirfd, name, 0);
+    }
+}
+
+/* -------------------------------------------------------------- all of them */
+
+static int by_start(const void *a, const void *b)
+{
+    const json_t *x = *(json_t *const *)a, *y = *(json_t *const *)b;
+    const char *s = json_string_value(json_object_get(x, "startedAt"));
+    const char *t = json_string_value(json_object_get(y, "startedAt"));
+    int order = strcmp(s ? s : "", t ? t : "");
+    return order ? order : strcmp(state_id(x), state_id(y));
+}
+
+static int collect(json_t *list, int dirfd, lr_error *err)
+{
+    int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    cleanup_closedir DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    if (!dir)
+        return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot list the states");
+    for (struct dirent *e; (e = readdir(dir));) {
+        char id[NAME_SIZE];
+        size_t length = strlen(e->d_name), end = strlen(ends[0]);
+        if (length <= end || length >= sizeof(id) || strcmp(e->d_name + length - end, ends[0]) != 0)
+            continue;
+        snprintf(id, sizeof(id), "%.*s", (int)(length - end), e->d_name);
+        json_t *state;
+        if (state_read(&state, dirfd, id, err) < 0)
+            return -1;
+        if (state && json_array_append_new(list, state) < 0)
+            return error_oom(err, OPERATION);
+    }
+    return 0;
+}
+
+int state_list(json_t **out, int dirfd, lr_error *err)
+{
+    json_t *found = json_array(), *sorted = json_array();
+    size_t count;
+    json_t **all = NULL;
+    int rc = !found || !sorted ? error_oom(err, OPERATION) : 0;
+    if (rc == 0 && dirfd >= 0)
+        rc = collect(found, dirfd, err);
+    count = json_array_size(found);
+    if (rc == 0 && count > 0 && !(all = calloc(count, sizeof(json_t *))))
+        rc = error_oom(err, OPERATION);
+    for (size_t i = 0; all && i < count; i++)
+        all[i] = json_array_get(found, i);
+    if (all)
+        qsort(all, count, sizeof(json_t *), by_start);
+    for (size_t i = 0; all && i < count && rc == 0; i++)
+        rc = json_array_append(sorted, all[i]) < 0 ? error_oom(err, OPERATION) : 0;
+    free(all);
+    json_decref(found);
+    if (rc < 0) {
+        json_decref(sorted);
+        return -1;
+    }
+    *out = sorted;
+    return 0;
+}
+
+/* -------------------------------------------------------------- what is in it */
+
+void state_format_time(char out[32], int64_t ms)
+{
+    time_t seconds = (time_t)(ms / 1000);
+    struct tm utc;
+    char date[24] = "";
+    if (gmtime_r(&seconds, &utc))
+        strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &utc);
+    snprintf(out, 32, "%s.%03dZ", date, (int)(ms % 1000));
+}
+
+int64_t state_parse_time(const char *text)
+{
+    struct tm utc = {0};
+    char *end = text ? strptime(text, "%Y-%m-%dT%H:%M:%S", &utc) : NULL;
+    if (!end)
+        return -1;
+    int64_t ms = 0, unit = 100;
+    if (*end == '.') {
+        for (end++; *end >= '0' && *end <= '9'; end++, unit /= 10)
+            ms += (*end - '0') * unit;
+    }
+    if (strcmp(end, "Z") != 0 && strcmp(end, "+00:00") != 0)
+        return -1;
+    return (int64_t)timegm(&utc) * 1000 + ms;
+}
+
+static int64_t wall_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+json_t *state_begin(const char *id, const struct request *r)
+{
+    char now[32];
+    state_format_time(now, wall_ms());
+    json_t *document = request_to_json(r);
+    if (!document)
+        return NULL;
+    json_t *state =
+        json_pack("{ss,ss,ss,ss,ss,ss*,sI,sO*,ss,ss}", "id", id, "container", id, "volume", id,
+                  "image", r->image, "workdir", r->workdir ? r->workdir : REQUEST_WORKDIR,
+                  "command", r->entrypoint, "timeout", (json_int_t)r->timeout_ms, "extract",
+                  json_object_get(document, "extract"), "startedAt", now, "status", "running");
+    json_decref(document);
+    return state;
+}
+
+int state_end(json_t *state, const json_t *document, bool failed)
+{
+    char now[32];
+    state_format_time(now, wall_ms());
+    bool cancelled = json_is_true(json_object_get(document, "cancelled"));
+    const char *status = failed ? "failed" : cancelled ? "cancelled" : "exited";
+    json_t *whole = json_deep_copy(document);
+    json_t *end = json_pack("{ss,ss,so}", "finishedAt", now, "status", status,
+                            failed ? "error" : "result", whole);
+    int rc = end ? 0 : -1;
+    if (rc == 0 && !failed) {
+        json_t *code = json_object_get(document, "exitCode");
+        json_t *duration = json_object_get(document, "duration");
+        if (code && duration)
+            rc = json_object_set(end, "exitCode", code) |
+                 json_object_set(end, "durationMs", duration) |
+                 json_object_set_new(end, "cancelled", json_boolean(cancelled));
+    }
+    if (rc == 0)
+        rc = json_object_update(state, end);
+    json_decref(end);
+    return rc;
+}

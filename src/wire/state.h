@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The state files of detached runs, in $LIGHT_RUNNER_STATE_DIR or ~/.light-runner/state:
+ *
+ *      <id>.json   what is known of the run; written by temporary file and rename
+ *      <id>.log    its output (wire/log.h)
+ *      <id>.sock   where its supervisor listens, as long as it lives
+ *
+ * Other programs write such files too: fields that are not known here are kept, and files that are
+ * none are not looked at. Whoever can write to the folder decides what `attach` says, so it has to
+ * belong to the user alone.
+ */
+#ifndef WIRE_STATE_H
+#define WIRE_STATE_H
+
+#include "wire/request.h"
+
+#include <stdbool.h>
+
+enum { STATE_MAX_BYTES = 8 * 1024 * 1024 };
+
+/* The fd of the folder; made when `create` says so and it is missing. *out is -1 where there is none.
+ * Errors: IO_FAILED, INVALID_ARGUMENT (LIGHT_RUNNER_STATE_DIR, or a folder that others may write). */
+int state_open_dir(int *out, bool create, lr_error *err);
+
+/*
+ * Reads one. *out is NULL for an id that is unknown, or a file that is no state; an id that is none is
+ * unknown. New reference. Errors: IO_FAILED.
+ */
+int state_read(json_t **out, int dirfd, const char *id, lr_error *err);
+
+/* Errors: IO_FAILED. */
+int state_write(int dirfd, const json_t *state, lr_error *err);
+
+/* Removes the files of a run. */
+void state_remove(int dirfd, const char *id);
+
+/* Every state, oldest first, as a JSON array. New reference. */
+int state_list(json_t **out, int dirfd, lr_error *err);
+
+/* That of a run which has just begun. New reference; NULL when memory is out. */
+json_t *state_begin(const char *id, const struct request *r);
+
+/*
+ * Adds the end. `document` is the result, or the error when `failed`; it is kept whole beside the fields
+ * that every state has. -1 when memory is out.
+ */
+int state_end(json_t *state, const json_t *document, bool failed);
+
+const char *state_id(const json_t *state);
+bool state_is_running(const json_t *state);
+
+/* "2026-01-31T12:00:00.123Z" */
+void state_format_time(char out[32], int64_t ms);
+
+/* The point in time of such a text, in ms since 1970; -1 for anything else. */
+int64_t state_parse_time(const char *text);
+
+#endif

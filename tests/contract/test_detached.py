@@ -1,0 +1,386 @@
+# SPDX-License-Identifier: MIT
+"""Runs that outlive the process that started them: states, attach, logs, ls, clean, reap."""
+import concurrent.futures
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import time
+
+import pytest
+
+from harness import host
+
+
+@pytest.fixture(autouse=True)
+def states(tmp_path, monkeypatch):
+    folder = tmp_path / "states"
+    monkeypatch.setenv("LIGHT_RUNNER_STATE_DIR", str(folder))
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left(runner, store, states):
+    before = host.leftovers(store)
+    yield
+    if states.is_dir():
+        for name in os.listdir(states):
+            if name.endswith(".json"):
+                runner.cli("cancel", name[:-5])
+    left = host.new_leftovers(before, store, 10)
+    assert left == {}
+
+
+def detach(runner, script, **fields):
+    document = runner.request(script, **fields)
+    document["detached"] = True
+    done = runner.cli("run", "--request", runner.write_request(document))
+    assert done.code == 0, done
+    run_id = done.stdout.decode().strip()
+    assert re.fullmatch("light-runner-[0-9a-f]{12}", run_id)
+    return run_id
+
+
+def state_of(states, run_id):
+    return json.loads((states / f"{run_id}.json").read_text())
+
+
+def wait_for_end(states, run_id, seconds=20):
+    assert host.wait_until(lambda: state_of(states, run_id)["status"] != "running", seconds)
+    return state_of(states, run_id)
+
+
+# ---------------------------------------------------------------- states
+
+
+def test_the_id_alone_is_printed(runner):
+    done = runner.plain("sleep 0.1", "--detach")
+    assert re.fullmatch(rb"light-runner-[0-9a-f]{12}\n", done.stdout) and done.stderr == b""
+
+
+def test_the_state_is_there_when_run_returns(runner, states, tmp_path):
+    run_id = detach(runner, "sleep 1", timeout=60000, workdir="/w", extract=[("f", tmp_path / "out")])
+    state = state_of(states, run_id)
+    assert state["id"] == state["container"] == state["volume"] == run_id
+    assert state["status"] == "running" and state["image"] == "busybox" and state["workdir"] == "/w"
+    assert state["command"] == "sleep 1" and state["timeout"] == 60000
+    assert state["extract"] == [{"from": "f", "to": str(tmp_path / "out")}]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", state["startedAt"])
+    assert "finishedAt" not in state and "exitCode" not in state
+
+
+@pytest.mark.parametrize("script, code", [("exit 0", 0), ("exit 9", 9), ("kill -TERM $$", 143)])
+def test_the_end_is_in_the_state(runner, states, script, code):
+    state = wait_for_end(states, detach(runner, script))
+    assert state["status"] == "exited" and state["exitCode"] == code and state["cancelled"] is False
+    assert state["durationMs"] >= 0 and state["finishedAt"] >= state["startedAt"]
+
+
+def test_the_folder_and_the_files_are_for_the_user_alone(runner, states):
+    run_id = detach(runner, "sleep 0.2")
+    assert states.stat().st_mode & 0o777 == 0o700
+    for name in (f"{run_id}.json", f"{run_id}.log"):
+        assert (states / name).stat().st_mode & 0o077 == 0
+
+
+def test_a_state_folder_of_others_is_refused(runner, states):
+    states.mkdir()
+    states.chmod(0o777)
+    done = runner.plain("true", "--detach")
+    assert done.code == 125 and b"others" in done.stderr
+    states.chmod(0o700)
+
+
+def test_the_default_folder_is_in_the_home(runner, tmp_path, monkeypatch):
+    monkeypatch.delenv("LIGHT_RUNNER_STATE_DIR")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    run_id = detach(runner, "true")
+    assert (tmp_path / ".light-runner" / "state" / f"{run_id}.json").is_file()
+    assert runner.cli("attach", run_id).code == 0
+
+
+def test_what_cannot_start_is_an_error_and_leaves_no_state(runner, states):
+    done = runner.cli("run", *runner.cell_flags(), "--detach", "127.0.0.1:1/none", "--", "true")
+    assert done.code == 125 and b"CONTAINER_START_FAILED" in done.stderr and done.stdout == b""
+    assert not states.exists() or os.listdir(states) == []
+
+
+def test_input_is_refused(runner, states):
+    for fields in ({"input": 1}, ):
+        outcome = runner.submit(dict(runner.request("cat", **fields), detached=True))
+        assert outcome.code == 125 and "input" in outcome.error["message"]
+    done = runner.plain("cat", "--detach", "--input", "-", stdin=b"x")
+    assert done.code == 125 and b"input" in done.stderr
+    assert not states.exists()
+
+
+def test_it_outlives_its_caller(runner, states):
+    run_id = detach(runner, "sleep 0.5; echo done")
+    assert state_of(states, run_id)["status"] == "running"
+    assert wait_for_end(states, run_id)["exitCode"] == 0
+
+
+def test_timeout_is_enforced(runner, states):
+    state = wait_for_end(states, detach(runner, "sleep 60", timeout=400))
+    assert state["status"] == "exited" and state["exitCode"] == 137 and state["result"]["timedOut"] is True
+
+
+def test_files_come_out_with_nobody_attached(runner, states, tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "f").write_text("x\n")
+    run_id = detach(runner, "tr x y < f > g", dir=tmp_path / "in", extract=[("g", tmp_path / "out")])
+    state = wait_for_end(states, run_id)
+    assert state["result"]["extracted"][0]["status"] == "ok"
+    assert (tmp_path / "out" / "g").read_text() == "y\n"
+
+
+# ---------------------------------------------------------------- attach
+
+
+def test_attach_before_the_end_and_after_it(runner, states):
+    run_id = detach(runner, "sleep 0.5; echo late; exit 4")
+    during = runner.cli("attach", run_id)
+    assert during.code == 4 and during.stdout == b"late\n"
+    after = runner.cli("attach", "--json", run_id)
+    assert after.code == 4 and after.json["exitCode"] == 4 and after.json["id"] == run_id
+    assert after.json == state_of(states, run_id)["result"]
+
+
+def test_several_attach_at_once(runner):
+    run_id = detach(runner, "sleep 0.7; echo x; echo e >&2; exit 3")
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        outcomes = list(pool.map(lambda _: runner.cli("attach", run_id), range(8)))
+    assert {(o.code, o.stdout, o.stderr) for o in outcomes} == {(3, b"x\n", b"e\n")}
+
+
+def test_an_interrupted_attach_leaves_the_run_alone(runner, states):
+    run_id = detach(runner, "sleep 1; exit 5")
+    process = subprocess.Popen([runner.executable, "attach", run_id], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(5) == 130
+    assert state_of(states, run_id)["status"] == "running"
+    assert runner.cli("attach", run_id).code == 5
+
+
+@pytest.mark.parametrize("verb", ["attach", "logs", "stop", "cancel", "pause", "resume"])
+@pytest.mark.parametrize("run_id", ["light-runner-000000000000", "x", "../../etc/passwd", "light-runner-00000000000/", "", "a" * 5000])
+def test_an_unknown_id(runner, states, verb, run_id):
+    states.mkdir(exist_ok=True)
+    (states.parent / "secret.json").write_text('{"id": "../secret", "status": "exited"}')
+    outcome = runner.cli(verb, "--json", run_id)
+    assert outcome.code == 125 and outcome.error["code"] == "INVALID_ARGUMENT"
+    assert len(outcome.stderr) < 1000
+
+
+def test_cancel_says_cancelled(runner, states):
+    run_id = detach(runner, "sleep 60")
+    assert runner.cli("cancel", run_id).code == 0
+    outcome = runner.cli("attach", "--json", run_id)
+    assert outcome.code == 137 and outcome.json["cancelled"] is True
+    assert state_of(states, run_id)["status"] == "cancelled"
+    assert runner.cli("cancel", run_id).code == 0, "again is no error"
+
+
+def test_another_user_is_refused(runner, states):
+    if os.geteuid() != 0:
+        pytest.skip("changing the user needs root")
+    run_id = detach(runner, "sleep 1")
+    path = states / f"{run_id}.sock"
+    # As if the folder and the socket had been opened up.
+    folder = states
+    while str(folder) != "/":
+        os.chmod(folder, os.stat(folder).st_mode | 0o011)
+        folder = folder.parent
+    path.chmod(0o777)
+    script = ("import os, socket, sys; os.setgid(4242); os.setuid(4242); s = socket.socket(socket.AF_UNIX); "
+              "s.connect(sys.argv[1]); s.sendall(b'\\2\\0\\0\\0\\23\\0\\0\\0{\"action\":\"cancel\"}'); s.settimeout(5); print(s.recv(100))")
+    done = subprocess.run(["/usr/bin/python3", "-c", script, str(path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=20)
+    assert done.stdout in (b"b''\n", b"") and b"PermissionError" not in done.stderr, done
+    os.chmod(states, 0o700)
+    assert runner.cli("attach", "--json", run_id).json["cancelled"] is False
+
+
+@pytest.mark.parametrize("said", [
+    b"rubbish", b"\x02\0\0\0\xff\xff\xff\xff", b"\x02\0\0\0\x02\0\0\0{}", b"\x02\0\0\0\x01\0\0\0{", b"\x01\0\0\0\x02\0\0\0{}",
+    b'\x02\0\0\0\x15\0\0\0{"action":"stop","a":', b'\x02\0\0\0\x1f\0\0\0{"action":"stop","signal":1000}', b"\x02\0\0"])
+def test_rubbish_on_the_socket_disturbs_nobody(runner, states, said):
+    run_id = detach(runner, "sleep 0.6; exit 6")
+    path = states / f"{run_id}.sock"
+    with socket.socket(socket.AF_UNIX) as s:
+        folder = os.open(states, os.O_RDONLY)
+        s.connect(f"/proc/self/fd/{folder}/{path.name}")
+        os.close(folder)
+        s.sendall(said)
+        assert runner.cli("attach", run_id).code == 6
+
+
+def test_a_hundred_connections_disturb_nobody(runner, states):
+    run_id = detach(runner, "sleep 1; exit 6")
+    sockets = []
+    folder = os.open(states, os.O_RDONLY)
+    for _ in range(100):
+        s = socket.socket(socket.AF_UNIX)
+        s.connect(f"/proc/self/fd/{folder}/{run_id}.sock")
+        sockets.append(s)
+    os.close(folder)
+    assert wait_for_end(states, run_id)["exitCode"] == 6
+    for s in sockets:
+        s.close()
+
+
+# ---------------------------------------------------------------- logs
+
+
+def test_logs_keep_streams_and_times(runner, states):
+    run_id = detach(runner, "echo one; sleep 0.3; echo two >&2; printf three")
+    wait_for_end(states, run_id)
+    done = runner.cli("logs", run_id)
+    assert done.stdout == b"one\nthree\n" and done.stderr == b"two\n"
+    lines = [json.loads(line) for line in runner.cli("logs", "--json", run_id, expects_json=False).stdout.splitlines()]
+    assert [(line["stream"], line["text"]) for line in lines] == [("stdout", "one"), ("stderr", "two"), ("stdout", "three")]
+    assert lines[0]["time"] < lines[1]["time"]
+    assert runner.cli("logs", "--stderr", run_id).stdout == b""
+    stamped = runner.cli("logs", "--timestamps", "--stdout", run_id).stdout.splitlines()[0]
+    assert re.fullmatch(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z one", stamped)
+
+
+def test_logs_since(runner, states):
+    run_id = detach(runner, "echo old; sleep 1; echo new")
+    state = wait_for_end(states, run_id)
+    middle = json.loads(runner.cli("logs", "--json", run_id, expects_json=False).stdout.splitlines()[1])["time"]
+    assert runner.cli("logs", "--since", middle, run_id).stdout == b"new\n"
+    assert runner.cli("logs", "--since", state["startedAt"], run_id).stdout == b"old\nnew\n"
+    assert runner.cli("logs", "--since", "1h", run_id).stdout == b"old\nnew\n"
+    assert runner.cli("logs", "--since", "yesterday", run_id).code == 125
+
+
+def test_logs_follow(runner):
+    run_id = detach(runner, "for i in 1 2 3; do echo $i; sleep 0.3; done")
+    begun = time.monotonic()
+    done = runner.cli("logs", "--follow", run_id)
+    assert done.stdout == b"1\n2\n3\n" and time.monotonic() - begun > 0.4
+    assert runner.cli("logs", "--follow", run_id).stdout == b"1\n2\n3\n"
+
+
+def test_logs_of_bytes_and_long_lines(runner, states):
+    run_id = detach(runner, "printf 'a\\377\\000b\\n'; head -c 3000000 /dev/zero | tr '\\0' x; echo")
+    wait_for_end(states, run_id)
+    lines = runner.cli("logs", run_id).stdout.split(b"\n")
+    assert lines[0] == b"a\xff\x00b" and lines[1] == b"x" * 3000000
+    first = json.loads(runner.cli("logs", "--json", run_id, expects_json=False).stdout.splitlines()[0])
+    assert first["text"].startswith("a\ufffd")
+
+
+def test_the_log_is_capped(runner, states):
+    run_id = detach(runner, "head -c 3000000 /dev/zero; echo ran on > f", options={"maxLogBytes": 1000000})
+    assert wait_for_end(states, run_id)["result"]["logTruncated"] is True
+    assert (states / f"{run_id}.log").stat().st_size < 1100000
+    assert b"cut" in runner.cli("logs", run_id).stderr
+
+
+@pytest.mark.parametrize("damage", [b"", b"\0" * 100, b"\x10\0\0\0\xff\xff\xff\x7f", b"\x10\0\0\0\x02\0\0\0ab", os.urandom(64)])
+def test_a_log_that_is_none(runner, states, damage):
+    run_id = detach(runner, "echo x")
+    wait_for_end(states, run_id)
+    (states / f"{run_id}.log").write_bytes(damage)
+    done = runner.cli("logs", run_id)
+    assert done.code in (0, 125) and done.stdout == b""
+
+
+# ---------------------------------------------------------------- ls, clean, reap, foreign files
+
+
+def test_ls_and_files_that_are_no_states(runner, states):
+    ids = [detach(runner, f"exit {i}") for i in range(3)]
+    for run_id in ids:
+        wait_for_end(states, run_id)
+    (states / "light-runner-0123456789ab.json").write_text("{not json")
+    (states / "light-runner-1123456789ab.json").write_text('{"id": "light-runner-ffffffffffff", "status": "exited"}')
+    (states / "light-runner-2123456789ab.json").write_text('[]')
+    (states / "light-runner-3123456789ab.json").write_text('{"id": "light-runner-3123456789ab", "status": "dancing"}')
+    (states / "notes.json").write_text('{"id": "notes", "status": "exited"}')
+    (states / "folder.json").mkdir()
+    os.mkfifo(states / "light-runner-4123456789ab.json")
+    listed = json.loads(runner.cli("ls", "--json", expects_json=False).stdout)
+    assert [state["id"] for state in listed] == ids and [state["exitCode"] for state in listed] == [0, 1, 2]
+    table = runner.cli("ls").stdout.decode()
+    assert all(run_id in table for run_id in ids) and "EXIT" in table
+
+
+def test_a_state_of_another_program_is_read_and_kept(runner, states):
+    run_id = detach(runner, "true")
+    wait_for_end(states, run_id)
+    other = "light-runner-aaaaaaaaaaaa"
+    (states / f"{other}.json").write_text(json.dumps({
+        "id": other, "container": other, "volume": other, "image": "alpine", "workdir": "/app", "startedAt": "2020-01-01T00:00:00.000Z",
+        "finishedAt": "2020-01-01T00:00:01.000Z", "status": "exited", "exitCode": 12, "durationMs": 1000, "cancelled": False}))
+    outcome = runner.cli("attach", "--json", other)
+    assert outcome.code == 12 and outcome.json["exitCode"] == 12 and outcome.json["duration"] == 1000
+    assert runner.cli("logs", other).stdout == b""
+
+
+def ghost(states, run_id="light-runner-bbbbbbbbbbbb", **more):
+    states.mkdir(exist_ok=True, mode=0o700)
+    (states / f"{run_id}.json").write_text(json.dumps({
+        "id": run_id, "container": run_id, "volume": run_id, "image": "alpine", "workdir": "/app", "startedAt": "2020-01-01T00:00:00.000Z",
+        "status": "running", "future": {"field": [1]}, **more}))
+    return run_id
+
+
+@pytest.mark.parametrize("how", ["attach", "reap", "stop"])
+def test_a_ghost_becomes_failed(runner, states, how):
+    run_id = ghost(states)
+    done = runner.cli(how, *([run_id] if how != "reap" else ["--json"]))
+    if how == "attach":
+        assert done.code == 125 and b"SUPERVISOR_LOST" in done.stderr
+    if how == "reap":
+        assert done.json["states"] == 1
+    state = state_of(states, run_id)
+    assert state["status"] == "failed" and state["future"] == {"field": [1]} and state["finishedAt"]
+    assert runner.cli("reap", "--json").json["states"] == 0
+
+
+def test_killed_supervisors_become_failed(runner, store, states):
+    run_id = detach(runner, "sleep 60")
+    supervisors = [pid for pid, argv in host.processes_with(run_id).items() if "light-runner-supervisor" in argv]
+    assert supervisors
+    for pid in supervisors:
+        os.kill(pid, signal.SIGKILL)
+    assert host.wait_until(lambda: not host.processes_with(run_id), 10)
+    assert runner.cli("attach", run_id).code == 125
+    assert state_of(states, run_id)["status"] == "failed"
+    assert runner.cli("reap", env=dict(os.environ, LIGHT_RUNNER_REAP_AGE_MS="0")).code == 0
+
+
+def test_a_running_run_is_no_ghost(runner, states):
+    run_id = detach(runner, "sleep 0.7")
+    assert runner.cli("reap", "--json").json["states"] == 0
+    assert runner.cli("clean", "--states", "--json").json["states"] == 0
+    assert state_of(states, run_id)["status"] == "running"
+    assert wait_for_end(states, run_id)["exitCode"] == 0
+
+
+def test_clean(runner, states):
+    run_id = detach(runner, "echo x")
+    wait_for_end(states, run_id)
+    old = ghost(states, status="exited", finishedAt="2020-01-01T00:00:00.000Z")
+    assert runner.cli("clean", "--states", "--older-than", "1h", "--json").json == {"states": 1, "images": 0}
+    assert not (states / f"{old}.json").exists() and (states / f"{run_id}.json").exists()
+    assert runner.cli("clean", "--json").json["states"] == 1
+    assert os.listdir(states) == []
+    assert runner.cli("attach", run_id).code == 125
+
+
+def test_ls_without_any(runner, states):
+    assert json.loads(runner.cli("ls", "--json", expects_json=False).stdout) == []
+    assert not states.exists()
+
+
+def test_ten_at_once(runner, states):
+    with concurrent.futures.ThreadPoolExecutor(5) as pool:
+        ids = list(pool.map(lambda i: detach(runner, f"sleep 0.3; exit {i}"), range(10)))
+        codes = list(pool.map(lambda run_id: runner.cli("attach", run_id).code, ids))
+    assert codes == list(range(10))
