@@ -246,6 +246,10 @@ void cgroup_read_usage(const struct cgroup *c, struct cgroup_usage *out)
     out->system_us = read_number(cpu, "cpuacct.usage_sys") / 1000;
     out->peak_memory_bytes = read_number(memory, "memory.max_usage_in_bytes");
     out->oom_kills = read_keyed(memory, "memory.oom_control", "oom_kill");
+    /* Other than the memory, such ends are counted in their own group alone. */
+    char nested[2 * sizeof(c->id)];
+    snprintf(nested, sizeof(nested), "%s/memory.oom_control", c->id);
+    out->oom_kills += read_keyed(memory, nested, "oom_kill");
 }
 
 /* runc joins (and so makes) a group in every hierarchy of v1, also in those without a limit of
