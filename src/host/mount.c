@@ -39,6 +39,14 @@ int mount_tmpfs(const char *target, const char *options, lr_error *err)
     return 0;
 }
 
+int mount_share(const char *target, lr_error *err)
+{
+    if (mount(NULL, target, NULL, MS_SHARED, NULL) < 0)
+        return error_errno(err, LR_CONTAINER_START_FAILED, "mount.share", errno,
+                           "cannot share '%s'", target);
+    return 0;
+}
+
 int mount_namespace(int namespace, const char *target, lr_error *err)
 {
     char source[64];
@@ -121,6 +129,10 @@ int mount_erofs(int image_fd, const char *target, lr_error *err)
                : -1;
 }
 
+/* Of the kernel's fs/ext4/ext4.h: no header for programs has them. */
+#define EXT4_IOC_SHUTDOWN           _IOR('X', 125, uint32_t)
+#define EXT4_GOING_FLAGS_NOLOGFLUSH 2
+
 /* Copies only what holds data, so that the copy is as sparse as the template. */
 static int copy_sparse(int from, int to, off_t size)
 {
@@ -170,7 +182,7 @@ static int make_template(int dirfd, const char *name, uint64_t bytes, lr_error *
     return 0;
 }
 
-int mount_scratch(const char *folder, uint64_t bytes, const char *target, lr_error *err)
+int mount_scratch(const char *folder, uint64_t bytes, const char *target, int *root, lr_error *err)
 {
     char name[64];
     snprintf(name, sizeof(name), "ext4-8k-%" PRIu64 ".template", bytes);
@@ -195,7 +207,8 @@ int mount_scratch(const char *folder, uint64_t bytes, const char *target, lr_err
                     "no loop device for the run's storage");
         return error_hint(err, "%s", loop_hint);
     }
-    if (mount(path, target, "ext4", MS_NODEV | MS_NOATIME, "noinit_itable,nodiscard") < 0)
+    if (mount(path, target, "ext4", MS_NODEV | MS_NOATIME, "noinit_itable,nodiscard") < 0 ||
+        (*root = open(target, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
         return error_errno(err, LR_VOLUME_CREATE_FAILED, "volume.create", errno,
                            "cannot mount the run's storage");
     return 0;
@@ -220,6 +233,13 @@ int mount_folder(int folder, const char *target, lr_error *err)
         return error_errno(err, LR_CONTAINER_START_FAILED, "mount.folder", errno,
                            "cannot show the image's files at '%s'", target);
     return 0;
+}
+
+void mount_scratch_discard(int scratch)
+{
+    uint32_t how = EXT4_GOING_FLAGS_NOLOGFLUSH;
+    if (scratch >= 0)
+        (void)ioctl(scratch, EXT4_IOC_SHUTDOWN, &how);
 }
 
 int mount_overlay(const char *lower, const char *upper, const char *work, const char *target,

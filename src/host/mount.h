@@ -14,6 +14,9 @@
 /* A mount namespace of our own; mounts made here are not seen outside. */
 int mount_private_namespace(lr_error *err);
 
+/* What is mounted below it from now on is seen in mount namespaces that are copied from this one. */
+int mount_share(const char *target, lr_error *err);
+
 int mount_tmpfs(const char *target, const char *options, lr_error *err);
 
 /* Gives a namespace a name: it can be joined by that path. Errors: CONTAINER_START_FAILED. */
@@ -32,16 +35,23 @@ int mount_erofs(int image_fd, const char *target, lr_error *err);
 /*
  * Mounts a fresh file system of the given size for what the run writes. It lives in a file without
  * a name in `folder` (so nothing is left of it whatever happens) behind a loop device that frees
- * itself. An empty file system of each size is kept in `folder` as a template. Errors:
- * VOLUME_CREATE_FAILED.
+ * itself. An empty file system of each size is kept in `folder` as a template. *root is its
+ * root, open. Errors: VOLUME_CREATE_FAILED.
  */
-int mount_scratch(const char *folder, uint64_t bytes, const char *target, lr_error *err);
+int mount_scratch(const char *folder, uint64_t bytes, const char *target, int *root, lr_error *err);
 
 /* The same without a loop device: a tmpfs, whose memory is that of whoever writes to it. */
 int mount_scratch_memory(uint64_t bytes, const char *target, lr_error *err);
 
 /* Shows an open folder at `target`, read-only. Errors: CONTAINER_START_FAILED. */
 int mount_folder(int folder, const char *target, lr_error *err);
+
+/*
+ * Shuts the file system of mount_scratch() down, given its open root (-1: there is none): what has not
+ * been written to its file yet never will be, and the unmount does not wait for that. Nothing in it can
+ * be read any more. By an fd and not by a path, so that it can be no other file system.
+ */
+void mount_scratch_discard(int scratch);
 
 /* Overlays `upper` on `lower`. Nothing is ever synced to disk: it dies with the run. */
 int mount_overlay(const char *lower, const char *upper, const char *work, const char *target,

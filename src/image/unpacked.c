@@ -71,7 +71,8 @@ static int confine(void *user)
     struct mount_attr none = {.attr_set = MOUNT_ATTR_RDONLY};
     struct mount_attr target = {.attr_set =
                                     MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC};
-    return mount_setattr(AT_FDCWD, "/", AT_RECURSIVE, &none, sizeof(none)) < 0 ||
+    return mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0 ||
+                   mount_setattr(AT_FDCWD, "/", AT_RECURSIVE, &none, sizeof(none)) < 0 ||
                    mount_setattr(c->tree, "", AT_EMPTY_PATH, &target, sizeof(target)) < 0 ||
                    move_mount(c->tree, "", AT_FDCWD, c->mountpoint, MOVE_MOUNT_F_EMPTY_PATH) < 0
                ? -1

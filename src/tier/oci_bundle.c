@@ -152,25 +152,18 @@ static json_t *mount_section(const struct oci_bundle *b)
     return list;
 }
 
-int oci_bundle_write(const struct oci_bundle *b, const char *folder, lr_error *err)
+char *oci_bundle_config(const struct oci_bundle *b, lr_error *err)
 {
     json_t *sandbox = linux_section(b, err);
     if (!sandbox)
-        return -1;
+        return NULL;
     json_t *config =
         json_pack("{s:s, s:o, s:{s:s, s:b}, s:s, s:o, s:o}", "ociVersion", "1.0.2", "process",
                   process_section(b), "root", "path", b->rootfs, "readonly", 0, "hostname",
                   b->hostname, "mounts", mount_section(b), "linux", sandbox);
-    cleanup_free char *text = config ? json_dumps(config, JSON_COMPACT) : NULL;
+    char *text = config ? json_dumps(config, JSON_COMPACT) : NULL;
     json_decref(config);
     if (!text)
-        return error_oom(err, "oci.bundle");
-    cleanup_close int dirfd = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    cleanup_close int fd =
-        dirfd < 0 ? -1
-                  : openat(dirfd, "config.json", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (fd < 0 || io_write_all(fd, text, strlen(text), IO_NO_DEADLINE) < 0)
-        return error_errno(err, LR_CONTAINER_START_FAILED, "oci.bundle", errno,
-                           "cannot write '%s/config.json'", folder);
-    return 0;
+        error_oom(err, "oci.bundle");
+    return text;
 }

@@ -31,7 +31,7 @@ struct oci_bundle {
         *seccomp_path; /* the distribution's profile; NULL: the agent has a filter of its own */
 };
 
-/* Writes `folder`/config.json. Errors: CONTAINER_START_FAILED. */
-int oci_bundle_write(const struct oci_bundle *b, const char *folder, lr_error *err);
+/* The text of config.json, malloc'd; NULL with an error. Errors: CONTAINER_START_FAILED. */
+char *oci_bundle_config(const struct oci_bundle *b, lr_error *err);
 
 #endif

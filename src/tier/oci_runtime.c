@@ -32,12 +32,23 @@ static int hide_unified(void)
     return mount("none", folder, "tmpfs", MS_RDONLY, NULL) < 0 && errno != ENOENT ? -1 : 0;
 }
 
+/* dup2() that clears CLOEXEC also when the fd has the number already. */
+static int move_to(int fd, int number)
+{
+    return fd == number ? fcntl(fd, F_SETFD, 0) : dup2(fd, number);
+}
+
 static void run_child(const struct oci_runtime_launch *l, char *const argv[])
 {
     /* The stdio fds are above 2 and CLOEXEC; these copies are not. */
     for (int i = 0; i < 3; i++)
         if (dup2(l->stdio[i], i) < 0)
             fail_child("dup2");
+    if (l->config >= 0 && move_to(l->config, 3) < 0)
+        fail_child("dup2");
+    /* What is mounted here is not the supervisor's affair; what it mounts is seen here. */
+    if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
+        fail_child("cannot detach from the supervisor's mounts");
     if (cgroup_enter(l->cgroup) < 0)
         fail_child("cannot enter the cgroup");
     /* The host's /proc shows other numbers than this namespace has. */

@@ -22,7 +22,11 @@ struct oci_runtime_launch {
     const char *id;
     const struct cgroup *cgroup;
     int stdio[3];
+    int config; /* becomes OCI_RUNTIME_CONFIG; -1: none */
 };
+
+/* What config.json in the bundle can be a link to, so that the runtime waits for it. */
+#define OCI_RUNTIME_CONFIG "/proc/self/fd/3"
 
 /* Errors: CONTAINER_START_FAILED. */
 int oci_runtime_start(struct process *out, const struct oci_runtime_launch *l, lr_error *err);

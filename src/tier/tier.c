@@ -8,8 +8,8 @@
 
 /* crun first: it starts a sandbox in a third of runc's time. */
 static const struct tier_runtime runc_runtimes[] = {
-    {"crun", "LIGHT_RUNNER_CRUN", true, 1, true, "apt-get install crun"},
-    {"runc", "LIGHT_RUNNER_RUNC", false, 24, false, "apt-get install runc"},
+    {"crun", "LIGHT_RUNNER_CRUN", true, 1, true, true, "apt-get install crun"},
+    {"runc", "LIGHT_RUNNER_RUNC", false, 24, true, false, "apt-get install runc"},
     {0},
 };
 

@@ -23,6 +23,7 @@ struct tier_runtime {
     const char *variable; /* environment variable that names another path for it */
     bool own_cgroups_off; /* takes --cgroup-manager=disabled; others are given our cgroup's path */
     unsigned pids;        /* how many tasks of its own are in the sandbox's cgroup meanwhile */
+    bool starts_early;    /* reads its config.json once: it may be a pipe that it waits for */
     bool refuses_hybrid;  /* does not start where an empty cgroup2 is mounted beside v1 */
     const char *hint;     /* the command that installs it */
 };

@@ -40,6 +40,7 @@
 #define RUN_FOLDER "/dev/pts"
 
 static const char folder_bundle[] = RUN_FOLDER "/bundle";
+static const char file_config[] = RUN_FOLDER "/bundle/config.json";
 static const char folder_state[] = RUN_FOLDER "/state";
 static const char folder_image[] = RUN_FOLDER "/image";
 static const char folder_scratch[] = RUN_FOLDER "/scratch";
@@ -62,11 +63,15 @@ _Static_assert((int)REQUEST_UNENFORCED_MEMORY == (int)CGROUP_MEMORY &&
 /* The supervisor, pasta and what starts it, and helpers for a moment. */
 enum { OWN_PROCESSES = 8 };
 
+/* ms, for the runtime to read its configuration. */
+enum { CONFIG_TIMEOUT = 30000 };
+
 struct local_sandbox {
     struct sandbox base; /* first: the engine's table is called with a pointer to it */
     char id[48];
     const struct tier_runtime *runtime;
     char *runtime_path;
+    int user_namespace;
     uint32_t first_id, id_count; /* first_id is the sandbox's root outside */
     bool outbound;               /* it has a network */
     int unpacked;                /* the image's files, in use while this is open; -1: it is mounted */
@@ -74,6 +79,10 @@ struct local_sandbox {
     struct network network;
     struct cgroup *cgroup;
     struct process process;
+    int scratch;     /* root of the file system that takes what the run writes; -1: not yet */
+    char *config;    /* the text of config.json */
+    int config_pipe; /* what a runtime that is started early waits for; -1: there is none */
+    int stdio[3];    /* the runtime's ends, until it has them */
 };
 
 static struct local_sandbox *local_of(struct sandbox *s)
@@ -124,7 +133,8 @@ static int make_folders(lr_error *err)
     static const char *const folders[] = {folder_bundle, folder_state, folder_image, folder_scratch,
                                           folder_root};
     /* Nobody on the host sees this tmpfs; the sandbox's own root has to pass through it. */
-    if (mount_private_namespace(err) < 0 || mount_tmpfs(RUN_FOLDER, "mode=0711,size=64m", err) < 0)
+    if (mount_private_namespace(err) < 0 ||
+        mount_tmpfs(RUN_FOLDER, "mode=0711,size=64m", err) < 0 || mount_share(RUN_FOLDER, err) < 0)
         return -1;
     for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++)
         if (mkdir(folders[i], 0755) < 0)
@@ -133,16 +143,15 @@ static int make_folders(lr_error *err)
     return 0;
 }
 
-static int mount_image(struct local_sandbox *s, struct store *store, int image_fd, int user,
-                       lr_error *err)
+static int mount_image(struct local_sandbox *s, struct store *store, int image_fd, lr_error *err)
 {
     if (!rootless_active())
         return mount_erofs(image_fd, folder_image, err) < 0 ||
-                       mount_shift_owners(folder_image, user, err) < 0
+                       mount_shift_owners(folder_image, s->user_namespace, err) < 0
                    ? -1
                    : 0;
     struct unpacked_owner owner = {
-        .user_namespace = user, .first_id = s->first_id, .mountpoint = folder_image};
+        .user_namespace = s->user_namespace, .first_id = s->first_id, .mountpoint = folder_image};
     uint32_t first, count;
     rootless_sandbox_ids(&first, &count, &owner.host_id);
     owner.many = count > 1;
@@ -171,23 +180,39 @@ static int limit_processes(const struct cgroup_limits *limits, lr_error *err)
                : 0;
 }
 
+/* The user namespace, and the network, which takes longest to come up. */
+static int make_namespaces(struct local_sandbox *s, lr_error *err)
+{
+    cleanup_close int net = -1;
+    uint32_t host_first;
+    s->first_id = userns_base(s->id);
+    s->id_count = USERNS_SIZE;
+    if (rootless_active())
+        rootless_sandbox_ids(&s->first_id, &s->id_count, &host_first);
+    if (userns_open(&s->user_namespace, s->outbound ? &net : NULL, s->first_id, s->id_count, err) <
+            0 ||
+        mount_namespace(s->user_namespace, file_user_namespace, err) < 0)
+        return -1;
+    if (!s->outbound)
+        return 0;
+    if (mount_namespace(net, file_network_namespace, err) < 0 ||
+        network_start(&s->network, file_user_namespace, file_network_namespace, RUN_FOLDER,
+                      s->stdio[2], err) < 0)
+        return -1;
+    s->base.network = s->network.ready;
+    s->base.network_lost = s->network.keeper.pidfd;
+    return 0;
+}
+
 static int mount_root(struct local_sandbox *s, const struct request *r, struct store *store,
                       int image_fd, const char *scratch_folder, lr_error *err)
 {
     /* Whole MiB: one template per size is kept, and there should not be one for every number. */
     uint64_t bytes = (r->disk_bytes + DISK_MIN - 1) / DISK_MIN * DISK_MIN;
-    cleanup_close int user = -1, net = -1;
-    s->first_id = userns_base(s->id);
-    s->id_count = USERNS_SIZE;
-    uint32_t host_first;
-    if (rootless_active())
-        rootless_sandbox_ids(&s->first_id, &s->id_count, &host_first);
-    if (userns_open(&user, s->outbound ? &net : NULL, s->first_id, s->id_count, err) < 0 ||
-        mount_namespace(user, file_user_namespace, err) < 0 ||
-        (s->outbound && mount_namespace(net, file_network_namespace, err) < 0) ||
-        mount_image(s, store, image_fd, user, err) < 0 ||
-        (rootless_active() ? mount_scratch_memory(bytes, folder_scratch, err)
-                           : mount_scratch(scratch_folder, bytes, folder_scratch, err)) < 0)
+    if (mount_image(s, store, image_fd, err) < 0 ||
+        (rootless_active()
+             ? mount_scratch_memory(bytes, folder_scratch, err)
+             : mount_scratch(scratch_folder, bytes, folder_scratch, &s->scratch, err)) < 0)
         return -1;
     struct stat st;
     if (stat(folder_image, &st) < 0 || mkdir(folder_upper, 0755) < 0 ||
@@ -209,7 +234,7 @@ static int write_resolv_conf(lr_error *err)
     return 0;
 }
 
-static int write_bundle(struct local_sandbox *s, const struct request *r, lr_error *err)
+static int make_config(struct local_sandbox *s, const struct request *r, lr_error *err)
 {
     cleanup_free char *agent = libexec_find("light-runner-agent", err);
     if (!agent || (s->outbound && write_resolv_conf(err) < 0))
@@ -231,7 +256,78 @@ static int write_bundle(struct local_sandbox *s, const struct request *r, lr_err
         .cgroup_path = s->runtime->own_cgroups_off || rootless_active() ? NULL : cgroup_path,
         .seccomp_path = s->base.filter ? NULL : SECCOMP_PROFILE,
     };
-    return oci_bundle_write(&bundle, folder_bundle, err);
+    s->config = oci_bundle_config(&bundle, err);
+    return s->config ? 0 : -1;
+}
+
+static int make_pipes(struct local_sandbox *s, lr_error *err)
+{
+    int pipes[3][2];
+    for (int i = 0; i < 3; i++) {
+        if (pipe2(pipes[i], O_CLOEXEC) < 0)
+            return error_errno(err, LR_CONTAINER_START_FAILED, "local.start", errno,
+                               "cannot make a pipe");
+        s->stdio[i] = pipes[i][i != 0];
+        int *ours[] = {&s->base.to_agent, &s->base.from_agent, &s->base.runtime_text};
+        *ours[i] = pipes[i][i == 0];
+    }
+    /* Fewer, larger reads for the bulk streams; it is only a wish, so failure does not matter. */
+    fcntl(s->base.to_agent, F_SETPIPE_SZ, 1 << 20);
+    fcntl(s->base.from_agent, F_SETPIPE_SZ, 1 << 20);
+    return 0;
+}
+
+/* `config`: what it reads its configuration from; -1: from its file. */
+static int start_runtime(struct local_sandbox *s, int config, lr_error *err)
+{
+    const struct oci_runtime_launch launch = {
+        .runtime = s->runtime,
+        .path = s->runtime_path,
+        .root = folder_state,
+        .bundle = folder_bundle,
+        .id = s->id,
+        .cgroup = s->cgroup,
+        .stdio = {s->stdio[0], s->stdio[1], s->stdio[2]},
+        .config = config,
+    };
+    if (oci_runtime_start(&s->process, &launch, err) < 0)
+        return -1;
+    s->base.alive = s->process.pidfd;
+    return 0;
+}
+
+/*
+ * The runtime comes up while the mounts are made: it waits for its configuration, which is the last
+ * that is made. Mounts below RUN_FOLDER are seen in its namespace as well.
+ */
+static int start_early(struct local_sandbox *s, lr_error *err)
+{
+    int ends[2];
+    if (symlink(OCI_RUNTIME_CONFIG, file_config) < 0 || pipe2(ends, O_CLOEXEC) < 0)
+        return error_errno(err, LR_CONTAINER_START_FAILED, "local.start", errno,
+                           "cannot make the pipe for '%s'", file_config);
+    cleanup_close int theirs = ends[0];
+    s->config_pipe = ends[1];
+    return start_runtime(s, theirs, err);
+}
+
+/* From here on it runs. */
+static int give_config(struct local_sandbox *s, lr_error *err)
+{
+    bool early = s->config_pipe >= 0;
+    cleanup_close int to = early ? steal_fd(&s->config_pipe)
+                                 : open(file_config, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    int64_t deadline = clock_ms() + CONFIG_TIMEOUT;
+    if (to < 0 || (early && fcntl(to, F_SETFL, O_NONBLOCK) < 0) ||
+        io_write_all(to, s->config, strlen(s->config), deadline) < 0) {
+        int failed = errno;
+        /* A runtime that has ended says on its stderr why; the supervisor makes that the error. */
+        if (early && failed == EPIPE)
+            return 0;
+        return error_errno(err, LR_CONTAINER_START_FAILED, "local.start", failed,
+                           "cannot write '%s'", file_config);
+    }
+    return early ? 0 : start_runtime(s, -1, err);
 }
 
 static int prepare_steps(struct local_sandbox *s, const struct request *r, lr_error *err)
@@ -257,10 +353,13 @@ static int prepare_steps(struct local_sandbox *s, const struct request *r, lr_er
         failed = filter_get(scratch_folder, &s->base.filter, &s->base.filter_length, err);
     /* What cannot be enforced is refused before anything is made. */
     if (failed || delegation_open(&s->cgroup_root, &limits.leave_out, r->allow_unenforced, err) < 0 ||
-        rootless_enter(err) < 0 || make_folders(err) < 0 || limit_processes(&limits, err) < 0 ||
-        mount_root(s, r, store, image_fd, scratch_folder, err) < 0 || write_bundle(s, r, err) < 0)
+        rootless_enter(err) < 0 || make_pipes(s, err) < 0 || make_folders(err) < 0 ||
+        limit_processes(&limits, err) < 0 ||
+        cgroup_create(&s->cgroup, s->cgroup_root, s->id, &limits, err) < 0 ||
+        make_namespaces(s, err) < 0 || (s->runtime->starts_early && start_early(s, err) < 0) ||
+        mount_root(s, r, store, image_fd, scratch_folder, err) < 0)
         return -1;
-    return cgroup_create(&s->cgroup, s->cgroup_root, s->id, &limits, err);
+    return make_config(s, r, err);
 }
 
 static void local_destroy(struct sandbox *base);
@@ -282,6 +381,7 @@ static int local_prepare(struct sandbox **out, const char *id, const struct requ
     };
     s->process.pidfd = -1;
     s->unpacked = -1;
+    s->scratch = s->user_namespace = s->config_pipe = s->stdio[0] = s->stdio[1] = s->stdio[2] = -1;
     s->network = NETWORK_NONE;
     s->outbound = wants_network(r);
     snprintf(s->id, sizeof(s->id), "%s", id);
@@ -296,36 +396,9 @@ static int local_prepare(struct sandbox **out, const char *id, const struct requ
 static int local_start(struct sandbox *base, lr_error *err)
 {
     struct local_sandbox *s = local_of(base);
-    int pipes[3][2] = {{-1, -1}, {-1, -1}, {-1, -1}};
+    int failed = give_config(s, err);
     for (int i = 0; i < 3; i++)
-        if (pipe2(pipes[i], O_CLOEXEC) < 0)
-            error_errno(err, LR_CONTAINER_START_FAILED, "local.start", errno, "cannot make a pipe");
-    /* Fewer, larger reads for the bulk streams; it is only a wish, so failure does not matter. */
-    fcntl(pipes[0][1], F_SETPIPE_SZ, 1 << 20);
-    fcntl(pipes[1][1], F_SETPIPE_SZ, 1 << 20);
-    base->to_agent = pipes[0][1];
-    base->from_agent = pipes[1][0];
-    base->runtime_text = pipes[2][0];
-    struct oci_runtime_launch launch = {
-        .runtime = s->runtime,
-        .path = s->runtime_path,
-        .root = folder_state,
-        .bundle = folder_bundle,
-        .id = s->id,
-        .cgroup = s->cgroup,
-        .stdio = {pipes[0][0], pipes[1][1], pipes[2][1]},
-    };
-    bool complete = launch.stdio[0] >= 0 && launch.stdio[1] >= 0 && launch.stdio[2] >= 0;
-    int failed = complete ? oci_runtime_start(&s->process, &launch, err) : -1;
-    /* It comes up while the runtime does. */
-    if (!failed && s->outbound)
-        failed = network_start(&s->network, file_user_namespace, file_network_namespace, RUN_FOLDER,
-                               launch.stdio[2], err);
-    for (int i = 0; i < 3; i++)
-        cleanup_close_fd(&launch.stdio[i]);
-    base->alive = s->process.pidfd;
-    base->network = s->network.ready;
-    base->network_lost = s->network.keeper.pidfd;
+        cleanup_close_fd(&s->stdio[i]);
     return failed;
 }
 
@@ -371,13 +444,9 @@ static int local_commit(struct sandbox *base, const char *name, lr_error *err)
     cleanup_store struct store *store = NULL;
     cleanup_assembly struct assembly a = {.staging = {.folder = -1}};
     cleanup_image struct image config = {0}, image = {0};
-    cleanup_close int user = open(file_user_namespace, O_RDONLY | O_CLOEXEC);
-    if (user < 0)
-        return error_errno(err, LR_INTERNAL, "local.commit", errno, "cannot open '%s'",
-                           file_user_namespace);
     /* The place where the agent was shown. It is the only one that is not the image's business. */
     (void)unlink(RUN_FOLDER "/root" OCI_BUNDLE_AGENT);
-    const struct assembly_tree tree = {folder_root, user, s->first_id};
+    const struct assembly_tree tree = {folder_root, s->user_namespace, s->first_id};
     if (store_open(&store, true, err) < 0 || assembly_begin(&a, store, NULL, err) < 0)
         return -1;
     /* What it is called and when it was made is what the new one has of its own. */
@@ -399,9 +468,16 @@ static void local_destroy(struct sandbox *base)
     cleanup_close_fd(&base->to_agent);
     cleanup_close_fd(&base->from_agent);
     cleanup_close_fd(&base->runtime_text);
+    for (int i = 0; i < 3; i++)
+        cleanup_close_fd(&s->stdio[i]);
+    cleanup_close_fd(&s->config_pipe);
+    free(s->config);
     cgroup_destroy(s->cgroup);
     free(s->cgroup_root);
     cleanup_close_fd(&s->unpacked);
+    mount_scratch_discard(s->scratch);
+    cleanup_close_fd(&s->scratch);
+    cleanup_close_fd(&s->user_namespace);
     image_free(&base->image);
     free(base->filter);
     free(s->runtime_path);
