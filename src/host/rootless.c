@@ -95,6 +95,23 @@ void rootless_find_ids(struct rootless_ids *out, uid_t uid)
     out->count = least < USERNS_SIZE ? least : USERNS_SIZE;
 }
 
+/* What can be mapped: the ids are no use without the program that maps them. */
+static void find_usable_ids(struct rootless_ids *out)
+{
+    cleanup_free char *program = process_find_program("newuidmap");
+    rootless_find_ids(out, geteuid());
+    if (!program)
+        out->count = 0;
+}
+
+bool rootless_has_ids(void)
+{
+    struct rootless_ids ids = here.ids;
+    if (!here.active && geteuid() != 0)
+        find_usable_ids(&ids);
+    return ids.count > 0;
+}
+
 /* -------------------------------------------------------------- entering */
 
 const char *rootless_forbidden(void)
@@ -209,10 +226,7 @@ int rootless_enter(lr_error *err)
     if (here.active || uid == 0)
         return 0;
     struct rootless_ids ids;
-    rootless_find_ids(&ids, uid);
-    cleanup_free char *program = process_find_program("newuidmap");
-    if (!program)
-        ids.count = 0;
+    find_usable_ids(&ids);
     if (ids.count > 0) {
         if (enter_with_ids(&ids, err) < 0)
             return -1;

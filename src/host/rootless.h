@@ -28,7 +28,10 @@ struct rootless_ids {
 /* What /etc/subuid and /etc/subgid give to the user, at most what a sandbox needs. */
 void rootless_find_ids(struct rootless_ids *out, uid_t uid);
 
-/* The same for one such file. */
+/* Whether rootless_enter() gives this process other ids than the user's own, or has done so. */
+bool rootless_has_ids(void);
+
+/* The same as rootless_find_ids() for one such file. */
 bool rootless_read_ids(const char *path, const char *name, uid_t uid, uint32_t *first,
                        uint32_t *count);
 
