@@ -120,6 +120,8 @@ static void report(struct output *o, const lr_result *r, const json_t *document)
     } else if (r->oom_killed) {
         say(o, "killed: out of memory");
     }
+    if (r->unenforced)
+        say(o, "warning: no cgroup has held these limits: %s", r->unenforced);
     for (size_t i = 0; i < r->extracted_count; i++) {
         const lr_extracted *e = &r->extracted[i];
         if (e->status == LR_EXTRACT_MISSING)

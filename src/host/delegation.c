@@ -162,14 +162,15 @@ static int vacate(const char *root, lr_error *err)
                      "the processes of the cgroup '%s' fork too fast to be moved", root);
 }
 
-static int refuse(const char *root, unsigned limits, lr_error *err)
+static int refuse(const char *root, unsigned lacking, unsigned allowed, lr_error *err)
 {
-    char names[64], command[256];
-    delegation_name_limits(names, sizeof(names), limits);
+    char names[64], all[64], command[256];
+    delegation_name_limits(names, sizeof(names), lacking & ~allowed);
+    delegation_name_limits(all, sizeof(all), lacking);
     delegation_hint(command, sizeof(command), root);
     error_set(err, LR_CONTAINER_START_FAILED, OPERATION,
               "without root these limits cannot be enforced here: %s", names);
-    return error_hint(err, "%s   or run without them: --allow-unenforced %s", command, names);
+    return error_hint(err, "%s   or run without them: --allow-unenforced %s", command, all);
 }
 
 int delegation_open(char **root, unsigned *leave_out, unsigned allowed, lr_error *err)
@@ -179,7 +180,7 @@ int delegation_open(char **root, unsigned *leave_out, unsigned allowed, lr_error
         return error_oom(err, OPERATION);
     *leave_out = delegation_lacking(found);
     if (*leave_out & CGROUP_LIMITS & ~allowed)
-        return refuse(found, *leave_out & CGROUP_LIMITS & ~allowed, err);
+        return refuse(found, *leave_out & CGROUP_LIMITS, allowed, err);
     bool own = rootless_host_uid() != 0 && cgroup_detect(found) == CGROUP_V2;
     if (own && (~*leave_out & CGROUP_LIMITS) && vacate(found, err) < 0)
         return -1;

@@ -352,8 +352,11 @@ static int prepare_steps(struct local_sandbox *s, const struct request *r, lr_er
     if (!failed && r->no_new_privileges)
         failed = filter_get(scratch_folder, &s->base.filter, &s->base.filter_length, err);
     /* What cannot be enforced is refused before anything is made. */
-    if (failed || delegation_open(&s->cgroup_root, &limits.leave_out, r->allow_unenforced, err) < 0 ||
-        rootless_enter(err) < 0 || make_pipes(s, err) < 0 || make_folders(err) < 0 ||
+    if (failed ||
+        delegation_open(&s->cgroup_root, &limits.leave_out, r->allow_unenforced, err) < 0)
+        return -1;
+    s->base.unenforced = limits.leave_out & CGROUP_LIMITS;
+    if (rootless_enter(err) < 0 || make_pipes(s, err) < 0 || make_folders(err) < 0 ||
         limit_processes(&limits, err) < 0 ||
         cgroup_create(&s->cgroup, s->cgroup_root, s->id, &limits, err) < 0 ||
         make_namespaces(s, err) < 0 || (s->runtime->starts_early && start_early(s, err) < 0) ||
