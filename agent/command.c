@@ -52,13 +52,7 @@ static int start(struct command *c, struct launch *l, struct failure *failure)
     int report[2];
     if (make_pipe(&c->in, &in, false, l->user) < 0 || make_pipe(&c->out, &out, true, l->user) < 0 ||
         make_pipe(&c->err, &err, true, l->user) < 0 || pipe2(report, O_CLOEXEC | O_NONBLOCK) < 0)
-        /* EINVAL: of the ids that a user without root has for a sandbox, this is none. */
-        return errno == EINVAL && l->user->uid != 0
-                   ? failure_set(failure, operation,
-                                 "there is no user %u in this sandbox: without root it needs "
-                                 "subordinate ids (light-runner doctor)",
-                                 (unsigned)l->user->uid)
-                   : failure_errno(failure, operation, errno, "cannot make the command's pipes");
+        return failure_errno(failure, operation, errno, "cannot make the command's pipes");
     c->status = report[0];
     status = report[1];
     l->stdio[0] = in;

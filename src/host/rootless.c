@@ -100,7 +100,8 @@ static void find_usable_ids(struct rootless_ids *out)
 {
     cleanup_free char *program = process_find_program("newuidmap");
     rootless_find_ids(out, geteuid());
-    if (!program)
+    /* newuidmap does not serve a user without a name either. */
+    if (!program || !getpwuid(geteuid()))
         out->count = 0;
 }
 
