@@ -95,14 +95,17 @@ static void check_subordinate_ids(struct finding *f)
     cleanup_free char *map = process_find_program("newuidmap");
     rootless_find_ids(&ids, geteuid());
     char fix[160];
-    snprintf(fix, sizeof(fix), "sudo usermod --add-subuids 100000-165535 --add-subgids "
-                               "100000-165535 $(id -un)");
+    snprintf(fix, sizeof(fix),
+             "sudo usermod --add-subuids 100000-165535 --add-subgids "
+             "100000-165535 $(id -un)");
     if (!ids.count)
-        missing(f, fix, "none in /etc/subuid and /etc/subgid: a sandbox's root is the user, and "
-                        "there are no other users in it");
+        missing(f, fix,
+                "none in /etc/subuid and /etc/subgid: a sandbox's root is the user, and "
+                "there are no other users in it");
     else if (!map)
-        missing(f, "apt-get install uidmap", "newuidmap is not in PATH: a sandbox's root is the "
-                                             "user, and there are no other users in it");
+        missing(f, "apt-get install uidmap",
+                "newuidmap is not in PATH: a sandbox's root is the "
+                "user, and there are no other users in it");
     else
         found(f, "%u from %u on", ids.count, ids.first_uid);
 }

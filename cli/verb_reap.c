@@ -44,6 +44,7 @@ int verb_reap(int argc, char **argv)
     if (store_open(&store, false, &e) < 0 || store_sweep(store, &e) < 0)
         return cli_fail(&e, json);
     /* A run's volume is a file without a name: there is none that could be left. */
-    printf(json ? "{\"containers\":%u,\"volumes\":0}\n" : "containers: %u, volumes: 0\n", containers);
+    printf(json ? "{\"containers\":%u,\"volumes\":0}\n" : "containers: %u, volumes: 0\n",
+           containers);
     return 0;
 }

@@ -119,7 +119,8 @@ typedef struct lr_runner_options {
     uint64_t max_log_bytes;      /**< cap on a run's output; default 256 MiB */
     const char *supervisor; /**< path of light-runner-supervisor; default: $LIGHT_RUNNER_SUPERVISOR,
                                  then the installed one */
-    const char *const *allow_unenforced; /**< NULL-terminated: "memory", "cpus", "pids". Without root,
+    const char *const
+        *allow_unenforced; /**< NULL-terminated: "memory", "cpus", "pids". Without root,
                                  a run is refused where these cannot be enforced, unless they are
                                  named here */
 } lr_runner_options;

@@ -153,8 +153,8 @@ static int write_limits(struct cgroup *c, const struct cgroup_limits *limits, lr
         write_limit(cpu_fd, "cpu.cfs_period_us", "100000", err) < 0 ||
         write_limit(cpu_fd, "cpu.cfs_quota_us", quota, err) < 0)
         return -1;
-    if (memory_fd >= 0 && io_write_control(memory_fd, "memory.memsw.limit_in_bytes", memory) < 0 && has_swap() &&
-        io_write_control(memory_fd, "memory.swappiness", "0") < 0)
+    if (memory_fd >= 0 && io_write_control(memory_fd, "memory.memsw.limit_in_bytes", memory) < 0 &&
+        has_swap() && io_write_control(memory_fd, "memory.swappiness", "0") < 0)
         return error_errno(err, LR_CONTAINER_START_FAILED, "cgroup.create", errno,
                            "cannot forbid swap, so memory would not be capped");
     return 0;

@@ -24,10 +24,8 @@ static const struct purpose {
     const char *v1, *v2; /* the controller; v2 NULL: none is needed */
     const char *option;  /* how it is allowed by name; NULL: it is not a limit */
 } purposes[] = {
-    {CGROUP_MEMORY, "memory", "memory", "memory"},
-    {CGROUP_CPUS, "cpu", "cpu", "cpus"},
-    {CGROUP_PIDS, "pids", "pids", "pids"},
-    {CGROUP_CPU_USAGE, "cpuacct", NULL, NULL},
+    {CGROUP_MEMORY, "memory", "memory", "memory"}, {CGROUP_CPUS, "cpu", "cpu", "cpus"},
+    {CGROUP_PIDS, "pids", "pids", "pids"},         {CGROUP_CPU_USAGE, "cpuacct", NULL, NULL},
     {CGROUP_FREEZING, "freezer", NULL, NULL},
 };
 

@@ -247,8 +247,8 @@ int mount_overlay(const char *lower, const char *upper, const char *work, const 
 {
     char options[1024];
     /* In a user namespace its notes cannot be attributes that only root may write. */
-    snprintf(options, sizeof(options), "lowerdir=%s,upperdir=%s,workdir=%s,volatile%s", lower, upper,
-             work, rootless_active() ? ",userxattr" : "");
+    snprintf(options, sizeof(options), "lowerdir=%s,upperdir=%s,workdir=%s,volatile%s", lower,
+             upper, work, rootless_active() ? ",userxattr" : "");
     unsigned long flags = MS_NODEV | (nosuid ? MS_NOSUID : 0);
     if (mount("overlay", target, "overlay", flags, options) < 0) {
         int failed = errno;

@@ -61,7 +61,8 @@ int userns_open(int *user, int *net, uint32_t first, uint32_t count, lr_error *e
                            "cannot make a user namespace");
     cleanup_close int user_fd = open_namespace(pid, "user");
     cleanup_close int net_fd = net ? open_namespace(pid, "net") : -1;
-    int failed = user_fd < 0 || (net && net_fd < 0) || write_maps(pid, first, count) < 0 ? errno : 0;
+    int failed =
+        user_fd < 0 || (net && net_fd < 0) || write_maps(pid, first, count) < 0 ? errno : 0;
     process_destroy(&child);
     if (failed)
         return error_errno(err, LR_CONTAINER_START_FAILED, "userns.open", failed,

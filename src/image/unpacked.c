@@ -44,7 +44,8 @@ static int take(int folder, const char *name)
 /* deadline 0: do not wait. */
 static int lock(int folder, int64_t deadline)
 {
-    cleanup_close int fd = openat(folder, LOCK_FILE, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    cleanup_close int fd =
+        openat(folder, LOCK_FILE, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     while (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0) {
         if (errno != EWOULDBLOCK && errno != EINTR)
             return -1;
@@ -84,7 +85,7 @@ static int extract(int target, int image_fd, const struct unpacked_owner *owner,
 {
     char option[128];
     snprintf(option, sizeof(option), "--extract=%s", owner->mountpoint);
-    const char *argv[] = {"fsck.erofs", option, "--preserve-perms", "--preserve-owner",
+    const char *argv[] = {"fsck.erofs",      option, "--preserve-perms", "--preserve-owner",
                           "/proc/self/fd/3", NULL};
     if (!owner->many) {
         argv[3] = "--no-preserve-owner";
@@ -105,8 +106,8 @@ static int extract(int target, int image_fd, const struct unpacked_owner *owner,
         .more_count = 1,
         .user_namespace = owner->user_namespace,
         .timeout_ms = UNPACK_TIMEOUT_MS,
-        .capabilities = 1ull << CAP_CHOWN | 1ull << CAP_DAC_OVERRIDE | 1ull << CAP_FOWNER |
-                        1ull << CAP_FSETID,
+        .capabilities =
+            1ull << CAP_CHOWN | 1ull << CAP_DAC_OVERRIDE | 1ull << CAP_FOWNER | 1ull << CAP_FSETID,
         .namespaces = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC,
         .confine = confine,
         .confine_user = &confinement,

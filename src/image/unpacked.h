@@ -17,10 +17,10 @@
 #include "image/store.h"
 
 struct unpacked_owner {
-    int user_namespace;   /* in which the files are unpacked, and to whose ids they belong */
-    uint32_t first_id;    /* its root, as it is called here */
-    uint32_t host_id;     /* and on the host */
-    bool many;            /* it has other ids too; else all files are root's */
+    int user_namespace;     /* in which the files are unpacked, and to whose ids they belong */
+    uint32_t first_id;      /* its root, as it is called here */
+    uint32_t host_id;       /* and on the host */
+    bool many;              /* it has other ids too; else all files are root's */
     const char *mountpoint; /* an empty folder that the namespace's root can reach */
 };
 

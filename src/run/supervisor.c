@@ -25,8 +25,8 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
-#include "host/delegation.h"
 #include "base/text.h"
+#include "host/delegation.h"
 #include "run/phases.h"
 #include "run/provide.h"
 #include "wire/result.h"

@@ -603,18 +603,18 @@ json_t *request_to_json(const struct request *r)
 {
     json_t *memory = size_to_json(r->memory_bytes), *disk = size_to_json(r->disk_bytes);
     json_t *unenforced = unenforced_to_json(r->allow_unenforced);
-    json_t *options =
-        json_pack("{ss,ss,so*,sf,ss*,sb,so*,sI,sI,so*}", "runtime", r->runtime, "engine", r->engine,
-                  "memory", memory, "cpus", r->cpus, "gpus", r->gpus, "noNewPrivileges",
-                  r->no_new_privileges, "disk", disk, "maxExtractBytes",
-                  (json_int_t)r->max_extract_bytes, "maxLogBytes", (json_int_t)r->max_log_bytes,
-                  "allowUnenforced", unenforced);
+    json_t *options = json_pack("{ss,ss,so*,sf,ss*,sb,so*,sI,sI,so*}", "runtime", r->runtime,
+                                "engine", r->engine, "memory", memory, "cpus", r->cpus, "gpus",
+                                r->gpus, "noNewPrivileges", r->no_new_privileges, "disk", disk,
+                                "maxExtractBytes", (json_int_t)r->max_extract_bytes, "maxLogBytes",
+                                (json_int_t)r->max_log_bytes, "allowUnenforced", unenforced);
     /* The input was dumped by us, or checked by whoever set it: it can be read back. */
     json_t *input = r->input ? json_loads(r->input, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL) : NULL;
     json_t *run = strings_to_json(r->run), *networks = strings_to_json(r->networks);
     json_t *env = strings_to_json(r->env), *extract = extract_to_json(r);
-    bool complete = memory && disk && options && !unenforced == !r->allow_unenforced && !input == !r->input && !run == !r->run &&
-                    !networks == !r->networks && !env == !r->env && !extract == !r->has_extract;
+    bool complete = memory && disk && options && !unenforced == !r->allow_unenforced &&
+                    !input == !r->input && !run == !r->run && !networks == !r->networks &&
+                    !env == !r->env && !extract == !r->has_extract;
     json_t *document =
         json_pack("{ss,ss*,so*,ss*,so*,sI,so*,so*,ss*,so*,sb,so*}", "image", r->image, "entrypoint",
                   r->entrypoint, "run", run, "dir", r->dir, "input", input, "timeout",

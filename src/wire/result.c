@@ -119,10 +119,9 @@ json_t *result_to_json(const lr_result *r)
         (json_int_t)r->usage.processes, "isolation", "runtime", text_to_json(r->isolation.runtime),
         "kernel", text_to_json(r->isolation.kernel), "hostKernel",
         text_to_json(r->isolation.host_kernel), "verified", r->isolation.verified, "unenforced",
-        names_to_json(r->unenforced), "timings",
-        "prepareMs", time_to_json(r->timings.prepare_ms), "startMs",
-        time_to_json(r->timings.start_ms), "runMs", time_to_json(r->timings.run_ms), "collectMs",
-        time_to_json(r->timings.collect_ms));
+        names_to_json(r->unenforced), "timings", "prepareMs", time_to_json(r->timings.prepare_ms),
+        "startMs", time_to_json(r->timings.start_ms), "runMs", time_to_json(r->timings.run_ms),
+        "collectMs", time_to_json(r->timings.collect_ms));
 }
 
 /* ------------------------------------------------------------- reading */
@@ -259,8 +258,7 @@ static int take_nested(lr_result *r, const json_t *document, lr_error *err)
 
 static int take_unenforced(struct owned_result *r, lr_error *err)
 {
-    const json_t *list =
-        json_object_get(json_object_get(r->document, "isolation"), "unenforced");
+    const json_t *list = json_object_get(json_object_get(r->document, "isolation"), "unenforced");
     const json_t *name;
     size_t i, used = 0;
     if (!list)

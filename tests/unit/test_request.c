@@ -176,8 +176,10 @@ static void test_wrong_values_are_refused(void **state)
         {"{\"image\":\"i\",\"options\":{\"disk\":\"0\"}}", "options.disk"},
         {"{\"image\":\"i\",\"options\":{\"maxExtractBytes\":0}}", "options.maxExtractBytes"},
         {"{\"image\":\"i\",\"options\":{\"maxLogBytes\":\"1g\"}}", "options.maxLogBytes"},
-        {"{\"image\":\"i\",\"options\":{\"allowUnenforced\":\"memory\"}}", "options.allowUnenforced"},
-        {"{\"image\":\"i\",\"options\":{\"allowUnenforced\":[\"disk\"]}}", "options.allowUnenforced"},
+        {"{\"image\":\"i\",\"options\":{\"allowUnenforced\":\"memory\"}}",
+         "options.allowUnenforced"},
+        {"{\"image\":\"i\",\"options\":{\"allowUnenforced\":[\"disk\"]}}",
+         "options.allowUnenforced"},
         {"{\"image\":\"i\",\"options\":{\"allowUnenforced\":[1]}}", "options.allowUnenforced"},
         {"{\"image\":\"i\",\"options\":{\"noNewPrivileges\":\"yes\"}}", "options.noNewPrivileges"},
     };

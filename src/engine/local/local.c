@@ -74,7 +74,7 @@ struct local_sandbox {
     int user_namespace;
     uint32_t first_id, id_count; /* first_id is the sandbox's root outside */
     bool outbound;               /* it has a network */
-    int unpacked;                /* the image's files, in use while this is open; -1: it is mounted */
+    int unpacked; /* the image's files, in use while this is open; -1: it is mounted */
     char *cgroup_root;
     struct network network;
     struct cgroup *cgroup;
@@ -352,8 +352,7 @@ static int prepare_steps(struct local_sandbox *s, const struct request *r, lr_er
     if (!failed && r->no_new_privileges)
         failed = filter_get(scratch_folder, &s->base.filter, &s->base.filter_length, err);
     /* What cannot be enforced is refused before anything is made. */
-    if (failed ||
-        delegation_open(&s->cgroup_root, &limits.leave_out, r->allow_unenforced, err) < 0)
+    if (failed || delegation_open(&s->cgroup_root, &limits.leave_out, r->allow_unenforced, err) < 0)
         return -1;
     s->base.unenforced = limits.leave_out & CGROUP_LIMITS;
     if (rootless_enter(err) < 0 || make_pipes(s, err) < 0 || make_folders(err) < 0 ||
