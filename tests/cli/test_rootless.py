@@ -303,6 +303,28 @@ def test_nothing_is_left_of_a_run_that_is_killed(user, delegated, who):
     assert host.wait_until(reaped), host.new_leftovers(before, user.data, seconds=0)
 
 
+def test_with_runc(user, delegated):
+    """It makes a cgroup of its own in ours, and is killed before it removes it."""
+    crun = shutil.which("crun")
+    if not shutil.which("runc") or not crun:
+        pytest.skip("crun and runc are not both installed")
+
+    def run(script, *flags):
+        # In a mount namespace in which crun is not a program.
+        hide = ["unshare", "--mount", "sh", "-c", f"mount --bind /dev/null {crun} && exec \"$@\"", "sh"]
+        argv = user.command("run", "--json", "--network", "none", *flags, "busybox", "--", script)
+        done = subprocess.run([*hide, *argv], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              timeout=60, cwd=user.folder)
+        return json.loads(done.stdout), done.stderr.decode()
+
+    before = host.leftovers(user.data)
+    result, text = run("id -u; grep -c . /proc/self/uid_map; exit 4")
+    assert (result["exitCode"], text) == (4, "0\n1\n"), (result, text)
+    result, _ = run("exec dd if=/dev/zero of=/dev/null bs=300M count=1", "--memory", "64m")
+    assert result["oomKilled"] is True, result
+    assert host.new_leftovers(before, user.data) == {}
+
+
 # ------------------------------------------------------------- images
 
 def unpacked(user):
