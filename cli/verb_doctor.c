@@ -62,6 +62,9 @@ static void check_kernel(struct finding *f)
         missing(f, "", "the kernel's version is unknown");
     else if (major < 5 || (major == 5 && minor < 19))
         missing(f, "install a kernel of 5.19 or later", "%s is too old", host.release);
+    else if (geteuid() != 0 && (major < 6 || (major == 6 && minor < 6)))
+        found(f, "%s; without root, runs cannot remove folders of the image before 6.6",
+              host.release);
     else
         found(f, "%s", host.release);
 }
