@@ -117,7 +117,6 @@ def leftovers(data_dir):
         "data": {name for name in tree(data_dir)
                  if not name.startswith(("scratch", "unpacked")) and name != "images/setup.lock"},
         "tmp": {n for n in os.listdir("/tmp") if re.match(r"light-runner-[0-9a-f]{12}|crun\.|runc\.", n)} - foreign,
-        "run": {path for path in tree("/run/light-runner") if not foreign & set(path.split("/"))},
         "loops": _loops(data_dir),
     }
 
