@@ -152,7 +152,26 @@ static int find_supplementary(struct user *u, const char *name, struct failure *
     return 0;
 }
 
-int user_resolve(struct user *out, const char *text, struct failure *failure)
+/* A sandbox of a user without root may have the one id alone. */
+static int check_mapped(const struct user *u, struct failure *failure)
+{
+    int ends[2];
+    if (u->uid == 0 && u->gid == 0)
+        return 0;
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        return failure_errno(failure, operation, errno, "cannot make a pipe");
+    /* The kernel's word for an id that the namespace does not have. */
+    bool missing = fchown(ends[0], u->uid, u->gid) < 0 && errno == EINVAL;
+    close(ends[0]);
+    close(ends[1]);
+    return missing ? failure_set(failure, operation,
+                                 "there is no id %u:%u in this sandbox: without root it needs "
+                                 "subordinate ids (light-runner doctor)",
+                                 (unsigned)u->uid, (unsigned)u->gid)
+                   : 0;
+}
+
+static int resolve(struct user *out, const char *text, struct failure *failure)
 {
     *out = (struct user){.home = "/"};
     char wanted[NAME_SIZE], name[NAME_SIZE] = "";
@@ -175,4 +194,9 @@ int user_resolve(struct user *out, const char *text, struct failure *failure)
         return 0;
     /* Root by default keeps to the group that it has: no image asked for more. */
     return *text && name[0] ? find_supplementary(out, name, failure) : 0;
+}
+
+int user_resolve(struct user *out, const char *text, struct failure *failure)
+{
+    return resolve(out, text, failure) < 0 ? -1 : check_mapped(out, failure);
 }

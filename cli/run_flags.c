@@ -24,6 +24,7 @@ enum kind {
     OPTION_TEXT,    /* a field of `options` */
     OPTION_NUMBER,
     OPTION_BYTES,
+    OPTION_NAMES, /* a list of names in `options`, with commas between them */
     EXTRACT,
     ENV,
     INPUT,
@@ -62,6 +63,8 @@ static const struct flag {
      "copy FROM out into the folder TO afterwards (repeatable)"},
     {"max-extract", OPTION_BYTES, "maxExtractBytes", "SIZE", "cap per --extract (default 1g)"},
     {"max-log", OPTION_BYTES, "maxLogBytes", "SIZE", "cap on the output (default 256m)"},
+    {"allow-unenforced", OPTION_NAMES, "allowUnenforced", "LIMITS",
+     "go without memory, cpus or pids limits if they cannot be set (commas)"},
     {"request", REQUEST, NULL, "FILE|-", "the request as a JSON document; flags go over it"},
     {"detach", DETACH, NULL, NULL, "print the id once the command runs, and return"},
     {"json", JSON, NULL, NULL, "print the result as JSON on stdout, output on stderr"},
@@ -195,6 +198,20 @@ static int put_bytes(json_t *options, const struct flag *flag, const char *value
     return put(options, flag->field, json_integer((json_int_t)bytes), err);
 }
 
+static int append_names(json_t *options, const struct flag *flag, const char *value, lr_error *err)
+{
+    for (const char *at = value, *end;; at = end + 1) {
+        end = strchrnul(at, ',');
+        cleanup_free char *name = strndup(at, (size_t)(end - at));
+        if (!name)
+            return error_oom(err, OPERATION);
+        if (append_text(options, flag->field, flag->name, name, err) < 0)
+            return -1;
+        if (!*end)
+            return 0;
+    }
+}
+
 static int put_input_json(struct run_flags *f, const char *value, lr_error *err)
 {
     json_error_t e;
@@ -209,7 +226,7 @@ static int put_input_json(struct run_flags *f, const char *value, lr_error *err)
 static int apply(struct run_flags *f, const struct flag *flag, const char *value, lr_error *err)
 {
     json_t *options = f->given;
-    if (flag->kind == OPTION_TEXT || flag->kind == OPTION_NUMBER || flag->kind == OPTION_BYTES) {
+    if (flag->kind >= OPTION_TEXT && flag->kind <= OPTION_NAMES) {
         options = member(f->given, "options", json_object);
         if (!options)
             return error_oom(err, OPERATION);
@@ -226,6 +243,8 @@ static int apply(struct run_flags *f, const struct flag *flag, const char *value
         return put_text(options, flag->field, flag->name, value, err);
     case OPTION_BYTES:
         return put_bytes(options, flag, value, err);
+    case OPTION_NAMES:
+        return append_names(options, flag, value, err);
     case EXTRACT:
         return append_extract(f, value, err);
     case ENV:

@@ -10,8 +10,10 @@
 #include "base/io.h"
 #include "base/libexec.h"
 #include "engine/engine.h"
-#include "host/cgroup.h"
+#include "host/delegation.h"
+#include "host/network.h"
 #include "host/process.h"
+#include "host/rootless.h"
 #include "host/seccomp_profile.h"
 #include "tier/tier.h"
 
@@ -25,6 +27,7 @@ enum { VERSION_TIMEOUT_MS = 5000 };
 
 struct finding {
     bool ok;
+    bool skipped; /* not needed by the runs of this user */
     char detail[200];
     char fix[200];
 };
@@ -59,6 +62,9 @@ static void check_kernel(struct finding *f)
         missing(f, "", "the kernel's version is unknown");
     else if (major < 5 || (major == 5 && minor < 19))
         missing(f, "install a kernel of 5.19 or later", "%s is too old", host.release);
+    else if (geteuid() != 0 && (major < 6 || (major == 6 && minor < 6)))
+        found(f, "%s; without root, runs cannot remove folders of the image before 6.6",
+              host.release);
     else
         found(f, "%s", host.release);
 }
@@ -68,7 +74,57 @@ static void check_root(struct finding *f)
     if (geteuid() == 0)
         found(f, "yes");
     else
-        missing(f, "sudo light-runner ...", "running as user %u", (unsigned)geteuid());
+        found(f, "no, user %u: runs happen in a user namespace", (unsigned)geteuid());
+}
+
+static int nothing(void *user)
+{
+    (void)user;
+    return 0;
+}
+
+static void check_own_namespace(struct finding *f)
+{
+    const char *command = rootless_forbidden();
+    if (rootless_call(nothing, NULL) == 0)
+        found(f, "can be entered");
+    else
+        missing(f, command[0] ? command : "see what light-runner run says", "cannot be entered");
+}
+
+static void check_subordinate_ids(struct finding *f)
+{
+    struct rootless_ids ids;
+    cleanup_free char *map = process_find_program("newuidmap");
+    rootless_find_ids(&ids, geteuid());
+    char fix[160];
+    snprintf(fix, sizeof(fix),
+             "sudo usermod --add-subuids 100000-165535 --add-subgids "
+             "100000-165535 $(id -un)");
+    if (!ids.count)
+        missing(f, fix,
+                "none in /etc/subuid and /etc/subgid: a sandbox's root is the user, and "
+                "there are no other users in it");
+    else if (!map)
+        missing(f, "apt-get install uidmap",
+                "newuidmap is not in PATH: a sandbox's root is the "
+                "user, and there are no other users in it");
+    else
+        found(f, "%u from %u on", ids.count, ids.first_uid);
+}
+
+static void check_delegation(struct finding *f)
+{
+    cleanup_free char *root = delegation_root();
+    unsigned lacking = root ? delegation_lacking(root) & CGROUP_LIMITS : CGROUP_LIMITS;
+    char names[64], fix[160];
+    if (!lacking) {
+        found(f, "memory, cpus and pids, beneath %s", root);
+        return;
+    }
+    delegation_name_limits(names, sizeof(names), lacking);
+    delegation_hint(fix, sizeof(fix), root ? root : CGROUP_ROOT);
+    missing(f, fix, "this user cannot set %s; runs need --allow-unenforced %s", names, names);
 }
 
 static void check_runtime(struct finding *f)
@@ -190,6 +246,11 @@ static void check_skopeo(struct finding *f)
     check_program(f, "skopeo", "apt-get install skopeo (or import images)");
 }
 
+static void check_fsck_erofs(struct finding *f)
+{
+    check_program(f, "fsck.erofs", "apt-get install erofs-utils");
+}
+
 static void check_mkfs_ext4(struct finding *f)
 {
     check_program(f, "mkfs.ext4", "apt-get install e2fsprogs");
@@ -198,6 +259,15 @@ static void check_mkfs_ext4(struct finding *f)
 static void check_pasta(struct finding *f)
 {
     check_program(f, "pasta", "apt-get install passt (or run with --network none)");
+}
+
+static void check_tun(struct finding *f)
+{
+    if (access(NETWORK_DEVICE, R_OK | W_OK) == 0)
+        found(f, NETWORK_DEVICE);
+    else
+        missing(f, NETWORK_DEVICE_FIX " (or run with --network none)", NETWORK_DEVICE ": %s",
+                strerrordesc_np(errno));
 }
 
 static void check_user_namespaces(struct finding *f)
@@ -253,29 +323,37 @@ static void check_unpack(struct finding *f)
     check_helper(f, "light-runner-unpack");
 }
 
+enum who { ALL, ROOT, USER };
+
 /* What is optional is not needed by every run: to make images, or for the default network. */
 static const struct check {
     const char *name;
     void (*function)(struct finding *f);
     bool optional;
+    enum who who; /* whose runs need it */
 } checks[] = {
-    {"kernel", check_kernel, false},
-    {"root", check_root, false},
-    {"OCI runtime", check_runtime, false},
-    {"erofs", check_erofs, false},
-    {"overlay", check_overlay, false},
-    {"loop devices", check_loop, false},
-    {"cgroups", check_cgroup, false},
-    {"seccomp profile", check_seccomp, false},
-    {"user namespaces", check_user_namespaces, false},
-    {"mkfs.ext4", check_mkfs_ext4, false},
-    {"supervisor", check_supervisor, false},
-    {"agent", check_agent, false},
-    {"seccomp compiler", check_filter, false},
-    {"pasta", check_pasta, true},
-    {"mkfs.erofs", check_mkfs_erofs, true},
-    {"skopeo", check_skopeo, true},
-    {"unpack helper", check_unpack, true},
+    {"kernel", check_kernel, false, ALL},
+    {"root", check_root, false, ALL},
+    {"OCI runtime", check_runtime, false, ALL},
+    {"erofs", check_erofs, false, ROOT},
+    {"fsck.erofs", check_fsck_erofs, false, USER},
+    {"overlay", check_overlay, false, ALL},
+    {"loop devices", check_loop, false, ROOT},
+    {"cgroups", check_cgroup, false, ALL},
+    {"delegation", check_delegation, false, USER},
+    {"seccomp profile", check_seccomp, false, ALL},
+    {"user namespaces", check_user_namespaces, false, ALL},
+    {"own namespace", check_own_namespace, false, USER},
+    {"subordinate ids", check_subordinate_ids, true, USER},
+    {"mkfs.ext4", check_mkfs_ext4, false, ROOT},
+    {"supervisor", check_supervisor, false, ALL},
+    {"agent", check_agent, false, ALL},
+    {"seccomp compiler", check_filter, false, ALL},
+    {"pasta", check_pasta, true, ALL},
+    {"network device", check_tun, true, ALL},
+    {"mkfs.erofs", check_mkfs_erofs, true, ALL},
+    {"skopeo", check_skopeo, true, ALL},
+    {"unpack helper", check_unpack, true, ALL},
 };
 
 enum { CHECK_COUNT = sizeof(checks) / sizeof(checks[0]) };
@@ -300,7 +378,7 @@ static void judge(struct cell *cell, const struct finding *findings)
         return;
     }
     for (int i = 0; i < CHECK_COUNT; i++) {
-        if (findings[i].ok || checks[i].optional)
+        if (findings[i].ok || findings[i].skipped || checks[i].optional)
             continue;
         snprintf(cell->reason, sizeof(cell->reason), "%s: %s", checks[i].name, findings[i].detail);
         snprintf(cell->hint, sizeof(cell->hint), "%s", findings[i].fix);
@@ -313,6 +391,8 @@ static void print_text(const struct finding *findings, const struct cell *cells,
 {
     for (int i = 0; i < CHECK_COUNT; i++) {
         const struct finding *f = &findings[i];
+        if (f->skipped)
+            continue;
         printf("%-8s %-16s %s\n", f->ok ? "ok" : "missing", checks[i].name, f->detail);
         if (!f->ok && f->fix[0])
             printf("%-8s %-16s   mend it with: %s\n", "", "", f->fix);
@@ -330,6 +410,8 @@ static int print_json(const struct finding *findings, const struct cell *cells, 
     json_t *found_list = json_array(), *cell_list = json_array();
     for (int i = 0; i < CHECK_COUNT; i++) {
         const struct finding *f = &findings[i];
+        if (f->skipped)
+            continue;
         json_array_append_new(found_list,
                               json_pack("{ss,sb,ss,ss*}", "name", checks[i].name, "ok", f->ok,
                                         "detail", f->detail, "fix", f->fix[0] ? f->fix : NULL));
@@ -367,7 +449,10 @@ int verb_doctor(int argc, char **argv)
 
     struct finding findings[CHECK_COUNT] = {0};
     for (int i = 0; i < CHECK_COUNT; i++)
-        checks[i].function(&findings[i]);
+        if (checks[i].who == (geteuid() == 0 ? USER : ROOT))
+            findings[i].skipped = true;
+        else
+            checks[i].function(&findings[i]);
     struct cell cells[] = {
         {.engine = "local", .tier = "runc"},   {.engine = "local", .tier = "runsc"},
         {.engine = "local", .tier = "kata"},   {.engine = "docker", .tier = "runc"},

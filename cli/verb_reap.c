@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "verbs.h"
 
+#include "base/cleanup.h"
 #include "base/error.h"
 #include "base/text.h"
 #include "host/cgroup.h"
+#include "host/delegation.h"
 #include "image/store.h"
 
 #include <stdio.h>
@@ -36,7 +38,8 @@ int verb_reap(int argc, char **argv)
     if (age && *age && (!text_parse_u64(age, &age_ms) || age_ms > INT64_MAX / 2))
         return cli_usage("reap", json, "LIGHT_RUNNER_REAP_AGE_MS: '%s' is not a number", age);
 
-    unsigned containers = cgroup_reap(CGROUP_ROOT, (int64_t)age_ms);
+    cleanup_free char *root = delegation_root();
+    unsigned containers = root ? cgroup_reap(root, (int64_t)age_ms) : 0;
     unsigned states = 0;
     lr_error e = {0};
     if (lr_reap_states(&states, &e) < 0)

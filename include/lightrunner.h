@@ -119,6 +119,10 @@ typedef struct lr_runner_options {
     uint64_t max_log_bytes;      /**< cap on a run's output; default 256 MiB */
     const char *supervisor; /**< path of light-runner-supervisor; default: $LIGHT_RUNNER_SUPERVISOR,
                                  then the installed one */
+    const char *const
+        *allow_unenforced; /**< NULL-terminated: "memory", "cpus", "pids". Without root,
+                                 a run is refused where these cannot be enforced, unless they are
+                                 named here */
 } lr_runner_options;
 
 /** Runs made with one set of options. Immutable: may be shared by threads. */
@@ -229,6 +233,8 @@ typedef struct lr_result {
     struct {
         double prepare_ms, start_ms, run_ms, collect_ms;
     } timings;
+    const char *unenforced; /**< limits that were allowed not to be enforced, and were not:
+                                 "memory,cpus"; NULL: all were */
 } lr_result;
 
 /** The result as the JSON document that the CLI prints. Borrowed from the result. Since 0.1. */

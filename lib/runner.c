@@ -53,6 +53,20 @@ static int set_bytes(json_t *options, const char *name, uint64_t value, lr_error
                : 0;
 }
 
+static int set_names(json_t *options, const char *name, const char *const *values, lr_error *err)
+{
+    json_t *list = values && *values ? json_array() : NULL;
+    if (!list)
+        return values && *values ? error_oom(err, "runner.new") : 0;
+    for (; *values; values++) {
+        if (json_array_append_new(list, json_string(*values)) == 0)
+            continue;
+        json_decref(list);
+        return error_set(err, LR_INVALID_ARGUMENT, "runner.new", "options.%s: must be UTF-8", name);
+    }
+    return json_object_set_new(options, name, list) < 0 ? error_oom(err, "runner.new") : 0;
+}
+
 static int set_cpus(json_t *options, double cpus, lr_error *err)
 {
     if (cpus == 0)
@@ -70,7 +84,8 @@ static int fill_options(json_t *j, const lr_runner_options *o, lr_error *err)
         set_string(j, "memory", o->memory, err) < 0 || set_cpus(j, o->cpus, err) < 0 ||
         set_string(j, "gpus", o->gpus, err) < 0 || set_string(j, "disk", o->disk, err) < 0 ||
         set_bytes(j, "maxExtractBytes", o->max_extract_bytes, err) < 0 ||
-        set_bytes(j, "maxLogBytes", o->max_log_bytes, err) < 0)
+        set_bytes(j, "maxLogBytes", o->max_log_bytes, err) < 0 ||
+        set_names(j, "allowUnenforced", o->allow_unenforced, err) < 0)
         return -1;
     if (o->no_new_privileges > LR_OFF)
         return error_set(err, LR_INVALID_ARGUMENT, "runner.new",

@@ -31,6 +31,8 @@ struct sandbox {
     char *filter;
     size_t filter_length;
 
+    unsigned unenforced; /* CGROUP_... limits that the request allows to be left out, and are */
+
     /* from start() on; -1 before */
     int to_agent;     /* frames in */
     int from_agent;   /* frames out */

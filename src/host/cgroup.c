@@ -14,25 +14,35 @@
 
 enum { CPU_PERIOD_US = 100000, CONTROLLERS_MAX = 5, FREEZE_TIMEOUT_MS = 5000 };
 
-/* The controllers of v1, each a folder of its own. v2 has one folder, named "" here. */
-static const char *const v1_controllers[] = {"memory", "cpu", "cpuacct", "pids", "freezer"};
-static const char *const v2_controllers[] = {""};
+struct controller {
+    const char *name; /* of the folder */
+    unsigned purposes;
+};
 
-enum controller { MEMORY, CPU, CPUACCT, PIDS, FREEZER };
+/* The controllers of v1, each a folder of its own. v2 has one folder, named "" here. */
+static const struct controller v1_controllers[] = {
+    {"memory", CGROUP_MEMORY}, {"cpu", CGROUP_CPUS},         {"cpuacct", CGROUP_CPU_USAGE},
+    {"pids", CGROUP_PIDS},     {"freezer", CGROUP_FREEZING},
+};
+static const struct controller v2_controllers[] = {{"", CGROUP_ALL}};
+
+enum { MEMORY, CPU, CPUACCT, PIDS, FREEZER };
 
 struct cgroup {
     enum cgroup_mode mode;
-    const char *const *controllers;
+    const struct controller *controllers;
     size_t count;
+    unsigned purposes;
     int parents[CONTROLLERS_MAX]; /* fd of <root>/<controller>/light-runner */
     int groups[CONTROLLERS_MAX];  /* fd of <id> beneath it */
     const char *root;
     char id[64];
 };
 
-static int group_of(const struct cgroup *c, enum controller which)
+/* -1: not asked for. */
+static int group_of(const struct cgroup *c, int which, unsigned purpose)
 {
-    return c->groups[c->mode == CGROUP_V2 ? 0 : which];
+    return c->purposes & purpose ? c->groups[c->mode == CGROUP_V2 ? 0 : which] : -1;
 }
 
 enum cgroup_mode cgroup_detect(const char *root)
@@ -54,13 +64,15 @@ static int open_folder(int dirfd, const char *name, bool exclusive)
 }
 
 /* v2 hands controllers down level by level, from the root to our parent folder. */
-static int enable_v2_controllers(int dirfd, lr_error *err)
+static int enable_v2_controllers(int dirfd, unsigned purposes, lr_error *err)
 {
-    static const char *const wanted[] = {"+memory", "+pids", "+cpu"};
+    static const struct controller wanted[] = {
+        {"+memory", CGROUP_MEMORY}, {"+pids", CGROUP_PIDS}, {"+cpu", CGROUP_CPUS}};
     for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
-        if (io_write_control(dirfd, "cgroup.subtree_control", wanted[i]) < 0)
+        if ((purposes & wanted[i].purposes) &&
+            io_write_control(dirfd, "cgroup.subtree_control", wanted[i].name) < 0)
             return error_errno(err, LR_CONTAINER_START_FAILED, "cgroup.create", errno,
-                               "cannot enable the cgroup controller '%s'", wanted[i] + 1);
+                               "cannot enable the cgroup controller '%s'", wanted[i].name + 1);
     return 0;
 }
 
@@ -68,14 +80,16 @@ static int open_groups(struct cgroup *c, const char *root, lr_error *err)
 {
     for (size_t i = 0; i < c->count; i++) {
         char path[512];
-        snprintf(path, sizeof(path), "%s/%s", root, c->controllers[i]);
+        if (!(c->controllers[i].purposes & c->purposes))
+            continue;
+        snprintf(path, sizeof(path), "%s/%s", root, c->controllers[i].name);
         cleanup_close int top = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (top < 0) {
             error_errno(err, LR_CONTAINER_START_FAILED, "cgroup.create", errno,
-                        "the cgroup controller '%s' is not there", c->controllers[i]);
+                        "the cgroup controller '%s' is not there", c->controllers[i].name);
             return error_hint(err, "mount it, or boot with the unified hierarchy");
         }
-        if (c->mode == CGROUP_V2 && enable_v2_controllers(top, err) < 0)
+        if (c->mode == CGROUP_V2 && enable_v2_controllers(top, c->purposes, err) < 0)
             return -1;
         c->parents[i] = open_folder(top, CGROUP_PARENT, false);
         if (c->parents[i] < 0) {
@@ -83,7 +97,7 @@ static int open_groups(struct cgroup *c, const char *root, lr_error *err)
                         "cannot make the cgroup %s/%s", path, CGROUP_PARENT);
             return error_hint(err, "run as root");
         }
-        if (c->mode == CGROUP_V2 && enable_v2_controllers(c->parents[i], err) < 0)
+        if (c->mode == CGROUP_V2 && enable_v2_controllers(c->parents[i], c->purposes, err) < 0)
             return -1;
         c->groups[i] = open_folder(c->parents[i], c->id, true);
         if (c->groups[i] < 0)
@@ -93,9 +107,10 @@ static int open_groups(struct cgroup *c, const char *root, lr_error *err)
     return 0;
 }
 
+/* A limit that is not asked for has no folder. */
 static int write_limit(int dirfd, const char *file, const char *value, lr_error *err)
 {
-    if (io_write_control(dirfd, file, value) < 0)
+    if (dirfd >= 0 && io_write_control(dirfd, file, value) < 0)
         return error_errno(err, LR_CONTAINER_START_FAILED, "cgroup.create", errno,
                            "cannot set the limit %s = %s", file, value);
     return 0;
@@ -118,27 +133,28 @@ static int write_limits(struct cgroup *c, const struct cgroup_limits *limits, lr
     if (quota_us < 1000)
         quota_us = 1000;
 
-    int memory_fd = group_of(c, MEMORY);
+    int memory_fd = group_of(c, MEMORY, CGROUP_MEMORY);
+    int cpu_fd = group_of(c, CPU, CGROUP_CPUS), pids_fd = group_of(c, PIDS, CGROUP_PIDS);
     if (c->mode == CGROUP_V2) {
         snprintf(quota, sizeof(quota), "%" PRIu64 " %d", quota_us, CPU_PERIOD_US);
         if (write_limit(memory_fd, "memory.max", memory, err) < 0 ||
-            write_limit(group_of(c, PIDS), "pids.max", pids, err) < 0 ||
-            write_limit(group_of(c, CPU), "cpu.max", quota, err) < 0)
+            write_limit(pids_fd, "pids.max", pids, err) < 0 ||
+            write_limit(cpu_fd, "cpu.max", quota, err) < 0)
             return -1;
         /* Absent where the kernel was built or booted without swap accounting. */
-        if (io_write_control(memory_fd, "memory.swap.max", "0") < 0 && has_swap())
+        if (memory_fd >= 0 && io_write_control(memory_fd, "memory.swap.max", "0") < 0 && has_swap())
             return error_errno(err, LR_CONTAINER_START_FAILED, "cgroup.create", errno,
                                "cannot forbid swap, so memory would not be capped");
         return 0;
     }
     snprintf(quota, sizeof(quota), "%" PRIu64, quota_us);
     if (write_limit(memory_fd, "memory.limit_in_bytes", memory, err) < 0 ||
-        write_limit(group_of(c, PIDS), "pids.max", pids, err) < 0 ||
-        write_limit(group_of(c, CPU), "cpu.cfs_period_us", "100000", err) < 0 ||
-        write_limit(group_of(c, CPU), "cpu.cfs_quota_us", quota, err) < 0)
+        write_limit(pids_fd, "pids.max", pids, err) < 0 ||
+        write_limit(cpu_fd, "cpu.cfs_period_us", "100000", err) < 0 ||
+        write_limit(cpu_fd, "cpu.cfs_quota_us", quota, err) < 0)
         return -1;
-    if (io_write_control(memory_fd, "memory.memsw.limit_in_bytes", memory) < 0 && has_swap() &&
-        io_write_control(memory_fd, "memory.swappiness", "0") < 0)
+    if (memory_fd >= 0 && io_write_control(memory_fd, "memory.memsw.limit_in_bytes", memory) < 0 &&
+        has_swap() && io_write_control(memory_fd, "memory.swappiness", "0") < 0)
         return error_errno(err, LR_CONTAINER_START_FAILED, "cgroup.create", errno,
                            "cannot forbid swap, so memory would not be capped");
     return 0;
@@ -152,10 +168,13 @@ int cgroup_create(struct cgroup **out, const char *root, const char *id,
         return error_oom(err, "cgroup.create");
     snprintf(c->id, sizeof(c->id), "%s", id);
     c->root = root;
+    c->purposes = CGROUP_ALL & ~limits->leave_out;
+    if (!(c->purposes & CGROUP_LIMITS))
+        c->purposes = 0;
     for (size_t i = 0; i < CONTROLLERS_MAX; i++)
         c->parents[i] = c->groups[i] = -1;
     c->mode = cgroup_detect(root);
-    if (c->mode == CGROUP_NONE) {
+    if (c->mode == CGROUP_NONE && c->purposes) {
         free(c);
         error_set(err, LR_CONTAINER_START_FAILED, "cgroup.create",
                   "no cgroup hierarchy at %s, so no limit can be enforced", root);
@@ -177,7 +196,7 @@ int cgroup_enter(const struct cgroup *c)
      * waits for: "cgroup.procs" costs milliseconds. v2 has nothing like it. The caller has one thread. */
     const char *file = c->mode == CGROUP_V2 ? "cgroup.procs" : "tasks";
     for (size_t i = 0; i < c->count; i++)
-        if (io_write_control(c->groups[i], file, "0") < 0)
+        if (c->groups[i] >= 0 && io_write_control(c->groups[i], file, "0") < 0)
             return -1;
     return 0;
 }
@@ -195,7 +214,11 @@ static bool is_frozen(const struct cgroup *c, int group, bool on)
 
 int cgroup_freeze(const struct cgroup *c, bool on)
 {
-    int group = group_of(c, FREEZER);
+    int group = group_of(c, FREEZER, CGROUP_FREEZING);
+    if (group < 0) {
+        errno = EOPNOTSUPP;
+        return -1;
+    }
     int rc = c->mode == CGROUP_V2
                  ? io_write_control(group, "cgroup.freeze", on ? "1" : "0")
                  : io_write_control(group, "freezer.state", on ? "FROZEN" : "THAWED");
@@ -215,7 +238,7 @@ int cgroup_freeze(const struct cgroup *c, bool on)
 
 static uint64_t read_number(int dirfd, const char *file)
 {
-    cleanup_free char *text = io_read_file_at(dirfd, file, 4096, NULL);
+    cleanup_free char *text = dirfd < 0 ? NULL : io_read_file_at(dirfd, file, 4096, NULL);
     uint64_t value = 0;
     if (text) {
         text[strcspn(text, "\n")] = '\0';
@@ -228,7 +251,7 @@ static uint64_t read_number(int dirfd, const char *file)
 /* The number behind "key " on a line of its own. */
 static uint64_t read_keyed(int dirfd, const char *file, const char *key)
 {
-    cleanup_free char *text = io_read_file_at(dirfd, file, 65536, NULL);
+    cleanup_free char *text = dirfd < 0 ? NULL : io_read_file_at(dirfd, file, 65536, NULL);
     size_t length = strlen(key);
     for (char *line = text; line && *line;) {
         if (strncmp(line, key, length) == 0 && line[length] == ' ')
@@ -243,8 +266,8 @@ static uint64_t read_keyed(int dirfd, const char *file, const char *key)
 void cgroup_read_usage(const struct cgroup *c, struct cgroup_usage *out)
 {
     *out = (struct cgroup_usage){0};
-    int memory = group_of(c, MEMORY), cpu = group_of(c, CPUACCT);
-    out->peak_pids = read_number(group_of(c, PIDS), "pids.peak");
+    int memory = group_of(c, MEMORY, CGROUP_MEMORY), cpu = group_of(c, CPUACCT, CGROUP_CPU_USAGE);
+    out->peak_pids = read_number(group_of(c, PIDS, CGROUP_PIDS), "pids.peak");
     if (c->mode == CGROUP_V2) {
         out->cpu_us = read_keyed(cpu, "cpu.stat", "usage_usec");
         out->user_us = read_keyed(cpu, "cpu.stat", "user_usec");
@@ -258,6 +281,10 @@ void cgroup_read_usage(const struct cgroup *c, struct cgroup_usage *out)
     out->system_us = read_number(cpu, "cpuacct.usage_sys") / 1000;
     out->peak_memory_bytes = read_number(memory, "memory.max_usage_in_bytes");
     out->oom_kills = read_keyed(memory, "memory.oom_control", "oom_kill");
+    /* Other than the memory, such ends are counted in their own group alone. */
+    char nested[2 * sizeof(c->id)];
+    snprintf(nested, sizeof(nested), "%s/memory.oom_control", c->id);
+    out->oom_kills += read_keyed(memory, nested, "oom_kill");
 }
 
 /* runc joins (and so makes) a group in every hierarchy of v1, also in those without a limit of
@@ -273,6 +300,13 @@ static void remove_elsewhere(const struct cgroup *c)
     }
 }
 
+/* A process that has been waited for may still be counted for a moment. */
+static void remove_group(int parent, const char *name, int64_t deadline)
+{
+    while (unlinkat(parent, name, AT_REMOVEDIR) < 0 && errno == EBUSY && clock_ms() < deadline)
+        nanosleep(&(struct timespec){.tv_nsec = 500000}, NULL);
+}
+
 void cgroup_destroy(struct cgroup *c)
 {
     if (!c)
@@ -281,15 +315,16 @@ void cgroup_destroy(struct cgroup *c)
     for (size_t i = 0; i < c->count; i++) {
         if (c->groups[i] >= 0) {
             close(c->groups[i]);
-            /* A process that has been waited for may still be counted for a moment. */
-            while (unlinkat(c->parents[i], c->id, AT_REMOVEDIR) < 0 && errno == EBUSY &&
-                   clock_ms() < deadline)
-                nanosleep(&(struct timespec){.tv_nsec = 500000}, NULL);
+            /* runc without root makes a group of its own in it, and is killed before it removes it. */
+            char nested[2 * sizeof(c->id) + 1];
+            snprintf(nested, sizeof(nested), "%s/%s", c->id, c->id);
+            remove_group(c->parents[i], nested, deadline);
+            remove_group(c->parents[i], c->id, deadline);
         }
         if (c->parents[i] >= 0)
             close(c->parents[i]);
     }
-    if (c->mode == CGROUP_V1)
+    if (c->mode == CGROUP_V1 && c->purposes)
         remove_elsewhere(c);
     free(c);
 }
@@ -313,7 +348,11 @@ static unsigned reap_hierarchy(int top, const char *hierarchy, int64_t min_age_m
             continue;
         int64_t age_ms = (int64_t)(now.tv_sec - st.st_ctim.tv_sec) * 1000 +
                          (now.tv_nsec - st.st_ctim.tv_nsec) / 1000000;
-        /* The kernel refuses (EBUSY) while there is a process in it. */
+        /* The kernel refuses (EBUSY) while there is a process in it; in the one that runc makes too. */
+        char nested[2 * sizeof(e->d_name) + 1];
+        snprintf(nested, sizeof(nested), "%s/%s", e->d_name, e->d_name);
+        if (age_ms >= min_age_ms)
+            (void)unlinkat(fd, nested, AT_REMOVEDIR);
         if (age_ms >= min_age_ms && unlinkat(fd, e->d_name, AT_REMOVEDIR) == 0)
             removed++;
     }

@@ -24,10 +24,23 @@ enum cgroup_mode {
     CGROUP_V2,
 };
 
+/* A set of what a cgroup is for. */
+enum cgroup_purpose {
+    CGROUP_MEMORY = 1,
+    CGROUP_CPUS = 2,
+    CGROUP_PIDS = 4,
+    CGROUP_LIMITS = CGROUP_MEMORY | CGROUP_CPUS | CGROUP_PIDS,
+    /* v1 has hierarchies for these; in v2 they come with every cgroup. */
+    CGROUP_CPU_USAGE = 8,
+    CGROUP_FREEZING = 16,
+    CGROUP_ALL = 31,
+};
+
 struct cgroup_limits {
     uint64_t memory_bytes; /* of memory; swap is not allowed at all */
     double cpus;
     unsigned pids;
+    unsigned leave_out; /* purposes that are not asked for (host/delegation.h decides) */
 };
 
 struct cgroup_usage {

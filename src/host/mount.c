@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "host/process.h"
+#include "host/rootless.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
@@ -20,7 +21,8 @@ int mount_private_namespace(lr_error *err)
     if (unshare(CLONE_NEWNS) < 0) {
         error_errno(err, LR_CONTAINER_START_FAILED, "mount.namespace", errno,
                     "cannot make a mount namespace");
-        return errno == EPERM ? error_hint(err, "run as root") : -1;
+        const char *command = rootless_forbidden();
+        return errno == EPERM ? error_hint(err, "%s", command[0] ? command : "run as root") : -1;
     }
     /* Slave, not private: what the host unmounts must not be kept busy by a long run. */
     if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
@@ -212,6 +214,27 @@ int mount_scratch(const char *folder, uint64_t bytes, const char *target, int *r
     return 0;
 }
 
+/* As many files as mount_scratch() allows for that size; they take memory, however small they are. */
+int mount_scratch_memory(uint64_t bytes, const char *target, lr_error *err)
+{
+    char options[96];
+    snprintf(options, sizeof(options), "mode=0755,size=%" PRIu64 ",nr_inodes=%" PRIu64, bytes,
+             bytes / 8192);
+    return mount_tmpfs(target, options, err);
+}
+
+int mount_folder(int folder, const char *target, lr_error *err)
+{
+    cleanup_close int tree =
+        open_tree(folder, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+    struct mount_attr attr = {.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV};
+    if (tree < 0 || mount_setattr(tree, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0 ||
+        move_mount(tree, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH) < 0)
+        return error_errno(err, LR_CONTAINER_START_FAILED, "mount.folder", errno,
+                           "cannot show the image's files at '%s'", target);
+    return 0;
+}
+
 void mount_scratch_discard(int scratch)
 {
     uint32_t how = EXT4_GOING_FLAGS_NOLOGFLUSH;
@@ -223,8 +246,9 @@ int mount_overlay(const char *lower, const char *upper, const char *work, const 
                   bool nosuid, lr_error *err)
 {
     char options[1024];
-    snprintf(options, sizeof(options), "lowerdir=%s,upperdir=%s,workdir=%s,volatile", lower, upper,
-             work);
+    /* In a user namespace its notes cannot be attributes that only root may write. */
+    snprintf(options, sizeof(options), "lowerdir=%s,upperdir=%s,workdir=%s,volatile%s", lower,
+             upper, work, rootless_active() ? ",userxattr" : "");
     unsigned long flags = MS_NODEV | (nosuid ? MS_NOSUID : 0);
     if (mount("overlay", target, "overlay", flags, options) < 0) {
         int failed = errno;

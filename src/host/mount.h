@@ -40,7 +40,12 @@ int mount_erofs(int image_fd, const char *target, lr_error *err);
  */
 int mount_scratch(const char *folder, uint64_t bytes, const char *target, int *root, lr_error *err);
 
-/* Overlays `upper` on `lower`. Nothing is ever synced to disk: it dies with the run. */
+/* The same without a loop device: a tmpfs, whose memory is that of whoever writes to it. */
+int mount_scratch_memory(uint64_t bytes, const char *target, lr_error *err);
+
+/* Shows an open folder at `target`, read-only. Errors: CONTAINER_START_FAILED. */
+int mount_folder(int folder, const char *target, lr_error *err);
+
 /*
  * Shuts the file system of mount_scratch() down, given its open root (-1: there is none): what has not
  * been written to its file yet never will be, and the unmount does not wait for that. Nothing in it can
@@ -48,6 +53,7 @@ int mount_scratch(const char *folder, uint64_t bytes, const char *target, int *r
  */
 void mount_scratch_discard(int scratch);
 
+/* Overlays `upper` on `lower`. Nothing is ever synced to disk: it dies with the run. */
 int mount_overlay(const char *lower, const char *upper, const char *work, const char *target,
                   bool nosuid, lr_error *err);
 

@@ -2,6 +2,7 @@
 #include "host/network.h"
 
 #include "base/cleanup.h"
+#include "host/rootless.h"
 
 #include <fcntl.h>
 #include <linux/sched.h>
@@ -22,8 +23,6 @@ static _Noreturn void run_child(const char *path, const char *user_namespace,
                                 "--quiet",
                                 "--config-net",
                                 "--no-map-gw",
-                                "--runas",
-                                "0",
                                 "--tcp-ports",
                                 "none",
                                 "--udp-ports",
@@ -40,6 +39,8 @@ static _Noreturn void run_child(const char *path, const char *user_namespace,
                                 user_namespace,
                                 "--netns",
                                 network_namespace,
+                                rootless_active() ? NULL : "--runas",
+                                "0",
                                 NULL};
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     if (null >= 0 && dup2(null, 0) >= 0 && dup2(null, 1) >= 0 && dup2(text, 2) >= 0) {
@@ -75,6 +76,12 @@ int network_start(struct network *out, const char *user_namespace, const char *n
         error_set(err, LR_CONTAINER_START_FAILED, operation,
                   "the default network needs the program 'pasta', which is not installed");
         return error_hint(err, "apt-get install passt, or run with --network none");
+    }
+    /* pasta would say so only after the sandbox has been made, and in other words. */
+    if (faccessat(AT_FDCWD, NETWORK_DEVICE, R_OK | W_OK, AT_EACCESS) < 0) {
+        error_errno(err, LR_CONTAINER_START_FAILED, operation, errno,
+                    "the default network needs " NETWORK_DEVICE);
+        return error_hint(err, NETWORK_DEVICE_FIX ", or run with --network none");
     }
     /* pasta writes its pid there once the interface is up: with a fifo that is an event. */
     char fifo[256];

@@ -14,6 +14,10 @@
 /* What a sandbox asks for names: pasta hands it on to the host's own resolver. */
 #define NETWORK_RESOLVER "169.254.1.1"
 
+/* What pasta opens in the sandbox's network namespace; everybody may on most distributions. */
+#define NETWORK_DEVICE     "/dev/net/tun"
+#define NETWORK_DEVICE_FIX "sudo chmod 666 " NETWORK_DEVICE
+
 struct network {
     struct process keeper; /* the init of the PID namespace that pasta is in */
     int ready;             /* becomes readable when the interface is up; -1: no network */

@@ -27,11 +27,11 @@ uint32_t userns_base(const char *id)
     return RANGE_FIRST + number % RANGE_COUNT * USERNS_SIZE;
 }
 
-static int write_maps(pid_t pid, uint32_t base)
+static int write_maps(pid_t pid, uint32_t first, uint32_t count)
 {
     static const char *const files[] = {"uid_map", "gid_map"};
     char path[64], map[64];
-    snprintf(map, sizeof(map), "0 %u %d\n", base, USERNS_SIZE);
+    snprintf(map, sizeof(map), "0 %u %u\n", first, count);
     for (size_t i = 0; i < 2; i++) {
         snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, files[i]);
         if (io_write_control(AT_FDCWD, path, map) < 0)
@@ -47,7 +47,7 @@ static int open_namespace(pid_t pid, const char *name)
     return open(path, O_RDONLY | O_CLOEXEC);
 }
 
-int userns_open(int *user, int *net, uint32_t base, lr_error *err)
+int userns_open(int *user, int *net, uint32_t first, uint32_t count, lr_error *err)
 {
     struct process child;
     pid_t pid = process_clone(&child, CLONE_NEWUSER | (net ? CLONE_NEWNET : 0));
@@ -61,7 +61,8 @@ int userns_open(int *user, int *net, uint32_t base, lr_error *err)
                            "cannot make a user namespace");
     cleanup_close int user_fd = open_namespace(pid, "user");
     cleanup_close int net_fd = net ? open_namespace(pid, "net") : -1;
-    int failed = user_fd < 0 || (net && net_fd < 0) || write_maps(pid, base) < 0 ? errno : 0;
+    int failed =
+        user_fd < 0 || (net && net_fd < 0) || write_maps(pid, first, count) < 0 ? errno : 0;
     process_destroy(&child);
     if (failed)
         return error_errno(err, LR_CONTAINER_START_FAILED, "userns.open", failed,

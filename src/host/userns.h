@@ -16,9 +16,9 @@ enum { USERNS_SIZE = 65536 };
 uint32_t userns_base(const char *id);
 
 /*
- * Makes one with the range mapped, held by the fd alone; and, if net is not NULL, a network
- * namespace that belongs to it. Errors: CONTAINER_START_FAILED.
+ * Makes one in which `count` ids from `first` on are 0 and those behind it, held by the fd alone; and,
+ * if net is not NULL, a network namespace that belongs to it. Errors: CONTAINER_START_FAILED.
  */
-int userns_open(int *user, int *net, uint32_t base, lr_error *err);
+int userns_open(int *user, int *net, uint32_t first, uint32_t count, lr_error *err);
 
 #endif

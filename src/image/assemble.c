@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/libexec.h"
 #include "base/text.h"
+#include "host/rootless.h"
 #include "image/digest.h"
 #include "image/layout.h"
 #include "image/spawn.h"
@@ -80,6 +81,9 @@ static int run_unpacker(struct assembly *a, struct spawn *spawn, struct reading 
 {
     struct spawn_result result;
     uint64_t skipped;
+    /* Where the user has ids for them, files keep their owners as they do as root. */
+    if (rootless_has_ids() && rootless_enter(err) < 0)
+        return -1;
     spawn->environment = plain_environment;
     spawn->timeout_ms = STEP_TIMEOUT_MS;
     spawn->capabilities = UINT64_MAX; /* it makes namespaces, and takes its rights away itself */

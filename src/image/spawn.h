@@ -29,7 +29,10 @@ struct spawn {
     int user_namespace;             /* whose root it becomes; 0 or less: none */
     uint64_t max_file_bytes;        /* no file may grow beyond; 0: no limit but the caller's */
     int64_t timeout_ms;
-    uint64_t capabilities;   /* bits of those that it may have at most; UINT64_MAX: as they are */
+    uint64_t capabilities; /* bits of those that it may have at most; UINT64_MAX: as they are */
+    uint64_t namespaces;   /* CLONE_NEW... */
+    int (*confine)(void *confine_user); /* in the child, with all its rights; may be NULL */
+    void *confine_user;
     int (*tick)(void *user); /* called a few times a second; other than 0: kill it. May be NULL */
     void *user;
 };

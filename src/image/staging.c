@@ -2,6 +2,7 @@
 #include "image/staging.h"
 
 #include "base/cleanup.h"
+#include "host/rootless.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -129,6 +130,17 @@ void staging_end(struct staging *staging)
     *staging = (struct staging){.folder = -1};
 }
 
+struct removal {
+    int folder;
+    const char *name;
+};
+
+static int remove_again(void *user)
+{
+    const struct removal *r = user;
+    return staging_remove_tree(r->folder, r->name);
+}
+
 void staging_sweep(struct store *store)
 {
     int fd = openat(store->tmp, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -148,6 +160,9 @@ void staging_sweep(struct store *store)
             continue;
         if (held >= 0 && flock(held, LOCK_EX | LOCK_NB) < 0)
             continue;
-        (void)staging_remove_tree(store->tmp, entry->d_name);
+        /* An import without root leaves files of ids that are the user's only in its namespace. */
+        struct removal r = {store->tmp, entry->d_name};
+        if (remove_again(&r) < 0 && rootless_has_ids())
+            (void)rootless_call(remove_again, &r);
     }
 }

@@ -6,6 +6,7 @@
 #include "image/index.h"
 #include "image/staging.h"
 #include "image/store_folders.h"
+#include "image/unpacked.h"
 
 #include <fcntl.h>
 #include <fnmatch.h>
@@ -283,6 +284,7 @@ int store_remove(struct store *store, const char *name, lr_error *err)
     if (write_index(store, &index, err) < 0)
         return -1;
     remove_unused(store, &index, digest);
+    unpacked_sweep(store, &index);
     return 0;
 }
 
@@ -311,8 +313,10 @@ int store_add(struct store *store, int folder, const char *file, const struct im
                            final);
     if (index_put(&index, &added, err) < 0 || write_index(store, &index, err) < 0)
         return -1;
-    if (replaced)
+    if (replaced) {
         remove_unused(store, &index, replaced);
+        unpacked_sweep(store, &index);
+    }
     return 0;
 }
 
@@ -349,6 +353,7 @@ int store_sweep(struct store *store, lr_error *err)
     if (lock(store, &locked, err) < 0 || read_index(store, &index, err) < 0)
         return -1;
     sweep_images(store, &index);
+    unpacked_sweep(store, &index);
     return 0;
 }
 

@@ -11,6 +11,7 @@
  *        |     +-- <64 hex>.erofs
  *        +-- tmp/                      a folder per import that is under way (image/staging.h)
  *        +-- scratch/                  templates of empty file systems, for runs
+ *        +-- unpacked/                 files of images, for runs without root (image/unpacked.h)
  *
  * A file is complete before it has its name, and has its name before the index speaks of it:
  * whoever is killed in between leaves at most a file that nobody names, and store_sweep() removes

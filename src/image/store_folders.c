@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/text.h"
+#include "host/rootless.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -21,7 +22,7 @@ static int choose_path(char **out, lr_error *err)
                              "'..'",
                              chosen);
         base = chosen;
-    } else if (geteuid() == 0) {
+    } else if (rootless_host_uid() == 0) {
         base = "/var/lib/light-runner";
     } else {
         const char *data = getenv("XDG_DATA_HOME"), *home = getenv("HOME");

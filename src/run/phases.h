@@ -77,6 +77,7 @@ struct supervisor {
     lr_result result;
     struct utsname host;
     char kernel[sizeof(((struct utsname *)0)->release)];
+    char unenforced[64];
     int64_t began, prepared, running, ended; /* microseconds; 0: not reached */
 };
 

@@ -26,6 +26,7 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/text.h"
+#include "host/delegation.h"
 #include "run/phases.h"
 #include "run/provide.h"
 #include "wire/result.h"
@@ -282,6 +283,10 @@ static void complete_result(struct supervisor *s, const struct cgroup_usage *usa
     r->usage.processes = usage->peak_pids;
     r->isolation.runtime = s->sandbox ? s->sandbox->tier->name : s->request->runtime;
     r->isolation.kernel = s->kernel;
+    if (s->sandbox && s->sandbox->unenforced) {
+        delegation_name_limits(s->unenforced, sizeof(s->unenforced), s->sandbox->unenforced);
+        r->unenforced = s->unenforced;
+    }
     r->isolation.host_kernel = s->host.release;
     int64_t ended = s->ended ? s->ended : s->running ? now : 0;
     r->timings.prepare_ms = ms_between(s->began, s->prepared);

@@ -15,12 +15,15 @@ static const char capabilities[] =
     "['CAP_CHOWN','CAP_DAC_OVERRIDE','CAP_FSETID','CAP_FOWNER','CAP_SETGID','CAP_SETUID',"
     "'CAP_NET_BIND_SERVICE','CAP_KILL']";
 
+/* The group of terminals. */
+#define TTY_GID "gid=5"
+
 static const char mounts[] =
     "[{'destination':'/proc','type':'proc','source':'proc','options':['nosuid','noexec','nodev']},"
     "{'destination':'/dev','type':'tmpfs','source':'tmpfs',"
     "'options':['nosuid','strictatime','mode=755','size=65536k']},"
     "{'destination':'/dev/pts','type':'devpts','source':'devpts',"
-    "'options':['nosuid','noexec','newinstance','ptmxmode=0666','mode=0620','gid=5']},"
+    "'options':['nosuid','noexec','newinstance','ptmxmode=0666','mode=0620','" TTY_GID "']},"
     "{'destination':'/dev/shm','type':'tmpfs','source':'shm',"
     "'options':['nosuid','noexec','nodev','mode=1777','size=65536k']},"
     "{'destination':'/dev/mqueue','type':'mqueue','source':'mqueue',"
@@ -118,9 +121,29 @@ static int add_file(json_t *list, const char *source, const char *target)
                                                  "options", "bind", "ro", "nosuid", "nodev"));
 }
 
+/* Where the sandbox does not have that group the kernel refuses it. */
+static void drop_tty_group(json_t *list)
+{
+    size_t i, j;
+    json_t *mount, *option;
+    json_array_foreach(list, i, mount)
+    {
+        json_t *options = json_object_get(mount, "options");
+        json_array_foreach(options, j, option)
+        {
+            if (strcmp(json_string_value(option), TTY_GID) == 0) {
+                json_array_remove(options, j);
+                break;
+            }
+        }
+    }
+}
+
 static json_t *mount_section(const struct oci_bundle *b)
 {
     json_t *list = table(mounts);
+    if (b->id_count <= 5)
+        drop_tty_group(list);
     if (!list || add_file(list, b->agent, OCI_BUNDLE_AGENT) < 0 ||
         (b->resolv_conf && add_file(list, b->resolv_conf, "/etc/resolv.conf") < 0)) {
         json_decref(list);

@@ -20,6 +20,18 @@ static void fail_child(const char *what)
     _exit(127);
 }
 
+/* In a user namespace what was mounted outside cannot be unmounted, but hidden. EINVAL is also what it
+ * says where nothing is mounted: then nothing is hidden. */
+static int hide_unified(void)
+{
+    static const char folder[] = CGROUP_ROOT "/unified";
+    if (umount2(folder, MNT_DETACH) == 0 || errno == ENOENT)
+        return 0;
+    if (errno != EINVAL)
+        return -1;
+    return mount("none", folder, "tmpfs", MS_RDONLY, NULL) < 0 && errno != ENOENT ? -1 : 0;
+}
+
 /* dup2() that clears CLOEXEC also when the fd has the number already. */
 static int move_to(int fd, int number)
 {
@@ -42,9 +54,8 @@ static void run_child(const struct oci_runtime_launch *l, char *const argv[])
     /* The host's /proc shows other numbers than this namespace has. */
     if (mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)
         fail_child("cannot mount /proc");
-    if (l->runtime->refuses_hybrid && umount2(CGROUP_ROOT "/unified", MNT_DETACH) < 0 &&
-        errno != EINVAL && errno != ENOENT)
-        fail_child("cannot unmount the unused cgroup2");
+    if (l->runtime->refuses_hybrid && hide_unified() < 0)
+        fail_child("cannot hide the unused cgroup2");
     /* crun and runc copy themselves before they enter a sandbox, by way of a file in this folder, and
      * in /tmp otherwise: there it stays when they are killed. Nothing else of our environment (the
      * caller's, NOTIFY_SOCKET for one) is any of the runtime's business. */

@@ -146,6 +146,42 @@ static int read_max_log_bytes(void *out, const char *field, const json_t *value,
     return check_positive(&r->max_log_bytes, field, value, MAX_BYTES, err);
 }
 
+static const struct unenforced {
+    const char *name;
+    unsigned bit;
+} unenforced_names[] = {
+    {"memory", REQUEST_UNENFORCED_MEMORY},
+    {"cpus", REQUEST_UNENFORCED_CPUS},
+    {"pids", REQUEST_UNENFORCED_PIDS},
+};
+
+enum { UNENFORCED_COUNT = sizeof(unenforced_names) / sizeof(unenforced_names[0]) };
+
+static int read_allow_unenforced(void *out, const char *field, const json_t *value, lr_error *err)
+{
+    struct request *r = out;
+    const json_t *member;
+    size_t i;
+    if (!json_is_array(value))
+        return check_fail(err, field, "must be a list of names of limits");
+    json_array_foreach(value, i, member)
+    {
+        const char *name;
+        char path[160];
+        unsigned bit = 0;
+        snprintf(path, sizeof(path), "%s[%zu]", field, i);
+        if (check_string(&name, path, member, err) < 0)
+            return -1;
+        for (int n = 0; n < UNENFORCED_COUNT; n++)
+            if (strcmp(unenforced_names[n].name, name) == 0)
+                bit = unenforced_names[n].bit;
+        if (!bit)
+            return check_fail(err, path, "'%.40s' is not one of memory, cpus, pids", name);
+        r->allow_unenforced |= bit;
+    }
+    return 0;
+}
+
 static const struct check_field option_fields[] = {
     {"runtime", read_runtime},
     {"engine", read_engine},
@@ -156,6 +192,7 @@ static const struct check_field option_fields[] = {
     {"disk", read_disk},
     {"maxExtractBytes", read_max_extract_bytes},
     {"maxLogBytes", read_max_log_bytes},
+    {"allowUnenforced", read_allow_unenforced},
     {0},
 };
 
@@ -532,6 +569,18 @@ static json_t *strings_to_json(char *const *strings)
     return list;
 }
 
+static json_t *unenforced_to_json(unsigned set)
+{
+    json_t *list = set ? json_array() : NULL;
+    for (int n = 0; list && n < UNENFORCED_COUNT; n++)
+        if ((set & unenforced_names[n].bit) &&
+            json_array_append_new(list, json_string(unenforced_names[n].name)) < 0) {
+            json_decref(list);
+            return NULL;
+        }
+    return list;
+}
+
 static json_t *size_to_json(uint64_t bytes)
 {
     return json_sprintf("%llu", (unsigned long long)bytes);
@@ -553,17 +602,19 @@ static json_t *extract_to_json(const struct request *r)
 json_t *request_to_json(const struct request *r)
 {
     json_t *memory = size_to_json(r->memory_bytes), *disk = size_to_json(r->disk_bytes);
-    json_t *options =
-        json_pack("{ss,ss,so*,sf,ss*,sb,so*,sI,sI}", "runtime", r->runtime, "engine", r->engine,
-                  "memory", memory, "cpus", r->cpus, "gpus", r->gpus, "noNewPrivileges",
-                  r->no_new_privileges, "disk", disk, "maxExtractBytes",
-                  (json_int_t)r->max_extract_bytes, "maxLogBytes", (json_int_t)r->max_log_bytes);
+    json_t *unenforced = unenforced_to_json(r->allow_unenforced);
+    json_t *options = json_pack("{ss,ss,so*,sf,ss*,sb,so*,sI,sI,so*}", "runtime", r->runtime,
+                                "engine", r->engine, "memory", memory, "cpus", r->cpus, "gpus",
+                                r->gpus, "noNewPrivileges", r->no_new_privileges, "disk", disk,
+                                "maxExtractBytes", (json_int_t)r->max_extract_bytes, "maxLogBytes",
+                                (json_int_t)r->max_log_bytes, "allowUnenforced", unenforced);
     /* The input was dumped by us, or checked by whoever set it: it can be read back. */
     json_t *input = r->input ? json_loads(r->input, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL) : NULL;
     json_t *run = strings_to_json(r->run), *networks = strings_to_json(r->networks);
     json_t *env = strings_to_json(r->env), *extract = extract_to_json(r);
-    bool complete = memory && disk && options && !input == !r->input && !run == !r->run &&
-                    !networks == !r->networks && !env == !r->env && !extract == !r->has_extract;
+    bool complete = memory && disk && options && !unenforced == !r->allow_unenforced &&
+                    !input == !r->input && !run == !r->run && !networks == !r->networks &&
+                    !env == !r->env && !extract == !r->has_extract;
     json_t *document =
         json_pack("{ss,ss*,so*,ss*,so*,sI,so*,so*,ss*,so*,sb,so*}", "image", r->image, "entrypoint",
                   r->entrypoint, "run", run, "dir", r->dir, "input", input, "timeout",

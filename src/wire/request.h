@@ -10,6 +10,9 @@
 
 #include <jansson.h>
 
+/* The limits that a run may go without where a user other than root cannot set them. */
+enum { REQUEST_UNENFORCED_MEMORY = 1, REQUEST_UNENFORCED_CPUS = 2, REQUEST_UNENFORCED_PIDS = 4 };
+
 struct request_extract {
     char *from;
     char *to;
@@ -30,6 +33,7 @@ struct request {
     uint64_t disk_bytes;
     uint64_t max_extract_bytes;
     uint64_t max_log_bytes;
+    unsigned allow_unenforced; /* REQUEST_UNENFORCED_... bits */
 
     /* request */
     char *image;

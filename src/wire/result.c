@@ -20,6 +20,7 @@ struct owned_result {
     json_t *document;
     char *text;
     lr_extracted *extracted;
+    char unenforced[64];
 };
 
 static const char *const status_names[] = {
@@ -84,6 +85,21 @@ static json_t *extracted_to_json(const lr_result *r)
     return list;
 }
 
+/* "a,b" as a list; NULL for none. */
+static json_t *names_to_json(const char *names)
+{
+    json_t *list = names && *names ? json_array() : NULL;
+    for (const char *at = names; list && *at; at += *at == ',') {
+        size_t length = strcspn(at, ",");
+        if (json_array_append_new(list, json_stringn(at, length)) < 0) {
+            json_decref(list);
+            return NULL;
+        }
+        at += length;
+    }
+    return list;
+}
+
 json_t *result_to_json(const lr_result *r)
 {
     char signal_text[16] = "";
@@ -93,7 +109,7 @@ json_t *result_to_json(const lr_result *r)
     if (r->extracted && !extracted)
         return NULL;
     return json_pack(
-        "{ss,sb,si,so*,sI,sb,sb,sb,sb,so*,s{sI,sI,sI,sI,sI},s{so*,so*,so*,sb},s{so,so,so,so}}",
+        "{ss,sb,si,so*,sI,sb,sb,sb,sb,so*,s{sI,sI,sI,sI,sI},s{so*,so*,so*,sb,so*},s{so,so,so,so}}",
         "id", r->id ? r->id : "", "success", r->success, "exitCode", r->exit_code, "signal",
         text_to_json(signal_text), "duration", (json_int_t)r->duration_ms, "cancelled",
         r->cancelled, "timedOut", r->timed_out, "oomKilled", r->oom_killed, "logTruncated",
@@ -102,10 +118,10 @@ json_t *result_to_json(const lr_result *r)
         "peakMemoryBytes", (json_int_t)r->usage.peak_memory_bytes, "processes",
         (json_int_t)r->usage.processes, "isolation", "runtime", text_to_json(r->isolation.runtime),
         "kernel", text_to_json(r->isolation.kernel), "hostKernel",
-        text_to_json(r->isolation.host_kernel), "verified", r->isolation.verified, "timings",
-        "prepareMs", time_to_json(r->timings.prepare_ms), "startMs",
-        time_to_json(r->timings.start_ms), "runMs", time_to_json(r->timings.run_ms), "collectMs",
-        time_to_json(r->timings.collect_ms));
+        text_to_json(r->isolation.host_kernel), "verified", r->isolation.verified, "unenforced",
+        names_to_json(r->unenforced), "timings", "prepareMs", time_to_json(r->timings.prepare_ms),
+        "startMs", time_to_json(r->timings.start_ms), "runMs", time_to_json(r->timings.run_ms),
+        "collectMs", time_to_json(r->timings.collect_ms));
 }
 
 /* ------------------------------------------------------------- reading */
@@ -240,6 +256,28 @@ static int take_nested(lr_result *r, const json_t *document, lr_error *err)
     return 0;
 }
 
+static int take_unenforced(struct owned_result *r, lr_error *err)
+{
+    const json_t *list = json_object_get(json_object_get(r->document, "isolation"), "unenforced");
+    const json_t *name;
+    size_t i, used = 0;
+    if (!list)
+        return 0;
+    if (!json_is_array(list))
+        return lost(err, "unenforced");
+    json_array_foreach(list, i, name)
+    {
+        const char *text = json_string_value(name);
+        if (!text || strchr(text, ',') || strlen(text) + 2 > sizeof(r->unenforced) - used)
+            return lost(err, "unenforced");
+        int n = snprintf(r->unenforced + used, sizeof(r->unenforced) - used, "%s%s",
+                         used ? "," : "", text);
+        used += (size_t)n;
+    }
+    r->public.unenforced = used ? r->unenforced : NULL;
+    return 0;
+}
+
 static int take_all(struct owned_result *owned, lr_error *err)
 {
     lr_result *r = &owned->public;
@@ -259,7 +297,7 @@ static int take_all(struct owned_result *owned, lr_error *err)
     /* `success` follows from the others. A supervisor that says otherwise is not believed. */
     if (r->success != (code == 0 && !r->cancelled && !r->timed_out))
         return lost(err, "success");
-    if (take_extracted(owned, err) < 0)
+    if (take_extracted(owned, err) < 0 || take_unenforced(owned, err) < 0)
         return -1;
     return take_nested(r, d, err);
 }

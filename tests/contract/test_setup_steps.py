@@ -51,7 +51,9 @@ def test_owners_modes_links_and_removed_files(runner, unique):
              "rm /etc/group; mkdir -p '/a b/\"c\"'; touch -d @1000000000 /t"]
     outcome = runner.ok("stat -c '%u %g %a' /d; readlink /l; stat -c %h /d/a; ls /etc/group 2>/dev/null; "
                         "ls -d '/a b/\"c\"'; stat -c %Y /t", run=steps)
-    assert outcome.lines == ["1234 567 3770", "/d", "2", "/a b/\"c\"", "1000000000"]
+    # Without root an image is unpacked by fsck.erofs, which makes files of their own of hard links.
+    links = "2" if os.geteuid() == 0 else "1"
+    assert outcome.lines == ["1234 567 3770", "/d", links, "/a b/\"c\"", "1000000000"]
 
 
 def test_nothing_of_ours_is_left_in_the_image(runner, unique):

@@ -130,6 +130,37 @@ static void v2_hands_the_controllers_down(void **state)
     assert_holds("light-runner/cgroup.subtree_control", "+cpusry");
 }
 
+/* Whatever is asked for is still an error when it cannot be had. */
+static void what_is_left_out_is_not_looked_for(void **state)
+{
+    (void)state;
+    struct cgroup *c;
+    lr_error err = {0};
+    struct cgroup_limits some = limits;
+    some.leave_out = CGROUP_MEMORY;
+    put("cgroup.controllers", "cpu pids\n");
+    put("cgroup.subtree_control", "");
+    put("light-runner/cgroup.subtree_control", "");
+    assert_int_equal(cgroup_create(&c, root, "box", &some, &err), -1);
+    assert_non_null(strstr(err.message, "pids.max = 101"));
+    assert_holds("cgroup.subtree_control", "+cpus");
+}
+
+static void without_any_limit_there_is_no_group(void **state)
+{
+    (void)state;
+    struct cgroup *c;
+    struct cgroup_usage usage;
+    lr_error err = {0};
+    struct cgroup_limits none = limits;
+    none.leave_out = CGROUP_LIMITS;
+    assert_int_equal(cgroup_create(&c, root, "box", &none, &err), 0);
+    assert_int_equal(cgroup_enter(c), 0);
+    cgroup_read_usage(c, &usage);
+    assert_int_equal(usage.peak_memory_bytes + usage.oom_kills + usage.cpu_us, 0);
+    cgroup_destroy(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -138,6 +169,8 @@ int main(void)
         SCRATCH_TEST(an_existing_group_is_refused),
         SCRATCH_TEST(a_limit_that_cannot_be_set_is_an_error),
         SCRATCH_TEST(v2_hands_the_controllers_down),
+        SCRATCH_TEST(what_is_left_out_is_not_looked_for),
+        SCRATCH_TEST(without_any_limit_there_is_no_group),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

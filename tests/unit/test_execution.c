@@ -602,6 +602,15 @@ static void test_bad_options(void **state)
     o = good;
     o.no_new_privileges = (lr_switch)7;
     check_options_refused(&o, "options.noNewPrivileges");
+    static const char *const known[] = {"memory", "cpus", "pids", NULL};
+    static const char *const unknown[] = {"memory", "disk", NULL};
+    o = good;
+    o.allow_unenforced = unknown;
+    check_options_refused(&o, "options.allowUnenforced[1]");
+    o.allow_unenforced = known;
+    lr_runner *out = NULL;
+    assert_int_equal(lr_runner_new(&out, &o, NULL), 0);
+    lr_runner_free(out);
 }
 
 static void test_run_json(void **state)

@@ -63,7 +63,7 @@ static void test_every_field(void **state)
         "\"workdir\":\"/w//x/.\",\"extract\":[{\"from\":\"f\",\"to\":\"t\"}],\"detached\":false,"
         "\"options\":{\"runtime\":\"runsc\",\"engine\":\"local\",\"memory\":\"64M\",\"cpus\":0.5,"
         "\"gpus\":\"all\",\"noNewPrivileges\":false,\"disk\":\"2g\",\"maxExtractBytes\":7,"
-        "\"maxLogBytes\":8}}");
+        "\"maxLogBytes\":8,\"allowUnenforced\":[\"pids\",\"memory\"]}}");
     assert_string_equal(r.entrypoint, "echo");
     assert_string_equal(r.run[1], "b");
     assert_null(r.run[2]);
@@ -88,6 +88,7 @@ static void test_every_field(void **state)
     assert_true(r.disk_bytes == 2ull << 30);
     assert_int_equal(r.max_extract_bytes, 7);
     assert_int_equal(r.max_log_bytes, 8);
+    assert_int_equal(r.allow_unenforced, REQUEST_UNENFORCED_MEMORY | REQUEST_UNENFORCED_PIDS);
     request_free(&r);
 }
 
@@ -175,6 +176,11 @@ static void test_wrong_values_are_refused(void **state)
         {"{\"image\":\"i\",\"options\":{\"disk\":\"0\"}}", "options.disk"},
         {"{\"image\":\"i\",\"options\":{\"maxExtractBytes\":0}}", "options.maxExtractBytes"},
         {"{\"image\":\"i\",\"options\":{\"maxLogBytes\":\"1g\"}}", "options.maxLogBytes"},
+        {"{\"image\":\"i\",\"options\":{\"allowUnenforced\":\"memory\"}}",
+         "options.allowUnenforced"},
+        {"{\"image\":\"i\",\"options\":{\"allowUnenforced\":[\"disk\"]}}",
+         "options.allowUnenforced"},
+        {"{\"image\":\"i\",\"options\":{\"allowUnenforced\":[1]}}", "options.allowUnenforced"},
         {"{\"image\":\"i\",\"options\":{\"noNewPrivileges\":\"yes\"}}", "options.noNewPrivileges"},
     };
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)

@@ -96,6 +96,19 @@ static void test_document_has_the_names_of_the_contract(void **state)
     lr_result_free(r);
 }
 
+static void test_limits_that_were_not_enforced_are_named(void **state)
+{
+    (void)state;
+    lr_result in = sample(), *r = NULL;
+    in.unenforced = "memory,cpus";
+    char *text = text_of(&in);
+    assert_non_null(strstr(text, "\"unenforced\":[\"memory\",\"cpus\"]"));
+    assert_int_equal(result_from_json(&r, text, strlen(text), NULL), 0);
+    assert_string_equal(r->unenforced, "memory,cpus");
+    free(text);
+    lr_result_free(r);
+}
+
 static void test_signal_has_a_name(void **state)
 {
     (void)state;
@@ -282,6 +295,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_round_trip),
         cmocka_unit_test(test_document_has_the_names_of_the_contract),
+        cmocka_unit_test(test_limits_that_were_not_enforced_are_named),
         cmocka_unit_test(test_signal_has_a_name),
         cmocka_unit_test(test_extracted_that_did_not_run_is_absent),
         cmocka_unit_test(test_bytes_that_are_not_utf8_do_not_cost_the_result),

@@ -16,23 +16,28 @@
 #include "base/io.h"
 #include "base/libexec.h"
 #include "engine/engine.h"
+#include "host/delegation.h"
 #include "host/filter.h"
 #include "host/mount.h"
 #include "host/network.h"
 #include "host/process.h"
+#include "host/rootless.h"
 #include "host/seccomp_profile.h"
 #include "host/userns.h"
 #include "image/assemble.h"
 #include "image/pull.h"
+#include "image/unpacked.h"
 #include "tier/oci_bundle.h"
 #include "tier/oci_runtime.h"
 
 #include <fcntl.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
-/* Made once on the host, and empty there: each supervisor mounts its own tmpfs over it. */
-#define RUN_FOLDER "/run/light-runner"
+/* Each supervisor mounts a tmpfs of its own over it. It must be there without us, as a user cannot make
+ * one that a sandbox's root can pass through; and nothing of the run looks for anything in it. */
+#define RUN_FOLDER "/dev/pts"
 
 static const char folder_bundle[] = RUN_FOLDER "/bundle";
 static const char file_config[] = RUN_FOLDER "/bundle/config.json";
@@ -49,6 +54,15 @@ static const char folder_root[] = RUN_FOLDER "/root";
 /* The smallest file system that mkfs.ext4 makes with room in it. */
 #define DISK_MIN ((uint64_t)1 << 20)
 
+/* The bits of a request mean the same. */
+_Static_assert((int)REQUEST_UNENFORCED_MEMORY == (int)CGROUP_MEMORY &&
+                   (int)REQUEST_UNENFORCED_CPUS == (int)CGROUP_CPUS &&
+                   (int)REQUEST_UNENFORCED_PIDS == (int)CGROUP_PIDS,
+               "the limits' bits");
+
+/* The supervisor, pasta and what starts it, and helpers for a moment. */
+enum { OWN_PROCESSES = 8 };
+
 /* ms, for the runtime to read its configuration. */
 enum { CONFIG_TIMEOUT = 30000 };
 
@@ -58,9 +72,11 @@ struct local_sandbox {
     const struct tier_runtime *runtime;
     char *runtime_path;
     int user_namespace;
-    uint32_t first_id; /* host id of the sandbox's root */
-    bool outbound;     /* it has a network */
+    uint32_t first_id, id_count; /* first_id is the sandbox's root outside */
+    bool outbound;               /* it has a network */
+    int unpacked; /* the image's files, in use while this is open; -1: it is mounted */
     bool frozen;
+    char *cgroup_root;
     struct network network;
     struct cgroup *cgroup;
     struct process process;
@@ -113,11 +129,6 @@ static int make_folders(lr_error *err)
 {
     static const char *const folders[] = {folder_bundle, folder_state, folder_image, folder_scratch,
                                           folder_root};
-    if (mkdir(RUN_FOLDER, 0700) < 0 && errno != EEXIST) {
-        error_errno(err, LR_CONTAINER_START_FAILED, "local.prepare", errno, "cannot make '%s'",
-                    RUN_FOLDER);
-        return error_hint(err, "run as root");
-    }
     /* Nobody on the host sees this tmpfs; the sandbox's own root has to pass through it. */
     if (mount_private_namespace(err) < 0 ||
         mount_tmpfs(RUN_FOLDER, "mode=0711,size=64m", err) < 0 || mount_share(RUN_FOLDER, err) < 0)
@@ -129,12 +140,54 @@ static int make_folders(lr_error *err)
     return 0;
 }
 
+static int mount_image(struct local_sandbox *s, struct store *store, int image_fd, lr_error *err)
+{
+    if (!rootless_active())
+        return mount_erofs(image_fd, folder_image, err) < 0 ||
+                       mount_shift_owners(folder_image, s->user_namespace, err) < 0
+                   ? -1
+                   : 0;
+    struct unpacked_owner owner = {
+        .user_namespace = s->user_namespace, .first_id = s->first_id, .mountpoint = folder_image};
+    uint32_t first, count;
+    rootless_sandbox_ids(&first, &count, &owner.host_id);
+    owner.many = count > 1;
+    return unpacked_open(&s->unpacked, store, s->base.image.digest, image_fd, &owner, err) < 0 ||
+                   mount_folder(s->unpacked, folder_image, err) < 0
+               ? -1
+               : 0;
+}
+
+/*
+ * Without root the supervisor's namespace is of this run alone, so the kernel's count of its user's
+ * processes is one of the run. It counts in the namespaces below as well, whatever id they go by there.
+ */
+static int limit_processes(const struct cgroup_limits *limits, lr_error *err)
+{
+    struct rlimit now;
+    rlim_t most = limits->pids + OWN_PROCESSES;
+    if (!rootless_active())
+        return 0;
+    if (getrlimit(RLIMIT_NPROC, &now) == 0 && now.rlim_max < most)
+        most = now.rlim_max;
+    now = (struct rlimit){most, most};
+    return setrlimit(RLIMIT_NPROC, &now) < 0
+               ? error_errno(err, LR_CONTAINER_START_FAILED, "local.prepare", errno,
+                             "cannot limit the number of processes")
+               : 0;
+}
+
 /* The user namespace, and the network, which takes longest to come up. */
 static int make_namespaces(struct local_sandbox *s, lr_error *err)
 {
     cleanup_close int net = -1;
+    uint32_t host_first;
     s->first_id = userns_base(s->id);
-    if (userns_open(&s->user_namespace, s->outbound ? &net : NULL, s->first_id, err) < 0 ||
+    s->id_count = USERNS_SIZE;
+    if (rootless_active())
+        rootless_sandbox_ids(&s->first_id, &s->id_count, &host_first);
+    if (userns_open(&s->user_namespace, s->outbound ? &net : NULL, s->first_id, s->id_count, err) <
+            0 ||
         mount_namespace(s->user_namespace, file_user_namespace, err) < 0)
         return -1;
     if (!s->outbound)
@@ -148,14 +201,15 @@ static int make_namespaces(struct local_sandbox *s, lr_error *err)
     return 0;
 }
 
-static int mount_root(struct local_sandbox *s, const struct request *r, int image_fd,
-                      const char *scratch_folder, lr_error *err)
+static int mount_root(struct local_sandbox *s, const struct request *r, struct store *store,
+                      int image_fd, const char *scratch_folder, lr_error *err)
 {
     /* Whole MiB: one template per size is kept, and there should not be one for every number. */
     uint64_t bytes = (r->disk_bytes + DISK_MIN - 1) / DISK_MIN * DISK_MIN;
-    if (mount_erofs(image_fd, folder_image, err) < 0 ||
-        mount_shift_owners(folder_image, s->user_namespace, err) < 0 ||
-        mount_scratch(scratch_folder, bytes, folder_scratch, &s->scratch, err) < 0)
+    if (mount_image(s, store, image_fd, err) < 0 ||
+        (rootless_active()
+             ? mount_scratch_memory(bytes, folder_scratch, err)
+             : mount_scratch(scratch_folder, bytes, folder_scratch, &s->scratch, err)) < 0)
         return -1;
     struct stat st;
     if (stat(folder_image, &st) < 0 || mkdir(folder_upper, 0755) < 0 ||
@@ -192,10 +246,11 @@ static int make_config(struct local_sandbox *s, const struct request *r, lr_erro
         .no_new_privileges = r->no_new_privileges,
         .user_namespace = file_user_namespace,
         .first_id = s->first_id,
-        .id_count = USERNS_SIZE,
+        .id_count = s->id_count,
         .network_namespace = s->outbound ? file_network_namespace : NULL,
         .resolv_conf = s->outbound ? file_resolv_conf : NULL,
-        .cgroup_path = s->runtime->own_cgroups_off ? NULL : cgroup_path,
+        /* Without root runc makes one below ours, or none: it must not insist. */
+        .cgroup_path = s->runtime->own_cgroups_off || rootless_active() ? NULL : cgroup_path,
         .seccomp_path = s->base.filter ? NULL : SECCOMP_PROFILE,
     };
     s->config = oci_bundle_config(&bundle, err);
@@ -277,7 +332,7 @@ static int prepare_steps(struct local_sandbox *s, const struct request *r, lr_er
     if (refuse_unsupported(r, err) < 0 || tier_find(&s->base.tier, r->runtime, err) < 0 ||
         tier_find_runtime(s->base.tier, &s->runtime, &s->runtime_path, err) < 0)
         return -1;
-    struct store *store = NULL;
+    cleanup_store struct store *store = NULL;
     if (store_open(&store, false, err) < 0)
         return -1;
     cleanup_close int image_fd = -1;
@@ -285,7 +340,6 @@ static int prepare_steps(struct local_sandbox *s, const struct request *r, lr_er
     int failed = store_resolve(store, r->image, &s->base.image, &image_fd, err);
     if (!failed)
         failed = store_scratch_folder(store, &scratch_folder, err);
-    store_close(store);
     struct cgroup_limits limits = {
         .memory_bytes = r->memory_bytes,
         .cpus = r->cpus,
@@ -294,10 +348,15 @@ static int prepare_steps(struct local_sandbox *s, const struct request *r, lr_er
     /* Without no_new_privs only a privileged process may put on a filter: there the runtime does. */
     if (!failed && r->no_new_privileges)
         failed = filter_get(scratch_folder, &s->base.filter, &s->base.filter_length, err);
-    if (failed || make_pipes(s, err) < 0 || make_folders(err) < 0 ||
-        cgroup_create(&s->cgroup, CGROUP_ROOT, s->id, &limits, err) < 0 ||
+    /* What cannot be enforced is refused before anything is made. */
+    if (failed || delegation_open(&s->cgroup_root, &limits.leave_out, r->allow_unenforced, err) < 0)
+        return -1;
+    s->base.unenforced = limits.leave_out & CGROUP_LIMITS;
+    if (rootless_enter(err) < 0 || make_pipes(s, err) < 0 || make_folders(err) < 0 ||
+        limit_processes(&limits, err) < 0 ||
+        cgroup_create(&s->cgroup, s->cgroup_root, s->id, &limits, err) < 0 ||
         make_namespaces(s, err) < 0 || (s->runtime->starts_early && start_early(s, err) < 0) ||
-        mount_root(s, r, image_fd, scratch_folder, err) < 0)
+        mount_root(s, r, store, image_fd, scratch_folder, err) < 0)
         return -1;
     return make_config(s, r, err);
 }
@@ -320,6 +379,7 @@ static int local_prepare(struct sandbox **out, const char *id, const struct requ
         .network_lost = -1,
     };
     s->process.pidfd = -1;
+    s->unpacked = -1;
     s->scratch = s->user_namespace = s->config_pipe = s->stdio[0] = s->stdio[1] = s->stdio[2] = -1;
     s->network = NETWORK_NONE;
     s->outbound = wants_network(r);
@@ -344,9 +404,13 @@ static int local_start(struct sandbox *base, lr_error *err)
 static int local_pause(struct sandbox *base, bool on, lr_error *err)
 {
     struct local_sandbox *s = local_of(base);
-    if (cgroup_freeze(s->cgroup, on) < 0)
-        return error_errno(err, LR_IO_FAILED, "local.pause", errno,
-                           on ? "cannot freeze the sandbox" : "cannot thaw the sandbox");
+    if (cgroup_freeze(s->cgroup, on) < 0) {
+        int failed = errno;
+        error_errno(err, failed == EOPNOTSUPP ? LR_NOT_SUPPORTED : LR_IO_FAILED, "local.pause",
+                    failed, on ? "cannot freeze the sandbox" : "cannot thaw the sandbox");
+        return failed == EOPNOTSUPP ? error_hint(err, "it takes a cgroup: light-runner doctor")
+                                    : -1;
+    }
     s->frozen = on;
     return 0;
 }
@@ -427,6 +491,8 @@ static void local_destroy(struct sandbox *base)
     cleanup_close_fd(&s->config_pipe);
     free(s->config);
     cgroup_destroy(s->cgroup);
+    free(s->cgroup_root);
+    cleanup_close_fd(&s->unpacked);
     mount_scratch_discard(s->scratch);
     cleanup_close_fd(&s->scratch);
     cleanup_close_fd(&s->user_namespace);

@@ -112,10 +112,11 @@ def leftovers(data_dir):
         "mounts": mounts(),
         "cgroups": {path for path in cgroups() if os.path.basename(path) not in foreign},
         "supervisors": set(ours),
-        # One empty file system per size is kept in scratch/, for every later run; so is the file of locks.
-        "data": {name for name in tree(data_dir) if not name.startswith("scratch") and name != "images/setup.lock"},
+        # One empty file system per size is kept in scratch/, for every later run; so is the file of locks,
+        # and without root, in unpacked/, what an image holds.
+        "data": {name for name in tree(data_dir)
+                 if not name.startswith(("scratch", "unpacked")) and name != "images/setup.lock"},
         "tmp": {n for n in os.listdir("/tmp") if re.match(r"light-runner-[0-9a-f]{12}|crun\.|runc\.", n)} - foreign,
-        "run": {path for path in tree("/run/light-runner") if not foreign & set(path.split("/"))},
         "loops": _loops(data_dir),
     }
 

@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: MIT */
+#include "image/unpacked.h"
+
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "base/text.h"
+#include "host/rootless.h"
+#include "image/spawn.h"
+#include "image/staging.h"
+
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <linux/sched.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#define OPERATION "image.unpack"
+#define FOLDER    "unpacked"
+#define LOCK_FILE "lock"
+#define NEW       ".new"
+#define DEAD      ".dead"
+
+enum { UNPACK_TIMEOUT_MS = 10 * 60 * 1000, NAME_SIZE = IMAGE_HEX_LENGTH + 16 };
+
+static int open_folder(int at, const char *name)
+{
+    return openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+}
+
+/* The folder, in use from now on; -1 if there is none, or it is just being removed. */
+static int take(int folder, const char *name)
+{
+    struct stat held, there;
+    cleanup_close int fd = open_folder(folder, name);
+    if (fd < 0 || flock(fd, LOCK_SH | LOCK_NB) < 0 || fstat(fd, &held) < 0 ||
+        fstatat(folder, name, &there, AT_SYMLINK_NOFOLLOW) < 0 || held.st_ino != there.st_ino)
+        return -1;
+    return steal_fd(&fd);
+}
+
+/* deadline 0: do not wait. */
+static int lock(int folder, int64_t deadline)
+{
+    cleanup_close int fd =
+        openat(folder, LOCK_FILE, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    while (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0) {
+        if (errno != EWOULDBLOCK && errno != EINTR)
+            return -1;
+        if (clock_ms() >= deadline) {
+            errno = ETIMEDOUT;
+            return -1;
+        }
+        nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+    }
+    return steal_fd(&fd);
+}
+
+/* -------------------------------------------------------------- unpacking */
+
+struct confinement {
+    int tree; /* the folder, as a mount that is nowhere yet */
+    const char *mountpoint;
+};
+
+/* In the child: the folder is the only thing that can be written to. */
+static int confine(void *user)
+{
+    const struct confinement *c = user;
+    struct mount_attr none = {.attr_set = MOUNT_ATTR_RDONLY};
+    struct mount_attr target = {.attr_set =
+                                    MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC};
+    return mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0 ||
+                   mount_setattr(AT_FDCWD, "/", AT_RECURSIVE, &none, sizeof(none)) < 0 ||
+                   mount_setattr(c->tree, "", AT_EMPTY_PATH, &target, sizeof(target)) < 0 ||
+                   move_mount(c->tree, "", AT_FDCWD, c->mountpoint, MOVE_MOUNT_F_EMPTY_PATH) < 0
+               ? -1
+               : 0;
+}
+
+/* fsck.erofs reads what may be hostile: it runs as the sandbox's own root, without network. */
+static int extract(int target, int image_fd, const struct unpacked_owner *owner, lr_error *err)
+{
+    char option[128];
+    snprintf(option, sizeof(option), "--extract=%s", owner->mountpoint);
+    const char *argv[] = {"fsck.erofs",      option, "--preserve-perms", "--preserve-owner",
+                          "/proc/self/fd/3", NULL};
+    if (!owner->many) {
+        argv[3] = "--no-preserve-owner";
+    }
+    static const char *const environment[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C",
+                                              NULL};
+    cleanup_close int tree =
+        open_tree(target, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+    if (tree < 0)
+        return error_errno(err, LR_CONTAINER_START_FAILED, OPERATION, errno,
+                           "cannot show the folder for the image's files");
+    struct confinement confinement = {tree, owner->mountpoint};
+    struct spawn spawn = {
+        .argv = argv,
+        .environment = environment,
+        .stdin_fd = -1,
+        .more_fds = &image_fd,
+        .more_count = 1,
+        .user_namespace = owner->user_namespace,
+        .timeout_ms = UNPACK_TIMEOUT_MS,
+        .capabilities =
+            1ull << CAP_CHOWN | 1ull << CAP_DAC_OVERRIDE | 1ull << CAP_FOWNER | 1ull << CAP_FSETID,
+        .namespaces = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC,
+        .confine = confine,
+        .confine_user = &confinement,
+    };
+    struct spawn_result result;
+    if (spawn_run(&spawn, &result, err) < 0) {
+        if (err && err->code == LR_NOT_SUPPORTED)
+            error_hint(err, "apt-get install erofs-utils");
+        return -1;
+    }
+    if (result.code != 0)
+        return error_set(err, LR_CONTAINER_START_FAILED, OPERATION, "fsck.erofs failed with %d: %s",
+                         result.code, result.text);
+    return 0;
+}
+
+static int unpack(int folder, const char *name, int image_fd, const struct unpacked_owner *owner,
+                  lr_error *err)
+{
+    if (staging_remove_tree(folder, NEW) < 0 || mkdirat(folder, NEW, 0755) < 0)
+        return error_errno(err, LR_CONTAINER_START_FAILED, OPERATION, errno,
+                           "cannot make a folder for the image's files");
+    cleanup_close int target = open_folder(folder, NEW);
+    /* The store's folder is closed to all others: that the image can be read by others shows it to
+     * nobody but the namespace's root, who gets it open and opens it anew. */
+    if (target < 0 || fchmod(image_fd, 0444) < 0 || fchmod(target, 0755) < 0 ||
+        fchown(target, owner->first_id, owner->first_id) < 0)
+        return error_errno(err, LR_CONTAINER_START_FAILED, OPERATION, errno,
+                           "cannot make a folder for the image's files");
+    if (extract(target, image_fd, owner, err) < 0) {
+        (void)staging_remove_tree(folder, NEW);
+        return -1;
+    }
+    /* On disk before it has its name. */
+    if (syncfs(target) < 0 || renameat(folder, NEW, folder, name) < 0)
+        return error_errno(err, LR_CONTAINER_START_FAILED, OPERATION, errno,
+                           "cannot keep the image's files");
+    return 0;
+}
+
+int unpacked_open(int *out, struct store *store, const char *digest, int image_fd,
+                  const struct unpacked_owner *owner, lr_error *err)
+{
+    char name[NAME_SIZE];
+    snprintf(name, sizeof(name), "%.*s.%u", IMAGE_HEX_LENGTH, digest + strlen("sha256:"),
+             owner->host_id);
+    if (mkdirat(store->root, FOLDER, 0700) < 0 && errno != EEXIST)
+        return error_errno(err, LR_CONTAINER_START_FAILED, OPERATION, errno, "cannot make '%s/%s'",
+                           store->path, FOLDER);
+    /* By its path: what was opened in another mount namespace cannot be mounted in this one. */
+    cleanup_free char *path = text_path_join(store->path, FOLDER);
+    cleanup_close int folder = path ? open_folder(AT_FDCWD, path) : -1;
+    if (folder < 0)
+        return error_errno(err, LR_CONTAINER_START_FAILED, OPERATION, errno, "cannot open '%s/%s'",
+                           store->path, FOLDER);
+    *out = take(folder, name);
+    if (*out >= 0)
+        return 0;
+    cleanup_close int locked = lock(folder, clock_ms() + UNPACK_TIMEOUT_MS);
+    if (locked < 0)
+        return error_errno(err, LR_CONTAINER_START_FAILED, OPERATION, errno, "cannot lock '%s/%s'",
+                           store->path, FOLDER);
+    /* Another run may have done it meanwhile. */
+    *out = take(folder, name);
+    if (*out >= 0)
+        return 0;
+    if (unpack(folder, name, image_fd, owner, err) < 0)
+        return -1;
+    *out = take(folder, name);
+    return *out >= 0 ? 0
+                     : error_errno(err, LR_CONTAINER_START_FAILED, OPERATION, errno,
+                                   "cannot open the image's files");
+}
+
+/* -------------------------------------------------------------- removing */
+
+struct sweep {
+    int folder;
+    const struct index *index;
+};
+
+static bool is_wanted(const struct index *index, const char *name)
+{
+    char digest[IMAGE_DIGEST_LENGTH + 1];
+    snprintf(digest, sizeof(digest), "sha256:%.*s", IMAGE_HEX_LENGTH, name);
+    return index_uses(index, digest);
+}
+
+static bool is_ours(const char *name)
+{
+    return strspn(name, "0123456789abcdef") == IMAGE_HEX_LENGTH && name[IMAGE_HEX_LENGTH] == '.';
+}
+
+/* Under the lock, in the namespace to whose ids the files belong. */
+static int sweep(void *user)
+{
+    const struct sweep *s = user;
+    (void)staging_remove_tree(s->folder, NEW);
+    (void)staging_remove_tree(s->folder, DEAD);
+    cleanup_closedir DIR *dir = fdopendir(open_folder(s->folder, "."));
+    for (struct dirent *e; dir && (e = readdir(dir));) {
+        if (!is_ours(e->d_name) || is_wanted(s->index, e->d_name))
+            continue;
+        cleanup_close int held = open_folder(s->folder, e->d_name);
+        /* First away with the name: one who is killed must not leave half an image under it. */
+        if (held >= 0 && flock(held, LOCK_EX | LOCK_NB) == 0 &&
+            renameat(s->folder, e->d_name, s->folder, DEAD) == 0)
+            (void)staging_remove_tree(s->folder, DEAD);
+    }
+    return 0;
+}
+
+void unpacked_sweep(const struct store *store, const struct index *index)
+{
+    cleanup_close int folder = open_folder(store->root, FOLDER);
+    cleanup_close int listed = folder < 0 ? -1 : open_folder(folder, ".");
+    DIR *stream = listed < 0 ? NULL : fdopendir(listed);
+    if (!stream)
+        return;
+    steal_fd(&listed);
+    cleanup_closedir DIR *dir = stream;
+    bool needed = false;
+    for (struct dirent *e; (e = readdir(dir));)
+        needed = needed || strcmp(e->d_name, NEW) == 0 || strcmp(e->d_name, DEAD) == 0 ||
+                 (is_ours(e->d_name) && !is_wanted(index, e->d_name));
+    cleanup_close int locked = needed ? lock(folder, 0) : -1;
+    struct sweep s = {folder, index};
+    if (locked >= 0)
+        (void)rootless_call(sweep, &s);
+}
