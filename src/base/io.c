@@ -104,7 +104,7 @@ int io_read_exact(int fd, void *data, size_t length, int64_t deadline)
 
 char *io_read_file_at(int dirfd, const char *path, size_t max, size_t *length)
 {
-    cleanup_close int fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    cleanup_close int fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (fd < 0)
         return NULL;
     /* st_size is 0 for files of /proc and /sys, so the size is found by reading. */

@@ -10,6 +10,10 @@ ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 PROGRAM = os.path.abspath(os.environ.get("LIGHT_RUNNER", os.path.join(ROOT, "build", "light-runner")))
 
 
+# Pages of other verbs speak of them.
+FLAGS_OF_RUN = {"setup", "max-log", "states", "images"}
+
+
 def output(*argv):
     done = subprocess.run([PROGRAM, *argv], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                           timeout=30)
@@ -37,10 +41,14 @@ def test_every_verb_has_help_and_a_man_page():
             assert f".Nm light-runner-{verb}" in man_page(f"light-runner-{verb}")
 
 
-def test_the_man_page_names_the_flags_that_the_help_names():
-    flags = set(re.findall(r"^  --([a-z-]+)", output("run", "--help"), re.MULTILINE)) - {"help"}
-    named = set(re.findall(r"Fl Fl ([a-z-]+)", man_page("light-runner-run")))
-    assert len(flags) > 15 and flags == named
+@pytest.mark.parametrize("verb, least", [("run", 15), ("attach", 1), ("logs", 6), ("stop", 3), ("cancel", 1), ("pause", 1),
+                                         ("resume", 1), ("ls", 1), ("clean", 4)])
+def test_the_man_page_names_the_flags_that_the_help_names(verb, least):
+    flags = set(re.findall(r"^  --([a-z-]+)", output(verb, "--help"), re.MULTILINE)) - {"help"}
+    synopsis, _, text = man_page(f"light-runner-{verb}").partition(".Sh DESCRIPTION")
+    named = set(re.findall(r"Fl Fl ([a-z-]+)(?: \\| ([a-z-]+))?", text if verb == "run" else synopsis + text))
+    named = {word for pair in named for word in pair if word}
+    assert len(flags) >= least and flags <= named and named <= flags | FLAGS_OF_RUN
 
 
 @pytest.mark.parametrize("argv", [(), ("nonsense",), ("run", "--nonsense"), ("image", "nonsense"), ("doctor", "x"),
@@ -52,7 +60,7 @@ def test_wrong_usage_is_125_and_says_where_to_look(argv):
     assert b"light-runner" in done.stderr and (b"help" in done.stderr)
 
 
-@pytest.mark.parametrize("verb", ["attach", "logs", "stop", "cancel", "pause", "resume", "ls", "clean", "setup", "verify"])
+@pytest.mark.parametrize("verb", ["setup", "verify"])
 def test_a_verb_that_is_not_there_yet_says_so(verb):
     done = subprocess.run([PROGRAM, verb, "--json"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE, timeout=30)

@@ -538,7 +538,6 @@ static void test_bad_requests_start_nothing(void **state)
     check_refused(&r, LR_INVALID_ARGUMENT, "timeout");
     r = good;
     r.detached = true;
-    check_refused(&r, LR_NOT_SUPPORTED, "detached");
     r.input_json = "1";
     check_refused(&r, LR_INVALID_ARGUMENT, "input is refused");
     lr_extract extract = {.from = "a"};
