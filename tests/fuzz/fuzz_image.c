@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The documents of images. The first byte says of what the rest is:
+ *
+ *      T  a manifest or an index, for its sizes
+ *      I  the index of the store
+ *      O  the files of an OCI layout, between lines "---": index.json, then the blobs aa..., bb..., cc...
+ *      D  those of `docker save`: manifest.json, then config.json and layer.tar
+ */
+#include "fuzz.h"
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "image/index.h"
+#include "image/layout.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static const char *const oci_files[] = {
+    "index.json",
+    "blobs/sha256/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+    "blobs/sha256/bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb",
+    "blobs/sha256/cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc",
+    NULL,
+};
+static const char *const docker_files[] = {"manifest.json", "config.json", "layer.tar", NULL};
+
+static int folder_of(const char *kind)
+{
+    static char base[] = "/tmp/fuzz-image-XXXXXX";
+    static int top = -1;
+    if (top < 0) {
+        PROMISE(mkdtemp(base));
+        top = open(base, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        PROMISE(top >= 0);
+        PROMISE(mkdirat(top, "oci", 0700) == 0 && mkdirat(top, "docker", 0700) == 0);
+        PROMISE(mkdirat(top, "oci/blobs", 0700) == 0 &&
+                mkdirat(top, "oci/blobs/sha256", 0700) == 0);
+    }
+    return openat(top, kind, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+/* A file has the digest that its name says: what is looked at is the reading behind that check. */
+static int digest_of_name(void *user, int fd, char hex[IMAGE_HEX_LENGTH + 1], lr_error *err)
+{
+    char link[64], path[512];
+    (void)user;
+    (void)err;
+    snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+    ssize_t n = readlink(link, path, sizeof(path) - 1);
+    PROMISE(n > IMAGE_HEX_LENGTH);
+    path[n] = '\0';
+    memcpy(hex, path + n - IMAGE_HEX_LENGTH, IMAGE_HEX_LENGTH + 1);
+    return 0;
+}
+
+static void write_files(int folder, const char *const *names, const char *text, size_t length)
+{
+    static const char line[] = "\n---\n";
+    for (; *names; names++) {
+        const char *end = memmem(text, length, line, sizeof(line) - 1);
+        size_t part = end ? (size_t)(end - text) : length;
+        cleanup_close int fd =
+            openat(folder, *names, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+        PROMISE(fd >= 0 && write(fd, text, part) == (ssize_t)part);
+        size_t used = end ? part + sizeof(line) - 1 : length;
+        text += used;
+        length -= used;
+    }
+}
+
+static void check_layout(const char *kind, const char *const *files, const char *text,
+                         size_t length)
+{
+    cleanup_close int folder = folder_of(kind);
+    cleanup_layout struct layout layout = {0};
+    lr_error e = {0};
+    PROMISE(folder >= 0);
+    write_files(folder, files, text, length);
+    if (layout_read(&layout, folder, digest_of_name, NULL, &e) == 0) {
+        PROMISE(layout.count > 0 && layout.architecture);
+        for (size_t i = 0; i < layout.count; i++)
+            PROMISE(layout.layers[i] >= 0 &&
+                    image_hex_length(layout.digests[i]) == IMAGE_HEX_LENGTH);
+    } else {
+        PROMISE(e.code == LR_IMAGE_INVALID || e.code == LR_IO_FAILED || e.code == LR_OUT_OF_MEMORY);
+        for (const char *c = e.message; *c; c++)
+            PROMISE((unsigned char)*c >= ' ');
+    }
+}
+
+static void check_index(const char *text, size_t length)
+{
+    cleanup_index struct index index = {0}, again = {0};
+    if (index_parse(&index, text, length, NULL) < 0)
+        return;
+    cleanup_free char *dumped = index_dump(&index);
+    PROMISE(dumped && index_parse(&again, dumped, strlen(dumped), NULL) == 0);
+    PROMISE(again.count == index.count);
+    cleanup_free char *twice = index_dump(&again);
+    PROMISE(twice && strcmp(dumped, twice) == 0);
+}
+
+static void check_total(const char *text, size_t length)
+{
+    uint64_t total;
+    char digest[IMAGE_DIGEST_LENGTH + 1];
+    if (layout_total(text, length, &total, digest) == 0)
+        PROMISE(digest[0] == '\0' || (total == 0 && image_is_digest(digest)));
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    const char *text = (const char *)data + 1;
+    if (size < 1 || size > 100000)
+        return 0;
+    switch (data[0]) {
+    case 'T':
+        check_total(text, size - 1);
+        break;
+    case 'I':
+        check_index(text, size - 1);
+        break;
+    case 'O':
+        check_layout("oci", oci_files, text, size - 1);
+        break;
+    case 'D':
+        check_layout("docker", docker_files, text, size - 1);
+        break;
+    }
+    return 0;
+}
