@@ -356,7 +356,8 @@ typedef struct lr_logs_options {
  */
 LR_API int lr_logs(const char *id, const lr_logs_options *options, lr_error *err);
 
-/** Marks the states of runs whose supervisor is gone as failed. @param count how many; may be NULL.
+/** Marks the states of runs whose supervisor is gone as failed, and removes what such runs have left beside
+ * them. @param count how many; may be NULL.
  * Since 0.1. */
 LR_API int lr_reap_states(unsigned *count, lr_error *err);
 

@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/utsname.h>
+#include <unistd.h>
 
 #define OPERATION "attach"
 
@@ -55,7 +56,12 @@ int attach_mark_lost(json_t *state, int state_dir, lr_error *err)
     json_t *document = error_to_json(&lost);
     int rc = document ? state_end(state, document, true) : -1;
     json_decref(document);
-    return rc < 0 ? error_oom(err, OPERATION) : state_write(state_dir, state, err);
+    if (rc < 0)
+        return error_oom(err, OPERATION);
+    char name[64];
+    snprintf(name, sizeof(name), "%.40s.sock", state_id(state));
+    unlinkat(state_dir, name, 0);
+    return state_write(state_dir, state, err);
 }
 
 /* Of a state that another program has written: what it says, and nothing more. */

@@ -7,12 +7,18 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/io.h"
+#include "wire/order.h"
 #include "wire/state.h"
 
+#include <fcntl.h>
+#include <fnmatch.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #define OPERATION "states"
+
+enum { ID_SIZE = 64, TEMPORARY_SECONDS = 60 };
 
 static int dump(char **out, json_t *document, lr_error *err)
 {
@@ -75,9 +81,47 @@ static int reap_one(json_t *state, int dir, int64_t number, lr_error *err)
     return rc;
 }
 
+/*
+ * What a supervisor leaves that is killed before it has written its state: it listens first, so what has
+ * neither a state nor anybody who listens is nobody's. And what is left of a file that was being written.
+ */
+static void sweep(int dir)
+{
+    cleanup_close int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    cleanup_closedir DIR *entries = fd < 0 ? NULL : fdopendir(fd);
+    if (!entries)
+        return;
+    (void)steal_fd(&fd);
+    for (struct dirent *e; (e = readdir(entries));) {
+        char id[ID_SIZE] = "", state[ID_SIZE + 8];
+        struct stat st;
+        if (fnmatch(".light-runner-*.json.*.tmp", e->d_name, 0) == 0 &&
+            fstatat(dir, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+            st.st_mtime + TEMPORARY_SECONDS < time(NULL))
+            unlinkat(dir, e->d_name, 0);
+        const char *end = strrchr(e->d_name, '.');
+        if (!end || (strcmp(end, ".sock") != 0 && strcmp(end, ".log") != 0))
+            continue;
+        snprintf(id, sizeof(id), "%.*s", (int)(end - e->d_name), e->d_name);
+        snprintf(state, sizeof(state), "%s.json", id);
+        if (!order_id_is_valid(id) || faccessat(dir, state, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+            continue;
+        cleanup_close int alive = attach_connect(dir, id);
+        if (alive < 0 && faccessat(dir, state, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+            unlinkat(dir, e->d_name, 0);
+    }
+}
+
 int lr_reap_states(unsigned *count, lr_error *err)
 {
-    return for_all(reap_one, 0, count, err);
+    if (for_all(reap_one, 0, count, err) < 0)
+        return -1;
+    cleanup_close int dir = -1;
+    if (state_open_dir(&dir, false, err) < 0)
+        return -1;
+    if (dir >= 0)
+        sweep(dir);
+    return 0;
 }
 
 static int clean_one(json_t *state, int dir, int64_t before_ms, lr_error *err)

@@ -3,6 +3,7 @@
 
 #include "base/io.h"
 #include "base/text.h"
+#include "run/hold.h"
 #include "run/supervisor.h"
 #include "wire/state.h"
 
@@ -231,6 +232,7 @@ static void on_running(struct supervisor *s)
     s->input_pollable = fstat(SUPERVISOR_INPUT, &st) == 0 && !S_ISREG(st.st_mode);
     if (begin_state(s) < 0 || output_frame(&s->output, FRAME_STARTED, "{}", 2, &s->error) < 0)
         phase_fail(s);
+    hold_at("run");
 }
 
 /* The agent could not do what it was told. What failed decides how that is called. */
@@ -373,6 +375,7 @@ int phase_control(void *user, const struct frame *f, lr_error *err)
 
 static void start_collecting(struct supervisor *s)
 {
+    hold_at("collect");
     s->phase = PHASE_COLLECT;
     s->deadline = clock_ms() + STALL_TIMEOUT;
     s->phase_deadline = clock_ms() + COLLECT_TIMEOUT;

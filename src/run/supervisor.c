@@ -27,6 +27,7 @@
 #include "base/io.h"
 #include "base/text.h"
 #include "host/delegation.h"
+#include "run/hold.h"
 #include "run/phases.h"
 #include "run/provide.h"
 #include "wire/result.h"
@@ -255,9 +256,11 @@ static int open_sandbox(struct supervisor *s, bool progress)
     if (engine->prepare(&s->sandbox, s->id, s->request, &s->error) < 0 || choose_workdir(s) < 0)
         return -1;
     s->prepared = clock_us();
+    hold_at("prepare");
     if (engine->start(s->sandbox, &s->error) < 0 ||
         agent_link_init(&s->link, s->sandbox->to_agent, s->sandbox->from_agent, &s->error) < 0)
         return -1;
+    hold_at("start");
     s->phase = PHASE_START;
     s->deadline = clock_ms() + START_TIMEOUT;
     return 0;
@@ -312,6 +315,7 @@ static void close_sandbox(struct supervisor *s)
 {
     struct cgroup_usage usage = {0};
     lr_error local = {0};
+    hold_at("destroy");
     if (s->sandbox) {
         s->sandbox->engine->kill(s->sandbox);
         if (s->prepared && s->sandbox->engine->finish(s->sandbox, &usage, &local) < 0 &&
@@ -333,6 +337,7 @@ static void close_sandbox(struct supervisor *s)
 static void end_state(struct supervisor *s, const json_t *document, const char *text)
 {
     lr_error e = {0};
+    hold_at("state");
     /* It is all that is known of the run from now on; a disk that is full may have room again soon. */
     int64_t deadline = clock_ms() + STATE_TIMEOUT;
     bool made = state_end(s->state, document, s->failed) == 0;

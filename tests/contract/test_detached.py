@@ -387,3 +387,18 @@ def test_ten_at_once(runner, states):
         ids = list(pool.map(lambda i: detach(runner, f"sleep 0.3; exit {i}"), range(10)))
         codes = list(pool.map(lambda run_id: runner.cli("attach", run_id).code, ids))
     assert codes == list(range(10))
+
+
+def test_what_is_left_without_a_state_is_reaped(runner, states):
+    run_id = detach(runner, "sleep 1")
+    for name in ("light-runner-cccccccccccc.log", "light-runner-cccccccccccc.sock", ".light-runner-cccccccccccc.json.1.tmp",
+                 "light-runner-notours.log", "notes.log"):
+        (states / name).write_text("x")
+    os.utime(states / ".light-runner-cccccccccccc.json.1.tmp", (1, 1))
+    # One that is just being made: somebody listens, and there is no state yet.
+    (states / f"{run_id}.json").rename(states / "kept")
+    assert runner.cli("reap").code == 0
+    (states / "kept").rename(states / f"{run_id}.json")
+    assert sorted(os.listdir(states)) == sorted([f"{run_id}.json", f"{run_id}.log", f"{run_id}.sock", "light-runner-notours.log",
+                                                 "notes.log"])
+    assert wait_for_end(states, run_id)["exitCode"] == 0

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: MIT
+"""SIGKILL to everything that belongs to a run, in every phase: nothing is left that reap does not remove, no
+other run notices, and a state tells the truth.
+
+The supervisor holds itself in the phase (LIGHT_RUNNER_TEST_HOLD), so nothing here depends on timing.
+"""
+import json
+import os
+import signal
+import subprocess
+
+import pytest
+
+from harness import host
+
+PHASES = ["prepare", "start", "run", "collect", "destroy", "state"]
+VICTIMS = ["caller", "supervisor", "runtime", "agent", "command"]
+REAP = {"LIGHT_RUNNER_REAP_AGE_MS": "0"}
+
+
+@pytest.fixture(autouse=True)
+def states(tmp_path, monkeypatch):
+    folder = tmp_path / "states"
+    monkeypatch.setenv("LIGHT_RUNNER_STATE_DIR", str(folder))
+    return folder
+
+
+def state_letter(pid):
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return file.read().rpartition(b")")[2].split()[0].decode()
+    except OSError:
+        return None
+
+
+def supervisor_of(marker):
+    """The supervisor that holds itself: the innermost process of that name."""
+    for pid, argv in host.processes_with("light-runner-supervisor").items():
+        try:
+            with open(f"/proc/{pid}/environ", "rb") as file:
+                if marker.encode() in file.read() and state_letter(pid) == "T":
+                    return pid
+        except OSError:
+            pass
+    return None
+
+
+def victims_of(supervisor, which):
+    below = host.descendants(supervisor)
+    if which == "runtime":
+        return [pid for pid, argv in below.items() if argv.split()[:1] in (["crun"], ["runc"])][:1]
+    if which == "agent":
+        return [pid for pid, argv in below.items() if ".light-runner-init" in argv.split(" ")[0]]
+    return [pid for pid, argv in below.items() if "sleep 0.0" in argv or argv.startswith("sh -c")]
+
+
+def request_of(runner, detached, tmp_path):
+    document = runner.request("echo out; sleep 0.01; echo x > f", extract=[("f", tmp_path / "out")], timeout=20000)
+    document["detached"] = detached
+    return runner.write_request(document)
+
+
+@pytest.mark.parametrize("detached", [False, True], ids=["attached", "detached"])
+@pytest.mark.parametrize("victim", VICTIMS)
+@pytest.mark.parametrize("phase", PHASES)
+def test_kill(runner, store, states, tmp_path, phase, victim, detached):
+    if phase == "state" and not detached:
+        pytest.skip("only a detached run has a state to write")
+    if victim in ("runtime", "agent", "command") and phase in ("prepare", "state"):
+        pytest.skip(f"there is no {victim} in the phase {phase}")
+    before = host.leftovers(store)
+    bystander = subprocess.Popen([runner.executable, "run", "--json", "--request",
+                                  runner.write_request(runner.request("sleep 0.5; echo fine"))],
+                                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    marker = f"FAULT_MARKER={os.getpid()}-{phase}-{victim}-{detached}"
+    environment = dict(os.environ, LIGHT_RUNNER_TEST_HOLD=phase, FAULT_MARKER=marker.partition("=")[2])
+    process = subprocess.Popen([runner.executable, "run", "--json", "--request", request_of(runner, detached, tmp_path)],
+                               env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    supervisor = host.wait_until(lambda: supervisor_of(marker), 20)
+    assert supervisor, "the supervisor did not come to the phase"
+    if victim == "caller":
+        process.kill()
+    elif victim == "supervisor":
+        os.kill(supervisor, signal.SIGKILL)
+    else:
+        for pid in victims_of(supervisor, victim):
+            os.kill(pid, signal.SIGKILL)
+    if victim != "supervisor":
+        os.kill(supervisor, signal.SIGCONT)
+    stdout, stderr = process.communicate(timeout=60)
+    assert host.wait_until(lambda: state_letter(supervisor) is None, 30), "the supervisor does not end"
+
+    if victim != "caller" and not (detached and stdout.startswith(b'{"id"') and len(stdout) < 60):
+        document = json.loads(stdout)
+        assert "error" in document or "exitCode" in document, "every run has its outcome"
+    assert runner.cli("reap", env=dict(os.environ, **REAP)).code == 0
+    out, err = bystander.communicate(timeout=60)
+    assert bystander.returncode == 0 and b"fine" in err, "another run noticed"
+    left = host.wait_until(lambda: (runner.cli("reap", env=dict(os.environ, **REAP)),
+                                    host.new_leftovers(before, store, 0) == {})[1], 10)
+    assert left, host.new_leftovers(before, store, 0)
+    for name in os.listdir(states) if states.is_dir() else []:
+        if name.endswith(".json"):
+            state = json.loads((states / name).read_text())
+            assert state["status"] in ("exited", "cancelled", "failed"), state
+            assert state["finishedAt"] >= state["startedAt"]
+        else:
+            assert not name.endswith((".sock", ".tmp")), f"{name} is left"
