@@ -121,6 +121,11 @@ static int add_file(json_t *list, const char *source, const char *target)
 static json_t *mount_section(const struct oci_bundle *b)
 {
     json_t *list = table(mounts);
+    const char *target;
+    json_t *mount;
+    /* Before our own: whatever the image makes of their paths, ours come out on top. */
+    if (b->edits)
+        json_object_foreach(b->edits->mounts, target, mount) json_array_append(list, mount);
     if (!list || add_file(list, b->agent, OCI_BUNDLE_AGENT) < 0 ||
         (b->resolv_conf && add_file(list, b->resolv_conf, "/etc/resolv.conf") < 0)) {
         json_decref(list);
@@ -138,14 +143,19 @@ int oci_bundle_write(const struct oci_bundle *b, const char *folder, lr_error *e
         json_pack("{s:s, s:o, s:{s:s, s:b}, s:s, s:o, s:o}", "ociVersion", "1.0.2", "process",
                   process_section(b), "root", "path", b->rootfs, "readonly", 0, "hostname",
                   b->hostname, "mounts", mount_section(b), "linux", sandbox);
+    bool hooks = b->edits && json_array_size(b->edits->hooks) > 0;
+    if (config && hooks)
+        json_object_set_new(config, "hooks",
+                            json_pack("{s:O}", "createContainer", b->edits->hooks));
     cleanup_free char *text = config ? json_dumps(config, JSON_COMPACT) : NULL;
     json_decref(config);
     if (!text)
         return error_oom(err, "oci.bundle");
     cleanup_close int dirfd = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    /* Hooks are told where it is, and read it: as the sandbox's root, who is nobody here. */
+    int fd_flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC;
     cleanup_close int fd =
-        dirfd < 0 ? -1
-                  : openat(dirfd, "config.json", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+        dirfd < 0 ? -1 : openat(dirfd, "config.json", fd_flags, hooks ? 0644 : 0600);
     if (fd < 0 || io_write_all(fd, text, strlen(text), IO_NO_DEADLINE) < 0)
         return error_errno(err, LR_CONTAINER_START_FAILED, "oci.bundle", errno,
                            "cannot write '%s/config.json'", folder);

@@ -42,6 +42,7 @@ static const char file_user_namespace[] = RUN_FOLDER "/userns";
 static const char file_network_namespace[] = RUN_FOLDER "/netns";
 static const char file_resolv_conf[] = RUN_FOLDER "/resolv.conf";
 static const char folder_root[] = RUN_FOLDER "/root";
+static const char folder_devices[] = RUN_FOLDER "/devices";
 
 /* The smallest file system that mkfs.ext4 makes with room in it. */
 #define DISK_MIN ((uint64_t)1 << 20)
@@ -54,6 +55,7 @@ struct local_sandbox {
     uint32_t first_id; /* host id of the sandbox's root */
     bool outbound;     /* it has a network */
     struct network network;
+    struct cdi_edits gpus;
     struct cgroup *cgroup;
     struct process process;
 };
@@ -88,10 +90,6 @@ static int refuse_unsupported(const struct request *r, lr_error *err)
                               "leave out --network for the default one, or use --network none");
         }
     }
-    if (r->gpus) {
-        error_set(err, LR_NOT_SUPPORTED, operation, "gpus are not in this version");
-        return error_hint(err, "leave out --gpus");
-    }
     if (r->run) {
         error_set(err, LR_NOT_SUPPORTED, operation, "setup steps are not in this version");
         return error_hint(err, "import an image in which they have been done");
@@ -107,8 +105,8 @@ static int refuse_unsupported(const struct request *r, lr_error *err)
 
 static int make_folders(lr_error *err)
 {
-    static const char *const folders[] = {folder_bundle, folder_state, folder_image, folder_scratch,
-                                          folder_root};
+    static const char *const folders[] = {folder_bundle,  folder_state, folder_image,
+                                          folder_scratch, folder_root,  folder_devices};
     if (mkdir(RUN_FOLDER, 0700) < 0 && errno != EEXIST) {
         error_errno(err, LR_CONTAINER_START_FAILED, "local.prepare", errno, "cannot make '%s'",
                     RUN_FOLDER);
@@ -148,6 +146,30 @@ static int mount_root(struct local_sandbox *s, const struct request *r, int imag
                          err);
 }
 
+/* Before anything is made: what is wrong with a choice of GPUs is wrong from the start. */
+static int find_gpus(struct local_sandbox *s, const struct request *r, lr_error *err)
+{
+    if (!r->gpus)
+        return 0;
+    if (s->base.tier->own_kernel) {
+        error_set(err, LR_NOT_SUPPORTED, "local.prepare",
+                  "gpus: the host's devices are not in reach of the tier '%s'", s->base.tier->name);
+        return error_hint(err, "use --runtime runc, or leave out --gpus");
+    }
+    int failed = cdi_edits_for(&s->gpus, r->gpus, err);
+    s->base.env = s->gpus.env;
+    return failed;
+}
+
+static int make_gpu_nodes(struct local_sandbox *s, lr_error *err)
+{
+    if (json_object_size(s->gpus.nodes) == 0)
+        return 0;
+    return mount_devices(folder_devices, err) < 0
+               ? -1
+               : cdi_edits_make_nodes(&s->gpus, folder_devices, err);
+}
+
 static int write_resolv_conf(lr_error *err)
 {
     static const char text[] = "nameserver " NETWORK_RESOLVER "\n";
@@ -178,6 +200,7 @@ static int write_bundle(struct local_sandbox *s, const struct request *r, lr_err
         .resolv_conf = s->outbound ? file_resolv_conf : NULL,
         .cgroup_path = s->runtime->own_cgroups_off ? NULL : cgroup_path,
         .seccomp_path = s->base.filter ? NULL : SECCOMP_PROFILE,
+        .edits = r->gpus ? &s->gpus : NULL,
     };
     return oci_bundle_write(&bundle, folder_bundle, err);
 }
@@ -185,7 +208,8 @@ static int write_bundle(struct local_sandbox *s, const struct request *r, lr_err
 static int prepare_steps(struct local_sandbox *s, const struct request *r, lr_error *err)
 {
     if (refuse_unsupported(r, err) < 0 || tier_find(&s->base.tier, r->runtime, err) < 0 ||
-        tier_find_runtime(s->base.tier, &s->runtime, &s->runtime_path, err) < 0)
+        tier_find_runtime(s->base.tier, &s->runtime, &s->runtime_path, err) < 0 ||
+        find_gpus(s, r, err) < 0)
         return -1;
     struct store *store = NULL;
     if (store_open(&store, false, err) < 0)
@@ -205,7 +229,7 @@ static int prepare_steps(struct local_sandbox *s, const struct request *r, lr_er
     if (!failed && r->no_new_privileges)
         failed = filter_get(scratch_folder, &s->base.filter, &s->base.filter_length, err);
     if (failed || make_folders(err) < 0 || mount_root(s, r, image_fd, scratch_folder, err) < 0 ||
-        write_bundle(s, r, err) < 0)
+        make_gpu_nodes(s, err) < 0 || write_bundle(s, r, err) < 0)
         return -1;
     return cgroup_create(&s->cgroup, CGROUP_ROOT, s->id, &limits, err);
 }
@@ -303,6 +327,7 @@ static void local_destroy(struct sandbox *base)
     cleanup_close_fd(&base->runtime_text);
     cgroup_destroy(s->cgroup);
     image_free(&base->image);
+    cdi_edits_free(&s->gpus);
     free(base->filter);
     free(s->runtime_path);
     free(s);
