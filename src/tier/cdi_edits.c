@@ -489,6 +489,8 @@ static int apply(struct collection *to, const struct cdi_spec *spec, const char 
     /* Both may quote the spec. */
     text_make_printable(err->message);
     text_make_printable(err->hint);
+    if (!err->hint[0])
+        error_hint(err, "correct the spec, or choose another device");
     return error_context(err, "gpus: '%.200s'%s%.80s", spec->path, name ? ": device " : "",
                          name ? name : "");
 }
