@@ -134,7 +134,7 @@ def test_a_socket_of_the_host_stays_out(specs):
 
 def test_env_reaches_the_command_over_all_else(specs):
     specs.write(device("0", "gpu0"), env=["VISIBLE=void", "LAST=wide"])
-    outcome = specs.run("all", 'echo "$VISIBLE|$LAST|$GPU_gpu0|$MINE"; env | grep -c ^VISIBLE=',
+    outcome = specs.run("all", 'echo "$VISIBLE|$LAST|$GPU_gpu0|$MINE"; tr "\\0" "\\n" </proc/$$/environ | grep -c ^VISIBLE=',
                         env={"VISIBLE": "all", "MINE": "m"})
     assert outcome.lines == ["void|gpu0|1|m", "1"]
 

@@ -293,7 +293,7 @@ static void only_roots_own_files_are_read(void **state)
     assert_int_equal(chown(path, 0, 0), 0);
     assert_int_equal(symlink("b.json", other), 0);
     assert_int_equal(load(scratch_folder, &count, &err), -1);
-    assert_non_null(strstr(err.message, "c.json"));
+    assert_non_null(strstr(err.hint, "not a link"));
     assert_int_equal(unlink(other), 0);
     assert_int_equal(mkfifo(other, 0600), 0);
     assert_int_equal(load(scratch_folder, &count, &err), -1);
