@@ -15,6 +15,7 @@
 #include "host/process.h"
 #include "host/rootless.h"
 #include "host/seccomp_profile.h"
+#include "tier/cdi.h"
 #include "tier/tier.h"
 
 #include <fcntl.h>
@@ -323,9 +324,25 @@ static void check_unpack(struct finding *f)
     check_helper(f, "light-runner-unpack");
 }
 
+static void check_gpus(struct finding *f)
+{
+    struct cdi gpus;
+    lr_error e = {0};
+    char list[160];
+    if (cdi_load(&gpus, &e) < 0) {
+        missing(f, e.hint, "%s", e.message);
+    } else if (gpus.device_count == 0) {
+        missing(f, CDI_HINT_GENERATE, "no CDI spec of a GPU in " CDI_FOLDERS);
+    } else {
+        cdi_list(&gpus, list, sizeof(list));
+        found(f, "%s", list);
+    }
+    cdi_free(&gpus);
+}
+
 enum who { ALL, ROOT, USER };
 
-/* What is optional is not needed by every run: to make images, or for the default network. */
+/* What is optional is not needed by every run: to make images, or for the default network, GPUs. */
 static const struct check {
     const char *name;
     void (*function)(struct finding *f);
@@ -354,6 +371,7 @@ static const struct check {
     {"mkfs.erofs", check_mkfs_erofs, true, ALL},
     {"skopeo", check_skopeo, true, ALL},
     {"unpack helper", check_unpack, true, ALL},
+    {"gpus (CDI)", check_gpus, true, ROOT},
 };
 
 enum { CHECK_COUNT = sizeof(checks) / sizeof(checks[0]) };

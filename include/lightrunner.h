@@ -112,7 +112,7 @@ typedef struct lr_runner_options {
     const char *engine;          /**< "auto" (default), "local", "docker" */
     const char *memory;          /**< hard cap, <digits>[k|m|g]; default "512m" */
     double cpus;                 /**< cores, > 0; default 1 */
-    const char *gpus;            /**< "all", a count, "device=0"...; default none */
+    const char *gpus;            /**< "all", a count, "device=0", "0,1"; default none */
     lr_switch no_new_privileges; /**< default on */
     const char *disk;            /**< cap on what a run may write; default "1g" */
     uint64_t max_extract_bytes;  /**< cap per extract entry; default 1 GiB */

@@ -27,6 +27,9 @@ struct sandbox {
     const struct tier *tier;
     struct image image; /* of the run: its entrypoint, env, user... */
 
+    /* NAME=value for the command, over the image's and the request's; NULL: nothing. */
+    char *const *env;
+
     /* A seccomp program that the agent is to put on itself; NULL: the runtime has done that. */
     char *filter;
     size_t filter_length;

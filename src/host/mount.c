@@ -47,6 +47,14 @@ int mount_share(const char *target, lr_error *err)
     return 0;
 }
 
+int mount_devices(const char *target, lr_error *err)
+{
+    if (mount("light-runner", target, "tmpfs", MS_NOSUID | MS_NOEXEC, "mode=0711,size=64k") < 0)
+        return error_errno(err, LR_CONTAINER_START_FAILED, "mount.devices", errno,
+                           "cannot mount a tmpfs at '%s'", target);
+    return 0;
+}
+
 int mount_namespace(int namespace, const char *target, lr_error *err)
 {
     char source[64];

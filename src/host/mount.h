@@ -19,6 +19,9 @@ int mount_share(const char *target, lr_error *err);
 
 int mount_tmpfs(const char *target, const char *options, lr_error *err);
 
+/* A tmpfs for device nodes: elsewhere they cannot be opened. */
+int mount_devices(const char *target, lr_error *err);
+
 /* Gives a namespace a name: it can be joined by that path. Errors: CONTAINER_START_FAILED. */
 int mount_namespace(int namespace, const char *target, lr_error *err);
 

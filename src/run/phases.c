@@ -123,9 +123,12 @@ static int send_start(struct supervisor *s)
     cleanup_buffer struct buffer fields;
     buffer_init(&fields, FRAME_AGENT_MAX);
     bool fits = add_command(s, &fields);
+    char *const *given = s->request->env, *const *devices = s->sandbox->env;
     for (char **e = image->env; fits && e && *e; e++)
-        fits = name_is_in(*e, s->request->env) || fields_add(&fields, "env", *e);
-    for (char **e = s->request->env; fits && e && *e; e++)
+        fits = name_is_in(*e, given) || name_is_in(*e, devices) || fields_add(&fields, "env", *e);
+    for (char *const *e = given; fits && e && *e; e++)
+        fits = name_is_in(*e, devices) || fields_add(&fields, "env", *e);
+    for (char *const *e = devices; fits && e && *e; e++)
         fits = fields_add(&fields, "env", *e);
     if (!fits)
         return error_set(&s->error, LR_INVALID_ARGUMENT, operation,

@@ -142,8 +142,13 @@ static void drop_tty_group(json_t *list)
 static json_t *mount_section(const struct oci_bundle *b)
 {
     json_t *list = table(mounts);
+    const char *target;
+    json_t *mount;
     if (b->id_count <= 5)
         drop_tty_group(list);
+    /* Before our own: whatever the image makes of their paths, ours come out on top. */
+    if (b->edits)
+        json_object_foreach(b->edits->mounts, target, mount) json_array_append(list, mount);
     if (!list || add_file(list, b->agent, OCI_BUNDLE_AGENT) < 0 ||
         (b->resolv_conf && add_file(list, b->resolv_conf, "/etc/resolv.conf") < 0)) {
         json_decref(list);
@@ -161,6 +166,9 @@ char *oci_bundle_config(const struct oci_bundle *b, lr_error *err)
         json_pack("{s:s, s:o, s:{s:s, s:b}, s:s, s:o, s:o}", "ociVersion", "1.0.2", "process",
                   process_section(b), "root", "path", b->rootfs, "readonly", 0, "hostname",
                   b->hostname, "mounts", mount_section(b), "linux", sandbox);
+    if (config && b->edits && json_array_size(b->edits->hooks) > 0)
+        json_object_set_new(config, "hooks",
+                            json_pack("{s:O}", "createContainer", b->edits->hooks));
     char *text = config ? json_dumps(config, JSON_COMPACT) : NULL;
     json_decref(config);
     if (!text)

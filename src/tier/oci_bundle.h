@@ -7,6 +7,7 @@
 #define TIER_OCI_BUNDLE_H
 
 #include "base/error.h"
+#include "tier/cdi.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -29,6 +30,7 @@ struct oci_bundle {
     const char *cgroup_path; /* NULL: the runtime keeps its hands off cgroups */
     const char
         *seccomp_path; /* the distribution's profile; NULL: the agent has a filter of its own */
+    const struct cdi_edits *edits; /* what devices need; NULL: nothing */
 };
 
 /* The text of config.json, malloc'd; NULL with an error. Errors: CONTAINER_START_FAILED. */

@@ -50,6 +50,7 @@ static const char file_user_namespace[] = RUN_FOLDER "/userns";
 static const char file_network_namespace[] = RUN_FOLDER "/netns";
 static const char file_resolv_conf[] = RUN_FOLDER "/resolv.conf";
 static const char folder_root[] = RUN_FOLDER "/root";
+static const char folder_devices[] = RUN_FOLDER "/devices";
 
 /* The smallest file system that mkfs.ext4 makes with room in it. */
 #define DISK_MIN ((uint64_t)1 << 20)
@@ -78,6 +79,7 @@ struct local_sandbox {
     bool frozen;
     char *cgroup_root;
     struct network network;
+    struct cdi_edits gpus;
     struct cgroup *cgroup;
     struct process process;
     int scratch;     /* root of the file system that takes what the run writes; -1: not yet */
@@ -116,9 +118,9 @@ static int refuse_unsupported(const struct request *r, lr_error *err)
                               "leave out --network for the default one, or use --network none");
         }
     }
-    if (r->gpus) {
-        error_set(err, LR_NOT_SUPPORTED, operation, "gpus are not in this version");
-        return error_hint(err, "leave out --gpus");
+    if (r->gpus && geteuid() != 0) {
+        error_set(err, LR_NOT_SUPPORTED, operation, "options.gpus: device nodes take root");
+        return error_hint(err, "leave out --gpus, or run as root");
     }
     if (r->disk_bytes < DISK_MIN)
         return error_set(err, LR_INVALID_ARGUMENT, operation, "disk: at least 1m is needed");
@@ -127,8 +129,8 @@ static int refuse_unsupported(const struct request *r, lr_error *err)
 
 static int make_folders(lr_error *err)
 {
-    static const char *const folders[] = {folder_bundle, folder_state, folder_image, folder_scratch,
-                                          folder_root};
+    static const char *const folders[] = {folder_bundle,  folder_state, folder_image,
+                                          folder_scratch, folder_root,  folder_devices};
     /* Nobody on the host sees this tmpfs; the sandbox's own root has to pass through it. */
     if (mount_private_namespace(err) < 0 ||
         mount_tmpfs(RUN_FOLDER, "mode=0711,size=64m", err) < 0 || mount_share(RUN_FOLDER, err) < 0)
@@ -221,6 +223,30 @@ static int mount_root(struct local_sandbox *s, const struct request *r, struct s
                          err);
 }
 
+/* Before anything is made: what is wrong with a choice of GPUs is wrong from the start. */
+static int find_gpus(struct local_sandbox *s, const struct request *r, lr_error *err)
+{
+    if (!r->gpus)
+        return 0;
+    if (s->base.tier->own_kernel) {
+        error_set(err, LR_NOT_SUPPORTED, "local.prepare",
+                  "gpus: the host's devices are not in reach of the tier '%s'", s->base.tier->name);
+        return error_hint(err, "use --runtime runc, or leave out --gpus");
+    }
+    int failed = cdi_edits_for(&s->gpus, r->gpus, err);
+    s->base.env = s->gpus.env;
+    return failed;
+}
+
+static int make_gpu_nodes(struct local_sandbox *s, lr_error *err)
+{
+    if (json_object_size(s->gpus.nodes) == 0)
+        return 0;
+    return mount_devices(folder_devices, err) < 0
+               ? -1
+               : cdi_edits_make_nodes(&s->gpus, folder_devices, err);
+}
+
 static int write_resolv_conf(lr_error *err)
 {
     static const char text[] = "nameserver " NETWORK_RESOLVER "\n";
@@ -252,6 +278,7 @@ static int make_config(struct local_sandbox *s, const struct request *r, lr_erro
         /* Without root runc makes one below ours, or none: it must not insist. */
         .cgroup_path = s->runtime->own_cgroups_off || rootless_active() ? NULL : cgroup_path,
         .seccomp_path = s->base.filter ? NULL : SECCOMP_PROFILE,
+        .edits = r->gpus ? &s->gpus : NULL,
     };
     s->config = oci_bundle_config(&bundle, err);
     return s->config ? 0 : -1;
@@ -293,6 +320,17 @@ static int start_runtime(struct local_sandbox *s, int config, lr_error *err)
     return 0;
 }
 
+/* Hooks are told where config.json is, and read it: as the sandbox's root, who is nobody here. */
+static bool has_hooks(const struct local_sandbox *s)
+{
+    return s->gpus.hooks && json_array_size(s->gpus.hooks) > 0;
+}
+
+static bool starts_early(const struct local_sandbox *s)
+{
+    return s->runtime->starts_early && !has_hooks(s);
+}
+
 /*
  * The runtime comes up while the mounts are made: it waits for its configuration, which is the last
  * that is made. Mounts below RUN_FOLDER are seen in its namespace as well.
@@ -313,7 +351,8 @@ static int give_config(struct local_sandbox *s, lr_error *err)
 {
     bool early = s->config_pipe >= 0;
     cleanup_close int to = early ? steal_fd(&s->config_pipe)
-                                 : open(file_config, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+                                 : open(file_config, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
+                                        has_hooks(s) ? 0644 : 0600);
     int64_t deadline = clock_ms() + CONFIG_TIMEOUT;
     if (to < 0 || (early && fcntl(to, F_SETFL, O_NONBLOCK) < 0) ||
         io_write_all(to, s->config, strlen(s->config), deadline) < 0) {
@@ -330,7 +369,8 @@ static int give_config(struct local_sandbox *s, lr_error *err)
 static int prepare_steps(struct local_sandbox *s, const struct request *r, lr_error *err)
 {
     if (refuse_unsupported(r, err) < 0 || tier_find(&s->base.tier, r->runtime, err) < 0 ||
-        tier_find_runtime(s->base.tier, &s->runtime, &s->runtime_path, err) < 0)
+        tier_find_runtime(s->base.tier, &s->runtime, &s->runtime_path, err) < 0 ||
+        find_gpus(s, r, err) < 0)
         return -1;
     cleanup_store struct store *store = NULL;
     if (store_open(&store, false, err) < 0)
@@ -355,8 +395,8 @@ static int prepare_steps(struct local_sandbox *s, const struct request *r, lr_er
     if (rootless_enter(err) < 0 || make_pipes(s, err) < 0 || make_folders(err) < 0 ||
         limit_processes(&limits, err) < 0 ||
         cgroup_create(&s->cgroup, s->cgroup_root, s->id, &limits, err) < 0 ||
-        make_namespaces(s, err) < 0 || (s->runtime->starts_early && start_early(s, err) < 0) ||
-        mount_root(s, r, store, image_fd, scratch_folder, err) < 0)
+        make_namespaces(s, err) < 0 || (starts_early(s) && start_early(s, err) < 0) ||
+        mount_root(s, r, store, image_fd, scratch_folder, err) < 0 || make_gpu_nodes(s, err) < 0)
         return -1;
     return make_config(s, r, err);
 }
@@ -497,6 +537,7 @@ static void local_destroy(struct sandbox *base)
     cleanup_close_fd(&s->scratch);
     cleanup_close_fd(&s->user_namespace);
     image_free(&base->image);
+    cdi_edits_free(&s->gpus);
     free(base->filter);
     free(s->runtime_path);
     free(s);
