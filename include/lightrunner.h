@@ -185,7 +185,7 @@ typedef struct lr_request {
     const lr_extract *extract;   /**< what to bring out after exit code 0 */
     size_t extract_count;
     bool detached; /**< the run outlives this process: lr_run() returns once the command runs, or
-                              cannot; input is refused. Its output is kept (lr_logs()), its state too */
+                              cannot; input is refused, and no output is delivered here. It is kept (lr_logs()), its state too */
     int cancel_fd; /**< when this fd becomes readable the run is cancelled; 0 = none. Readable
                               already: cancelled at once. One eventfd may serve many runs */
     lr_output_fn on_log; /**< once per line, without its newline; lines over 16 MiB come in parts */

@@ -17,7 +17,6 @@
 
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/wait.h>
 
 #define OPERATION "attach"
 
@@ -38,15 +37,15 @@ void detached_take_end(lr_execution *x)
     execution_finish(x);
 }
 
-/* Connects to the supervisor of a detached run, or finds what became of it. `from_now`: only the output
- * that is still to come is delivered. */
-static int connect_detached(lr_execution *x, bool from_now, lr_error *err)
+/* Connects to the supervisor of a detached run, or finds what became of it. Only the output that is still to
+ * come is delivered. */
+static int connect_detached(lr_execution *x, lr_error *err)
 {
     x->detached = true;
     if (x->on_output || x->lines[0].deliver) {
         x->log_fd = logs_open(x->state_dir, x->id);
         log_reader_init(&x->log, x->log_fd);
-        if (x->log_fd >= 0 && from_now && lseek(x->log_fd, 0, SEEK_END) < 0)
+        if (x->log_fd >= 0 && lseek(x->log_fd, 0, SEEK_END) < 0)
             return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot read the output");
     }
     buffer_free(&x->in);
@@ -60,10 +59,13 @@ static int connect_detached(lr_execution *x, bool from_now, lr_error *err)
 /* What was started is a process that has ended already, and a supervisor that is on its own. */
 int detached_hand_over(lr_execution *x, lr_error *err)
 {
-    cleanup_close_fd(&x->process.pidfd);
+    char how[64];
+    int pidfd = steal_fd(&x->process.pidfd);
+    x->handed_over = true;
     execution_run_until(x, &x->started);
-    while (waitpid(x->process.pid, NULL, 0) < 0 && errno == EINTR)
-        continue;
+    x->handed_over = false;
+    x->process.pidfd = pidfd;
+    execution_reap(x, how, sizeof(how));
     if (x->error.code != LR_OK) {
         if (err)
             *err = x->error;
@@ -71,9 +73,12 @@ int detached_hand_over(lr_execution *x, lr_error *err)
     }
     cleanup_close_fd(&x->process.socket);
     cleanup_close_fd(&x->caller_cancel);
+    /* The output of a detached run is kept, and read by who wants it. */
+    x->on_output = NULL;
+    x->lines[0].deliver = x->lines[1].deliver = NULL;
     if (state_open_dir(&x->state_dir, false, err) < 0)
         return -1;
-    return connect_detached(x, false, err);
+    return connect_detached(x, err);
 }
 
 int lr_attach(const char *id, const lr_request *base_request, lr_execution **out, lr_error *err)
@@ -113,7 +118,7 @@ int lr_attach(const char *id, const lr_request *base_request, lr_execution **out
     }
     if (!running)
         detached_take_end(x);
-    else if (connect_detached(x, true, err) < 0) {
+    else if (connect_detached(x, err) < 0) {
         lr_execution_free(x);
         return -1;
     }

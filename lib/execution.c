@@ -61,7 +61,7 @@ __attribute__((format(printf, 2, 3))) static void lose(lr_execution *x, const ch
 }
 
 /* How the supervisor ended, for the message; waits for the end. */
-static void reap(lr_execution *x, char *how, size_t size)
+void execution_reap(lr_execution *x, char *how, size_t size)
 {
     snprintf(how, size, "it ended");
     if (x->process.pidfd < 0)
@@ -173,14 +173,14 @@ static void take_end(lr_execution *x)
         return;
     }
     char how[64];
-    reap(x, how, sizeof(how));
+    execution_reap(x, how, sizeof(how));
     lose(x, "the supervisor ended without a result: %s", how);
 }
 
 /* Reads what is there. Returns whether the socket had nothing more to give. */
 bool execution_receive(lr_execution *x)
 {
-    for (int i = 0; i < READS_PER_DISPATCH && !x->done; i++) {
+    for (int i = 0; i < READS_PER_DISPATCH && !x->done && !(x->handed_over && x->started); i++) {
         size_t room = buffer_room(&x->in);
         size_t want = room < READ_SIZE ? room : READ_SIZE;
         char *to = want ? buffer_reserve(&x->in, want) : NULL;
@@ -534,7 +534,7 @@ int lr_execution_wait(lr_execution *x, lr_result **out, lr_error *err)
         return error_set(err, LR_INVALID_ARGUMENT, OPERATION, "the run was already waited for");
     run_to_outcome(x);
     char how[64];
-    reap(x, how, sizeof(how));
+    execution_reap(x, how, sizeof(how));
     x->waited = true;
     if (!x->result) {
         if (!x->error.container[0])
@@ -586,7 +586,7 @@ void lr_execution_free(lr_execution *x)
         x->deadline = limit < x->deadline ? limit : x->deadline;
         run_to_outcome(x);
         char how[64];
-        reap(x, how, sizeof(how));
+        execution_reap(x, how, sizeof(how));
     }
     cleanup_close_fd(&x->process.socket);
     cleanup_close_fd(&x->cancel);

@@ -37,6 +37,7 @@ struct lr_execution {
     lr_progress_fn on_progress;
     void *user;
     struct lines lines[2];
+    bool handed_over; /* what comes behind STARTED is not for us: the run may have ended by now */
     bool detached;
     bool started;          /* the command is running */
     int state_dir, log_fd; /* of a detached run; -1: none */
@@ -62,6 +63,9 @@ bool execution_receive(lr_execution *x);
 /* Sends all, waiting for the supervisor if need be. One that has ended is no error: that is found by
  * reading. */
 int execution_send(int socket, const char *data, size_t length, lr_error *err);
+
+/* Waits for the end of the process that was started, killing it if need be, and says how it ended. */
+void execution_reap(lr_execution *x, char *how, size_t size);
 
 /* The outcome is known: no more output comes. */
 void execution_finish(lr_execution *x);

@@ -78,6 +78,13 @@ def test_the_end_is_in_the_state(runner, states, script, code):
     assert state["durationMs"] >= 0 and state["finishedAt"] >= state["startedAt"]
 
 
+def test_a_run_that_ends_at_once_and_says_something(runner):
+    """Its supervisor may be gone before its caller has heard that it began; and the output is not for the caller."""
+    for _ in range(20):
+        done = runner.plain("echo x", "--detach")
+        assert done.code == 0 and re.fullmatch(rb"light-runner-[0-9a-f]{12}\n", done.stdout), done
+
+
 def test_the_folder_and_the_files_are_for_the_user_alone(runner, states):
     run_id = detach(runner, "sleep 0.2")
     assert states.stat().st_mode & 0o777 == 0o700
@@ -205,7 +212,8 @@ def test_another_user_is_refused(runner, states):
 
 @pytest.mark.parametrize("said", [
     b"rubbish", b"\x02\0\0\0\xff\xff\xff\xff", b"\x02\0\0\0\x02\0\0\0{}", b"\x02\0\0\0\x01\0\0\0{", b"\x01\0\0\0\x02\0\0\0{}",
-    b'\x02\0\0\0\x15\0\0\0{"action":"stop","a":', b'\x02\0\0\0\x1f\0\0\0{"action":"stop","signal":1000}', b"\x02\0\0"])
+    b'\x02\0\0\0\x15\0\0\0{"action":"stop","a":', b'\x02\0\0\0\x1f\0\0\0{"action":"stop","signal":1000}', b"\x02\0\0"],
+    ids=["text", "long", "no-action", "half-json", "request", "bad-json", "bad-signal", "cut"])
 def test_rubbish_on_the_socket_disturbs_nobody(runner, states, said):
     run_id = detach(runner, "sleep 0.6; exit 6")
     path = states / f"{run_id}.sock"
@@ -281,7 +289,8 @@ def test_the_log_is_capped(runner, states):
     assert b"cut" in runner.cli("logs", run_id).stderr
 
 
-@pytest.mark.parametrize("damage", [b"", b"\0" * 100, b"\x10\0\0\0\xff\xff\xff\x7f", b"\x10\0\0\0\x02\0\0\0ab", os.urandom(64)])
+@pytest.mark.parametrize("damage", [b"", b"\0" * 100, b"\x10\0\0\0\xff\xff\xff\x7f", b"\x10\0\0\0\x02\0\0\0ab", os.urandom(64)],
+                         ids=["empty", "zeros", "too-long", "too-short", "random"])
 def test_a_log_that_is_none(runner, states, damage):
     run_id = detach(runner, "echo x")
     wait_for_end(states, run_id)
