@@ -6,6 +6,7 @@
 #include "host/seccomp_profile.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <jansson.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -42,14 +43,18 @@ static const char read_only[] =
 
 /* RLIMIT_CORE of one byte: 0 would keep core files away, but a core_pattern that pipes into a
  * program runs that on the host whatever the limit, except for 1. */
-static json_t *rlimits(void)
+static json_t *rlimits(const struct oci_bundle *b)
 {
     struct rlimit files = {1024, 1024};
     /* The hard limit is kept: raising it takes a capability that we may not have. */
     getrlimit(RLIMIT_NOFILE, &files);
     json_int_t hard = (json_int_t)files.rlim_max, soft = hard < 1024 ? hard : 1024;
-    return json_pack("[{s:s, s:I, s:I}, {s:s, s:i, s:i}]", "type", "RLIMIT_NOFILE", "soft", soft,
-                     "hard", hard, "type", "RLIMIT_CORE", "soft", 1, "hard", 1);
+    json_t *list = json_pack("[{s:s, s:I, s:I}, {s:s, s:i, s:i}]", "type", "RLIMIT_NOFILE", "soft",
+                             soft, "hard", hard, "type", "RLIMIT_CORE", "soft", 1, "hard", 1);
+    if (b->processes)
+        json_array_append_new(list, json_pack("{s:s, s:i, s:i}", "type", "RLIMIT_NPROC", "soft",
+                                              (int)b->processes, "hard", (int)b->processes));
+    return list;
 }
 
 /* The tables above are JSON with ' in place of ", to stay readable in C. New reference. */
@@ -71,14 +76,14 @@ static json_t *process_section(const struct oci_bundle *b)
                      b->kernel_log ? "log" : NULL, "env",
                      "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "cwd",
                      "/", "capabilities", "bounding", table(capabilities), "effective",
-                     table(capabilities), "permitted", table(capabilities), "rlimits", rlimits(),
+                     table(capabilities), "permitted", table(capabilities), "rlimits", rlimits(b),
                      "noNewPrivileges", b->no_new_privileges);
 }
 
 static json_t *namespace_section(const struct oci_bundle *b)
 {
     json_t *list = table(namespaces);
-    json_t *user = json_pack("{s:s, s:s}", "type", "user", "path", b->user_namespace);
+    json_t *user = json_pack("{s:s, s:s*}", "type", "user", "path", b->user_namespace);
     json_t *network = json_pack("{s:s, s:s*}", "type", "network", "path", b->network_namespace);
     if (!list || json_array_append_new(list, user) < 0 ||
         json_array_append_new(list, network) < 0) {
@@ -110,6 +115,17 @@ static json_t *linux_section(const struct oci_bundle *b, lr_error *err)
     return section;
 }
 
+/* What gVisor makes the root of. NULL for other runtimes. New reference. */
+static json_t *annotation_section(const struct oci_bundle *b)
+{
+    if (!b->image)
+        return NULL;
+    return json_pack("{s:s, s:s, s:o, s:o}", "dev.gvisor.spec.rootfs.source", b->image,
+                     "dev.gvisor.spec.rootfs.type", "erofs", "dev.gvisor.spec.rootfs.overlay",
+                     json_sprintf("dir=%s", b->upper), "dev.gvisor.spec.rootfs.options",
+                     json_sprintf("size=%" PRIu64, b->upper_bytes));
+}
+
 /* Shows a file of the host in the sandbox, read-only. */
 static int add_file(json_t *list, const char *source, const char *target)
 {
@@ -134,10 +150,10 @@ int oci_bundle_write(const struct oci_bundle *b, const char *folder, lr_error *e
     json_t *sandbox = linux_section(b, err);
     if (!sandbox)
         return -1;
-    json_t *config =
-        json_pack("{s:s, s:o, s:{s:s, s:b}, s:s, s:o, s:o}", "ociVersion", "1.0.2", "process",
-                  process_section(b), "root", "path", b->rootfs, "readonly", 0, "hostname",
-                  b->hostname, "mounts", mount_section(b), "linux", sandbox);
+    json_t *config = json_pack("{s:s, s:o, s:{s:s, s:b}, s:s, s:o, s:o, s:o*}", "ociVersion",
+                               "1.0.2", "process", process_section(b), "root", "path", b->rootfs,
+                               "readonly", 0, "hostname", b->hostname, "mounts", mount_section(b),
+                               "linux", sandbox, "annotations", annotation_section(b));
     cleanup_free char *text = config ? json_dumps(config, JSON_COMPACT) : NULL;
     json_decref(config);
     if (!text)

@@ -22,13 +22,20 @@ struct oci_bundle {
     const char *agent; /* absolute path of the agent on the host */
     bool kernel_log;   /* the agent is to read the kernel's log as evidence */
     bool no_new_privileges;
-    const char *user_namespace;    /* path of the namespace to join */
+    const char *user_namespace;    /* path of the namespace to join; NULL: a new one */
     uint32_t first_id, id_count;   /* and what it maps */
     const char *network_namespace; /* the same; NULL: a new one with a loopback interface only */
     const char *resolv_conf; /* host file to show as /etc/resolv.conf; NULL: the image's own */
     const char *cgroup_path; /* NULL: the runtime keeps its hands off cgroups */
     const char
         *seccomp_path; /* the distribution's profile; NULL: the agent has a filter of its own */
+
+    /* For gVisor, which mounts the image by itself and keeps in one file of `upper`, up to upper_bytes,
+     * what is written over it. `rootfs` is an empty folder then. NULL: all that is in `rootfs` already. */
+    const char *image;
+    const char *upper;
+    uint64_t upper_bytes;
+    unsigned processes; /* to be limited by the runtime's own kernel; 0: the cgroup does it */
 };
 
 /* Writes `folder`/config.json. Errors: CONTAINER_START_FAILED. */

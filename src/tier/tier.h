@@ -17,14 +17,18 @@ struct tier_evidence {
     const char *kernel_log; /* the first bytes of the kernel's log, "" where not readable */
 };
 
+enum { TIER_FLAGS_MAX = 8 };
+
 /* An OCI runtime that can carry a tier, in order of preference. */
 struct tier_runtime {
-    const char *name;     /* searched in PATH */
-    const char *variable; /* environment variable that names another path for it */
-    bool own_cgroups_off; /* takes --cgroup-manager=disabled; others are given our cgroup's path */
-    unsigned pids;        /* how many tasks of its own are in the sandbox's cgroup meanwhile */
-    bool refuses_hybrid;  /* does not start where an empty cgroup2 is mounted beside v1 */
-    const char *hint;     /* the command that installs it */
+    const char *name;                  /* searched in PATH */
+    const char *variable;              /* environment variable that names another path for it */
+    const char *flags[TIER_FLAGS_MAX]; /* that it is always given, in front of its verb */
+    bool joins_cgroup;   /* wants the path of our cgroup; others keep their hands off cgroups */
+    unsigned pids;       /* how many tasks of its own are in the sandbox's cgroup meanwhile */
+    bool refuses_hybrid; /* does not start where an empty cgroup2 is mounted beside v1 */
+    bool is_gvisor;      /* brings its own kernel: file systems, network stack, process limit */
+    const char *hint;    /* the command that installs it */
 };
 
 struct tier {

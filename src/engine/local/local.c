@@ -26,6 +26,7 @@
 #include "tier/oci_runtime.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -46,6 +47,8 @@ static const char folder_root[] = RUN_FOLDER "/root";
 /* The smallest file system that mkfs.ext4 makes with room in it. */
 #define DISK_MIN ((uint64_t)1 << 20)
 
+enum { NETWORK_TIMEOUT_MS = 10000 };
+
 struct local_sandbox {
     struct sandbox base; /* first: the engine's table is called with a pointer to it */
     char id[48];
@@ -54,6 +57,10 @@ struct local_sandbox {
     uint32_t first_id; /* host id of the sandbox's root */
     bool outbound;     /* it has a network */
     struct network network;
+    uint64_t disk_bytes; /* of the run's storage, in whole MiB */
+    char overlay[96];    /* a flag for gVisor: where it keeps what is written */
+    bool allow_suid;
+    int image_fd; /* -1: it has been mounted */
     struct cgroup *cgroup;
     struct process process;
 };
@@ -124,19 +131,41 @@ static int make_folders(lr_error *err)
     return 0;
 }
 
+/*
+ * gVisor reads the image's file and keeps what is written over it in one file of the storage, which it
+ * caps by itself. The storage around that file is the wall behind: larger by what the file
+ * system takes for itself, and by what may be freed and not yet be given back.
+ */
+static int mount_root_file(struct local_sandbox *s, int image_fd, const char *scratch_folder,
+                           lr_error *err)
+{
+    uint64_t spare = s->disk_bytes / 8 / DISK_MIN * DISK_MIN + 16 * DISK_MIN;
+    snprintf(s->overlay, sizeof(s->overlay), "--overlay2=root:dir=%s", folder_scratch);
+    /* Above the number that it is to have in the runtime: dup2() onto itself would leave it to be
+     * closed by exec. */
+    s->image_fd = fcntl(image_fd, F_DUPFD_CLOEXEC, OCI_RUNTIME_IMAGE_FD + 1);
+    if (s->image_fd < 0)
+        return error_errno(err, LR_CONTAINER_START_FAILED, "local.prepare", errno,
+                           "cannot keep the image's file open");
+    return mount_scratch(scratch_folder, s->disk_bytes + spare, folder_scratch, err);
+}
+
 static int mount_root(struct local_sandbox *s, const struct request *r, int image_fd,
                       const char *scratch_folder, lr_error *err)
 {
     /* Whole MiB: one template per size is kept, and there should not be one for every number. */
-    uint64_t bytes = (r->disk_bytes + DISK_MIN - 1) / DISK_MIN * DISK_MIN;
+    s->disk_bytes = (r->disk_bytes + DISK_MIN - 1) / DISK_MIN * DISK_MIN;
     cleanup_close int user = -1, net = -1;
     s->first_id = userns_base(s->id);
     if (userns_open(&user, s->outbound ? &net : NULL, s->first_id, err) < 0 ||
         mount_namespace(user, file_user_namespace, err) < 0 ||
-        (s->outbound && mount_namespace(net, file_network_namespace, err) < 0) ||
-        mount_erofs(image_fd, folder_image, err) < 0 ||
+        (s->outbound && mount_namespace(net, file_network_namespace, err) < 0))
+        return -1;
+    if (s->runtime->is_gvisor)
+        return mount_root_file(s, image_fd, scratch_folder, err);
+    if (mount_erofs(image_fd, folder_image, err) < 0 ||
         mount_shift_owners(folder_image, user, err) < 0 ||
-        mount_scratch(scratch_folder, bytes, folder_scratch, err) < 0)
+        mount_scratch(scratch_folder, s->disk_bytes, folder_scratch, err) < 0)
         return -1;
     struct stat st;
     if (stat(folder_image, &st) < 0 || mkdir(folder_upper, 0755) < 0 ||
@@ -176,9 +205,17 @@ static int write_bundle(struct local_sandbox *s, const struct request *r, lr_err
         .id_count = USERNS_SIZE,
         .network_namespace = s->outbound ? file_network_namespace : NULL,
         .resolv_conf = s->outbound ? file_resolv_conf : NULL,
-        .cgroup_path = s->runtime->own_cgroups_off ? NULL : cgroup_path,
+        .cgroup_path = s->runtime->joins_cgroup ? cgroup_path : NULL,
         .seccomp_path = s->base.filter ? NULL : SECCOMP_PROFILE,
     };
+    if (s->runtime->is_gvisor) {
+        /* A program of several threads, as it is, cannot join one. */
+        bundle.user_namespace = NULL;
+        bundle.image = OCI_RUNTIME_IMAGE;
+        bundle.upper = folder_scratch;
+        bundle.upper_bytes = s->disk_bytes;
+        bundle.processes = OCI_BUNDLE_PIDS;
+    }
     return oci_bundle_write(&bundle, folder_bundle, err);
 }
 
@@ -227,9 +264,10 @@ static int local_prepare(struct sandbox **out, const char *id, const struct requ
         .network = -1,
         .network_lost = -1,
     };
-    s->process.pidfd = -1;
+    s->process.pidfd = s->image_fd = -1;
     s->network = NETWORK_NONE;
     s->outbound = wants_network(r);
+    s->allow_suid = !r->no_new_privileges;
     snprintf(s->id, sizeof(s->id), "%s", id);
     if (prepare_steps(s, r, err) < 0) {
         local_destroy(&s->base);
@@ -237,6 +275,40 @@ static int local_prepare(struct sandbox **out, const char *id, const struct requ
     }
     *out = &s->base;
     return 0;
+}
+
+/* gVisor's network stack takes over what the interface is like when it starts. */
+static int await_network(struct local_sandbox *s, lr_error *err)
+{
+    struct pollfd fds[2] = {{.fd = s->network.ready, .events = POLLIN},
+                            {.fd = s->network.keeper.pidfd, .events = POLLIN}};
+    int64_t deadline = clock_ms() + NETWORK_TIMEOUT_MS;
+    int n;
+    do
+        n = poll(fds, 2, io_poll_timeout(deadline));
+    while ((n < 0 && errno == EINTR) || (n == 0 && clock_ms() < deadline));
+    if (fds[0].revents & POLLIN)
+        return 0;
+    error_set(err, LR_CONTAINER_START_FAILED, "network.start",
+              "the sandbox's network did not come up");
+    return error_hint(err, "see what works here: light-runner doctor; or run with --network none");
+}
+
+/* It comes up while the runtime does, unless that has to find it there. */
+static int start_runtime(struct local_sandbox *s, const struct oci_runtime_launch *launch,
+                         lr_error *err)
+{
+    bool first = s->runtime->is_gvisor;
+    if (!first && oci_runtime_start(&s->process, launch, err) < 0)
+        return -1;
+    if (s->outbound && network_start(&s->network, file_user_namespace, file_network_namespace,
+                                     RUN_FOLDER, launch->stdio[2], err) < 0)
+        return -1;
+    if (!first)
+        return 0;
+    if (s->outbound && await_network(s, err) < 0)
+        return -1;
+    return oci_runtime_start(&s->process, launch, err);
 }
 
 static int local_start(struct sandbox *base, lr_error *err)
@@ -260,18 +332,24 @@ static int local_start(struct sandbox *base, lr_error *err)
         .id = s->id,
         .cgroup = s->cgroup,
         .stdio = {pipes[0][0], pipes[1][1], pipes[2][1]},
+        .image = s->image_fd,
     };
+    if (s->runtime->is_gvisor) {
+        size_t n = 0;
+        launch.flags[n++] = s->overlay;
+        launch.flags[n++] = s->outbound ? "--network=sandbox" : "--network=none";
+        if (s->allow_suid)
+            launch.flags[n++] = "--allow-suid";
+    }
     bool complete = launch.stdio[0] >= 0 && launch.stdio[1] >= 0 && launch.stdio[2] >= 0;
-    int failed = complete ? oci_runtime_start(&s->process, &launch, err) : -1;
-    /* It comes up while the runtime does. */
-    if (!failed && s->outbound)
-        failed = network_start(&s->network, file_user_namespace, file_network_namespace, RUN_FOLDER,
-                               launch.stdio[2], err);
+    int failed = complete ? start_runtime(s, &launch, err) : -1;
     for (int i = 0; i < 3; i++)
         cleanup_close_fd(&launch.stdio[i]);
     base->alive = s->process.pidfd;
-    base->network = s->network.ready;
-    base->network_lost = s->network.keeper.pidfd;
+    if (!s->runtime->is_gvisor) {
+        base->network = s->network.ready;
+        base->network_lost = s->network.keeper.pidfd;
+    }
     return failed;
 }
 
@@ -301,6 +379,7 @@ static void local_destroy(struct sandbox *base)
     cleanup_close_fd(&base->to_agent);
     cleanup_close_fd(&base->from_agent);
     cleanup_close_fd(&base->runtime_text);
+    cleanup_close_fd(&s->image_fd);
     cgroup_destroy(s->cgroup);
     image_free(&base->image);
     free(base->filter);
