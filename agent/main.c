@@ -24,6 +24,7 @@
  * THE ORDER OF THINGS
  *
  *      agent       HELLO           what kernel this is, before anything else runs
+ *      supervisor  CONFINE         how many processes there may be; only in a kernel of the sandbox's own
  *      supervisor  FILTER          the seccomp program to put on; left out if the runtime has done it
  *      supervisor  PREPARE         user and working directory
  *      supervisor  ENTRY, DATA..., ENTRY_END ... ENTRIES_END
@@ -63,6 +64,7 @@
  */
 #include "channel.h"
 #include "command.h"
+#include "confine.h"
 #include "extract.h"
 #include "hello.h"
 #include "seed.h"
@@ -83,7 +85,7 @@
 
 /*
  *                    frames taken                          next
- * STATE_FRESH        FILTER, PREPARE                       FRESH, PREPARED
+ * STATE_FRESH        CONFINE, FILTER, PREPARE              FRESH, PREPARED
  * STATE_PREPARED     ENTRY, ENTRIES_END, START             SEEDING, SEEDED, STARTING
  * STATE_SEEDING      ENTRY, DATA, ENTRY_END, ENTRIES_END   SEEDED
  * STATE_SEEDED       START                                 STARTING
@@ -177,6 +179,16 @@ static void on_prepare(struct agent *a, const struct frame *f)
     a->state = STATE_PREPARED;
 }
 
+static void on_confine(struct agent *a, const struct frame *f)
+{
+    struct failure failure;
+    uint64_t pids;
+    if (a->state != STATE_FRESH || !fields_get_u64(f, "pids", &pids) || pids == 0)
+        fail_protocol(a, "CONFINE");
+    if (confine_self(pids, &failure) < 0)
+        fail(a, &failure);
+}
+
 /* Kept by all that is executed from here on, and by the agent itself. */
 static void on_filter(struct agent *a, const struct frame *f)
 {
@@ -267,6 +279,9 @@ static void on_frame(struct agent *a, const struct frame *f)
     if (!raw && !fields_valid(f))
         fail_protocol(a, "fields");
     switch (f->type) {
+    case FRAME_CONFINE:
+        on_confine(a, f);
+        break;
     case FRAME_FILTER:
         on_filter(a, f);
         break;

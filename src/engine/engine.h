@@ -26,6 +26,7 @@ struct sandbox {
     /* A seccomp program that the agent is to put on itself; NULL: the runtime has done that. */
     char *filter;
     size_t filter_length;
+    unsigned pids; /* processes that the agent is to allow; 0: the host's kernel counts them */
 
     /* from start() on; -1 before */
     int to_agent;     /* frames in */

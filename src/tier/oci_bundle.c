@@ -16,6 +16,11 @@ static const char capabilities[] =
     "['CAP_CHOWN','CAP_DAC_OVERRIDE','CAP_FSETID','CAP_FOWNER','CAP_SETGID','CAP_SETUID',"
     "'CAP_NET_BIND_SERVICE','CAP_KILL']";
 
+/* In gVisor's own kernel the agent has two more, and gives them up (agent/confine.h). */
+static const char capabilities_gvisor[] =
+    "['CAP_CHOWN','CAP_DAC_OVERRIDE','CAP_FSETID','CAP_FOWNER','CAP_SETGID','CAP_SETUID',"
+    "'CAP_NET_BIND_SERVICE','CAP_KILL','CAP_SYS_ADMIN','CAP_SETPCAP']";
+
 static const char mounts[] =
     "[{'destination':'/proc','type':'proc','source':'proc','options':['nosuid','noexec','nodev']},"
     "{'destination':'/dev','type':'tmpfs','source':'tmpfs',"
@@ -43,18 +48,14 @@ static const char read_only[] =
 
 /* RLIMIT_CORE of one byte: 0 would keep core files away, but a core_pattern that pipes into a
  * program runs that on the host whatever the limit, except for 1. */
-static json_t *rlimits(const struct oci_bundle *b)
+static json_t *rlimits(void)
 {
     struct rlimit files = {1024, 1024};
     /* The hard limit is kept: raising it takes a capability that we may not have. */
     getrlimit(RLIMIT_NOFILE, &files);
     json_int_t hard = (json_int_t)files.rlim_max, soft = hard < 1024 ? hard : 1024;
-    json_t *list = json_pack("[{s:s, s:I, s:I}, {s:s, s:i, s:i}]", "type", "RLIMIT_NOFILE", "soft",
-                             soft, "hard", hard, "type", "RLIMIT_CORE", "soft", 1, "hard", 1);
-    if (b->processes)
-        json_array_append_new(list, json_pack("{s:s, s:i, s:i}", "type", "RLIMIT_NPROC", "soft",
-                                              (int)b->processes, "hard", (int)b->processes));
-    return list;
+    return json_pack("[{s:s, s:I, s:I}, {s:s, s:i, s:i}]", "type", "RLIMIT_NOFILE", "soft", soft,
+                     "hard", hard, "type", "RLIMIT_CORE", "soft", 1, "hard", 1);
 }
 
 /* The tables above are JSON with ' in place of ", to stay readable in C. New reference. */
@@ -71,13 +72,13 @@ static json_t *table(const char *text)
 
 static json_t *process_section(const struct oci_bundle *b)
 {
-    return json_pack("{s:b, s:{s:i, s:i}, s:[s,s*], s:[s], s:s, s:{s:o, s:o, s:o}, s:o, s:b}",
-                     "terminal", 0, "user", "uid", 0, "gid", 0, "args", OCI_BUNDLE_AGENT,
-                     b->kernel_log ? "log" : NULL, "env",
-                     "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "cwd",
-                     "/", "capabilities", "bounding", table(capabilities), "effective",
-                     table(capabilities), "permitted", table(capabilities), "rlimits", rlimits(b),
-                     "noNewPrivileges", b->no_new_privileges);
+    const char *caps = b->image ? capabilities_gvisor : capabilities;
+    return json_pack(
+        "{s:b, s:{s:i, s:i}, s:[s,s*], s:[s], s:s, s:{s:o, s:o, s:o}, s:o, s:b}", "terminal", 0,
+        "user", "uid", 0, "gid", 0, "args", OCI_BUNDLE_AGENT, b->kernel_log ? "log" : NULL, "env",
+        "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "cwd", "/",
+        "capabilities", "bounding", table(caps), "effective", table(caps), "permitted", table(caps),
+        "rlimits", rlimits(), "noNewPrivileges", b->no_new_privileges);
 }
 
 static json_t *namespace_section(const struct oci_bundle *b)

@@ -35,7 +35,6 @@ struct oci_bundle {
     const char *image;
     const char *upper;
     uint64_t upper_bytes;
-    unsigned processes; /* to be limited by the runtime's own kernel; 0: the cgroup does it */
 };
 
 /* Writes `folder`/config.json. Errors: CONTAINER_START_FAILED. */

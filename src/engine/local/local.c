@@ -214,7 +214,6 @@ static int write_bundle(struct local_sandbox *s, const struct request *r, lr_err
         bundle.image = OCI_RUNTIME_IMAGE;
         bundle.upper = folder_scratch;
         bundle.upper_bytes = s->disk_bytes;
-        bundle.processes = OCI_BUNDLE_PIDS;
     }
     return oci_bundle_write(&bundle, folder_bundle, err);
 }
@@ -335,6 +334,7 @@ static int local_start(struct sandbox *base, lr_error *err)
         .image = s->image_fd,
     };
     if (s->runtime->is_gvisor) {
+        base->pids = OCI_BUNDLE_PIDS;
         size_t n = 0;
         launch.flags[n++] = s->overlay;
         launch.flags[n++] = s->outbound ? "--network=sandbox" : "--network=none";
