@@ -27,26 +27,25 @@ static const int capabilities[] = {CAP_SYS_ADMIN, CAP_SETPCAP};
 enum { CAPABILITY_COUNT = sizeof(capabilities) / sizeof(capabilities[0]) };
 
 /*
- * The hierarchy lives as long as somebody has it open: this descriptor is closed by the agent's end
- * alone. With nothing mounted and no capability to mount it anew, nobody finds a way to its files.
+ * By the unified hierarchy, where the limit is exact: with one hierarchy per controller, gVisor asks one of
+ * a process's groups, any of them, whether it may fork.
  */
-static int hierarchy = -1;
-
 static int enter_group(uint64_t pids, struct failure *failure)
 {
     char max[24];
     snprintf(max, sizeof(max), "%" PRIu64, pids);
-    hierarchy = open(MOUNT_POINT, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (hierarchy < 0 || mkdirat(hierarchy, GROUP, 0700) < 0 ||
-        io_write_control(hierarchy, GROUP "/pids.max", max) < 0 ||
-        io_write_control(hierarchy, GROUP "/cgroup.procs", "1") < 0)
+    cleanup_close int top = open(MOUNT_POINT, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (top < 0 || io_write_control(top, "cgroup.subtree_control", "+pids") < 0 ||
+        mkdirat(top, GROUP, 0700) < 0 || io_write_control(top, GROUP "/pids.max", max) < 0 ||
+        io_write_control(top, GROUP "/cgroup.procs", "1") < 0)
         return failure_errno(failure, operation, errno, "cannot limit the number of processes");
     return 0;
 }
 
+/* With nothing mounted, and no capability to mount it anew, nobody finds a way to the group's files. */
 static int limit_processes(uint64_t pids, struct failure *failure)
 {
-    if (mount("cgroup", MOUNT_POINT, "cgroup", MS_NOSUID | MS_NODEV | MS_NOEXEC, "pids") < 0)
+    if (mount("cgroup", MOUNT_POINT, "cgroup2", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)
         return failure_errno(failure, operation, errno, "cannot mount the pids controller");
     int failed = enter_group(pids, failure);
     if (umount2(MOUNT_POINT, MNT_DETACH) < 0)

@@ -21,8 +21,6 @@
 #include <sys/stat.h>
 #include <sys/utsname.h>
 
-enum { VERSION_TIMEOUT_MS = 5000 };
-
 struct finding {
     bool ok;
     char detail[200];
@@ -71,25 +69,28 @@ static void check_root(struct finding *f)
         missing(f, "sudo light-runner ...", "running as user %u", (unsigned)geteuid());
 }
 
-static void check_runtime(struct finding *f)
+static void check_runtime_of(struct finding *f, const char *name)
 {
     const struct tier *tier;
     const struct tier_runtime *runtime;
     cleanup_free char *path = NULL;
     lr_error e = {0};
-    if (tier_find(&tier, "runc", &e) < 0 || tier_find_runtime(tier, &runtime, &path, &e) < 0) {
-        missing(f, e.hint, "%s", e.message);
-        return;
-    }
     char version[128] = "";
-    const char *argv[] = {path, "--version", NULL};
-    if (process_run(argv, VERSION_TIMEOUT_MS, version, sizeof(version), LR_CONTAINER_START_FAILED,
-                    &e) < 0) {
-        missing(f, runtime->hint, "%s", e.message);
-        return;
-    }
-    version[strcspn(version, "\n")] = '\0';
-    found(f, "%s, %s", path, version);
+    if (tier_find(&tier, name, &e) < 0 || tier_find_runtime(tier, &runtime, &path, &e) < 0 ||
+        tier_check_runtime(runtime, path, version, sizeof(version), &e) < 0)
+        missing(f, e.hint, "%s", e.message);
+    else
+        found(f, "%s, %s", path, version);
+}
+
+static void check_runtime(struct finding *f)
+{
+    check_runtime_of(f, "runc");
+}
+
+static void check_gvisor(struct finding *f)
+{
+    check_runtime_of(f, "runsc");
 }
 
 /* A file system that the kernel has, or can load. */
@@ -253,23 +254,25 @@ static const struct check {
     const char *name;
     void (*function)(struct finding *f);
     bool optional;
+    const char *tier; /* the one that needs it; NULL: all */
 } checks[] = {
-    {"kernel", check_kernel, false},
-    {"root", check_root, false},
-    {"OCI runtime", check_runtime, false},
-    {"erofs", check_erofs, false},
-    {"overlay", check_overlay, false},
-    {"loop devices", check_loop, false},
-    {"cgroups", check_cgroup, false},
-    {"seccomp profile", check_seccomp, false},
-    {"user namespaces", check_user_namespaces, false},
-    {"mkfs.ext4", check_mkfs_ext4, false},
-    {"supervisor", check_supervisor, false},
-    {"agent", check_agent, false},
-    {"seccomp compiler", check_filter, false},
-    {"pasta", check_pasta, true},
-    {"mkfs.erofs", check_mkfs_erofs, true},
-    {"unpack helper", check_unpack, true},
+    {"kernel", check_kernel, false, NULL},
+    {"root", check_root, false, NULL},
+    {"OCI runtime", check_runtime, false, "runc"},
+    {"gVisor", check_gvisor, false, "runsc"},
+    {"erofs", check_erofs, false, NULL},
+    {"overlay", check_overlay, false, NULL},
+    {"loop devices", check_loop, false, NULL},
+    {"cgroups", check_cgroup, false, NULL},
+    {"seccomp profile", check_seccomp, false, NULL},
+    {"user namespaces", check_user_namespaces, false, NULL},
+    {"mkfs.ext4", check_mkfs_ext4, false, NULL},
+    {"supervisor", check_supervisor, false, NULL},
+    {"agent", check_agent, false, NULL},
+    {"seccomp compiler", check_filter, false, NULL},
+    {"pasta", check_pasta, true, NULL},
+    {"mkfs.erofs", check_mkfs_erofs, true, NULL},
+    {"unpack helper", check_unpack, true, NULL},
 };
 
 enum { CHECK_COUNT = sizeof(checks) / sizeof(checks[0]) };
@@ -294,7 +297,8 @@ static void judge(struct cell *cell, const struct finding *findings)
         return;
     }
     for (int i = 0; i < CHECK_COUNT; i++) {
-        if (findings[i].ok || checks[i].optional)
+        bool needed = !checks[i].tier || strcmp(checks[i].tier, cell->tier) == 0;
+        if (findings[i].ok || checks[i].optional || !needed)
             continue;
         snprintf(cell->reason, sizeof(cell->reason), "%s: %s", checks[i].name, findings[i].detail);
         snprintf(cell->hint, sizeof(cell->hint), "%s", findings[i].fix);

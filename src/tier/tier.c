@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { VERSION_TIMEOUT_MS = 10000 };
+
 /* crun first: it starts a sandbox in a third of runc's time. */
 static const struct tier_runtime runc_runtimes[] = {
     {
@@ -37,10 +39,12 @@ static const struct tier_runtime runsc_runtimes[] = {
         .name = "runsc",
         .variable = "LIGHT_RUNNER_RUNSC",
         .flags = {"--ignore-cgroups", "--platform=systrap", "--directfs=false",
-                  "--host-settings=ignore"},
+                  "--host-settings=ignore", "--in-sandbox-cgroup=v2"},
         .pids = 1024,
         .is_gvisor = true,
-        .hint = "light-runner setup gvisor",
+        /* When it had cgroup v2 inside. Some before that do not start from an EROFS image either. */
+        .since = 20260901,
+        .hint = "install a current gVisor: https://gvisor.dev/docs/user_guide/install",
     },
     {0},
 };
@@ -99,4 +103,38 @@ int tier_find_runtime(const struct tier *tier, const struct tier_runtime **out, 
     error_set(err, LR_CONTAINER_START_FAILED, "tier.find_runtime",
               "no OCI runtime for the tier '%s' is installed", tier->name);
     return error_hint(err, "%s", first->hint);
+}
+
+/* The first eight digits in a row: "release-20260901.0", or Debian's "0.0~20221219.0". 0: none. */
+static unsigned date_in(const char *text)
+{
+    for (const char *at = text; *at; at++) {
+        size_t digits = strspn(at, "0123456789");
+        if (digits == 8)
+            return (unsigned)strtoul(at, NULL, 10);
+        if (digits)
+            at += digits - 1;
+    }
+    return 0;
+}
+
+int tier_check_runtime(const struct tier_runtime *runtime, const char *path, char *version,
+                       size_t size, lr_error *err)
+{
+    const char *argv[TIER_FLAGS_MAX + 3] = {path};
+    size_t n = 1;
+    for (size_t i = 0; i < TIER_FLAGS_MAX && runtime->flags[i]; i++)
+        argv[n++] = runtime->flags[i];
+    argv[n] = "--version";
+    if (process_run(argv, VERSION_TIMEOUT_MS, version, size, LR_CONTAINER_START_FAILED, err) < 0)
+        return error_hint(err, "%s", runtime->hint);
+    version[strcspn(version, "\n")] = '\0';
+    unsigned date = date_in(version);
+    if (date && date < runtime->since) {
+        error_set(err, LR_CONTAINER_START_FAILED, "tier.check_runtime",
+                  "%s is too old (%s): one of %u or later is needed", path, version,
+                  runtime->since);
+        return error_hint(err, "%s", runtime->hint);
+    }
+    return 0;
 }

@@ -28,6 +28,7 @@ struct tier_runtime {
     unsigned pids;       /* how many tasks of its own are in the sandbox's cgroup meanwhile */
     bool refuses_hybrid; /* does not start where an empty cgroup2 is mounted beside v1 */
     bool is_gvisor;      /* brings its own kernel: file systems, network stack, process limit */
+    unsigned since;      /* date (20260701) before which it lacks what we need; 0: any will do */
     const char *hint;    /* the command that installs it */
 };
 
@@ -47,5 +48,13 @@ int tier_find(const struct tier **out, const char *name, lr_error *err);
  * Errors: CONTAINER_START_FAILED with the command that installs one. */
 int tier_find_runtime(const struct tier *tier, const struct tier_runtime **out, char **path,
                       lr_error *err);
+
+/*
+ * Whether a runtime that has been found is one that works: starts it to ask for its version, with the
+ * flags that it will be given. Not for every run: it takes as long as a start. The first line of its
+ * answer is in version, a string in any case. Errors: CONTAINER_START_FAILED.
+ */
+int tier_check_runtime(const struct tier_runtime *runtime, const char *path, char *version,
+                       size_t size, lr_error *err);
 
 #endif
