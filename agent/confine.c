@@ -81,7 +81,15 @@ static int remove_devices(struct failure *failure)
     return 0;
 }
 
-static int drop_capabilities(struct failure *failure)
+int confine_self(uint64_t pids, struct failure *failure)
+{
+    if (limit_processes(pids, failure) < 0 || uncover_tmp(failure) < 0 ||
+        make_read_only("/proc/sys", failure) < 0)
+        return -1;
+    return remove_devices(failure);
+}
+
+int confine_drop_capabilities(struct failure *failure)
 {
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
     struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
@@ -97,12 +105,4 @@ static int drop_capabilities(struct failure *failure)
     if (failed || syscall(SYS_capset, &header, data) < 0)
         return failure_errno(failure, operation, errno, "cannot give up capabilities");
     return 0;
-}
-
-int confine_self(uint64_t pids, struct failure *failure)
-{
-    if (limit_processes(pids, failure) < 0 || uncover_tmp(failure) < 0 ||
-        make_read_only("/proc/sys", failure) < 0 || remove_devices(failure) < 0)
-        return -1;
-    return drop_capabilities(failure);
 }

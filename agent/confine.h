@@ -13,9 +13,14 @@
 /*
  * Puts the agent, and so all that it starts, into a cgroup of at most `pids` processes and threads;
  * takes away what gVisor mounts over the image's own /tmp, so that the run's storage is what is written
- * to there, too; makes the kernel's settings read-only, and removes devices that nobody needs. Then
- * gives up the capabilities that this takes, for good.
+ * to there, too; makes the kernel's settings read-only, and removes devices that nobody needs.
  */
 int confine_self(uint64_t pids, struct failure *failure);
+
+/*
+ * Gives up the capabilities that this took, for good. Not at once: without no_new_privs it takes one
+ * of them to put on a seccomp filter.
+ */
+int confine_drop_capabilities(struct failure *failure);
 
 #endif

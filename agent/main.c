@@ -124,6 +124,7 @@ struct agent {
     int workdir;
     struct seed seed;
     struct command command;
+    bool confined;    /* it has capabilities to give up */
     int64_t deadline; /* of KILLING and DRAINING */
 };
 
@@ -172,6 +173,8 @@ static void on_prepare(struct agent *a, const struct frame *f)
     struct failure failure;
     if (a->state != STATE_FRESH || !workdir)
         fail_protocol(a, "PREPARE");
+    if (a->confined && confine_drop_capabilities(&failure) < 0)
+        fail(a, &failure);
     if (user_resolve(&a->user, user ? user : "", &failure) < 0 ||
         workdir_open(&a->workdir, workdir, &a->user, &failure) < 0)
         fail(a, &failure);
@@ -187,6 +190,7 @@ static void on_confine(struct agent *a, const struct frame *f)
         fail_protocol(a, "CONFINE");
     if (confine_self(pids, &failure) < 0)
         fail(a, &failure);
+    a->confined = true;
 }
 
 /* Kept by all that is executed from here on, and by the agent itself. */

@@ -41,6 +41,7 @@ static const struct tier_runtime runsc_runtimes[] = {
         .flags = {"--ignore-cgroups", "--platform=systrap", "--directfs=false",
                   "--host-settings=ignore", "--in-sandbox-cgroup=v2"},
         .pids = 1024,
+        .memory_min = (uint64_t)32 << 20,
         .is_gvisor = true,
         /* When it had cgroup v2 inside. Some before that do not start from an EROFS image either. */
         .since = 20260901,

@@ -8,6 +8,8 @@
 #include "base/error.h"
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 /* What the agent saw of its kernel, before any code of the user ran. Borrowed strings, never NULL.
  */
@@ -28,6 +30,7 @@ struct tier_runtime {
     unsigned pids;       /* how many tasks of its own are in the sandbox's cgroup meanwhile */
     bool refuses_hybrid; /* does not start where an empty cgroup2 is mounted beside v1 */
     bool is_gvisor;      /* brings its own kernel: file systems, network stack, process limit */
+    uint64_t memory_min; /* bytes that a sandbox takes before it runs anything */
     unsigned since;      /* date (20260701) before which it lacks what we need; 0: any will do */
     const char *hint;    /* the command that installs it */
 };

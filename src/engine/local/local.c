@@ -29,6 +29,7 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 /* Made once on the host, and empty there: each supervisor mounts its own tmpfs over it. */
 #define RUN_FOLDER "/run/light-runner"
@@ -218,10 +219,22 @@ static int write_bundle(struct local_sandbox *s, const struct request *r, lr_err
     return oci_bundle_write(&bundle, folder_bundle, err);
 }
 
+/* With less the sandbox ends before it can say why. */
+static int check_memory(const struct local_sandbox *s, const struct request *r, lr_error *err)
+{
+    if (r->memory_bytes >= s->runtime->memory_min)
+        return 0;
+    error_set(err, LR_INVALID_ARGUMENT, "local.prepare",
+              "memory: the tier '%s' needs %u MiB at least, for its own kernel", s->base.tier->name,
+              (unsigned)(s->runtime->memory_min >> 20));
+    return error_hint(err, "raise it: --memory 512m");
+}
+
 static int prepare_steps(struct local_sandbox *s, const struct request *r, lr_error *err)
 {
     if (refuse_unsupported(r, err) < 0 || tier_find(&s->base.tier, r->runtime, err) < 0 ||
-        tier_find_runtime(s->base.tier, &s->runtime, &s->runtime_path, err) < 0)
+        tier_find_runtime(s->base.tier, &s->runtime, &s->runtime_path, err) < 0 ||
+        check_memory(s, r, err) < 0)
         return -1;
     struct store *store = NULL;
     if (store_open(&store, false, err) < 0)
@@ -237,9 +250,13 @@ static int prepare_steps(struct local_sandbox *s, const struct request *r, lr_er
         .cpus = r->cpus,
         .pids = OCI_BUNDLE_PIDS + s->runtime->pids,
     };
-    /* Without no_new_privs only a privileged process may put on a filter: there the runtime does. */
-    if (!failed && r->no_new_privileges)
+    /* Without no_new_privs only a privileged process may put on a filter: there the runtime does, unless
+     * the agent is one, in a kernel of its own. */
+    if (!failed && (r->no_new_privileges || s->base.tier->own_kernel))
         failed = filter_get(scratch_folder, &s->base.filter, &s->base.filter_length, err);
+    /* Its log tells which kernel it is, and nothing of the host. */
+    if (!failed && s->base.filter && s->base.tier->own_kernel)
+        failed = filter_allow(&s->base.filter, &s->base.filter_length, SYS_syslog, err);
     if (failed || make_folders(err) < 0 || mount_root(s, r, image_fd, scratch_folder, err) < 0 ||
         write_bundle(s, r, err) < 0)
         return -1;
