@@ -186,7 +186,8 @@ static void on_confine(struct agent *a, const struct frame *f)
 {
     struct failure failure;
     uint64_t pids;
-    if (a->state != STATE_FRESH || !fields_get_u64(f, "pids", &pids) || pids == 0)
+    /* Anywhere else than as PID 1 it would be somebody else's mounts that this is about. */
+    if (a->state != STATE_FRESH || getpid() != 1 || !fields_get_u64(f, "pids", &pids) || pids == 0)
         fail_protocol(a, "CONFINE");
     if (confine_self(pids, &failure) < 0)
         fail(a, &failure);
