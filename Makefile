@@ -10,7 +10,7 @@ MESON  := $(firstword $(wildcard /usr/bin/meson) meson)
 SOURCES = $(shell find include src lib cli agent tests bench examples -name '*.[ch]')
 
 .DELETE_ON_ERROR:
-.PHONY: all build asan deps demo check check-quick bench fuzz install uninstall format clean help
+.PHONY: all build asan deps tools demo check check-quick bench fuzz install uninstall format clean help
 
 all: build  ## build the library and the programs (default)
 
@@ -34,19 +34,24 @@ ifneq ($(DEPS),skip)
 	@scripts/install-deps build runtime test demo
 endif
 
+tools: deps  ## build what tests need and Debian has not (gVisor, a minute, once; into the cache)
+ifneq ($(DEPS),skip)
+	@scripts/install-runsc --quiet
+endif
+
 demo: deps  ## one run from beginning to end, with a Python image
 	@$(MAKE) --no-print-directory build
 	@scripts/demo $(BUILD)
 
-check: deps  ## every test, twice: as built, and with the sanitizers
+check: tools  ## every test, twice: as built, and with the sanitizers
 	@$(MAKE) --no-print-directory build asan
 	@$(PYTHON) tests/run --build $(BUILD) --sanitized $(BUILD)-asan
 
-check-quick: deps  ## every test, once
+check-quick: tools  ## every test, once
 	@$(MAKE) --no-print-directory build
 	@$(PYTHON) tests/run --build $(BUILD)
 
-bench: deps  ## measure
+bench: tools  ## measure
 	@$(MAKE) --no-print-directory build
 	@$(PYTHON) bench/bench.py --build $(BUILD)
 

@@ -24,6 +24,7 @@
  * THE ORDER OF THINGS
  *
  *      agent       HELLO           what kernel this is, before anything else runs
+ *      supervisor  CONFINE         how many processes there may be; only in a kernel of the sandbox's own
  *      supervisor  FILTER          the seccomp program to put on; left out if the runtime has done it
  *      supervisor  PREPARE         user and working directory
  *      supervisor  ENTRY, DATA..., ENTRY_END ... ENTRIES_END
@@ -63,6 +64,7 @@
  */
 #include "channel.h"
 #include "command.h"
+#include "confine.h"
 #include "extract.h"
 #include "hello.h"
 #include "seed.h"
@@ -83,7 +85,7 @@
 
 /*
  *                    frames taken                          next
- * STATE_FRESH        FILTER, PREPARE                       FRESH, PREPARED
+ * STATE_FRESH        CONFINE, FILTER, PREPARE              FRESH, PREPARED
  * STATE_PREPARED     ENTRY, ENTRIES_END, START             SEEDING, SEEDED, STARTING
  * STATE_SEEDING      ENTRY, DATA, ENTRY_END, ENTRIES_END   SEEDED
  * STATE_SEEDED       START                                 STARTING
@@ -122,6 +124,7 @@ struct agent {
     int workdir;
     struct seed seed;
     struct command command;
+    bool confined;    /* it has capabilities to give up */
     int64_t deadline; /* of KILLING and DRAINING */
 };
 
@@ -170,11 +173,25 @@ static void on_prepare(struct agent *a, const struct frame *f)
     struct failure failure;
     if (a->state != STATE_FRESH || !workdir)
         fail_protocol(a, "PREPARE");
+    if (a->confined && confine_drop_capabilities(&failure) < 0)
+        fail(a, &failure);
     if (user_resolve(&a->user, user ? user : "", &failure) < 0 ||
         workdir_open(&a->workdir, workdir, &a->user, &failure) < 0)
         fail(a, &failure);
     seed_init(&a->seed, a->workdir, &a->user);
     a->state = STATE_PREPARED;
+}
+
+static void on_confine(struct agent *a, const struct frame *f)
+{
+    struct failure failure;
+    uint64_t pids;
+    /* Anywhere else than as PID 1 it would be somebody else's mounts that this is about. */
+    if (a->state != STATE_FRESH || getpid() != 1 || !fields_get_u64(f, "pids", &pids) || pids == 0)
+        fail_protocol(a, "CONFINE");
+    if (confine_self(pids, &failure) < 0)
+        fail(a, &failure);
+    a->confined = true;
 }
 
 /* Kept by all that is executed from here on, and by the agent itself. */
@@ -267,6 +284,9 @@ static void on_frame(struct agent *a, const struct frame *f)
     if (!raw && !fields_valid(f))
         fail_protocol(a, "fields");
     switch (f->type) {
+    case FRAME_CONFINE:
+        on_confine(a, f);
+        break;
     case FRAME_FILTER:
         on_filter(a, f);
         break;

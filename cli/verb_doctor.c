@@ -24,8 +24,6 @@
 #include <sys/stat.h>
 #include <sys/utsname.h>
 
-enum { VERSION_TIMEOUT_MS = 5000 };
-
 struct finding {
     bool ok;
     bool skipped; /* not needed by the runs of this user */
@@ -128,25 +126,28 @@ static void check_delegation(struct finding *f)
     missing(f, fix, "this user cannot set %s; runs need --allow-unenforced %s", names, names);
 }
 
-static void check_runtime(struct finding *f)
+static void check_runtime_of(struct finding *f, const char *name)
 {
     const struct tier *tier;
     const struct tier_runtime *runtime;
     cleanup_free char *path = NULL;
     lr_error e = {0};
-    if (tier_find(&tier, "runc", &e) < 0 || tier_find_runtime(tier, &runtime, &path, &e) < 0) {
-        missing(f, e.hint, "%s", e.message);
-        return;
-    }
     char version[128] = "";
-    const char *argv[] = {path, "--version", NULL};
-    if (process_run(argv, VERSION_TIMEOUT_MS, version, sizeof(version), LR_CONTAINER_START_FAILED,
-                    &e) < 0) {
-        missing(f, runtime->hint, "%s", e.message);
-        return;
-    }
-    version[strcspn(version, "\n")] = '\0';
-    found(f, "%s, %s", path, version);
+    if (tier_find(&tier, name, &e) < 0 || tier_find_runtime(tier, &runtime, &path, &e) < 0 ||
+        tier_check_runtime(runtime, path, version, sizeof(version), &e) < 0)
+        missing(f, e.hint, "%s", e.message);
+    else
+        found(f, "%s, %s", path, version);
+}
+
+static void check_runtime(struct finding *f)
+{
+    check_runtime_of(f, "runc");
+}
+
+static void check_gvisor(struct finding *f)
+{
+    check_runtime_of(f, "runsc");
 }
 
 /* A file system that the kernel has, or can load. */
@@ -347,31 +348,33 @@ static const struct check {
     const char *name;
     void (*function)(struct finding *f);
     bool optional;
-    enum who who; /* whose runs need it */
+    enum who who;     /* whose runs need it */
+    const char *tier; /* the one that needs it; NULL: all */
 } checks[] = {
-    {"kernel", check_kernel, false, ALL},
-    {"root", check_root, false, ALL},
-    {"OCI runtime", check_runtime, false, ALL},
-    {"erofs", check_erofs, false, ROOT},
-    {"fsck.erofs", check_fsck_erofs, false, USER},
-    {"overlay", check_overlay, false, ALL},
-    {"loop devices", check_loop, false, ROOT},
-    {"cgroups", check_cgroup, false, ALL},
-    {"delegation", check_delegation, false, USER},
-    {"seccomp profile", check_seccomp, false, ALL},
-    {"user namespaces", check_user_namespaces, false, ALL},
-    {"own namespace", check_own_namespace, false, USER},
-    {"subordinate ids", check_subordinate_ids, true, USER},
-    {"mkfs.ext4", check_mkfs_ext4, false, ROOT},
-    {"supervisor", check_supervisor, false, ALL},
-    {"agent", check_agent, false, ALL},
-    {"seccomp compiler", check_filter, false, ALL},
-    {"pasta", check_pasta, true, ALL},
-    {"network device", check_tun, true, ALL},
-    {"mkfs.erofs", check_mkfs_erofs, true, ALL},
-    {"skopeo", check_skopeo, true, ALL},
-    {"unpack helper", check_unpack, true, ALL},
-    {"gpus (CDI)", check_gpus, true, ROOT},
+    {"kernel", check_kernel, false, ALL, NULL},
+    {"root", check_root, false, ALL, NULL},
+    {"OCI runtime", check_runtime, false, ALL, "runc"},
+    {"gVisor", check_gvisor, false, ROOT, "runsc"},
+    {"erofs", check_erofs, false, ROOT, NULL},
+    {"fsck.erofs", check_fsck_erofs, false, USER, NULL},
+    {"overlay", check_overlay, false, ALL, NULL},
+    {"loop devices", check_loop, false, ROOT, NULL},
+    {"cgroups", check_cgroup, false, ALL, NULL},
+    {"delegation", check_delegation, false, USER, NULL},
+    {"seccomp profile", check_seccomp, false, ALL, NULL},
+    {"user namespaces", check_user_namespaces, false, ALL, NULL},
+    {"own namespace", check_own_namespace, false, USER, NULL},
+    {"subordinate ids", check_subordinate_ids, true, USER, NULL},
+    {"mkfs.ext4", check_mkfs_ext4, false, ROOT, NULL},
+    {"supervisor", check_supervisor, false, ALL, NULL},
+    {"agent", check_agent, false, ALL, NULL},
+    {"seccomp compiler", check_filter, false, ALL, NULL},
+    {"pasta", check_pasta, true, ALL, NULL},
+    {"network device", check_tun, true, ALL, NULL},
+    {"mkfs.erofs", check_mkfs_erofs, true, ALL, NULL},
+    {"skopeo", check_skopeo, true, ALL, NULL},
+    {"unpack helper", check_unpack, true, ALL, NULL},
+    {"gpus (CDI)", check_gpus, true, ROOT, NULL},
 };
 
 enum { CHECK_COUNT = sizeof(checks) / sizeof(checks[0]) };
@@ -396,7 +399,8 @@ static void judge(struct cell *cell, const struct finding *findings)
         return;
     }
     for (int i = 0; i < CHECK_COUNT; i++) {
-        if (findings[i].ok || findings[i].skipped || checks[i].optional)
+        bool needed = !checks[i].tier || strcmp(checks[i].tier, cell->tier) == 0;
+        if (findings[i].ok || findings[i].skipped || checks[i].optional || !needed)
             continue;
         snprintf(cell->reason, sizeof(cell->reason), "%s: %s", checks[i].name, findings[i].detail);
         snprintf(cell->hint, sizeof(cell->hint), "%s", findings[i].fix);

@@ -33,6 +33,7 @@ struct sandbox {
     /* A seccomp program that the agent is to put on itself; NULL: the runtime has done that. */
     char *filter;
     size_t filter_length;
+    unsigned pids; /* processes that the agent is to allow; 0: the host's kernel counts them */
 
     unsigned unenforced; /* CGROUP_... limits that the request allows to be left out, and are */
 

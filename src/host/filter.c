@@ -9,13 +9,27 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/audit.h>
 #include <linux/bpf_common.h>
 #include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <string.h>
 #include <sys/stat.h>
 
 static const char operation[] = "seccomp.filter";
 
 enum { COMPILE_TIMEOUT_MS = 30000 };
+
+#if defined(__x86_64__)
+enum { NATIVE = AUDIT_ARCH_X86_64 };
+#elif defined(__aarch64__)
+enum { NATIVE = AUDIT_ARCH_AARCH64 };
+#elif defined(__riscv)
+enum { NATIVE = AUDIT_ARCH_RISCV64 };
+#else
+#error "which seccomp architecture is this?"
+#endif
 
 /* A profile that is changed or replaced, or another version of us, is another name. */
 static int name_of(char name[160], lr_error *err)
@@ -62,5 +76,29 @@ int filter_get(const char *folder, char **program, size_t *length, lr_error *err
     if (!*program)
         return error_errno(err, LR_CONTAINER_START_FAILED, operation, errno,
                            "cannot read the compiled seccomp profile '%s/%s'", folder, name);
+    return 0;
+}
+
+int filter_allow(char **program, size_t *length, int number, lr_error *err)
+{
+    /* In front of the program, whose own jumps are relative and stay right. */
+    const struct sock_filter first[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)NATIVE, 0, 3),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)number, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    if (*length + sizeof(first) > BPF_MAXINSNS * sizeof(struct sock_filter))
+        return error_set(err, LR_CONTAINER_START_FAILED, operation,
+                         "the compiled seccomp profile is too long");
+    char *longer = malloc(sizeof(first) + *length);
+    if (!longer)
+        return error_oom(err, operation);
+    memcpy(longer, first, sizeof(first));
+    memcpy(longer + sizeof(first), *program, *length);
+    free(*program);
+    *program = longer;
+    *length += sizeof(first);
     return 0;
 }

@@ -16,4 +16,10 @@
  */
 int filter_get(const char *folder, char **program, size_t *length, lr_error *err);
 
+/*
+ * Has a program of filter_get() allow one more system call of the native calling convention, whatever
+ * the profile says. Errors: CONTAINER_START_FAILED (out of memory, or the program is too long).
+ */
+int filter_allow(char **program, size_t *length, int number, lr_error *err);
+
 #endif

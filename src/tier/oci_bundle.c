@@ -6,6 +6,7 @@
 #include "host/seccomp_profile.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <jansson.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -17,6 +18,11 @@ static const char capabilities[] =
 
 /* The group of terminals. */
 #define TTY_GID "gid=5"
+
+/* In gVisor's own kernel the agent has two more, and gives them up (agent/confine.h). */
+static const char capabilities_gvisor[] =
+    "['CAP_CHOWN','CAP_DAC_OVERRIDE','CAP_FSETID','CAP_FOWNER','CAP_SETGID','CAP_SETUID',"
+    "'CAP_NET_BIND_SERVICE','CAP_KILL','CAP_SYS_ADMIN','CAP_SETPCAP']";
 
 static const char mounts[] =
     "[{'destination':'/proc','type':'proc','source':'proc','options':['nosuid','noexec','nodev']},"
@@ -69,19 +75,19 @@ static json_t *table(const char *text)
 
 static json_t *process_section(const struct oci_bundle *b)
 {
-    return json_pack("{s:b, s:{s:i, s:i}, s:[s,s*], s:[s], s:s, s:{s:o, s:o, s:o}, s:o, s:b}",
-                     "terminal", 0, "user", "uid", 0, "gid", 0, "args", OCI_BUNDLE_AGENT,
-                     b->kernel_log ? "log" : NULL, "env",
-                     "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "cwd",
-                     "/", "capabilities", "bounding", table(capabilities), "effective",
-                     table(capabilities), "permitted", table(capabilities), "rlimits", rlimits(),
-                     "noNewPrivileges", b->no_new_privileges);
+    const char *caps = b->image ? capabilities_gvisor : capabilities;
+    return json_pack(
+        "{s:b, s:{s:i, s:i}, s:[s,s*], s:[s], s:s, s:{s:o, s:o, s:o}, s:o, s:b}", "terminal", 0,
+        "user", "uid", 0, "gid", 0, "args", OCI_BUNDLE_AGENT, b->kernel_log ? "log" : NULL, "env",
+        "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "cwd", "/",
+        "capabilities", "bounding", table(caps), "effective", table(caps), "permitted", table(caps),
+        "rlimits", rlimits(), "noNewPrivileges", b->no_new_privileges);
 }
 
 static json_t *namespace_section(const struct oci_bundle *b)
 {
     json_t *list = table(namespaces);
-    json_t *user = json_pack("{s:s, s:s}", "type", "user", "path", b->user_namespace);
+    json_t *user = json_pack("{s:s, s:s*}", "type", "user", "path", b->user_namespace);
     json_t *network = json_pack("{s:s, s:s*}", "type", "network", "path", b->network_namespace);
     if (!list || json_array_append_new(list, user) < 0 ||
         json_array_append_new(list, network) < 0) {
@@ -111,6 +117,17 @@ static json_t *linux_section(const struct oci_bundle *b, lr_error *err)
     if (!section)
         error_oom(err, "oci.bundle");
     return section;
+}
+
+/* What gVisor makes the root of. NULL for other runtimes. New reference. */
+static json_t *annotation_section(const struct oci_bundle *b)
+{
+    if (!b->image)
+        return NULL;
+    return json_pack("{s:s, s:s, s:o, s:o}", "dev.gvisor.spec.rootfs.source", b->image,
+                     "dev.gvisor.spec.rootfs.type", "erofs", "dev.gvisor.spec.rootfs.overlay",
+                     json_sprintf("dir=%s", b->upper), "dev.gvisor.spec.rootfs.options",
+                     json_sprintf("size=%" PRIu64, b->upper_bytes));
 }
 
 /* Shows a file of the host in the sandbox, read-only. */
@@ -162,10 +179,10 @@ char *oci_bundle_config(const struct oci_bundle *b, lr_error *err)
     json_t *sandbox = linux_section(b, err);
     if (!sandbox)
         return NULL;
-    json_t *config =
-        json_pack("{s:s, s:o, s:{s:s, s:b}, s:s, s:o, s:o}", "ociVersion", "1.0.2", "process",
-                  process_section(b), "root", "path", b->rootfs, "readonly", 0, "hostname",
-                  b->hostname, "mounts", mount_section(b), "linux", sandbox);
+    json_t *config = json_pack("{s:s, s:o, s:{s:s, s:b}, s:s, s:o, s:o, s:o*}", "ociVersion",
+                               "1.0.2", "process", process_section(b), "root", "path", b->rootfs,
+                               "readonly", 0, "hostname", b->hostname, "mounts", mount_section(b),
+                               "linux", sandbox, "annotations", annotation_section(b));
     if (config && b->edits && json_array_size(b->edits->hooks) > 0)
         json_object_set_new(config, "hooks",
                             json_pack("{s:O}", "createContainer", b->edits->hooks));

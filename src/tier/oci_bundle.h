@@ -23,7 +23,7 @@ struct oci_bundle {
     const char *agent; /* absolute path of the agent on the host */
     bool kernel_log;   /* the agent is to read the kernel's log as evidence */
     bool no_new_privileges;
-    const char *user_namespace;    /* path of the namespace to join */
+    const char *user_namespace;    /* path of the namespace to join; NULL: a new one */
     uint32_t first_id, id_count;   /* and what it maps */
     const char *network_namespace; /* the same; NULL: a new one with a loopback interface only */
     const char *resolv_conf; /* host file to show as /etc/resolv.conf; NULL: the image's own */
@@ -31,6 +31,12 @@ struct oci_bundle {
     const char
         *seccomp_path; /* the distribution's profile; NULL: the agent has a filter of its own */
     const struct cdi_edits *edits; /* what devices need; NULL: nothing */
+
+    /* For gVisor, which mounts the image by itself and keeps in one file of `upper`, up to upper_bytes,
+     * what is written over it. `rootfs` is an empty folder then. NULL: all that is in `rootfs` already. */
+    const char *image;
+    const char *upper;
+    uint64_t upper_bytes;
 };
 
 /* The text of config.json, malloc'd; NULL with an error. Errors: CONTAINER_START_FAILED. */

@@ -11,7 +11,7 @@
 #include <sys/mount.h>
 #include <unistd.h>
 
-enum { ARGV_MAX = 16 };
+enum { ARGV_MAX = 24 };
 
 /* In the child, between clone and exec: every failure ends it with its reason on stderr. */
 static void fail_child(const char *what)
@@ -49,6 +49,8 @@ static void run_child(const struct oci_runtime_launch *l, char *const argv[])
     /* What is mounted here is not the supervisor's affair; what it mounts is seen here. */
     if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
         fail_child("cannot detach from the supervisor's mounts");
+    if (l->image >= 0 && dup2(l->image, OCI_RUNTIME_IMAGE_FD) < 0)
+        fail_child("dup2");
     if (cgroup_enter(l->cgroup) < 0)
         fail_child("cannot enter the cgroup");
     /* The host's /proc shows other numbers than this namespace has. */
@@ -74,8 +76,10 @@ int oci_runtime_start(struct process *out, const struct oci_runtime_launch *l, l
     argv[n++] = l->runtime->name;
     argv[n++] = "--root";
     argv[n++] = l->root;
-    if (l->runtime->own_cgroups_off)
-        argv[n++] = "--cgroup-manager=disabled";
+    for (size_t i = 0; i < TIER_FLAGS_MAX && l->runtime->flags[i]; i++)
+        argv[n++] = l->runtime->flags[i];
+    for (size_t i = 0; i < OCI_RUNTIME_FLAGS_MAX && l->flags[i]; i++)
+        argv[n++] = l->flags[i];
     argv[n++] = "run";
     argv[n++] = "--bundle";
     argv[n++] = l->bundle;

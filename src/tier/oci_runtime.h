@@ -14,15 +14,24 @@
 #include "host/process.h"
 #include "tier/tier.h"
 
+/* The image's file, by the name that the runtime finds it under. No path leads to it from outside. */
+#define OCI_RUNTIME_IMAGE "/proc/self/fd/3"
+
+enum { OCI_RUNTIME_IMAGE_FD = 3 };
+
+enum { OCI_RUNTIME_FLAGS_MAX = 6 };
+
 struct oci_runtime_launch {
     const struct tier_runtime *runtime;
     const char *path;   /* of the runtime's executable */
     const char *root;   /* folder for the runtime's state */
     const char *bundle; /* folder with config.json */
     const char *id;
+    const char *flags[OCI_RUNTIME_FLAGS_MAX]; /* of this run, behind those of the runtime's row */
     const struct cgroup *cgroup;
     int stdio[3];
     int config; /* becomes OCI_RUNTIME_CONFIG; -1: none */
+    int image;  /* open file that it has as OCI_RUNTIME_IMAGE; -1: none */
 };
 
 /* What config.json in the bundle can be a link to, so that the runtime waits for it. */

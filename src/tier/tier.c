@@ -6,10 +6,49 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { VERSION_TIMEOUT_MS = 10000 };
+
 /* crun first: it starts a sandbox in a third of runc's time. */
 static const struct tier_runtime runc_runtimes[] = {
-    {"crun", "LIGHT_RUNNER_CRUN", true, 1, true, true, "apt-get install crun"},
-    {"runc", "LIGHT_RUNNER_RUNC", false, 24, true, false, "apt-get install runc"},
+    {
+        .name = "crun",
+        .variable = "LIGHT_RUNNER_CRUN",
+        .flags = {"--cgroup-manager=disabled"},
+        .pids = 1,
+        .starts_early = true,
+        .refuses_hybrid = true,
+        .hint = "apt-get install crun",
+    },
+    {
+        .name = "runc",
+        .variable = "LIGHT_RUNNER_RUNC",
+        .joins_cgroup = true,
+        .pids = 24,
+        .starts_early = true,
+        .hint = "apt-get install runc",
+    },
+    {0},
+};
+
+/*
+ * The sentry is confined as nobody in a user namespace of its own, without capabilities, only if it
+ * does not open files of the host itself (--directfs=false); the little that there is to open, a
+ * gofer does. KVM is not tried: on a nested machine it hangs instead of failing. Its checks of the
+ * host's settings are advice for whoever installs it.
+ */
+static const struct tier_runtime runsc_runtimes[] = {
+    {
+        .name = "runsc",
+        .variable = "LIGHT_RUNNER_RUNSC",
+        .flags = {"--ignore-cgroups", "--platform=systrap", "--directfs=false",
+                  "--host-settings=ignore", "--in-sandbox-cgroup=v2"},
+        .pids = 1024,
+        .memory_min = (uint64_t)32 << 20,
+        .is_gvisor = true,
+        /* When it had cgroup v2 inside. Some before that do not start from an EROFS image either. */
+        .since = 20260901,
+        .hint = "install a current gVisor: https://gvisor.dev/docs/user_guide/install",
+    },
     {0},
 };
 
@@ -19,9 +58,15 @@ static bool is_host_kernel(const struct tier_evidence *seen, const struct tier_e
     return strcmp(seen->release, host->release) == 0 && strcmp(seen->kernel, host->kernel) == 0;
 }
 
+/* gVisor's kernel has a name of its own, and its log begins in a way that no other's does. */
+static bool is_gvisor_kernel(const struct tier_evidence *seen, const struct tier_evidence *host)
+{
+    return strstr(seen->kernel_log, "Starting gVisor...") && !is_host_kernel(seen, host);
+}
+
 static const struct tier tiers[] = {
     {"runc", runc_runtimes, false, is_host_kernel},
-    {"runsc", NULL, true, NULL},
+    {"runsc", runsc_runtimes, true, is_gvisor_kernel},
     {"kata", NULL, true, NULL},
 };
 
@@ -61,4 +106,38 @@ int tier_find_runtime(const struct tier *tier, const struct tier_runtime **out, 
     error_set(err, LR_CONTAINER_START_FAILED, "tier.find_runtime",
               "no OCI runtime for the tier '%s' is installed", tier->name);
     return error_hint(err, "%s", first->hint);
+}
+
+/* The first eight digits in a row: "release-20260901.0", or Debian's "0.0~20221219.0". 0: none. */
+static unsigned date_in(const char *text)
+{
+    for (const char *at = text; *at; at++) {
+        size_t digits = strspn(at, "0123456789");
+        if (digits == 8)
+            return (unsigned)strtoul(at, NULL, 10);
+        if (digits)
+            at += digits - 1;
+    }
+    return 0;
+}
+
+int tier_check_runtime(const struct tier_runtime *runtime, const char *path, char *version,
+                       size_t size, lr_error *err)
+{
+    const char *argv[TIER_FLAGS_MAX + 3] = {path};
+    size_t n = 1;
+    for (size_t i = 0; i < TIER_FLAGS_MAX && runtime->flags[i]; i++)
+        argv[n++] = runtime->flags[i];
+    argv[n] = "--version";
+    if (process_run(argv, VERSION_TIMEOUT_MS, version, size, LR_CONTAINER_START_FAILED, err) < 0)
+        return error_hint(err, "%s", runtime->hint);
+    version[strcspn(version, "\n")] = '\0';
+    unsigned date = date_in(version);
+    if (date && date < runtime->since) {
+        error_set(err, LR_CONTAINER_START_FAILED, "tier.check_runtime",
+                  "%s is too old (%s): one of %u or later is needed", path, version,
+                  runtime->since);
+        return error_hint(err, "%s", runtime->hint);
+    }
+    return 0;
 }

@@ -8,6 +8,8 @@
 #include "base/error.h"
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 /* What the agent saw of its kernel, before any code of the user ran. Borrowed strings, never NULL.
  */
@@ -17,15 +19,21 @@ struct tier_evidence {
     const char *kernel_log; /* the first bytes of the kernel's log, "" where not readable */
 };
 
+enum { TIER_FLAGS_MAX = 8 };
+
 /* An OCI runtime that can carry a tier, in order of preference. */
 struct tier_runtime {
-    const char *name;     /* searched in PATH */
-    const char *variable; /* environment variable that names another path for it */
-    bool own_cgroups_off; /* takes --cgroup-manager=disabled; others are given our cgroup's path */
-    unsigned pids;        /* how many tasks of its own are in the sandbox's cgroup meanwhile */
-    bool starts_early;    /* reads its config.json once: it may be a pipe that it waits for */
-    bool refuses_hybrid;  /* does not start where an empty cgroup2 is mounted beside v1 */
-    const char *hint;     /* the command that installs it */
+    const char *name;                  /* searched in PATH */
+    const char *variable;              /* environment variable that names another path for it */
+    const char *flags[TIER_FLAGS_MAX]; /* that it is always given, in front of its verb */
+    bool joins_cgroup;   /* wants the path of our cgroup; others keep their hands off cgroups */
+    unsigned pids;       /* how many tasks of its own are in the sandbox's cgroup meanwhile */
+    bool starts_early;   /* reads its config.json once: it may be a pipe that it waits for */
+    bool refuses_hybrid; /* does not start where an empty cgroup2 is mounted beside v1 */
+    bool is_gvisor;      /* brings its own kernel: file systems, network stack, process limit */
+    uint64_t memory_min; /* bytes that a sandbox takes before it runs anything */
+    unsigned since;      /* date (20260701) before which it lacks what we need; 0: any will do */
+    const char *hint;    /* the command that installs it */
 };
 
 struct tier {
@@ -44,5 +52,13 @@ int tier_find(const struct tier **out, const char *name, lr_error *err);
  * Errors: CONTAINER_START_FAILED with the command that installs one. */
 int tier_find_runtime(const struct tier *tier, const struct tier_runtime **out, char **path,
                       lr_error *err);
+
+/*
+ * Whether a runtime that has been found is one that works: starts it to ask for its version, with the
+ * flags that it will be given. Not for every run: it takes as long as a start. The first line of its
+ * answer is in version, a string in any case. Errors: CONTAINER_START_FAILED.
+ */
+int tier_check_runtime(const struct tier_runtime *runtime, const char *path, char *version,
+                       size_t size, lr_error *err);
 
 #endif

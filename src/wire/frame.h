@@ -43,6 +43,7 @@ enum frame_type {
     FRAME_SIGNAL,       /* fields: signal. To the command */
     FRAME_EXTRACT,      /* fields: path (absolute), max (bytes) */
     FRAME_FILTER,       /* raw: a seccomp program to put on, before PREPARE */
+    FRAME_CONFINE,      /* fields: pids. What the host's kernel cannot limit, before FILTER */
 
     /* agent -> supervisor */
     FRAME_HELLO = 64,    /* fields: version, sysname, release, kernel, machine, log */

@@ -30,6 +30,10 @@ def test_many_empty_files_meet_a_limit_too(runner):
     # Not ":", whose failed redirection would end the shell.
     script = "i=0; while [ $i -lt 200000 ] && true > f$i; do i=$((i+1)); done 2>/dev/null; ls | wc -l"
     outcome = runner.run(script, options={"disk": "16m"}, timeout=60000, deadline=90)
+    if runner.tier == "runsc":
+        # gVisor's kernel keeps them in its memory, which is the run's.
+        assert outcome.json["oomKilled"] is True or int(outcome.lines[-1]) < 200000, outcome
+        return
     assert outcome.code == 0, outcome
     assert int(outcome.lines[-1]) < 200000
 

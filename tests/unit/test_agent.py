@@ -318,6 +318,27 @@ class Filter(AgentTest):
         self.assert_failed(a, 'protocol')
 
 
+class Confine(AgentTest):
+    """What it does is gVisor's kernel's business (tests/contract/test_gvisor.py); here is when it does nothing."""
+
+    def test_nobody_but_the_init_of_a_sandbox_touches_a_kernel(self):
+        a = self.agent()
+        a.send('CONFINE', [('pids', 100)])
+        self.assert_failed(a, 'protocol')
+
+    def test_a_limit_that_is_none_is_the_end(self):
+        for fields in ([], [('pids', 0)], [('pids', 'many')], [('pids', -1)]):
+            with self.subTest(fields=fields):
+                a = self.agent()
+                a.send('CONFINE', fields)
+                self.assert_failed(a, 'protocol')
+
+    def test_it_is_too_late_after_prepare(self):
+        a = self.prepared()
+        a.send('CONFINE', [('pids', 100)])
+        self.assert_failed(a, 'protocol')
+
+
 class Pid1(AgentTest):
     def test_a_daemon_that_holds_the_output_delays_nothing(self):
         a = self.pid1()

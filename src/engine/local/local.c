@@ -31,9 +31,11 @@
 #include "tier/oci_runtime.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 /* Each supervisor mounts a tmpfs of its own over it. It must be there without us, as a user cannot make
  * one that a sandbox's root can pass through; and nothing of the run looks for anything in it. */
@@ -66,6 +68,7 @@ enum { OWN_PROCESSES = 8 };
 
 /* ms, for the runtime to read its configuration. */
 enum { CONFIG_TIMEOUT = 30000 };
+enum { NETWORK_TIMEOUT_MS = 10000 };
 
 struct local_sandbox {
     struct sandbox base; /* first: the engine's table is called with a pointer to it */
@@ -80,6 +83,10 @@ struct local_sandbox {
     char *cgroup_root;
     struct network network;
     struct cdi_edits gpus;
+    uint64_t disk_bytes; /* of the run's storage, in whole MiB */
+    char overlay[96];    /* a flag for gVisor: where it keeps what is written */
+    bool allow_suid;
+    int image_fd; /* -1: it has been mounted */
     struct cgroup *cgroup;
     struct process process;
     int scratch;     /* root of the file system that takes what the run writes; -1: not yet */
@@ -203,15 +210,36 @@ static int make_namespaces(struct local_sandbox *s, lr_error *err)
     return 0;
 }
 
+/*
+ * gVisor reads the image's file and keeps what is written over it in one file of the storage, which it
+ * caps by itself. The storage around that file is the wall behind: larger by what the file
+ * system takes for itself, and by what may be freed and not yet be given back.
+ */
+static int mount_root_file(struct local_sandbox *s, int image_fd, const char *scratch_folder,
+                           lr_error *err)
+{
+    uint64_t spare = s->disk_bytes / 8 / DISK_MIN * DISK_MIN + 16 * DISK_MIN;
+    snprintf(s->overlay, sizeof(s->overlay), "--overlay2=root:dir=%s", folder_scratch);
+    /* Above the number that it is to have in the runtime: dup2() onto itself would leave it to be
+     * closed by exec. */
+    s->image_fd = fcntl(image_fd, F_DUPFD_CLOEXEC, OCI_RUNTIME_IMAGE_FD + 1);
+    if (s->image_fd < 0)
+        return error_errno(err, LR_CONTAINER_START_FAILED, "local.prepare", errno,
+                           "cannot keep the image's file open");
+    return mount_scratch(scratch_folder, s->disk_bytes + spare, folder_scratch, &s->scratch, err);
+}
+
 static int mount_root(struct local_sandbox *s, const struct request *r, struct store *store,
                       int image_fd, const char *scratch_folder, lr_error *err)
 {
     /* Whole MiB: one template per size is kept, and there should not be one for every number. */
-    uint64_t bytes = (r->disk_bytes + DISK_MIN - 1) / DISK_MIN * DISK_MIN;
+    s->disk_bytes = (r->disk_bytes + DISK_MIN - 1) / DISK_MIN * DISK_MIN;
+    if (s->runtime->is_gvisor)
+        return mount_root_file(s, image_fd, scratch_folder, err);
     if (mount_image(s, store, image_fd, err) < 0 ||
         (rootless_active()
-             ? mount_scratch_memory(bytes, folder_scratch, err)
-             : mount_scratch(scratch_folder, bytes, folder_scratch, &s->scratch, err)) < 0)
+             ? mount_scratch_memory(s->disk_bytes, folder_scratch, err)
+             : mount_scratch(scratch_folder, s->disk_bytes, folder_scratch, &s->scratch, err)) < 0)
         return -1;
     struct stat st;
     if (stat(folder_image, &st) < 0 || mkdir(folder_upper, 0755) < 0 ||
@@ -276,10 +304,17 @@ static int make_config(struct local_sandbox *s, const struct request *r, lr_erro
         .network_namespace = s->outbound ? file_network_namespace : NULL,
         .resolv_conf = s->outbound ? file_resolv_conf : NULL,
         /* Without root runc makes one below ours, or none: it must not insist. */
-        .cgroup_path = s->runtime->own_cgroups_off || rootless_active() ? NULL : cgroup_path,
+        .cgroup_path = s->runtime->joins_cgroup && !rootless_active() ? cgroup_path : NULL,
         .seccomp_path = s->base.filter ? NULL : SECCOMP_PROFILE,
         .edits = r->gpus ? &s->gpus : NULL,
     };
+    if (s->runtime->is_gvisor) {
+        /* A program of several threads, as it is, cannot join one. */
+        bundle.user_namespace = NULL;
+        bundle.image = OCI_RUNTIME_IMAGE;
+        bundle.upper = folder_scratch;
+        bundle.upper_bytes = s->disk_bytes;
+    }
     s->config = oci_bundle_config(&bundle, err);
     return s->config ? 0 : -1;
 }
@@ -304,7 +339,7 @@ static int make_pipes(struct local_sandbox *s, lr_error *err)
 /* `config`: what it reads its configuration from; -1: from its file. */
 static int start_runtime(struct local_sandbox *s, int config, lr_error *err)
 {
-    const struct oci_runtime_launch launch = {
+    struct oci_runtime_launch launch = {
         .runtime = s->runtime,
         .path = s->runtime_path,
         .root = folder_state,
@@ -313,7 +348,15 @@ static int start_runtime(struct local_sandbox *s, int config, lr_error *err)
         .cgroup = s->cgroup,
         .stdio = {s->stdio[0], s->stdio[1], s->stdio[2]},
         .config = config,
+        .image = s->image_fd,
     };
+    if (s->runtime->is_gvisor) {
+        size_t n = 0;
+        launch.flags[n++] = s->overlay;
+        launch.flags[n++] = s->outbound ? "--network=sandbox" : "--network=none";
+        if (s->allow_suid)
+            launch.flags[n++] = "--allow-suid";
+    }
     if (oci_runtime_start(&s->process, &launch, err) < 0)
         return -1;
     s->base.alive = s->process.pidfd;
@@ -346,6 +389,23 @@ static int start_early(struct local_sandbox *s, lr_error *err)
     return start_runtime(s, theirs, err);
 }
 
+/* gVisor's network stack takes over what the interface is like when it starts. */
+static int await_network(struct local_sandbox *s, lr_error *err)
+{
+    struct pollfd fds[2] = {{.fd = s->network.ready, .events = POLLIN},
+                            {.fd = s->network.keeper.pidfd, .events = POLLIN}};
+    int64_t deadline = clock_ms() + NETWORK_TIMEOUT_MS;
+    int n;
+    do
+        n = poll(fds, 2, io_poll_timeout(deadline));
+    while ((n < 0 && errno == EINTR) || (n == 0 && clock_ms() < deadline));
+    if (fds[0].revents & POLLIN)
+        return 0;
+    error_set(err, LR_CONTAINER_START_FAILED, "network.start",
+              "the sandbox's network did not come up");
+    return error_hint(err, "see what works here: light-runner doctor; or run with --network none");
+}
+
 /* From here on it runs. */
 static int give_config(struct local_sandbox *s, lr_error *err)
 {
@@ -363,14 +423,42 @@ static int give_config(struct local_sandbox *s, lr_error *err)
         return error_errno(err, LR_CONTAINER_START_FAILED, "local.start", failed,
                            "cannot write '%s'", file_config);
     }
-    return early ? 0 : start_runtime(s, -1, err);
+    if (early)
+        return 0;
+    if (s->runtime->is_gvisor && s->outbound && await_network(s, err) < 0)
+        return -1;
+    return start_runtime(s, -1, err);
+}
+
+/* What the tier cannot do, and what it cannot do without. */
+static int check_gvisor(const struct local_sandbox *s, const struct request *r, lr_error *err)
+{
+    static const char operation[] = "local.prepare";
+    if (r->memory_bytes < s->runtime->memory_min) {
+        /* With less the sandbox ends before it can say why. */
+        error_set(err, LR_INVALID_ARGUMENT, operation,
+                  "memory: the tier '%s' needs %u MiB at least, for its own kernel",
+                  s->base.tier->name, (unsigned)(s->runtime->memory_min >> 20));
+        return error_hint(err, "raise it: --memory 512m");
+    }
+    if (s->runtime->is_gvisor && geteuid() != 0) {
+        error_set(err, LR_NOT_SUPPORTED, operation, "the tier '%s' takes root on the local engine",
+                  s->base.tier->name);
+        return error_hint(err, "run as root, or use --runtime runc");
+    }
+    if (s->runtime->is_gvisor && r->gpus) {
+        error_set(err, LR_NOT_SUPPORTED, operation, "options.gpus: not in the tier '%s'",
+                  s->base.tier->name);
+        return error_hint(err, "leave out --gpus, or use --runtime runc");
+    }
+    return 0;
 }
 
 static int prepare_steps(struct local_sandbox *s, const struct request *r, lr_error *err)
 {
     if (refuse_unsupported(r, err) < 0 || tier_find(&s->base.tier, r->runtime, err) < 0 ||
         tier_find_runtime(s->base.tier, &s->runtime, &s->runtime_path, err) < 0 ||
-        find_gpus(s, r, err) < 0)
+        check_gvisor(s, r, err) < 0 || find_gpus(s, r, err) < 0)
         return -1;
     cleanup_store struct store *store = NULL;
     if (store_open(&store, false, err) < 0)
@@ -385,9 +473,13 @@ static int prepare_steps(struct local_sandbox *s, const struct request *r, lr_er
         .cpus = r->cpus,
         .pids = OCI_BUNDLE_PIDS + s->runtime->pids,
     };
-    /* Without no_new_privs only a privileged process may put on a filter: there the runtime does. */
-    if (!failed && r->no_new_privileges)
+    /* Without no_new_privs only a privileged process may put on a filter: there the runtime does, unless
+     * the agent is one, in a kernel of its own. */
+    if (!failed && (r->no_new_privileges || s->base.tier->own_kernel))
         failed = filter_get(scratch_folder, &s->base.filter, &s->base.filter_length, err);
+    /* Its log tells which kernel it is, and nothing of the host. */
+    if (!failed && s->base.filter && s->base.tier->own_kernel)
+        failed = filter_allow(&s->base.filter, &s->base.filter_length, SYS_syslog, err);
     /* What cannot be enforced is refused before anything is made. */
     if (failed || delegation_open(&s->cgroup_root, &limits.leave_out, r->allow_unenforced, err) < 0)
         return -1;
@@ -398,6 +490,8 @@ static int prepare_steps(struct local_sandbox *s, const struct request *r, lr_er
         make_namespaces(s, err) < 0 || (starts_early(s) && start_early(s, err) < 0) ||
         mount_root(s, r, store, image_fd, scratch_folder, err) < 0 || make_gpu_nodes(s, err) < 0)
         return -1;
+    if (s->runtime->is_gvisor)
+        s->base.pids = OCI_BUNDLE_PIDS;
     return make_config(s, r, err);
 }
 
@@ -418,11 +512,12 @@ static int local_prepare(struct sandbox **out, const char *id, const struct requ
         .network = -1,
         .network_lost = -1,
     };
-    s->process.pidfd = -1;
+    s->process.pidfd = s->image_fd = -1;
     s->unpacked = -1;
     s->scratch = s->user_namespace = s->config_pipe = s->stdio[0] = s->stdio[1] = s->stdio[2] = -1;
     s->network = NETWORK_NONE;
     s->outbound = wants_network(r);
+    s->allow_suid = !r->no_new_privileges;
     snprintf(s->id, sizeof(s->id), "%s", id);
     if (prepare_steps(s, r, err) < 0) {
         local_destroy(&s->base);
@@ -438,6 +533,9 @@ static int local_start(struct sandbox *base, lr_error *err)
     int failed = give_config(s, err);
     for (int i = 0; i < 3; i++)
         cleanup_close_fd(&s->stdio[i]);
+    /* It has been waited for already. */
+    if (s->runtime->is_gvisor)
+        base->network = base->network_lost = -1;
     return failed;
 }
 
@@ -530,6 +628,7 @@ static void local_destroy(struct sandbox *base)
         cleanup_close_fd(&s->stdio[i]);
     cleanup_close_fd(&s->config_pipe);
     free(s->config);
+    cleanup_close_fd(&s->image_fd);
     cgroup_destroy(s->cgroup);
     free(s->cgroup_root);
     cleanup_close_fd(&s->unpacked);

@@ -8,7 +8,7 @@ import tempfile
 
 import pytest
 
-from . import cells, images
+from . import cells, images, tools
 from .runner import Runner
 
 __all__ = [
@@ -38,6 +38,7 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
+    tools.use_cached_runsc()
     config.addinivalue_line("markers", "slow: much data; left out of the sanitizer pass")
     config.addinivalue_line("markers", "once: about the machine; no need to see it again with the sanitizers")
     config.addinivalue_line("markers", "seconds(n): the test's own deadline instead of 180 s")

@@ -1,0 +1,12 @@
+# SPDX-License-Identifier: MIT
+"""Programs that the tests bring with them: what scripts/install-runsc has built into the cache."""
+import glob
+import os
+
+
+def use_cached_runsc():
+    """A runsc that the caller names is meant; one from the cache comes before the distribution's."""
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    found = sorted(glob.glob(os.path.join(glob.escape(cache), "light-runner", "runsc-*", "runsc")))
+    if found and not os.environ.get("LIGHT_RUNNER_RUNSC"):
+        os.environ["LIGHT_RUNNER_RUNSC"] = found[-1]

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: MIT
+"""What holds in the tier runsc alone."""
+import json
+import os
+import subprocess
+
+import pytest
+
+
+@pytest.fixture
+def gvisor(runner):
+    if runner.tier != "runsc":
+        pytest.skip("of gVisor alone")
+    return runner
+
+
+def capabilities(runner, **call):
+    lines = runner.ok("cat /proc/self/status", **call).lines
+    return {key: value.strip() for key, _, value in (line.partition(":") for line in lines)}
+
+
+def test_the_kernels_log_says_whose_it_is(gvisor):
+    """The check that everybody makes by hand."""
+    assert "Starting gVisor" in gvisor.ok("dmesg | head -1").text
+
+
+@pytest.mark.parametrize("no_new_privileges", [True, False])
+def test_the_agents_capabilities_are_gone(gvisor, no_new_privileges):
+    """It sets up gVisor's kernel with two that the program must not have, not even in its bounding set."""
+    seen = capabilities(gvisor, options={"noNewPrivileges": no_new_privileges})
+    for which in ("CapBnd", "CapPrm", "CapEff", "CapInh", "CapAmb"):
+        assert int(seen[which], 16) & (1 << 21 | 1 << 8) == 0, (which, seen)
+    assert seen["Seccomp"] == "2" and seen["NoNewPrivs"] == str(int(no_new_privileges))
+
+
+@pytest.mark.parametrize("no_new_privileges", [True, False])
+def test_capabilities_that_a_program_is_given_by_its_file_have_no_effect(gvisor, probe_dir, no_new_privileges):
+    outcome = gvisor.ok("cp probe /tmp/caps; ./probe setcap_xattr; /tmp/caps mount || echo refused; exit 0", dir=probe_dir,
+                        options={"noNewPrivileges": no_new_privileges})
+    assert "refused" in outcome.lines[-1], outcome
+
+
+def test_the_process_limit_is_exact(gvisor):
+    """It counts every process of the sandbox, and the agent: 99 are left."""
+    script = """(i=0; while [ $i -lt 300 ]; do sleep 20 & i=$((i+1)); done) 2>/dev/null
+    set -- /proc/[0-9]*; echo $#; exit 3"""
+    for _ in range(3):
+        assert int(gvisor.run(script).lines[-1]) in (99, 100)
+
+
+def test_another_user_does_not_raise_the_process_limit(gvisor):
+    """A limit per user would be one for each of them."""
+    script = """i=0; while [ $i -lt 60 ]; do sleep 20 & i=$((i+1)); done
+    (i=0; while [ $i -lt 60 ]; do su -s /bin/sh nobody -c "exec sleep 20" & i=$((i+1)); done) 2>/dev/null
+    sleep 1; set -- /proc/[0-9]*; echo $#; exit 3"""
+    outcome = gvisor.run(script)
+    assert 90 <= int(outcome.lines[-1]) <= 100, outcome
+
+
+def test_its_own_cgroups_cannot_be_reached(gvisor):
+    assert "cgroup" not in gvisor.ok("cat /proc/mounts").text
+    outcome = gvisor.run("mkdir /tmp/c && mount -t cgroup2 none /tmp/c 2>/dev/null && echo mounted; ls /tmp/c; exit 0")
+    assert outcome.lines == []
+
+
+def test_tmp_is_the_images_own_and_on_the_disk(gvisor):
+    """gVisor would mount memory there."""
+    assert gvisor.ok("[ $(stat -c %d /) = $(stat -c %d /tmp) ] && stat -c %a /tmp").lines == ["1777"]
+
+
+def test_too_little_memory_is_told_beforehand(gvisor):
+    outcome = gvisor.run("true", options={"memory": "16m"})
+    assert outcome.error["code"] == "INVALID_ARGUMENT" and "32 MiB" in outcome.error["message"]
+
+
+def test_the_smallest_memory_is_enough(gvisor):
+    gvisor.ok("true", options={"memory": "32m"})
+
+
+def test_no_file_is_left_in_tmp(gvisor):
+    before = set(os.listdir("/tmp"))
+    gvisor.ok("true")
+    assert not [name for name in set(os.listdir("/tmp")) - before if "runsc" in name or "gvisor" in name]
+
+
+def test_the_doctor_refuses_a_runsc_of_years_ago(gvisor, tmp_path):
+    old = tmp_path / "runsc"
+    old.write_text("#!/bin/sh\necho runsc version 0.0~20221219.0-2+b3\n")
+    old.chmod(0o755)
+    done = subprocess.run([gvisor.executable, "doctor", "--json"], stdout=subprocess.PIPE, timeout=60,
+                          env={**os.environ, "LIGHT_RUNNER_RUNSC": str(old)})
+    cell = [c for c in json.loads(done.stdout)["cells"] if (c["engine"], c["runtime"]) == ("local", "runsc")][0]
+    assert cell["works"] is False and "too old" in cell["reason"]

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT */
+/* Which evidence a tier takes for its own, and which runtime for one that works. */
+#include "tier/tier.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define LOG "<6>[   0.000000] Starting gVisor...\n<6>[    0.200000] Digging up root...\n"
+
+static const struct tier_evidence host = {"6.1.0", "#1 SMP Debian", ""};
+
+static bool verified(const char *name, const char *release, const char *kernel, const char *log)
+{
+    const struct tier *tier;
+    lr_error err = {0};
+    assert_int_equal(tier_find(&tier, name, &err), 0);
+    const struct tier_evidence seen = {release, kernel, log};
+    return tier->verify(&seen, &host);
+}
+
+static void runc_is_on_the_hosts_kernel(void **state)
+{
+    (void)state;
+    assert_true(verified("runc", "6.1.0", "#1 SMP Debian", ""));
+    assert_false(verified("runc", "4.19.0-gvisor", "#1 SMP Debian", ""));
+    assert_false(verified("runc", "6.1.0", "#2 SMP another", ""));
+}
+
+static void runsc_is_not_and_its_log_says_so(void **state)
+{
+    (void)state;
+    assert_true(verified("runsc", "4.19.0-gvisor", "#1 SMP Sun Jan 10 15:06:54 PST 2016", LOG));
+    /* Another kernel is not enough, nor are the words on the host's. */
+    assert_false(verified("runsc", "4.19.0-gvisor", "#1 SMP", ""));
+    assert_false(verified("runsc", "4.19.0-gvisor", "#1 SMP", "<6>[ 0.0] Linux version 4.19.0\n"));
+    assert_false(verified("runsc", "6.1.0", "#1 SMP Debian", LOG));
+}
+
+/* A program that prints this, whatever it is asked, and ends with that. */
+static void make_program(const char *path, const char *text, int code)
+{
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fprintf(file, "#!/bin/sh\necho '%s'\nexit %d\n", text, code);
+    fclose(file);
+    assert_int_equal(chmod(path, 0755), 0);
+}
+
+static int check(const char *text, int code, lr_error *err)
+{
+    char path[] = "/tmp/lr-test-tier-XXXXXX", version[64];
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    close(fd);
+    make_program(path, text, code);
+    const struct tier *tier;
+    assert_int_equal(tier_find(&tier, "runsc", err), 0);
+    int failed = tier_check_runtime(&tier->runtimes[0], path, version, sizeof(version), err);
+    unlink(path);
+    return failed;
+}
+
+static void a_runsc_of_years_ago_is_too_old(void **state)
+{
+    (void)state;
+    lr_error err = {0};
+    assert_int_equal(check("runsc version 0.0~20221219.0-2+b3", 0, &err), -1);
+    assert_non_null(strstr(err.message, "too old"));
+    assert_non_null(strstr(err.hint, "gvisor.dev"));
+    assert_int_equal(check("runsc version release-20250101.0", 0, &err), -1);
+}
+
+static void a_runsc_of_today_is_not(void **state)
+{
+    (void)state;
+    lr_error err = {0};
+    assert_int_equal(check("runsc version release-20260907.0", 0, &err), 0);
+    assert_int_equal(check("runsc version release-20270907.0-12-gabcdef123456", 0, &err), 0);
+    /* Built by hand: it does not say. */
+    assert_int_equal(check("runsc version VERSION_MISSING", 0, &err), 0);
+}
+
+static void a_program_that_does_not_know_the_flags_is_none(void **state)
+{
+    (void)state;
+    lr_error err = {0};
+    assert_int_equal(check("runsc version release-20260907.0", 2, &err), -1);
+    assert_int_equal(err.code, LR_CONTAINER_START_FAILED);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(runc_is_on_the_hosts_kernel),
+        cmocka_unit_test(runsc_is_not_and_its_log_says_so),
+        cmocka_unit_test(a_runsc_of_years_ago_is_too_old),
+        cmocka_unit_test(a_runsc_of_today_is_not),
+        cmocka_unit_test(a_program_that_does_not_know_the_flags_is_none),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
