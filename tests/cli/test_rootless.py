@@ -174,7 +174,9 @@ def test_root_inside_is_a_subordinate_id(user):
                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, cwd=user.folder)
     try:
         assert run.stdout.readline() == b"up\n"
-        inside = [pid for pid, argv in host.descendants(run.pid).items() if argv.startswith("sleep 600")]
+        # The shell has said that it is there; what it starts comes after that.
+        inside = host.wait_until(lambda: [pid for pid, argv in host.descendants(run.pid).items()
+                                          if argv.startswith("sleep 600")], 10)
         with open(f"/proc/{inside[0]}/status") as file:
             ids = [line.split()[1:] for line in file if line.startswith(("Uid:", "Gid:"))]
         assert ids == [[str(ordinary.SUBORDINATE)] * 4] * 2
