@@ -90,3 +90,13 @@ def test_there_is_a_man_page_for_each_that_the_first_one_names(prefix):
         text = page.read()
     named = {line.split()[1] + ".1" for line in text.splitlines() if line.startswith(".Xr light-runner-")}
     assert named and named <= pages
+
+
+def test_the_timer_of_reap(prefix):
+    """What it starts is where it was installed."""
+    with open(os.path.join(prefix, "lib", "systemd", "system", "light-runner-reap.service"), encoding="ascii") as file:
+        starts = [line.partition("=")[2].split() for line in file if line.startswith("ExecStart=")]
+    assert len(starts) == 1 and starts[0][1:] == ["reap"]
+    assert prefix.endswith(os.path.dirname(os.path.dirname(starts[0][0])))
+    assert os.access(os.path.join(prefix, "bin", os.path.basename(starts[0][0])), os.X_OK)
+    assert os.path.exists(os.path.join(prefix, "lib", "systemd", "system", "light-runner-reap.timer"))
