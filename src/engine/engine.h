@@ -4,6 +4,7 @@
  * it; everything else about a run (files, output, time, extraction) is the supervisor's and the
  * same on every engine.
  *
+ *     available()  whether it can be used at all
  *     find_image(), pull()  the image, before there is a sandbox
  *     prepare()  everything that can be done before the first process of the sandbox
  *     start()    the agent is coming up; the fds to it are there
@@ -26,6 +27,12 @@ struct sandbox {
     const struct engine *engine;
     const struct tier *tier;
     struct image image; /* of the run: its entrypoint, env, user... */
+    bool keep;          /* commit() follows: what is in its root is wanted */
+
+    /* The kernel that it must be seen on, or not, as uname -r and -v have it; an unknown version is "". */
+    char host_release[65], host_version[65];
+    bool at_least; /* whoever starts it may have a stronger wall than was asked for */
+    bool disk_uncapped; /* nothing caps what it writes outside of its memory */
 
     /* NAME=value for the command, over the image's and the request's; NULL: nothing. */
     char *const *env;
@@ -48,11 +55,13 @@ struct sandbox {
 
 struct engine {
     const char *name;
+    int (*available)(lr_error *err);
     /* *digest is that of the image, malloc'd; NULL: the engine does not have it. */
     int (*find_image)(const char *name, char **digest, lr_error *err);
     /* From its registry. Blocks; feedback->progress can stop it. */
     int (*pull)(const char *name, struct image_feedback *feedback, lr_error *err);
-    int (*prepare)(struct sandbox **out, const char *id, const struct request *r, lr_error *err);
+    int (*prepare)(struct sandbox **out, const char *id, const struct request *r, bool keep,
+                   lr_error *err);
     int (*start)(struct sandbox *s, lr_error *err);
     void (*kill)(struct sandbox *s);
     /* Freezes everything in it, or thaws it. */
@@ -63,10 +72,24 @@ struct engine {
     void (*destroy)(struct sandbox *s); /* accepts NULL */
 };
 
-/* The engine of that name; "auto" is the one that $LIGHT_RUNNER_ENGINE names, else local.
- * Errors: NOT_SUPPORTED. */
+/*
+ * The engine of that name. "auto" is the one that $LIGHT_RUNNER_ENGINE names, else docker where DOCKER_HOST is
+ * set or a daemon answers at Docker's usual socket, else local.
+ * Errors: NOT_SUPPORTED, IO_FAILED (an engine's module is missing).
+ */
 int engine_find(const struct engine **out, const char *name, lr_error *err);
 
+/*
+ * The working directory: what the request says; else, with the image's own command or for steps that become
+ * part of it, the image's own; else the usual one. Borrowed from the request or the image.
+ */
+const char *engine_workdir(const struct request *r, const struct image *image, bool keep);
+
 extern const struct engine engine_local;
+
+/* In a module of its own, which is loaded when it is asked for: libcurl and what that takes with it would
+ * double the time that a run on the local engine takes. */
+#define ENGINE_DOCKER_MODULE "light-runner-engine-docker.so"
+LR_API extern const struct engine engine_docker;
 
 #endif

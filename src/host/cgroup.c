@@ -160,28 +160,38 @@ static int write_limits(struct cgroup *c, const struct cgroup_limits *limits, lr
     return 0;
 }
 
-int cgroup_create(struct cgroup **out, const char *root, const char *id,
-                  const struct cgroup_limits *limits, lr_error *err)
+/* Nothing of it is open yet. An empty id: it is somebody else's. */
+static struct cgroup *new_cgroup(const char *root, const char *id)
 {
     struct cgroup *c = calloc(1, sizeof(*c));
     if (!c)
-        return error_oom(err, "cgroup.create");
+        return NULL;
     snprintf(c->id, sizeof(c->id), "%s", id);
     c->root = root;
-    c->purposes = CGROUP_ALL & ~limits->leave_out;
-    if (!(c->purposes & CGROUP_LIMITS))
-        c->purposes = 0;
+    c->purposes = CGROUP_ALL;
     for (size_t i = 0; i < CONTROLLERS_MAX; i++)
         c->parents[i] = c->groups[i] = -1;
     c->mode = cgroup_detect(root);
+    c->controllers = c->mode == CGROUP_V2 ? v2_controllers : v1_controllers;
+    c->count = c->mode == CGROUP_V2 ? 1 : sizeof(v1_controllers) / sizeof(v1_controllers[0]);
+    return c;
+}
+
+int cgroup_create(struct cgroup **out, const char *root, const char *id,
+                  const struct cgroup_limits *limits, lr_error *err)
+{
+    struct cgroup *c = new_cgroup(root, id);
+    if (!c)
+        return error_oom(err, "cgroup.create");
+    c->purposes = CGROUP_ALL & ~limits->leave_out;
+    if (!(c->purposes & CGROUP_LIMITS))
+        c->purposes = 0;
     if (c->mode == CGROUP_NONE && c->purposes) {
         free(c);
         error_set(err, LR_CONTAINER_START_FAILED, "cgroup.create",
                   "no cgroup hierarchy at %s, so no limit can be enforced", root);
         return error_hint(err, "mount cgroup2 at %s", root);
     }
-    c->controllers = c->mode == CGROUP_V2 ? v2_controllers : v1_controllers;
-    c->count = c->mode == CGROUP_V2 ? 1 : sizeof(v1_controllers) / sizeof(v1_controllers[0]);
     if (open_groups(c, root, err) < 0 || write_limits(c, limits, err) < 0) {
         cgroup_destroy(c);
         return -1;
@@ -281,10 +291,68 @@ void cgroup_read_usage(const struct cgroup *c, struct cgroup_usage *out)
     out->system_us = read_number(cpu, "cpuacct.usage_sys") / 1000;
     out->peak_memory_bytes = read_number(memory, "memory.max_usage_in_bytes");
     out->oom_kills = read_keyed(memory, "memory.oom_control", "oom_kill");
+    if (!c->id[0])
+        return;
     /* Other than the memory, such ends are counted in their own group alone. */
     char nested[2 * sizeof(c->id)];
     snprintf(nested, sizeof(nested), "%s/memory.oom_control", c->id);
     out->oom_kills += read_keyed(memory, nested, "oom_kill");
+}
+
+/* The path behind the second colon of "4:cpu,cpuacct:/some/path", if the line is one of that controller; v2's
+ * is "0::/some/path". Cut at its end. */
+static char *path_in_line(char *line, const char *controller)
+{
+    char *names = strchr(line, ':'), *path = names ? strchr(names + 1, ':') : NULL;
+    if (!path)
+        return NULL;
+    *path++ = '\0';
+    names++;
+    if (*controller == '\0')
+        return *names == '\0' ? path : NULL;
+    char *rest = NULL;
+    for (char *name = strtok_r(names, ",", &rest); name; name = strtok_r(NULL, ",", &rest))
+        if (strcmp(name, controller) == 0)
+            return path;
+    return NULL;
+}
+
+static int open_existing(const char *root, const char *text, const char *controller, const char *marker)
+{
+    cleanup_free char *copy = strdup(text);
+    char *rest = NULL;
+    for (char *line = copy ? strtok_r(copy, "\n", &rest) : NULL; line; line = strtok_r(NULL, "\n", &rest)) {
+        const char *path = path_in_line(line, controller);
+        char folder[1024];
+        if (!path || !strstr(path, marker) || text_path_has_dotdot(path))
+            continue;
+        int n = snprintf(folder, sizeof(folder), "%s/%s%s", root, controller, path);
+        return n > 0 && (size_t)n < sizeof(folder) ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    }
+    errno = ENOENT;
+    return -1;
+}
+
+int cgroup_open_of(struct cgroup **out, const char *root, pid_t pid, const char *marker)
+{
+    char file[64];
+    snprintf(file, sizeof(file), "/proc/%d/cgroup", (int)pid);
+    size_t length;
+    cleanup_free char *text = io_read_file_at(AT_FDCWD, file, 64 * 1024, &length);
+    struct cgroup *c = text ? new_cgroup(root, "") : NULL;
+    if (!c)
+        return -1;
+    for (size_t i = 0; i < c->count; i++) {
+        c->groups[i] = open_existing(root, text, c->controllers[i].name, marker);
+        /* Without the count of processes there is enough to tell. */
+        if (c->groups[i] < 0 && (c->controllers[i].purposes & (CGROUP_MEMORY | CGROUP_CPU_USAGE))) {
+            cgroup_destroy(c);
+            errno = ENOENT;
+            return -1;
+        }
+    }
+    *out = c;
+    return 0;
 }
 
 /* runc joins (and so makes) a group in every hierarchy of v1, also in those without a limit of
@@ -313,8 +381,9 @@ void cgroup_destroy(struct cgroup *c)
         return;
     int64_t deadline = clock_ms() + 2000;
     for (size_t i = 0; i < c->count; i++) {
-        if (c->groups[i] >= 0) {
+        if (c->groups[i] >= 0)
             close(c->groups[i]);
+        if (c->groups[i] >= 0 && c->parents[i] >= 0) {
             /* runc without root makes a group of its own in it, and is killed before it removes it. */
             char nested[2 * sizeof(c->id) + 1];
             snprintf(nested, sizeof(nested), "%s/%s", c->id, c->id);
@@ -324,7 +393,7 @@ void cgroup_destroy(struct cgroup *c)
         if (c->parents[i] >= 0)
             close(c->parents[i]);
     }
-    if (c->mode == CGROUP_V1 && c->purposes)
+    if (c->mode == CGROUP_V1 && c->purposes && c->id[0])
         remove_elsewhere(c);
     free(c);
 }

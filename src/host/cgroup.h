@@ -14,6 +14,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #define CGROUP_ROOT   "/sys/fs/cgroup"
 #define CGROUP_PARENT "light-runner"
@@ -61,6 +62,12 @@ enum cgroup_mode cgroup_detect(const char *root);
  */
 int cgroup_create(struct cgroup **out, const char *root, const char *id,
                   const struct cgroup_limits *limits, lr_error *err);
+
+/*
+ * The cgroup that somebody else has made for a process, to read its usage. Its path must hold `marker`, so that it
+ * is not that of a process which has taken the number. cgroup_destroy() only lets go of it. 0, or -1 + errno.
+ */
+int cgroup_open_of(struct cgroup **out, const char *root, pid_t pid, const char *marker);
 
 /* Moves the calling process in. For a forked child before exec: allocates nothing. 0, or -1 +
  * errno. */

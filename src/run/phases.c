@@ -168,8 +168,8 @@ static void on_hello(struct supervisor *s, const struct frame *f)
     }
     strcpy(s->kernel, release);
     const struct tier_evidence seen = {release, kernel, log ? log : ""};
-    const struct tier_evidence host = {s->host.release, s->host.version, ""};
-    if (!s->sandbox->tier->verify(&seen, &host)) {
+    const struct tier_evidence host = {s->sandbox->host_release, s->sandbox->host_version, ""};
+    if (!s->sandbox->at_least && !s->sandbox->tier->verify(&seen, &host)) {
         error_set(&s->error, LR_ISOLATION_FAILED, "isolation.verify",
                   "'%s' was asked for, but the sandbox is on the kernel '%s'; nothing was run",
                   s->sandbox->tier->name, release);

@@ -75,7 +75,7 @@ struct supervisor {
     bool failed; /* `error` is what the caller gets */
     lr_error error;
     lr_result result;
-    struct utsname host;
+    char host_kernel[sizeof(((struct utsname *)0)->release)];
     char kernel[sizeof(((struct utsname *)0)->release)];
     char unenforced[64];
     int64_t began, prepared, running, ended; /* microseconds; 0: not reached */

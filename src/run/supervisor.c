@@ -228,13 +228,11 @@ static int choose_workdir(struct supervisor *s)
 {
     if (s->effective.workdir)
         return 0;
-    const char *own = s->sandbox->image.workdir;
-    bool wanted = (!s->effective.entrypoint || s->commit) && own && *own;
-    const char *other = s->commit ? "/" : REQUEST_WORKDIR;
-    if (wanted && text_path_has_dotdot(own))
+    const char *chosen = engine_workdir(&s->effective, &s->sandbox->image, s->commit != NULL);
+    if (text_path_has_dotdot(chosen))
         return error_set(&s->error, LR_IMAGE_INVALID, "image.workdir",
-                         "the image's working directory '%.80s' holds '..'", own);
-    s->workdir = text_path_join("/", wanted ? own : other);
+                         "the image's working directory '%.80s' holds '..'", chosen);
+    s->workdir = text_path_join("/", chosen);
     s->effective.workdir = s->workdir;
     return s->workdir ? 0 : error_oom(&s->error, "image.workdir");
 }
@@ -253,7 +251,7 @@ static int open_sandbox(struct supervisor *s, bool progress)
         return -1;
     }
     s->effective.image = s->image;
-    if (engine->prepare(&s->sandbox, s->id, s->request, &s->error) < 0 || choose_workdir(s) < 0)
+    if (engine->prepare(&s->sandbox, s->id, s->request, s->commit != NULL, &s->error) < 0 || choose_workdir(s) < 0)
         return -1;
     s->prepared = clock_us();
     hold_at("prepare");
@@ -286,11 +284,17 @@ static void complete_result(struct supervisor *s, const struct cgroup_usage *usa
     r->usage.processes = usage->peak_pids;
     r->isolation.runtime = s->sandbox ? s->sandbox->tier->name : s->request->runtime;
     r->isolation.kernel = s->kernel;
-    if (s->sandbox && s->sandbox->unenforced) {
+    if (s->sandbox && (s->sandbox->unenforced || s->sandbox->disk_uncapped)) {
         delegation_name_limits(s->unenforced, sizeof(s->unenforced), s->sandbox->unenforced);
+        size_t used = strlen(s->unenforced);
+        if (s->sandbox->disk_uncapped)
+            snprintf(s->unenforced + used, sizeof(s->unenforced) - used, "%sdisk",
+                     used ? "," : "");
         r->unenforced = s->unenforced;
     }
-    r->isolation.host_kernel = s->host.release;
+    if (s->sandbox)
+        snprintf(s->host_kernel, sizeof(s->host_kernel), "%s", s->sandbox->host_release);
+    r->isolation.host_kernel = s->host_kernel;
     int64_t ended = s->ended ? s->ended : s->running ? now : 0;
     r->timings.prepare_ms = ms_between(s->began, s->prepared);
     r->timings.start_ms = ms_between(s->prepared, s->running);
@@ -416,7 +420,6 @@ static void init(struct supervisor *s, const char *id)
     s->state_dir = -1;
     buffer_init(&s->said, CONTROL_MAX + FRAME_HEADER_SIZE);
     s->request = &s->effective;
-    uname(&s->host);
     output_init(&s->output, SUPERVISOR_CALLER, true, 0);
 }
 

@@ -73,6 +73,16 @@ static json_t *table(const char *text)
     return json_loads(copy, 0, NULL);
 }
 
+json_t *oci_bundle_masked_paths(void)
+{
+    return table(masked);
+}
+
+json_t *oci_bundle_read_only_paths(void)
+{
+    return table(read_only);
+}
+
 static json_t *process_section(const struct oci_bundle *b)
 {
     const char *caps = b->image ? capabilities_gvisor : capabilities;
@@ -111,7 +121,7 @@ static json_t *linux_section(const struct oci_bundle *b, lr_error *err)
     json_t *section =
         json_pack("{s:o, s:o, s:o, s:o, s:o, s:o*}", "namespaces", namespace_section(b),
                   "uidMappings", id_mapping(b), "gidMappings", id_mapping(b), "maskedPaths",
-                  table(masked), "readonlyPaths", table(read_only), "seccomp", seccomp);
+                  oci_bundle_masked_paths(), "readonlyPaths", oci_bundle_read_only_paths(), "seccomp", seccomp);
     if (section && b->cgroup_path)
         json_object_set_new(section, "cgroupsPath", json_string(b->cgroup_path));
     if (!section)

@@ -39,6 +39,11 @@ struct oci_bundle {
     uint64_t upper_bytes;
 };
 
+/* The paths of /proc and /sys that a sandbox does not see, and those that it may not write: JSON arrays.
+ * New reference; NULL when memory is out. */
+json_t *oci_bundle_masked_paths(void);
+json_t *oci_bundle_read_only_paths(void);
+
 /* The text of config.json, malloc'd; NULL with an error. Errors: CONTAINER_START_FAILED. */
 char *oci_bundle_config(const struct oci_bundle *b, lr_error *err);
 

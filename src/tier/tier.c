@@ -55,7 +55,15 @@ static const struct tier_runtime runsc_runtimes[] = {
 /* The shared kernel: it must be the host's own. */
 static bool is_host_kernel(const struct tier_evidence *seen, const struct tier_evidence *host)
 {
-    return strcmp(seen->release, host->release) == 0 && strcmp(seen->kernel, host->kernel) == 0;
+    bool known = host->kernel[0] != '\0';
+    return strcmp(seen->release, host->release) == 0 &&
+           (!known || strcmp(seen->kernel, host->kernel) == 0);
+}
+
+/* A guest's kernel: any but the host's. */
+static bool is_other_kernel(const struct tier_evidence *seen, const struct tier_evidence *host)
+{
+    return !is_host_kernel(seen, host);
 }
 
 /* gVisor's kernel has a name of its own, and its log begins in a way that no other's does. */
@@ -67,22 +75,29 @@ static bool is_gvisor_kernel(const struct tier_evidence *seen, const struct tier
 static const struct tier tiers[] = {
     {"runc", runc_runtimes, false, is_host_kernel},
     {"runsc", runsc_runtimes, true, is_gvisor_kernel},
-    {"kata", NULL, true, NULL},
+    {"kata", NULL, true, is_other_kernel},
 };
+
+int tier_row(const struct tier **out, const char *name, lr_error *err)
+{
+    for (size_t i = 0; i < sizeof(tiers) / sizeof(tiers[0]); i++) {
+        if (strcmp(tiers[i].name, name) == 0) {
+            *out = &tiers[i];
+            return 0;
+        }
+    }
+    return error_set(err, LR_INVALID_ARGUMENT, "tier.find", "no tier named '%s'", name);
+}
 
 int tier_find(const struct tier **out, const char *name, lr_error *err)
 {
-    for (size_t i = 0; i < sizeof(tiers) / sizeof(tiers[0]); i++) {
-        if (strcmp(tiers[i].name, name) != 0)
-            continue;
-        *out = &tiers[i];
-        if (tiers[i].runtimes)
-            return 0;
-        error_set(err, LR_NOT_SUPPORTED, "tier.find",
-                  "the tier '%s' is not in this version on the local engine", name);
-        return error_hint(err, "use --runtime runc");
-    }
-    return error_set(err, LR_INVALID_ARGUMENT, "tier.find", "no tier named '%s'", name);
+    if (tier_row(out, name, err) < 0)
+        return -1;
+    if ((*out)->runtimes)
+        return 0;
+    error_set(err, LR_NOT_SUPPORTED, "tier.find",
+              "the tier '%s' is not in this version on the local engine", name);
+    return error_hint(err, "use --runtime runc");
 }
 
 int tier_find_runtime(const struct tier *tier, const struct tier_runtime **out, char **path,

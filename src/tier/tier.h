@@ -45,7 +45,10 @@ struct tier {
     bool (*verify)(const struct tier_evidence *seen, const struct tier_evidence *host);
 };
 
-/* The row of a tier. NOT_SUPPORTED for one that this version does not have. */
+/* The row of a tier, whoever starts its runtime. Errors: INVALID_ARGUMENT. */
+int tier_row(const struct tier **out, const char *name, lr_error *err);
+
+/* The same for the local engine. NOT_SUPPORTED for one that this version cannot start by itself. */
 int tier_find(const struct tier **out, const char *name, lr_error *err);
 
 /* The runtime to use: the first of the row that is installed. *path is malloc'd.

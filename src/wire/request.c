@@ -75,6 +75,7 @@ static int read_memory(void *out, const char *field, const json_t *value, lr_err
 static int read_disk(void *out, const char *field, const json_t *value, lr_error *err)
 {
     struct request *r = out;
+    r->disk_asked = true;
     return read_size(&r->disk_bytes, field, value, MIN_DISK, "1m", err);
 }
 
@@ -601,7 +602,8 @@ static json_t *extract_to_json(const struct request *r)
 
 json_t *request_to_json(const struct request *r)
 {
-    json_t *memory = size_to_json(r->memory_bytes), *disk = size_to_json(r->disk_bytes);
+    json_t *memory = size_to_json(r->memory_bytes);
+    json_t *disk = r->disk_asked ? size_to_json(r->disk_bytes) : NULL;
     json_t *unenforced = unenforced_to_json(r->allow_unenforced);
     json_t *options = json_pack("{ss,ss,so*,sf,ss*,sb,so*,sI,sI,so*}", "runtime", r->runtime,
                                 "engine", r->engine, "memory", memory, "cpus", r->cpus, "gpus",
@@ -612,7 +614,7 @@ json_t *request_to_json(const struct request *r)
     json_t *input = r->input ? json_loads(r->input, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL) : NULL;
     json_t *run = strings_to_json(r->run), *networks = strings_to_json(r->networks);
     json_t *env = strings_to_json(r->env), *extract = extract_to_json(r);
-    bool complete = memory && disk && options && !unenforced == !r->allow_unenforced &&
+    bool complete = memory && !disk == !r->disk_asked && options && !unenforced == !r->allow_unenforced &&
                     !input == !r->input && !run == !r->run && !networks == !r->networks &&
                     !env == !r->env && !extract == !r->has_extract;
     json_t *document =

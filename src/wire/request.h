@@ -31,6 +31,7 @@ struct request {
     char *gpus; /* NULL: none */
     bool no_new_privileges;
     uint64_t disk_bytes;
+    bool disk_asked; /* it is not the default */
     uint64_t max_extract_bytes;
     uint64_t max_log_bytes;
     unsigned allow_unenforced; /* REQUEST_UNENFORCED_... bits */

@@ -36,6 +36,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 
 /* Each supervisor mounts a tmpfs of its own over it. It must be there without us, as a user cannot make
  * one that a sandbox's root can pass through; and nothing of the run looks for anything in it. */
@@ -497,7 +498,7 @@ static int prepare_steps(struct local_sandbox *s, const struct request *r, lr_er
 
 static void local_destroy(struct sandbox *base);
 
-static int local_prepare(struct sandbox **out, const char *id, const struct request *r,
+static int local_prepare(struct sandbox **out, const char *id, const struct request *r, bool keep,
                          lr_error *err)
 {
     struct local_sandbox *s = calloc(1, sizeof(*s));
@@ -505,6 +506,7 @@ static int local_prepare(struct sandbox **out, const char *id, const struct requ
         return error_oom(err, "local.prepare");
     s->base = (struct sandbox){
         .engine = &engine_local,
+        .keep = keep,
         .to_agent = -1,
         .from_agent = -1,
         .runtime_text = -1,
@@ -512,6 +514,10 @@ static int local_prepare(struct sandbox **out, const char *id, const struct requ
         .network = -1,
         .network_lost = -1,
     };
+    struct utsname host;
+    uname(&host);
+    snprintf(s->base.host_release, sizeof(s->base.host_release), "%s", host.release);
+    snprintf(s->base.host_version, sizeof(s->base.host_version), "%s", host.version);
     s->process.pidfd = s->image_fd = -1;
     s->unpacked = -1;
     s->scratch = s->user_namespace = s->config_pipe = s->stdio[0] = s->stdio[1] = s->stdio[2] = -1;
@@ -571,6 +577,13 @@ static int local_finish(struct sandbox *base, struct cgroup_usage *usage, lr_err
         return error_errno(err, LR_INTERNAL, "local.finish", errno, "the sandbox does not die");
     base->alive = -1;
     cgroup_read_usage(s->cgroup, usage);
+    return 0;
+}
+
+/* What a run needs is looked at when there is one. */
+static int local_available(lr_error *err)
+{
+    (void)err;
     return 0;
 }
 
@@ -644,6 +657,7 @@ static void local_destroy(struct sandbox *base)
 
 const struct engine engine_local = {
     .name = "local",
+    .available = local_available,
     .find_image = local_find_image,
     .pull = local_pull,
     .prepare = local_prepare,

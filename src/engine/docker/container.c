@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: MIT */
+#include "engine/docker/container.h"
+
+#include "base/cleanup.h"
+#include "base/text.h"
+#include "tier/oci_bundle.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#define OPERATION "docker.create"
+
+/* PID 1 is the agent. A kernel in user space has threads of its own, which count where it is. */
+enum { PIDS = OCI_BUNDLE_PIDS + 1, PIDS_OWN_KERNEL = PIDS + 1024 };
+
+/* The same as on the local engine: Docker's default set without NET_RAW, MKNOD, SYS_CHROOT, SETPCAP,
+ * SETFCAP and AUDIT_WRITE. In gVisor's kernel the agent has two more, and gives them up
+ * (agent/confine.h). */
+static const char *const capabilities[] = {"CHOWN",  "DAC_OVERRIDE", "FSETID",           "FOWNER",
+                                           "SETGID", "SETUID",       "NET_BIND_SERVICE", "KILL",
+                                           "SETPCAP", "SYS_ADMIN"};
+enum { CAPABILITIES = 8, CAPABILITIES_GVISOR = 10 };
+
+bool container_without_network(const struct request *r)
+{
+    for (char **n = r->networks; n && *n; n++)
+        if (strcmp(*n, "none") == 0)
+            return true;
+    return false;
+}
+
+const char *container_network(const struct request *r)
+{
+    if (container_without_network(r))
+        return "none";
+    return r->networks && *r->networks ? *r->networks : CONTAINER_NETWORK;
+}
+
+static json_t *list_of(const char *const *words, size_t count)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; list && i < count; i++)
+        if (json_array_append_new(list, json_string(words[i])) < 0) {
+            json_decref(list);
+            return NULL;
+        }
+    return list;
+}
+
+/* -------------------------------------------------------------- gpus */
+
+/* "0,1", "device=0", "device=GPU-uuid": ids, between commas. */
+static json_t *device_ids(const char *text)
+{
+    json_t *list = json_array();
+    while (list && *text) {
+        size_t length = strcspn(text, ",");
+        if (length > 0 && json_array_append_new(list, json_stringn(text, length)) < 0) {
+            json_decref(list);
+            return NULL;
+        }
+        text += length + (text[length] == ',');
+    }
+    return list;
+}
+
+/* As `docker run --gpus` has it: all, a count, or devices. */
+static int add_gpus(json_t *host, const char *gpus, lr_error *err)
+{
+    uint64_t count;
+    static const char device[] = "device=";
+    const char *text = gpus;
+    /* Docker's own command line wants its quotes: "device=0,1". */
+    cleanup_free char *bare = strdup(gpus);
+    if (!bare)
+        return error_oom(err, OPERATION);
+    size_t used = 0;
+    for (const char *s = gpus; *s; s++)
+        if (*s != '"')
+            bare[used++] = *s;
+    bare[used] = '\0';
+    text = bare;
+    json_t *request;
+    if (strcmp(text, "all") == 0) {
+        request = json_pack("{si,s[[s]]}", "Count", -1, "Capabilities", "gpu");
+    } else if (text_parse_u64(text, &count) && count <= 1024) {
+        request = json_pack("{sI,s[[s]]}", "Count", (json_int_t)count, "Capabilities", "gpu");
+    } else {
+        if (strncmp(text, device, strlen(device)) == 0)
+            text += strlen(device);
+        json_t *ids = device_ids(text);
+        if (ids && json_array_size(ids) == 0) {
+            json_decref(ids);
+            return error_set(err, LR_INVALID_ARGUMENT, OPERATION,
+                             "options.gpus: '%.80s' names no device", gpus);
+        }
+        request = json_pack("{so,s[[s]]}", "DeviceIDs", ids, "Capabilities", "gpu");
+    }
+    if (!request ||
+        json_object_set_new(host, "DeviceRequests", json_pack("[o]", request)) < 0)
+        return error_oom(err, OPERATION);
+    return 0;
+}
+
+/* -------------------------------------------------------------- the host's part */
+
+static json_t *mounts(const struct container *c)
+{
+    json_t *volume = c->volume_at ? json_pack("{ss,ss,ss,s{s{ss}}}", "Type", "volume", "Source", c->id,
+                                              "Target", c->volume_at, "VolumeOptions", "Labels",
+                                              CONTAINER_LABEL, c->id)
+                                  : NULL;
+    return json_pack("[{ss,ss,ss,sb},o*]", "Type", "bind", "Source", c->agent, "Target", CONTAINER_AGENT,
+                     "ReadOnly", 1, volume);
+}
+
+/* Where the agent puts on our own seccomp program, which allows no more than Docker's, Docker's would only
+ * be compiled for nothing: a fifteenth of the time that a start takes. */
+static json_t *security(const struct container *c, const struct request *r)
+{
+    return json_pack("[s*,s*]", r->no_new_privileges ? "no-new-privileges" : NULL,
+                     c->filtered ? "seccomp=unconfined" : NULL);
+}
+
+static json_t *host_part(const struct container *c, const struct request *r, lr_error *err)
+{
+    static const char *const all[] = {"ALL"};
+    char disk[32];
+    snprintf(disk, sizeof(disk), "%" PRIu64, r->disk_bytes);
+    bool gvisor = strcmp(c->tier->name, "runsc") == 0;
+    /* runc is the daemon's own business: it may have a default that is stronger. */
+    const char *runtime = strcmp(c->tier->name, "runc") == 0 ? NULL : c->tier->name;
+    json_t *storage = r->disk_asked ? json_pack("{ss}", "size", disk) : NULL;
+    json_t *host = json_pack(
+        "{so,so,so,so,sI,sI,sI,si,ss,s{ss},sb,sb,so*,ss*,ss*,so,so,s[{sssIsI}]}", "CapDrop",
+        list_of(all, 1), "CapAdd", list_of(capabilities, gvisor ? CAPABILITIES_GVISOR : CAPABILITIES),
+        "SecurityOpt", security(c, r), "Mounts", mounts(c), "Memory", (json_int_t)r->memory_bytes,
+        "MemorySwap", (json_int_t)r->memory_bytes, "NanoCpus", (json_int_t)(r->cpus * 1e9 + 0.5),
+        "PidsLimit", c->tier->own_kernel ? PIDS_OWN_KERNEL : PIDS, "NetworkMode", container_network(r),
+        "LogConfig", "Type", "none", "AutoRemove", 0, "Init", 0, "StorageOpt", storage, "Runtime", runtime,
+        "CgroupnsMode", c->cgroup_namespace ? "private" : NULL, "MaskedPaths", oci_bundle_masked_paths(),
+        "ReadonlyPaths", oci_bundle_read_only_paths(),
+        /* As in the bundle of the local engine: no core file, and nothing that a core pattern starts. */
+        "Ulimits", "Name", "core", "Soft", (json_int_t)1, "Hard", (json_int_t)1);
+    if (!host) {
+        error_oom(err, OPERATION);
+        return NULL;
+    }
+    if (r->gpus && add_gpus(host, r->gpus, err) < 0) {
+        json_decref(host);
+        return NULL;
+    }
+    return host;
+}
+
+/* As Docker has them; so "container:ID" is none. */
+static bool is_name(const char *text)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
+    size_t length = strlen(text);
+    return length > 0 && length <= 128 && strspn(text, letters) == length && text[0] != '.' && text[0] != '-' &&
+           text[0] != '_';
+}
+
+/* What is a network of the host's or of another container is no wall. */
+static int check_networks(const struct request *r, lr_error *err)
+{
+    for (char **n = r->networks; n && *n; n++) {
+        bool named = is_name(*n);
+        if (named && strcmp(*n, "host") != 0)
+            continue;
+        error_set(err, LR_INVALID_ARGUMENT, OPERATION, "networks: '%.80s' is %s", *n,
+                  named ? "the host's own network, which is no sandbox's" : "not a network's name");
+        return error_hint(err, "leave out --network for the default one, or name one of docker network ls");
+    }
+    return 0;
+}
+
+json_t *container_document(const struct container *c, const struct request *r, lr_error *err)
+{
+    json_t *host = check_networks(r, err) < 0 ? NULL : host_part(c, r, err);
+    if (!host)
+        return NULL;
+    /* The image's own command, user, env and health check are the agent's business, not Docker's. */
+    json_t *document = json_pack("{ss,ss,s[ss*],s[],ss,ss,sb,sb,sb,sb,sb,sb,s{ss},s{s[s]},so}", "Image",
+                                 c->image, "Hostname", c->id, "Entrypoint", CONTAINER_AGENT,
+                                 c->tier->own_kernel ? "log" : NULL, "Cmd", "User", "0:0", "WorkingDir", "/",
+                                 "OpenStdin", 1, "StdinOnce", 1, "AttachStdin", 1, "AttachStdout", 1,
+                                 "AttachStderr", 1, "Tty", 0, "Labels", CONTAINER_LABEL, c->id, "Healthcheck",
+                                 "Test", "NONE", "HostConfig", host);
+    if (!document)
+        error_oom(err, OPERATION);
+    return document;
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the daemon is asked to create: the body of POST /containers/create. All of the sandbox's
+ * standing defaults on this engine are in container.c.
+ *
+ * The container's own process is the agent, as on the local engine: a bind mount shows it.
+ */
+#ifndef ENGINE_DOCKER_CONTAINER_H
+#define ENGINE_DOCKER_CONTAINER_H
+
+#include "tier/tier.h"
+#include "wire/request.h"
+
+#include <jansson.h>
+
+/* The label that says that a container, a volume or a network is a run's; its value is the run's id. */
+#define CONTAINER_LABEL "light-runner.run-id"
+
+/* Where the agent is in the container. */
+#define CONTAINER_AGENT "/.light-runner-init"
+
+/* The default network: connections lead out, containers do not reach one another. */
+#define CONTAINER_NETWORK "light-runner-isolated"
+
+struct container {
+    const char *id;          /* the run's */
+    const char *image;       /* its id */
+    const char *volume_at;   /* where the volume is mounted; NULL: there is none */
+    const struct tier *tier;
+    const char *agent;       /* the agent's path on the daemon's machine */
+    bool filtered;           /* the agent puts on a seccomp program of ours */
+    bool cgroup_namespace;   /* the daemon knows what that is */
+};
+
+/* The document; NULL with an error. Errors: INVALID_ARGUMENT (gpus, networks), OUT_OF_MEMORY. */
+json_t *container_document(const struct container *c, const struct request *r, lr_error *err);
+
+/* Whether the run is to have no network. "none" wins over whatever is named beside it. */
+bool container_without_network(const struct request *r);
+
+/* The network that the container is created with. */
+const char *container_network(const struct request *r);
+
+#endif

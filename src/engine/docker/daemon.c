@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT */
+#include "engine/docker/daemon.h"
+
+#include "base/cleanup.h"
+#include "base/text.h"
+
+#include <string.h>
+#include <sys/utsname.h>
+
+static const char operation_version[] = "docker.version";
+
+/* As Docker names them. */
+#if defined(__x86_64__)
+static const char architecture[] = "amd64";
+#elif defined(__aarch64__)
+static const char architecture[] = "arm64";
+#else
+static const char architecture[] = "";
+#endif
+
+const char *daemon_message(const struct http_answer *answer)
+{
+    const char *text = json_string_value(json_object_get(answer->body, "message"));
+    return text ? text : "";
+}
+
+int daemon_refused(const struct http_answer *answer, lr_code code, const char *operation, const char *what,
+                   lr_error *err)
+{
+    char said[400];
+    snprintf(said, sizeof(said), "%s", daemon_message(answer));
+    text_make_printable(said);
+    return error_set(err, code, operation, "%s: the Docker daemon answers %ld%s%s", what, answer->status,
+                     said[0] ? ": " : "", said);
+}
+
+/* "1.41" is 41; 0: not a version. */
+static unsigned minor_of(const json_t *version)
+{
+    const char *text = json_string_value(version);
+    uint64_t minor;
+    if (!text || strncmp(text, "1.", 2) != 0 || !text_parse_u64(text + 2, &minor) || minor > 10000)
+        return 0;
+    return (unsigned)minor;
+}
+
+static int read_version(struct daemon *d, const json_t *v, lr_error *err)
+{
+    unsigned newest = minor_of(json_object_get(v, "ApiVersion"));
+    unsigned oldest = minor_of(json_object_get(v, "MinAPIVersion"));
+    const char *arch = json_string_value(json_object_get(v, "Arch"));
+    const char *os = json_string_value(json_object_get(v, "Os"));
+    const char *kernel = json_string_value(json_object_get(v, "KernelVersion"));
+    if (newest == 0)
+        return http_unreachable(&d->endpoint, operation_version, "what does is not Docker's API", err);
+    if (newest < DAEMON_API_MIN || oldest > DAEMON_API_MAX) {
+        error_set(err, LR_NOT_SUPPORTED, operation_version,
+                  "the Docker daemon speaks the versions 1.%u to 1.%u of its API, we speak 1.%d to 1.%d", oldest,
+                  newest, DAEMON_API_MIN, DAEMON_API_MAX);
+        return error_hint(err, "update %s", newest < DAEMON_API_MIN ? "Docker" : "light-runner");
+    }
+    if ((os && strcmp(os, "linux") != 0) || (arch && strcmp(arch, architecture) != 0)) {
+        error_set(err, LR_NOT_SUPPORTED, operation_version, "the Docker daemon is one for %.30s on %.30s",
+                  os ? os : "linux", arch ? arch : architecture);
+        return error_hint(err, "use a light-runner for that architecture, or another daemon");
+    }
+    d->api = newest < DAEMON_API_MAX ? newest : DAEMON_API_MAX;
+    snprintf(d->kernel, sizeof(d->kernel), "%s", kernel ? kernel : "");
+    struct utsname host;
+    uname(&host);
+    d->same_machine = d->endpoint.socket && strcmp(host.release, d->kernel) == 0;
+    return 0;
+}
+
+static int ask_version(struct daemon *d, lr_error *err)
+{
+    const struct http_request request = {.operation = operation_version,
+                                         .method = "GET",
+                                         .path = "/version",
+                                         .timeout_ms = HTTP_PING_TIMEOUT};
+    cleanup_answer struct http_answer answer = {0};
+    if (http_call(&d->http, &request, &answer, err) < 0)
+        return -1;
+    if (answer.status != 200 || !answer.body) {
+        char why[64];
+        snprintf(why, sizeof(why), "status %ld, and not Docker's API", answer.status);
+        return http_unreachable(&d->endpoint, operation_version, why, err);
+    }
+    return read_version(d, answer.body, err);
+}
+
+int daemon_get(struct daemon **out, lr_error *err)
+{
+    /* One run is one process. A child of it takes a connection of its own, as two cannot share one. */
+    static struct daemon daemon;
+    static pid_t owner;
+    bool known = owner != 0;
+    if (owner == getpid()) {
+        *out = &daemon;
+        return 0;
+    }
+    if (!known && endpoint_find(&daemon.endpoint, err) < 0)
+        return -1;
+    if (http_open(&daemon.http, &daemon.endpoint, err) < 0)
+        return -1;
+    if (!known && ask_version(&daemon, err) < 0) {
+        http_close(&daemon.http);
+        endpoint_free(&daemon.endpoint);
+        return -1;
+    }
+    owner = getpid();
+    *out = &daemon;
+    return 0;
+}
+
+char *daemon_escape(const char *text)
+{
+    char *escaped = curl_easy_escape(NULL, text, 0);
+    char *copy = escaped ? strdup(escaped) : NULL;
+    curl_free(escaped);
+    return copy;
+}
+
+int daemon_call(struct daemon *d, struct http_request *request, struct http_answer *out, lr_error *err,
+                const char *format, ...)
+{
+    cleanup_free char *rest = NULL, *path = NULL;
+    va_list arguments;
+    va_start(arguments, format);
+    int n = vasprintf(&rest, format, arguments);
+    va_end(arguments);
+    if (n < 0) {
+        rest = NULL;
+        return error_oom(err, request->operation);
+    }
+    if (asprintf(&path, "/v1.%u%s", d->api, rest) < 0) {
+        path = NULL;
+        return error_oom(err, request->operation);
+    }
+    request->path = path;
+    int rc = http_call(&d->http, request, out, err);
+    request->path = NULL;
+    return rc;
+}

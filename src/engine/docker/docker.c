@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The engine docker: a container per run, by the Docker Engine API. As on the local engine the
+ * container's own process is the agent; files, input and output go through its stream (relay.h), so
+ * that they are the same in every tier, also where the daemon cannot see into the container.
+ *
+ * The calls of one run, in this order, none of them twice:
+ *
+ *     GET    /version                              once per process
+ *     GET    /images/NAME/json
+ *     GET    /networks/light-runner-isolated       unless the run has no network, or names one
+ *     POST   /containers/create
+ *     POST   /networks/NAME/connect                for each network behind the first
+ *     POST   /containers/ID/attach, /start         by the relay
+ *     GET    /containers/ID/json                   before its end; with a daemon elsewhere once more behind it
+ *     POST   /containers/ID/wait
+ *     DELETE /containers/ID, /volumes/ID
+ *
+ * What is left when the supervisor is killed: the container, whose agent ends because its stdin does,
+ * and the volume. Both have the run's id as their label, and reap removes them.
+ */
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "base/libexec.h"
+#include "engine/docker/container.h"
+#include "engine/docker/image.h"
+#include "engine/docker/network.h"
+#include "engine/docker/relay.h"
+#include "engine/engine.h"
+#include "host/filter.h"
+#include "tier/oci_bundle.h"
+
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
+
+/* ms. */
+enum { END_TIMEOUT = 10000, REMOVE_TIMEOUT = 60000 };
+
+struct docker_sandbox {
+    struct sandbox base; /* first: the engine's table is called with a pointer to it */
+    struct daemon *daemon;
+    char id[48]; /* the container's name, and the volume's */
+    char *agent;
+    bool container, volume; /* there is one, or there may be */
+    bool started, stopped, paused;
+    bool looked; /* at what it has used */
+    struct cgroup_usage usage;
+    struct relay relay;
+};
+
+static struct docker_sandbox *docker_of(struct sandbox *s)
+{
+    return (struct docker_sandbox *)s;
+}
+
+/* -------------------------------------------------------------- images */
+
+static int docker_available(lr_error *err)
+{
+    struct daemon *d;
+    return daemon_get(&d, err);
+}
+
+static int docker_find_image(const char *name, char **digest, lr_error *err)
+{
+    struct daemon *d;
+    cleanup_image struct image image = {0};
+    bool found;
+    if (daemon_get(&d, err) < 0 || docker_image_find(d, name, &found, &image, err) < 0)
+        return -1;
+    *digest = found ? steal_ptr(image.digest) : NULL;
+    return 0;
+}
+
+static int docker_pull(const char *name, struct image_feedback *feedback, lr_error *err)
+{
+    struct daemon *d;
+    if (image_is_digest(name)) {
+        error_set(err, LR_CONTAINER_START_FAILED, "image.resolve", "no image named '%s'", name);
+        return error_hint(err, "docker image ls shows what is there");
+    }
+    return daemon_get(&d, err) < 0 ? -1 : docker_image_pull(d, name, feedback, err);
+}
+
+/* -------------------------------------------------------------- making it */
+
+/* Compared with what the agent sees. Of another machine's kernel only the release is known. */
+static void describe_host(struct docker_sandbox *s)
+{
+    struct utsname host;
+    uname(&host);
+    snprintf(s->base.host_release, sizeof(s->base.host_release), "%s", s->daemon->kernel);
+    snprintf(s->base.host_version, sizeof(s->base.host_version), "%s",
+             s->daemon->same_machine ? host.version : "");
+}
+
+/*
+ * The same program as on the local engine, which takes less time than to have the daemon make one. Where
+ * it cannot be had the container has Docker's own.
+ */
+static void find_filter(struct docker_sandbox *s, const struct request *r)
+{
+    lr_error ignored;
+    cleanup_store struct store *store = NULL;
+    cleanup_free char *folder = NULL;
+    if (!r->no_new_privileges || store_open(&store, true, &ignored) < 0 ||
+        store_scratch_folder(store, &folder, &ignored) < 0 ||
+        filter_get(folder, &s->base.filter, &s->base.filter_length, &ignored) < 0)
+        return;
+    if (s->base.tier->own_kernel &&
+        filter_allow(&s->base.filter, &s->base.filter_length, SYS_syslog, &ignored) < 0) {
+        free(steal_ptr(s->base.filter));
+    }
+}
+
+static int create_failed(const struct http_answer *answer, const struct request *r, lr_error *err)
+{
+    static const char operation[] = "docker.create";
+    const char *said = daemon_message(answer);
+    bool runtime = strstr(said, "runtime") != NULL, storage = strstr(said, "storage") != NULL;
+    bool unsupported = r->disk_asked && storage;
+    daemon_refused(answer, unsupported ? LR_NOT_SUPPORTED : LR_CONTAINER_START_FAILED, operation,
+                   "the container cannot be made", err);
+    if (unsupported)
+        return error_hint(err, "leave out --disk, or keep Docker's data on XFS with project quotas");
+    if (runtime && strcmp(r->runtime, "runc") != 0)
+        return error_hint(err, "register the runtime '%s' with Docker (see light-runner doctor), or use "
+                               "--runtime runc",
+                          r->runtime);
+    if (strstr(said, "bind source path does not exist"))
+        return error_hint(err, "the daemon must see this machine's files: run light-runner where it runs");
+    return -1;
+}
+
+static int create(struct docker_sandbox *s, const struct request *r, lr_error *err)
+{
+    struct http_request request = {.operation = "docker.create", .method = "POST"};
+    cleanup_answer struct http_answer answer = {0};
+    const char *workdir = engine_workdir(r, &s->base.image, s->base.keep);
+    /* A volume has no cap of its own: a capped run keeps everything in its root. */
+    s->volume = !s->base.keep && !r->disk_asked && strcmp(workdir, "/") != 0;
+    const struct container container = {
+        .id = s->id,
+        .image = s->base.image.digest,
+        .volume_at = s->volume ? workdir : NULL,
+        .tier = s->base.tier,
+        .agent = s->agent,
+        .filtered = s->base.filter != NULL,
+        .cgroup_namespace = s->daemon->api >= DAEMON_API_CGROUP_NAMESPACE,
+    };
+    json_t *body = container_document(&container, r, err);
+    if (!body)
+        return -1;
+    request.body = body;
+    s->container = true;
+    int rc = daemon_call(s->daemon, &request, &answer, err, "/containers/create?name=%s", s->id);
+    json_decref(body);
+    if (rc < 0)
+        return -1;
+    return answer.status == 201 ? 0 : create_failed(&answer, r, err);
+}
+
+static int prepare_steps(struct docker_sandbox *s, const struct request *r, lr_error *err)
+{
+    bool found;
+    s->agent = libexec_find("light-runner-agent", err);
+    if (!s->agent || daemon_get(&s->daemon, err) < 0 || tier_row(&s->base.tier, r->runtime, err) < 0 ||
+        docker_image_find(s->daemon, r->image, &found, &s->base.image, err) < 0)
+        return -1;
+    if (!found)
+        return error_set(err, LR_CONTAINER_START_FAILED, "image.resolve", "no image named '%s'", r->image);
+    if (strcmp(s->base.tier->name, "runsc") == 0)
+        s->base.pids = OCI_BUNDLE_PIDS;
+    /* Without a runtime of its own the daemon decides, and may have a stronger one. */
+    s->base.at_least = !s->base.tier->own_kernel;
+    s->base.disk_uncapped = !r->disk_asked;
+    describe_host(s);
+    find_filter(s, r);
+    if (!container_without_network(r) && network_ensure(s->daemon, container_network(r), err) < 0)
+        return -1;
+    if (create(s, r, err) < 0)
+        return -1;
+    if (container_without_network(r) || !r->networks)
+        return 0;
+    for (char **n = r->networks + 1; r->networks[0] && *n; n++)
+        if (network_connect(s->daemon, *n, s->id, err) < 0)
+            return -1;
+    return 0;
+}
+
+static void docker_destroy(struct sandbox *base);
+
+static int docker_prepare(struct sandbox **out, const char *id, const struct request *r, bool keep,
+                          lr_error *err)
+{
+    struct docker_sandbox *s = calloc(1, sizeof(*s));
+    if (!s)
+        return error_oom(err, "docker.prepare");
+    s->base = (struct sandbox){
+        .engine = &engine_docker,
+        .keep = keep,
+        .to_agent = -1,
+        .from_agent = -1,
+        .runtime_text = -1,
+        .alive = -1,
+        .network = -1,
+        .network_lost = -1,
+    };
+    s->relay = RELAY_NONE;
+    snprintf(s->id, sizeof(s->id), "%s", id);
+    if (prepare_steps(s, r, err) < 0) {
+        docker_destroy(&s->base);
+        return -1;
+    }
+    *out = &s->base;
+    return 0;
+}
+
+static int docker_start(struct sandbox *base, lr_error *err)
+{
+    struct docker_sandbox *s = docker_of(base);
+    s->started = true;
+    if (relay_start(&s->relay, s->daemon, s->id, err) < 0)
+        return -1;
+    base->to_agent = s->relay.to_agent;
+    base->from_agent = s->relay.from_agent;
+    base->runtime_text = s->relay.text;
+    base->alive = s->relay.process.pidfd;
+    return 0;
+}
+
+/* -------------------------------------------------------------- its end */
+
+static int call_container(struct docker_sandbox *s, const char *operation, const char *method, const char *what,
+                          int64_t timeout_ms, struct http_answer *answer, lr_error *err)
+{
+    struct http_request request = {.operation = operation, .method = method, .timeout_ms = timeout_ms};
+    return daemon_call(s->daemon, &request, answer, err, "/containers/%s%s", s->id, what);
+}
+
+static int docker_pause(struct sandbox *base, bool on, lr_error *err)
+{
+    struct docker_sandbox *s = docker_of(base);
+    cleanup_answer struct http_answer answer = {0};
+    const char *operation = on ? "docker.pause" : "docker.unpause";
+    if (call_container(s, operation, "POST", on ? "/pause" : "/unpause", 0, &answer, err) < 0)
+        return -1;
+    if (answer.status != 204)
+        return daemon_refused(&answer, LR_IO_FAILED, operation, on ? "cannot pause" : "cannot go on", err);
+    s->paused = on;
+    return 0;
+}
+
+/*
+ * What it has used, and whether it ran out of memory: as the kernel of this machine tells, for which the
+ * container must still be there. From elsewhere only the last is known, once it has ended.
+ */
+static void look_at_usage(struct docker_sandbox *s)
+{
+    lr_error ignored;
+    cleanup_answer struct http_answer answer = {0};
+    struct cgroup *cgroup;
+    if (call_container(s, "docker.inspect", "GET", "/json", END_TIMEOUT, &answer, &ignored) < 0)
+        return;
+    const json_t *state = json_object_get(answer.body, "State");
+    const char *id = json_string_value(json_object_get(answer.body, "Id"));
+    json_int_t pid = json_integer_value(json_object_get(state, "Pid"));
+    if (answer.status == 200 && pid == 0) {
+        s->usage.oom_kills = json_is_true(json_object_get(state, "OOMKilled"));
+        s->looked = true;
+    } else if (id && strlen(id) == IMAGE_HEX_LENGTH && pid > 0 && pid <= INT32_MAX && s->daemon->same_machine &&
+               cgroup_open_of(&cgroup, CGROUP_ROOT, (pid_t)pid, id) == 0) {
+        cgroup_read_usage(cgroup, &s->usage);
+        cgroup_destroy(cgroup);
+        s->looked = true;
+    }
+}
+
+static void docker_kill(struct sandbox *base)
+{
+    struct docker_sandbox *s = docker_of(base);
+    lr_error ignored;
+    if (s->stopped || !s->started)
+        return;
+    s->stopped = true;
+    look_at_usage(s);
+    if (s->paused)
+        docker_pause(base, false, &ignored);
+    /* The container's stdin is closed with it, which ends the agent, and that everything. */
+    process_destroy(&s->relay.process);
+    base->alive = -1;
+}
+
+/* Whether it has ended by itself, now that nobody speaks to it any more. */
+static int await_end(struct docker_sandbox *s, lr_error *err)
+{
+    cleanup_answer struct http_answer waited = {0}, killed = {0};
+    lr_error slow = {0};
+    if (call_container(s, "docker.wait", "POST", "/wait?condition=not-running", END_TIMEOUT, &waited, &slow) == 0 &&
+        waited.status != 0 && waited.status < 500)
+        return 0;
+    return call_container(s, "docker.kill", "POST", "/kill", END_TIMEOUT, &killed, err);
+}
+
+static int docker_finish(struct sandbox *base, struct cgroup_usage *usage, lr_error *err)
+{
+    struct docker_sandbox *s = docker_of(base);
+    if (!s->started)
+        return 0;
+    docker_kill(base);
+    if (await_end(s, err) < 0)
+        return -1;
+    if (!s->looked)
+        look_at_usage(s);
+    *usage = s->usage;
+    return 0;
+}
+
+static int docker_commit(struct sandbox *base, const char *name, lr_error *err)
+{
+    struct docker_sandbox *s = docker_of(base);
+    return docker_image_commit(s->daemon, s->id, name, &base->image, err);
+}
+
+/* By its name, so that one is removed as well whose making was not answered. Whatever is left is for
+ * reap. */
+static void docker_destroy(struct sandbox *base)
+{
+    if (!base)
+        return;
+    struct docker_sandbox *s = docker_of(base);
+    lr_error ignored;
+    process_destroy(&s->relay.process);
+    if (s->container) {
+        cleanup_answer struct http_answer answer = {0};
+        call_container(s, "docker.remove", "DELETE", "?force=1&v=1", REMOVE_TIMEOUT, &answer, &ignored);
+    }
+    if (s->volume) {
+        struct http_request request = {
+            .operation = "docker.remove", .method = "DELETE", .timeout_ms = REMOVE_TIMEOUT};
+        cleanup_answer struct http_answer answer = {0};
+        daemon_call(s->daemon, &request, &answer, &ignored, "/volumes/%s", s->id);
+    }
+    cleanup_close_fd(&s->relay.to_agent);
+    cleanup_close_fd(&s->relay.from_agent);
+    /* The supervisor closes the sandbox's own when it has been read. */
+    cleanup_close_fd(&base->runtime_text);
+    image_free(&base->image);
+    free(base->filter);
+    free(s->agent);
+    free(s);
+}
+
+LR_API const struct engine engine_docker = {
+    .name = "docker",
+    .available = docker_available,
+    .find_image = docker_find_image,
+    .pull = docker_pull,
+    .prepare = docker_prepare,
+    .start = docker_start,
+    .kill = docker_kill,
+    .pause = docker_pause,
+    .finish = docker_finish,
+    .commit = docker_commit,
+    .destroy = docker_destroy,
+};

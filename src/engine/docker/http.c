@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: MIT */
+#include "engine/docker/http.h"
+
+#include "base/buffer.h"
+#include "base/cleanup.h"
+#include "base/text.h"
+
+#include <string.h>
+
+/* Of one answer, and of one line of a stream. An image's document is the longest that is read. */
+enum { BODY_MAX = 8 << 20, LINE_MAX_LENGTH = 1 << 20 };
+
+struct transfer {
+    CURL *curl;
+    const struct http_request *request;
+    struct buffer in;
+    bool stopped, too_long;
+};
+
+int http_unreachable(const struct endpoint *endpoint, const char *operation, const char *why, lr_error *err)
+{
+    error_set(err, LR_DOCKER_UNREACHABLE, operation, "the Docker daemon at '%.200s' does not answer: %s",
+              endpoint->name, why);
+    return error_hint(err, "start it (systemctl start docker), or set DOCKER_HOST; or use --engine local");
+}
+
+bool http_address(CURL *c, const struct endpoint *e)
+{
+    bool ok = curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
+              curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT_MS, (long)HTTP_PING_TIMEOUT) == CURLE_OK &&
+              curl_easy_setopt(c, CURLOPT_PROXY, e->socket ? "" : NULL) == CURLE_OK &&
+              curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
+              curl_easy_setopt(c, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1) == CURLE_OK;
+    if (e->socket)
+        return ok && curl_easy_setopt(c, CURLOPT_UNIX_SOCKET_PATH, e->socket) == CURLE_OK;
+    if (e->ca)
+        ok = ok && curl_easy_setopt(c, CURLOPT_CAINFO, e->ca) == CURLE_OK;
+    if (e->cert)
+        ok = ok && curl_easy_setopt(c, CURLOPT_SSLCERT, e->cert) == CURLE_OK;
+    if (e->key)
+        ok = ok && curl_easy_setopt(c, CURLOPT_SSLKEY, e->key) == CURLE_OK;
+    return ok && curl_easy_setopt(c, CURLOPT_SSL_VERIFYPEER, e->insecure ? 0L : 1L) == CURLE_OK &&
+           curl_easy_setopt(c, CURLOPT_SSL_VERIFYHOST, e->insecure ? 0L : 2L) == CURLE_OK;
+}
+
+int http_open(struct http *out, const struct endpoint *endpoint, lr_error *err)
+{
+    *out = (struct http){curl_easy_init(), endpoint};
+    return out->curl ? 0 : error_oom(err, "docker.connect");
+}
+
+void http_close(struct http *h)
+{
+    curl_easy_cleanup(h->curl);
+    *h = (struct http){0};
+}
+
+/* ---------------------------------------------------------------- what comes back */
+
+static bool take_lines(struct transfer *t)
+{
+    const char *end;
+    while (buffer_length(&t->in) > 0 &&
+           (end = memchr(buffer_data(&t->in), '\n', buffer_length(&t->in))) != NULL) {
+        size_t length = (size_t)(end - buffer_data(&t->in));
+        json_t *document = json_loadb(buffer_data(&t->in), length, 0, NULL);
+        /* An empty line, or one that we do not understand, tells us nothing. */
+        t->stopped = document && t->request->line(t->request->user, document) != 0;
+        json_decref(document);
+        if (t->stopped)
+            return false;
+        buffer_consume(&t->in, length + 1);
+    }
+    return true;
+}
+
+static size_t on_data(char *data, size_t size, size_t count, void *user)
+{
+    struct transfer *t = user;
+    size_t length = size * count;
+    if (!buffer_append(&t->in, data, length)) {
+        t->too_long = true;
+        return 0;
+    }
+    /* A refusal is one document, whatever a good answer would be. */
+    long status = 0;
+    curl_easy_getinfo(t->curl, CURLINFO_RESPONSE_CODE, &status);
+    return !t->request->line || status >= 400 || take_lines(t) ? length : 0;
+}
+
+static int on_tick(void *user, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
+{
+    struct transfer *t = user;
+    (void)a;
+    (void)b;
+    (void)c;
+    (void)d;
+    t->stopped = t->request->tick && t->request->tick(t->request->user) != 0;
+    return t->stopped;
+}
+
+/* ---------------------------------------------------------------- one call */
+
+static bool set_request(CURL *c, const struct http *h, const struct http_request *r, const char *url,
+                        const char *body, struct curl_slist *headers, struct transfer *t)
+{
+    long timeout = r->timeout_ms ? (long)r->timeout_ms : HTTP_TIMEOUT;
+    curl_easy_reset(c);
+    bool ok = http_address(c, h->endpoint) && curl_easy_setopt(c, CURLOPT_URL, url) == CURLE_OK &&
+              curl_easy_setopt(c, CURLOPT_CUSTOMREQUEST, r->method) == CURLE_OK &&
+              curl_easy_setopt(c, CURLOPT_HTTPHEADER, headers) == CURLE_OK &&
+              curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, on_data) == CURLE_OK &&
+              curl_easy_setopt(c, CURLOPT_WRITEDATA, t) == CURLE_OK;
+    if (strcmp(r->method, "GET") != 0 && strcmp(r->method, "DELETE") != 0)
+        ok = ok && curl_easy_setopt(c, CURLOPT_POSTFIELDS, body ? body : "") == CURLE_OK;
+    if (r->line)
+        ok = ok && curl_easy_setopt(c, CURLOPT_LOW_SPEED_LIMIT, 1L) == CURLE_OK &&
+             curl_easy_setopt(c, CURLOPT_LOW_SPEED_TIME, timeout / 1000) == CURLE_OK;
+    else
+        ok = ok && curl_easy_setopt(c, CURLOPT_TIMEOUT_MS, timeout) == CURLE_OK;
+    if (r->tick)
+        ok = ok && curl_easy_setopt(c, CURLOPT_NOPROGRESS, 0L) == CURLE_OK &&
+             curl_easy_setopt(c, CURLOPT_XFERINFOFUNCTION, on_tick) == CURLE_OK &&
+             curl_easy_setopt(c, CURLOPT_XFERINFODATA, t) == CURLE_OK;
+    return ok;
+}
+
+static struct curl_slist *make_headers(const struct http_request *r)
+{
+    struct curl_slist *list = curl_slist_append(NULL, "Content-Type: application/json");
+    /* Without it a body of more than a KiB waits for the daemon's leave. */
+    struct curl_slist *more = list ? curl_slist_append(list, "Expect:") : NULL;
+    if (more && r->header)
+        more = curl_slist_append(more, r->header);
+    if (!more)
+        curl_slist_free_all(list);
+    return more;
+}
+
+static int perform(struct http *h, const struct http_request *r, struct transfer *t, lr_error *err)
+{
+    CURLcode code = curl_easy_perform(h->curl);
+    if (code == CURLE_OK || t->stopped)
+        return 0;
+    if (t->too_long)
+        return error_set(err, LR_DOCKER_UNREACHABLE, r->operation,
+                         "the Docker daemon's answer is longer than %d MiB", BODY_MAX >> 20);
+    if (code == CURLE_OUT_OF_MEMORY)
+        return error_oom(err, r->operation);
+    return http_unreachable(h->endpoint, r->operation, curl_easy_strerror(code), err);
+}
+
+int http_call(struct http *h, const struct http_request *r, struct http_answer *out, lr_error *err)
+{
+    struct transfer t = {.curl = h->curl, .request = r};
+    cleanup_free char *url = NULL, *body = r->body ? json_dumps(r->body, JSON_COMPACT) : NULL;
+    struct curl_slist *headers = make_headers(r);
+    *out = (struct http_answer){0};
+    if (asprintf(&url, "%s%s", h->endpoint->url, r->path) < 0)
+        url = NULL;
+    buffer_init(&t.in, r->line ? LINE_MAX_LENGTH : BODY_MAX);
+    int rc = !url || !headers || (r->body && !body) ||
+                     !set_request(h->curl, h, r, url, body, headers, &t)
+                 ? error_oom(err, r->operation)
+                 : perform(h, r, &t, err);
+    if (rc == 0) {
+        curl_easy_getinfo(h->curl, CURLINFO_RESPONSE_CODE, &out->status);
+        if (buffer_length(&t.in) > 0)
+            out->body = json_loadb(buffer_data(&t.in), buffer_length(&t.in), 0, NULL);
+    }
+    curl_slist_free_all(headers);
+    buffer_free(&t.in);
+    return rc;
+}
+
+void http_answer_free(struct http_answer *answer)
+{
+    json_decref(answer->body);
+    *answer = (struct http_answer){0};
+}

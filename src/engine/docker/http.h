@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Requests to the daemon, by libcurl: one connection that is kept, JSON in and out. What comes back is
+ * bounded, and no call waits for ever.
+ */
+#ifndef ENGINE_DOCKER_HTTP_H
+#define ENGINE_DOCKER_HTTP_H
+
+#include "engine/docker/endpoint.h"
+
+#include <curl/curl.h>
+#include <jansson.h>
+#include <stdint.h>
+
+/* ms. Docker's own word for "is it there" is 5 s; a start may have to wait for slow storage. */
+enum { HTTP_PING_TIMEOUT = 5000, HTTP_TIMEOUT = 60000 };
+
+struct http {
+    CURL *curl;
+    const struct endpoint *endpoint; /* borrowed */
+};
+
+struct http_request {
+    const char *operation; /* for errors: "docker.create" */
+    const char *method;
+    const char *path; /* from the first slash on */
+    json_t *body;     /* NULL: none. Borrowed */
+    const char *header; /* one more, "Name: value"; NULL: none */
+    int64_t timeout_ms; /* 0: HTTP_TIMEOUT. With line(): of a silence */
+    /* A stream of JSON documents, one a line: called for each. Other than 0 ends it. */
+    int (*line)(void *user, const json_t *document);
+    /* Asked a few times a second; other than 0 ends it. */
+    int (*tick)(void *user);
+    void *user;
+};
+
+struct http_answer {
+    long status;
+    json_t *body; /* NULL: none, or no JSON. Freed by http_answer_free() */
+};
+
+int http_open(struct http *out, const struct endpoint *endpoint, lr_error *err);
+void http_close(struct http *h);
+
+/* 0 with whatever status came. Errors: DOCKER_UNREACHABLE; OUT_OF_MEMORY. */
+int http_call(struct http *h, const struct http_request *request, struct http_answer *out, lr_error *err);
+
+void http_answer_free(struct http_answer *answer);
+#define cleanup_answer __attribute__((cleanup(http_answer_free)))
+
+/* What every handle for this daemon is set to: its address, TLS, how long a connection may take. */
+bool http_address(CURL *curl, const struct endpoint *endpoint);
+
+/* The error of a connection that did not come about, or broke. */
+int http_unreachable(const struct endpoint *endpoint, const char *operation, const char *why, lr_error *err);
+
+#endif

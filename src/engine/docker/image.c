@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: MIT */
+#include "engine/docker/image.h"
+
+#include "base/cleanup.h"
+#include "base/text.h"
+#include "engine/docker/auth.h"
+#include "engine/docker/container.h"
+#include "wire/check.h"
+
+#include <string.h>
+
+/* A container of ours has the agent as its command, and so has what is made of it. What the image's own
+ * command is goes into a label. */
+#define CONFIG_LABEL "light-runner.config"
+
+/* Of a repository's name, a tag and the like. */
+enum { NAME_MAX_LENGTH = 512 };
+
+/* ---------------------------------------------------------------- looking */
+
+static int invalid(const char *name, const char *what, lr_error *err)
+{
+    return error_set(err, LR_IMAGE_INVALID, "docker.image", "the image '%.100s': %s", name, what);
+}
+
+static int read_words(char ***out, const json_t *list, const char *name, lr_error *err)
+{
+    if (!list || json_is_null(list))
+        return 0;
+    size_t count = json_array_size(list);
+    char **words = json_is_array(list) ? calloc(count + 1, sizeof(*words)) : NULL;
+    if (!words)
+        return invalid(name, "its configuration is not understood", err);
+    for (size_t i = 0; i < count; i++) {
+        const char *word = json_string_value(json_array_get(list, i));
+        words[i] = word ? strdup(word) : NULL;
+        if (!words[i]) {
+            check_free_strings(words);
+            return invalid(name, "its configuration is not understood", err);
+        }
+    }
+    *out = words;
+    return 0;
+}
+
+static int read_config(struct image *out, const json_t *config, const char *name, lr_error *err)
+{
+    const char *user = json_string_value(json_object_get(config, "User"));
+    const char *workdir = json_string_value(json_object_get(config, "WorkingDir"));
+    out->user = strdup(user ? user : "");
+    out->workdir = strdup(workdir ? workdir : "");
+    if (!out->user || !out->workdir)
+        return error_oom(err, "docker.image");
+    if (read_words(&out->entrypoint, json_object_get(config, "Entrypoint"), name, err) < 0 ||
+        read_words(&out->cmd, json_object_get(config, "Cmd"), name, err) < 0 ||
+        read_words(&out->env, json_object_get(config, "Env"), name, err) < 0)
+        return -1;
+    return 0;
+}
+
+static int read_image(struct image *out, const json_t *document, const char *name, lr_error *err)
+{
+    cleanup_image struct image image = {0};
+    const char *id = json_string_value(json_object_get(document, "Id"));
+    const json_t *config = json_object_get(document, "Config");
+    const char *kept =
+        json_string_value(json_object_get(json_object_get(config, "Labels"), CONFIG_LABEL));
+    json_t *own = kept ? json_loads(kept, 0, NULL) : NULL;
+    if (!id || !image_is_digest(id)) {
+        json_decref(own);
+        return invalid(name, "the Docker daemon tells no id of it", err);
+    }
+    image.name = strdup(name);
+    image.digest = strdup(id);
+    int rc = image.name && image.digest ? read_config(&image, own ? own : config, name, err)
+                                        : error_oom(err, "docker.image");
+    json_decref(own);
+    if (rc == 0) {
+        *out = image;
+        image = (struct image){0};
+    }
+    return rc;
+}
+
+static struct {
+    char name[NAME_MAX_LENGTH];
+    json_t *document;
+} last;
+
+static void remember(const char *name, json_t *document)
+{
+    json_decref(last.document);
+    last.document = NULL;
+    if (document && strlen(name) < sizeof(last.name)) {
+        strcpy(last.name, name);
+        last.document = json_incref(document);
+    }
+}
+
+int docker_image_find(struct daemon *d, const char *name, bool *found, struct image *image, lr_error *err)
+{
+    *found = true;
+    if (last.document && strcmp(last.name, name) == 0)
+        return image ? read_image(image, last.document, name, err) : 0;
+    cleanup_free char *escaped = daemon_escape(name);
+    cleanup_answer struct http_answer answer = {0};
+    struct http_request request = {.operation = "docker.image", .method = "GET"};
+    if (!escaped)
+        return error_oom(err, request.operation);
+    if (daemon_call(d, &request, &answer, err, "/images/%s/json", escaped) < 0)
+        return -1;
+    *found = answer.status == 200;
+    if (answer.status == 404)
+        return 0;
+    if (answer.status == 400)
+        return daemon_refused(&answer, LR_INVALID_ARGUMENT, request.operation, "image", err);
+    if (!*found || !answer.body)
+        return daemon_refused(&answer, LR_IMAGE_INVALID, request.operation, "the image cannot be looked at", err);
+    remember(name, answer.body);
+    return image ? read_image(image, answer.body, name, err) : 0;
+}
+
+/* ---------------------------------------------------------------- pulling */
+
+struct pulling {
+    struct image_feedback *feedback;
+    json_t *layers; /* {id: [done, total]} */
+    uint64_t done;
+    char failed[400];
+    bool stopped;
+};
+
+static int tick(void *user)
+{
+    struct pulling *p = user;
+    p->stopped = p->feedback->progress && p->feedback->progress(p->feedback->user, p->done) != 0;
+    return p->stopped;
+}
+
+/* {"status": "Downloading", "id": "...", "progressDetail": {"current": 1, "total": 2}}, {"error": "..."} */
+static int on_line(void *user, const json_t *line)
+{
+    struct pulling *p = user;
+    const char *error = json_string_value(json_object_get(line, "error"));
+    const char *id = json_string_value(json_object_get(line, "id"));
+    const char *status = json_string_value(json_object_get(line, "status"));
+    const json_t *detail = json_object_get(line, "progressDetail");
+    if (error) {
+        snprintf(p->failed, sizeof(p->failed), "%s", error);
+        text_make_printable(p->failed);
+    }
+    /* Each layer is told of twice, as it comes and as it is unpacked; what comes is what takes the time. */
+    if (!id || !status || strcmp(status, "Downloading") != 0 || json_object_size(p->layers) > 1000)
+        return 0;
+    json_int_t current = json_integer_value(json_object_get(detail, "current"));
+    json_int_t total = json_integer_value(json_object_get(detail, "total"));
+    json_object_set_new(p->layers, id, json_pack("[I,I]", current, total > current ? total : current));
+    const char *key;
+    json_t *layer;
+    p->done = p->feedback->total = 0;
+    json_object_foreach(p->layers, key, layer)
+    {
+        p->done += (uint64_t)json_integer_value(json_array_get(layer, 0));
+        p->feedback->total += (uint64_t)json_integer_value(json_array_get(layer, 1));
+    }
+    return 0;
+}
+
+/* "host:5000/name:tag": the tag is what is behind the last colon, unless a slash follows. */
+static const char *tag_of(const char *name)
+{
+    const char *colon = strrchr(name, ':');
+    return colon && !strchr(colon, '/') ? colon + 1 : NULL;
+}
+
+/* Without a tag the daemon would pull them all. */
+static char *pull_query(const char *name)
+{
+    cleanup_free char *escaped = daemon_escape(name);
+    bool complete = strchr(name, '@') || tag_of(name);
+    char *query = NULL;
+    if (!escaped || asprintf(&query, "/images/create?fromImage=%s%s", escaped, complete ? "" : "&tag=latest") < 0)
+        return NULL;
+    return query;
+}
+
+int docker_image_pull(struct daemon *d, const char *name, struct image_feedback *feedback, lr_error *err)
+{
+    static const char operation[] = "docker.pull";
+    struct pulling p = {.feedback = feedback, .layers = json_object()};
+    cleanup_free char *query = pull_query(name), *header = NULL;
+    cleanup_answer struct http_answer answer = {0};
+    struct http_request request = {
+        .operation = operation, .method = "POST", .line = on_line, .tick = tick, .user = &p};
+    remember("", NULL);
+    int rc = query && p.layers ? auth_header(&header, name, err) : error_oom(err, operation);
+    request.header = header;
+    if (rc == 0)
+        rc = daemon_call(d, &request, &answer, err, "%s", query);
+    json_decref(p.layers);
+    if (rc < 0 || p.stopped)
+        return -1;
+    if (answer.status >= 400) {
+        daemon_refused(&answer, LR_IMAGE_NOT_FOUND, operation, "it cannot be pulled", err);
+    } else if (p.failed[0]) {
+        error_set(err, LR_IMAGE_NOT_FOUND, operation, "it cannot be pulled: %s", p.failed);
+    } else {
+        return 0;
+    }
+    return error_hint(err, "check the name; if the registry wants a password: docker login");
+}
+
+/* ---------------------------------------------------------------- making one */
+
+static json_t *words_json(char *const *words)
+{
+    json_t *list = words ? json_array() : json_null();
+    for (; words && *words; words++)
+        json_array_append_new(list, json_string(*words));
+    return list;
+}
+
+int docker_image_commit(struct daemon *d, const char *container, const char *name, const struct image *config,
+                        lr_error *err)
+{
+    struct http_request request = {.operation = "docker.commit", .method = "POST", .timeout_ms = 30 * 60000};
+    cleanup_answer struct http_answer answer = {0};
+    char repository[NAME_MAX_LENGTH];
+    const char *tag = tag_of(name);
+    int n = snprintf(repository, sizeof(repository), "%.*s", (int)(tag ? tag - name - 1 : (int)strlen(name)), name);
+    json_t *own = json_pack("{so,so,so,ss,ss}", "Entrypoint", words_json(config->entrypoint), "Cmd",
+                            words_json(config->cmd), "Env", words_json(config->env), "User",
+                            config->user ? config->user : "", "WorkingDir", config->workdir ? config->workdir : "");
+    cleanup_free char *text = own ? json_dumps(own, JSON_COMPACT) : NULL;
+    json_decref(own);
+    json_t *body = text ? json_pack("{s{ss}}", "Labels", CONFIG_LABEL, text) : NULL;
+    request.body = body;
+    int rc = n < 0 || (size_t)n >= sizeof(repository) || !body
+                 ? error_oom(err, request.operation)
+                 : daemon_call(d, &request, &answer, err, "/commit?container=%s&repo=%s&tag=%s&pause=0", container,
+                               repository, tag ? tag : "latest");
+    json_decref(body);
+    if (rc < 0)
+        return -1;
+    return answer.status == 201 ? 0
+                                : daemon_refused(&answer, LR_CONTAINER_START_FAILED, request.operation,
+                                                 "the setup cannot be kept", err);
+}

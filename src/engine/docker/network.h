@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The daemon's networks, as far as runs need them.
+ */
+#ifndef ENGINE_DOCKER_NETWORK_H
+#define ENGINE_DOCKER_NETWORK_H
+
+#include "engine/docker/daemon.h"
+
+/*
+ * The network is there: the default one is made when it is not, and looked at when it is. Other networks
+ * are their owner's business.
+ * Errors: CONTAINER_START_FAILED (it cannot be made; it is there and connects its containers).
+ */
+int network_ensure(struct daemon *d, const char *name, lr_error *err);
+
+/* One more for a container that has not been started. Errors: CONTAINER_START_FAILED (there is none of
+ * that name). */
+int network_connect(struct daemon *d, const char *name, const char *container, lr_error *err);
+
+#endif
