@@ -390,15 +390,15 @@ struct cell {
 static void judge(struct cell *cell, const struct finding *findings)
 {
     const struct engine *engine;
-    const struct tier *tier;
     lr_error e = {0};
-    /* Whether this version has it at all. */
-    if (engine_find(&engine, cell->engine, &e) < 0 || tier_find(&tier, cell->tier, &e) < 0) {
+    if (engine_find(&engine, cell->engine, &e) < 0 || engine->available(cell->tier, &e) < 0) {
         snprintf(cell->reason, sizeof(cell->reason), "%.290s", e.message);
         snprintf(cell->hint, sizeof(cell->hint), "%.290s", e.hint);
         return;
     }
-    for (int i = 0; i < CHECK_COUNT; i++) {
+    /* The rest is what runs on the local engine need. */
+    cell->works = strcmp(cell->engine, "local") != 0;
+    for (int i = 0; i < CHECK_COUNT && !cell->works; i++) {
         bool needed = !checks[i].tier || strcmp(checks[i].tier, cell->tier) == 0;
         if (findings[i].ok || findings[i].skipped || checks[i].optional || !needed)
             continue;

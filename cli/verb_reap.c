@@ -4,9 +4,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/text.h"
-#include "host/cgroup.h"
-#include "host/delegation.h"
-#include "image/store.h"
+#include "engine/engine.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,18 +36,16 @@ int verb_reap(int argc, char **argv)
     if (age && *age && (!text_parse_u64(age, &age_ms) || age_ms > INT64_MAX / 2))
         return cli_usage("reap", json, "LIGHT_RUNNER_REAP_AGE_MS: '%s' is not a number", age);
 
-    cleanup_free char *root = delegation_root();
-    unsigned containers = root ? cgroup_reap(root, (int64_t)age_ms) : 0;
+    struct engine_reaped reaped = {0};
+    const struct engine *docker;
     unsigned states = 0;
     lr_error e = {0};
-    if (lr_reap_states(&states, &e) < 0)
+    if (lr_reap_states(&states, &e) < 0 || engine_local.reap((int64_t)age_ms, &reaped, &e) < 0 ||
+        (engine_docker_is_used() && (engine_find(&docker, "docker", &e) < 0 ||
+                                     docker->reap((int64_t)age_ms, &reaped, &e) < 0)))
         return cli_fail(&e, json);
-    cleanup_store struct store *store = NULL;
-    if (store_open(&store, false, &e) < 0 || store_sweep(store, &e) < 0)
-        return cli_fail(&e, json);
-    /* A run's volume is a file without a name: there is none that could be left. */
-    printf(json ? "{\"containers\":%u,\"volumes\":0,\"states\":%u}\n"
-                : "containers: %u, volumes: 0, states: %u\n",
-           containers, states);
+    printf(json ? "{\"containers\":%u,\"volumes\":%u,\"states\":%u}\n"
+                : "containers: %u, volumes: %u, states: %u\n",
+           reaped.containers, reaped.volumes, states);
     return 0;
 }

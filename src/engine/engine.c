@@ -34,13 +34,23 @@ static bool listens(const char *path)
     return fd >= 0 && connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0;
 }
 
-static int choose(const struct engine **out, lr_error *err)
+static bool is_given(void)
 {
     const char *host = getenv("DOCKER_HOST");
+    return host && *host;
+}
+
+bool engine_docker_is_used(void)
+{
+    return is_given() || listens(docker_socket);
+}
+
+static int choose(const struct engine **out, lr_error *err)
+{
     lr_error ignored;
-    if (host && *host)
+    if (is_given())
         return load_docker(out, err);
-    if (!listens(docker_socket) || load_docker(out, &ignored) < 0 || (*out)->available(&ignored) < 0)
+    if (!listens(docker_socket) || load_docker(out, &ignored) < 0 || (*out)->available(NULL, &ignored) < 0)
         *out = &engine_local;
     return 0;
 }

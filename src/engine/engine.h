@@ -53,9 +53,15 @@ struct sandbox {
     int network_lost; /* readable once it is clear that it never will be */
 };
 
+/* How many runs, volumes of runs. */
+struct engine_reaped {
+    unsigned containers, volumes;
+};
+
 struct engine {
     const char *name;
-    int (*available)(lr_error *err);
+    /* Whether it answers, and with a tier's name whether that can be had: for `doctor`, and for a choice. */
+    int (*available)(const char *tier, lr_error *err);
     /* *digest is that of the image, malloc'd; NULL: the engine does not have it. */
     int (*find_image)(const char *name, char **digest, lr_error *err);
     /* From its registry. Blocks; feedback->progress can stop it. */
@@ -70,6 +76,8 @@ struct engine {
     /* Its configuration is that of the sandbox's image. */
     int (*commit)(struct sandbox *s, const char *name, lr_error *err);
     void (*destroy)(struct sandbox *s); /* accepts NULL */
+    /* Removes what is left of runs whose supervisor was killed, if it is older than min_age_ms. Adds to *out. */
+    int (*reap)(int64_t min_age_ms, struct engine_reaped *out, lr_error *err);
 };
 
 /*
@@ -79,11 +87,14 @@ struct engine {
  */
 int engine_find(const struct engine **out, const char *name, lr_error *err);
 
+/* Whether somebody uses Docker here: DOCKER_HOST is set, or somebody listens at its usual socket. */
+bool engine_docker_is_used(void);
+
 /*
- * The working directory: what the request says; else, with the image's own command or for steps that become
- * part of it, the image's own; else the usual one. Borrowed from the request or the image.
+ * The working directory, absolute: what the request says; else, with the image's own command or for steps that
+ * become part of it, the image's own; else the usual one. malloc'd. Errors: IMAGE_INVALID.
  */
-const char *engine_workdir(const struct request *r, const struct image *image, bool keep);
+int engine_workdir(char **out, const struct request *r, const struct image *image, bool keep, lr_error *err);
 
 extern const struct engine engine_local;
 

@@ -1,10 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/engine.h"
 
-const char *engine_workdir(const struct request *r, const struct image *image, bool keep)
+#include "base/text.h"
+
+int engine_workdir(char **out, const struct request *r, const struct image *image, bool keep, lr_error *err)
 {
-    if (r->workdir)
-        return r->workdir;
-    bool own = (!r->entrypoint || keep) && image->workdir && *image->workdir;
-    return own ? image->workdir : keep ? "/" : REQUEST_WORKDIR;
+    static const char operation[] = "image.workdir";
+    const char *own = image->workdir, *chosen = r->workdir;
+    if (!chosen && (!r->entrypoint || keep) && own && *own) {
+        if (text_path_has_dotdot(own))
+            return error_set(err, LR_IMAGE_INVALID, operation, "the image's working directory '%.80s' holds '..'",
+                             own);
+        chosen = own;
+    }
+    if (!chosen)
+        chosen = keep ? "/" : REQUEST_WORKDIR;
+    *out = text_path_join("/", chosen);
+    return *out ? 0 : error_oom(err, operation);
 }

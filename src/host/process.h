@@ -43,6 +43,14 @@ void process_kill(const struct process *p);
 /* Kills, waits and closes. Idempotent. */
 void process_destroy(struct process *p);
 
+/* Which process this is, for others on this machine and for later: a number alone is given to others. */
+enum { PROCESS_IDENTITY_SIZE = 128 };
+void process_identity(char out[PROCESS_IDENTITY_SIZE]);
+
+/* Whether the process of that identity is known to be gone. False where it cannot be known: it is, or was, on
+ * another machine, before a reboot (when nothing of it runs any more either), or in another PID namespace. */
+bool process_identity_is_gone(const char *identity);
+
 /*
  * Runs a program to its end with /dev/null as stdin, its stdout captured into `output` (size bytes,
  * always NUL-terminated; may be NULL) and what it says on stderr put into the error.

@@ -222,19 +222,12 @@ static void loop(struct supervisor *s)
 
 /* ---------------------------------------------------------------- one run */
 
-/* The image's own working directory goes with its own command, and with steps that become part of
- * it. */
 static int choose_workdir(struct supervisor *s)
 {
-    if (s->effective.workdir)
-        return 0;
-    const char *chosen = engine_workdir(&s->effective, &s->sandbox->image, s->commit != NULL);
-    if (text_path_has_dotdot(chosen))
-        return error_set(&s->error, LR_IMAGE_INVALID, "image.workdir",
-                         "the image's working directory '%.80s' holds '..'", chosen);
-    s->workdir = text_path_join("/", chosen);
+    if (engine_workdir(&s->workdir, &s->effective, &s->sandbox->image, s->commit != NULL, &s->error) < 0)
+        return -1;
     s->effective.workdir = s->workdir;
-    return s->workdir ? 0 : error_oom(&s->error, "image.workdir");
+    return 0;
 }
 
 /* 0; -1 with s->error, or with the run cancelled. */

@@ -243,9 +243,15 @@ int64_t state_parse_time(const char *text)
         for (end++; *end >= '0' && *end <= '9'; end++, unit /= 10)
             ms += (*end - '0') * unit;
     }
-    if (strcmp(end, "Z") != 0 && strcmp(end, "+00:00") != 0)
+    /* Others write their own time, with how far it is ahead: "+01:00". */
+    char sign;
+    unsigned hours, minutes;
+    int64_t ahead = 0;
+    if (sscanf(end, "%c%2u:%2u", &sign, &hours, &minutes) == 3 && strlen(end) == 6 && (sign == '+' || sign == '-'))
+        ahead = (int64_t)(hours * 60 + minutes) * 60000 * (sign == '-' ? -1 : 1);
+    else if (strcmp(end, "Z") != 0)
         return -1;
-    return (int64_t)timegm(&utc) * 1000 + ms;
+    return (int64_t)timegm(&utc) * 1000 + ms - ahead;
 }
 
 static int64_t wall_ms(void)

@@ -364,7 +364,7 @@ def test_killed_supervisors_become_failed(runner, store, states):
     # Until the kernel has taken down what was in the group it cannot be removed.
     environment = dict(os.environ, LIGHT_RUNNER_REAP_AGE_MS="0")
     assert host.wait_until(lambda: runner.cli("reap", env=environment).code == 0
-                           and not any(run_id in path for path in host.cgroups()), 10)
+                           and not host.traces(run_id), 10), host.traces(run_id)
 
 
 def test_a_running_run_is_no_ghost(runner, states):

@@ -166,6 +166,7 @@ def test_a_dir_that_is_a_file_is_refused(runner, tmp_path):
 
 
 def test_a_dir_over_the_disk_cap_is_an_error_of_ours(runner, tmp_path):
+    runner.needs_disk_cap()
     with open(tmp_path / "big", "wb") as file:
         file.truncate(100 << 20)
     outcome = runner.run("echo started", dir=tmp_path, options={"disk": "16m"}, deadline=90)

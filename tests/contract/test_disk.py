@@ -5,6 +5,11 @@ import os
 import pytest
 
 
+@pytest.fixture(autouse=True)
+def capped(runner):
+    runner.needs_disk_cap()
+
+
 @pytest.mark.parametrize("path", ["/app/f", "/tmp/f", "/root/f"])
 def test_over_the_cap_is_enospc_inside(runner, path):
     outcome = runner.run(f"dd if=/dev/zero of={path} bs=1M count=200 2>&1; echo code $?; stat -c %s {path}",

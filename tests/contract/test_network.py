@@ -94,6 +94,8 @@ def test_a_sandbox_that_is_killed_with_its_network_up_ends_at_once(runner):
 
 def test_a_network_that_does_not_come_up_starts_nothing(runner, tmp_path):
     """Be it that what carries it fails at once, or after it has opened where it is to say that it is up."""
+    if runner.engine != "local":
+        pytest.skip("the local engine's network is made by a program that a test can take the place of")
     fake = tmp_path / "pasta"
     for words in ("", 'exec 9>"$fifo"'):
         fake.write_text('#!/bin/sh\nwhile [ "$1" != --pid ]; do shift; done\nfifo=$2\n' + words + "\nexit 1\n")

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: MIT
 """A run of an image that is not there pulls it."""
+import contextlib
 import os
 import pty
 import signal
+import socket
 import subprocess
 
 import pytest
@@ -62,17 +64,27 @@ def test_a_digest_is_not_pulled(runner):
 
 @pytest.fixture
 def stalled():
-    """The name of an image whose registry takes connections and says nothing."""
-    import socket
+    """The name of an image whose registry takes connections and says nothing, and whether one has come."""
     with socket.create_server(("127.0.0.1", 0)) as s:
-        yield f"127.0.0.1:{s.getsockname()[1]}/x:1"
+        s.settimeout(0)
+        calls = []
+
+        def called():
+            with contextlib.suppress(BlockingIOError):
+                calls.append(s.accept()[0])
+            return bool(calls)
+
+        yield f"127.0.0.1:{s.getsockname()[1]}/x:1", called
+        for call in calls:
+            call.close()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_cancelling_a_pull(runner, store, stalled, number):
+    stalled, called = stalled
     before = host.leftovers(store)
     process = runner.start("echo started", image=stalled)
-    assert host.wait_until(lambda: host.processes_with(stalled), 10), "the pull did not begin"
+    assert host.wait_until(called, 10), "the pull did not begin"
     process.send_signal(number)
     stdout, stderr = process.communicate(timeout=10)
     assert process.returncode == 137 and b'"cancelled":true' in stdout.replace(b" ", b""), stderr
@@ -80,9 +92,10 @@ def test_cancelling_a_pull(runner, store, stalled, number):
 
 
 def test_the_callers_death_ends_a_pull(runner, store, stalled):
+    stalled, called = stalled
     before = host.leftovers(store)
     process = runner.start("echo started", image=stalled)
-    assert host.wait_until(lambda: host.processes_with(stalled), 10), "the pull did not begin"
+    assert host.wait_until(called, 10), "the pull did not begin"
     process.kill()
     process.communicate(timeout=10)
     assert host.wait_until(lambda: not host.processes_with(stalled), 10)

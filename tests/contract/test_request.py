@@ -55,6 +55,7 @@ def test_an_unknown_option_is_named(runner):
 
 
 def test_every_option_is_taken(runner):
+    runner.needs_disk_cap()
     runner.ok("true", options={"memory": "64M", "cpus": 0.5, "noNewPrivileges": True, "disk": "64m",
                                "maxExtractBytes": 1000, "maxLogBytes": 1000})
 

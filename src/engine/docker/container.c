@@ -182,11 +182,12 @@ json_t *container_document(const struct container *c, const struct request *r, l
     if (!host)
         return NULL;
     /* The image's own command, user, env and health check are the agent's business, not Docker's. */
-    json_t *document = json_pack("{ss,ss,s[ss*],s[],ss,ss,sb,sb,sb,sb,sb,sb,s{ss},s{s[s]},so}", "Image",
+    json_t *document = json_pack("{ss,ss,s[ss*],s[],ss,ss,sb,sb,sb,sb,sb,sb,s{ss,ss},s{s[s]},so}", "Image",
                                  c->image, "Hostname", c->id, "Entrypoint", CONTAINER_AGENT,
                                  c->tier->own_kernel ? "log" : NULL, "Cmd", "User", "0:0", "WorkingDir", "/",
                                  "OpenStdin", 1, "StdinOnce", 1, "AttachStdin", 1, "AttachStdout", 1,
-                                 "AttachStderr", 1, "Tty", 0, "Labels", CONTAINER_LABEL, c->id, "Healthcheck",
+                                 "AttachStderr", 1, "Tty", 0, "Labels", CONTAINER_LABEL, c->id,
+                                 CONTAINER_OWNER_LABEL, c->owner, "Healthcheck",
                                  "Test", "NONE", "HostConfig", host);
     if (!document)
         error_oom(err, OPERATION);

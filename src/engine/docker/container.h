@@ -16,6 +16,9 @@
 /* The label that says that a container, a volume or a network is a run's; its value is the run's id. */
 #define CONTAINER_LABEL "light-runner.run-id"
 
+/* And the one that says which supervisor it belongs to (process_identity() of host/process.h). */
+#define CONTAINER_OWNER_LABEL "light-runner.supervisor"
+
 /* Where the agent is in the container. */
 #define CONTAINER_AGENT "/.light-runner-init"
 
@@ -27,6 +30,7 @@ struct container {
     const char *image;       /* its id */
     const char *volume_at;   /* where the volume is mounted; NULL: there is none */
     const struct tier *tier;
+    const char *owner;       /* identity of the supervisor */
     const char *agent;       /* the agent's path on the daemon's machine */
     bool filtered;           /* the agent puts on a seccomp program of ours */
     bool cgroup_namespace;   /* the daemon knows what that is */

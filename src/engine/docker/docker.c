@@ -25,6 +25,7 @@
 #include "engine/docker/container.h"
 #include "engine/docker/image.h"
 #include "engine/docker/network.h"
+#include "engine/docker/reap.h"
 #include "engine/docker/relay.h"
 #include "engine/engine.h"
 #include "host/filter.h"
@@ -56,10 +57,25 @@ static struct docker_sandbox *docker_of(struct sandbox *s)
 
 /* -------------------------------------------------------------- images */
 
-static int docker_available(lr_error *err)
+/* The daemon knows its runtimes by the tiers' names. */
+static int docker_available(const char *tier, lr_error *err)
 {
     struct daemon *d;
-    return daemon_get(&d, err);
+    struct http_request request = {.operation = "docker.info", .method = "GET"};
+    cleanup_answer struct http_answer answer = {0};
+    if (daemon_get(&d, err) < 0)
+        return -1;
+    if (!tier || strcmp(tier, "runc") == 0)
+        return 0;
+    if (daemon_call(d, &request, &answer, err, "/info") < 0)
+        return -1;
+    if (answer.status != 200)
+        return daemon_refused(&answer, LR_DOCKER_UNREACHABLE, request.operation, "info", err);
+    if (json_object_get(json_object_get(answer.body, "Runtimes"), tier))
+        return 0;
+    error_set(err, LR_CONTAINER_START_FAILED, request.operation,
+              "the Docker daemon has no runtime named '%s'", tier);
+    return error_hint(err, "register it in /etc/docker/daemon.json under \"runtimes\", and reload the daemon");
 }
 
 static int docker_find_image(const char *name, char **digest, lr_error *err)
@@ -137,7 +153,11 @@ static int create(struct docker_sandbox *s, const struct request *r, lr_error *e
 {
     struct http_request request = {.operation = "docker.create", .method = "POST"};
     cleanup_answer struct http_answer answer = {0};
-    const char *workdir = engine_workdir(r, &s->base.image, s->base.keep);
+    char owner[PROCESS_IDENTITY_SIZE];
+    process_identity(owner);
+    cleanup_free char *workdir = NULL;
+    if (engine_workdir(&workdir, r, &s->base.image, s->base.keep, err) < 0)
+        return -1;
     /* A volume has no cap of its own: a capped run keeps everything in its root. */
     s->volume = !s->base.keep && !r->disk_asked && strcmp(workdir, "/") != 0;
     const struct container container = {
@@ -145,6 +165,7 @@ static int create(struct docker_sandbox *s, const struct request *r, lr_error *e
         .image = s->base.image.digest,
         .volume_at = s->volume ? workdir : NULL,
         .tier = s->base.tier,
+        .owner = owner,
         .agent = s->agent,
         .filtered = s->base.filter != NULL,
         .cgroup_namespace = s->daemon->api >= DAEMON_API_CGROUP_NAMESPACE,
@@ -352,6 +373,12 @@ static void docker_destroy(struct sandbox *base)
     free(s);
 }
 
+static int reap(int64_t min_age_ms, struct engine_reaped *out, lr_error *err)
+{
+    struct daemon *d;
+    return daemon_get(&d, err) < 0 ? -1 : docker_reap(d, min_age_ms, out, err);
+}
+
 LR_API const struct engine engine_docker = {
     .name = "docker",
     .available = docker_available,
@@ -364,4 +391,5 @@ LR_API const struct engine engine_docker = {
     .finish = docker_finish,
     .commit = docker_commit,
     .destroy = docker_destroy,
+    .reap = reap,
 };

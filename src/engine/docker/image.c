@@ -99,6 +99,11 @@ static void remember(const char *name, json_t *document)
 
 int docker_image_find(struct daemon *d, const char *name, bool *found, struct image *image, lr_error *err)
 {
+    /* By its id, or by the first digits of it; else it has a name. */
+    char normal[IMAGE_NAME_MAX + 1];
+    if (!image_is_digest(name) && image_hex_length(name) < IMAGE_PREFIX_MIN &&
+        image_name_normalize(normal, name, err) < 0)
+        return -1;
     *found = true;
     if (last.document && strcmp(last.name, name) == 0)
         return image ? read_image(image, last.document, name, err) : 0;

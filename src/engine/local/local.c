@@ -580,11 +580,15 @@ static int local_finish(struct sandbox *base, struct cgroup_usage *usage, lr_err
     return 0;
 }
 
-/* What a run needs is looked at when there is one. */
-static int local_available(lr_error *err)
+static int local_available(const char *name, lr_error *err)
 {
-    (void)err;
-    return 0;
+    const struct tier *tier;
+    const struct tier_runtime *runtime;
+    cleanup_free char *path = NULL;
+    return name && (tier_find(&tier, name, err) < 0 ||
+                    tier_find_runtime(tier, &runtime, &path, err) < 0)
+               ? -1
+               : 0;
 }
 
 static int local_find_image(const char *name, char **digest, lr_error *err)
@@ -655,6 +659,15 @@ static void local_destroy(struct sandbox *base)
     free(s);
 }
 
+static int local_reap(int64_t min_age_ms, struct engine_reaped *out, lr_error *err)
+{
+    cleanup_store struct store *store = NULL;
+    cleanup_free char *root = delegation_root();
+    out->containers += root ? cgroup_reap(root, min_age_ms) : 0;
+    /* A run's volume is a file without a name: there is none that could be left. */
+    return store_open(&store, false, err) < 0 ? -1 : store_sweep(store, err);
+}
+
 const struct engine engine_local = {
     .name = "local",
     .available = local_available,
@@ -667,4 +680,5 @@ const struct engine engine_local = {
     .finish = local_finish,
     .commit = local_commit,
     .destroy = local_destroy,
+    .reap = local_reap,
 };

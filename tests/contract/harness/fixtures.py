@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """The fixtures and hooks of both suites. A conftest.py takes them in with `import *`."""
+import contextlib
 import os
 import shutil
 import signal
@@ -8,17 +9,18 @@ import tempfile
 
 import pytest
 
-from . import cells, images, tools
+from . import cells, dockerd, images, tools
 from .runner import Runner
 
 __all__ = [
-    "pytest_configure", "pytest_generate_tests", "pytest_runtest_call", "pytest_addoption",
+    "pytest_configure", "pytest_unconfigure", "pytest_generate_tests", "pytest_runtest_call", "pytest_addoption",
     "executable", "data_dir", "store", "runner", "python_image", "probe_dir",
 ]
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", ".."))
 TEST_SECONDS = 180
 _survey = None
+_daemon = contextlib.ExitStack()
 
 
 def executable_path():
@@ -39,9 +41,16 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     tools.use_cached_runsc()
+    if not (config.getoption("--cell") or "docker").startswith("local"):
+        _daemon.enter_context(dockerd.shared())
+        dockerd.use()
     config.addinivalue_line("markers", "slow: much data; left out of the sanitizer pass")
     config.addinivalue_line("markers", "once: about the machine; no need to see it again with the sanitizers")
     config.addinivalue_line("markers", "seconds(n): the test's own deadline instead of 180 s")
+
+
+def pytest_unconfigure(config):
+    _daemon.close()
 
 
 def pytest_generate_tests(metafunc):
@@ -96,6 +105,9 @@ def import_image(executable, tar, name):
     done = subprocess.run([executable, "image", "import", tar, name], stdin=subprocess.DEVNULL,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300)
     assert done.returncode == 0, done.stdout.decode(errors="replace")
+    daemon = dockerd.current()
+    if daemon:
+        daemon.load_rootfs(tar, name)
 
 
 @pytest.fixture(scope="session")

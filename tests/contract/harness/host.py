@@ -5,6 +5,8 @@ import re
 import subprocess
 import time
 
+from . import dockerd
+
 
 def wait_until(condition, seconds=5.0, step=0.02):
     """Whether the condition comes true (a true value is returned) before the deadline."""
@@ -106,6 +108,7 @@ def leftovers(data_dir):
     Another suite may be running at the same time: what belongs to a living run of another data folder
     is not looked at.
     """
+    daemon = dockerd.current()
     ours, others = supervisors(data_dir)
     foreign = {word for argv in others.values() for word in argv.split() if word.startswith("light-runner-")}
     return {
@@ -118,7 +121,14 @@ def leftovers(data_dir):
                  if not name.startswith(("scratch", "unpacked")) and name != "images/setup.lock"},
         "tmp": {n for n in os.listdir("/tmp") if re.match(r"light-runner-[0-9a-f]{12}|crun\.|runc\.", n)} - foreign,
         "loops": _loops(data_dir),
+        "docker": daemon.leftovers() if daemon else set(),
     }
+
+
+def traces(run_id):
+    """What there is of one run besides its processes: cgroups, a container, a volume."""
+    daemon = dockerd.current()
+    return sorted(name for name in cgroups() | (daemon.leftovers() if daemon else set()) if run_id in name)
 
 
 def new_leftovers(before, data_dir, seconds=5.0, kinds=None):

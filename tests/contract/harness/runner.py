@@ -6,7 +6,9 @@ import pathlib
 import subprocess
 import tempfile
 
-from . import image_maker
+import pytest
+
+from . import dockerd, image_maker
 
 DEADLINE = 60
 
@@ -70,6 +72,9 @@ class Runner:
         """Puts an image (harness/image_maker.py) where the engine finds it."""
         with tempfile.TemporaryDirectory(dir=self.scratch) as folder:
             archive = image_maker.docker_archive(pathlib.Path(folder) / "image.tar", image)
+            if self.engine == "docker":
+                dockerd.current().load_archive(archive, name)
+                return None
             done = self.cli("image", "import", "--json", str(archive), name)
         assert done.code == 0, done
         return done.json
@@ -91,6 +96,15 @@ class Runner:
         document.update(fields)
         document["options"] = {"engine": self.engine, "runtime": self.tier, **(options or {})}
         return document
+
+    def needs_disk_cap(self):
+        """For tests of `disk`: a Docker daemon can have it on some file systems alone, and says so."""
+        if self.engine != "docker":
+            return
+        error = self.run("true", options={"disk": "1g"}).error
+        if error:
+            assert error["code"] == "NOT_SUPPORTED" and "--disk" in error["hint"], error
+            pytest.skip(f"disk: {error['message']}")
 
     def write_request(self, document):
         """The request goes by file, so that nothing of it is in our own command line."""

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+#include "engine/docker/reap.h"
+
+#include "base/cleanup.h"
+#include "engine/docker/container.h"
+#include "host/process.h"
+#include "wire/state.h"
+
+#include <string.h>
+#include <time.h>
+
+#define OPERATION "docker.reap"
+
+static int64_t now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* A list of what has our label. New reference. */
+static int list(json_t **out, struct daemon *d, const char *path, const char *filter, lr_error *err)
+{
+    struct http_request request = {.operation = OPERATION, .method = "GET"};
+    cleanup_answer struct http_answer answer = {0};
+    cleanup_free char *escaped = daemon_escape(filter);
+    if (!escaped)
+        return error_oom(err, OPERATION);
+    if (daemon_call(d, &request, &answer, err, "%s%s", path, escaped) < 0)
+        return -1;
+    if (answer.status != 200 || !answer.body)
+        return daemon_refused(&answer, LR_DOCKER_UNREACHABLE, OPERATION, "cannot list what there is", err);
+    *out = json_incref(answer.body);
+    return 0;
+}
+
+/* 1: it is gone. Somebody else may have been faster, or it is in use again. */
+static int removed(struct daemon *d, const char *kind, const char *name, const char *how, lr_error *err)
+{
+    struct http_request request = {.operation = OPERATION, .method = "DELETE"};
+    cleanup_answer struct http_answer answer = {0};
+    cleanup_free char *escaped = daemon_escape(name);
+    if (!escaped)
+        return error_oom(err, OPERATION);
+    if (daemon_call(d, &request, &answer, err, "/%s/%s%s", kind, escaped, how) < 0)
+        return -1;
+    return answer.status == 204;
+}
+
+static bool is_over(const json_t *container)
+{
+    static const char *const over[] = {"created", "exited", "dead"};
+    const char *state = json_string_value(json_object_get(container, "State"));
+    for (size_t i = 0; state && i < sizeof(over) / sizeof(over[0]); i++)
+        if (strcmp(state, over[i]) == 0)
+            return true;
+    /* One that is paused does not notice that its stdin has been closed. */
+    const char *owner =
+        json_string_value(json_object_get(json_object_get(container, "Labels"), CONTAINER_OWNER_LABEL));
+    return owner && process_identity_is_gone(owner);
+}
+
+static int reap_containers(struct daemon *d, int64_t before, unsigned *count, lr_error *err)
+{
+    json_t *all, *container;
+    size_t i;
+    int rc = list(&all, d, "/containers/json?all=1&filters=", "{\"label\":[\"" CONTAINER_LABEL "\"]}", err);
+    if (rc < 0)
+        return -1;
+    json_array_foreach(all, i, container)
+    {
+        const char *id = json_string_value(json_object_get(container, "Id"));
+        json_int_t created = json_integer_value(json_object_get(container, "Created"));
+        if (!id || created * 1000 > before || !is_over(container))
+            continue;
+        rc = removed(d, "containers", id, "?force=1&v=1", err);
+        if (rc < 0)
+            break;
+        *count += (unsigned)rc;
+    }
+    json_decref(all);
+    return rc < 0 ? -1 : 0;
+}
+
+static int reap_volumes(struct daemon *d, int64_t before, unsigned *count, lr_error *err)
+{
+    json_t *answer, *volume;
+    size_t i;
+    int rc = list(&answer, d, "/volumes?filters=",
+                  "{\"dangling\":[\"true\"],\"label\":[\"" CONTAINER_LABEL "\"]}", err);
+    if (rc < 0)
+        return -1;
+    json_array_foreach(json_object_get(answer, "Volumes"), i, volume)
+    {
+        const char *name = json_string_value(json_object_get(volume, "Name"));
+        int64_t created = state_parse_time(json_string_value(json_object_get(volume, "CreatedAt")));
+        if (!name || created < 0 || created > before)
+            continue;
+        rc = removed(d, "volumes", name, "", err);
+        if (rc < 0)
+            break;
+        *count += (unsigned)rc;
+    }
+    json_decref(answer);
+    return rc < 0 ? -1 : 0;
+}
+
+int docker_reap(struct daemon *d, int64_t min_age_ms, struct engine_reaped *out, lr_error *err)
+{
+    int64_t before = now_ms() - min_age_ms;
+    return reap_containers(d, before, &out->containers, err) < 0 ||
+                   reap_volumes(d, before, &out->volumes, err) < 0
+               ? -1
+               : 0;
+}

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: MIT
+"""A Docker daemon of our own: on its own socket, with its own data, gone afterwards."""
+import contextlib
+import http.client
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.parse
+
+# Of the daemon that the docker cells run on, for all suites; empty: there is none, and its neighbour says why.
+VARIABLE, REASON = "LIGHT_RUNNER_TEST_DOCKER", "LIGHT_RUNNER_TEST_DOCKER_REASON"
+LABEL = "light-runner.run-id"
+
+
+class _Connection(http.client.HTTPConnection):
+    def __init__(self, path):
+        super().__init__("docker", timeout=120)
+        self.path = path
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self.path)
+
+
+class Daemon:
+    """The little of its API that tests need."""
+
+    def __init__(self, host):
+        assert host.startswith("unix://"), host
+        self.host, self.socket = host, host[len("unix://"):]
+
+    def call(self, method, path, body=None, kind="application/json"):
+        """(status, document); a body that is neither bytes nor a file is JSON."""
+        connection = _Connection(self.socket)
+        try:
+            if body is not None and not isinstance(body, bytes) and not hasattr(body, "read"):
+                body = json.dumps(body).encode()
+            connection.request(method, path, body, {"Content-Type": kind})
+            answer = connection.getresponse()
+            data = answer.read()
+        finally:
+            connection.close()
+        try:
+            return answer.status, json.loads(data)
+        except ValueError:
+            return answer.status, data
+
+    def load_rootfs(self, tar, name):
+        with open(tar, "rb") as file:
+            status, answer = self.call("POST", f"/images/create?fromSrc=-&repo={name}&tag=latest", file, "application/x-tar")
+        assert status == 200 and b"error" not in bytes(str(answer), "utf-8"), answer
+
+    def load_archive(self, archive, name):
+        """An archive of `docker save`, under another name."""
+        with open(archive, "rb") as file:
+            status, answer = self.call("POST", "/images/load?quiet=1", file, "application/x-tar")
+        text = json.dumps(answer) if not isinstance(answer, bytes) else answer.decode()
+        assert status == 200 and "Loaded image" in text, text
+        loaded = text.split("Loaded image", 1)[1].split(": ", 1)[1].split("\\n")[0].strip()
+        repository, _, tag = name.rpartition(":") if ":" in name.rpartition("/")[2] else (name, "", "latest")
+        query = urllib.parse.urlencode({"repo": repository, "tag": tag})
+        status, answer = self.call("POST", f"/images/{urllib.parse.quote(loaded, safe='')}/tag?{query}")
+        assert status == 201, answer
+
+    def leftovers(self):
+        """Containers and volumes of runs, by name."""
+        filters = urllib.parse.quote(json.dumps({"label": [LABEL]}))
+        _, containers = self.call("GET", f"/containers/json?all=1&filters={filters}")
+        _, volumes = self.call("GET", f"/volumes?filters={filters}")
+        return ({name for c in containers for name in c["Names"]}
+                | {"volume " + v["Name"] for v in volumes.get("Volumes") or []})
+
+
+def current():
+    """The daemon that the suites share, or None."""
+    host = os.environ.get(VARIABLE)
+    return Daemon(host) if host else None
+
+
+def missing():
+    """Why no daemon can be started here, or None."""
+    if os.geteuid() != 0:
+        return "starting a Docker daemon takes root"
+    names = [name for name in ("dockerd", "containerd", "iptables") if not shutil.which(name)]
+    return f"not installed: {', '.join(names)}" if names else None
+
+
+class Process:
+    """A dockerd, and the containerd that it starts."""
+
+    def __init__(self, folder, *options, program="dockerd"):
+        self.folder, self.host = folder, f"unix://{folder}/docker.sock"
+        self.argv = [program, "-H", self.host, "--data-root", f"{folder}/data", "--exec-root", f"{folder}/exec",
+                     "--pidfile", f"{folder}/pid", "--bridge", "none", *options]
+        self.process = None
+        self.start()
+
+    def start(self, seconds=60):
+        with open(os.path.join(self.folder, "log"), "ab") as log:
+            self.process = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                            start_new_session=True)
+        deadline = time.monotonic() + seconds
+        while True:
+            with contextlib.suppress(OSError):
+                if Daemon(self.host).call("GET", "/_ping")[0] == 200:
+                    return
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                with open(os.path.join(self.folder, "log"), errors="replace") as log:
+                    last = log.read()[-600:]
+                self.stop()
+                raise RuntimeError(f"dockerd does not come up: {last}")
+            time.sleep(0.1)
+
+    def stop(self):
+        """Asks it to end, which takes its containers and its containerd with it."""
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(timeout=30)
+            except subprocess.TimeoutExpired:
+                pass
+        # Whatever it has started is in its session.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def remove(self):
+        self.stop()
+        with open("/proc/self/mounts") as mounts:
+            inside = [line.split()[1] for line in mounts if line.split()[1].startswith(self.folder + "/")]
+        for path in reversed(inside):
+            subprocess.run(["umount", "-l", path], check=False, stderr=subprocess.DEVNULL)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def shared():
+    """The daemon for all suites that run within, in the environment; none when it is there already."""
+    if VARIABLE in os.environ:
+        yield
+        return
+    process, reason = None, missing()
+    if reason is None:
+        try:
+            process = Process(tempfile.mkdtemp(prefix="lr-dockerd-"))
+        except RuntimeError as error:
+            reason = str(error)
+    os.environ[VARIABLE] = process.host if process else ""
+    os.environ[REASON] = reason or ""
+    try:
+        yield
+    finally:
+        del os.environ[VARIABLE]
+        if process:
+            process.remove()
+
+
+def use():
+    """For runs that name their engine: where the daemon is. Those that name none are local, as without one."""
+    if os.environ.get(VARIABLE):
+        os.environ["DOCKER_HOST"] = os.environ[VARIABLE]
+        os.environ["LIGHT_RUNNER_ENGINE"] = "local"
