@@ -160,15 +160,16 @@ void process_identity(char out[PROCESS_IDENTITY_SIZE])
     snprintf(out, PROCESS_IDENTITY_SIZE, "%s %llu %d %llu", boot, inode, (int)getpid(), start_of(getpid()));
 }
 
-bool process_identity_is_gone(const char *identity)
+enum process_fate process_fate(const char *identity)
 {
     char boot[37], their_boot[37];
     unsigned long long inode, their_inode, start;
     int pid;
     place(boot, &inode);
-    if (sscanf(identity, "%36s %llu %d %llu", their_boot, &their_inode, &pid, &start) != 4 || pid <= 0 || start == 0)
-        return false;
-    return strcmp(boot, their_boot) == 0 && inode != 0 && inode == their_inode && start_of(pid) != start;
+    if (sscanf(identity, "%36s %llu %d %llu", their_boot, &their_inode, &pid, &start) != 4 || pid <= 0 || start == 0 ||
+        inode == 0 || inode != their_inode || strcmp(boot, their_boot) != 0)
+        return PROCESS_UNKNOWN;
+    return start_of(pid) == start ? PROCESS_ALIVE : PROCESS_GONE;
 }
 
 /* Reads both pipes to their end, keeping the first bytes of each. */

@@ -47,9 +47,10 @@ void process_destroy(struct process *p);
 enum { PROCESS_IDENTITY_SIZE = 128 };
 void process_identity(char out[PROCESS_IDENTITY_SIZE]);
 
-/* Whether the process of that identity is known to be gone. False where it cannot be known: it is, or was, on
- * another machine, before a reboot (when nothing of it runs any more either), or in another PID namespace. */
-bool process_identity_is_gone(const char *identity);
+/* Whether the process of that identity is still there. It cannot be known when it is, or was, on another machine,
+ * before a reboot or in another PID namespace. */
+enum process_fate { PROCESS_UNKNOWN, PROCESS_ALIVE, PROCESS_GONE };
+enum process_fate process_fate(const char *identity);
 
 /*
  * Runs a program to its end with /dev/null as stdin, its stdout captured into `output` (size bytes,

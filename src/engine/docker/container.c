@@ -106,9 +106,9 @@ static int add_gpus(json_t *host, const char *gpus, lr_error *err)
 
 static json_t *mounts(const struct container *c)
 {
-    json_t *volume = c->volume_at ? json_pack("{ss,ss,ss,s{s{ss}}}", "Type", "volume", "Source", c->id,
+    json_t *volume = c->volume_at ? json_pack("{ss,ss,ss,s{s{ss,ss}}}", "Type", "volume", "Source", c->id,
                                               "Target", c->volume_at, "VolumeOptions", "Labels",
-                                              CONTAINER_LABEL, c->id)
+                                              CONTAINER_LABEL, c->id, CONTAINER_OWNER_LABEL, c->owner)
                                   : NULL;
     return json_pack("[{ss,ss,ss,sb},o*]", "Type", "bind", "Source", c->agent, "Target", CONTAINER_AGENT,
                      "ReadOnly", 1, volume);

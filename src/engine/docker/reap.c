@@ -47,17 +47,26 @@ static int removed(struct daemon *d, const char *kind, const char *name, const c
     return answer.status == 204;
 }
 
+/* By their labels: whether its supervisor is still there. */
+static enum process_fate fate_of(const json_t *labelled)
+{
+    const char *owner =
+        json_string_value(json_object_get(json_object_get(labelled, "Labels"), CONTAINER_OWNER_LABEL));
+    return owner ? process_fate(owner) : PROCESS_UNKNOWN;
+}
+
+/* One that is paused does not notice that its stdin has been closed: it goes when its supervisor has. */
 static bool is_over(const json_t *container)
 {
+    enum process_fate fate = fate_of(container);
     static const char *const over[] = {"created", "exited", "dead"};
     const char *state = json_string_value(json_object_get(container, "State"));
+    if (fate != PROCESS_UNKNOWN)
+        return fate == PROCESS_GONE;
     for (size_t i = 0; state && i < sizeof(over) / sizeof(over[0]); i++)
         if (strcmp(state, over[i]) == 0)
             return true;
-    /* One that is paused does not notice that its stdin has been closed. */
-    const char *owner =
-        json_string_value(json_object_get(json_object_get(container, "Labels"), CONTAINER_OWNER_LABEL));
-    return owner && process_identity_is_gone(owner);
+    return false;
 }
 
 static int reap_containers(struct daemon *d, int64_t before, unsigned *count, lr_error *err)
@@ -94,7 +103,7 @@ static int reap_volumes(struct daemon *d, int64_t before, unsigned *count, lr_er
     {
         const char *name = json_string_value(json_object_get(volume, "Name"));
         int64_t created = state_parse_time(json_string_value(json_object_get(volume, "CreatedAt")));
-        if (!name || created < 0 || created > before)
+        if (!name || created < 0 || created > before || fate_of(volume) == PROCESS_ALIVE)
             continue;
         rc = removed(d, "volumes", name, "", err);
         if (rc < 0)

@@ -10,6 +10,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 
 #define OPERATION "docker.start"
 
@@ -260,6 +261,7 @@ static _Noreturn void run_child(const struct daemon *d, const char *container, c
     if (c.ends.in < 0 || c.ends.out < 0 || c.ends.text < 0 || close_range(LAST + 1, ~0u, 0) < 0)
         _exit(1);
     signal(SIGPIPE, SIG_IGN);
+    prctl(PR_SET_NAME, "docker-relay");
     c.down.data = malloc(CHUNK);
     c.up.data = malloc(CHUNK);
     if (!c.down.data || !c.up.data || io_set_nonblock(c.ends.in, true) < 0 ||
