@@ -35,9 +35,11 @@ static int enter_group(uint64_t pids, struct failure *failure)
     char max[24];
     snprintf(max, sizeof(max), "%" PRIu64, pids);
     cleanup_close int top = open(MOUNT_POINT, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (top < 0 || io_write_control(top, "cgroup.subtree_control", "+pids") < 0 ||
-        mkdirat(top, GROUP, 0700) < 0 || io_write_control(top, GROUP "/pids.max", max) < 0 ||
-        io_write_control(top, GROUP "/cgroup.procs", "1") < 0)
+    /* A group that hands a controller down must have no process, unless it is the root of all: what a daemon
+     * starts is in a group of its own already. */
+    if (top < 0 || mkdirat(top, GROUP, 0700) < 0 || io_write_control(top, GROUP "/cgroup.procs", "1") < 0 ||
+        io_write_control(top, "cgroup.subtree_control", "+pids") < 0 ||
+        io_write_control(top, GROUP "/pids.max", max) < 0)
         return failure_errno(failure, operation, errno, "cannot limit the number of processes");
     return 0;
 }
@@ -53,11 +55,15 @@ static int limit_processes(uint64_t pids, struct failure *failure)
     return failed;
 }
 
-static int uncover_tmp(struct failure *failure)
+/* gVisor's own /tmp, and the groups as a daemon has them mounted. */
+static int uncover(struct failure *failure)
 {
-    /* EINVAL: nothing is mounted there. */
-    if (umount2("/tmp", MNT_DETACH | UMOUNT_NOFOLLOW) < 0 && errno != EINVAL && errno != ENOENT)
-        return failure_errno(failure, operation, errno, "cannot unmount /tmp");
+    static const char *const paths[] = {"/tmp", "/sys/fs/cgroup"};
+    for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+        /* EINVAL: nothing is mounted there. */
+        if (umount2(paths[i], MNT_DETACH | UMOUNT_NOFOLLOW) < 0 && errno != EINVAL && errno != ENOENT)
+            return failure_errno(failure, operation, errno, "cannot unmount '%s'", paths[i]);
+    }
     return 0;
 }
 
@@ -83,7 +89,7 @@ static int remove_devices(struct failure *failure)
 
 int confine_self(uint64_t pids, struct failure *failure)
 {
-    if (limit_processes(pids, failure) < 0 || uncover_tmp(failure) < 0 ||
+    if (limit_processes(pids, failure) < 0 || uncover(failure) < 0 ||
         make_read_only("/proc/sys", failure) < 0)
         return -1;
     return remove_devices(failure);

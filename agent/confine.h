@@ -13,7 +13,7 @@
 /*
  * Puts the agent, and so all that it starts, into a cgroup of at most `pids` processes and threads;
  * takes away what gVisor mounts over the image's own /tmp, so that the run's storage is what is written
- * to there, too; makes the kernel's settings read-only, and removes devices that nobody needs.
+ * to there, too, and what shows the cgroups; makes the kernel's settings read-only, and removes devices that nobody needs.
  */
 int confine_self(uint64_t pids, struct failure *failure);
 

@@ -100,6 +100,17 @@ int tier_find(const struct tier **out, const char *name, lr_error *err)
     return error_hint(err, "use --runtime runc");
 }
 
+int tier_check_memory(const struct tier *tier, uint64_t bytes, lr_error *err)
+{
+    uint64_t min = tier->runtimes ? tier->runtimes->memory_min : 0;
+    if (bytes >= min)
+        return 0;
+    /* With less the sandbox ends before it can say why. */
+    error_set(err, LR_INVALID_ARGUMENT, "tier.memory",
+              "memory: the tier '%s' needs %u MiB at least, for its own kernel", tier->name, (unsigned)(min >> 20));
+    return error_hint(err, "raise it: --memory 512m");
+}
+
 int tier_find_runtime(const struct tier *tier, const struct tier_runtime **out, char **path,
                       lr_error *err)
 {

@@ -51,6 +51,9 @@ int tier_row(const struct tier **out, const char *name, lr_error *err);
 /* The same for the local engine. NOT_SUPPORTED for one that this version cannot start by itself. */
 int tier_find(const struct tier **out, const char *name, lr_error *err);
 
+/* Whether that many bytes of memory are enough for a sandbox of the tier. Errors: INVALID_ARGUMENT. */
+int tier_check_memory(const struct tier *tier, uint64_t bytes, lr_error *err);
+
 /* The runtime to use: the first of the row that is installed. *path is malloc'd.
  * Errors: CONTAINER_START_FAILED with the command that installs one. */
 int tier_find_runtime(const struct tier *tier, const struct tier_runtime **out, char **path,

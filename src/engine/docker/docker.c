@@ -120,7 +120,8 @@ static void find_filter(struct docker_sandbox *s, const struct request *r)
     lr_error ignored;
     cleanup_store struct store *store = NULL;
     cleanup_free char *folder = NULL;
-    if (!r->no_new_privileges || store_open(&store, true, &ignored) < 0 ||
+    /* Without no_new_privs it takes a capability, which the agent has in gVisor's kernel alone. */
+    if ((!r->no_new_privileges && !s->base.pids) || store_open(&store, true, &ignored) < 0 ||
         store_scratch_folder(store, &folder, &ignored) < 0 ||
         filter_get(folder, &s->base.filter, &s->base.filter_length, &ignored) < 0)
         return;
@@ -187,6 +188,7 @@ static int prepare_steps(struct docker_sandbox *s, const struct request *r, lr_e
     bool found;
     s->agent = libexec_find("light-runner-agent", err);
     if (!s->agent || daemon_get(&s->daemon, err) < 0 || tier_row(&s->base.tier, r->runtime, err) < 0 ||
+        tier_check_memory(s->base.tier, r->memory_bytes, err) < 0 ||
         docker_image_find(s->daemon, r->image, &found, &s->base.image, err) < 0)
         return -1;
     if (!found)

@@ -435,13 +435,8 @@ static int give_config(struct local_sandbox *s, lr_error *err)
 static int check_gvisor(const struct local_sandbox *s, const struct request *r, lr_error *err)
 {
     static const char operation[] = "local.prepare";
-    if (r->memory_bytes < s->runtime->memory_min) {
-        /* With less the sandbox ends before it can say why. */
-        error_set(err, LR_INVALID_ARGUMENT, operation,
-                  "memory: the tier '%s' needs %u MiB at least, for its own kernel",
-                  s->base.tier->name, (unsigned)(s->runtime->memory_min >> 20));
-        return error_hint(err, "raise it: --memory 512m");
-    }
+    if (tier_check_memory(s->base.tier, r->memory_bytes, err) < 0)
+        return -1;
     if (s->runtime->is_gvisor && geteuid() != 0) {
         error_set(err, LR_NOT_SUPPORTED, operation, "the tier '%s' takes root on the local engine",
                   s->base.tier->name);
