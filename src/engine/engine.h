@@ -60,6 +60,9 @@ struct engine_reaped {
 
 struct engine {
     const char *name;
+    /* Who is to be asked, while other calls block, whether to go on: about once a second; other than 0: no. A
+     * NULL tick: nobody. The whole is NULL for an engine that never waits for anybody else. */
+    void (*watch)(int (*tick)(void *user), void *user);
     /* Whether it answers, and with a tier's name whether that can be had: for `doctor`, and for a choice. */
     int (*available)(const char *tier, lr_error *err);
     /* *digest is that of the image, malloc'd; NULL: the engine does not have it. */

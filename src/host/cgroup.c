@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 
@@ -100,6 +101,9 @@ static int open_groups(struct cgroup *c, const char *root, lr_error *err)
         if (c->mode == CGROUP_V2 && enable_v2_controllers(c->parents[i], c->purposes, err) < 0)
             return -1;
         c->groups[i] = open_folder(c->parents[i], c->id, true);
+        /* So that reap sees that it is somebody's, also while it is still empty. */
+        if (c->groups[i] >= 0)
+            flock(c->groups[i], LOCK_SH | LOCK_NB);
         if (c->groups[i] < 0)
             return error_errno(err, LR_CONTAINER_START_FAILED, "cgroup.create", errno,
                                "cannot make the cgroup %s/%s/%s", path, CGROUP_PARENT, c->id);
@@ -398,6 +402,13 @@ void cgroup_destroy(struct cgroup *c)
     free(c);
 }
 
+/* A supervisor holds its groups for as long as it lives. */
+static bool is_held(int parent, const char *name)
+{
+    cleanup_close int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    return fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK;
+}
+
 /* The groups of one hierarchy. */
 static unsigned reap_hierarchy(int top, const char *hierarchy, int64_t min_age_ms)
 {
@@ -420,9 +431,10 @@ static unsigned reap_hierarchy(int top, const char *hierarchy, int64_t min_age_m
         /* The kernel refuses (EBUSY) while there is a process in it; in the one that runc makes too. */
         char nested[2 * sizeof(e->d_name) + 1];
         snprintf(nested, sizeof(nested), "%s/%s", e->d_name, e->d_name);
-        if (age_ms >= min_age_ms)
-            (void)unlinkat(fd, nested, AT_REMOVEDIR);
-        if (age_ms >= min_age_ms && unlinkat(fd, e->d_name, AT_REMOVEDIR) == 0)
+        if (age_ms < min_age_ms || is_held(fd, e->d_name))
+            continue;
+        (void)unlinkat(fd, nested, AT_REMOVEDIR);
+        if (unlinkat(fd, e->d_name, AT_REMOVEDIR) == 0)
             removed++;
     }
     return removed;

@@ -8,7 +8,7 @@
 #include <poll.h>
 #include <string.h>
 
-int provide_tick(struct provide_watch *watch, uint64_t done, uint64_t total)
+bool provide_is_cancelled(struct provide_watch *watch)
 {
     struct pollfd p[] = {
         {SUPERVISOR_CALLER, POLLIN, 0},
@@ -16,10 +16,15 @@ int provide_tick(struct provide_watch *watch, uint64_t done, uint64_t total)
         {SUPERVISOR_CANCEL, POLLIN, 0},
     };
     /* The caller has nothing to say after its request but that it is gone. */
-    if (poll(p, sizeof(p) / sizeof(p[0]), 0) > 0) {
+    if (poll(p, sizeof(p) / sizeof(p[0]), 0) > 0)
         watch->cancelled = true;
+    return watch->cancelled;
+}
+
+int provide_tick(struct provide_watch *watch, uint64_t done, uint64_t total)
+{
+    if (provide_is_cancelled(watch))
         return 1;
-    }
     if (!watch->progress)
         return 0;
     json_t *document = json_pack("{ss,sI,sI}", "what", watch->what, "done", (json_int_t)done,

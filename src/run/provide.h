@@ -25,7 +25,10 @@ struct provide_watch {
 int provide_image(char **name, const char *id, const struct engine *engine, const struct request *r,
                   struct provide_watch *watch, lr_error *err);
 
-/* Looks whether the run was cancelled, and tells how far the work is (bytes; 0: not known). Other
+/* Whether the run was cancelled, or its caller has gone. */
+bool provide_is_cancelled(struct provide_watch *watch);
+
+/* The same, and tells how far the work is (bytes; 0: not known). Other
  * than 0: stop. */
 int provide_tick(struct provide_watch *watch, uint64_t done, uint64_t total);
 

@@ -230,6 +230,22 @@ static int choose_workdir(struct supervisor *s)
     return 0;
 }
 
+static int on_watch(void *user)
+{
+    return provide_is_cancelled(user);
+}
+
+/* Until there is a loop that serves the caller it is looked at in between, by whoever waits for something. */
+static int make_sandbox(struct supervisor *s, const struct engine *engine, struct provide_watch *watch)
+{
+    if (engine->watch)
+        engine->watch(on_watch, watch);
+    if (provide_image(&s->image, s->id, engine, s->request, watch, &s->error) < 0)
+        return -1;
+    s->effective.image = s->image;
+    return engine->prepare(&s->sandbox, s->id, s->request, s->commit != NULL, &s->error) < 0 || choose_workdir(s) < 0 ? -1 : 0;
+}
+
 /* 0; -1 with s->error, or with the run cancelled. */
 static int open_sandbox(struct supervisor *s, bool progress)
 {
@@ -239,13 +255,13 @@ static int open_sandbox(struct supervisor *s, bool progress)
     if (engine_find(&engine, s->request->engine, &s->error) < 0 ||
         (s->request->dir && seed_open(&s->seed, s->request->dir, &s->error) < 0))
         return -1;
-    if (provide_image(&s->image, s->id, engine, s->request, &watch, &s->error) < 0) {
+    int rc = make_sandbox(s, engine, &watch);
+    if (engine->watch)
+        engine->watch(NULL, NULL);
+    if (rc < 0) {
         s->result.cancelled = watch.cancelled;
         return -1;
     }
-    s->effective.image = s->image;
-    if (engine->prepare(&s->sandbox, s->id, s->request, s->commit != NULL, &s->error) < 0 || choose_workdir(s) < 0)
-        return -1;
     s->prepared = clock_us();
     hold_at("prepare");
     if (engine->start(s->sandbox, &s->error) < 0 ||

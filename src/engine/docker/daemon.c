@@ -89,27 +89,38 @@ static int ask_version(struct daemon *d, lr_error *err)
     return read_version(d, answer.body, err);
 }
 
+/* One run is one process. A child of it takes a connection of its own, as two cannot share one. */
+static struct daemon the_daemon;
+static pid_t owner;
+static struct {
+    int (*tick)(void *user);
+    void *user;
+} watch;
+
+void daemon_watch(int (*tick)(void *user), void *user)
+{
+    watch.tick = the_daemon.http.tick = tick;
+    watch.user = the_daemon.http.user = user;
+}
+
 int daemon_get(struct daemon **out, lr_error *err)
 {
-    /* One run is one process. A child of it takes a connection of its own, as two cannot share one. */
-    static struct daemon daemon;
-    static pid_t owner;
+    struct daemon *d = &the_daemon;
     bool known = owner != 0;
-    if (owner == getpid()) {
-        *out = &daemon;
+    *out = d;
+    if (owner == getpid())
         return 0;
-    }
-    if (!known && endpoint_find(&daemon.endpoint, err) < 0)
+    if (!known && endpoint_find(&d->endpoint, err) < 0)
         return -1;
-    if (http_open(&daemon.http, &daemon.endpoint, err) < 0)
+    if (http_open(&d->http, &d->endpoint, err) < 0)
         return -1;
-    if (!known && ask_version(&daemon, err) < 0) {
-        http_close(&daemon.http);
-        endpoint_free(&daemon.endpoint);
+    daemon_watch(watch.tick, watch.user);
+    if (!known && ask_version(d, err) < 0) {
+        http_close(&d->http);
+        endpoint_free(&d->endpoint);
         return -1;
     }
     owner = getpid();
-    *out = &daemon;
     return 0;
 }
 

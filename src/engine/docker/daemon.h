@@ -28,6 +28,9 @@ enum { DAEMON_API_CGROUP_NAMESPACE = 41 };
  * architecture). */
 int daemon_get(struct daemon **out, lr_error *err);
 
+/* For every call from now on: see struct http. */
+void daemon_watch(int (*tick)(void *user), void *user);
+
 /* Fills request->path: "/v1.N" and the formatted rest. Everything in `format` but %s of daemon_escape()d
  * text and numbers is fixed. */
 int daemon_call(struct daemon *d, struct http_request *request, struct http_answer *out, lr_error *err,

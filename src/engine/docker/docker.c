@@ -36,7 +36,7 @@
 #include <sys/utsname.h>
 
 /* ms. */
-enum { END_TIMEOUT = 10000, REMOVE_TIMEOUT = 60000 };
+enum { END_TIMEOUT = 10000, REMOVE_TIMEOUT = 30000 };
 
 struct docker_sandbox {
     struct sandbox base; /* first: the engine's table is called with a pointer to it */
@@ -354,6 +354,8 @@ static void docker_destroy(struct sandbox *base)
         return;
     struct docker_sandbox *s = docker_of(base);
     lr_error ignored;
+    /* A run that was cancelled is cleaned up all the same. */
+    daemon_watch(NULL, NULL);
     process_destroy(&s->relay.process);
     if (s->container) {
         cleanup_answer struct http_answer answer = {0};
@@ -383,6 +385,7 @@ static int reap(int64_t min_age_ms, struct engine_reaped *out, lr_error *err)
 
 LR_API const struct engine engine_docker = {
     .name = "docker",
+    .watch = daemon_watch,
     .available = docker_available,
     .find_image = docker_find_image,
     .pull = docker_pull,

@@ -11,7 +11,7 @@
 enum { BODY_MAX = 8 << 20, LINE_MAX_LENGTH = 1 << 20 };
 
 struct transfer {
-    CURL *curl;
+    const struct http *http;
     const struct http_request *request;
     struct buffer in;
     bool stopped, too_long;
@@ -45,7 +45,7 @@ bool http_address(CURL *c, const struct endpoint *e)
 
 int http_open(struct http *out, const struct endpoint *endpoint, lr_error *err)
 {
-    *out = (struct http){curl_easy_init(), endpoint};
+    *out = (struct http){.curl = curl_easy_init(), .endpoint = endpoint};
     return out->curl ? 0 : error_oom(err, "docker.connect");
 }
 
@@ -84,7 +84,7 @@ static size_t on_data(char *data, size_t size, size_t count, void *user)
     }
     /* A refusal is one document, whatever a good answer would be. */
     long status = 0;
-    curl_easy_getinfo(t->curl, CURLINFO_RESPONSE_CODE, &status);
+    curl_easy_getinfo(t->http->curl, CURLINFO_RESPONSE_CODE, &status);
     return !t->request->line || status >= 400 || take_lines(t) ? length : 0;
 }
 
@@ -95,7 +95,8 @@ static int on_tick(void *user, curl_off_t a, curl_off_t b, curl_off_t c, curl_of
     (void)b;
     (void)c;
     (void)d;
-    t->stopped = t->request->tick && t->request->tick(t->request->user) != 0;
+    int (*tick)(void *) = t->request->tick ? t->request->tick : t->http->tick;
+    t->stopped = tick(t->request->tick ? t->request->user : t->http->user) != 0;
     return t->stopped;
 }
 
@@ -118,7 +119,7 @@ static bool set_request(CURL *c, const struct http *h, const struct http_request
              curl_easy_setopt(c, CURLOPT_LOW_SPEED_TIME, timeout / 1000) == CURLE_OK;
     else
         ok = ok && curl_easy_setopt(c, CURLOPT_TIMEOUT_MS, timeout) == CURLE_OK;
-    if (r->tick)
+    if (r->tick || h->tick)
         ok = ok && curl_easy_setopt(c, CURLOPT_NOPROGRESS, 0L) == CURLE_OK &&
              curl_easy_setopt(c, CURLOPT_XFERINFOFUNCTION, on_tick) == CURLE_OK &&
              curl_easy_setopt(c, CURLOPT_XFERINFODATA, t) == CURLE_OK;
@@ -152,7 +153,7 @@ static int perform(struct http *h, const struct http_request *r, struct transfer
 
 int http_call(struct http *h, const struct http_request *r, struct http_answer *out, lr_error *err)
 {
-    struct transfer t = {.curl = h->curl, .request = r};
+    struct transfer t = {.http = h, .request = r};
     cleanup_free char *url = NULL, *body = r->body ? json_dumps(r->body, JSON_COMPACT) : NULL;
     struct curl_slist *headers = make_headers(r);
     *out = (struct http_answer){0};
@@ -164,7 +165,8 @@ int http_call(struct http *h, const struct http_request *r, struct http_answer *
                  ? error_oom(err, r->operation)
                  : perform(h, r, &t, err);
     if (rc == 0) {
-        curl_easy_getinfo(h->curl, CURLINFO_RESPONSE_CODE, &out->status);
+        if (!t.stopped)
+            curl_easy_getinfo(h->curl, CURLINFO_RESPONSE_CODE, &out->status);
         if (buffer_length(&t.in) > 0)
             out->body = json_loadb(buffer_data(&t.in), buffer_length(&t.in), 0, NULL);
     }

@@ -18,6 +18,9 @@ enum { HTTP_PING_TIMEOUT = 5000, HTTP_TIMEOUT = 60000 };
 struct http {
     CURL *curl;
     const struct endpoint *endpoint; /* borrowed */
+    /* Asked about once a second during every call; other than 0 ends it. NULL: nobody is to be asked. */
+    int (*tick)(void *user);
+    void *user;
 };
 
 struct http_request {
@@ -29,13 +32,12 @@ struct http_request {
     int64_t timeout_ms; /* 0: HTTP_TIMEOUT. With line(): of a silence */
     /* A stream of JSON documents, one a line: called for each. Other than 0 ends it. */
     int (*line)(void *user, const json_t *document);
-    /* Asked a few times a second; other than 0 ends it. */
-    int (*tick)(void *user);
+    int (*tick)(void *user); /* in the place of the connection's own; NULL: that */
     void *user;
 };
 
 struct http_answer {
-    long status;
+    long status; /* 0: a tick has ended the call */
     json_t *body; /* NULL: none, or no JSON. Freed by http_answer_free() */
 };
 

@@ -12,9 +12,14 @@ import tempfile
 import time
 import urllib.parse
 
+from . import tools
+
 # Of the daemon that the docker cells run on, for all suites; empty: there is none, and its neighbour says why.
 VARIABLE, REASON = "LIGHT_RUNNER_TEST_DOCKER", "LIGHT_RUNNER_TEST_DOCKER_REASON"
 LABEL = "light-runner.run-id"
+
+# With cgroups of its own inside the limit on processes is one on those, and not on the kernel's threads.
+RUNSC_FLAGS = ["--platform=systrap", "--in-sandbox-cgroup=v2", "--host-settings=ignore"]
 
 
 class _Connection(http.client.HTTPConnection):
@@ -91,17 +96,28 @@ def missing():
     return f"not installed: {', '.join(names)}" if names else None
 
 
+def own_runtimes():
+    """gVisor as light-runner wants it to be registered, where there is one."""
+    path = tools.runsc()
+    return {"runsc": {"path": path, "runtimeArgs": RUNSC_FLAGS}} if path else {}
+
+
 class Process:
     """A dockerd, and the containerd that it starts."""
 
-    def __init__(self, folder, *options, program="dockerd"):
+    def __init__(self, folder, *options, program="dockerd", runtimes=None):
         self.folder, self.host = folder, f"unix://{folder}/docker.sock"
+        with open(f"{folder}/daemon.json", "w") as file:
+            json.dump({"runtimes": runtimes if runtimes is not None else own_runtimes()}, file)
         self.argv = [program, "-H", self.host, "--data-root", f"{folder}/data", "--exec-root", f"{folder}/exec",
-                     "--pidfile", f"{folder}/pid", "--bridge", "none", *options]
+                     "--pidfile", f"{folder}/pid", "--config-file", f"{folder}/daemon.json", "--bridge", "none", *options]
         self.process = None
         self.start()
 
     def start(self, seconds=60):
+        # After a kill: where nobody waits for orphans, the number of the last containerd looks alive.
+        with contextlib.suppress(OSError):
+            os.unlink(f"{self.folder}/exec/containerd/containerd.pid")
         with open(os.path.join(self.folder, "log"), "ab") as log:
             self.process = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                             start_new_session=True)

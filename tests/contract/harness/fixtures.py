@@ -19,6 +19,10 @@ __all__ = [
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", ".."))
 TEST_SECONDS = 180
+
+# Where the engine itself has something to do, beyond starting a container.
+SHORT = ("test_docker", "test_docker_faults", "test_control", "test_cleanup", "test_exit", "test_image_config", "test_network",
+         "test_pull_on_run", "test_setup_steps", "test_cgroup_escape", "test_init_files")
 _survey = None
 _daemon = contextlib.ExitStack()
 
@@ -37,6 +41,8 @@ def survey():
 
 def pytest_addoption(parser):
     parser.addoption("--cell", help="only this engine-tier, e.g. local-runc")
+    parser.addoption("--short", action="store_true",
+                     help="one tier per engine, and with a daemon only what is different there: for slow builds")
 
 
 def pytest_configure(config):
@@ -58,6 +64,9 @@ def pytest_generate_tests(metafunc):
     if "cell" in metafunc.fixturenames:
         only = metafunc.config.getoption("--cell")
         working = [c for c in cells.CELLS if survey()[c] is None and only in (None, cells.name(c))]
+        if metafunc.config.getoption("--short"):
+            module = metafunc.module.__name__.rpartition(".")[2]
+            working = [c for c in working if c == ("local", "runc") or (c == ("docker", "runc") and module in SHORT)]
         metafunc.parametrize("cell", working, ids=cells.name)
 
 

@@ -2,6 +2,13 @@
 """Programs that the tests bring with them: what scripts/install-runsc has built into the cache."""
 import glob
 import os
+import shutil
+
+
+def runsc():
+    """The path of the runsc to test with, or None."""
+    use_cached_runsc()
+    return os.environ.get("LIGHT_RUNNER_RUNSC") or shutil.which("runsc")
 
 
 def use_cached_runsc():

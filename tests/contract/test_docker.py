@@ -1,0 +1,382 @@
+# SPDX-License-Identifier: MIT
+"""What is of the engine docker alone: where its daemon is, what it is asked, what it shows."""
+import base64
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import ssl
+import subprocess
+import urllib.parse
+
+import pytest
+
+from harness import dockerd, host
+from harness.docker_proxy import Proxy, answer
+from harness.image_maker import Image, busybox_layer, entry, layer
+from harness.registry import HTPASSWD, MISSING, PASSWORD, USER, Registry
+
+
+@pytest.fixture
+def daemon(runner):
+    if runner.engine != "docker":
+        pytest.skip("of the engine docker alone")
+    return dockerd.current()
+
+
+@pytest.fixture
+def proxy(daemon, tmp_path):
+    with Proxy(daemon, tmp_path / "proxy.sock") as p:
+        yield p
+
+
+@pytest.fixture
+def scripted(daemon, tmp_path):
+    """A server that answers everything by a function of the call, and a run that speaks to it."""
+    servers = contextlib.ExitStack()
+
+    def make(spoil):
+        return servers.enter_context(Proxy(daemon, tmp_path / f"server{len(os.listdir(tmp_path))}.sock", spoil))
+
+    yield make
+    servers.close()
+
+
+def version(**fields):
+    return {"ApiVersion": "1.41", "MinAPIVersion": "1.12", "Os": "linux",
+            "Arch": {"x86_64": "amd64", "aarch64": "arm64"}[os.uname().machine], "KernelVersion": os.uname().release, **fields}
+
+
+# ---------------------------------------------------------------- what it is asked
+
+def test_no_call_is_made_twice(runner, proxy, tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "f").write_text("x")
+    document = runner.request("cat f > g", dir=tmp_path / "in", extract=[("g", tmp_path / "out")])
+    del document["networks"]
+    outcome = runner.submit(document, env=proxy.environment())
+    assert outcome.code == 0 and outcome.json["extracted"][0]["status"] == "ok", outcome
+    assert len(set(proxy.names)) == len(proxy.names), proxy.names
+    assert len(proxy.names) <= 10, proxy.names
+    # The version is asked for first, and after that all is in one that both know.
+    assert proxy.names[0] == "GET /version"
+    assert {call.path.split("/")[1] for call in proxy.calls[1:]} == {"v1.41"}
+
+
+def test_what_is_standing(runner, proxy):
+    """The defaults that no option weakens, as the daemon is told them."""
+    assert runner.submit(runner.request("true"), env=proxy.environment()).code == 0
+    body = next(call.json for call in proxy.calls if call.name == "POST /containers/create")
+    config = body["HostConfig"]
+    assert config["CapDrop"] == ["ALL"]
+    assert not set(config["CapAdd"]) & {"NET_RAW", "MKNOD", "SYS_CHROOT", "SETFCAP", "AUDIT_WRITE"}
+    assert "no-new-privileges" in config["SecurityOpt"]
+    assert config["Memory"] == config["MemorySwap"] == 512 << 20 and config["NanoCpus"] == 10**9
+    assert 100 <= config["PidsLimit"] and config["NetworkMode"] == "none"
+    assert "Privileged" not in config and "Devices" not in config and "PidMode" not in config
+    assert config.get("Runtime") == (None if runner.tier == "runc" else runner.tier)
+    assert body["Labels"]["light-runner.run-id"] == body["Hostname"]
+
+
+@pytest.mark.parametrize("gpus, wanted", [
+    ("all", {"Count": -1, "Capabilities": [["gpu"]]}),
+    ("2", {"Count": 2, "Capabilities": [["gpu"]]}),
+    ("0,1", {"DeviceIDs": ["0", "1"], "Capabilities": [["gpu"]]}),
+    ("device=GPU-1a2b", {"DeviceIDs": ["GPU-1a2b"], "Capabilities": [["gpu"]]}),
+    ('"device=0,2"', {"DeviceIDs": ["0", "2"], "Capabilities": [["gpu"]]}),
+])
+def test_gpus_are_device_requests(runner, proxy, gpus, wanted):
+    outcome = runner.submit(runner.request("true", options={"gpus": gpus}), env=proxy.environment())
+    body = next(call.json for call in proxy.calls if call.name == "POST /containers/create")
+    assert body["HostConfig"]["DeviceRequests"] == [wanted]
+    # There are none here, and the daemon says so.
+    assert outcome.code == 125 and outcome.error["code"] == "CONTAINER_START_FAILED", outcome
+
+
+def test_the_id_is_the_containers_and_the_volumes_name(runner, daemon):
+    process = runner.start("echo up; sleep 20")
+    try:
+        assert host.wait_until(daemon.leftovers, 10)
+        assert process.stderr.readline() == b"up\n"
+        names = daemon.leftovers()
+        run_id = next(n for n in names if n.startswith("/"))[1:]
+        assert names == {f"/{run_id}", f"volume {run_id}"}
+        _, container = daemon.call("GET", f"/containers/{run_id}/json")
+        assert [m["Destination"] for m in container["Mounts"] if m["Type"] == "volume"] == ["/app"]
+    finally:
+        process.terminate()
+        process.communicate(timeout=20)
+    assert daemon.leftovers() == set()
+
+
+# ---------------------------------------------------------------- where it is
+
+def test_a_daemon_is_what_auto_takes(runner, daemon):
+    environment = {k: v for k, v in os.environ.items() if k != "LIGHT_RUNNER_ENGINE"}
+    document = runner.request("true", options={"engine": "auto"})
+    # Only a daemon leaves the disk uncapped.
+    assert runner.submit(document, env=environment).json["isolation"]["unenforced"] == ["disk"]
+
+
+def test_without_a_daemon_auto_is_local(runner, daemon):
+    if os.path.exists("/var/run/docker.sock"):
+        pytest.skip("there is a daemon at the usual socket")
+    environment = {k: v for k, v in os.environ.items() if k not in ("LIGHT_RUNNER_ENGINE", "DOCKER_HOST")}
+    document = runner.request("true", options={"engine": "auto", "runtime": "runc"})
+    assert "unenforced" not in runner.submit(document, env=environment).json["isolation"]
+
+
+@pytest.mark.parametrize("where, code", [
+    ("unix:///nonexistent/docker.sock", "DOCKER_UNREACHABLE"),
+    ("tcp://127.0.0.1:1", "DOCKER_UNREACHABLE"),
+    ("unix://relative", "INVALID_ARGUMENT"),
+    ("unix:///" + "x" * 200, "INVALID_ARGUMENT"),
+    ("tcp://", "INVALID_ARGUMENT"),
+    ("tcp://host/path", "INVALID_ARGUMENT"),
+    ("npipe:////./pipe/docker", "INVALID_ARGUMENT"),
+    ("rubbish", "INVALID_ARGUMENT"),
+    ("ssh://somebody@somewhere", "NOT_SUPPORTED"),
+])
+def test_a_docker_host_that_is_none(runner, daemon, where, code):
+    outcome = runner.submit(runner.request("true"), env=dict(os.environ, DOCKER_HOST=where))
+    assert outcome.code == 125 and outcome.error["code"] == code and outcome.error["hint"], outcome
+
+
+def write_context(folder, name, docker_host, **more):
+    digest = hashlib.sha256(name.encode()).hexdigest()
+    meta = folder / "contexts" / "meta" / digest
+    meta.mkdir(parents=True)
+    (meta / "meta.json").write_text(json.dumps({"Name": name, "Endpoints": {"docker": {"Host": docker_host, **more}}}))
+    return folder / "contexts" / "tls" / digest / "docker"
+
+
+@pytest.mark.parametrize("how", ["variable", "file"])
+def test_a_context(runner, daemon, tmp_path, how):
+    write_context(tmp_path, "there", daemon.host)
+    environment = {k: v for k, v in os.environ.items() if k != "DOCKER_HOST"}
+    environment["DOCKER_CONFIG"] = str(tmp_path)
+    if how == "variable":
+        environment["DOCKER_CONTEXT"] = "there"
+    else:
+        (tmp_path / "config.json").write_text(json.dumps({"currentContext": "there"}))
+    assert runner.submit(runner.request("echo hello"), env=environment).lines == ["hello"]
+
+
+def test_a_context_that_is_not_there(runner, daemon, tmp_path):
+    environment = {k: v for k, v in os.environ.items() if k != "DOCKER_HOST"}
+    outcome = runner.submit(runner.request("true"), env=dict(environment, DOCKER_CONFIG=str(tmp_path), DOCKER_CONTEXT="nowhere"))
+    assert outcome.error["code"] == "INVALID_ARGUMENT" and "nowhere" in outcome.error["message"]
+
+
+def test_over_tcp(runner, daemon):
+    with Proxy(daemon, None) as proxy:
+        outcome = runner.submit(runner.request("echo hello; exit 3"), env=proxy.environment())
+        assert outcome.code == 3 and outcome.lines == ["hello"]
+        # From elsewhere nobody sees its cgroup; the daemon knows at least this.
+        outcome = runner.submit(runner.request("x=a; while :; do x=$x$x; done", options={"memory": "64m"}),
+                                env=proxy.environment())
+        assert outcome.json["oomKilled"] is True, outcome
+    assert daemon.leftovers() == set()
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory):
+    """A CA, and what it has signed for the server and the client; and another CA."""
+    if not shutil.which("openssl"):
+        pytest.skip("not installed: openssl")
+    folder = tmp_path_factory.mktemp("certificates")
+
+    def openssl(*words):
+        subprocess.run(["openssl", *words], cwd=folder, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=60)
+
+    for name in ("ca", "other"):
+        openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", f"{name}-key.pem", "-out", f"{name}.pem",
+                "-subj", f"/CN={name}", "-days", "2")
+    (folder / "server.ext").write_text("subjectAltName=IP:127.0.0.1\n")
+    (folder / "client.ext").write_text("extendedKeyUsage=clientAuth\n")
+    for name in ("server", "client"):
+        openssl("req", "-newkey", "rsa:2048", "-nodes", "-keyout", f"{name}-key.pem", "-out", f"{name}.csr", "-subj", f"/CN={name}")
+        openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca-key.pem", "-CAcreateserial", "-days", "2",
+                "-out", f"{name}.pem", "-extfile", f"{name}.ext")
+    return folder
+
+
+def client_folder(path, certificates, ca="ca", client=True):
+    path.mkdir(parents=True)
+    shutil.copy(certificates / f"{ca}.pem", path / "ca.pem")
+    if client:
+        shutil.copy(certificates / "client.pem", path / "cert.pem")
+        shutil.copy(certificates / "client-key.pem", path / "key.pem")
+    return path
+
+
+@pytest.fixture
+def tls(daemon, certificates):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificates / "server.pem", certificates / "server-key.pem")
+    context.load_verify_locations(certificates / "ca.pem")
+    context.verify_mode = ssl.CERT_REQUIRED
+    with Proxy(daemon, None, tls=context) as proxy:
+        yield proxy
+
+
+def test_over_tls(runner, tls, certificates, tmp_path):
+    folder = client_folder(tmp_path / "c", certificates)
+    environment = tls.environment(DOCKER_TLS_VERIFY="1", DOCKER_CERT_PATH=str(folder))
+    document = runner.request("head -c 3000000 /dev/zero | tr '\\0' x; cat", input=7)
+    outcome = runner.submit(document, env=environment)
+    assert outcome.code == 0 and len(outcome.text) == 3000001 and outcome.text.endswith("x7")
+
+
+@pytest.mark.parametrize("folder", [{"ca": "other"}, {"client": False}])
+def test_tls_with_somebody_else(runner, tls, certificates, tmp_path, folder):
+    path = client_folder(tmp_path / "c", certificates, **folder)
+    outcome = runner.submit(runner.request("true"), env=tls.environment(DOCKER_TLS_VERIFY="1", DOCKER_CERT_PATH=str(path)))
+    assert outcome.code == 125 and outcome.error["code"] == "DOCKER_UNREACHABLE"
+
+
+def test_a_context_with_tls(runner, tls, certificates, tmp_path):
+    target = write_context(tmp_path, "far", tls.host)
+    client_folder(target, certificates)
+    environment = {k: v for k, v in os.environ.items() if k != "DOCKER_HOST"}
+    outcome = runner.submit(runner.request("echo hello"), env=dict(environment, DOCKER_CONFIG=str(tmp_path), DOCKER_CONTEXT="far"))
+    assert outcome.lines == ["hello"], outcome
+
+
+# ---------------------------------------------------------------- versions
+
+@pytest.mark.parametrize("fields, prefix", [
+    ({"ApiVersion": "1.30", "MinAPIVersion": "1.12"}, "v1.30"),
+    ({"ApiVersion": "1.56", "MinAPIVersion": "1.44"}, "v1.52"),
+    ({"ApiVersion": "1.44", "MinAPIVersion": "1.24"}, "v1.44"),
+])
+def test_the_newest_version_that_both_know(runner, scripted, fields, prefix):
+    server = scripted(lambda call, c: answer(c, 200, version(**fields)) if call.name == "GET /version" else answer(c, 404, {"message": "no"}))
+    assert runner.submit(runner.request("true", image="none-such"), env=server.environment()).code == 125
+    assert {call.path.split("/")[1] for call in server.calls[1:]} == {prefix}
+
+
+@pytest.mark.parametrize("fields, word", [
+    ({"ApiVersion": "1.24", "MinAPIVersion": "1.12"}, "update Docker"),
+    ({"ApiVersion": "1.99", "MinAPIVersion": "1.90"}, "update light-runner"),
+    ({"Os": "windows"}, "another daemon"),
+    ({"Arch": "s390x"}, "another daemon"),
+])
+def test_a_daemon_that_will_not_do(runner, scripted, fields, word):
+    server = scripted(lambda call, c: answer(c, 200, version(**fields)))
+    outcome = runner.submit(runner.request("true"), env=server.environment())
+    assert outcome.code == 125 and outcome.error["code"] == "NOT_SUPPORTED" and word in outcome.error["hint"], outcome
+    assert server.names == ["GET /version"]
+
+
+# ---------------------------------------------------------------- runtimes and networks
+
+def test_a_runtime_that_is_not_registered(runner, daemon):
+    _, info = daemon.call("GET", "/info")
+    if "kata" in info["Runtimes"]:
+        pytest.skip("kata is registered here")
+    outcome = runner.run("echo started", options={"runtime": "kata"})
+    assert outcome.code == 125 and outcome.error["code"] == "CONTAINER_START_FAILED", outcome
+    assert "kata" in outcome.error["message"] and outcome.error["hint"] and "started" not in outcome.text
+
+
+@pytest.fixture
+def networks(daemon):
+    names = ["lr-test-one", "lr-test-two"]
+    for name in names:
+        status, text = daemon.call("POST", "/networks/create", {"Name": name, "CheckDuplicate": True})
+        assert status == 201, text
+    yield names
+    for name in names:
+        daemon.call("DELETE", f"/networks/{name}")
+
+
+def test_several_networks(runner, networks):
+    lines = runner.ok("ls /sys/class/net", networks=networks).lines
+    assert {"lo", "eth0", "eth1"} <= set(lines)
+
+
+@pytest.mark.parametrize("names", [["lr-no-such"], ["light-runner-isolated", "lr-no-such"]])
+def test_a_network_that_is_not_there(runner, daemon, names):
+    outcome = runner.run("echo started", networks=names)
+    assert outcome.code == 125 and outcome.error["code"] == "CONTAINER_START_FAILED", outcome
+    assert "lr-no-such" in outcome.error["message"] and "started" not in outcome.text
+    assert daemon.leftovers() == set()
+
+
+@pytest.mark.parametrize("name", ["host", "container:abc", "../x", "-x", "a b", ""])
+def test_a_network_that_is_no_wall(runner, daemon, name):
+    outcome = runner.run("echo started", networks=[name])
+    assert outcome.code == 125 and outcome.error["code"] == "INVALID_ARGUMENT" and "started" not in outcome.text, outcome
+
+
+def test_a_default_network_of_somebody_elses_making(runner, daemon):
+    """One that connects its containers is not used because of its name."""
+    daemon.call("DELETE", "/networks/light-runner-isolated")
+    status, text = daemon.call("POST", "/networks/create", {"Name": "light-runner-isolated", "CheckDuplicate": True})
+    assert status == 201, text
+    document = runner.request("echo started")
+    del document["networks"]
+    outcome = runner.submit(document)
+    daemon.call("DELETE", "/networks/light-runner-isolated")
+    assert outcome.code == 125 and outcome.error["code"] == "CONTAINER_START_FAILED" and "started" not in outcome.text
+    assert "docker network rm" in outcome.error["hint"]
+    assert runner.submit(document).lines == ["started"], "it is made when it is not there"
+
+
+# ---------------------------------------------------------------- credentials
+
+@pytest.fixture(scope="module")
+def private(tmp_path_factory):
+    if MISSING:
+        pytest.skip(f"not installed: {', '.join(MISSING)}")
+    registry = Registry(tmp_path_factory.mktemp("private") / "r", users=HTPASSWD)
+    yield registry
+    registry.stop()
+
+
+def secret_image(private, name):
+    return private.push(name, "1", Image(busybox_layer(), layer(entry("t", data=b"secret\n")), config={"Cmd": ["/bin/cat", "/t"]}))
+
+
+def test_credentials_of_dockers_client(runner, daemon, private, tmp_path):
+    auth = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+    (tmp_path / "config.json").write_text(json.dumps({"auths": {private.host: {"auth": auth}}}))
+    name = secret_image(private, f"one-{runner.tier}")
+    outcome = runner.submit(runner.request(None, name), env=dict(os.environ, DOCKER_CONFIG=str(tmp_path)))
+    assert outcome.lines == ["secret"], outcome
+
+
+@pytest.mark.parametrize("key", ["credsStore", "credHelpers"])
+def test_credentials_of_a_helper(runner, daemon, private, tmp_path, key):
+    helper = tmp_path / "docker-credential-test"
+    helper.write_text(f"#!/bin/sh\n[ \"$1\" = get ] && [ \"$(cat)\" = {private.host} ] || exit 1\n"
+                      + f"echo '{json.dumps({'Username': USER, 'Secret': PASSWORD})}'\n")
+    helper.chmod(0o755)
+    value = "test" if key == "credsStore" else {private.host: "test"}
+    (tmp_path / "config.json").write_text(json.dumps({key: value}))
+    name = secret_image(private, f"two-{runner.tier}-{key.lower()}")
+    environment = dict(os.environ, DOCKER_CONFIG=str(tmp_path), PATH=f"{tmp_path}:{os.environ['PATH']}")
+    assert runner.submit(runner.request(None, name), env=environment).lines == ["secret"]
+
+
+@pytest.mark.parametrize("config", ["{", "[]", '{"auths": 1}', '{"auths": {"%s": {"auth": "!!!"}}}', '{"credsStore": "../x"}',
+                                    '{"credsStore": "no-such-helper"}'])
+def test_a_configuration_that_is_broken(runner, daemon, private, tmp_path, config):
+    """As good as none: the registry refuses, and that is the error."""
+    (tmp_path / "config.json").write_text(config.replace("%s", private.host))
+    outcome = runner.submit(runner.request(None, secret_image(private, "never")), env=dict(os.environ, DOCKER_CONFIG=str(tmp_path)))
+    assert outcome.code == 125 and outcome.error["code"] == "CONTAINER_START_FAILED", outcome
+    assert "docker login" in outcome.error["hint"]
+
+
+def test_an_image_with_a_health_check_and_a_volume(runner, daemon):
+    """What Docker would do by itself beside the command is left out, and what it makes goes with the run."""
+    runner.load(Image(busybox_layer(), config={"Healthcheck": {"Test": ["CMD-SHELL", "touch /checked"], "Interval": 1000000000},
+                                               "Volumes": {"/data": {}}}), "healthy")
+    before = {v["Name"] for v in daemon.call("GET", "/volumes")[1]["Volumes"] or []}
+    assert runner.ok("sleep 2; ls /checked 2>/dev/null; echo data > /data/f; echo end", "healthy").lines == ["end"]
+    assert {v["Name"] for v in daemon.call("GET", "/volumes")[1]["Volumes"] or []} == before
+    filters = urllib.parse.quote(json.dumps({"reference": ["healthy"]}))
+    assert daemon.call("GET", f"/images/json?filters={filters}")[1]

@@ -1,0 +1,266 @@
+# SPDX-License-Identifier: MIT
+"""A daemon that is down, slow, killed, restarted or answers rubbish: an error, no hang, nothing left."""
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+
+import pytest
+
+from harness import dockerd, host, images
+from harness.docker_proxy import Proxy, answer, hang
+
+
+@pytest.fixture
+def daemon(runner):
+    if runner.cell != ("docker", "runc"):
+        pytest.skip("of the engine docker alone, and the same in every tier")
+    return dockerd.current()
+
+
+def spoiled(daemon, tmp_path, runner, where, how, script="echo done", **fields):
+    """One run through a proxy that spoils the calls whose name begins so. What came out, and the names of all calls."""
+    def spoil(call, connection):
+        return call.name.startswith(where) and how(call, connection)
+    document = runner.request(script, **fields)
+    del document["networks"]
+    with Proxy(daemon, tmp_path / "proxy.sock", spoil) as proxy:
+        outcome = runner.submit(document, env=proxy.environment(), deadline=50)
+        return outcome, proxy.names
+
+
+def refuse(_call, connection):
+    return answer(connection, 500, {"message": "something is wrong\x1b[31m"})
+
+
+def cut(_call, _connection):
+    return True
+
+
+def cut_midway(_call, connection):
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{\"Id\":")
+    return True
+
+
+def no_http(_call, connection):
+    connection.sendall(b"\x00\x01\x02 not HTTP at all\r\n\r\n")
+    return True
+
+
+def a_list(_call, connection):
+    return answer(connection, 200, [1, 2, 3])
+
+
+def html(_call, connection):
+    return answer(connection, 200, b"<html><body>Welcome</body></html>", "text/html")
+
+
+def flood(_call, connection):
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n")
+    try:
+        for _ in range(64):
+            connection.sendall(b" " * (1 << 20))
+    except OSError:
+        pass
+    return True
+
+
+BEFORE = ["GET /version", "GET /images", "GET /networks", "POST /containers/create", "POST /containers/ID/attach",
+          "POST /containers/ID/start"]
+AFTER = ["GET /containers/ID/json", "POST /containers/ID/wait", "DELETE /containers/ID", "DELETE /volumes/ID"]
+HOWS = [refuse, cut, cut_midway, no_http, a_list, html, flood]
+
+
+def nothing_is_left(runner, daemon):
+    """Not by the run itself, or not once reap has been there."""
+    environment = dict(os.environ, LIGHT_RUNNER_REAP_AGE_MS="0")
+    assert runner.cli("reap", env=environment).code == 0
+    assert host.wait_until(lambda: daemon.leftovers() == set() or
+                           (runner.cli("reap", env=environment) and False), 15), daemon.leftovers()
+
+
+@pytest.mark.parametrize("how", HOWS, ids=lambda h: h.__name__)
+@pytest.mark.parametrize("where", BEFORE)
+def test_before_the_command(runner, daemon, tmp_path, where, how):
+    outcome, names = spoiled(daemon, tmp_path, runner, where, how)
+    assert any(name.startswith(where) for name in names), names
+    # What the daemon was asked to do may have been done all the same: then the run goes on, or is removed.
+    assert outcome.code == 125 or (outcome.code == 0 and outcome.lines == ["done"]), outcome
+    if outcome.code == 125:
+        assert outcome.error["code"] in ("DOCKER_UNREACHABLE", "CONTAINER_START_FAILED", "IMAGE_INVALID"), outcome
+        assert outcome.error["operation"] and outcome.error["message"]
+        assert b"\x1b" not in outcome.stderr and "done" not in outcome.text
+    nothing_is_left(runner, daemon)
+
+
+@pytest.mark.parametrize("how", HOWS, ids=lambda h: h.__name__)
+@pytest.mark.parametrize("where", AFTER)
+def test_after_the_command(runner, daemon, tmp_path, where, how):
+    """It has run, and what it has said has come."""
+    outcome, names = spoiled(daemon, tmp_path, runner, where, how)
+    assert any(name.startswith(where) for name in names), names
+    assert outcome.lines[:1] == ["done"] and outcome.code in (0, 125), outcome
+    nothing_is_left(runner, daemon)
+
+
+@pytest.mark.parametrize("words", [b"\x00" * 8 + b"x" * 100, b"\x09\0\0\0\0\0\0\x01x", b"\x01\0\0\0\xff\xff\xff\xff" + b"y" * 5000,
+                                   b"\x01\0\0\0\0\0\0\x08\xff\xff\xff\xff\xff\xff\xff\xff", b"\x02\0\0\0\0\0\0\x05hello"])
+def test_a_stream_of_rubbish(runner, daemon, tmp_path, words):
+    def how(_call, connection):
+        connection.sendall(b"HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n" + words)
+        time.sleep(1)
+        return True
+    outcome, _ = spoiled(daemon, tmp_path, runner, "POST /containers/ID/attach", how)
+    assert outcome.code == 125 and outcome.error["code"] == "CONTAINER_START_FAILED", outcome
+    nothing_is_left(runner, daemon)
+
+
+def test_a_daemon_that_does_not_answer_is_given_five_seconds(runner, daemon, tmp_path):
+    begun = time.monotonic()
+    outcome, _ = spoiled(daemon, tmp_path, runner, "GET /version", hang)
+    assert outcome.code == 125 and outcome.error["code"] == "DOCKER_UNREACHABLE"
+    # How long 5 s are on a busy machine is not the point; that they are no 40 is.
+    assert time.monotonic() - begun < 30
+
+
+@pytest.mark.parametrize("where", ["POST /containers/create", "POST /containers/ID/start", "POST /containers/ID/attach"])
+def test_cancelling_while_the_daemon_hangs(runner, daemon, tmp_path, where):
+    reached = threading.Event()
+
+    def spoil(call, connection):
+        if not call.name.startswith(where):
+            return False
+        reached.set()
+        return hang(call, connection)
+
+    with Proxy(daemon, tmp_path / "proxy.sock", spoil) as proxy:
+        process = subprocess.Popen([runner.executable, "run", "--json", "--request", runner.write_request(runner.request("true"))],
+                                   env=proxy.environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        assert reached.wait(20)
+        process.send_signal(signal.SIGINT)
+        stdout, _ = process.communicate(timeout=30)
+        assert process.returncode in (137, 125), stdout
+    nothing_is_left(runner, daemon)
+
+
+def test_cancelling_many_at_the_daemons_door(runner, daemon, tmp_path):
+    """A daemon that takes connections and reads nothing."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "deaf.sock"))
+        listener.listen(8)
+        outcome = runner.submit(runner.request("true"), env=dict(os.environ, DOCKER_HOST=f"unix://{tmp_path}/deaf.sock"))
+    assert outcome.code == 125 and outcome.error["code"] == "DOCKER_UNREACHABLE"
+
+
+# ---------------------------------------------------------------- a daemon of the test's own
+
+@pytest.fixture
+def own(runner, daemon, tmp_path):
+    """A dockerd that can be killed, with the image in it, and what makes a run speak to it."""
+    made = []
+
+    def make(**options):
+        process = dockerd.Process(tempfile.mkdtemp(prefix="lr-dockerd-"), **options)
+        made.append(process)
+        tar = tmp_path / "busybox.tar"
+        if not tar.exists():
+            images.make_busybox_tar(str(tar))
+        dockerd.Daemon(process.host).load_rootfs(tar, "busybox")
+        return process
+
+    if dockerd.missing():
+        pytest.skip(dockerd.missing())
+    yield make
+    for process in made:
+        process.remove()
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("detached", [False, True])
+def test_the_daemon_is_killed(runner, own, tmp_path, detached):
+    process = own()
+    environment = dict(os.environ, DOCKER_HOST=process.host, LIGHT_RUNNER_STATE_DIR=str(tmp_path / "state"))
+    document = runner.request("echo up; sleep 60", detached=detached)
+    path = runner.write_request(document)
+    run = subprocess.Popen([runner.executable, "run", "--json", "--request", path], env=environment,
+                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    daemon = dockerd.Daemon(process.host)
+    assert host.wait_until(lambda: any(n.startswith("/") for n in daemon.leftovers()), 20)
+    if detached:
+        run_id = run.communicate(timeout=30)[0].decode()
+        assert run.returncode == 0
+    else:
+        assert run.stderr.readline() == b"up\n"
+    os.kill(process.process.pid, signal.SIGKILL)
+    process.process.wait()
+    if not detached:
+        run.communicate(timeout=60)
+        assert run.returncode in (125, 137)
+    else:
+        run_id = json.loads(run_id)["id"] if run_id.startswith("{") else run_id.strip()
+        listed = lambda: [s for s in json.loads(runner.cli("ls", "--json", env=environment, expects_json=False).stdout) if s["id"] == run_id]
+        assert host.wait_until(lambda: listed()[0]["status"] != "running", 60), listed()
+    # Its containerd goes on, and is what the next daemon finds.
+    process.start()
+    environment["LIGHT_RUNNER_REAP_AGE_MS"] = "0"
+    assert host.wait_until(lambda: runner.cli("reap", env=environment).code == 0 and daemon.leftovers() == set(), 30), daemon.leftovers()
+    assert runner.submit(runner.request("echo again"), env=environment).lines == ["again"]
+
+
+@pytest.mark.once
+def test_the_daemon_is_restarted(runner, own):
+    process = own()
+    environment = dict(os.environ, DOCKER_HOST=process.host)
+    run = subprocess.Popen([runner.executable, "run", "--json", "--request", runner.write_request(runner.request("echo up; sleep 60"))],
+                           env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert run.stderr.readline() == b"up\n"
+    process.stop()
+    run.communicate(timeout=60)
+    assert run.returncode in (125, 137)
+    process.start()
+    daemon = dockerd.Daemon(process.host)
+    environment["LIGHT_RUNNER_REAP_AGE_MS"] = "0"
+    assert host.wait_until(lambda: runner.cli("reap", env=environment).code == 0 and daemon.leftovers() == set(), 30), daemon.leftovers()
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("tier", ["runsc", "kata"])
+def test_a_runtime_that_is_really_runc_starts_nothing(runner, daemon, own, tier):
+    process = own(runtimes={tier: {"path": shutil.which("runc")}})
+    outcome = runner.submit(runner.request("echo started", options={"runtime": tier}), env=dict(os.environ, DOCKER_HOST=process.host))
+    assert outcome.code == 125 and "started" not in outcome.text
+    assert outcome.error["code"] in ("ISOLATION_FAILED", "CONTAINER_START_FAILED"), outcome
+    if tier == "kata":
+        assert outcome.error["code"] == "ISOLATION_FAILED" and os.uname().release in outcome.error["message"]
+    assert dockerd.Daemon(process.host).leftovers() == set()
+
+
+@pytest.mark.once
+def test_the_daemons_disk_is_full(runner, daemon, own, tmp_path):
+    folder = tempfile.mkdtemp(prefix="lr-dockerd-")
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "small", folder], check=True)
+    process = None
+    try:
+        process = dockerd.Process(folder)
+        small = dockerd.Daemon(process.host)
+        small.load_rootfs(images.make_busybox_tar(str(tmp_path / "b.tar")), "busybox")
+        environment = dict(os.environ, DOCKER_HOST=process.host)
+        with open(f"{folder}/filler", "wb", buffering=0) as file, contextlib.suppress(OSError):
+            while True:
+                file.write(bytes(4096))
+        outcome = runner.submit(runner.request("echo started"), env=environment)
+        assert outcome.code == 125 and "started" not in outcome.text and "no space left" in outcome.error["message"].lower(), outcome
+        os.unlink(f"{folder}/filler")
+        assert runner.submit(runner.request("echo started"), env=environment).lines == ["started"]
+        assert small.leftovers() == set()
+    finally:
+        if process:
+            process.remove()
+        subprocess.run(["umount", "-l", folder], check=False)
+        shutil.rmtree(folder, ignore_errors=True)
