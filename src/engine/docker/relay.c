@@ -61,7 +61,7 @@ static int send_all(struct connection *c, const char *data, size_t length)
     return 0;
 }
 
-/* Reads the answer's head; what has come behind it stays in c->down. The status; 0: there was none. */
+/* Reads the answer's head; what has come behind it stays in c->down. The status; -1: there was none. */
 static long receive_head(struct connection *c)
 {
     int64_t deadline = clock_ms() + ATTACH_TIMEOUT;
@@ -72,21 +72,15 @@ static long receive_head(struct connection *c)
         if (code == CURLE_AGAIN) {
             struct pollfd p = {c->socket, POLLIN, 0};
             if (poll(&p, 1, io_poll_timeout(deadline)) <= 0)
-                return 0;
+                return -1;
             continue;
         }
         if (code != CURLE_OK || n == 0)
-            return 0;
+            return -1;
         d->end += n;
-        char *end = memmem(d->data, d->end, "\r\n\r\n", 4);
-        if (!end) {
-            if (d->end == HEAD_MAX)
-                return 0;
-            continue;
-        }
-        d->at = (size_t)(end - d->data) + 4;
-        /* "HTTP/1.1 101 UPGRADED" */
-        return d->at > 12 && strncmp(d->data, "HTTP/1.1 ", 9) == 0 ? strtol(d->data + 9, NULL, 10) : 0;
+        long status = stream_head(d->data, d->end, &d->at);
+        if (status != 0 || d->end == HEAD_MAX)
+            return status != 0 ? status : -1;
     }
 }
 

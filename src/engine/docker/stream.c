@@ -4,6 +4,28 @@
 #include <endian.h>
 #include <string.h>
 
+long stream_head(const char *data, size_t have, size_t *length)
+{
+    static const char version[] = "HTTP/1.1 ", end[] = "\r\n\r\n";
+    const size_t known = have < sizeof(version) - 1 ? have : sizeof(version) - 1;
+    *length = 0;
+    if (memcmp(data, version, known) != 0)
+        return -1;
+    const char *found = memmem(data, have, end, sizeof(end) - 1);
+    if (!found)
+        return 0;
+    *length = (size_t)(found - data) + sizeof(end) - 1;
+    long status = 0;
+    const char *digits = data + sizeof(version) - 1;
+    for (int i = 0; i < 3; i++) {
+        /* The end that was found is behind them, or this is none of them. */
+        if (digits[i] < '0' || digits[i] > '9')
+            return -1;
+        status = status * 10 + (digits[i] - '0');
+    }
+    return status >= 100 ? status : -1;
+}
+
 static bool header_is_valid(const uint8_t *h)
 {
     /* 0 would be the container's stdin, which nobody sends back. */

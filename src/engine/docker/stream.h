@@ -13,6 +13,12 @@
 
 enum { STREAM_HEADER_SIZE = 8, STREAM_STDOUT = 1, STREAM_STDERR = 2, STREAM_DAEMON = 3 };
 
+/*
+ * The head of the answer to an attach, before the stream begins: *length is how much of the data it is, 0 while it
+ * is not complete. The status of HTTP; 0: not complete yet; -1: this is no HTTP.
+ */
+long stream_head(const char *data, size_t have, size_t *length);
+
 struct stream {
     uint8_t header[STREAM_HEADER_SIZE];
     size_t have;   /* bytes of the header */
