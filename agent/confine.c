@@ -37,7 +37,8 @@ static int enter_group(uint64_t pids, struct failure *failure)
     cleanup_close int top = open(MOUNT_POINT, O_PATH | O_DIRECTORY | O_CLOEXEC);
     /* A group that hands a controller down must have no process, unless it is the root of all: what a daemon
      * starts is in a group of its own already. */
-    if (top < 0 || mkdirat(top, GROUP, 0700) < 0 || io_write_control(top, GROUP "/cgroup.procs", "1") < 0 ||
+    if (top < 0 || mkdirat(top, GROUP, 0700) < 0 ||
+        io_write_control(top, GROUP "/cgroup.procs", "1") < 0 ||
         io_write_control(top, "cgroup.subtree_control", "+pids") < 0 ||
         io_write_control(top, GROUP "/pids.max", max) < 0)
         return failure_errno(failure, operation, errno, "cannot limit the number of processes");
@@ -61,7 +62,8 @@ static int uncover(struct failure *failure)
     static const char *const paths[] = {"/tmp", "/sys/fs/cgroup"};
     for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
         /* EINVAL: nothing is mounted there. */
-        if (umount2(paths[i], MNT_DETACH | UMOUNT_NOFOLLOW) < 0 && errno != EINVAL && errno != ENOENT)
+        if (umount2(paths[i], MNT_DETACH | UMOUNT_NOFOLLOW) < 0 && errno != EINVAL &&
+            errno != ENOENT)
             return failure_errno(failure, operation, errno, "cannot unmount '%s'", paths[i]);
     }
     return 0;

@@ -36,8 +36,8 @@ static bool is_fresh_mount(int fd, const char *path)
     char parent[PATH_MAX];
     snprintf(parent, sizeof(parent), "%s/..", path);
     cleanup_close int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (copy < 0 || fstat(copy, &here) < 0 || stat(parent, &above) < 0 || here.st_dev == above.st_dev ||
-        here.st_uid != 0)
+    if (copy < 0 || fstat(copy, &here) < 0 || stat(parent, &above) < 0 ||
+        here.st_dev == above.st_dev || here.st_uid != 0)
         return false;
     cleanup_closedir DIR *entries = fdopendir(copy);
     if (!entries)

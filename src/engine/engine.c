@@ -21,7 +21,8 @@ static int load_docker(const struct engine **out, lr_error *err)
     *out = module ? dlsym(module, "engine_docker") : NULL;
     if (*out)
         return 0;
-    error_set(err, LR_IO_FAILED, "engine.load", "the engine docker cannot be loaded: %s", dlerror());
+    error_set(err, LR_IO_FAILED, "engine.load", "the engine docker cannot be loaded: %s",
+              dlerror());
     return error_hint(err, "install libcurl, or use --engine local");
 }
 
@@ -50,7 +51,8 @@ static int choose(const struct engine **out, lr_error *err)
     lr_error ignored;
     if (is_given())
         return load_docker(out, err);
-    if (!listens(docker_socket) || load_docker(out, &ignored) < 0 || (*out)->available(NULL, &ignored) < 0)
+    if (!listens(docker_socket) || load_docker(out, &ignored) < 0 ||
+        (*out)->available(NULL, &ignored) < 0)
         *out = &engine_local;
     return 0;
 }

@@ -31,7 +31,7 @@ struct sandbox {
 
     /* The kernel that it must be seen on, or not, as uname -r and -v have it; an unknown version is "". */
     char host_release[65], host_version[65];
-    bool at_least; /* whoever starts it may have a stronger wall than was asked for */
+    bool at_least;      /* whoever starts it may have a stronger wall than was asked for */
     bool disk_uncapped; /* nothing caps what it writes outside of its memory */
 
     /* NAME=value for the command, over the image's and the request's; NULL: nothing. */
@@ -97,7 +97,8 @@ bool engine_docker_is_used(void);
  * The working directory, absolute: what the request says; else, with the image's own command or for steps that
  * become part of it, the image's own; else the usual one. malloc'd. Errors: IMAGE_INVALID.
  */
-int engine_workdir(char **out, const struct request *r, const struct image *image, bool keep, lr_error *err);
+int engine_workdir(char **out, const struct request *r, const struct image *image, bool keep,
+                   lr_error *err);
 
 extern const struct engine engine_local;
 

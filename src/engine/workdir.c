@@ -3,14 +3,15 @@
 
 #include "base/text.h"
 
-int engine_workdir(char **out, const struct request *r, const struct image *image, bool keep, lr_error *err)
+int engine_workdir(char **out, const struct request *r, const struct image *image, bool keep,
+                   lr_error *err)
 {
     static const char operation[] = "image.workdir";
     const char *own = image->workdir, *chosen = r->workdir;
     if (!chosen && (!r->entrypoint || keep) && own && *own) {
         if (text_path_has_dotdot(own))
-            return error_set(err, LR_IMAGE_INVALID, operation, "the image's working directory '%.80s' holds '..'",
-                             own);
+            return error_set(err, LR_IMAGE_INVALID, operation,
+                             "the image's working directory '%.80s' holds '..'", own);
         chosen = own;
     }
     if (!chosen)

@@ -321,17 +321,21 @@ static char *path_in_line(char *line, const char *controller)
     return NULL;
 }
 
-static int open_existing(const char *root, const char *text, const char *controller, const char *marker)
+static int open_existing(const char *root, const char *text, const char *controller,
+                         const char *marker)
 {
     cleanup_free char *copy = strdup(text);
     char *rest = NULL;
-    for (char *line = copy ? strtok_r(copy, "\n", &rest) : NULL; line; line = strtok_r(NULL, "\n", &rest)) {
+    for (char *line = copy ? strtok_r(copy, "\n", &rest) : NULL; line;
+         line = strtok_r(NULL, "\n", &rest)) {
         const char *path = path_in_line(line, controller);
         char folder[1024];
         if (!path || !strstr(path, marker) || text_path_has_dotdot(path))
             continue;
         int n = snprintf(folder, sizeof(folder), "%s/%s%s", root, controller, path);
-        return n > 0 && (size_t)n < sizeof(folder) ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+        return n > 0 && (size_t)n < sizeof(folder)
+                   ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+                   : -1;
     }
     errno = ENOENT;
     return -1;

@@ -147,7 +147,8 @@ static unsigned long long start_of(pid_t pid)
 static void place(char boot[37], unsigned long long *namespace_inode)
 {
     struct stat st;
-    cleanup_free char *text = io_read_file_at(AT_FDCWD, "/proc/sys/kernel/random/boot_id", 64, NULL);
+    cleanup_free char *text =
+        io_read_file_at(AT_FDCWD, "/proc/sys/kernel/random/boot_id", 64, NULL);
     snprintf(boot, 37, "%.36s", text ? text : "-");
     *namespace_inode = stat("/proc/self/ns/pid", &st) == 0 ? (unsigned long long)st.st_ino : 0;
 }
@@ -157,7 +158,8 @@ void process_identity(char out[PROCESS_IDENTITY_SIZE])
     char boot[37];
     unsigned long long inode;
     place(boot, &inode);
-    snprintf(out, PROCESS_IDENTITY_SIZE, "%s %llu %d %llu", boot, inode, (int)getpid(), start_of(getpid()));
+    snprintf(out, PROCESS_IDENTITY_SIZE, "%s %llu %d %llu", boot, inode, (int)getpid(),
+             start_of(getpid()));
 }
 
 enum process_fate process_fate(const char *identity)
@@ -166,8 +168,9 @@ enum process_fate process_fate(const char *identity)
     unsigned long long inode, their_inode, start;
     int pid;
     place(boot, &inode);
-    if (sscanf(identity, "%36s %llu %d %llu", their_boot, &their_inode, &pid, &start) != 4 || pid <= 0 || start == 0 ||
-        inode == 0 || inode != their_inode || strcmp(boot, their_boot) != 0)
+    if (sscanf(identity, "%36s %llu %d %llu", their_boot, &their_inode, &pid, &start) != 4 ||
+        pid <= 0 || start == 0 || inode == 0 || inode != their_inode ||
+        strcmp(boot, their_boot) != 0)
         return PROCESS_UNKNOWN;
     return start_of(pid) == start ? PROCESS_ALIVE : PROCESS_GONE;
 }

@@ -224,7 +224,8 @@ static void loop(struct supervisor *s)
 
 static int choose_workdir(struct supervisor *s)
 {
-    if (engine_workdir(&s->workdir, &s->effective, &s->sandbox->image, s->commit != NULL, &s->error) < 0)
+    if (engine_workdir(&s->workdir, &s->effective, &s->sandbox->image, s->commit != NULL,
+                       &s->error) < 0)
         return -1;
     s->effective.workdir = s->workdir;
     return 0;
@@ -236,14 +237,18 @@ static int on_watch(void *user)
 }
 
 /* Until there is a loop that serves the caller it is looked at in between, by whoever waits for something. */
-static int make_sandbox(struct supervisor *s, const struct engine *engine, struct provide_watch *watch)
+static int make_sandbox(struct supervisor *s, const struct engine *engine,
+                        struct provide_watch *watch)
 {
     if (engine->watch)
         engine->watch(on_watch, watch);
     if (provide_image(&s->image, s->id, engine, s->request, watch, &s->error) < 0)
         return -1;
     s->effective.image = s->image;
-    return engine->prepare(&s->sandbox, s->id, s->request, s->commit != NULL, &s->error) < 0 || choose_workdir(s) < 0 ? -1 : 0;
+    return engine->prepare(&s->sandbox, s->id, s->request, s->commit != NULL, &s->error) < 0 ||
+                   choose_workdir(s) < 0
+               ? -1
+               : 0;
 }
 
 /* 0; -1 with s->error, or with the run cancelled. */
@@ -297,8 +302,7 @@ static void complete_result(struct supervisor *s, const struct cgroup_usage *usa
         delegation_name_limits(s->unenforced, sizeof(s->unenforced), s->sandbox->unenforced);
         size_t used = strlen(s->unenforced);
         if (s->sandbox->disk_uncapped)
-            snprintf(s->unenforced + used, sizeof(s->unenforced) - used, "%sdisk",
-                     used ? "," : "");
+            snprintf(s->unenforced + used, sizeof(s->unenforced) - used, "%sdisk", used ? "," : "");
         r->unenforced = s->unenforced;
     }
     if (s->sandbox)

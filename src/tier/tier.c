@@ -107,7 +107,8 @@ int tier_check_memory(const struct tier *tier, uint64_t bytes, lr_error *err)
         return 0;
     /* With less the sandbox ends before it can say why. */
     error_set(err, LR_INVALID_ARGUMENT, "tier.memory",
-              "memory: the tier '%s' needs %u MiB at least, for its own kernel", tier->name, (unsigned)(min >> 20));
+              "memory: the tier '%s' needs %u MiB at least, for its own kernel", tier->name,
+              (unsigned)(min >> 20));
     return error_hint(err, "raise it: --memory 512m");
 }
 

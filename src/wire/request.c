@@ -614,9 +614,9 @@ json_t *request_to_json(const struct request *r)
     json_t *input = r->input ? json_loads(r->input, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL) : NULL;
     json_t *run = strings_to_json(r->run), *networks = strings_to_json(r->networks);
     json_t *env = strings_to_json(r->env), *extract = extract_to_json(r);
-    bool complete = memory && !disk == !r->disk_asked && options && !unenforced == !r->allow_unenforced &&
-                    !input == !r->input && !run == !r->run && !networks == !r->networks &&
-                    !env == !r->env && !extract == !r->has_extract;
+    bool complete = memory && !disk == !r->disk_asked && options &&
+                    !unenforced == !r->allow_unenforced && !input == !r->input && !run == !r->run &&
+                    !networks == !r->networks && !env == !r->env && !extract == !r->has_extract;
     json_t *document =
         json_pack("{ss,ss*,so*,ss*,so*,sI,so*,so*,ss*,so*,sb,so*}", "image", r->image, "entrypoint",
                   r->entrypoint, "run", run, "dir", r->dir, "input", input, "timeout",

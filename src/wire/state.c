@@ -247,7 +247,8 @@ int64_t state_parse_time(const char *text)
     char sign;
     unsigned hours, minutes;
     int64_t ahead = 0;
-    if (sscanf(end, "%c%2u:%2u", &sign, &hours, &minutes) == 3 && strlen(end) == 6 && (sign == '+' || sign == '-'))
+    if (sscanf(end, "%c%2u:%2u", &sign, &hours, &minutes) == 3 && strlen(end) == 6 &&
+        (sign == '+' || sign == '-'))
         ahead = (int64_t)(hours * 60 + minutes) * 60000 * (sign == '-' ? -1 : 1);
     else if (strcmp(end, "Z") != 0)
         return -1;

@@ -59,7 +59,8 @@ static void test_what_cannot_be_known(void **state)
     assert_int_equal(sscanf(identity, "%63s %llu %d %llu", boot, &inode, &pid, &start), 4);
     snprintf(other, sizeof(other), "%s %llu %d %llu", boot, inode + 1, pid, start);
     assert_int_equal(process_fate(other), PROCESS_UNKNOWN);
-    snprintf(other, sizeof(other), "00000000-0000-0000-0000-000000000000 %llu %d %llu", inode, pid, start);
+    snprintf(other, sizeof(other), "00000000-0000-0000-0000-000000000000 %llu %d %llu", inode, pid,
+             start);
     assert_int_equal(process_fate(other), PROCESS_UNKNOWN);
     static const char *const rubbish[] = {"", "x", "a b c d", "1 2 3", "- 0 1 0"};
     for (size_t i = 0; i < sizeof(rubbish) / sizeof(rubbish[0]); i++)

@@ -111,7 +111,8 @@ static void from_helper(struct credentials *out, const char *name, const char *r
                                 .timeout_ms = HELPER_TIMEOUT,
                                 .capabilities = UINT64_MAX};
     if (input < 0 || io_write_all(input, registry, strlen(registry), IO_NO_DEADLINE) < 0 ||
-        lseek(input, 0, SEEK_SET) < 0 || spawn_run(&spawn, &result, &ignored) < 0 || result.code != 0)
+        lseek(input, 0, SEEK_SET) < 0 || spawn_run(&spawn, &result, &ignored) < 0 ||
+        result.code != 0)
         return;
     json_t *answer = json_loads(result.output, 0, NULL);
     const char *user = json_string_value(json_object_get(answer, "Username"));
@@ -128,7 +129,8 @@ static void from_helper(struct credentials *out, const char *name, const char *r
 static void find(struct credentials *out, const char *registry)
 {
     json_t *config = endpoint_config();
-    const char *helper = json_string_value(json_object_get(json_object_get(config, "credHelpers"), registry));
+    const char *helper =
+        json_string_value(json_object_get(json_object_get(config, "credHelpers"), registry));
     if (!helper)
         helper = json_string_value(json_object_get(config, "credsStore"));
     if (helper && *helper)
@@ -148,9 +150,9 @@ int auth_header(char **out, const char *image, lr_error *err)
     find(&found, registry);
     if (!found.token && !(found.user && found.password))
         return 0;
-    json_t *document = json_pack("{ss*,ss*,ss*,ss}", "username", found.token ? NULL : found.user, "password",
-                                 found.token ? NULL : found.password, "identitytoken", found.token,
-                                 "serveraddress", registry);
+    json_t *document = json_pack("{ss*,ss*,ss*,ss}", "username", found.token ? NULL : found.user,
+                                 "password", found.token ? NULL : found.password, "identitytoken",
+                                 found.token, "serveraddress", registry);
     text = document ? json_dumps(document, JSON_COMPACT) : NULL;
     json_decref(document);
     size_t length = text ? strlen(text) : 0;

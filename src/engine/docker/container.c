@@ -16,8 +16,8 @@ enum { PIDS = OCI_BUNDLE_PIDS + 1, PIDS_OWN_KERNEL = PIDS + 1024 };
 /* The same as on the local engine: Docker's default set without NET_RAW, MKNOD, SYS_CHROOT, SETPCAP,
  * SETFCAP and AUDIT_WRITE. In gVisor's kernel the agent has two more, and gives them up
  * (agent/confine.h). */
-static const char *const capabilities[] = {"CHOWN",  "DAC_OVERRIDE", "FSETID",           "FOWNER",
-                                           "SETGID", "SETUID",       "NET_BIND_SERVICE", "KILL",
+static const char *const capabilities[] = {"CHOWN",   "DAC_OVERRIDE", "FSETID",           "FOWNER",
+                                           "SETGID",  "SETUID",       "NET_BIND_SERVICE", "KILL",
                                            "SETPCAP", "SYS_ADMIN"};
 enum { CAPABILITIES = 8, CAPABILITIES_GVISOR = 10 };
 
@@ -96,8 +96,7 @@ static int add_gpus(json_t *host, const char *gpus, lr_error *err)
         }
         request = json_pack("{so,s[[s]]}", "DeviceIDs", ids, "Capabilities", "gpu");
     }
-    if (!request ||
-        json_object_set_new(host, "DeviceRequests", json_pack("[o]", request)) < 0)
+    if (!request || json_object_set_new(host, "DeviceRequests", json_pack("[o]", request)) < 0)
         return error_oom(err, OPERATION);
     return 0;
 }
@@ -106,12 +105,13 @@ static int add_gpus(json_t *host, const char *gpus, lr_error *err)
 
 static json_t *mounts(const struct container *c)
 {
-    json_t *volume = c->volume_at ? json_pack("{ss,ss,ss,s{s{ss,ss}}}", "Type", "volume", "Source", c->id,
-                                              "Target", c->volume_at, "VolumeOptions", "Labels",
-                                              CONTAINER_LABEL, c->id, CONTAINER_OWNER_LABEL, c->owner)
-                                  : NULL;
-    return json_pack("[{ss,ss,ss,sb},o*]", "Type", "bind", "Source", c->agent, "Target", CONTAINER_AGENT,
-                     "ReadOnly", 1, volume);
+    json_t *volume = c->volume_at
+                         ? json_pack("{ss,ss,ss,s{s{ss,ss}}}", "Type", "volume", "Source", c->id,
+                                     "Target", c->volume_at, "VolumeOptions", "Labels",
+                                     CONTAINER_LABEL, c->id, CONTAINER_OWNER_LABEL, c->owner)
+                         : NULL;
+    return json_pack("[{ss,ss,ss,sb},o*]", "Type", "bind", "Source", c->agent, "Target",
+                     CONTAINER_AGENT, "ReadOnly", 1, volume);
 }
 
 /* Where the agent puts on our own seccomp program, which allows no more than Docker's, Docker's would only
@@ -133,13 +133,14 @@ static json_t *host_part(const struct container *c, const struct request *r, lr_
     json_t *storage = r->disk_asked ? json_pack("{ss}", "size", disk) : NULL;
     json_t *host = json_pack(
         "{so,so,so,so,sI,sI,sI,si,ss,s{ss},sb,sb,so*,ss*,ss*,so,so,s[{sssIsI}]}", "CapDrop",
-        list_of(all, 1), "CapAdd", list_of(capabilities, gvisor ? CAPABILITIES_GVISOR : CAPABILITIES),
-        "SecurityOpt", security(c, r), "Mounts", mounts(c), "Memory", (json_int_t)r->memory_bytes,
-        "MemorySwap", (json_int_t)r->memory_bytes, "NanoCpus", (json_int_t)(r->cpus * 1e9 + 0.5),
-        "PidsLimit", c->tier->own_kernel ? PIDS_OWN_KERNEL : PIDS, "NetworkMode", container_network(r),
-        "LogConfig", "Type", "none", "AutoRemove", 0, "Init", 0, "StorageOpt", storage, "Runtime", runtime,
-        "CgroupnsMode", c->cgroup_namespace ? "private" : NULL, "MaskedPaths", oci_bundle_masked_paths(),
-        "ReadonlyPaths", oci_bundle_read_only_paths(),
+        list_of(all, 1), "CapAdd",
+        list_of(capabilities, gvisor ? CAPABILITIES_GVISOR : CAPABILITIES), "SecurityOpt",
+        security(c, r), "Mounts", mounts(c), "Memory", (json_int_t)r->memory_bytes, "MemorySwap",
+        (json_int_t)r->memory_bytes, "NanoCpus", (json_int_t)(r->cpus * 1e9 + 0.5), "PidsLimit",
+        c->tier->own_kernel ? PIDS_OWN_KERNEL : PIDS, "NetworkMode", container_network(r),
+        "LogConfig", "Type", "none", "AutoRemove", 0, "Init", 0, "StorageOpt", storage, "Runtime",
+        runtime, "CgroupnsMode", c->cgroup_namespace ? "private" : NULL, "MaskedPaths",
+        oci_bundle_masked_paths(), "ReadonlyPaths", oci_bundle_read_only_paths(),
         /* As in the bundle of the local engine: no core file, and nothing that a core pattern starts. */
         "Ulimits", "Name", "core", "Soft", (json_int_t)1, "Hard", (json_int_t)1);
     if (!host) {
@@ -156,10 +157,11 @@ static json_t *host_part(const struct container *c, const struct request *r, lr_
 /* As Docker has them; so "container:ID" is none. */
 static bool is_name(const char *text)
 {
-    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
+    static const char letters[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
     size_t length = strlen(text);
-    return length > 0 && length <= 128 && strspn(text, letters) == length && text[0] != '.' && text[0] != '-' &&
-           text[0] != '_';
+    return length > 0 && length <= 128 && strspn(text, letters) == length && text[0] != '.' &&
+           text[0] != '-' && text[0] != '_';
 }
 
 /* What is a network of the host's or of another container is no wall. */
@@ -171,7 +173,8 @@ static int check_networks(const struct request *r, lr_error *err)
             continue;
         error_set(err, LR_INVALID_ARGUMENT, OPERATION, "networks: '%.80s' is %s", *n,
                   named ? "the host's own network, which is no sandbox's" : "not a network's name");
-        return error_hint(err, "leave out --network for the default one, or name one of docker network ls");
+        return error_hint(
+            err, "leave out --network for the default one, or name one of docker network ls");
     }
     return 0;
 }
@@ -182,13 +185,12 @@ json_t *container_document(const struct container *c, const struct request *r, l
     if (!host)
         return NULL;
     /* The image's own command, user, env and health check are the agent's business, not Docker's. */
-    json_t *document = json_pack("{ss,ss,s[ss*],s[],ss,ss,sb,sb,sb,sb,sb,sb,s{ss,ss},s{s[s]},so}", "Image",
-                                 c->image, "Hostname", c->id, "Entrypoint", CONTAINER_AGENT,
-                                 c->tier->own_kernel ? "log" : NULL, "Cmd", "User", "0:0", "WorkingDir", "/",
-                                 "OpenStdin", 1, "StdinOnce", 1, "AttachStdin", 1, "AttachStdout", 1,
-                                 "AttachStderr", 1, "Tty", 0, "Labels", CONTAINER_LABEL, c->id,
-                                 CONTAINER_OWNER_LABEL, c->owner, "Healthcheck",
-                                 "Test", "NONE", "HostConfig", host);
+    json_t *document = json_pack(
+        "{ss,ss,s[ss*],s[],ss,ss,sb,sb,sb,sb,sb,sb,s{ss,ss},s{s[s]},so}", "Image", c->image,
+        "Hostname", c->id, "Entrypoint", CONTAINER_AGENT, c->tier->own_kernel ? "log" : NULL, "Cmd",
+        "User", "0:0", "WorkingDir", "/", "OpenStdin", 1, "StdinOnce", 1, "AttachStdin", 1,
+        "AttachStdout", 1, "AttachStderr", 1, "Tty", 0, "Labels", CONTAINER_LABEL, c->id,
+        CONTAINER_OWNER_LABEL, c->owner, "Healthcheck", "Test", "NONE", "HostConfig", host);
     if (!document)
         error_oom(err, OPERATION);
     return document;

@@ -26,14 +26,14 @@
 #define CONTAINER_NETWORK "light-runner-isolated"
 
 struct container {
-    const char *id;          /* the run's */
-    const char *image;       /* its id */
-    const char *volume_at;   /* where the volume is mounted; NULL: there is none */
+    const char *id;        /* the run's */
+    const char *image;     /* its id */
+    const char *volume_at; /* where the volume is mounted; NULL: there is none */
     const struct tier *tier;
-    const char *owner;       /* identity of the supervisor */
-    const char *agent;       /* the agent's path on the daemon's machine */
-    bool filtered;           /* the agent puts on a seccomp program of ours */
-    bool cgroup_namespace;   /* the daemon knows what that is */
+    const char *owner;     /* identity of the supervisor */
+    const char *agent;     /* the agent's path on the daemon's machine */
+    bool filtered;         /* the agent puts on a seccomp program of ours */
+    bool cgroup_namespace; /* the daemon knows what that is */
 };
 
 /* The document; NULL with an error. Errors: INVALID_ARGUMENT (gpus, networks), OUT_OF_MEMORY. */

@@ -24,14 +24,14 @@ const char *daemon_message(const struct http_answer *answer)
     return text ? text : "";
 }
 
-int daemon_refused(const struct http_answer *answer, lr_code code, const char *operation, const char *what,
-                   lr_error *err)
+int daemon_refused(const struct http_answer *answer, lr_code code, const char *operation,
+                   const char *what, lr_error *err)
 {
     char said[400];
     snprintf(said, sizeof(said), "%s", daemon_message(answer));
     text_make_printable(said);
-    return error_set(err, code, operation, "%s: the Docker daemon answers %ld%s%s", what, answer->status,
-                     said[0] ? ": " : "", said);
+    return error_set(err, code, operation, "%s: the Docker daemon answers %ld%s%s", what,
+                     answer->status, said[0] ? ": " : "", said);
 }
 
 /* "1.41" is 41; 0: not a version. */
@@ -52,16 +52,19 @@ static int read_version(struct daemon *d, const json_t *v, lr_error *err)
     const char *os = json_string_value(json_object_get(v, "Os"));
     const char *kernel = json_string_value(json_object_get(v, "KernelVersion"));
     if (newest == 0)
-        return http_unreachable(&d->endpoint, operation_version, "what does is not Docker's API", err);
+        return http_unreachable(&d->endpoint, operation_version, "what does is not Docker's API",
+                                err);
     if (newest < DAEMON_API_MIN || oldest > DAEMON_API_MAX) {
-        error_set(err, LR_NOT_SUPPORTED, operation_version,
-                  "the Docker daemon speaks the versions 1.%u to 1.%u of its API, we speak 1.%d to 1.%d", oldest,
-                  newest, DAEMON_API_MIN, DAEMON_API_MAX);
+        error_set(
+            err, LR_NOT_SUPPORTED, operation_version,
+            "the Docker daemon speaks the versions 1.%u to 1.%u of its API, we speak 1.%d to 1.%d",
+            oldest, newest, DAEMON_API_MIN, DAEMON_API_MAX);
         return error_hint(err, "update %s", newest < DAEMON_API_MIN ? "Docker" : "light-runner");
     }
     if ((os && strcmp(os, "linux") != 0) || (arch && strcmp(arch, architecture) != 0)) {
-        error_set(err, LR_NOT_SUPPORTED, operation_version, "the Docker daemon is one for %.30s on %.30s",
-                  os ? os : "linux", arch ? arch : architecture);
+        error_set(err, LR_NOT_SUPPORTED, operation_version,
+                  "the Docker daemon is one for %.30s on %.30s", os ? os : "linux",
+                  arch ? arch : architecture);
         return error_hint(err, "use a light-runner for that architecture, or another daemon");
     }
     d->api = newest < DAEMON_API_MAX ? newest : DAEMON_API_MAX;
@@ -132,8 +135,8 @@ char *daemon_escape(const char *text)
     return copy;
 }
 
-int daemon_call(struct daemon *d, struct http_request *request, struct http_answer *out, lr_error *err,
-                const char *format, ...)
+int daemon_call(struct daemon *d, struct http_request *request, struct http_answer *out,
+                lr_error *err, const char *format, ...)
 {
     cleanup_free char *rest = NULL, *path = NULL;
     va_list arguments;

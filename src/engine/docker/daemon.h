@@ -13,9 +13,9 @@
 struct daemon {
     struct endpoint endpoint;
     struct http http;
-    unsigned api;       /* the minor number of version 1.N */
-    char kernel[65];    /* its machine's kernel, as uname -r has it; "": it does not say */
-    bool same_machine;  /* as far as can be told: our socket, our kernel */
+    unsigned api;      /* the minor number of version 1.N */
+    char kernel[65];   /* its machine's kernel, as uname -r has it; "": it does not say */
+    bool same_machine; /* as far as can be told: our socket, our kernel */
 };
 
 /* Of the first API that has what we need (mounts, nano CPUs), and of the last one that we know of. */
@@ -33,15 +33,15 @@ void daemon_watch(int (*tick)(void *user), void *user);
 
 /* Fills request->path: "/v1.N" and the formatted rest. Everything in `format` but %s of daemon_escape()d
  * text and numbers is fixed. */
-int daemon_call(struct daemon *d, struct http_request *request, struct http_answer *out, lr_error *err,
-                const char *format, ...) __attribute__((format(printf, 5, 6)));
+int daemon_call(struct daemon *d, struct http_request *request, struct http_answer *out,
+                lr_error *err, const char *format, ...) __attribute__((format(printf, 5, 6)));
 
 /* For a part of a path or a query. malloc'd; NULL when memory is out. */
 char *daemon_escape(const char *text);
 
 /* The error of an answer: what the daemon says of it behind `what`. */
-int daemon_refused(const struct http_answer *answer, lr_code code, const char *operation, const char *what,
-                   lr_error *err);
+int daemon_refused(const struct http_answer *answer, lr_code code, const char *operation,
+                   const char *what, lr_error *err);
 
 /* What it said; "" when it did not. Borrowed from the answer. */
 const char *daemon_message(const struct http_answer *answer);

@@ -75,7 +75,8 @@ static int docker_available(const char *tier, lr_error *err)
         return 0;
     error_set(err, LR_CONTAINER_START_FAILED, request.operation,
               "the Docker daemon has no runtime named '%s'", tier);
-    return error_hint(err, "register it in /etc/docker/daemon.json under \"runtimes\", and reload the daemon");
+    return error_hint(
+        err, "register it in /etc/docker/daemon.json under \"runtimes\", and reload the daemon");
 }
 
 static int docker_find_image(const char *name, char **digest, lr_error *err)
@@ -140,13 +141,16 @@ static int create_failed(const struct http_answer *answer, const struct request 
     daemon_refused(answer, unsupported ? LR_NOT_SUPPORTED : LR_CONTAINER_START_FAILED, operation,
                    "the container cannot be made", err);
     if (unsupported)
-        return error_hint(err, "leave out --disk, or keep Docker's data on XFS with project quotas");
+        return error_hint(err,
+                          "leave out --disk, or keep Docker's data on XFS with project quotas");
     if (runtime && strcmp(r->runtime, "runc") != 0)
-        return error_hint(err, "register the runtime '%s' with Docker (see light-runner doctor), or use "
-                               "--runtime runc",
+        return error_hint(err,
+                          "register the runtime '%s' with Docker (see light-runner doctor), or use "
+                          "--runtime runc",
                           r->runtime);
     if (strstr(said, "bind source path does not exist"))
-        return error_hint(err, "the daemon must see this machine's files: run light-runner where it runs");
+        return error_hint(
+            err, "the daemon must see this machine's files: run light-runner where it runs");
     return -1;
 }
 
@@ -187,12 +191,14 @@ static int prepare_steps(struct docker_sandbox *s, const struct request *r, lr_e
 {
     bool found;
     s->agent = libexec_find("light-runner-agent", err);
-    if (!s->agent || daemon_get(&s->daemon, err) < 0 || tier_row(&s->base.tier, r->runtime, err) < 0 ||
+    if (!s->agent || daemon_get(&s->daemon, err) < 0 ||
+        tier_row(&s->base.tier, r->runtime, err) < 0 ||
         tier_check_memory(s->base.tier, r->memory_bytes, err) < 0 ||
         docker_image_find(s->daemon, r->image, &found, &s->base.image, err) < 0)
         return -1;
     if (!found)
-        return error_set(err, LR_CONTAINER_START_FAILED, "image.resolve", "no image named '%s'", r->image);
+        return error_set(err, LR_CONTAINER_START_FAILED, "image.resolve", "no image named '%s'",
+                         r->image);
     if (strcmp(s->base.tier->name, "runsc") == 0)
         s->base.pids = OCI_BUNDLE_PIDS;
     /* Without a runtime of its own the daemon decides, and may have a stronger one. */
@@ -255,10 +261,12 @@ static int docker_start(struct sandbox *base, lr_error *err)
 
 /* -------------------------------------------------------------- its end */
 
-static int call_container(struct docker_sandbox *s, const char *operation, const char *method, const char *what,
-                          int64_t timeout_ms, struct http_answer *answer, lr_error *err)
+static int call_container(struct docker_sandbox *s, const char *operation, const char *method,
+                          const char *what, int64_t timeout_ms, struct http_answer *answer,
+                          lr_error *err)
 {
-    struct http_request request = {.operation = operation, .method = method, .timeout_ms = timeout_ms};
+    struct http_request request = {
+        .operation = operation, .method = method, .timeout_ms = timeout_ms};
     return daemon_call(s->daemon, &request, answer, err, "/containers/%s%s", s->id, what);
 }
 
@@ -270,7 +278,8 @@ static int docker_pause(struct sandbox *base, bool on, lr_error *err)
     if (call_container(s, operation, "POST", on ? "/pause" : "/unpause", 0, &answer, err) < 0)
         return -1;
     if (answer.status != 204)
-        return daemon_refused(&answer, LR_IO_FAILED, operation, on ? "cannot pause" : "cannot go on", err);
+        return daemon_refused(&answer, LR_IO_FAILED, operation,
+                              on ? "cannot pause" : "cannot go on", err);
     s->paused = on;
     return 0;
 }
@@ -292,7 +301,8 @@ static void look_at_usage(struct docker_sandbox *s)
     if (answer.status == 200 && pid == 0) {
         s->usage.oom_kills = json_is_true(json_object_get(state, "OOMKilled"));
         s->looked = true;
-    } else if (id && strlen(id) == IMAGE_HEX_LENGTH && pid > 0 && pid <= INT32_MAX && s->daemon->same_machine &&
+    } else if (id && strlen(id) == IMAGE_HEX_LENGTH && pid > 0 && pid <= INT32_MAX &&
+               s->daemon->same_machine &&
                cgroup_open_of(&cgroup, CGROUP_ROOT, (pid_t)pid, id) == 0) {
         cgroup_read_usage(cgroup, &s->usage);
         cgroup_destroy(cgroup);
@@ -320,7 +330,8 @@ static int await_end(struct docker_sandbox *s, lr_error *err)
 {
     cleanup_answer struct http_answer waited = {0}, killed = {0};
     lr_error slow = {0};
-    if (call_container(s, "docker.wait", "POST", "/wait?condition=not-running", END_TIMEOUT, &waited, &slow) == 0 &&
+    if (call_container(s, "docker.wait", "POST", "/wait?condition=not-running", END_TIMEOUT,
+                       &waited, &slow) == 0 &&
         waited.status != 0 && waited.status < 500)
         return 0;
     return call_container(s, "docker.kill", "POST", "/kill", END_TIMEOUT, &killed, err);
@@ -359,7 +370,8 @@ static void docker_destroy(struct sandbox *base)
     process_destroy(&s->relay.process);
     if (s->container) {
         cleanup_answer struct http_answer answer = {0};
-        call_container(s, "docker.remove", "DELETE", "?force=1&v=1", REMOVE_TIMEOUT, &answer, &ignored);
+        call_container(s, "docker.remove", "DELETE", "?force=1&v=1", REMOVE_TIMEOUT, &answer,
+                       &ignored);
     }
     if (s->volume) {
         struct http_request request = {

@@ -66,7 +66,8 @@ json_t *endpoint_config(void)
 
 static int bad_host(const char *host, lr_error *err)
 {
-    error_set(err, LR_INVALID_ARGUMENT, OPERATION, "the Docker host '%.200s' is not understood", host);
+    error_set(err, LR_INVALID_ARGUMENT, OPERATION, "the Docker host '%.200s' is not understood",
+              host);
     return error_hint(err, "set DOCKER_HOST to unix:///path/of/socket or tcp://host:port");
 }
 
@@ -78,7 +79,9 @@ static int set_tcp(struct endpoint *e, const char *address, bool tls, lr_error *
     const char *port = memchr(address, ']', length);
     bool has_port = strchr(port ? port : address, ':') != NULL;
     int n = asprintf(&e->url, "http%s://%.*s%s", tls ? "s" : "", (int)length, address,
-                     has_port ? "" : tls ? ":2376" : ":2375");
+                     has_port ? ""
+                     : tls    ? ":2376"
+                              : ":2375");
     if (n < 0) {
         e->url = NULL;
         return error_oom(err, OPERATION);
@@ -109,8 +112,9 @@ static int set_host(struct endpoint *e, const char *host, bool tls, lr_error *er
         return set_tcp(e, host + strlen(https), true, err);
     if (strncmp(host, ssh, strlen(ssh)) == 0) {
         error_set(err, LR_NOT_SUPPORTED, OPERATION, "a Docker host over ssh: '%.200s'", host);
-        return error_hint(err, "forward its socket: ssh -nNT -L /tmp/docker.sock:/var/run/docker.sock "
-                               "HOST, and set DOCKER_HOST=unix:///tmp/docker.sock");
+        return error_hint(err,
+                          "forward its socket: ssh -nNT -L /tmp/docker.sock:/var/run/docker.sock "
+                          "HOST, and set DOCKER_HOST=unix:///tmp/docker.sock");
     }
     return bad_host(host, err);
 }

@@ -12,17 +12,16 @@
 #include <stdbool.h>
 
 struct endpoint {
-    char *name;              /* as it was given, for messages */
-    char *socket;            /* path of a unix socket; NULL: over TCP */
-    char *url;               /* "http://host:port", without a slash at its end */
-    char *ca, *cert, *key;   /* files, for TLS; NULL: none */
-    bool insecure;           /* TLS, and whose the certificate is does not matter to the user */
+    char *name;            /* as it was given, for messages */
+    char *socket;          /* path of a unix socket; NULL: over TCP */
+    char *url;             /* "http://host:port", without a slash at its end */
+    char *ca, *cert, *key; /* files, for TLS; NULL: none */
+    bool insecure;         /* TLS, and whose the certificate is does not matter to the user */
 };
 
 /* Reads environment and configuration; speaks to nobody. Errors: INVALID_ARGUMENT (what is configured
  * cannot be understood), NOT_SUPPORTED (ssh), IO_FAILED. */
 int endpoint_find(struct endpoint *out, lr_error *err);
-
 
 void endpoint_free(struct endpoint *e);
 

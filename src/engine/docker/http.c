@@ -17,11 +17,13 @@ struct transfer {
     bool stopped, too_long;
 };
 
-int http_unreachable(const struct endpoint *endpoint, const char *operation, const char *why, lr_error *err)
+int http_unreachable(const struct endpoint *endpoint, const char *operation, const char *why,
+                     lr_error *err)
 {
-    error_set(err, LR_DOCKER_UNREACHABLE, operation, "the Docker daemon at '%.200s' does not answer: %s",
-              endpoint->name, why);
-    return error_hint(err, "start it (systemctl start docker), or set DOCKER_HOST; or use --engine local");
+    error_set(err, LR_DOCKER_UNREACHABLE, operation,
+              "the Docker daemon at '%.200s' does not answer: %s", endpoint->name, why);
+    return error_hint(
+        err, "start it (systemctl start docker), or set DOCKER_HOST; or use --engine local");
 }
 
 bool http_address(CURL *c, const struct endpoint *e)
@@ -102,8 +104,9 @@ static int on_tick(void *user, curl_off_t a, curl_off_t b, curl_off_t c, curl_of
 
 /* ---------------------------------------------------------------- one call */
 
-static bool set_request(CURL *c, const struct http *h, const struct http_request *r, const char *url,
-                        const char *body, struct curl_slist *headers, struct transfer *t)
+static bool set_request(CURL *c, const struct http *h, const struct http_request *r,
+                        const char *url, const char *body, struct curl_slist *headers,
+                        struct transfer *t)
 {
     long timeout = r->timeout_ms ? (long)r->timeout_ms : HTTP_TIMEOUT;
     curl_easy_reset(c);

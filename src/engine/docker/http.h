@@ -26,8 +26,8 @@ struct http {
 struct http_request {
     const char *operation; /* for errors: "docker.create" */
     const char *method;
-    const char *path; /* from the first slash on */
-    json_t *body;     /* NULL: none. Borrowed */
+    const char *path;   /* from the first slash on */
+    json_t *body;       /* NULL: none. Borrowed */
     const char *header; /* one more, "Name: value"; NULL: none */
     int64_t timeout_ms; /* 0: HTTP_TIMEOUT. With line(): of a silence */
     /* A stream of JSON documents, one a line: called for each. Other than 0 ends it. */
@@ -37,7 +37,7 @@ struct http_request {
 };
 
 struct http_answer {
-    long status; /* 0: a tick has ended the call */
+    long status;  /* 0: a tick has ended the call */
     json_t *body; /* NULL: none, or no JSON. Freed by http_answer_free() */
 };
 
@@ -45,7 +45,8 @@ int http_open(struct http *out, const struct endpoint *endpoint, lr_error *err);
 void http_close(struct http *h);
 
 /* 0 with whatever status came. Errors: DOCKER_UNREACHABLE; OUT_OF_MEMORY. */
-int http_call(struct http *h, const struct http_request *request, struct http_answer *out, lr_error *err);
+int http_call(struct http *h, const struct http_request *request, struct http_answer *out,
+              lr_error *err);
 
 void http_answer_free(struct http_answer *answer);
 #define cleanup_answer __attribute__((cleanup(http_answer_free)))
@@ -54,6 +55,7 @@ void http_answer_free(struct http_answer *answer);
 bool http_address(CURL *curl, const struct endpoint *endpoint);
 
 /* The error of a connection that did not come about, or broke. */
-int http_unreachable(const struct endpoint *endpoint, const char *operation, const char *why, lr_error *err);
+int http_unreachable(const struct endpoint *endpoint, const char *operation, const char *why,
+                     lr_error *err);
 
 #endif

@@ -97,7 +97,8 @@ static void remember(const char *name, json_t *document)
     }
 }
 
-int docker_image_find(struct daemon *d, const char *name, bool *found, struct image *image, lr_error *err)
+int docker_image_find(struct daemon *d, const char *name, bool *found, struct image *image,
+                      lr_error *err)
 {
     /* By its id, or by the first digits of it; else it has a name. */
     char normal[IMAGE_NAME_MAX + 1];
@@ -120,7 +121,8 @@ int docker_image_find(struct daemon *d, const char *name, bool *found, struct im
     if (answer.status == 400)
         return daemon_refused(&answer, LR_INVALID_ARGUMENT, request.operation, "image", err);
     if (!*found || !answer.body)
-        return daemon_refused(&answer, LR_IMAGE_INVALID, request.operation, "the image cannot be looked at", err);
+        return daemon_refused(&answer, LR_IMAGE_INVALID, request.operation,
+                              "the image cannot be looked at", err);
     remember(name, answer.body);
     return image ? read_image(image, answer.body, name, err) : 0;
 }
@@ -159,7 +161,8 @@ static int on_line(void *user, const json_t *line)
         return 0;
     json_int_t current = json_integer_value(json_object_get(detail, "current"));
     json_int_t total = json_integer_value(json_object_get(detail, "total"));
-    json_object_set_new(p->layers, id, json_pack("[I,I]", current, total > current ? total : current));
+    json_object_set_new(p->layers, id,
+                        json_pack("[I,I]", current, total > current ? total : current));
     const char *key;
     json_t *layer;
     p->done = p->feedback->total = 0;
@@ -184,12 +187,14 @@ static char *pull_query(const char *name)
     cleanup_free char *escaped = daemon_escape(name);
     bool complete = strchr(name, '@') || tag_of(name);
     char *query = NULL;
-    if (!escaped || asprintf(&query, "/images/create?fromImage=%s%s", escaped, complete ? "" : "&tag=latest") < 0)
+    if (!escaped || asprintf(&query, "/images/create?fromImage=%s%s", escaped,
+                             complete ? "" : "&tag=latest") < 0)
         return NULL;
     return query;
 }
 
-int docker_image_pull(struct daemon *d, const char *name, struct image_feedback *feedback, lr_error *err)
+int docker_image_pull(struct daemon *d, const char *name, struct image_feedback *feedback,
+                      lr_error *err)
 {
     static const char operation[] = "docker.pull";
     struct pulling p = {.feedback = feedback, .layers = json_object()};
@@ -225,29 +230,34 @@ static json_t *words_json(char *const *words)
     return list;
 }
 
-int docker_image_commit(struct daemon *d, const char *container, const char *name, const struct image *config,
-                        lr_error *err)
+int docker_image_commit(struct daemon *d, const char *container, const char *name,
+                        const struct image *config, lr_error *err)
 {
-    struct http_request request = {.operation = "docker.commit", .method = "POST", .timeout_ms = 30 * 60000};
+    struct http_request request = {
+        .operation = "docker.commit", .method = "POST", .timeout_ms = 30 * 60000};
     cleanup_answer struct http_answer answer = {0};
     char repository[NAME_MAX_LENGTH];
     const char *tag = tag_of(name);
-    int n = snprintf(repository, sizeof(repository), "%.*s", (int)(tag ? tag - name - 1 : (int)strlen(name)), name);
+    int n = snprintf(repository, sizeof(repository), "%.*s",
+                     (int)(tag ? tag - name - 1 : (int)strlen(name)), name);
     json_t *own = json_pack("{so,so,so,ss,ss}", "Entrypoint", words_json(config->entrypoint), "Cmd",
                             words_json(config->cmd), "Env", words_json(config->env), "User",
-                            config->user ? config->user : "", "WorkingDir", config->workdir ? config->workdir : "");
+                            config->user ? config->user : "", "WorkingDir",
+                            config->workdir ? config->workdir : "");
     cleanup_free char *text = own ? json_dumps(own, JSON_COMPACT) : NULL;
     json_decref(own);
     json_t *body = text ? json_pack("{s{ss}}", "Labels", CONFIG_LABEL, text) : NULL;
     request.body = body;
-    int rc = n < 0 || (size_t)n >= sizeof(repository) || !body
-                 ? error_oom(err, request.operation)
-                 : daemon_call(d, &request, &answer, err, "/commit?container=%s&repo=%s&tag=%s&pause=0", container,
-                               repository, tag ? tag : "latest");
+    int rc =
+        n < 0 || (size_t)n >= sizeof(repository) || !body
+            ? error_oom(err, request.operation)
+            : daemon_call(d, &request, &answer, err, "/commit?container=%s&repo=%s&tag=%s&pause=0",
+                          container, repository, tag ? tag : "latest");
     json_decref(body);
     if (rc < 0)
         return -1;
-    return answer.status == 201 ? 0
-                                : daemon_refused(&answer, LR_CONTAINER_START_FAILED, request.operation,
-                                                 "the setup cannot be kept", err);
+    return answer.status == 201
+               ? 0
+               : daemon_refused(&answer, LR_CONTAINER_START_FAILED, request.operation,
+                                "the setup cannot be kept", err);
 }

@@ -12,14 +12,16 @@
 /* The image of that name or id; *found is false when the daemon has none. What was found last is
  * remembered: a run asks for its image more than once. `image` may be NULL.
  * Errors: DOCKER_UNREACHABLE, IMAGE_INVALID. */
-int docker_image_find(struct daemon *d, const char *name, bool *found, struct image *image, lr_error *err);
+int docker_image_find(struct daemon *d, const char *name, bool *found, struct image *image,
+                      lr_error *err);
 
 /* Pulls it, with the credentials that Docker's client would use. Errors: IMAGE_NOT_FOUND,
  * DOCKER_UNREACHABLE; none was set when feedback->progress has stopped it. */
-int docker_image_pull(struct daemon *d, const char *name, struct image_feedback *feedback, lr_error *err);
+int docker_image_pull(struct daemon *d, const char *name, struct image_feedback *feedback,
+                      lr_error *err);
 
 /* Makes an image of a container that has ended. Its configuration is `config`'s. */
-int docker_image_commit(struct daemon *d, const char *container, const char *name, const struct image *config,
-                        lr_error *err);
+int docker_image_commit(struct daemon *d, const char *container, const char *name,
+                        const struct image *config, lr_error *err);
 
 #endif

@@ -13,9 +13,9 @@ static int make_default(struct daemon *d, lr_error *err)
 {
     struct http_request request = {.operation = OPERATION, .method = "POST"};
     cleanup_answer struct http_answer answer = {0};
-    json_t *body = json_pack("{ss,ss,sb,s{ss},s{ss}}", "Name", CONTAINER_NETWORK, "Driver", "bridge",
-                             "CheckDuplicate", 1, "Options", ICC, "false", "Labels", "light-runner.network",
-                             "default");
+    json_t *body = json_pack("{ss,ss,sb,s{ss},s{ss}}", "Name", CONTAINER_NETWORK, "Driver",
+                             "bridge", "CheckDuplicate", 1, "Options", ICC, "false", "Labels",
+                             "light-runner.network", "default");
     if (!body)
         return error_oom(err, OPERATION);
     request.body = body;
@@ -38,7 +38,8 @@ static int check_default(const json_t *network, lr_error *err)
     if (driver && strcmp(driver, "bridge") == 0 && icc && strcmp(icc, "false") == 0)
         return 0;
     error_set(err, LR_CONTAINER_START_FAILED, OPERATION,
-              "the Docker network '" CONTAINER_NETWORK "' is not ours: its containers reach one another");
+              "the Docker network '" CONTAINER_NETWORK
+              "' is not ours: its containers reach one another");
     return error_hint(err, "docker network rm " CONTAINER_NETWORK "; the next run makes it again");
 }
 
@@ -64,11 +65,14 @@ int network_connect(struct daemon *d, const char *name, const char *container, l
     cleanup_free char *escaped = daemon_escape(name);
     json_t *body = json_pack("{ss}", "Container", container);
     request.body = body;
-    int rc = !escaped || !body ? error_oom(err, OPERATION)
-                               : daemon_call(d, &request, &answer, err, "/networks/%s/connect", escaped);
+    int rc = !escaped || !body
+                 ? error_oom(err, OPERATION)
+                 : daemon_call(d, &request, &answer, err, "/networks/%s/connect", escaped);
     json_decref(body);
     if (rc < 0 || answer.status == 200)
         return rc;
-    daemon_refused(&answer, LR_CONTAINER_START_FAILED, OPERATION, "a network cannot be connected", err);
-    return error_hint(err, "networks that a run names must be there: docker network create %s", name);
+    daemon_refused(&answer, LR_CONTAINER_START_FAILED, OPERATION, "a network cannot be connected",
+                   err);
+    return error_hint(err, "networks that a run names must be there: docker network create %s",
+                      name);
 }

@@ -29,13 +29,15 @@ static int list(json_t **out, struct daemon *d, const char *path, const char *fi
     if (daemon_call(d, &request, &answer, err, "%s%s", path, escaped) < 0)
         return -1;
     if (answer.status != 200 || !answer.body)
-        return daemon_refused(&answer, LR_DOCKER_UNREACHABLE, OPERATION, "cannot list what there is", err);
+        return daemon_refused(&answer, LR_DOCKER_UNREACHABLE, OPERATION,
+                              "cannot list what there is", err);
     *out = json_incref(answer.body);
     return 0;
 }
 
 /* 1: it is gone. Somebody else may have been faster, or it is in use again. */
-static int removed(struct daemon *d, const char *kind, const char *name, const char *how, lr_error *err)
+static int removed(struct daemon *d, const char *kind, const char *name, const char *how,
+                   lr_error *err)
 {
     struct http_request request = {.operation = OPERATION, .method = "DELETE"};
     cleanup_answer struct http_answer answer = {0};
@@ -50,8 +52,8 @@ static int removed(struct daemon *d, const char *kind, const char *name, const c
 /* By their labels: whether its supervisor is still there. */
 static enum process_fate fate_of(const json_t *labelled)
 {
-    const char *owner =
-        json_string_value(json_object_get(json_object_get(labelled, "Labels"), CONTAINER_OWNER_LABEL));
+    const char *owner = json_string_value(
+        json_object_get(json_object_get(labelled, "Labels"), CONTAINER_OWNER_LABEL));
     return owner ? process_fate(owner) : PROCESS_UNKNOWN;
 }
 
@@ -73,7 +75,8 @@ static int reap_containers(struct daemon *d, int64_t before, unsigned *count, lr
 {
     json_t *all, *container;
     size_t i;
-    int rc = list(&all, d, "/containers/json?all=1&filters=", "{\"label\":[\"" CONTAINER_LABEL "\"]}", err);
+    int rc = list(&all, d,
+                  "/containers/json?all=1&filters=", "{\"label\":[\"" CONTAINER_LABEL "\"]}", err);
     if (rc < 0)
         return -1;
     json_array_foreach(all, i, container)

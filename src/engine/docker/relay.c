@@ -92,10 +92,11 @@ static void say(const struct connection *c, const char *text)
 static int attach(struct connection *c, const struct daemon *d, const char *container)
 {
     char request[512];
-    int length = snprintf(request, sizeof(request),
-                          "POST /v1.%u/containers/%s/attach?stream=1&stdin=1&stdout=1&stderr=1 HTTP/1.1\r\n"
-                          "Host: docker\r\nConnection: Upgrade\r\nUpgrade: tcp\r\nContent-Length: 0\r\n\r\n",
-                          d->api, container);
+    int length =
+        snprintf(request, sizeof(request),
+                 "POST /v1.%u/containers/%s/attach?stream=1&stdin=1&stdout=1&stderr=1 HTTP/1.1\r\n"
+                 "Host: docker\r\nConnection: Upgrade\r\nUpgrade: tcp\r\nContent-Length: 0\r\n\r\n",
+                 d->api, container);
     c->curl = curl_easy_init();
     curl_socket_t fd = -1;
     if (!c->curl || !http_address(c->curl, &d->endpoint) ||
@@ -238,7 +239,8 @@ static void loop(struct connection *c)
     }
 }
 
-static _Noreturn void run_child(const struct daemon *d, const char *container, const struct ends *given)
+static _Noreturn void run_child(const struct daemon *d, const char *container,
+                                const struct ends *given)
 {
     enum { FIRST = 3, LAST = 5 };
     struct connection c = {.socket = -1};
@@ -268,7 +270,8 @@ static _Noreturn void run_child(const struct daemon *d, const char *container, c
 
 /* ---------------------------------------------------------------- the supervisor's side */
 
-int relay_start(struct relay *out, const struct daemon *daemon, const char *container, lr_error *err)
+int relay_start(struct relay *out, const struct daemon *daemon, const char *container,
+                lr_error *err)
 {
     int pipes[3][2] = {{-1, -1}, {-1, -1}, {-1, -1}};
     int rc = 0;
@@ -289,5 +292,7 @@ int relay_start(struct relay *out, const struct daemon *daemon, const char *cont
         cleanup_close_fd(&pipes[i][i != 0]);
         *ours[i] = pipes[i][i == 0];
     }
-    return rc < 0 ? error_errno(err, LR_CONTAINER_START_FAILED, OPERATION, failed, "cannot start the relay") : 0;
+    return rc < 0 ? error_errno(err, LR_CONTAINER_START_FAILED, OPERATION, failed,
+                                "cannot start the relay")
+                  : 0;
 }

@@ -26,6 +26,7 @@ struct relay {
 #define RELAY_NONE ((struct relay){{0, -1}, -1, -1, -1})
 
 /* Begins to attach to a container that has been created, and to start it. Errors: CONTAINER_START_FAILED. */
-int relay_start(struct relay *out, const struct daemon *daemon, const char *container, lr_error *err);
+int relay_start(struct relay *out, const struct daemon *daemon, const char *container,
+                lr_error *err);
 
 #endif

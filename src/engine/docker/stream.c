@@ -32,7 +32,8 @@ static bool header_is_valid(const uint8_t *h)
     return h[0] >= STREAM_STDOUT && h[0] <= STREAM_DAEMON && h[1] == 0 && h[2] == 0 && h[3] == 0;
 }
 
-bool stream_next(struct stream *s, const char *data, size_t length, size_t *taken, int *which, size_t *payload)
+bool stream_next(struct stream *s, const char *data, size_t length, size_t *taken, int *which,
+                 size_t *payload)
 {
     *taken = *payload = 0;
     *which = 0;

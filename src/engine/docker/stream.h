@@ -30,7 +30,8 @@ struct stream {
  * *payload is how many of the next bytes belong to the stream *which (STREAM_...); whoever has dealt with
  * n of them calls stream_advance(n). Both are 0 when nothing has come. False: this is not such a stream.
  */
-bool stream_next(struct stream *s, const char *data, size_t length, size_t *taken, int *which, size_t *payload);
+bool stream_next(struct stream *s, const char *data, size_t length, size_t *taken, int *which,
+                 size_t *payload);
 
 void stream_advance(struct stream *s, size_t n);
 
