@@ -53,6 +53,9 @@ struct sandbox {
     int network_lost; /* readable once it is clear that it never will be */
 };
 
+/* For prepare(): nothing of it is there yet. */
+void sandbox_init(struct sandbox *s, const struct engine *engine, bool keep);
+
 /* How many runs, volumes of runs. */
 struct engine_reaped {
     unsigned containers, volumes;

@@ -226,16 +226,7 @@ static int docker_prepare(struct sandbox **out, const char *id, const struct req
     struct docker_sandbox *s = calloc(1, sizeof(*s));
     if (!s)
         return error_oom(err, "docker.prepare");
-    s->base = (struct sandbox){
-        .engine = &engine_docker,
-        .keep = keep,
-        .to_agent = -1,
-        .from_agent = -1,
-        .runtime_text = -1,
-        .alive = -1,
-        .network = -1,
-        .network_lost = -1,
-    };
+    sandbox_init(&s->base, &engine_docker, keep);
     s->relay = RELAY_NONE;
     snprintf(s->id, sizeof(s->id), "%s", id);
     if (prepare_steps(s, r, err) < 0) {

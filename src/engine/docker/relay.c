@@ -228,8 +228,10 @@ static void loop(struct connection *c)
         if (down > 0 || up > 0)
             continue;
         bool up_waits = c->up.at < c->up.end;
+        short wanted = (short)((pipe_full < 0 ? POLLIN : 0) | (socket_full ? POLLOUT : 0));
         struct pollfd p[] = {
-            {c->socket, (short)((pipe_full < 0 ? POLLIN : 0) | (socket_full ? POLLOUT : 0)), 0},
+            /* Not at all while nothing is wanted of it: its end would be told again and again. */
+            {wanted ? c->socket : -1, wanted, 0},
             {pipe_full, POLLOUT, 0},
             {c->input_over || up_waits ? -1 : c->ends.in, POLLIN, 0},
         };

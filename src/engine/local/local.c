@@ -499,16 +499,7 @@ static int local_prepare(struct sandbox **out, const char *id, const struct requ
     struct local_sandbox *s = calloc(1, sizeof(*s));
     if (!s)
         return error_oom(err, "local.prepare");
-    s->base = (struct sandbox){
-        .engine = &engine_local,
-        .keep = keep,
-        .to_agent = -1,
-        .from_agent = -1,
-        .runtime_text = -1,
-        .alive = -1,
-        .network = -1,
-        .network_lost = -1,
-    };
+    sandbox_init(&s->base, &engine_local, keep);
     struct utsname host;
     uname(&host);
     snprintf(s->base.host_release, sizeof(s->base.host_release), "%s", host.release);

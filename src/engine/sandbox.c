@@ -3,6 +3,20 @@
 
 #include "base/text.h"
 
+void sandbox_init(struct sandbox *s, const struct engine *engine, bool keep)
+{
+    *s = (struct sandbox){
+        .engine = engine,
+        .keep = keep,
+        .to_agent = -1,
+        .from_agent = -1,
+        .runtime_text = -1,
+        .alive = -1,
+        .network = -1,
+        .network_lost = -1,
+    };
+}
+
 int engine_workdir(char **out, const struct request *r, const struct image *image, bool keep,
                    lr_error *err)
 {
