@@ -10,7 +10,7 @@ MESON  := $(firstword $(wildcard /usr/bin/meson) meson)
 SOURCES = $(shell find include src lib cli agent tests bench examples -name '*.[ch]')
 
 .DELETE_ON_ERROR:
-.PHONY: all build asan deps tools demo check check-quick bench fuzz install uninstall format clean help
+.PHONY: all build asan deps tools demo check check-quick bench bench-docker fuzz install uninstall format clean help
 
 all: build  ## build the library and the programs (default)
 
@@ -34,9 +34,10 @@ ifneq ($(DEPS),skip)
 	@scripts/install-deps build runtime test demo
 endif
 
-tools: deps  ## build what tests need and Debian has not (gVisor, a minute, once; into the cache)
+tools: deps  ## build what tests need and Debian has not (gVisor, a current dockerd; some minutes, once, into the cache)
 ifneq ($(DEPS),skip)
 	@scripts/install-runsc --quiet
+	@scripts/install-dockerd --quiet
 endif
 
 demo: deps  ## one run from beginning to end, with a Python image
@@ -54,6 +55,10 @@ check-quick: tools  ## every test, once
 bench: tools  ## measure
 	@$(MAKE) --no-print-directory build
 	@$(PYTHON) bench/bench.py --build $(BUILD)
+
+bench-docker: tools  ## measure runs on Docker, beside Docker's own command line
+	@$(MAKE) --no-print-directory build
+	@$(PYTHON) bench/docker.py --build $(BUILD)
 
 $(BUILD)-fuzz/build.ninja:
 	CC=clang $(MESON) setup -Dfuzz=true -Db_sanitize=address,undefined -Db_lundef=false $(BUILD)-fuzz

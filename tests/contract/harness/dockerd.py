@@ -105,11 +105,13 @@ def own_runtimes():
 class Process:
     """A dockerd, and the containerd that it starts."""
 
-    def __init__(self, folder, *options, program="dockerd", runtimes=None):
+    def __init__(self, folder, *options, programs=None, runtimes=None):
+        """programs: the folder of a dockerd, and what goes with it, to use in the place of those in PATH."""
+        self.environment = dict(os.environ, PATH=f"{programs}:{os.environ['PATH']}") if programs else None
         self.folder, self.host = folder, f"unix://{folder}/docker.sock"
         with open(f"{folder}/daemon.json", "w") as file:
             json.dump({"runtimes": runtimes if runtimes is not None else own_runtimes()}, file)
-        self.argv = [program, "-H", self.host, "--data-root", f"{folder}/data", "--exec-root", f"{folder}/exec",
+        self.argv = [f"{programs}/dockerd" if programs else "dockerd", "-H", self.host, "--data-root", f"{folder}/data", "--exec-root", f"{folder}/exec",
                      "--pidfile", f"{folder}/pid", "--config-file", f"{folder}/daemon.json", "--bridge", "none", *options]
         self.process = None
         self.start()
@@ -120,7 +122,7 @@ class Process:
             os.unlink(f"{self.folder}/exec/containerd/containerd.pid")
         with open(os.path.join(self.folder, "log"), "ab") as log:
             self.process = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                            start_new_session=True)
+                                            start_new_session=True, env=self.environment)
         deadline = time.monotonic() + seconds
         while True:
             with contextlib.suppress(OSError):
@@ -156,15 +158,13 @@ class Process:
 
 
 @contextlib.contextmanager
-def shared():
-    """The daemon for all suites that run within, in the environment; none when it is there already."""
-    if VARIABLE in os.environ:
-        yield
-        return
+def running(**options):
+    """A daemon for what runs within, in the environment."""
+    before = os.environ.get(VARIABLE)
     process, reason = None, missing()
     if reason is None:
         try:
-            process = Process(tempfile.mkdtemp(prefix="lr-dockerd-"))
+            process = Process(tempfile.mkdtemp(prefix="lr-dockerd-"), **options)
         except RuntimeError as error:
             reason = str(error)
     os.environ[VARIABLE] = process.host if process else ""
@@ -173,8 +173,15 @@ def shared():
         yield
     finally:
         del os.environ[VARIABLE]
+        if before is not None:
+            os.environ[VARIABLE] = before
         if process:
             process.remove()
+
+
+def shared():
+    """The same for all suites that run within; the one that is there already, if any."""
+    return contextlib.nullcontext() if VARIABLE in os.environ else running()
 
 
 def use():

@@ -11,6 +11,13 @@ def runsc():
     return os.environ.get("LIGHT_RUNNER_RUNSC") or shutil.which("runsc")
 
 
+def current_dockerd():
+    """The folder of what scripts/install-dockerd has built, or None."""
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    found = sorted(glob.glob(os.path.join(glob.escape(cache), "light-runner", "dockerd-*", "dockerd")))
+    return os.path.dirname(found[-1]) if found else None
+
+
 def use_cached_runsc():
     """A runsc that the caller names is meant; one from the cache comes before the distribution's."""
     cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
