@@ -26,6 +26,7 @@ static const struct verb verbs[] = {
     {"clean", verb_clean, "remove old states, and images of setup steps"},
     {"image", verb_image, "import, list and remove images"},
     {"doctor", verb_doctor, "what works on this machine, and what mends the rest"},
+    {"network", verb_network, "create and remove networks for runs on Docker"},
     {"reap", verb_reap, "remove what killed runs left behind"},
     {"version", verb_version, "print the version"},
     {"help", verb_help, "print this, or the help of a verb"},

@@ -1,12 +1,31 @@
 /* SPDX-License-Identifier: MIT */
 #include "verbs.h"
 
+#include "base/cleanup.h"
 #include "base/error.h"
+#include "base/libexec.h"
 #include "wire/result.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+int cli_runner(lr_runner **out, const char *engine, lr_error *err)
+{
+    /* The library looks at LIGHT_RUNNER_SUPERVISOR by itself; only the program beside us is our
+     * affair. */
+    const char *chosen = secure_getenv("LIGHT_RUNNER_SUPERVISOR");
+    cleanup_free char *supervisor = NULL;
+    if (!chosen || !*chosen) {
+        supervisor = libexec_find("light-runner-supervisor", err);
+        if (!supervisor)
+            return -1;
+    }
+    LR_INIT(lr_runner_options, options);
+    options.supervisor = supervisor;
+    options.engine = engine;
+    return lr_runner_new(out, &options, err);
+}
 
 int cli_fail(const lr_error *e, bool json)
 {

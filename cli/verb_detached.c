@@ -9,7 +9,7 @@
 #include "base/error.h"
 #include "base/io.h"
 #include "base/text.h"
-#include "image/store.h"
+#include "engine/engine.h"
 #include "wire/state.h"
 
 #include <getopt.h>
@@ -19,9 +19,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
-
-/* Names of images that are made of setup steps begin so. */
-#define SETUP_IMAGES "light-runner/setup:"
 
 struct words {
     bool json, help, follow, timestamps, only_stdout, only_stderr, states, images, all;
@@ -449,28 +446,15 @@ int verb_ls(int argc, char **argv)
 
 /* -------------------------------------------------------------- clean */
 
+/* Of every engine that is used here. */
 static int clean_images(unsigned *count, lr_error *err)
 {
-    cleanup_store struct store *store = NULL;
-    struct image *images = NULL;
-    size_t all = 0;
-    if (store_open(&store, false, err) < 0 || store_list(store, &images, &all, err) < 0)
+    const struct engine *docker;
+    if (engine_local.clean_images(count, err) < 0)
         return -1;
-    int rc = 0;
-    for (size_t i = 0; rc == 0 && i < all; i++) {
-        if (strncmp(images[i].name, SETUP_IMAGES, strlen(SETUP_IMAGES)) != 0)
-            continue;
-        lr_error one = {0};
-        rc = store_remove(store, images[i].name, &one);
-        if (rc == 0)
-            (*count)++;
-        else if (one.code == LR_IMAGE_NOT_FOUND)
-            rc = 0; /* another was faster */
-        else
-            *err = one;
-    }
-    store_list_free(images, all);
-    return rc;
+    if (!engine_docker_is_used())
+        return 0;
+    return engine_find(&docker, "docker", err) < 0 ? -1 : docker->clean_images(count, err);
 }
 
 int verb_clean(int argc, char **argv)

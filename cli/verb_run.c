@@ -5,7 +5,6 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
-#include "base/libexec.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -33,21 +32,10 @@ static void print_id(const struct outcome *o, const char *id)
 /* *result is NULL for a run that was detached; its id is printed then. */
 static int execute(const struct run_flags *f, struct outcome *o, lr_result **result, lr_error *err)
 {
-    /* The library looks at LIGHT_RUNNER_SUPERVISOR by itself; only the program beside us is our
-     * affair. */
-    const char *chosen = secure_getenv("LIGHT_RUNNER_SUPERVISOR");
-    cleanup_free char *supervisor = NULL;
-    if (!chosen || !*chosen) {
-        supervisor = libexec_find("light-runner-supervisor", err);
-        if (!supervisor)
-            return -1;
-    }
     cleanup_free char *text = json_dumps(f->document, JSON_COMPACT);
     if (!text)
         return error_oom(err, OPERATION);
 
-    LR_INIT(lr_runner_options, options);
-    options.supervisor = supervisor;
     LR_INIT(lr_request, base);
     base.input_fd = f->input_fd;
     base.cancel_fd = o->stop_fd;
@@ -57,7 +45,7 @@ static int execute(const struct run_flags *f, struct outcome *o, lr_result **res
         base.on_progress = on_progress;
 
     lr_runner *runner;
-    if (lr_runner_new(&runner, &options, err) < 0)
+    if (cli_runner(&runner, NULL, err) < 0)
         return -1;
     lr_execution *execution = NULL;
     int rc = lr_run_json(runner, text, strlen(text), &base, &execution, err);

@@ -356,6 +356,54 @@ typedef struct lr_logs_options {
  */
 LR_API int lr_logs(const char *id, const lr_logs_options *options, lr_error *err);
 
+/* ------------------------------------------------------------------ housekeeping */
+
+/* What an engine is asked outside of any run. The engine is the runner's option of that name; each call starts
+ * a process and blocks until it has answered. Thread-safe: the runner is only read. */
+
+/**
+ * Whether runs with the runner's engine and tier are possible here, as far as can be seen without one. 0, or -1
+ * with the reason and a hint. Errors: DOCKER_UNREACHABLE (after 5 s at most), CONTAINER_START_FAILED (no such
+ * runtime), NOT_SUPPORTED, SUPERVISOR_LOST. Since 0.1.
+ */
+LR_API int lr_available(const lr_runner *runner, lr_error *err);
+
+/** What lr_reap() has removed. Set with LR_INIT(). Since 0.1. */
+typedef struct lr_reaped {
+    size_t size;
+    unsigned containers; /**< or what the local engine has in their place */
+    unsigned volumes;
+    unsigned states; /**< of detached runs, marked as failed */
+} lr_reaped;
+
+/** The default of lr_reap(): ms. */
+#define LR_REAP_AGE_MS (5 * 60000)
+
+/**
+ * Removes what runs have left whose supervisor was killed, if it is older than min_age_ms (below 0:
+ * LR_REAP_AGE_MS), and marks the states of such runs as failed. Touches nothing else; may be called at any
+ * time, and by several at once. @param out may be NULL. Errors: those of the engine; SUPERVISOR_LOST.
+ * Since 0.1.
+ */
+LR_API int lr_reap(const lr_runner *runner, int64_t min_age_ms, lr_reaped *out, lr_error *err);
+
+/**
+ * Networks for `networks`, on the engine docker; others say NOT_SUPPORTED. One that is made here connects the runs
+ * that use it, which the default one never does. lr_network_create() of one that is there is an error, as is
+ * lr_network_remove() of one that is not, or is in use. lr_network_prune() removes the unused ones that were
+ * made here, and those whose name begins with "light-runner-". Errors: INVALID_ARGUMENT, NOT_SUPPORTED,
+ * DOCKER_UNREACHABLE, SUPERVISOR_LOST. Since 0.1.
+ */
+LR_API int lr_network_create(const lr_runner *runner, const char *name, lr_error *err);
+LR_API int lr_network_remove(const lr_runner *runner, const char *name, lr_error *err);
+LR_API int lr_network_exists(const lr_runner *runner, const char *name, bool *exists,
+                             lr_error *err);
+LR_API int lr_network_prune(const lr_runner *runner, unsigned *count, lr_error *err);
+
+/** Removes the images that were made of setup steps and that no run uses. @param count how many; may be NULL.
+ * Since 0.1. */
+LR_API int lr_clean_images(const lr_runner *runner, unsigned *count, lr_error *err);
+
 /** Marks the states of runs whose supervisor is gone as failed, and removes what such runs have left beside
  * them. @param count how many; may be NULL.
  * Since 0.1. */

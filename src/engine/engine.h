@@ -61,6 +61,16 @@ struct engine_reaped {
     unsigned containers, volumes;
 };
 
+enum engine_network_action {
+    ENGINE_NETWORK_CREATE,
+    ENGINE_NETWORK_REMOVE,
+    ENGINE_NETWORK_EXISTS, /* *count: 1 if so */
+    ENGINE_NETWORK_PRUNE,  /* no name; *count: how many were removed */
+};
+
+/* Images that are made of setup steps are named so (run/setup.h). */
+#define ENGINE_SETUP_REPOSITORY "light-runner/setup"
+
 struct engine {
     const char *name;
     /* Who is to be asked, while other calls block, whether to go on: about once a second; other than 0: no. A
@@ -84,6 +94,10 @@ struct engine {
     void (*destroy)(struct sandbox *s); /* accepts NULL */
     /* Removes what is left of runs whose supervisor was killed, if it is older than min_age_ms. Adds to *out. */
     int (*reap)(int64_t min_age_ms, struct engine_reaped *out, lr_error *err);
+    int (*network)(enum engine_network_action action, const char *name, unsigned *count,
+                   lr_error *err);
+    /* Removes images of setup steps that nothing uses. */
+    int (*clean_images)(unsigned *count, lr_error *err);
 };
 
 /*

@@ -48,7 +48,7 @@ static int make_name(char out[IMAGE_NAME_MAX + 1], const struct request *r, cons
     char hex[IMAGE_HEX_LENGTH + 1];
     if (digest_of_text(hex, buffer_data(&text), buffer_length(&text), err) < 0)
         return -1;
-    snprintf(out, IMAGE_NAME_MAX + 1, "light-runner/setup:%.48s", hex);
+    snprintf(out, IMAGE_NAME_MAX + 1, ENGINE_SETUP_REPOSITORY ":%.48s", hex);
     return 0;
 }
 

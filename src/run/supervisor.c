@@ -28,6 +28,7 @@
 #include "base/text.h"
 #include "host/delegation.h"
 #include "run/hold.h"
+#include "run/housekeeping.h"
 #include "run/phases.h"
 #include "run/provide.h"
 #include "wire/result.h"
@@ -384,8 +385,26 @@ static void answer(struct supervisor *s)
     output_drain(&s->output, clock_ms() + RESULT_TIMEOUT);
 }
 
-/* Reads the one REQUEST. */
-static int receive_order(struct run_order *order, lr_error *err)
+/* Answers a question that has come in the place of a request. */
+static int answer_question(struct supervisor *s, const struct frame *f)
+{
+    json_t *document = NULL;
+    s->failed = housekeeping_answer(&document, f->payload, f->length, &s->error) < 0;
+    if (s->failed)
+        document = error_to_json(&s->error);
+    cleanup_free char *text = document ? json_dumps(document, JSON_COMPACT) : NULL;
+    json_decref(document);
+    if (text) {
+        output_frame(&s->output, s->failed ? FRAME_ERROR : FRAME_RESULT, text, strlen(text), NULL);
+        output_drain(&s->output, clock_ms() + REQUEST_TIMEOUT);
+    }
+    output_free(&s->output);
+    return s->failed ? 1 : 0;
+}
+
+/* Reads the one REQUEST, or QUESTION, which is answered: then *answered is set. */
+static int receive_order(struct supervisor *s, struct run_order *order, bool *answered,
+                         lr_error *err)
 {
     static const char operation[] = "supervisor.request";
     int64_t deadline = clock_ms() + REQUEST_TIMEOUT;
@@ -405,6 +424,9 @@ static int receive_order(struct run_order *order, lr_error *err)
             return error_errno(err, LR_INTERNAL, operation, errno, "no request came");
         buffer_commit(&in, want);
     }
+    *answered = status == FRAME_OK && f.type == FRAME_QUESTION;
+    if (*answered)
+        return answer_question(s, &f);
     if (status != FRAME_OK || f.type != FRAME_REQUEST)
         return error_set(err, LR_INTERNAL, operation, "what came is not a request");
     return order_parse(order, f.payload, f.length, err);
@@ -466,7 +488,10 @@ int supervisor_run(const char *id)
     cleanup_order struct run_order order = {0};
     struct supervisor s;
     init(&s, id);
-    int rc = receive_order(&order, &s.error);
+    bool answered = false;
+    int rc = receive_order(&s, &order, &answered, &s.error);
+    if (answered)
+        return rc;
     /* A detached run is nobody's child: its caller would have to wait for it. */
     pid_t pid = rc == 0 && order.request.detached ? fork() : 0;
     if (pid > 0)

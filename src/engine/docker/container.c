@@ -155,7 +155,7 @@ static json_t *host_part(const struct container *c, const struct request *r, lr_
 }
 
 /* As Docker has them; so "container:ID" is none. */
-static bool is_name(const char *text)
+bool container_is_network_name(const char *text)
 {
     static const char letters[] =
         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
@@ -168,7 +168,7 @@ static bool is_name(const char *text)
 static int check_networks(const struct request *r, lr_error *err)
 {
     for (char **n = r->networks; n && *n; n++) {
-        bool named = is_name(*n);
+        bool named = container_is_network_name(*n);
         if (named && strcmp(*n, "host") != 0)
             continue;
         error_set(err, LR_INVALID_ARGUMENT, OPERATION, "networks: '%.80s' is %s", *n,

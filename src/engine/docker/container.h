@@ -42,6 +42,8 @@ json_t *container_document(const struct container *c, const struct request *r, l
 /* Whether the run is to have no network. "none" wins over whatever is named beside it. */
 bool container_without_network(const struct request *r);
 
+bool container_is_network_name(const char *text);
+
 /* The network that the container is created with. */
 const char *container_network(const struct request *r);
 

@@ -386,6 +386,19 @@ static int reap(int64_t min_age_ms, struct engine_reaped *out, lr_error *err)
     return daemon_get(&d, err) < 0 ? -1 : docker_reap(d, min_age_ms, out, err);
 }
 
+static int network(enum engine_network_action action, const char *name, unsigned *count,
+                   lr_error *err)
+{
+    struct daemon *d;
+    return daemon_get(&d, err) < 0 ? -1 : network_do(d, action, name, count, err);
+}
+
+static int clean_images(unsigned *count, lr_error *err)
+{
+    struct daemon *d;
+    return daemon_get(&d, err) < 0 ? -1 : docker_image_clean(d, count, err);
+}
+
 LR_API const struct engine engine_docker = {
     .name = "docker",
     .watch = daemon_watch,
@@ -400,4 +413,6 @@ LR_API const struct engine engine_docker = {
     .commit = docker_commit,
     .destroy = docker_destroy,
     .reap = reap,
+    .network = network,
+    .clean_images = clean_images,
 };

@@ -261,3 +261,41 @@ int docker_image_commit(struct daemon *d, const char *container, const char *nam
                : daemon_refused(&answer, LR_CONTAINER_START_FAILED, request.operation,
                                 "the setup cannot be kept", err);
 }
+
+/* 1: it is gone. One that is in use is left (409), and somebody else may have been faster (404). */
+static int remove_image(struct daemon *d, const char *id, lr_error *err)
+{
+    struct http_request request = {.operation = "docker.clean", .method = "DELETE"};
+    cleanup_answer struct http_answer answer = {0};
+    cleanup_free char *escaped = daemon_escape(id);
+    if (!escaped)
+        return error_oom(err, request.operation);
+    if (daemon_call(d, &request, &answer, err, "/images/%s", escaped) < 0)
+        return -1;
+    return answer.status == 200;
+}
+
+int docker_image_clean(struct daemon *d, unsigned *count, lr_error *err)
+{
+    struct http_request request = {.operation = "docker.clean", .method = "GET"};
+    cleanup_answer struct http_answer answer = {0};
+    cleanup_free char *filters = daemon_escape("{\"label\":[\"" CONFIG_LABEL "\"]}");
+    if (!filters)
+        return error_oom(err, request.operation);
+    if (daemon_call(d, &request, &answer, err, "/images/json?filters=%s", filters) < 0)
+        return -1;
+    if (answer.status != 200)
+        return daemon_refused(&answer, LR_DOCKER_UNREACHABLE, request.operation,
+                              "cannot list the images", err);
+    size_t i;
+    json_t *image;
+    json_array_foreach(answer.body, i, image)
+    {
+        const char *id = json_string_value(json_object_get(image, "Id"));
+        int rc = id ? remove_image(d, id, err) : 0;
+        if (rc < 0)
+            return -1;
+        *count += (unsigned)rc;
+    }
+    return 0;
+}

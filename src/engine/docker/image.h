@@ -6,6 +6,7 @@
 #define ENGINE_DOCKER_IMAGE_H
 
 #include "engine/docker/daemon.h"
+#include "engine/engine.h"
 #include "image/feedback.h"
 #include "image/image.h"
 
@@ -23,5 +24,8 @@ int docker_image_pull(struct daemon *d, const char *name, struct image_feedback 
 /* Makes an image of a container that has ended. Its configuration is `config`'s. */
 int docker_image_commit(struct daemon *d, const char *container, const char *name,
                         const struct image *config, lr_error *err);
+
+/* Removes the images of setup steps that no container uses. */
+int docker_image_clean(struct daemon *d, unsigned *count, lr_error *err);
 
 #endif

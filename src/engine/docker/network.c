@@ -8,6 +8,8 @@
 
 #define OPERATION "docker.network"
 #define ICC       "com.docker.network.bridge.enable_icc"
+#define LABEL     "light-runner.network"
+#define PREFIX    "light-runner-"
 
 static int make_default(struct daemon *d, lr_error *err)
 {
@@ -75,4 +77,103 @@ int network_connect(struct daemon *d, const char *name, const char *container, l
                    err);
     return error_hint(err, "networks that a run names must be there: docker network create %s",
                       name);
+}
+
+/* -------------------------------------------------------------- those of the user */
+
+static int create(struct daemon *d, const char *name, lr_error *err)
+{
+    struct http_request request = {.operation = OPERATION, .method = "POST"};
+    cleanup_answer struct http_answer answer = {0};
+    json_t *body = json_pack("{ss,ss,sb,s{ss}}", "Name", name, "Driver", "bridge", "CheckDuplicate",
+                             1, "Labels", LABEL, "user");
+    if (!body)
+        return error_oom(err, OPERATION);
+    request.body = body;
+    int rc = daemon_call(d, &request, &answer, err, "/networks/create");
+    json_decref(body);
+    if (rc < 0 || answer.status == 201)
+        return rc;
+    return daemon_refused(&answer, LR_INVALID_ARGUMENT, OPERATION, "the network cannot be made",
+                          err);
+}
+
+/* 1: it is gone; 0 with the answer's error in *err: it is not. */
+static int remove_one(struct daemon *d, const char *name, lr_error *err)
+{
+    struct http_request request = {.operation = OPERATION, .method = "DELETE"};
+    cleanup_answer struct http_answer answer = {0};
+    if (daemon_call(d, &request, &answer, err, "/networks/%s", name) < 0)
+        return -1;
+    if (answer.status == 204)
+        return 1;
+    daemon_refused(&answer, LR_INVALID_ARGUMENT, OPERATION, "the network cannot be removed", err);
+    return 0;
+}
+
+static int exists(struct daemon *d, const char *name, unsigned *count, lr_error *err)
+{
+    struct http_request request = {.operation = OPERATION, .method = "GET"};
+    cleanup_answer struct http_answer answer = {0};
+    if (daemon_call(d, &request, &answer, err, "/networks/%s", name) < 0)
+        return -1;
+    *count = answer.status == 200;
+    return answer.status == 200 || answer.status == 404
+               ? 0
+               : daemon_refused(&answer, LR_DOCKER_UNREACHABLE, OPERATION,
+                                "cannot look at the network", err);
+}
+
+/* The default one stays: a run may just be about to use it. */
+static int prune(struct daemon *d, unsigned *count, lr_error *err)
+{
+    struct http_request request = {.operation = OPERATION, .method = "GET"};
+    cleanup_answer struct http_answer answer = {0};
+    if (daemon_call(d, &request, &answer, err, "/networks") < 0)
+        return -1;
+    if (answer.status != 200)
+        return daemon_refused(&answer, LR_DOCKER_UNREACHABLE, OPERATION, "cannot list the networks",
+                              err);
+    size_t i;
+    json_t *network;
+    json_array_foreach(answer.body, i, network)
+    {
+        const char *name = json_string_value(json_object_get(network, "Name"));
+        const char *label =
+            json_string_value(json_object_get(json_object_get(network, "Labels"), LABEL));
+        bool ours = name && (strncmp(name, PREFIX, strlen(PREFIX)) == 0 ||
+                             (label && strcmp(label, "user") == 0));
+        if (!ours || strcmp(name, CONTAINER_NETWORK) == 0 || !container_is_network_name(name))
+            continue;
+        /* One that is in use is refused by the daemon. */
+        lr_error ignored;
+        int rc = remove_one(d, name, &ignored);
+        if (rc < 0) {
+            *err = ignored;
+            return -1;
+        }
+        *count += (unsigned)rc;
+    }
+    return 0;
+}
+
+int network_do(struct daemon *d, enum engine_network_action action, const char *name,
+               unsigned *count, lr_error *err)
+{
+    if (action == ENGINE_NETWORK_PRUNE)
+        return prune(d, count, err);
+    if (!name || !container_is_network_name(name)) {
+        error_set(err, LR_INVALID_ARGUMENT, OPERATION, "'%.80s' is not a network's name",
+                  name ? name : "");
+        return error_hint(
+            err, "letters, digits and . _ - are allowed; the first must be a letter or a digit");
+    }
+    switch (action) {
+    case ENGINE_NETWORK_CREATE:
+        return create(d, name, err);
+    case ENGINE_NETWORK_REMOVE:
+        return remove_one(d, name, err) == 1 ? 0 : -1;
+    default:
+        return exists(d, name, count, err);
+    }
 }

@@ -6,6 +6,7 @@
 #define ENGINE_DOCKER_NETWORK_H
 
 #include "engine/docker/daemon.h"
+#include "engine/engine.h"
 
 /*
  * The network is there: the default one is made when it is not, and looked at when it is. Other networks
@@ -17,5 +18,9 @@ int network_ensure(struct daemon *d, const char *name, lr_error *err);
 /* One more for a container that has not been started. Errors: CONTAINER_START_FAILED (there is none of
  * that name). */
 int network_connect(struct daemon *d, const char *name, const char *container, lr_error *err);
+
+/* Errors: INVALID_ARGUMENT (no name of a network; there is one, or none, or it is in use). */
+int network_do(struct daemon *d, enum engine_network_action action, const char *name,
+               unsigned *count, lr_error *err);
 
 #endif

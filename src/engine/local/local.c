@@ -654,6 +654,42 @@ static int local_reap(int64_t min_age_ms, struct engine_reaped *out, lr_error *e
     return store_open(&store, false, err) < 0 ? -1 : store_sweep(store, err);
 }
 
+static int local_network(enum engine_network_action action, const char *name, unsigned *count,
+                         lr_error *err)
+{
+    (void)action;
+    (void)name;
+    (void)count;
+    error_set(err, LR_NOT_SUPPORTED, "local.network",
+              "the local engine has no networks of its own");
+    return error_hint(err, "use --engine docker");
+}
+
+static int local_clean_images(unsigned *count, lr_error *err)
+{
+    static const char prefix[] = ENGINE_SETUP_REPOSITORY ":";
+    cleanup_store struct store *store = NULL;
+    struct image *images = NULL;
+    size_t all = 0;
+    if (store_open(&store, false, err) < 0 || store_list(store, &images, &all, err) < 0)
+        return -1;
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < all; i++) {
+        if (strncmp(images[i].name, prefix, strlen(prefix)) != 0)
+            continue;
+        lr_error one = {0};
+        rc = store_remove(store, images[i].name, &one);
+        if (rc == 0)
+            (*count)++;
+        else if (one.code == LR_IMAGE_NOT_FOUND)
+            rc = 0; /* another was faster */
+        else
+            *err = one;
+    }
+    store_list_free(images, all);
+    return rc;
+}
+
 const struct engine engine_local = {
     .name = "local",
     .available = local_available,
@@ -667,4 +703,6 @@ const struct engine engine_local = {
     .commit = local_commit,
     .destroy = local_destroy,
     .reap = local_reap,
+    .network = local_network,
+    .clean_images = local_clean_images,
 };

@@ -106,13 +106,17 @@ class Process:
     """A dockerd, and the containerd that it starts."""
 
     def __init__(self, folder, *options, programs=None, runtimes=None):
-        """programs: the folder of a dockerd, and what goes with it, to use in the place of those in PATH."""
+        """programs: the folder of a dockerd, and what goes with it, to use in the place of those in PATH.
+
+        It keeps its hands off the firewall: there can be one daemon alone that has its rules in it, see running().
+        """
         self.environment = dict(os.environ, PATH=f"{programs}:{os.environ['PATH']}") if programs else None
         self.folder, self.host = folder, f"unix://{folder}/docker.sock"
         with open(f"{folder}/daemon.json", "w") as file:
             json.dump({"runtimes": runtimes if runtimes is not None else own_runtimes()}, file)
         self.argv = [f"{programs}/dockerd" if programs else "dockerd", "-H", self.host, "--data-root", f"{folder}/data", "--exec-root", f"{folder}/exec",
                      "--pidfile", f"{folder}/pid", "--config-file", f"{folder}/daemon.json", "--bridge", "none", *options]
+        self.argv += [] if "--iptables=true" in options else ["--iptables=false"]
         self.process = None
         self.start()
 
@@ -159,12 +163,13 @@ class Process:
 
 @contextlib.contextmanager
 def running(**options):
-    """A daemon for what runs within, in the environment."""
-    before = os.environ.get(VARIABLE)
+    """A daemon for what runs within, in the environment. There is one at a time: at its start and its end it sets the
+    firewall's rules anew, and takes away those of another."""
+    assert not os.environ.get(VARIABLE), "there is one already"
     process, reason = None, missing()
     if reason is None:
         try:
-            process = Process(tempfile.mkdtemp(prefix="lr-dockerd-"), **options)
+            process = Process(tempfile.mkdtemp(prefix="lr-dockerd-"), "--iptables=true", **options)
         except RuntimeError as error:
             reason = str(error)
     os.environ[VARIABLE] = process.host if process else ""
@@ -173,8 +178,6 @@ def running(**options):
         yield
     finally:
         del os.environ[VARIABLE]
-        if before is not None:
-            os.environ[VARIABLE] = before
         if process:
             process.remove()
 

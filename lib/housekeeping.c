@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What an engine is asked outside of any run. All that is heavy is in the supervisor's program: one is
+ * started for the question, answers, and ends.
+ */
+#include "execution.h"
+#include "launch.h"
+#include "runner.h"
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/io.h"
+#include "wire/frame.h"
+#include "wire/result.h"
+
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/pidfd.h>
+#include <sys/wait.h>
+
+#define OPERATION "housekeeping"
+
+/* ms. A daemon may have many volumes to remove. */
+enum { ANSWER_TIMEOUT = 10 * 60000 };
+
+/* Kills it, should it still be there. */
+static void end(struct launched *process)
+{
+    siginfo_t info;
+    cleanup_close_fd(&process->socket);
+    if (process->pidfd < 0)
+        return;
+    pidfd_send_signal(process->pidfd, SIGKILL, NULL, 0);
+    waitid(P_PIDFD, (id_t)process->pidfd, &info, WEXITED);
+    cleanup_close_fd(&process->pidfd);
+}
+
+static int send_question(int socket, const char *text, lr_error *err)
+{
+    char header[FRAME_HEADER_SIZE];
+    frame_header(header, FRAME_QUESTION, (uint32_t)strlen(text));
+    return execution_send(socket, header, sizeof(header), err) < 0
+               ? -1
+               : execution_send(socket, text, strlen(text), err);
+}
+
+/* The one frame that comes back. */
+static int receive_answer(json_t **out, int socket, lr_error *err)
+{
+    int64_t deadline = clock_ms() + ANSWER_TIMEOUT;
+    char header[FRAME_HEADER_SIZE];
+    cleanup_buffer struct buffer in;
+    buffer_init(&in, FRAME_CALLER_MAX + FRAME_HEADER_SIZE);
+    struct frame f;
+    uint32_t length;
+    if (io_read_exact(socket, header, sizeof(header), deadline) < 0)
+        return error_errno(err, LR_SUPERVISOR_LOST, OPERATION, errno, "no answer came");
+    memcpy(&length, header + 4, sizeof(length));
+    length = le32toh(length);
+    if (length > FRAME_CALLER_MAX || !buffer_append(&in, header, sizeof(header)))
+        return error_set(err, LR_SUPERVISOR_LOST, OPERATION, "the supervisor broke the protocol");
+    char *to = buffer_reserve(&in, length ? length : 1);
+    if (!to)
+        return error_oom(err, OPERATION);
+    if (length && io_read_exact(socket, to, length, deadline) < 0)
+        return error_errno(err, LR_SUPERVISOR_LOST, OPERATION, errno, "the answer is not complete");
+    buffer_commit(&in, length);
+    if (frame_peek(&in, FRAME_CALLER_MAX, &f) != FRAME_OK)
+        return error_set(err, LR_SUPERVISOR_LOST, OPERATION, "the supervisor broke the protocol");
+    if (f.type == FRAME_ERROR) {
+        lr_error said = {0};
+        error_from_json(&said, f.payload, f.length);
+        if (err)
+            *err = said;
+        return -1;
+    }
+    *out = f.type == FRAME_RESULT ? json_loadb(f.payload, f.length, 0, NULL) : NULL;
+    return *out
+               ? 0
+               : error_set(err, LR_SUPERVISOR_LOST, OPERATION, "the supervisor broke the protocol");
+}
+
+/* Takes the question's reference. *answer is a new one. */
+static int ask(json_t **answer, const lr_runner *runner, json_t *question, lr_error *err)
+{
+    cleanup_close int never = eventfd(0, EFD_CLOEXEC);
+    *answer = NULL;
+    if (!runner) {
+        json_decref(question);
+        return error_set(err, LR_INVALID_ARGUMENT, OPERATION, "runner is NULL");
+    }
+    json_t *engine = json_object_get(runner->options, "engine");
+    json_t *runtime = json_object_get(runner->options, "runtime");
+    bool complete = question &&
+                    (!engine || json_object_get(question, "engine") ||
+                     json_object_set(question, "engine", engine) == 0) &&
+                    (!runtime || json_object_set(question, "runtime", runtime) == 0);
+    cleanup_free char *text = complete ? json_dumps(question, JSON_COMPACT) : NULL;
+    json_decref(question);
+    if (!text || never < 0)
+        return error_oom(err, OPERATION);
+    const struct launch launch = {.supervisor = runner->supervisor,
+                                  .id = "housekeeping",
+                                  .input_fd = -1,
+                                  .caller_cancel = -1,
+                                  .cancel = never};
+    __attribute__((cleanup(end))) struct launched process = {.pidfd = -1, .socket = -1};
+    if (launch_supervisor(&process, &launch, err) < 0 ||
+        send_question(process.socket, text, err) < 0)
+        return -1;
+    return receive_answer(answer, process.socket, err);
+}
+
+static unsigned number_in(const json_t *answer, const char *name)
+{
+    json_int_t n = json_integer_value(json_object_get(answer, name));
+    return n > 0 ? (unsigned)n : 0;
+}
+
+int lr_available(const lr_runner *runner, lr_error *err)
+{
+    json_t *answer;
+    int rc = ask(&answer, runner, json_pack("{ss}", "ask", "available"), err);
+    json_decref(answer);
+    return rc;
+}
+
+int lr_reap(const lr_runner *runner, int64_t min_age_ms, lr_reaped *out, lr_error *err)
+{
+    json_t *answer;
+    lr_reaped reaped = {0};
+    if (out && out->size < sizeof(reaped))
+        return error_set(err, LR_INVALID_ARGUMENT, OPERATION, "lr_reaped.size is not set");
+    if (lr_reap_states(&reaped.states, err) < 0 ||
+        ask(&answer, runner,
+            json_pack("{ss,sI}", "ask", "reap", "minAgeMs",
+                      (json_int_t)(min_age_ms < 0 ? LR_REAP_AGE_MS : min_age_ms)),
+            err) < 0)
+        return -1;
+    if (out) {
+        out->states = reaped.states;
+        out->containers = number_in(answer, "containers");
+        out->volumes = number_in(answer, "volumes");
+    }
+    json_decref(answer);
+    return 0;
+}
+
+static int network(json_t **answer, const lr_runner *runner, const char *action, const char *name,
+                   lr_error *err)
+{
+    return ask(answer, runner,
+               json_pack("{ss,ss,ss*}", "ask", "network", "action", action, "name", name), err);
+}
+
+int lr_network_create(const lr_runner *runner, const char *name, lr_error *err)
+{
+    json_t *answer;
+    int rc = network(&answer, runner, "create", name, err);
+    json_decref(answer);
+    return rc;
+}
+
+int lr_network_remove(const lr_runner *runner, const char *name, lr_error *err)
+{
+    json_t *answer;
+    int rc = network(&answer, runner, "remove", name, err);
+    json_decref(answer);
+    return rc;
+}
+
+int lr_network_exists(const lr_runner *runner, const char *name, bool *exists, lr_error *err)
+{
+    json_t *answer;
+    int rc = network(&answer, runner, "exists", name, err);
+    if (rc == 0 && exists)
+        *exists = json_is_true(json_object_get(answer, "exists"));
+    json_decref(answer);
+    return rc;
+}
+
+int lr_network_prune(const lr_runner *runner, unsigned *count, lr_error *err)
+{
+    json_t *answer;
+    int rc = network(&answer, runner, "prune", NULL, err);
+    if (rc == 0 && count)
+        *count = number_in(answer, "removed");
+    json_decref(answer);
+    return rc;
+}
+
+int lr_clean_images(const lr_runner *runner, unsigned *count, lr_error *err)
+{
+    json_t *answer;
+    int rc = ask(&answer, runner, json_pack("{ss}", "ask", "images"), err);
+    if (rc == 0 && count)
+        *count = number_in(answer, "removed");
+    json_decref(answer);
+    return rc;
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What an engine is asked outside of any run, in the place of a request: a question in, an answer out, both
+ * JSON. It is no public document.
+ *
+ *      {"ask": "available", "engine": "auto", "runtime": "runsc"}         {"engine": "docker"}
+ *      {"ask": "reap", "engine": "docker", "minAgeMs": 300000}            {"containers": 1, "volumes": 1}
+ *      {"ask": "network", "engine": "auto", "action": "create", "name": "x"}
+ *      {"ask": "network", ..., "action": "remove" | "exists", "name": "x"}     {"exists": true}
+ *      {"ask": "network", ..., "action": "prune"}                         {"removed": 2}
+ *      {"ask": "images", "engine": "auto"}                                {"removed": 3}
+ */
+#ifndef RUN_HOUSEKEEPING_H
+#define RUN_HOUSEKEEPING_H
+
+#include "base/error.h"
+
+#include <jansson.h>
+
+/* *answer is a new reference. Errors: INVALID_ARGUMENT, and those of the engine. */
+int housekeeping_answer(json_t **answer, const char *question, size_t length, lr_error *err);
+
+#endif

@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: MIT
+"""What an engine is asked outside of any run: is it there, what is left over, networks, images; by the C API and the CLI."""
+import ctypes
+import glob
+import json
+import os
+import signal
+
+import pytest
+
+from harness import dockerd, host
+
+
+class Error(ctypes.Structure):
+    _fields_ = [("code", ctypes.c_int), ("message", ctypes.c_char * 768), ("operation", ctypes.c_char * 48),
+                ("container", ctypes.c_char * 48), ("hint", ctypes.c_char * 512)]
+
+
+class Options(ctypes.Structure):
+    """lr_runner_options: the fields that are set here, and room for the rest."""
+    _fields_ = [("size", ctypes.c_size_t), ("runtime", ctypes.c_char_p), ("engine", ctypes.c_char_p)]
+
+
+class Reaped(ctypes.Structure):
+    _fields_ = [("size", ctypes.c_size_t), ("containers", ctypes.c_uint), ("volumes", ctypes.c_uint), ("states", ctypes.c_uint)]
+
+
+class Library:
+    def __init__(self, path, engine, tier):
+        self.lib = ctypes.CDLL(path)
+        self.lib.lr_code_name.restype = ctypes.c_char_p
+        self.error = Error()
+        options = Options(ctypes.sizeof(Options), tier.encode(), engine.encode())
+        self.runner = ctypes.c_void_p()
+        assert self.lib.lr_runner_new(ctypes.byref(self.runner), ctypes.byref(options), ctypes.byref(self.error)) == 0
+
+    def call(self, name, *arguments):
+        return getattr(self.lib, name)(self.runner, *arguments, ctypes.byref(self.error))
+
+    @property
+    def code(self):
+        return self.lib.lr_code_name(self.error.code).decode()
+
+
+@pytest.fixture
+def library(runner, monkeypatch):
+    build = os.path.dirname(os.path.dirname(os.path.realpath(runner.executable)))
+    found = glob.glob(os.path.join(build, "lib", "liblightrunner.so.0.*[0-9]"))
+    if "asan" in build:
+        pytest.skip("a library with a sanitizer in it cannot be loaded by a program without")
+    monkeypatch.setenv("LIGHT_RUNNER_SUPERVISOR", os.path.join(build, "src", "run", "light-runner-supervisor"))
+    return lambda engine=runner.engine, tier=runner.tier: Library(found[0], engine, tier)
+
+
+def test_available(library):
+    assert library().call("lr_available") == 0
+
+
+def test_not_available(runner, library, monkeypatch):
+    if runner.engine == "docker":
+        monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent.sock")
+        lib = library()
+        assert lib.call("lr_available") == -1 and lib.code == "DOCKER_UNREACHABLE"
+        assert lib.error.hint
+    else:
+        monkeypatch.setenv("LIGHT_RUNNER_" + runner.tier.upper(), "/nonexistent/runtime")
+        monkeypatch.setenv("LIGHT_RUNNER_CRUN", "/nonexistent/runtime")
+        lib = library()
+        assert lib.call("lr_available") == -1 and lib.code == "CONTAINER_START_FAILED"
+
+
+def test_an_engine_that_there_is_not(library):
+    lib = library("docker", "kata")
+    assert lib.call("lr_available") == -1
+    assert lib.code in ("DOCKER_UNREACHABLE", "CONTAINER_START_FAILED")
+
+
+def test_reap(runner, library, tmp_path, monkeypatch):
+    monkeypatch.setenv("LIGHT_RUNNER_STATE_DIR", str(tmp_path / "state"))
+    done = runner.submit(runner.request("sleep 60", detached=True))
+    run_id = done.json["id"]
+    for pid, argv in host.processes_with(run_id).items():
+        if "light-runner-supervisor" in argv:
+            os.kill(pid, signal.SIGKILL)
+    assert host.wait_until(lambda: not host.processes_with(run_id), 10)
+    lib, total = library(), Reaped(ctypes.sizeof(Reaped))
+
+    def reaped():
+        once = Reaped(ctypes.sizeof(Reaped))
+        assert lib.call("lr_reap", ctypes.c_int64(0), ctypes.byref(once)) == 0, lib.error.message
+        for name in ("containers", "volumes", "states"):
+            setattr(total, name, getattr(total, name) + getattr(once, name))
+        return not host.traces(run_id)
+
+    # Until the kernel has taken down what was in it, a cgroup cannot be removed.
+    assert host.wait_until(reaped, 10), host.traces(run_id)
+    assert total.states == 1 and total.containers == 1
+    assert total.volumes == (1 if runner.engine == "docker" else 0)
+    assert json.loads((tmp_path / "state" / f"{run_id}.json").read_text())["status"] == "failed"
+
+
+def test_reap_leaves_what_is_young(runner, library, tmp_path, monkeypatch):
+    monkeypatch.setenv("LIGHT_RUNNER_STATE_DIR", str(tmp_path / "state"))
+    lib, once = library(), Reaped(ctypes.sizeof(Reaped))
+    run_id = runner.submit(runner.request("sleep 60", detached=True)).json["id"]
+    for pid, argv in host.processes_with(run_id).items():
+        if "light-runner-supervisor" in argv:
+            os.kill(pid, signal.SIGKILL)
+    assert host.wait_until(lambda: not host.processes_with(run_id), 10)
+    traces = host.traces(run_id)
+    assert traces and lib.call("lr_reap", ctypes.c_int64(-1), ctypes.byref(once)) == 0
+    assert host.traces(run_id) == traces and once.containers == once.volumes == 0
+    environment = dict(os.environ, LIGHT_RUNNER_REAP_AGE_MS="0")
+    assert host.wait_until(lambda: runner.cli("reap", env=environment).code == 0 and not host.traces(run_id), 10)
+
+
+def test_reap_leaves_what_lives(runner, library, tmp_path, monkeypatch):
+    """Be it as young as it likes, also while nothing of it runs yet."""
+    lib, once = library(), Reaped(ctypes.sizeof(Reaped))
+    processes = [runner.start("echo up; sleep 2; echo end") for _ in range(3)]
+    for _ in range(20):
+        assert lib.call("lr_reap", ctypes.c_int64(0), ctypes.byref(once)) == 0
+        assert once.containers == once.volumes == 0
+    for process in processes:
+        stdout, stderr = process.communicate(timeout=60)
+        assert process.returncode == 0 and b"end" in stderr, (stdout, stderr)
+
+
+def test_networks(runner, library):
+    lib, exists, count = library(), ctypes.c_bool(), ctypes.c_uint()
+    if runner.engine != "docker":
+        assert lib.call("lr_network_create", b"x") == -1 and lib.code == "NOT_SUPPORTED"
+        return
+    names = [b"light-runner-test-a", b"lr-test-b"]
+    for name in names:
+        assert lib.call("lr_network_create", name) == 0, lib.error.message
+        assert lib.call("lr_network_create", name) == -1 and lib.code == "INVALID_ARGUMENT"
+        assert lib.call("lr_network_exists", name, ctypes.byref(exists)) == 0 and exists.value
+    assert "eth0" in runner.ok("ls /sys/class/net", networks=[names[1].decode()]).lines
+    # One that is in use stays, and the default one does.
+    process = runner.start("echo up; sleep 5", networks=[names[0].decode()])
+    assert process.stderr.readline() == b"up\n"
+    assert lib.call("lr_network_prune", ctypes.byref(count)) == 0 and count.value == 1
+    assert lib.call("lr_network_exists", names[0], ctypes.byref(exists)) == 0 and exists.value
+    assert lib.call("lr_network_exists", names[1], ctypes.byref(exists)) == 0 and not exists.value
+    process.terminate()
+    process.communicate(timeout=20)
+    assert lib.call("lr_network_remove", names[0]) == 0
+    assert lib.call("lr_network_remove", names[0]) == -1 and lib.code == "INVALID_ARGUMENT"
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", "", "-x", "a b", "x" * 200])
+def test_a_network_that_has_no_name(runner, name):
+    if runner.engine != "docker":
+        pytest.skip("the local engine has no networks of its own")
+    done = runner.cli("network", "create", name, "--engine", "docker", "--json")
+    assert done.code == 125 and done.error["code"] == "INVALID_ARGUMENT"
+
+
+def test_the_verb_network(runner):
+    if runner.engine != "docker":
+        pytest.skip("the local engine has no networks of its own")
+
+    def network(*words):
+        return runner.cli("network", *words, "--engine", "docker")
+
+    assert network("exists", "lr-test-c").code == 1
+    assert network("create", "lr-test-c").code == 0
+    assert network("exists", "lr-test-c", "--json").json == {"exists": True}
+    assert network("rm", "lr-test-c").code == 0
+    assert network("prune", "--json").json == {"networks": 0}
+    assert network("destroy", "x").code == 125 and network("create").code == 125 and network("prune", "x").code == 125
+
+
+def test_images_of_setup_steps(runner, library):
+    lib, count = library(), ctypes.c_uint()
+    assert lib.call("lr_clean_images", ctypes.byref(count)) == 0
+    steps = ["cat /proc/sys/kernel/random/uuid > /once"]
+    first = runner.ok("cat /once", run=steps).lines
+    assert runner.ok("cat /once", run=steps).lines == first
+    assert lib.call("lr_clean_images", ctypes.byref(count)) == 0 and count.value == 1
+    assert runner.ok("cat /once", run=steps).lines != first
+    assert runner.ok("echo there").lines == ["there"], "no other image is touched"
+    assert runner.cli("clean", "--images", "--json").json["images"] == 1
+    assert dockerd.current() is None or runner.engine != "docker" or dockerd.current().leftovers() == set()
