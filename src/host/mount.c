@@ -7,7 +7,9 @@
 #include "host/rootless.h"
 
 #include <fcntl.h>
+#include <fnmatch.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <linux/loop.h>
 #include <sched.h>
 #include <string.h>
@@ -111,30 +113,37 @@ static int loop_attach(int file, bool read_only, char path[32])
 
 static const char loop_hint[] = "load the loop driver: modprobe loop";
 
-int mount_erofs(int image_fd, const char *target, lr_error *err)
+static const unsigned long erofs_flags = MS_RDONLY | MS_NODEV;
+
+static int erofs_failed(int failed, lr_error *err)
 {
-    char source[64];
-    snprintf(source, sizeof(source), "/proc/self/fd/%d", image_fd);
-    unsigned long flags = MS_RDONLY | MS_NODEV;
-    if (mount(source, target, "erofs", flags, NULL) == 0)
-        return 0;
-    if (errno == ENOTBLK) {
-        cleanup_close int device = loop_attach(image_fd, true, source);
-        if (device < 0) {
-            error_errno(err, LR_CONTAINER_START_FAILED, "mount.image", errno,
-                        "no loop device for the image");
-            return error_hint(err, "%s", loop_hint);
-        }
-        if (mount(source, target, "erofs", flags, NULL) == 0)
-            return 0;
-    }
-    int failed = errno;
     error_errno(err, LR_CONTAINER_START_FAILED, "mount.image", failed, "cannot mount the image");
     if (failed == ENODEV)
         return error_hint(err, "load the EROFS driver: modprobe erofs");
     return failed == EUCLEAN || failed == EINVAL
                ? error_hint(err, "its file is damaged: remove the image and import it again")
                : -1;
+}
+
+int mount_erofs_loop(int image_fd, const char *target, lr_error *err)
+{
+    char path[32];
+    cleanup_close int device = loop_attach(image_fd, true, path);
+    if (device < 0) {
+        error_errno(err, LR_CONTAINER_START_FAILED, "mount.image", errno,
+                    "no loop device for the image");
+        return error_hint(err, "%s", loop_hint);
+    }
+    return mount(path, target, "erofs", erofs_flags, NULL) == 0 ? 0 : erofs_failed(errno, err);
+}
+
+int mount_erofs(int image_fd, const char *target, lr_error *err)
+{
+    char source[64];
+    snprintf(source, sizeof(source), "/proc/self/fd/%d", image_fd);
+    if (mount(source, target, "erofs", erofs_flags, NULL) == 0)
+        return 0;
+    return errno == ENOTBLK ? mount_erofs_loop(image_fd, target, err) : erofs_failed(errno, err);
 }
 
 /* Of the kernel's fs/ext4/ext4.h: no header for programs has them. */
@@ -190,6 +199,35 @@ static int make_template(int dirfd, const char *name, uint64_t bytes, lr_error *
     return 0;
 }
 
+/* Of more sizes than anybody uses in turn, those go that were not used for longest. One that is being copied is
+ * open, and does not mind. */
+static void forget_templates(int dirfd)
+{
+    char oldest[NAME_MAX + 1];
+    size_t count;
+    do {
+        cleanup_close int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        cleanup_closedir DIR *entries = fd < 0 ? NULL : fdopendir(fd);
+        struct timespec least = {0};
+        count = 0;
+        if (!entries)
+            return;
+        (void)steal_fd(&fd);
+        for (struct dirent *e; (e = readdir(entries));) {
+            struct stat st;
+            if (fnmatch("ext4-*.template", e->d_name, 0) != 0 ||
+                fstatat(dirfd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+                continue;
+            bool older = st.st_mtim.tv_sec < least.tv_sec ||
+                         (st.st_mtim.tv_sec == least.tv_sec && st.st_mtim.tv_nsec < least.tv_nsec);
+            if (count++ == 0 || older) {
+                least = st.st_mtim;
+                snprintf(oldest, sizeof(oldest), "%s", e->d_name);
+            }
+        }
+    } while (count > MOUNT_TEMPLATES && unlinkat(dirfd, oldest, 0) == 0);
+}
+
 int mount_scratch(const char *folder, uint64_t bytes, const char *target, int *root, lr_error *err)
 {
     char name[64];
@@ -203,6 +241,9 @@ int mount_scratch(const char *folder, uint64_t bytes, const char *target, int *r
         if (make_template(dirfd, name, bytes, err) < 0)
             return -1;
         template = openat(dirfd, name, O_RDONLY | O_CLOEXEC);
+        forget_templates(dirfd);
+    } else if (template >= 0) {
+        (void)futimens(template, NULL);
     }
     cleanup_close int file = openat(dirfd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
     if (template <0 || file < 0 || copy_sparse(template, file, (off_t)bytes) < 0)

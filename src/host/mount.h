@@ -35,11 +35,16 @@ int mount_shift_owners(const char *target, int user_namespace, lr_error *err);
  * kernel (before 6.12) cannot. Errors: CONTAINER_START_FAILED. */
 int mount_erofs(int image_fd, const char *target, lr_error *err);
 
+/* The second way alone. The device frees itself at the unmount. */
+int mount_erofs_loop(int image_fd, const char *target, lr_error *err);
+
+enum { MOUNT_TEMPLATES = 8 };
+
 /*
  * Mounts a fresh file system of the given size for what the run writes. It lives in a file without
  * a name in `folder` (so nothing is left of it whatever happens) behind a loop device that frees
- * itself. An empty file system of each size is kept in `folder` as a template. *root is its
- * root, open. Errors: VOLUME_CREATE_FAILED.
+ * itself. An empty file system of each size is kept in `folder` as a template, of
+ * MOUNT_TEMPLATES sizes at most. *root is its root, open. Errors: VOLUME_CREATE_FAILED.
  */
 int mount_scratch(const char *folder, uint64_t bytes, const char *target, int *root, lr_error *err);
 

@@ -16,6 +16,8 @@ from . import tools
 
 # Of the daemon that the docker cells run on, for all suites; empty: there is none, and its neighbour says why.
 VARIABLE, REASON = "LIGHT_RUNNER_TEST_DOCKER", "LIGHT_RUNNER_TEST_DOCKER_REASON"
+# Set where the tests of one engine run beside those of another.
+ENGINE = "LIGHT_RUNNER_TEST_ENGINE"
 LABEL = "light-runner.run-id"
 
 # With cgroups of its own inside the limit on processes is one on those, and not on the kernel's threads.
@@ -83,8 +85,8 @@ class Daemon:
 
 
 def current():
-    """The daemon that the suites share, or None."""
-    host = os.environ.get(VARIABLE)
+    """The daemon that the suites share, or None; also None for tests of the local engine alone."""
+    host = os.environ.get(VARIABLE) if os.environ.get(ENGINE) != "local" else None
     return Daemon(host) if host else None
 
 
@@ -154,6 +156,8 @@ class Process:
 
     def remove(self):
         self.stop()
+        # Shims outlive a daemon that was killed.
+        subprocess.run(["pkill", "-KILL", "-f", self.folder + "/"], check=False)
         with open("/proc/self/mounts") as mounts:
             inside = [line.split()[1] for line in mounts if line.split()[1].startswith(self.folder + "/")]
         for path in reversed(inside):

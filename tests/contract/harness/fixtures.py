@@ -13,7 +13,7 @@ from . import cells, dockerd, images, tools
 from .runner import Runner
 
 __all__ = [
-    "pytest_configure", "pytest_unconfigure", "pytest_generate_tests", "pytest_runtest_call", "pytest_addoption",
+    "pytest_configure", "pytest_unconfigure", "pytest_generate_tests", "pytest_collection_modifyitems", "pytest_runtest_call", "pytest_addoption",
     "executable", "data_dir", "store", "runner", "python_image", "probe_dir",
 ]
 
@@ -41,12 +41,16 @@ def survey():
 
 def pytest_addoption(parser):
     parser.addoption("--cell", help="only this engine-tier, e.g. local-runc")
+    parser.addoption("--engine", help="only this engine; what is of no cell goes with local")
     parser.addoption("--short", action="store_true",
                      help="one tier per engine, and with a daemon only what is different there: for slow builds")
 
 
 def pytest_configure(config):
     tools.use_cached_runsc()
+    engine = config.getoption("--engine")
+    if engine:
+        os.environ[dockerd.ENGINE] = engine
     if not (config.getoption("--cell") or "docker").startswith("local"):
         _daemon.enter_context(dockerd.shared())
         dockerd.use()
@@ -64,10 +68,17 @@ def pytest_generate_tests(metafunc):
     if "cell" in metafunc.fixturenames:
         only = metafunc.config.getoption("--cell")
         working = [c for c in cells.CELLS if survey()[c] is None and only in (None, cells.name(c))]
+        engine = metafunc.config.getoption("--engine")
+        working = [c for c in working if engine in (None, c[0])]
         if metafunc.config.getoption("--short"):
             module = metafunc.module.__name__.rpartition(".")[2]
             working = [c for c in working if c == ("local", "runc") or (c == ("docker", "runc") and module in SHORT)]
         metafunc.parametrize("cell", working, ids=cells.name)
+
+
+def pytest_collection_modifyitems(config, items):
+    if config.getoption("--engine") not in (None, "local"):
+        items[:] = [item for item in items if "cell" in item.fixturenames]
 
 
 @pytest.hookimpl(hookwrapper=True)
