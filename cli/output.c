@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-int cli_runner(lr_runner **out, const char *engine, lr_error *err)
+int cli_runner(lr_runner **out, const char *engine, const char *tier, lr_error *err)
 {
     /* The library looks at LIGHT_RUNNER_SUPERVISOR by itself; only the program beside us is our
      * affair. */
@@ -24,6 +24,7 @@ int cli_runner(lr_runner **out, const char *engine, lr_error *err)
     LR_INIT(lr_runner_options, options);
     options.supervisor = supervisor;
     options.engine = engine;
+    options.runtime = tier;
     return lr_runner_new(out, &options, err);
 }
 

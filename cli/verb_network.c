@@ -93,7 +93,7 @@ int verb_network(int argc, char **argv)
     if (rc != 0)
         return rc;
     lr_runner *runner = NULL;
-    if (cli_runner(&runner, w.engine, &e) < 0)
+    if (cli_runner(&runner, w.engine, NULL, &e) < 0)
         return cli_fail(&e, w.json);
     rc = act(&w, runner, &e);
     lr_runner_free(runner);

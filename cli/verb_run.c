@@ -45,7 +45,7 @@ static int execute(const struct run_flags *f, struct outcome *o, lr_result **res
         base.on_progress = on_progress;
 
     lr_runner *runner;
-    if (cli_runner(&runner, NULL, err) < 0)
+    if (cli_runner(&runner, NULL, NULL, err) < 0)
         return -1;
     lr_execution *execution = NULL;
     int rc = lr_run_json(runner, text, strlen(text), &base, &execution, err);

@@ -28,11 +28,12 @@ int verb_logs(int argc, char **argv);
 int verb_control(int argc, char **argv); /* stop, cancel, pause, resume */
 int verb_ls(int argc, char **argv);
 int verb_clean(int argc, char **argv);
+int verb_verify(int argc, char **argv);
 int verb_network(int argc, char **argv);
 int verb_version(int argc, char **argv);
 
-/* A runner that finds the supervisor also where nothing is installed. engine: NULL for the default. */
-int cli_runner(lr_runner **out, const char *engine, lr_error *err);
+/* A runner that finds the supervisor also where nothing is installed. engine, tier: NULL for the default. */
+int cli_runner(lr_runner **out, const char *engine, const char *tier, lr_error *err);
 
 /*
  * Prints `light-runner: CODE: message (hint)` on stderr, with json also {"error": {...}} on stdout.

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The sanity check of a tier: which kernel code that runs in it really sees. Every run is checked before its
+ * command starts; this shows what there is to be seen, for people.
+ */
+#include "verbs.h"
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/text.h"
+
+#include <getopt.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { LINES_MAX = 40, LINE_LENGTH = 200 };
+
+static const char default_image[] = "busybox";
+
+/* Each line names what it is of. Only what every small image has; what it has not is left out. */
+static const char script[] =
+    "echo \"uname $(uname -a)\"\n"
+    "while read -r line; do echo \"version $line\"; done </proc/version\n"
+    "n=0; while [ $n -lt 3 ] && read -r line; do echo \"maps $line\"; n=$((n+1)); done "
+    "</proc/self/maps\n"
+    "dmesg 2>/dev/null | while read -r line; do echo \"log $line\"; done\n"
+    "exit 0";
+
+struct verify {
+    const char *runtime, *engine, *image;
+    bool json, help;
+    char lines[LINES_MAX][LINE_LENGTH];
+    size_t count;
+};
+
+static void on_line(void *user, lr_stream stream, const char *data, size_t length)
+{
+    struct verify *v = user;
+    if (stream != LR_STDOUT || v->count == LINES_MAX)
+        return;
+    char *line = v->lines[v->count++];
+    snprintf(line, LINE_LENGTH, "%.*s", (int)length, data);
+    text_make_printable(line);
+}
+
+static int print_help(void)
+{
+    printf(
+        "usage: light-runner verify [--runtime TIER] [--engine ENGINE] [--image IMAGE] [--json]\n\n"
+        "Runs a few harmless commands in the tier and prints what they see of the kernel: its name "
+        "and\n"
+        "version, the memory map of a process, the beginning of the kernel's log.\n\n"
+        "  --runtime TIER    runc (default), runsc or kata\n"
+        "  --engine ENGINE   auto (default), local or docker\n"
+        "  --image IMAGE     one with sh and uname (default: %s)\n\n"
+        "Exit code: 0 if the code ran on the kernel that the tier promises, 1 if it would have run "
+        "on another\n"
+        "(nothing is run then), 125 if it could not be found out.\n",
+        default_image);
+    return 0;
+}
+
+static int parse(struct verify *v, int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"runtime", required_argument, NULL, 'r'}, {"engine", required_argument, NULL, 'e'},
+        {"image", required_argument, NULL, 'i'},   {"json", no_argument, NULL, 'j'},
+        {"help", no_argument, NULL, 'h'},          {0}};
+    opterr = 0;
+    optind = 0;
+    for (int i = 1; i < argc; i++)
+        v->json = v->json || strcmp(argv[i], "--json") == 0;
+    for (int c; (c = getopt_long(argc, argv, "+:h", options, NULL)) != -1;) {
+        switch (c) {
+        case 'r':
+            v->runtime = optarg;
+            break;
+        case 'e':
+            v->engine = optarg;
+            break;
+        case 'i':
+            v->image = optarg;
+            break;
+        case 'j':
+            break;
+        case 'h':
+            v->help = true;
+            break;
+        case ':':
+            return cli_usage("verify", v->json, "%s needs a value", argv[optind - 1]);
+        default:
+            return cli_usage("verify", v->json, "unknown flag '%s'", argv[optind - 1]);
+        }
+    }
+    return optind < argc ? cli_usage("verify", v->json, "unknown argument '%s'", argv[optind]) : 0;
+}
+
+static int run(struct verify *v, lr_result **result, lr_error *err)
+{
+    static const char *const no_network[] = {"none", NULL};
+    lr_runner *runner = NULL;
+    lr_execution *execution = NULL;
+    LR_INIT(lr_request, request);
+    request.image = v->image;
+    request.entrypoint = script;
+    request.networks = no_network;
+    request.timeout_ms = 60000;
+    request.on_log = on_line;
+    request.user = v;
+    int rc = cli_runner(&runner, v->engine, v->runtime, err) < 0 ||
+                     lr_run(runner, &request, &execution, err) < 0 ||
+                     lr_execution_wait(execution, result, err) < 0
+                 ? -1
+                 : 0;
+    lr_execution_free(execution);
+    lr_runner_free(runner);
+    return rc;
+}
+
+static const char *verdict(const lr_result *r)
+{
+    bool other = strcmp(r->isolation.kernel, r->isolation.host_kernel) != 0;
+    if (!r->isolation.verified)
+        return "it is not known on which kernel the code ran";
+    return other
+               ? "the code ran on a kernel of its own, not on the host's"
+               : "the code ran on the host's kernel, in namespaces of its own, as the tier has it";
+}
+
+static json_t *evidence(const struct verify *v)
+{
+    json_t *document = json_object();
+    for (size_t i = 0; document && i < v->count; i++) {
+        const char *space = strchr(v->lines[i], ' ');
+        if (!space)
+            continue;
+        char key[16];
+        snprintf(key, sizeof(key), "%.*s", (int)(space - v->lines[i]), v->lines[i]);
+        json_t *list = json_object_get(document, key);
+        if (!list && json_object_set_new(document, key, list = json_array()) < 0)
+            break;
+        json_array_append_new(list, json_string(space + 1));
+    }
+    return document;
+}
+
+static int print_json(const struct verify *v, const lr_result *r)
+{
+    json_t *document =
+        json_pack("{ss,ss,ss,sb,so,ss}", "runtime", r->isolation.runtime, "kernel",
+                  r->isolation.kernel, "hostKernel", r->isolation.host_kernel, "verified",
+                  r->isolation.verified, "evidence", evidence(v), "verdict", verdict(r));
+    cleanup_free char *text = document ? json_dumps(document, JSON_INDENT(2)) : NULL;
+    json_decref(document);
+    if (!text)
+        return CLI_FAILED;
+    puts(text);
+    return r->isolation.verified ? 0 : 1;
+}
+
+static int print_text(const struct verify *v, const lr_result *r)
+{
+    printf("%-8s %s\n%-8s %s\n%-8s %s\n", "tier", r->isolation.runtime, "kernel",
+           r->isolation.kernel, "host's", r->isolation.host_kernel);
+    for (size_t i = 0; i < v->count; i++) {
+        const char *space = strchr(v->lines[i], ' ');
+        if (space)
+            printf("%-8.*s %s\n", (int)(space - v->lines[i]), v->lines[i], space + 1);
+    }
+    printf("\n%s\n", verdict(r));
+    return r->isolation.verified ? 0 : 1;
+}
+
+int verb_verify(int argc, char **argv)
+{
+    struct verify v = {.image = default_image};
+    lr_result *result = NULL;
+    lr_error e = {0};
+    int rc = parse(&v, argc, argv);
+    if (rc != 0)
+        return rc;
+    if (v.help)
+        return print_help();
+    if (run(&v, &result, &e) < 0) {
+        rc = cli_fail(&e, v.json);
+        return e.code == LR_ISOLATION_FAILED ? 1 : rc;
+    }
+    rc = v.json ? print_json(&v, result) : print_text(&v, result);
+    lr_result_free(result);
+    return rc;
+}

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: MIT
+"""`light-runner verify`: what there is to be seen of the kernel that a tier runs on."""
+import json
+import os
+import platform
+import shutil
+import tempfile
+
+import pytest
+
+from harness import dockerd, host, images
+
+
+def verify(runner, *flags, **call):
+    return runner.cli("verify", *runner.cell_flags(), "--json", *flags, **call)
+
+
+def test_what_is_seen(runner, store):
+    before = host.leftovers(store)
+    done = verify(runner)
+    assert done.code == 0 and done.json["verified"] is True and done.json["runtime"] == runner.tier
+    assert done.json["hostKernel"] == platform.release() and done.json["verdict"]
+    evidence = done.json["evidence"]
+    assert done.json["kernel"] in evidence["uname"][0] and len(evidence["maps"]) == 3 and evidence["version"]
+    if runner.tier == "runsc":
+        assert "Starting gVisor" in evidence["log"][0] and any("[usertrap]" in line for line in evidence["maps"])
+        assert platform.release() not in json.dumps(evidence) and done.json["kernel"] != platform.release()
+    else:
+        assert "log" not in evidence and done.json["kernel"] == platform.release()
+    assert host.new_leftovers(before, store) == {}
+
+
+def test_for_people(runner):
+    done = runner.cli("verify", *runner.cell_flags())
+    words = done.stdout.decode().splitlines()
+    assert done.code == 0 and words[0].split() == ["tier", runner.tier]
+    assert ("of its own, not on the host's" in words[-1]) == (runner.tier != "runc")
+
+
+def test_an_image_that_is_not_there(runner):
+    done = verify(runner, "--image", "127.0.0.1:1/none")
+    assert done.code == 125 and done.error["code"] == "CONTAINER_START_FAILED"
+
+
+@pytest.mark.parametrize("words", [["--runtime"], ["--no-such"], ["word"], ["--runtime", "vm"], ["--engine", "moon"]])
+def test_wrong_usage(runner, words):
+    done = runner.cli("verify", "--json", *words)
+    assert done.code == 125 and done.error["code"] in ("INVALID_ARGUMENT", "NOT_SUPPORTED")
+
+
+@pytest.mark.once
+def test_another_kernel_than_was_asked_for(runner, tmp_path):
+    """A daemon whose runsc is really runc."""
+    if runner.cell != ("docker", "runsc"):
+        pytest.skip("needs somebody who starts another runtime than was asked for")
+    process = dockerd.Process(tempfile.mkdtemp(prefix="lr-dockerd-"), runtimes={"runsc": {"path": shutil.which("runc")}})
+    try:
+        daemon = dockerd.Daemon(process.host)
+        daemon.load_rootfs(images.make_busybox_tar(str(tmp_path / "b.tar")), "busybox")
+        done = verify(runner, env=dict(os.environ, DOCKER_HOST=process.host))
+        assert done.code == 1 and done.error["code"] == "ISOLATION_FAILED", done
+        assert daemon.leftovers() == set()
+    finally:
+        process.remove()
