@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 static int verb_help(int argc, char **argv);
-static int verb_later(int argc, char **argv);
 
 static const struct verb verbs[] = {
     {"run", verb_run, "run a command in a disposable sandbox"},
@@ -26,12 +25,12 @@ static const struct verb verbs[] = {
     {"clean", verb_clean, "remove old states, and images of setup steps"},
     {"image", verb_image, "import, list and remove images"},
     {"doctor", verb_doctor, "what works on this machine, and what mends the rest"},
+    {"setup", verb_setup, "install gVisor"},
     {"verify", verb_verify, "show which kernel a tier really runs on"},
     {"network", verb_network, "create and remove networks for runs on Docker"},
     {"reap", verb_reap, "remove what killed runs left behind"},
     {"version", verb_version, "print the version"},
     {"help", verb_help, "print this, or the help of a verb"},
-    {"setup", verb_later, "install gvisor or kata (not in this version)"},
     {0},
 };
 
@@ -75,26 +74,8 @@ static int verb_help(int argc, char **argv)
         print_help(stdout);
         return 0;
     }
-    if (v->function == verb_later) {
-        printf("light-runner %s: %s\n", v->name, v->description);
-        return 0;
-    }
     char *arguments[] = {argv[1], (char *)"--help", NULL};
     return v->function(2, arguments);
-}
-
-static int verb_later(int argc, char **argv)
-{
-    bool json = false;
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
-            return verb_help(2, (char *[]){argv[0], argv[0], NULL});
-        json = json || strcmp(argv[i], "--json") == 0;
-    }
-    lr_error e = {0};
-    error_set(&e, LR_NOT_SUPPORTED, "cli.verb", "'light-runner %s' is not in this version",
-              argv[0]);
-    return cli_fail(&e, json);
 }
 
 /* A program started with 0, 1 or 2 closed would get one of them for the next file that it opens,

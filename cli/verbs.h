@@ -28,6 +28,7 @@ int verb_logs(int argc, char **argv);
 int verb_control(int argc, char **argv); /* stop, cancel, pause, resume */
 int verb_ls(int argc, char **argv);
 int verb_clean(int argc, char **argv);
+int verb_setup(int argc, char **argv);
 int verb_verify(int argc, char **argv);
 int verb_network(int argc, char **argv);
 int verb_version(int argc, char **argv);

@@ -18,6 +18,7 @@ static const char *const places[] = {
     "../src/image",
     "../src/host",
     "../src/engine",
+    "../src/setup",
     "../host",
     "../engine",
     "../../agent",

@@ -47,7 +47,7 @@ static const struct tier_runtime runsc_runtimes[] = {
         .is_gvisor = true,
         /* When it had cgroup v2 inside. Some before that do not start from an EROFS image either. */
         .since = 20260901,
-        .hint = "install a current gVisor: https://gvisor.dev/docs/user_guide/install",
+        .hint = "light-runner setup gvisor --no-docker",
     },
     {0},
 };

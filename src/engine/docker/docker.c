@@ -57,6 +57,16 @@ static struct docker_sandbox *docker_of(struct sandbox *s)
 
 /* -------------------------------------------------------------- images */
 
+static int hint_register(const char *tier, lr_error *err)
+{
+    return strcmp(tier, "runsc") == 0
+               ? error_hint(err, "light-runner setup gvisor; or use --runtime runc")
+               : error_hint(err,
+                            "register '%s' in /etc/docker/daemon.json under \"runtimes\", and "
+                            "reload the daemon",
+                            tier);
+}
+
 /* The daemon knows its runtimes by the tiers' names. */
 static int docker_available(const char *tier, lr_error *err)
 {
@@ -75,8 +85,7 @@ static int docker_available(const char *tier, lr_error *err)
         return 0;
     error_set(err, LR_CONTAINER_START_FAILED, request.operation,
               "the Docker daemon has no runtime named '%s'", tier);
-    return error_hint(
-        err, "register it in /etc/docker/daemon.json under \"runtimes\", and reload the daemon");
+    return hint_register(tier, err);
 }
 
 static int docker_find_image(const char *name, char **digest, lr_error *err)
@@ -144,10 +153,7 @@ static int create_failed(const struct http_answer *answer, const struct request 
         return error_hint(err,
                           "leave out --disk, or keep Docker's data on XFS with project quotas");
     if (runtime && strcmp(r->runtime, "runc") != 0)
-        return error_hint(err,
-                          "register the runtime '%s' with Docker (see light-runner doctor), or use "
-                          "--runtime runc",
-                          r->runtime);
+        return hint_register(r->runtime, err);
     if (strstr(said, "bind source path does not exist"))
         return error_hint(
             err, "the daemon must see this machine's files: run light-runner where it runs");

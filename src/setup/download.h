@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A file from a web server, into an open file of ours, with its SHA-512.
+ */
+#ifndef SETUP_DOWNLOAD_H
+#define SETUP_DOWNLOAD_H
+
+#include "base/error.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { DOWNLOAD_HEX_LENGTH = 128 };
+
+struct download {
+    const char *url;
+    uint64_t max_bytes;
+    bool bar; /* a line of progress on stderr */
+};
+
+/* Into fd, from its beginning. The digest of what came is in hex. Errors: IO_FAILED (the server does not
+ * answer, has no such file, stalls or sends too much). */
+int download_file(int fd, const struct download *d, char hex[DOWNLOAD_HEX_LENGTH + 1],
+                  lr_error *err);
+
+/* The digest in the server's own `<url>.sha512`. Errors: IO_FAILED. */
+int download_digest(const char *url, char hex[DOWNLOAD_HEX_LENGTH + 1], lr_error *err);
+
+#endif

@@ -1,0 +1,434 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * light-runner-setup-gvisor: what `light-runner setup gvisor` starts. Downloads gVisor's programs, checks them,
+ * puts them in place, and has Docker know of them:
+ *
+ *      1  everything that can be wrong on this machine is looked at
+ *      2  each program is downloaded into a file without a name, and compared with its SHA-512
+ *      3  all are put in place by rename
+ *      4  daemon.json gets the runtime, by rename; everything else in it stays
+ *      5  the daemon is told to read it again (SIGHUP), and asked whether it has the runtime
+ *
+ * Until 3 nothing has been changed; killed at any moment, there is nothing half done.
+ */
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/io.h"
+#include "base/text.h"
+#include "engine/docker/daemon.h"
+#include "host/process.h"
+#include "setup/docker_config.h"
+#include "setup/download.h"
+
+#include <fcntl.h>
+#include <getopt.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+
+#define DEFAULT_MIRROR "https://storage.googleapis.com/gvisor/releases/release"
+
+enum { FAILED = 125, PROGRAM_MAX_MIB = 512, ACCEPT_TIMEOUT = 15000, VERSION_TIMEOUT = 10000 };
+
+/* runsc last: who finds it finds the other one too. */
+static const char *const programs[] = {"containerd-shim-runsc-v1", "runsc"};
+enum { PROGRAM_COUNT = sizeof(programs) / sizeof(programs[0]), RUNSC = PROGRAM_COUNT - 1 };
+
+/* As light-runner wants it to be started by a daemon (docs/docker.md). */
+static const char *const runtime_flags[] = {"--platform=systrap", "--in-sandbox-cgroup=v2",
+                                            "--host-settings=ignore", NULL};
+
+struct setup {
+    const char *release, *mirror, *prefix, *daemon_json, *pid_file, *runtime;
+    bool docker, dry_run, json, help;
+    char base[600];              /* where the programs are on the server */
+    char *target[PROGRAM_COUNT]; /* and here */
+    int files[PROGRAM_COUNT];
+    char version[200];
+    struct docker_config config;
+    bool changed, reloaded, accepted;
+};
+
+static void setup_free(struct setup *s)
+{
+    for (int i = 0; i < PROGRAM_COUNT; i++) {
+        free(s->target[i]);
+        cleanup_close_fd(&s->files[i]);
+    }
+    docker_config_free(&s->config);
+}
+
+/* ---------------------------------------------------------------- words */
+
+static int print_help(void)
+{
+    puts("usage: light-runner setup gvisor [flags]\n\n"
+         "Installs gVisor, for the tier runsc, and registers it with Docker where there is one.\n\n"
+         "  --release NAME        latest (default), or a release: 20260901.0, release-20260901.0\n"
+         "  --mirror URL          in the place of " DEFAULT_MIRROR "\n"
+         "  --prefix FOLDER       where the programs go (default: /usr/local/bin)\n"
+         "  --no-docker           leave Docker alone\n"
+         "  --daemon-json FILE    its configuration (default: /etc/docker/daemon.json)\n"
+         "  --docker-pid FILE     where its process number is (default: /var/run/docker.pid)\n"
+         "  --name NAME           what Docker is to call the runtime (default: runsc)\n"
+         "  --dry-run             print the steps, and do nothing\n"
+         "  --json                print one JSON object\n\n"
+         "Every program is compared with the SHA-512 that its server gives before anything is "
+         "moved.");
+    return 0;
+}
+
+enum {
+    OPT_RELEASE = 1,
+    OPT_MIRROR,
+    OPT_PREFIX,
+    OPT_NO_DOCKER,
+    OPT_JSON_FILE,
+    OPT_PID,
+    OPT_NAME,
+    OPT_DRY,
+    OPT_JSON,
+    OPT_HELP
+};
+
+static int parse(struct setup *s, int argc, char **argv, lr_error *err)
+{
+    static const struct option options[] = {{"release", required_argument, NULL, OPT_RELEASE},
+                                            {"mirror", required_argument, NULL, OPT_MIRROR},
+                                            {"prefix", required_argument, NULL, OPT_PREFIX},
+                                            {"no-docker", no_argument, NULL, OPT_NO_DOCKER},
+                                            {"daemon-json", required_argument, NULL, OPT_JSON_FILE},
+                                            {"docker-pid", required_argument, NULL, OPT_PID},
+                                            {"name", required_argument, NULL, OPT_NAME},
+                                            {"dry-run", no_argument, NULL, OPT_DRY},
+                                            {"json", no_argument, NULL, OPT_JSON},
+                                            {"help", no_argument, NULL, OPT_HELP},
+                                            {0}};
+    const char **const texts[] = {[OPT_RELEASE] = &s->release,
+                                  [OPT_MIRROR] = &s->mirror,
+                                  [OPT_PREFIX] = &s->prefix,
+                                  [OPT_JSON_FILE] = &s->daemon_json,
+                                  [OPT_PID] = &s->pid_file,
+                                  [OPT_NAME] = &s->runtime,
+                                  [OPT_HELP] = NULL};
+    bool *const switches[] = {
+        [OPT_DRY] = &s->dry_run, [OPT_JSON] = &s->json, [OPT_HELP] = &s->help};
+    opterr = 0;
+    for (int i = 1; i < argc; i++)
+        s->json = s->json || strcmp(argv[i], "--json") == 0;
+    for (int c; (c = getopt_long(argc, argv, "+:", options, NULL)) != -1;) {
+        if (c == OPT_NO_DOCKER)
+            s->docker = false;
+        else if (c >= OPT_DRY && c <= OPT_HELP)
+            *switches[c] = true;
+        else if (c >= OPT_RELEASE && c < OPT_DRY)
+            *texts[c] = optarg;
+        else
+            return error_set(err, LR_INVALID_ARGUMENT, "setup.flags",
+                             "'%s' is no flag, or lacks its value", argv[optind - 1]);
+    }
+    return optind < argc ? error_set(err, LR_INVALID_ARGUMENT, "setup.flags",
+                                     "unknown argument '%s'", argv[optind])
+                         : 0;
+}
+
+/* "latest", "20260901", "20260901.0", or either with "release-" in front. */
+static int check_release(struct setup *s, lr_error *err)
+{
+    static const char prefix[] = "release-";
+    if (strncmp(s->release, prefix, strlen(prefix)) == 0)
+        s->release += strlen(prefix);
+    size_t date = strspn(s->release, "0123456789"), rest = strlen(s->release) - date;
+    const char *point = s->release + date;
+    bool dated = date == 8 && (rest == 0 || (*point == '.' && rest > 1 && rest < 6 &&
+                                             strspn(point + 1, "0123456789") == rest - 1));
+    if (dated || strcmp(s->release, "latest") == 0)
+        return 0;
+    error_set(err, LR_INVALID_ARGUMENT, "setup.flags", "release: '%.60s' is none", s->release);
+    return error_hint(err, "latest, or a date with a number behind it, like 20260901.0");
+}
+
+static int check_words(struct setup *s, lr_error *err)
+{
+    static const char name_letters[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+    struct utsname host;
+    uname(&host);
+    if (strncmp(s->mirror, "https://", 8) != 0 && strncmp(s->mirror, "http://", 7) != 0)
+        return error_set(err, LR_INVALID_ARGUMENT, "setup.flags",
+                         "mirror: '%.100s' is no http or https URL", s->mirror);
+    if (s->prefix[0] != '/' || s->daemon_json[0] != '/')
+        return error_set(err, LR_INVALID_ARGUMENT, "setup.flags",
+                         "prefix, daemon-json: must be absolute paths");
+    if (!*s->runtime || strspn(s->runtime, name_letters) != strlen(s->runtime) ||
+        strcmp(s->runtime, "runc") == 0)
+        return error_set(err, LR_INVALID_ARGUMENT, "setup.flags",
+                         "name: '%.60s' is no name for this runtime", s->runtime);
+    if (strcmp(host.machine, "x86_64") != 0 && strcmp(host.machine, "aarch64") != 0)
+        return error_set(err, LR_NOT_SUPPORTED, "setup.machine",
+                         "there is no gVisor for machines of '%s'", host.machine);
+    size_t length = strlen(s->mirror);
+    while (length > 0 && s->mirror[length - 1] == '/')
+        length--;
+    int n = snprintf(s->base, sizeof(s->base), "%.*s/%s/%s", (int)length, s->mirror, s->release,
+                     host.machine);
+    return n > 0 && (size_t)n < sizeof(s->base) - 64
+               ? 0
+               : error_set(err, LR_INVALID_ARGUMENT, "setup.flags", "mirror: too long");
+}
+
+/* ---------------------------------------------------------------- steps */
+
+__attribute__((format(printf, 2, 3))) static void tell(const struct setup *s, const char *format,
+                                                       ...)
+{
+    va_list arguments;
+    if (s->json)
+        return;
+    va_start(arguments, format);
+    vprintf(format, arguments);
+    va_end(arguments);
+    fputc('\n', stdout);
+    fflush(stdout);
+}
+
+/* Files without a name, so that nothing is left of them. */
+static int open_files(struct setup *s, int *dir, lr_error *err)
+{
+    *dir = open(s->prefix, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    for (int i = 0; *dir >= 0 && i < PROGRAM_COUNT; i++) {
+        s->files[i] = openat(*dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+        if (s->files[i] < 0)
+            break;
+    }
+    if (*dir >= 0 && s->files[PROGRAM_COUNT - 1] >= 0)
+        return 0;
+    error_errno(err, LR_IO_FAILED, "setup.install", errno, "cannot write to '%s'", s->prefix);
+    return geteuid() == 0
+               ? -1
+               : error_hint(err,
+                            "sudo light-runner setup gvisor, or --prefix with a folder of yours");
+}
+
+static int download(struct setup *s, int i, lr_error *err)
+{
+    char url[700], wanted[DOWNLOAD_HEX_LENGTH + 1], found[DOWNLOAD_HEX_LENGTH + 1];
+    snprintf(url, sizeof(url), "%s/%s", s->base, programs[i]);
+    const struct download d = {.url = url,
+                               .max_bytes = (uint64_t)PROGRAM_MAX_MIB << 20,
+                               .bar = isatty(STDERR_FILENO) == 1};
+    tell(s, "downloading %s", url);
+    if (download_digest(url, wanted, err) < 0 || download_file(s->files[i], &d, found, err) < 0)
+        return -1;
+    if (strcmp(wanted, found) == 0)
+        return 0;
+    error_set(err, LR_IO_FAILED, "setup.verify",
+              "'%s' is not what its SHA-512 says: nothing was installed", url);
+    return error_hint(err, "try again; if it stays so, do not use that server");
+}
+
+/* A name first, as only that can be renamed over what is there. */
+static int put_in_place(const struct setup *s, int dir, int i, lr_error *err)
+{
+    char source[64], temporary[64];
+    snprintf(source, sizeof(source), "/proc/self/fd/%d", s->files[i]);
+    snprintf(temporary, sizeof(temporary), ".%s.%d", programs[i], (int)getpid());
+    if (fchmod(s->files[i], 0755) == 0 && fsync(s->files[i]) == 0 &&
+        linkat(AT_FDCWD, source, dir, temporary, AT_SYMLINK_FOLLOW) == 0) {
+        if (renameat(dir, temporary, dir, programs[i]) == 0)
+            return 0;
+        unlinkat(dir, temporary, 0);
+    }
+    return error_errno(err, LR_IO_FAILED, "setup.install", errno, "cannot put '%s' in place",
+                       s->target[i]);
+}
+
+static int install(struct setup *s, lr_error *err)
+{
+    cleanup_close int dir = -1;
+    if (open_files(s, &dir, err) < 0)
+        return -1;
+    for (int i = 0; i < PROGRAM_COUNT; i++)
+        if (download(s, i, err) < 0)
+            return -1;
+    for (int i = 0; i < PROGRAM_COUNT; i++) {
+        if (put_in_place(s, dir, i, err) < 0)
+            return -1;
+        /* Open for writing, it could not be started. */
+        cleanup_close_fd(&s->files[i]);
+        tell(s, "installed %s", s->target[i]);
+    }
+    const char *const argv[] = {s->target[RUNSC], "--version", NULL};
+    if (process_run(argv, VERSION_TIMEOUT, s->version, sizeof(s->version), LR_IO_FAILED, err) < 0)
+        return error_context(err, "what was installed does not start");
+    s->version[strcspn(s->version, "\n")] = '\0';
+    text_make_printable(s->version);
+    tell(s, "%s", s->version);
+    return 0;
+}
+
+/* The daemon reads its configuration again at SIGHUP. 0 as well when there is none that could. */
+static int reload(struct setup *s, lr_error *err)
+{
+    cleanup_free char *text = io_read_file_at(AT_FDCWD, s->pid_file, 64, NULL);
+    uint64_t pid = 0;
+    if (text)
+        text[strcspn(text, "\n")] = '\0';
+    if (!text || !text_parse_u64(text, &pid) || pid < 2 || pid > INT32_MAX) {
+        tell(s, "no Docker daemon runs here (%s): it will know the runtime when it is started",
+             s->pid_file);
+        return 0;
+    }
+    cleanup_close int fd = pidfd_open((pid_t)pid, 0);
+    if (fd < 0 || pidfd_send_signal(fd, SIGHUP, NULL, 0) < 0) {
+        error_errno(err, LR_IO_FAILED, "setup.reload", errno,
+                    "cannot tell the Docker daemon (process %d) to reload", (int)pid);
+        return error_hint(err, "systemctl reload docker");
+    }
+    s->reloaded = true;
+    tell(s, "the Docker daemon reads %s again", s->config.path);
+    return 0;
+}
+
+static bool has_runtime(struct daemon *d, const char *name)
+{
+    lr_error ignored;
+    struct http_request request = {
+        .operation = "setup.check", .method = "GET", .timeout_ms = HTTP_PING_TIMEOUT};
+    cleanup_answer struct http_answer answer = {0};
+    return daemon_call(d, &request, &answer, &ignored, "/info") == 0 && answer.status == 200 &&
+           json_object_get(json_object_get(answer.body, "Runtimes"), name);
+}
+
+static int check(struct setup *s, lr_error *err)
+{
+    struct daemon *d;
+    int64_t deadline = clock_ms() + ACCEPT_TIMEOUT;
+    if (!s->reloaded)
+        return 0;
+    if (daemon_get(&d, err) < 0)
+        return -1;
+    while (!(s->accepted = has_runtime(d, s->runtime)) && clock_ms() < deadline)
+        poll(NULL, 0, 200);
+    if (!s->accepted) {
+        error_set(err, LR_CONTAINER_START_FAILED, "setup.check",
+                  "the Docker daemon does not have the runtime '%s'", s->runtime);
+        return error_hint(
+            err, "see its log: journalctl -u docker; is its configuration another file than %s?",
+            s->config.path);
+    }
+    tell(s,
+         "Docker has the runtime '%s'; see for yourself: light-runner verify --engine docker "
+         "--runtime %s",
+         s->runtime, s->runtime);
+    return 0;
+}
+
+static int set_up_docker(struct setup *s, lr_error *err)
+{
+    if (!s->docker)
+        return 0;
+    s->changed = docker_config_changes(&s->config);
+    if (s->changed) {
+        if (docker_config_write(&s->config, err) < 0)
+            return -1;
+        tell(s, "registered the runtime '%s' in %s", s->runtime, s->config.path);
+    }
+    return reload(s, err) < 0 ? -1 : check(s, err);
+}
+
+static void print_steps(const struct setup *s)
+{
+    for (int i = 0; i < PROGRAM_COUNT; i++)
+        printf("download %s/%s, compare it with the SHA-512 in %s/%s.sha512\n", s->base,
+               programs[i], s->base, programs[i]);
+    for (int i = 0; i < PROGRAM_COUNT; i++)
+        printf("install %s\n", s->target[i]);
+    if (!s->docker)
+        return;
+    cleanup_free char *text = json_dumps(
+        json_object_get(json_object_get(s->config.after, "runtimes"), s->runtime), JSON_COMPACT);
+    if (docker_config_changes(&s->config))
+        printf("write %s with the runtime \"%s\": %s\n", s->config.path, s->runtime,
+               text ? text : "");
+    printf("send SIGHUP to the process in %s, if there is one\nask the Docker daemon whether it "
+           "has the runtime\n",
+           s->pid_file);
+}
+
+static int print_json(const struct setup *s)
+{
+    json_t *document =
+        json_pack("{ss,ss,s[ss],s{sb,sb,sb,sb}}", "release", s->release, "version", s->version,
+                  "installed", s->target[0], s->target[1], "docker", "asked", s->docker, "changed",
+                  s->changed, "reloaded", s->reloaded, "accepted", s->accepted);
+    cleanup_free char *text = document ? json_dumps(document, JSON_INDENT(2)) : NULL;
+    json_decref(document);
+    if (!text)
+        return FAILED;
+    puts(text);
+    return 0;
+}
+
+static int fail(const struct setup *s, const lr_error *e)
+{
+    fprintf(stderr, "light-runner: %s: %s", lr_code_name(e->code), e->message);
+    fprintf(stderr, e->hint[0] ? " (%s)\n" : "%s\n", e->hint);
+    if (s->json) {
+        json_t *document =
+            json_pack("{s{ss,ss,ss,ss*}}", "error", "code", lr_code_name(e->code), "message",
+                      e->message, "operation", e->operation, "hint", e->hint[0] ? e->hint : NULL);
+        cleanup_free char *text = document ? json_dumps(document, JSON_COMPACT) : NULL;
+        json_decref(document);
+        puts(text ? text : "");
+    }
+    return FAILED;
+}
+
+static int prepare(struct setup *s, lr_error *err)
+{
+    if (check_release(s, err) < 0 || check_words(s, err) < 0)
+        return -1;
+    for (int i = 0; i < PROGRAM_COUNT; i++)
+        if (!(s->target[i] = text_path_join(s->prefix, programs[i])))
+            return error_oom(err, "setup");
+    return s->docker ? docker_config_open(&s->config, s->daemon_json, s->runtime, s->target[RUNSC],
+                                          runtime_flags, err)
+                     : 0;
+}
+
+int main(int argc, char **argv)
+{
+    __attribute__((cleanup(setup_free))) struct setup s = {
+        .release = "latest",
+        .mirror = DEFAULT_MIRROR,
+        .prefix = "/usr/local/bin",
+        .daemon_json = "/etc/docker/daemon.json",
+        .pid_file = "/var/run/docker.pid",
+        .runtime = "runsc",
+        .docker = true,
+        .files = {-1, -1},
+    };
+    lr_error e = {0};
+    umask(022);
+    signal(SIGPIPE, SIG_IGN);
+    if (parse(&s, argc, argv, &e) < 0) {
+        error_hint(&e, "try: light-runner setup gvisor --help");
+        return fail(&s, &e);
+    }
+    if (s.help)
+        return print_help();
+    if (prepare(&s, &e) < 0)
+        return fail(&s, &e);
+    if (s.dry_run) {
+        print_steps(&s);
+        return 0;
+    }
+    if (install(&s, &e) < 0 || set_up_docker(&s, &e) < 0)
+        return fail(&s, &e);
+    return s.json ? print_json(&s) : 0;
+}

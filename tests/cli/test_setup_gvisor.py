@@ -1,0 +1,358 @@
+# SPDX-License-Identifier: MIT
+"""`light-runner setup gvisor`, against a mirror on loopback."""
+import contextlib
+import hashlib
+import http.server
+import json
+import os
+import signal
+import stat
+import subprocess
+import tempfile
+import threading
+import time
+
+import pytest
+
+from harness import dockerd, images, tools
+from harness.host import wait_until
+
+PROGRAM = os.environ.get("LIGHT_RUNNER") or os.path.abspath(os.path.join(os.path.dirname(__file__), "../../build/light-runner"))
+SHIM = "containerd-shim-runsc-v1"
+RUNSC = b"#!/bin/sh\necho runsc version release-20260901.0\necho spec: 1.1.0\n"
+FILES = {"runsc": RUNSC, SHIM: b"#!/bin/sh\nexit 0\n"}
+
+
+class Mirror:
+    """Serves files from memory. `broken` maps a path's end to what is done in its place."""
+
+    def __init__(self):
+        self.files, self.broken, self.asked = {}, {}, []
+        mirror = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                mirror.asked.append(self.path)
+                for end, act in mirror.broken.items():
+                    if self.path.endswith(end):
+                        with contextlib.suppress(OSError):
+                            act(self)
+                        return
+                data = mirror.files.get(self.path)
+                if data is None:
+                    self.send_error(404)
+                    return
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                with contextlib.suppress(OSError):
+                    self.wfile.write(data)
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}/r"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def add(self, release, files):
+        for name, data in files.items():
+            path = f"/r/{release}/{os.uname().machine}/{name}"
+            self.files[path] = data
+            self.files[path + ".sha512"] = f"{hashlib.sha512(data).hexdigest()}  {name}\n".encode()
+
+
+@pytest.fixture
+def mirror():
+    m = Mirror()
+    m.add("latest", FILES)
+    m.add("20260901.0", FILES)
+    yield m
+    m.server.shutdown()
+    m.server.server_close()
+
+
+@pytest.fixture
+def place(tmp_path):
+    """Where everything goes: a folder for programs, and a daemon.json."""
+    (tmp_path / "bin").mkdir()
+    return tmp_path
+
+
+def command(mirror, place, *flags):
+    return [PROGRAM, "setup", "gvisor", "--mirror", mirror.url, "--prefix", str(place / "bin"), "--daemon-json",
+            str(place / "daemon.json"), "--docker-pid", str(place / "docker.pid"), *flags]
+
+
+def install(mirror, place, *flags, env=None):
+    return subprocess.run(command(mirror, place, *flags), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, timeout=120, env=env)
+
+
+def error(done):
+    assert done.returncode == 125, done
+    return json.loads(done.stdout)["error"]
+
+
+def untouched(place):
+    return os.listdir(place / "bin") == [] and not (place / "daemon.json").exists()
+
+
+def test_it_installs_and_registers(mirror, place):
+    done = install(mirror, place, "--json")
+    assert done.returncode == 0, done
+    document = json.loads(done.stdout)
+    assert document["version"] == "runsc version release-20260901.0" and document["release"] == "latest"
+    assert document["docker"] == {"asked": True, "changed": True, "reloaded": False, "accepted": False}
+    for name, data in FILES.items():
+        path = place / "bin" / name
+        assert path.read_bytes() == data and stat.S_IMODE(path.stat().st_mode) == 0o755
+    entry = json.loads((place / "daemon.json").read_text())["runtimes"]["runsc"]
+    assert entry["path"] == str(place / "bin" / "runsc") and "--in-sandbox-cgroup=v2" in entry["runtimeArgs"]
+    assert sorted(os.listdir(place / "bin")) == sorted(FILES)
+
+
+def test_again_it_changes_nothing_more(mirror, place):
+    assert install(mirror, place).returncode == 0
+    before = (place / "daemon.json").stat()
+    document = json.loads(install(mirror, place, "--json").stdout)
+    assert document["docker"]["changed"] is False
+    assert (place / "daemon.json").stat().st_ino == before.st_ino
+
+
+@pytest.mark.parametrize("release", ["20260901.0", "release-20260901.0"])
+def test_a_release(mirror, place, release):
+    assert install(mirror, place, "--release", release).returncode == 0
+    assert all("/20260901.0/" in path for path in mirror.asked)
+
+
+@pytest.mark.parametrize("words", [["--release", "../x"], ["--release", "2026"], ["--release", "20260901.x"], ["--mirror", "ftp://x"],
+                                   ["--mirror", "file:///etc"], ["--prefix", "bin"], ["--daemon-json", "x"], ["--name", "a b"],
+                                   ["--name", "runc"], ["--no-such"], ["word"], ["--release"]])
+def test_wrong_usage(mirror, place, words):
+    done = install(mirror, place, "--json", *words)
+    assert error(done)["code"] == "INVALID_ARGUMENT" and untouched(place) and mirror.asked == []
+
+
+def test_a_dry_run_does_nothing(mirror, place):
+    done = install(mirror, place, "--dry-run")
+    assert done.returncode == 0 and untouched(place) and mirror.asked == []
+    text = done.stdout.decode()
+    assert all(word in text for word in (f"{mirror.url}/latest/{os.uname().machine}/runsc", "sha512", "daemon.json", "SIGHUP"))
+
+
+def flip(handler):
+    data = bytearray(RUNSC)
+    data[-2] ^= 1
+    handler.send_response(200)
+    handler.send_header("Content-Length", str(len(data)))
+    handler.end_headers()
+    handler.wfile.write(bytes(data))
+
+
+def cut_short(handler):
+    handler.send_response(200)
+    handler.send_header("Content-Length", str(len(RUNSC)))
+    handler.end_headers()
+    handler.wfile.write(RUNSC[:10])
+    handler.close_connection = True
+
+
+def shorter(handler):
+    handler.send_response(200)
+    handler.send_header("Content-Length", "10")
+    handler.end_headers()
+    handler.wfile.write(RUNSC[:10])
+
+
+def missing(handler):
+    handler.send_error(404)
+
+
+def refusing(handler):
+    handler.send_error(503)
+
+
+def hang_up(handler):
+    handler.close_connection = True
+
+
+def endless(handler):
+    handler.send_response(200)
+    handler.end_headers()
+    for _ in range(600):
+        handler.wfile.write(bytes(1 << 20))
+
+
+def to_a_file(handler):
+    handler.send_response(302)
+    handler.send_header("Location", "file:///etc/passwd")
+    handler.end_headers()
+
+
+@pytest.mark.parametrize("how", [flip, cut_short, shorter, missing, refusing, hang_up, endless, to_a_file], ids=lambda h: h.__name__)
+@pytest.mark.parametrize("end", ["/runsc", f"/{SHIM}"])
+def test_a_program_that_is_not_right(mirror, place, end, how):
+    mirror.broken[end] = how
+    e = error(install(mirror, place, "--json"))
+    assert e["code"] == "IO_FAILED" and e["message"] and untouched(place), e
+
+
+@pytest.mark.parametrize("text", [b"", b"rubbish", b"0" * 127, b"0" * 128, b"A" * 128, b"x" * 100000],
+                         ids=["empty", "rubbish", "short", "another", "capitals", "long"])
+def test_a_digest_that_is_not_right(mirror, place, text):
+    mirror.files[f"/r/latest/{os.uname().machine}/runsc.sha512"] = text
+    assert error(install(mirror, place, "--json"))["code"] == "IO_FAILED" and untouched(place)
+
+
+def test_a_program_that_does_not_start(mirror, place):
+    mirror.add("latest", {"runsc": b"#!/bin/sh\nexit 1\n"})
+    assert error(install(mirror, place, "--json"))["code"] == "IO_FAILED"
+    assert not (place / "daemon.json").exists(), "Docker hears of nothing that does not work"
+
+
+def test_what_was_there_stays_when_it_fails(mirror, place):
+    (place / "bin" / "runsc").write_bytes(b"old")
+    (place / "daemon.json").write_text('{"debug": true}')
+    mirror.broken["/runsc"] = flip
+    assert install(mirror, place).returncode == 125
+    assert (place / "bin" / "runsc").read_bytes() == b"old" and (place / "daemon.json").read_text() == '{"debug": true}'
+    assert os.listdir(place / "bin") == ["runsc"]
+
+
+@pytest.mark.parametrize("end", ["/runsc", f"/{SHIM}", ".sha512"])
+def test_killed_halfway_it_has_changed_nothing(mirror, place, end):
+    reached = threading.Event()
+
+    def stall(handler):
+        handler.send_response(200)
+        handler.send_header("Content-Length", "1000")
+        handler.end_headers()
+        handler.wfile.write(b"0" * 100)
+        handler.wfile.flush()
+        reached.set()
+        time.sleep(5)
+
+    mirror.broken[end] = stall
+    process = subprocess.Popen(command(mirror, place), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    assert reached.wait(20)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert untouched(place)
+
+
+# ---------------------------------------------------------------- daemon.json
+
+def test_everything_else_stays(mirror, place):
+    settings = {"debug": True, "runtimes": {"other": {"path": "/opt/other", "runtimeArgs": ["--x"]}}, "log-opts": {"max-size": "1m"},
+                "insecure-registries": ["a", "b"], "ümlaut": "ß"}
+    (place / "daemon.json").write_text(json.dumps(settings))
+    (place / "daemon.json").chmod(0o600)
+    assert install(mirror, place).returncode == 0
+    after = json.loads((place / "daemon.json").read_text())
+    assert after["runtimes"].pop("runsc") and after == settings and list(after) == list(settings)
+    assert stat.S_IMODE((place / "daemon.json").stat().st_mode) == 0o600
+
+
+def test_flags_of_the_users_own_stay(mirror, place):
+    (place / "daemon.json").write_text(json.dumps({"runtimes": {"runsc": {"path": "/old", "runtimeArgs": ["--platform=kvm", "--debug"]}}}))
+    assert install(mirror, place).returncode == 0
+    entry = json.loads((place / "daemon.json").read_text())["runtimes"]["runsc"]
+    assert entry["path"] == str(place / "bin" / "runsc")
+    assert entry["runtimeArgs"][:2] == ["--platform=kvm", "--debug"] and "--platform=systrap" not in entry["runtimeArgs"]
+    assert "--in-sandbox-cgroup=v2" in entry["runtimeArgs"]
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "1", '{"runtimes": []}', '{"runtimes": {"runsc": 1}}', '{"a": 1, "a": 2}',
+                                  '{"runtimes": {"runsc": {"path": "/x", "runtimeArgs": "y"}}}'])
+def test_one_that_is_broken_is_not_touched(mirror, place, text):
+    """And nothing is downloaded for it."""
+    (place / "daemon.json").write_text(text)
+    e = error(install(mirror, place, "--json"))
+    assert e["code"] == "INVALID_ARGUMENT" and "--no-docker" in e["hint"]
+    assert (place / "daemon.json").read_text() == text and mirror.asked == [] and os.listdir(place / "bin") == []
+
+
+@pytest.mark.parametrize("text", ["", "  \n"])
+def test_an_empty_one_is_as_good_as_none(mirror, place, text):
+    (place / "daemon.json").write_text(text)
+    assert install(mirror, place).returncode == 0
+    assert "runsc" in json.loads((place / "daemon.json").read_text())["runtimes"]
+
+
+def test_a_link_stays_one(mirror, place):
+    (place / "real.json").write_text('{"debug": true}')
+    (place / "daemon.json").symlink_to("real.json")
+    assert install(mirror, place).returncode == 0
+    assert (place / "daemon.json").is_symlink() and json.loads((place / "real.json").read_text())["debug"] is True
+
+
+def test_without_docker(mirror, place):
+    (place / "daemon.json").write_text("{")
+    assert install(mirror, place, "--no-docker").returncode == 0
+    assert (place / "daemon.json").read_text() == "{" and (place / "bin" / "runsc").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="takes another user's rights on")
+def test_without_the_right_to_write(mirror, place):
+    os.chmod(place / "bin", 0o755)
+    for folder in [place, *place.parents]:
+        if str(folder).startswith(tempfile.gettempdir() + "/"):
+            os.chmod(folder, 0o755)
+    done = subprocess.run(["setpriv", "--reuid", "12345", "--regid", "12345", "--clear-groups", *command(mirror, place, "--json")],
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60)
+    assert error(done)["code"] == "IO_FAILED" and "sudo" in error(done)["hint"] and os.listdir(place / "bin") == []
+
+
+# ---------------------------------------------------------------- a daemon
+
+@pytest.fixture
+def daemon():
+    if dockerd.missing():
+        pytest.skip(dockerd.missing())
+    process = dockerd.Process(tempfile.mkdtemp(prefix="lr-dockerd-"), runtimes={})
+    yield process
+    process.remove()
+
+
+def docker_flags(process):
+    return ["--daemon-json", f"{process.folder}/daemon.json", "--docker-pid", f"{process.folder}/pid"]
+
+
+def test_a_daemon_accepts_it_and_runs_with_it(mirror, place, daemon, tmp_path):
+    """The whole way: from a mirror to a run on gVisor's kernel."""
+    real = tools.runsc()
+    if not real:
+        pytest.skip("no runsc in the cache: run scripts/install-runsc")
+    with open(real, "rb") as file:
+        mirror.add("latest", {"runsc": file.read()})
+    environment = dict(os.environ, DOCKER_HOST=daemon.host, LIGHT_RUNNER_DATA_DIR=str(tmp_path / "data"))
+    done = install(mirror, place, "--json", *docker_flags(daemon), env=environment)
+    assert done.returncode == 0, done
+    assert json.loads(done.stdout)["docker"] == {"asked": True, "changed": True, "reloaded": True, "accepted": True}
+    dockerd.Daemon(daemon.host).load_rootfs(images.make_busybox_tar(str(tmp_path / "b.tar")), "busybox")
+    done = subprocess.run([PROGRAM, "verify", "--engine", "docker", "--runtime", "runsc"], env=environment, timeout=60,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert done.returncode == 0 and b"Starting gVisor" in done.stdout, done
+
+
+def test_a_daemon_that_reads_another_file(mirror, place, daemon):
+    environment = dict(os.environ, DOCKER_HOST=daemon.host)
+    e = error(install(mirror, place, "--json", "--docker-pid", f"{daemon.folder}/pid", env=environment))
+    assert e["code"] == "CONTAINER_START_FAILED" and "runsc" in e["message"] and e["hint"]
+
+
+@pytest.mark.parametrize("text", ["", "x", "-1", "1", "0", "99999999999"])
+def test_a_process_number_that_is_none(mirror, place, text):
+    (place / "docker.pid").write_text(text)
+    done = install(mirror, place, "--json")
+    assert done.returncode == 0 and json.loads(done.stdout)["docker"]["reloaded"] is False
+
+
+def test_a_process_that_is_gone(mirror, place):
+    process = subprocess.Popen(["true"])
+    process.wait()
+    (place / "docker.pid").write_text(str(process.pid))
+    e = error(install(mirror, place, "--json"))
+    assert "reload" in e["message"] and e["hint"]
+    assert wait_until(lambda: (place / "bin" / "runsc").exists())
