@@ -10,7 +10,7 @@ MESON  := $(firstword $(wildcard /usr/bin/meson) meson)
 SOURCES = $(shell find include src lib cli agent tests bench examples -name '*.[ch]')
 
 .DELETE_ON_ERROR:
-.PHONY: all build asan deps tools demo check check-quick bench bench-docker fuzz install uninstall format clean help
+.PHONY: all build asan deps tools demo check check-quick soak bench bench-docker bench-tiers fuzz install uninstall format clean help
 
 all: build  ## build the library and the programs (default)
 
@@ -52,6 +52,10 @@ check-quick: tools  ## every test, once
 	@$(MAKE) --no-print-directory build
 	@$(PYTHON) tests/run --build $(BUILD)
 
+soak: tools  ## 2000 runs of every kind with SIGKILLs in between (RUNS, SEED)
+	@$(MAKE) --no-print-directory build
+	@$(PYTHON) tests/faults/soak.py --build $(BUILD) --runs $(or $(RUNS),2000) $(if $(SEED),--seed $(SEED))
+
 bench: tools  ## measure
 	@$(MAKE) --no-print-directory build
 	@$(PYTHON) bench/bench.py --build $(BUILD)
@@ -59,6 +63,10 @@ bench: tools  ## measure
 bench-docker: tools  ## measure runs on Docker, beside Docker's own command line
 	@$(MAKE) --no-print-directory build
 	@$(PYTHON) bench/docker.py --build $(BUILD)
+
+bench-tiers: tools  ## measure the tiers against one another, on every engine; the picture goes into docs/
+	@$(MAKE) --no-print-directory build
+	@$(PYTHON) bench/tiers.py --build $(BUILD) --json $(BUILD)/tiers.json --svg docs/tiers.svg
 
 $(BUILD)-fuzz/build.ninja:
 	CC=clang $(MESON) setup -Dfuzz=true -Db_sanitize=address,undefined -Db_lundef=false $(BUILD)-fuzz

@@ -11,14 +11,14 @@ import subprocess
 
 import pytest
 
-from harness import host
+from harness import dockerd, host
 
 PHASES = ["prepare", "start", "run", "collect", "destroy", "state"]
-VICTIMS = ["caller", "supervisor", "runtime", "agent", "command"]
+VICTIMS = ["caller", "supervisor", "relay", "runtime", "agent", "command"]
 # What there is in each phase; in the first one the runtime waits for its configuration.
 CASES = [(phase, victim, detached) for phase in PHASES for victim in VICTIMS for detached in (False, True)
-         if not (phase == "prepare" and victim in ("agent", "command"))
-         and not (phase == "state" and (not detached or victim in ("runtime", "agent", "command")))]
+         if not (phase == "prepare" and victim in ("relay", "agent", "command"))
+         and not (phase == "state" and (not detached or victim in ("relay", "runtime", "agent", "command")))]
 REAP = {"LIGHT_RUNNER_REAP_AGE_MS": "0"}
 
 
@@ -49,7 +49,23 @@ def supervisor_of(marker):
     return None
 
 
-def victims_of(supervisor, which):
+def victims_on_docker(supervisor, which):
+    """The container's process is the agent, and what started it is Docker's shim."""
+    if which == "relay":
+        return [pid for pid in host.descendants(supervisor) if host.name_of(pid) == "docker-relay"]
+    run_id = host.processes_with("light-runner-supervisor")[supervisor].split()[2]
+    _, container = dockerd.current().call("GET", f"/containers/{run_id}/json")
+    agent = container["State"]["Pid"]
+    if not agent:
+        return []
+    if which == "command":
+        return list(host.descendants(agent))
+    return [agent if which == "agent" else host.parent_of(agent)]
+
+
+def victims_of(supervisor, which, engine):
+    if engine == "docker":
+        return victims_on_docker(supervisor, which)
     below = host.descendants(supervisor)
     if which == "runtime":
         return [pid for pid, argv in below.items() if argv.split()[:1] in (["crun"], ["runc"])][:1]
@@ -67,6 +83,10 @@ def request_of(runner, detached, tmp_path):
 @pytest.mark.parametrize("phase, victim, detached", CASES,
                          ids=[f"{p}-{v}-{'detached' if d else 'attached'}" for p, v, d in CASES])
 def test_kill(runner, store, states, tmp_path, phase, victim, detached):
+    if victim == "relay" and runner.engine != "docker":
+        pytest.skip("of the engine docker alone")
+    if (phase, victim) == ("prepare", "runtime") and runner.engine == "docker":
+        pytest.skip("a daemon starts nothing before there is something to be run")
     before = host.leftovers(store)
     bystander = subprocess.Popen([runner.executable, "run", "--json", "--request",
                                   runner.write_request(runner.request("sleep 0.5; echo fine"))],
@@ -82,7 +102,7 @@ def test_kill(runner, store, states, tmp_path, phase, victim, detached):
     elif victim == "supervisor":
         os.kill(supervisor, signal.SIGKILL)
     else:
-        for pid in victims_of(supervisor, victim):
+        for pid in victims_of(supervisor, victim, runner.engine):
             os.kill(pid, signal.SIGKILL)
     if victim != "supervisor":
         os.kill(supervisor, signal.SIGCONT)

@@ -36,7 +36,7 @@
 #include <sys/utsname.h>
 
 /* ms. */
-enum { END_TIMEOUT = 10000, REMOVE_TIMEOUT = 30000 };
+enum { CREATE_PATIENCE = 10000, END_TIMEOUT = 10000, REMOVE_TIMEOUT = 30000 };
 
 struct docker_sandbox {
     struct sandbox base; /* first: the engine's table is called with a pointer to it */
@@ -162,7 +162,9 @@ static int create_failed(const struct http_answer *answer, const struct request 
 
 static int create(struct docker_sandbox *s, const struct request *r, lr_error *err)
 {
-    struct http_request request = {.operation = "docker.create", .method = "POST"};
+    /* A container that nobody waited for could not be removed yet. */
+    struct http_request request = {
+        .operation = "docker.create", .method = "POST", .patience_ms = CREATE_PATIENCE};
     cleanup_answer struct http_answer answer = {0};
     char owner[PROCESS_IDENTITY_SIZE];
     process_identity(owner);

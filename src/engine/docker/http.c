@@ -3,6 +3,7 @@
 
 #include "base/buffer.h"
 #include "base/cleanup.h"
+#include "base/io.h"
 #include "base/text.h"
 
 #include <string.h>
@@ -14,6 +15,7 @@ struct transfer {
     const struct http *http;
     const struct http_request *request;
     struct buffer in;
+    int64_t impatient; /* when a call that is to end does; 0: it is not to end */
     bool stopped, too_long;
 };
 
@@ -98,7 +100,11 @@ static int on_tick(void *user, curl_off_t a, curl_off_t b, curl_off_t c, curl_of
     (void)c;
     (void)d;
     int (*tick)(void *) = t->request->tick ? t->request->tick : t->http->tick;
-    t->stopped = tick(t->request->tick ? t->request->user : t->http->user) != 0;
+    if (tick(t->request->tick ? t->request->user : t->http->user) == 0)
+        return 0;
+    if (t->impatient == 0)
+        t->impatient = clock_ms() + t->request->patience_ms;
+    t->stopped = clock_ms() >= t->impatient;
     return t->stopped;
 }
 

@@ -32,6 +32,8 @@ struct http_request {
     int64_t timeout_ms; /* 0: HTTP_TIMEOUT. With line(): of a silence */
     /* A stream of JSON documents, one a line: called for each. Other than 0 ends it. */
     int (*line)(void *user, const json_t *document);
+    /* ms: how long the call goes on all the same. For what the daemon would do anyway once it was asked. */
+    int64_t patience_ms;
     int (*tick)(void *user); /* in the place of the connection's own; NULL: that */
     void *user;
 };

@@ -60,6 +60,14 @@ def descendants(root):
     return found
 
 
+def name_of(pid):
+    return _read(f"/proc/{pid}/comm").decode(errors="replace").strip()
+
+
+def parent_of(pid):
+    return int(_read(f"/proc/{pid}/stat").rpartition(b")")[2].split()[1])
+
+
 def supervisors(data_dir):
     """Supervisors of runs from this data folder, and of all others: two of {pid: argv}."""
     ours, others = {}, {}
@@ -73,8 +81,8 @@ def supervisors(data_dir):
 def mounts():
     """Mounts of the host's namespace, as a set of lines without the volatile mount ids."""
     lines = _read("/proc/self/mountinfo").decode(errors="replace").splitlines()
-    # Those of a daemon's containers may be another engine's tests' at this moment.
-    return {" ".join(line.split()[3:]) for line in lines if "/lr-dockerd-" not in line}
+    # Those of a daemon's containers, and of tests themselves, may be another engine's tests' at this moment.
+    return {" ".join(line.split()[3:]) for line in lines if "/lr-dockerd-" not in line and "/lr-test-" not in line}
 
 
 def cgroups():
@@ -114,7 +122,9 @@ def leftovers(data_dir):
     foreign = {word for argv in others.values() for word in argv.split() if word.startswith("light-runner-")}
     return {
         "mounts": mounts(),
-        "cgroups": {path for path in cgroups() if os.path.basename(path) not in foreign},
+        # The engine docker makes none; those of another engine's tests may be there at this moment.
+        "cgroups": set() if os.environ.get(dockerd.ENGINE) == "docker" else
+                   {path for path in cgroups() if os.path.basename(path) not in foreign},
         "supervisors": set(ours),
         # One empty file system per size is kept in scratch/, for every later run; so is the file of locks,
         # and without root, in unpacked/, what an image holds.

@@ -1,0 +1,223 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""What a tier costs against runc: the same work in both, one after the other, in rounds.
+
+    bench/tiers.py [--build build] [--rounds 7] [--json FILE] [--svg FILE]
+
+On every engine that is there. The machine's load moves both alike, so that the ratio is steadier than the times. Each
+kind of work (work.c) is timed inside by its own clock; a start is the whole of a run of `true`, as a caller sees it.
+"""
+import argparse
+import contextlib
+import json
+import os
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), ".."))
+sys.path.insert(0, os.path.join(ROOT, "tests", "contract"))
+sys.dont_write_bytecode = True
+from harness import dockerd, images, tools  # noqa: E402
+
+# What is done, and what the gVisor & Kata page of the TypeScript light-runner says that gVisor adds, in percent.
+WORK = {
+    "CPU-bound": ("cpu", (0, 0)),
+    "read-heavy": ("read", (10, 15)),
+    "write-heavy": ("write", (20, 30)),
+    "small packets": ("net", (25, 40)),
+    "many processes": ("fork", (30, 50)),
+}
+TIERS = ("runc", "runsc")
+
+
+class Echo:
+    """A server outside of any sandbox: sends back what comes, a byte at a time."""
+
+    def __init__(self):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            # Nothing is sent: this asks which address leads out.
+            probe.connect(("192.0.2.1", 9))
+            self.address = probe.getsockname()[0]
+        self.listener = socket.create_server((self.address, 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self):
+        while True:
+            connection, _ = self.listener.accept()
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            threading.Thread(target=self._echo, args=(connection,), daemon=True).start()
+
+    @staticmethod
+    def _echo(connection):
+        with contextlib.suppress(OSError):
+            while data := connection.recv(64):
+                connection.sendall(data)
+
+
+class Bench:
+    def __init__(self, executable, scratch):
+        self.executable, self.echo = executable, Echo()
+        self.folder = os.path.join(scratch, "work")
+        os.mkdir(self.folder)
+        subprocess.run(["gcc", "-static", "-O2", "-o", f"{self.folder}/work", f"{ROOT}/bench/work.c"], check=True, timeout=60)
+
+    def run(self, engine, tier, script, *flags):
+        """(output, ms of the whole)"""
+        begun = time.perf_counter()
+        done = subprocess.run([self.executable, "run", "--engine", engine, "--runtime", tier, "--cpus", "2", "--memory", "1g", *flags,
+                               "busybox", "--", script], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              timeout=300)
+        if done.returncode != 0:
+            sys.exit(f"{engine} {tier}: {script}: {done.stderr.decode(errors='replace')}")
+        return done.stdout.decode(), (time.perf_counter() - begun) * 1000
+
+    def work(self, engine, tier, what):
+        words = f" {self.echo.address} {self.echo.port}" if what == "net" else ""
+        flags = [] if what == "net" else ["--network", "none"]
+        return float(self.run(engine, tier, f"./work {what}{words}", "--dir", self.folder, *flags)[0])
+
+    def start(self, engine, tier):
+        return self.run(engine, tier, "true", "--network", "none")[1]
+
+
+def bare_runsc(scratch, tar):
+    """A function that runs `true` by runsc alone, and gives its ms; None where there is none."""
+    program = tools.runsc()
+    if not program:
+        return None
+    bundle = os.path.join(scratch, "bundle")
+    os.makedirs(f"{bundle}/rootfs")
+    subprocess.run(["tar", "-xf", tar, "-C", f"{bundle}/rootfs"], check=True)
+    subprocess.run([program, "spec", "--bundle", bundle, "--", "true"], check=True, stdout=subprocess.DEVNULL)
+    flags = ["--root", os.path.join(scratch, "state"), "--network=none", "--platform=systrap", "--ignore-cgroups", "--host-settings=ignore"]
+
+    def once(number=[0]):
+        number[0] += 1
+        begun = time.perf_counter()
+        subprocess.run([program, *flags, "run", "--bundle", bundle, f"bare-{number[0]}"], check=True, timeout=60,
+                       stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        return (time.perf_counter() - begun) * 1000
+
+    return once
+
+
+def measure(bench, engines, rounds, bare):
+    """{engine: {name: {tier: median ms}}}"""
+    times = {engine: {name: {tier: [] for tier in TIERS} for name in (*WORK, "start")} for engine in engines}
+    alone = []
+    for number in range(rounds + 1):
+        for engine in engines:
+            for tier in TIERS:
+                for name, (what, _) in WORK.items():
+                    times[engine][name][tier].append(bench.work(engine, tier, what))
+                times[engine]["start"][tier].append(bench.start(engine, tier))
+        if bare:
+            alone.append(bare())
+        print(f"round {number} of {rounds}", file=sys.stderr)
+    medians = {engine: {name: {tier: statistics.median(values[1:]) for tier, values in row.items()} for name, row in rows.items()}
+               for engine, rows in times.items()}
+    return medians, statistics.median(alone[1:]) if alone else None
+
+
+def overhead(row):
+    return row["runsc"] / row["runc"]
+
+
+def table(figures, bare):
+    engines = list(figures)
+    lines = ["| work | claimed | " + " | ".join(f"{e}: runc, ms | runsc, ms | ratio" for e in engines) + " |",
+             "|---|---|" + "---|---|---|" * len(engines)]
+    for name in (*WORK, "start"):
+        claim = WORK[name][1] if name in WORK else None
+        said = "" if claim is None else "1.0" if claim == (0, 0) else f"{1 + claim[0] / 100:.2f} to {1 + claim[1] / 100:.2f}"
+        cells = [f"{figures[e][name]['runc']:.0f} | {figures[e][name]['runsc']:.0f} | {overhead(figures[e][name]):.2f}" for e in engines]
+        lines.append(f"| {name} | {said} | " + " | ".join(cells) + " |")
+    if bare:
+        lines.append(f"\nBare `runsc run` of the same root: {bare:.0f} ms; a run on the engine local takes "
+                     f"{figures['local']['start']['runsc'] / bare:.2f} times that.")
+    return "\n".join(lines)
+
+
+def picture(figures):
+    """Bars of the ratios, with what is claimed behind them, as SVG. The axis is logarithmic."""
+    import math
+    engines, colours = list(figures), {"local": "#33628f", "docker": "#c07d2b"}
+    left, width, top, height = 130, 520, 40, 26 * len(engines) + 14
+    low, high = 0.5, 16.0
+
+    def x(ratio):
+        return left + width * (math.log2(min(max(ratio, low), high)) - math.log2(low)) / (math.log2(high) - math.log2(low))
+
+    rows = [*WORK, "start"]
+    bottom = top + height * len(rows)
+    out = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{left + width + 70}" height="{bottom + 70}" '
+           'font-family="sans-serif" font-size="12">',
+           f'<rect width="{left + width + 70}" height="{bottom + 70}" fill="white"/>']
+    for tick in (0.5, 1, 2, 4, 8, 16):
+        stroke = "#333" if tick == 1 else "#ddd"
+        out.append(f'<line x1="{x(tick):.1f}" x2="{x(tick):.1f}" y1="{top}" y2="{bottom}" stroke="{stroke}"/>')
+        out.append(f'<text x="{x(tick):.1f}" y="{bottom + 16}" text-anchor="middle">{tick:g} x</text>')
+    for index, name in enumerate(rows):
+        y = top + index * height
+        out.append(f'<text x="{left - 8}" y="{y + height / 2 + 4:.0f}" text-anchor="end">{name}</text>')
+        if name in WORK:
+            a, b = (1 + c / 100 for c in WORK[name][1])
+            out.append(f'<rect x="{x(a) - 1:.1f}" y="{y + 3}" width="{x(b) - x(a) + 2:.1f}" height="{height - 6}" fill="#9bc99b"/>')
+        for number, engine in enumerate(engines):
+            ratio = overhead(figures[engine][name])
+            at = y + 8 + number * 26
+            begin, end = sorted((x(1), x(ratio)))
+            out.append(f'<rect x="{begin:.1f}" y="{at}" width="{max(end - begin, 1):.1f}" height="18" fill="{colours[engine]}" '
+                       'fill-opacity="0.85"/>')
+            out.append(f'<text x="{max(end, x(1)) + 5:.1f}" y="{at + 13}">{ratio:.2f}</text>')
+    out.append(f'<text x="{left + width / 2}" y="{bottom + 38}" text-anchor="middle">time in runsc (gVisor), as a multiple of '
+               'runc on the same engine; logarithmic</text>')
+    legend = [(colours[e], f"engine {e}") for e in engines] + [("#9bc99b", "claimed")]
+    for number, (colour, text) in enumerate(legend):
+        out.append(f'<rect x="{left + number * 130}" y="14" width="12" height="12" fill="{colour}"/>')
+        out.append(f'<text x="{left + number * 130 + 18}" y="24">{text}</text>')
+    return "\n".join([*out, "</svg>", ""])
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--build", default=os.path.join(ROOT, "build"))
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--json", metavar="FILE")
+    parser.add_argument("--svg", metavar="FILE")
+    options = parser.parse_args()
+    executable = os.path.join(os.path.abspath(options.build), "light-runner")
+    if not tools.runsc():
+        sys.exit("bench/tiers.py: there is no runsc: scripts/install-runsc")
+    scratch = tempfile.mkdtemp(prefix="lr-bench-")
+    os.environ["LIGHT_RUNNER_DATA_DIR"] = os.path.join(scratch, "data")
+    try:
+        with dockerd.shared():
+            dockerd.use()
+            tar = images.make_busybox_tar(os.path.join(scratch, "busybox.tar"))
+            subprocess.run([executable, "image", "import", tar, "busybox"], check=True, stdout=subprocess.DEVNULL)
+            engines = ["local"]
+            if dockerd.current():
+                dockerd.current().load_rootfs(tar, "busybox")
+                engines.append("docker")
+            figures, bare = measure(Bench(executable, scratch), engines, options.rounds, bare_runsc(scratch, tar))
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    print(table(figures, bare))
+    if options.json:
+        with open(options.json, "w") as file:
+            json.dump({"rounds": options.rounds, "ms": figures, "bare runsc, ms": bare}, file, indent=2)
+    if options.svg:
+        with open(options.svg, "w") as file:
+            file.write(picture(figures))
+
+
+if __name__ == "__main__":
+    main()
