@@ -23,6 +23,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
+#include <time.h>
 
 struct finding {
     bool ok;
@@ -52,6 +53,9 @@ __attribute__((format(printf, 3, 4))) static void missing(struct finding *f, con
 }
 
 /* ------------------------------------------------------------- the checks */
+
+/* Of gVisor: it has a release every week or two. */
+enum { GVISOR_OLD_DAYS = 120 };
 
 static void check_kernel(struct finding *f)
 {
@@ -145,9 +149,52 @@ static void check_runtime(struct finding *f)
     check_runtime_of(f, "runc");
 }
 
+/* From a date like 20260901 to now. */
+static long days_since(unsigned date)
+{
+    struct tm then = {.tm_year = (int)(date / 10000) - 1900,
+                      .tm_mon = (int)(date / 100 % 100) - 1,
+                      .tm_mday = (int)(date % 100)};
+    return (long)((time(NULL) - timegm(&then)) / 86400);
+}
+
 static void check_gvisor(struct finding *f)
 {
     check_runtime_of(f, "runsc");
+    unsigned date = f->ok ? tier_date_in(f->detail) : 0;
+    size_t used = strlen(f->detail);
+    if (date)
+        snprintf(f->detail + used, sizeof(f->detail) - used, ", %ld days old", days_since(date));
+    /* A wall is as good as its last repair. */
+    if (date && days_since(date) > GVISOR_OLD_DAYS)
+        snprintf(f->detail + strlen(f->detail), sizeof(f->detail) - strlen(f->detail),
+                 "; a newer one: light-runner setup gvisor");
+}
+
+/* What the engine of that name runs on. */
+static void check_docker(struct finding *f)
+{
+    const struct engine *engine;
+    lr_error e = {0};
+    if (engine_find(&engine, "docker", &e) < 0 || engine->available(NULL, &e) < 0) {
+        missing(f, e.hint, "%s", e.message);
+        return;
+    }
+    const char *host = getenv("DOCKER_HOST");
+    found(f, "answers at %s", host && *host ? host : "its usual place");
+}
+
+/* Elsewhere there is nothing to be said. */
+static void check_platform(struct finding *f)
+{
+    struct utsname host = {0};
+    uname(&host);
+    if (strcasestr(host.release, "microsoft"))
+        found(f, "WSL2: gVisor belongs here, into the distribution, not onto Windows; the daemon "
+                 "of Docker Desktop "
+                 "runs elsewhere and has its own runtimes");
+    else
+        f->skipped = true;
 }
 
 /* A file system that the kernel has, or can load. */
@@ -355,6 +402,8 @@ static const struct check {
     {"root", check_root, false, ALL, NULL},
     {"OCI runtime", check_runtime, false, ALL, "runc"},
     {"gVisor", check_gvisor, false, ROOT, "runsc"},
+    {"Docker", check_docker, true, ALL, NULL},
+    {"platform", check_platform, true, ALL, NULL},
     {"erofs", check_erofs, false, ROOT, NULL},
     {"fsck.erofs", check_fsck_erofs, false, USER, NULL},
     {"overlay", check_overlay, false, ALL, NULL},

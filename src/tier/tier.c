@@ -136,7 +136,7 @@ int tier_find_runtime(const struct tier *tier, const struct tier_runtime **out, 
 }
 
 /* The first eight digits in a row: "release-20260901.0", or Debian's "0.0~20221219.0". 0: none. */
-static unsigned date_in(const char *text)
+unsigned tier_date_in(const char *text)
 {
     for (const char *at = text; *at; at++) {
         size_t digits = strspn(at, "0123456789");
@@ -159,7 +159,7 @@ int tier_check_runtime(const struct tier_runtime *runtime, const char *path, cha
     if (process_run(argv, VERSION_TIMEOUT_MS, version, size, LR_CONTAINER_START_FAILED, err) < 0)
         return error_hint(err, "%s", runtime->hint);
     version[strcspn(version, "\n")] = '\0';
-    unsigned date = date_in(version);
+    unsigned date = tier_date_in(version);
     if (date && date < runtime->since) {
         error_set(err, LR_CONTAINER_START_FAILED, "tier.check_runtime",
                   "%s is too old (%s): one of %u or later is needed", path, version,

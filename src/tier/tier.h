@@ -67,4 +67,7 @@ int tier_find_runtime(const struct tier *tier, const struct tier_runtime **out, 
 int tier_check_runtime(const struct tier_runtime *runtime, const char *path, char *version,
                        size_t size, lr_error *err);
 
+/* The date in what a runtime says of its version, as in "release-20260901.0": 20260901. 0: there is none. */
+unsigned tier_date_in(const char *version);
+
 #endif
