@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+enum { REAP_THAWED_MS = 2000 };
 enum { CPU_PERIOD_US = 100000, CONTROLLERS_MAX = 5, FREEZE_TIMEOUT_MS = 5000 };
 
 struct controller {
@@ -413,6 +414,25 @@ static bool is_held(int parent, const char *name)
     return fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK;
 }
 
+/* What is frozen does not die (v1), though it has been killed together with its supervisor. */
+static bool thaw(int group)
+{
+    cleanup_free char *state = io_read_file_at(group, "freezer.state", 64, NULL);
+    return state && strcmp(state, "THAWED\n") != 0 &&
+           io_write_control(group, "freezer.state", "THAWED") == 0;
+}
+
+/* The processes of a group that has just been thawed take a moment to go. */
+static bool remove_thawed(int parent, const char *name, bool thawed)
+{
+    int64_t deadline = clock_ms() + (thawed ? REAP_THAWED_MS : 0);
+    int rc;
+    while ((rc = unlinkat(parent, name, AT_REMOVEDIR)) < 0 && errno == EBUSY &&
+           clock_ms() < deadline)
+        nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
+    return rc == 0;
+}
+
 /* The groups of one hierarchy. */
 static unsigned reap_hierarchy(int top, const char *hierarchy, int64_t min_age_ms)
 {
@@ -437,9 +457,11 @@ static unsigned reap_hierarchy(int top, const char *hierarchy, int64_t min_age_m
         snprintf(nested, sizeof(nested), "%s/%s", e->d_name, e->d_name);
         if (age_ms < min_age_ms || is_held(fd, e->d_name))
             continue;
+        cleanup_close int group =
+            openat(fd, e->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        bool thawed = group >= 0 && thaw(group);
         (void)unlinkat(fd, nested, AT_REMOVEDIR);
-        if (unlinkat(fd, e->d_name, AT_REMOVEDIR) == 0)
-            removed++;
+        removed += remove_thawed(fd, e->d_name, thawed);
     }
     return removed;
 }
@@ -449,8 +471,12 @@ unsigned cgroup_reap(const char *root, int64_t min_age_ms)
     cleanup_closedir DIR *top = opendir(root);
     if (!top)
         return 0;
-    /* v1: a run has a group in each hierarchy, and is to be counted once. */
+    /* v1: a run has a group in each hierarchy, and is to be counted once. What is frozen keeps its groups in the
+     * others, so that one comes first. */
     unsigned most = reap_hierarchy(dirfd(top), ".", min_age_ms);
+    unsigned frozen = reap_hierarchy(dirfd(top), "freezer", min_age_ms);
+    if (frozen > most)
+        most = frozen;
     for (struct dirent *e; (e = readdir(top));) {
         unsigned removed =
             e->d_name[0] == '.' ? 0 : reap_hierarchy(dirfd(top), e->d_name, min_age_ms);

@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: MIT
+"""A run that is paused when its supervisor is killed: frozen, it cannot die by itself."""
+import os
+import signal
+
+from harness import host
+
+
+def test_the_supervisor_of_a_paused_run_is_killed(runner, store, tmp_path, monkeypatch):
+    monkeypatch.setenv("LIGHT_RUNNER_STATE_DIR", str(tmp_path / "states"))
+    monkeypatch.setenv("LIGHT_RUNNER_REAP_AGE_MS", "0")
+    before = host.leftovers(store)
+    run_id = runner.submit(runner.request("while :; do :; done", detached=True)).json["id"]
+    assert runner.cli("pause", run_id).code == 0
+    supervisors = [pid for pid, argv in host.processes_with(run_id).items() if "light-runner-supervisor" in argv]
+    for pid in supervisors:
+        os.kill(pid, signal.SIGKILL)
+    assert host.wait_until(lambda: runner.cli("reap").code == 0 and not host.traces(run_id), 20), host.traces(run_id)
+    assert host.wait_until(lambda: not host.processes_with(run_id), 10), host.processes_with(run_id)
+    assert runner.cli("attach", run_id).code == 125
+    assert host.wait_until(lambda: host.new_leftovers(before, store, 0) == {}, 10), host.new_leftovers(before, store, 0)
+    assert runner.ok("echo fine").lines == ["fine"]
