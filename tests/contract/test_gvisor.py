@@ -91,3 +91,13 @@ def test_the_doctor_refuses_a_runsc_of_years_ago(gvisor, tmp_path):
                           env={**os.environ, "LIGHT_RUNNER_RUNSC": str(old)})
     cell = [c for c in json.loads(done.stdout)["cells"] if (c["engine"], c["runtime"]) == ("local", "runsc")][0]
     assert cell["works"] is False and "too old" in cell["reason"]
+
+
+def test_the_doctor_tells_the_age_of_one(gvisor, tmp_path):
+    program = tmp_path / "runsc"
+    program.write_text("#!/bin/sh\necho runsc version release-20260905.0\n")
+    program.chmod(0o755)
+    done = subprocess.run([gvisor.executable, "doctor"], stdout=subprocess.PIPE, timeout=60,
+                          env={**os.environ, "LIGHT_RUNNER_RUNSC": str(program)})
+    row = [line for line in done.stdout.decode().splitlines() if " gVisor " in line][0]
+    assert row.startswith("ok") and "20260905" in row and " days old" in row

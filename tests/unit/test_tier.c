@@ -75,7 +75,7 @@ static void a_runsc_of_years_ago_is_too_old(void **state)
     lr_error err = {0};
     assert_int_equal(check("runsc version 0.0~20221219.0-2+b3", 0, &err), -1);
     assert_non_null(strstr(err.message, "too old"));
-    assert_non_null(strstr(err.hint, "gvisor.dev"));
+    assert_non_null(strstr(err.hint, "setup gvisor"));
     assert_int_equal(check("runsc version release-20250101.0", 0, &err), -1);
 }
 
