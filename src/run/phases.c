@@ -230,9 +230,15 @@ static int begin_state(struct supervisor *s)
     if (s->output.log < 0)
         return error_errno(&s->error, LR_IO_FAILED, "state", errno, "cannot make '%s'", name);
     s->state = state_begin(s->id, s->request);
+    if (s->state && state_write(s->state_dir, s->state, &s->error) == 0)
+        return 0;
+    /* Without one there is no detached run, and it is the caller who hears of that. */
     if (!s->state)
-        return error_oom(&s->error, "state");
-    return state_write(s->state_dir, s->state, &s->error);
+        error_oom(&s->error, "state");
+    json_decref(s->state);
+    s->state = NULL;
+    unlinkat(s->state_dir, name, 0);
+    return -1;
 }
 
 static void on_running(struct supervisor *s)
