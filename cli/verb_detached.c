@@ -308,7 +308,7 @@ int verb_attach(int argc, char **argv)
     if (rc > 0)
         outcome_say(&o, "the run goes on: light-runner attach %s", w.id);
     else if (rc == 0)
-        code = outcome_print(&o, result, timeout_of(w.id));
+        code = outcome_print(&o, result, result->timed_out ? timeout_of(w.id) : 0);
     lr_result_free(result);
     lr_execution_free(x);
     return code;
@@ -428,19 +428,21 @@ int verb_ls(int argc, char **argv)
         return CLI_FAILED;
     if (w.help)
         return print_help(argv[0]);
-    cleanup_free char *text = NULL;
-    if (lr_states(NULL, &text, &e) < 0)
+    cleanup_close int dir = -1;
+    json_t *all;
+    /* As lr_states(), without a text of all of them in between: there may be thousands. */
+    if (state_open_dir(&dir, false, &e) < 0 || state_list(&all, dir, &e) < 0)
         return cli_fail(&e, w.json);
     if (w.json) {
-        puts(text);
+        json_dumpf(all, stdout, JSON_COMPACT);
+        putchar('\n');
     } else {
-        json_t *all = json_loads(text, 0, NULL);
         printf("%-25s  %-9s  %4s  %-20s  %-30s  %s\n", "ID", "STATUS", "EXIT", "STARTED", "IMAGE",
                "COMMAND");
         for (size_t i = 0; i < json_array_size(all); i++)
             print_state(json_array_get(all, i));
-        json_decref(all);
     }
+    json_decref(all);
     return fflush(stdout) == 0 ? 0 : CLI_FAILED;
 }
 

@@ -108,6 +108,14 @@ static int take_error(const json_t *state, lr_error *err)
     return -1;
 }
 
+int attach_outcome_of(lr_result **result, json_t *state, int state_dir, lr_error *err)
+{
+    if (state_is_running(state) && attach_mark_lost(state, state_dir, err) < 0)
+        return -1;
+    const char *status = json_string_value(json_object_get(state, "status"));
+    return strcmp(status, "failed") == 0 ? take_error(state, err) : take_result(result, state, err);
+}
+
 int attach_outcome(lr_result **result, int state_dir, const char *id, lr_error *err)
 {
     json_t *state;
@@ -115,12 +123,7 @@ int attach_outcome(lr_result **result, int state_dir, const char *id, lr_error *
         return -1;
     if (!state)
         return error_set(err, LR_SUPERVISOR_LOST, OPERATION, "the state of '%.40s' is gone", id);
-    int rc = state_is_running(state) ? attach_mark_lost(state, state_dir, err) : 0;
-    if (rc == 0) {
-        const char *status = json_string_value(json_object_get(state, "status"));
-        rc = strcmp(status, "failed") == 0 ? take_error(state, err)
-                                           : take_result(result, state, err);
-    }
+    int rc = attach_outcome_of(result, state, state_dir, err);
     json_decref(state);
     return rc;
 }

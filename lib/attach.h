@@ -21,6 +21,9 @@ int attach_wait(int socket);
  */
 int attach_outcome(lr_result **result, int state_dir, const char *id, lr_error *err);
 
+/* The same out of a state that has been read. */
+int attach_outcome_of(lr_result **result, json_t *state, int state_dir, lr_error *err);
+
 /* Marks a state whose supervisor is gone. Errors: IO_FAILED. */
 int attach_mark_lost(json_t *state, int state_dir, lr_error *err);
 

@@ -110,15 +110,18 @@ int lr_attach(const char *id, const lr_request *base_request, lr_execution **out
         x->deadline = clock_ms() + OVERTIME_MS +
                       (json_is_integer(timeout) ? json_integer_value(timeout) : OVERTIME_MS);
         execution_set_callbacks(x, &base);
+        /* Nothing more is to be learned from anywhere. */
+        if (!running) {
+            attach_outcome_of(&x->result, state, x->state_dir, &x->error);
+            execution_finish(x);
+        }
     }
     json_decref(state);
     if (!x || x->cancel < 0) {
         lr_execution_free(x);
         return error_oom(err, "attach");
     }
-    if (!running)
-        detached_take_end(x);
-    else if (connect_detached(x, err) < 0) {
+    if (running && connect_detached(x, err) < 0) {
         lr_execution_free(x);
         return -1;
     }

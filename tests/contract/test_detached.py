@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Runs that outlive the process that started them: states, attach, logs, ls, clean, reap."""
 import concurrent.futures
+import ctypes
 import json
 import os
 import re
@@ -297,6 +298,22 @@ def test_a_log_that_is_none(runner, states, damage):
     (states / f"{run_id}.log").write_bytes(damage)
     done = runner.cli("logs", run_id)
     assert done.code in (0, 125) and done.stdout == b""
+
+
+def test_attach_to_one_that_has_ended_reads_one_file_once(runner, states):
+    run_id = detach(runner, "echo x")
+    wait_for_end(states, run_id)
+    libc = ctypes.CDLL(None, use_errno=True)
+    watch = libc.inotify_init1(os.O_NONBLOCK)
+    assert watch >= 0 and libc.inotify_add_watch(watch, os.fsencode(states), 0x20) >= 0  # IN_OPEN
+    assert runner.cli("attach", run_id).code == 0
+    events, names = os.read(watch, 65536), []
+    os.close(watch)
+    while events:
+        length = int.from_bytes(events[12:16], "little")
+        names.append(events[16:16 + length].rstrip(b"\0").decode())
+        events = events[16 + length:]
+    assert [name for name in names if name] == [f"{run_id}.json"], names
 
 
 # ---------------------------------------------------------------- ls, clean, reap, foreign files
