@@ -21,7 +21,7 @@ ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", "..")
 TEST_SECONDS = 180
 
 # Where the engine itself has something to do, beyond starting a container.
-SHORT = ("test_docker", "test_docker_faults", "test_control", "test_cleanup", "test_exit", "test_image_config", "test_network",
+SHORT = ("test_docker", "test_control", "test_cleanup", "test_exit", "test_image_config", "test_network",
          "test_pull_on_run", "test_setup_steps", "test_cgroup_escape", "test_init_files")
 _survey = None
 _daemon = contextlib.ExitStack()
