@@ -144,6 +144,7 @@ static int send_start(struct supervisor *s)
     if (!fits)
         return error_set(&s->error, LR_INVALID_ARGUMENT, operation,
                          "entrypoint and env: longer than %d bytes in all", FRAME_AGENT_MAX);
+    s->ordered = true;
     return send_fields(s, FRAME_START, &fields);
 }
 
@@ -524,6 +525,15 @@ void phase_take_frames(struct supervisor *s)
     }
 }
 
+/*
+ * gVisor's kernel does not protect PID 1 from root inside: a command that kills it at once may be faster than the
+ * word that it runs. Whoever detaches is owed that word, and gets an error without it.
+ */
+static bool may_have_run(const struct supervisor *s)
+{
+    return s->ordered && s->sandbox->tier->own_kernel && !s->request->detached;
+}
+
 /* The sandbox's end of the channel is closed: it is dead, or as good as that. */
 void phase_on_agent_gone(struct supervisor *s)
 {
@@ -532,7 +542,7 @@ void phase_on_agent_gone(struct supervisor *s)
     if (s->phase == PHASE_COLLECT) {
         extraction_abort(&s->extraction, "the sandbox ended during the extraction");
         phase_end(s);
-    } else if (s->running) {
+    } else if (s->running || may_have_run(s)) {
         /* Killed with all that was in it: by the OOM killer, or from outside. finish() tells. */
         phase_killed(s);
     } else {

@@ -71,8 +71,9 @@ struct supervisor {
     bool paused;
     struct buffer said; /* by the caller, not yet acted on */
     bool caller_gone;
-    bool exited; /* the agent's EXIT has come */
-    bool failed; /* `error` is what the caller gets */
+    bool ordered; /* the agent has been told to start the command */
+    bool exited;  /* the agent's EXIT has come */
+    bool failed;  /* `error` is what the caller gets */
     lr_error error;
     lr_result result;
     char host_kernel[sizeof(((struct utsname *)0)->release)];
