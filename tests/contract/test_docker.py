@@ -273,6 +273,18 @@ def test_a_daemon_that_will_not_do(runner, scripted, fields, word):
     assert server.names == ["GET /version"]
 
 
+# ---------------------------------------------------------------- the disk
+
+@pytest.mark.parametrize("info", [{"Driver": "overlayfs", "DriverStatus": [["driver-type", "io.containerd.snapshotter.v1"]]},
+                                  {"Driver": "vfs"}, {"Driver": 1}, {}, []])
+def test_a_storage_that_takes_the_cap_and_forgets_it(runner, daemon, tmp_path, info):
+    """That of containerd does: no error, and no cap."""
+    with Proxy(daemon, tmp_path / "p.sock", lambda call, c: call.name == "GET /info" and answer(c, 200, info)) as proxy:
+        outcome = runner.submit(runner.request("echo started", options={"disk": "64m"}), env=proxy.environment())
+    assert outcome.code == 125 and outcome.error["code"] == "NOT_SUPPORTED" and "--disk" in outcome.error["hint"], outcome
+    assert "POST /containers/create" not in proxy.names
+
+
 # ---------------------------------------------------------------- runtimes and networks
 
 def test_a_runtime_that_is_not_registered(runner, daemon):

@@ -8,6 +8,7 @@
  *
  *     GET    /version                              once per process
  *     GET    /images/NAME/json
+ *     GET    /info                                 only with a cap on the disk
  *     GET    /networks/light-runner-isolated       unless the run has no network, or names one
  *     POST   /containers/create
  *     POST   /networks/NAME/connect                for each network behind the first
@@ -141,6 +142,34 @@ static void find_filter(struct docker_sandbox *s, const struct request *r)
     }
 }
 
+static int no_disk_cap(lr_error *err)
+{
+    return error_hint(err,
+                      "leave out --disk, or keep Docker's data on XFS with project quotas, with "
+                      "the storage driver overlay2");
+}
+
+/*
+ * Whether the daemon's storage is of the kind that caps what a container writes, or refuses to where the file
+ * system cannot. Others, like that of containerd, take the option and forget it.
+ */
+static int check_disk(struct daemon *d, lr_error *err)
+{
+    static const char *const drivers[] = {"overlay2", "btrfs", "zfs"};
+    struct http_request request = {.operation = "docker.info", .method = "GET"};
+    cleanup_answer struct http_answer answer = {0};
+    if (daemon_call(d, &request, &answer, err, "/info") < 0)
+        return -1;
+    const char *driver = json_string_value(json_object_get(answer.body, "Driver"));
+    for (size_t i = 0; driver && i < sizeof(drivers) / sizeof(drivers[0]); i++)
+        if (strcmp(drivers[i], driver) == 0)
+            return 0;
+    error_set(err, LR_NOT_SUPPORTED, request.operation,
+              "disk: the Docker daemon's storage '%.40s' has no cap on what a container writes",
+              driver ? driver : "");
+    return no_disk_cap(err);
+}
+
 static int create_failed(const struct http_answer *answer, const struct request *r, lr_error *err)
 {
     static const char operation[] = "docker.create";
@@ -150,8 +179,7 @@ static int create_failed(const struct http_answer *answer, const struct request 
     daemon_refused(answer, unsupported ? LR_NOT_SUPPORTED : LR_CONTAINER_START_FAILED, operation,
                    "the container cannot be made", err);
     if (unsupported)
-        return error_hint(err,
-                          "leave out --disk, or keep Docker's data on XFS with project quotas");
+        return no_disk_cap(err);
     if (runtime && strcmp(r->runtime, "runc") != 0)
         return hint_register(r->runtime, err);
     if (strstr(said, "bind source path does not exist"))
@@ -207,6 +235,8 @@ static int prepare_steps(struct docker_sandbox *s, const struct request *r, lr_e
     if (!found)
         return error_set(err, LR_CONTAINER_START_FAILED, "image.resolve", "no image named '%s'",
                          r->image);
+    if (r->disk_asked && check_disk(s->daemon, err) < 0)
+        return -1;
     if (strcmp(s->base.tier->name, "runsc") == 0)
         s->base.pids = OCI_BUNDLE_PIDS;
     /* Without a runtime of its own the daemon decides, and may have a stronger one. */
