@@ -65,7 +65,9 @@ def name_of(pid):
 
 
 def parent_of(pid):
-    return int(_read(f"/proc/{pid}/stat").rpartition(b")")[2].split()[1])
+    """0: it is gone."""
+    stat = _read(f"/proc/{pid}/stat")
+    return int(stat.rpartition(b")")[2].split()[1]) if stat else 0
 
 
 def supervisors(data_dir):
