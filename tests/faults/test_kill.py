@@ -95,7 +95,7 @@ def test_kill(runner, store, states, tmp_path, phase, victim, detached):
     bystander = subprocess.Popen([runner.executable, "run", "--json", "--request",
                                   runner.write_request(runner.request("sleep 0.5; echo fine"))],
                                  stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    marker = f"FAULT_MARKER={os.getpid()}-{phase}-{victim}-{detached}"
+    marker = f"FAULT_MARKER={os.getpid()}-{runner.engine}-{runner.tier}-{phase}-{victim}-{detached}"
     environment = dict(os.environ, LIGHT_RUNNER_TEST_HOLD=phase, FAULT_MARKER=marker.partition("=")[2])
     process = subprocess.Popen([runner.executable, "run", "--json", "--request", request_of(runner, detached, tmp_path)],
                                env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)

@@ -13,6 +13,9 @@ import pytest
 
 from harness import host
 
+# A sanitizer takes more of all this than there is.
+pytestmark = pytest.mark.once
+
 PIDS = "/sys/fs/cgroup/pids"
 
 
