@@ -9,31 +9,20 @@ Against a daemon that is started for this (the distribution's dockerd), or the o
 of it, beside `cp` of the same file, and the most memory that the supervisor and its relay have had meanwhile.
 """
 import argparse
-import contextlib
 import json
 import os
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
-import threading
-import time
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), ".."))
 sys.path.insert(0, os.path.join(ROOT, "tests", "contract"))
 sys.dont_write_bytecode = True
-from harness import dockerd, host, images  # noqa: E402
+from harness import dockerd, images  # noqa: E402
+from scale import Memory, call  # noqa: E402
 
 SIZE = 1 << 30
-
-
-def timed(argv):
-    begun = time.perf_counter()
-    done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=600)
-    if done.returncode != 0:
-        raise RuntimeError(f"{' '.join(argv)} ended with {done.returncode}: {done.stderr.decode(errors='replace')}")
-    return (time.perf_counter() - begun) * 1000
 
 
 def side_by_side(commands, runs):
@@ -41,7 +30,7 @@ def side_by_side(commands, runs):
     times = {name: [] for name in commands}
     for _ in range(runs + 1):
         for name, argv in commands.items():
-            times[name].append(timed(argv))
+            times[name].append(call(argv))
     return {name: statistics.median(values[1:]) for name, values in times.items()}
 
 
@@ -59,35 +48,18 @@ def starts(executable, daemon, runs):
     return rows
 
 
-def peak_memory(stop, found):
-    """The VmHWM of every process of ours, in KiB, until told to stop."""
-    while not stop.is_set():
-        for pid, argv in host.processes_with("light-runner-supervisor").items():
-            with contextlib.suppress(OSError, StopIteration, ValueError):
-                with open(f"/proc/{pid}/comm") as file:
-                    name = "relay" if "relay" in file.read() else "supervisor"
-                with open(f"/proc/{pid}/status") as file:
-                    peak = int(next(line for line in file if line.startswith("VmHWM")).split()[1])
-                found[name] = max(found.get(name, 0), peak)
-        time.sleep(0.02)
-
-
 def bulk(executable, scratch):
     folder, out = os.path.join(scratch, "in"), os.path.join(scratch, "out")
     os.mkdir(folder)
     with open(os.path.join(folder, "big"), "wb") as file:
         for _ in range(SIZE >> 20):
             file.write(os.urandom(1 << 20))
-    copy = timed(["cp", os.path.join(folder, "big"), os.path.join(scratch, "copy")])
-    stop, memory = threading.Event(), {}
-    watcher = threading.Thread(target=peak_memory, args=(stop, memory))
-    watcher.start()
+    copy = call(["cp", os.path.join(folder, "big"), os.path.join(scratch, "copy")])
     base = [executable, "run", "--engine", "docker", "--network", "none", "--dir", folder]
-    into = timed([*base, "busybox", "--", "true"])
-    both = timed([*base, "--extract", f"big:{out}", "--max-extract", "2g", "busybox", "--", "true"])
-    stop.set()
-    watcher.join()
-    return {"cp": copy, "in": into, "out": both - into, "memory": memory}
+    with Memory() as memory:
+        into = call([*base, "busybox", "--", "true"])
+        both = call([*base, "--extract", f"big:{out}", "--max-extract", "2g", "busybox", "--", "true"])
+    return {"cp": copy, "in": into, "out": both - into, "memory": memory.found}
 
 
 def main():
@@ -108,7 +80,7 @@ def main():
             if daemon is None:
                 sys.exit(f"bench/docker.py: {os.environ[dockerd.REASON]}")
             daemon.load_rootfs(images.make_busybox_tar(os.path.join(scratch, "busybox.tar")), "busybox")
-            timed([executable, "run", "--engine", "docker", "busybox", "--", "true"])  # makes the network
+            call([executable, "run", "--engine", "docker", "busybox", "--", "true"])  # makes the network
             result = {"starts": starts(executable, daemon, options.runs), "bulk": bulk(executable, scratch)}
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
@@ -118,7 +90,7 @@ def main():
     b = result["bulk"]
     print(f"1 GiB: cp {b['cp']:.0f} ms, in {b['in']:.0f} ms ({b['in'] / b['cp']:.1f} x cp), out {b['out']:.0f} ms "
           f"({b['out'] / b['cp']:.1f} x cp); memory at most: "
-          + ", ".join(f"{name} {kib / 1024:.1f} MiB" for name, kib in sorted(b["memory"].items())))
+          + ", ".join(f"{name} {mib:.1f} MiB" for name, mib in sorted(b["memory"].items())))
     if options.json:
         with open(options.json, "w") as file:
             json.dump(result, file, indent=2)

@@ -117,12 +117,34 @@ static unsigned number_in(const json_t *answer, const char *name)
     return n > 0 ? (unsigned)n : 0;
 }
 
-int lr_available(const lr_runner *runner, lr_error *err)
+/* A question of which only matters that it is not refused. */
+static int ask_only(const lr_runner *runner, json_t *question, lr_error *err)
 {
     json_t *answer;
-    int rc = ask(&answer, runner, json_pack("{ss}", "ask", "available"), err);
+    int rc = ask(&answer, runner, question, err);
     json_decref(answer);
     return rc;
+}
+
+/* One that is answered with how many were removed. */
+static int ask_removed(const lr_runner *runner, json_t *question, unsigned *count, lr_error *err)
+{
+    json_t *answer;
+    int rc = ask(&answer, runner, question, err);
+    if (rc == 0 && count)
+        *count = number_in(answer, "removed");
+    json_decref(answer);
+    return rc;
+}
+
+static json_t *about_network(const char *action, const char *name)
+{
+    return json_pack("{ss,ss,ss*}", "ask", "network", "action", action, "name", name);
+}
+
+int lr_available(const lr_runner *runner, lr_error *err)
+{
+    return ask_only(runner, json_pack("{ss}", "ask", "available"), err);
 }
 
 int lr_reap(const lr_runner *runner, int64_t min_age_ms, lr_reaped *out, lr_error *err)
@@ -146,33 +168,20 @@ int lr_reap(const lr_runner *runner, int64_t min_age_ms, lr_reaped *out, lr_erro
     return 0;
 }
 
-static int network(json_t **answer, const lr_runner *runner, const char *action, const char *name,
-                   lr_error *err)
-{
-    return ask(answer, runner,
-               json_pack("{ss,ss,ss*}", "ask", "network", "action", action, "name", name), err);
-}
-
 int lr_network_create(const lr_runner *runner, const char *name, lr_error *err)
 {
-    json_t *answer;
-    int rc = network(&answer, runner, "create", name, err);
-    json_decref(answer);
-    return rc;
+    return ask_only(runner, about_network("create", name), err);
 }
 
 int lr_network_remove(const lr_runner *runner, const char *name, lr_error *err)
 {
-    json_t *answer;
-    int rc = network(&answer, runner, "remove", name, err);
-    json_decref(answer);
-    return rc;
+    return ask_only(runner, about_network("remove", name), err);
 }
 
 int lr_network_exists(const lr_runner *runner, const char *name, bool *exists, lr_error *err)
 {
     json_t *answer;
-    int rc = network(&answer, runner, "exists", name, err);
+    int rc = ask(&answer, runner, about_network("exists", name), err);
     if (rc == 0 && exists)
         *exists = json_is_true(json_object_get(answer, "exists"));
     json_decref(answer);
@@ -181,20 +190,10 @@ int lr_network_exists(const lr_runner *runner, const char *name, bool *exists, l
 
 int lr_network_prune(const lr_runner *runner, unsigned *count, lr_error *err)
 {
-    json_t *answer;
-    int rc = network(&answer, runner, "prune", NULL, err);
-    if (rc == 0 && count)
-        *count = number_in(answer, "removed");
-    json_decref(answer);
-    return rc;
+    return ask_removed(runner, about_network("prune", NULL), count, err);
 }
 
 int lr_clean_images(const lr_runner *runner, unsigned *count, lr_error *err)
 {
-    json_t *answer;
-    int rc = ask(&answer, runner, json_pack("{ss}", "ask", "images"), err);
-    if (rc == 0 && count)
-        *count = number_in(answer, "removed");
-    json_decref(answer);
-    return rc;
+    return ask_removed(runner, json_pack("{ss}", "ask", "images"), count, err);
 }

@@ -56,6 +56,9 @@ struct sandbox {
 /* For prepare(): nothing of it is there yet. */
 void sandbox_init(struct sandbox *s, const struct engine *engine, bool keep);
 
+/* For destroy(): what is the same on every engine. */
+void sandbox_close(struct sandbox *s);
+
 /* How many runs, volumes of runs. */
 struct engine_reaped {
     unsigned containers, volumes;
@@ -67,6 +70,11 @@ enum engine_network_action {
     ENGINE_NETWORK_EXISTS, /* *count: 1 if so */
     ENGINE_NETWORK_PRUNE,  /* no name; *count: how many were removed */
 };
+
+/* The networks that are there on every engine. In the default one connections lead out, and runs do not reach one
+ * another. */
+#define ENGINE_NETWORK_NONE    "none"
+#define ENGINE_NETWORK_DEFAULT "light-runner-isolated"
 
 /* Images that are made of setup steps are named so (run/setup.h). */
 #define ENGINE_SETUP_REPOSITORY "light-runner/setup"
@@ -109,6 +117,9 @@ int engine_find(const struct engine **out, const char *name, lr_error *err);
 
 /* Whether somebody uses Docker here: DOCKER_HOST is set, or somebody listens at its usual socket. */
 bool engine_docker_is_used(void);
+
+/* Whether the run is to have no network. "none" wins over whatever is named beside it. */
+bool engine_without_network(const struct request *r);
 
 /*
  * The working directory, absolute: what the request says; else, with the image's own command or for steps that

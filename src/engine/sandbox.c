@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/engine.h"
 
+#include "base/cleanup.h"
 #include "base/text.h"
+
+#include <string.h>
 
 void sandbox_init(struct sandbox *s, const struct engine *engine, bool keep)
 {
@@ -15,6 +18,23 @@ void sandbox_init(struct sandbox *s, const struct engine *engine, bool keep)
         .network = -1,
         .network_lost = -1,
     };
+}
+
+void sandbox_close(struct sandbox *s)
+{
+    cleanup_close_fd(&s->to_agent);
+    cleanup_close_fd(&s->from_agent);
+    cleanup_close_fd(&s->runtime_text);
+    image_free(&s->image);
+    free(s->filter);
+}
+
+bool engine_without_network(const struct request *r)
+{
+    for (char **n = r->networks; n && *n; n++)
+        if (strcmp(*n, ENGINE_NETWORK_NONE) == 0)
+            return true;
+    return false;
 }
 
 int engine_workdir(char **out, const struct request *r, const struct image *image, bool keep,

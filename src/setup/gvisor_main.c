@@ -19,6 +19,7 @@
 #include "host/process.h"
 #include "setup/docker_config.h"
 #include "setup/download.h"
+#include "wire/result.h"
 
 #include <fcntl.h>
 #include <getopt.h>
@@ -379,9 +380,7 @@ static int fail(const struct setup *s, const lr_error *e)
     fprintf(stderr, "light-runner: %s: %s", lr_code_name(e->code), e->message);
     fprintf(stderr, e->hint[0] ? " (%s)\n" : "%s\n", e->hint);
     if (s->json) {
-        json_t *document =
-            json_pack("{s{ss,ss,ss,ss*}}", "error", "code", lr_code_name(e->code), "message",
-                      e->message, "operation", e->operation, "hint", e->hint[0] ? e->hint : NULL);
+        json_t *document = json_pack("{so}", "error", error_to_json(e));
         cleanup_free char *text = document ? json_dumps(document, JSON_COMPACT) : NULL;
         json_decref(document);
         puts(text ? text : "");

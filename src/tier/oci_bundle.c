@@ -12,17 +12,16 @@
 #include <sys/resource.h>
 
 /* Docker's default set without NET_RAW, MKNOD, SYS_CHROOT, SETPCAP, SETFCAP and AUDIT_WRITE. */
-static const char capabilities[] =
-    "['CAP_CHOWN','CAP_DAC_OVERRIDE','CAP_FSETID','CAP_FOWNER','CAP_SETGID','CAP_SETUID',"
-    "'CAP_NET_BIND_SERVICE','CAP_KILL']";
+#define CAPABILITIES                                                                               \
+    "'CAP_CHOWN','CAP_DAC_OVERRIDE','CAP_FSETID','CAP_FOWNER','CAP_SETGID','CAP_SETUID',"          \
+    "'CAP_NET_BIND_SERVICE','CAP_KILL'"
+static const char capabilities[] = "[" CAPABILITIES "]";
 
 /* The group of terminals. */
 #define TTY_GID "gid=5"
 
 /* In gVisor's own kernel the agent has two more, and gives them up (agent/confine.h). */
-static const char capabilities_gvisor[] =
-    "['CAP_CHOWN','CAP_DAC_OVERRIDE','CAP_FSETID','CAP_FOWNER','CAP_SETGID','CAP_SETUID',"
-    "'CAP_NET_BIND_SERVICE','CAP_KILL','CAP_SYS_ADMIN','CAP_SETPCAP']";
+static const char capabilities_gvisor[] = "[" CAPABILITIES ",'CAP_SYS_ADMIN','CAP_SETPCAP']";
 
 static const char mounts[] =
     "[{'destination':'/proc','type':'proc','source':'proc','options':['nosuid','noexec','nodev']},"
@@ -73,6 +72,11 @@ static json_t *table(const char *text)
     return json_loads(copy, 0, NULL);
 }
 
+json_t *oci_bundle_capabilities(bool in_gvisor)
+{
+    return table(in_gvisor ? capabilities_gvisor : capabilities);
+}
+
 json_t *oci_bundle_masked_paths(void)
 {
     return table(masked);
@@ -85,13 +89,14 @@ json_t *oci_bundle_read_only_paths(void)
 
 static json_t *process_section(const struct oci_bundle *b)
 {
-    const char *caps = b->image ? capabilities_gvisor : capabilities;
-    return json_pack(
-        "{s:b, s:{s:i, s:i}, s:[s,s*], s:[s], s:s, s:{s:o, s:o, s:o}, s:o, s:b}", "terminal", 0,
-        "user", "uid", 0, "gid", 0, "args", OCI_BUNDLE_AGENT, b->kernel_log ? "log" : NULL, "env",
-        "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "cwd", "/",
-        "capabilities", "bounding", table(caps), "effective", table(caps), "permitted", table(caps),
-        "rlimits", rlimits(), "noNewPrivileges", b->no_new_privileges);
+    bool gvisor = b->image != NULL;
+    return json_pack("{s:b, s:{s:i, s:i}, s:[s,s*], s:[s], s:s, s:{s:o, s:o, s:o}, s:o, s:b}",
+                     "terminal", 0, "user", "uid", 0, "gid", 0, "args", OCI_BUNDLE_AGENT,
+                     b->kernel_log ? "log" : NULL, "env",
+                     "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "cwd",
+                     "/", "capabilities", "bounding", oci_bundle_capabilities(gvisor), "effective",
+                     oci_bundle_capabilities(gvisor), "permitted", oci_bundle_capabilities(gvisor),
+                     "rlimits", rlimits(), "noNewPrivileges", b->no_new_privileges);
 }
 
 static json_t *namespace_section(const struct oci_bundle *b)
@@ -118,10 +123,10 @@ static json_t *linux_section(const struct oci_bundle *b, lr_error *err)
     json_t *seccomp = NULL;
     if (b->seccomp_path && seccomp_profile_load(&seccomp, b->seccomp_path, err) < 0)
         return NULL;
-    json_t *section =
-        json_pack("{s:o, s:o, s:o, s:o, s:o, s:o*}", "namespaces", namespace_section(b),
-                  "uidMappings", id_mapping(b), "gidMappings", id_mapping(b), "maskedPaths",
-                  oci_bundle_masked_paths(), "readonlyPaths", oci_bundle_read_only_paths(), "seccomp", seccomp);
+    json_t *section = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o*}", "namespaces",
+                                namespace_section(b), "uidMappings", id_mapping(b), "gidMappings",
+                                id_mapping(b), "maskedPaths", oci_bundle_masked_paths(),
+                                "readonlyPaths", oci_bundle_read_only_paths(), "seccomp", seccomp);
     if (section && b->cgroup_path)
         json_object_set_new(section, "cgroupsPath", json_string(b->cgroup_path));
     if (!section)

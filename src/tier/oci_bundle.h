@@ -39,6 +39,10 @@ struct oci_bundle {
     uint64_t upper_bytes;
 };
 
+/* What the agent may at most do, under the names of capabilities(7): a JSON array. In gVisor's own kernel that is
+ * more. New reference; NULL when memory is out. */
+json_t *oci_bundle_capabilities(bool in_gvisor);
+
 /* The paths of /proc and /sys that a sandbox does not see, and those that it may not write: JSON arrays.
  * New reference; NULL when memory is out. */
 json_t *oci_bundle_masked_paths(void);

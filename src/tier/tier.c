@@ -44,7 +44,6 @@ static const struct tier_runtime runsc_runtimes[] = {
                   "--host-settings=ignore", "--in-sandbox-cgroup=v2"},
         .pids = 1024,
         .memory_min = (uint64_t)32 << 20,
-        .is_gvisor = true,
         /* When it had cgroup v2 inside. Some before that do not start from an EROFS image either. */
         .since = 20260901,
         .hint = "light-runner setup gvisor --no-docker",
@@ -73,9 +72,13 @@ static bool is_gvisor_kernel(const struct tier_evidence *seen, const struct tier
 }
 
 static const struct tier tiers[] = {
-    {"runc", runc_runtimes, false, is_host_kernel},
-    {"runsc", runsc_runtimes, true, is_gvisor_kernel},
-    {"kata", NULL, true, is_other_kernel},
+    {.name = "runc", .runtimes = runc_runtimes, .verify = is_host_kernel},
+    {.name = "runsc",
+     .runtimes = runsc_runtimes,
+     .own_kernel = true,
+     .is_gvisor = true,
+     .verify = is_gvisor_kernel},
+    {.name = "kata", .own_kernel = true, .verify = is_other_kernel},
 };
 
 int tier_row(const struct tier **out, const char *name, lr_error *err)

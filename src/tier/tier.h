@@ -30,7 +30,6 @@ struct tier_runtime {
     unsigned pids;       /* how many tasks of its own are in the sandbox's cgroup meanwhile */
     bool starts_early;   /* reads its config.json once: it may be a pipe that it waits for */
     bool refuses_hybrid; /* does not start where an empty cgroup2 is mounted beside v1 */
-    bool is_gvisor;      /* brings its own kernel: file systems, network stack, process limit */
     uint64_t memory_min; /* bytes that a sandbox takes before it runs anything */
     unsigned since;      /* date (20260701) before which it lacks what we need; 0: any will do */
     const char *hint;    /* the command that installs it */
@@ -41,6 +40,7 @@ struct tier {
     const struct tier_runtime
         *runtimes;   /* closed by a NULL name; NULL: not on the local engine yet */
     bool own_kernel; /* not the host's: its log is part of the evidence */
+    bool is_gvisor;  /* that kernel is gVisor's: file systems, network stack, process limit */
     /* Whether the evidence is that of this tier. `host` is the host's own. */
     bool (*verify)(const struct tier_evidence *seen, const struct tier_evidence *host);
 };

@@ -25,7 +25,7 @@ enum frame_type {
     FRAME_REQUEST = 1, /* JSON: the request */
     FRAME_CONTROL,     /* JSON: action (stop, cancel, pause, resume), signal, grace (ms). Empty: the
                           sender waits for the outcome */
-    FRAME_QUESTION,    /* JSON, in the place of a REQUEST: run/housekeeping.h. RESULT or ERROR answers */
+    FRAME_QUESTION, /* JSON, in the place of a REQUEST: run/housekeeping.h. RESULT or ERROR answers */
 
     /* supervisor -> caller */
     FRAME_LOG_STDOUT = 16, /* raw */

@@ -155,7 +155,7 @@ def test_cancelling_while_the_daemon_hangs(runner, daemon, tmp_path, where):
     nothing_is_left(runner, daemon)
 
 
-def test_cancelling_many_at_the_daemons_door(runner, daemon, tmp_path):
+def test_cancelling_many_that_wait_for_the_daemon(runner, daemon, tmp_path):
     """A daemon that takes connections and reads nothing."""
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(tmp_path / "deaf.sock"))

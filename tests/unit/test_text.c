@@ -128,9 +128,12 @@ static void control_characters_are_replaced_and_nothing_else(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_u64),      cmocka_unit_test(test_size),
-        cmocka_unit_test(test_duration), cmocka_unit_test(test_env_name),
-        cmocka_unit_test(test_dotdot),   cmocka_unit_test(test_beneath),
+        cmocka_unit_test(test_u64),
+        cmocka_unit_test(test_size),
+        cmocka_unit_test(test_duration),
+        cmocka_unit_test(test_env_name),
+        cmocka_unit_test(test_dotdot),
+        cmocka_unit_test(test_beneath),
         cmocka_unit_test(test_join),
         cmocka_unit_test(control_characters_are_replaced_and_nothing_else),
     };

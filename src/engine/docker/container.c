@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/text.h"
+#include "engine/engine.h"
 #include "tier/oci_bundle.h"
 
 #include <inttypes.h>
@@ -13,37 +14,25 @@
 /* PID 1 is the agent. A kernel in user space has threads of its own, which count where it is. */
 enum { PIDS = OCI_BUNDLE_PIDS + 1, PIDS_OWN_KERNEL = PIDS + 1024 };
 
-/* The same as on the local engine: Docker's default set without NET_RAW, MKNOD, SYS_CHROOT, SETPCAP,
- * SETFCAP and AUDIT_WRITE. In gVisor's kernel the agent has two more, and gives them up
- * (agent/confine.h). */
-static const char *const capabilities[] = {"CHOWN",   "DAC_OVERRIDE", "FSETID",           "FOWNER",
-                                           "SETGID",  "SETUID",       "NET_BIND_SERVICE", "KILL",
-                                           "SETPCAP", "SYS_ADMIN"};
-enum { CAPABILITIES = 8, CAPABILITIES_GVISOR = 10 };
-
-bool container_without_network(const struct request *r)
-{
-    for (char **n = r->networks; n && *n; n++)
-        if (strcmp(*n, "none") == 0)
-            return true;
-    return false;
-}
-
 const char *container_network(const struct request *r)
 {
-    if (container_without_network(r))
-        return "none";
-    return r->networks && *r->networks ? *r->networks : CONTAINER_NETWORK;
+    if (engine_without_network(r))
+        return ENGINE_NETWORK_NONE;
+    return r->networks && *r->networks ? *r->networks : ENGINE_NETWORK_DEFAULT;
 }
 
-static json_t *list_of(const char *const *words, size_t count)
+/* By the names that Docker has for them, without the prefix: older daemons know no others. */
+static json_t *capabilities(bool in_gvisor)
 {
-    json_t *list = json_array();
-    for (size_t i = 0; list && i < count; i++)
-        if (json_array_append_new(list, json_string(words[i])) < 0) {
+    static const char prefix[] = "CAP_";
+    json_t *list = oci_bundle_capabilities(in_gvisor);
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const char *name = json_string_value(json_array_get(list, i));
+        if (json_array_set_new(list, i, json_string(name + strlen(prefix))) < 0) {
             json_decref(list);
             return NULL;
         }
+    }
     return list;
 }
 
@@ -111,7 +100,7 @@ static json_t *mounts(const struct container *c)
                                      CONTAINER_LABEL, c->id, CONTAINER_OWNER_LABEL, c->owner)
                          : NULL;
     return json_pack("[{ss,ss,ss,sb},o*]", "Type", "bind", "Source", c->agent, "Target",
-                     CONTAINER_AGENT, "ReadOnly", 1, volume);
+                     OCI_BUNDLE_AGENT, "ReadOnly", 1, volume);
 }
 
 /* Where the agent puts on our own seccomp program, which allows no more than Docker's, Docker's would only
@@ -124,19 +113,16 @@ static json_t *security(const struct container *c, const struct request *r)
 
 static json_t *host_part(const struct container *c, const struct request *r, lr_error *err)
 {
-    static const char *const all[] = {"ALL"};
     char disk[32];
     snprintf(disk, sizeof(disk), "%" PRIu64, r->disk_bytes);
-    bool gvisor = strcmp(c->tier->name, "runsc") == 0;
     /* runc is the daemon's own business: it may have a default that is stronger. */
     const char *runtime = strcmp(c->tier->name, "runc") == 0 ? NULL : c->tier->name;
     json_t *storage = r->disk_asked ? json_pack("{ss}", "size", disk) : NULL;
     json_t *host = json_pack(
-        "{so,so,so,so,sI,sI,sI,si,ss,s{ss},sb,sb,so*,ss*,ss*,so,so,s[{sssIsI}]}", "CapDrop",
-        list_of(all, 1), "CapAdd",
-        list_of(capabilities, gvisor ? CAPABILITIES_GVISOR : CAPABILITIES), "SecurityOpt",
-        security(c, r), "Mounts", mounts(c), "Memory", (json_int_t)r->memory_bytes, "MemorySwap",
-        (json_int_t)r->memory_bytes, "NanoCpus", (json_int_t)(r->cpus * 1e9 + 0.5), "PidsLimit",
+        "{s[s],so,so,so,sI,sI,sI,si,ss,s{ss},sb,sb,so*,ss*,ss*,so,so,s[{sssIsI}]}", "CapDrop",
+        "ALL", "CapAdd", capabilities(c->tier->is_gvisor), "SecurityOpt", security(c, r), "Mounts",
+        mounts(c), "Memory", (json_int_t)r->memory_bytes, "MemorySwap", (json_int_t)r->memory_bytes,
+        "NanoCpus", (json_int_t)(r->cpus * 1e9 + 0.5), "PidsLimit",
         c->tier->own_kernel ? PIDS_OWN_KERNEL : PIDS, "NetworkMode", container_network(r),
         "LogConfig", "Type", "none", "AutoRemove", 0, "Init", 0, "StorageOpt", storage, "Runtime",
         runtime, "CgroupnsMode", c->cgroup_namespace ? "private" : NULL, "MaskedPaths",
@@ -187,8 +173,8 @@ json_t *container_document(const struct container *c, const struct request *r, l
     /* The image's own command, user, env and health check are the agent's business, not Docker's. */
     json_t *document = json_pack(
         "{ss,ss,s[ss*],s[],ss,ss,sb,sb,sb,sb,sb,sb,s{ss,ss},s{s[s]},so}", "Image", c->image,
-        "Hostname", c->id, "Entrypoint", CONTAINER_AGENT, c->tier->own_kernel ? "log" : NULL, "Cmd",
-        "User", "0:0", "WorkingDir", "/", "OpenStdin", 1, "StdinOnce", 1, "AttachStdin", 1,
+        "Hostname", c->id, "Entrypoint", OCI_BUNDLE_AGENT, c->tier->own_kernel ? "log" : NULL,
+        "Cmd", "User", "0:0", "WorkingDir", "/", "OpenStdin", 1, "StdinOnce", 1, "AttachStdin", 1,
         "AttachStdout", 1, "AttachStderr", 1, "Tty", 0, "Labels", CONTAINER_LABEL, c->id,
         CONTAINER_OWNER_LABEL, c->owner, "Healthcheck", "Test", "NONE", "HostConfig", host);
     if (!document)

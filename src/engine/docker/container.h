@@ -19,12 +19,6 @@
 /* And the one that says which supervisor it belongs to (process_identity() of host/process.h). */
 #define CONTAINER_OWNER_LABEL "light-runner.supervisor"
 
-/* Where the agent is in the container. */
-#define CONTAINER_AGENT "/.light-runner-init"
-
-/* The default network: connections lead out, containers do not reach one another. */
-#define CONTAINER_NETWORK "light-runner-isolated"
-
 struct container {
     const char *id;        /* the run's */
     const char *image;     /* its id */
@@ -38,9 +32,6 @@ struct container {
 
 /* The document; NULL with an error. Errors: INVALID_ARGUMENT (gpus, networks), OUT_OF_MEMORY. */
 json_t *container_document(const struct container *c, const struct request *r, lr_error *err);
-
-/* Whether the run is to have no network. "none" wins over whatever is named beside it. */
-bool container_without_network(const struct request *r);
 
 bool container_is_network_name(const char *text);
 

@@ -48,7 +48,7 @@ struct docker_sandbox {
     bool started, stopped, paused;
     bool looked; /* at what it has used */
     struct cgroup_usage usage;
-    struct relay relay;
+    struct process relay;
 };
 
 static struct docker_sandbox *docker_of(struct sandbox *s)
@@ -237,18 +237,18 @@ static int prepare_steps(struct docker_sandbox *s, const struct request *r, lr_e
                          r->image);
     if (r->disk_asked && check_disk(s->daemon, err) < 0)
         return -1;
-    if (strcmp(s->base.tier->name, "runsc") == 0)
+    if (s->base.tier->is_gvisor)
         s->base.pids = OCI_BUNDLE_PIDS;
     /* Without a runtime of its own the daemon decides, and may have a stronger one. */
     s->base.at_least = !s->base.tier->own_kernel;
     s->base.disk_uncapped = !r->disk_asked;
     describe_host(s);
     find_filter(s, r);
-    if (!container_without_network(r) && network_ensure(s->daemon, container_network(r), err) < 0)
+    if (!engine_without_network(r) && network_ensure(s->daemon, container_network(r), err) < 0)
         return -1;
     if (create(s, r, err) < 0)
         return -1;
-    if (container_without_network(r) || !r->networks)
+    if (engine_without_network(r) || !r->networks)
         return 0;
     for (char **n = r->networks + 1; r->networks[0] && *n; n++)
         if (network_connect(s->daemon, *n, s->id, err) < 0)
@@ -265,7 +265,7 @@ static int docker_prepare(struct sandbox **out, const char *id, const struct req
     if (!s)
         return error_oom(err, "docker.prepare");
     sandbox_init(&s->base, &engine_docker, keep);
-    s->relay = RELAY_NONE;
+    s->relay.pidfd = -1;
     snprintf(s->id, sizeof(s->id), "%s", id);
     if (prepare_steps(s, r, err) < 0) {
         docker_destroy(&s->base);
@@ -279,12 +279,13 @@ static int docker_start(struct sandbox *base, lr_error *err)
 {
     struct docker_sandbox *s = docker_of(base);
     s->started = true;
-    if (relay_start(&s->relay, s->daemon, s->id, err) < 0)
+    struct relay_pipes pipes;
+    if (relay_start(&s->relay, &pipes, s->daemon, s->id, err) < 0)
         return -1;
-    base->to_agent = s->relay.to_agent;
-    base->from_agent = s->relay.from_agent;
-    base->runtime_text = s->relay.text;
-    base->alive = s->relay.process.pidfd;
+    base->to_agent = pipes.to_agent;
+    base->from_agent = pipes.from_agent;
+    base->runtime_text = pipes.text;
+    base->alive = s->relay.pidfd;
     return 0;
 }
 
@@ -350,7 +351,7 @@ static void docker_kill(struct sandbox *base)
     if (s->paused)
         docker_pause(base, false, &ignored);
     /* The container's stdin is closed with it, which ends the agent, and that everything. */
-    process_destroy(&s->relay.process);
+    process_destroy(&s->relay);
     base->alive = -1;
 }
 
@@ -396,7 +397,7 @@ static void docker_destroy(struct sandbox *base)
     lr_error ignored;
     /* A run that was cancelled is cleaned up all the same. */
     daemon_watch(NULL, NULL);
-    process_destroy(&s->relay.process);
+    process_destroy(&s->relay);
     if (s->container) {
         cleanup_answer struct http_answer answer = {0};
         call_container(s, "docker.remove", "DELETE", "?force=1&v=1", REMOVE_TIMEOUT, &answer,
@@ -408,12 +409,7 @@ static void docker_destroy(struct sandbox *base)
         cleanup_answer struct http_answer answer = {0};
         daemon_call(s->daemon, &request, &answer, &ignored, "/volumes/%s", s->id);
     }
-    cleanup_close_fd(&s->relay.to_agent);
-    cleanup_close_fd(&s->relay.from_agent);
-    /* The supervisor closes the sandbox's own when it has been read. */
-    cleanup_close_fd(&base->runtime_text);
-    image_free(&base->image);
-    free(base->filter);
+    sandbox_close(base);
     free(s->agent);
     free(s);
 }

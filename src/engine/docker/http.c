@@ -4,7 +4,6 @@
 #include "base/buffer.h"
 #include "base/cleanup.h"
 #include "base/io.h"
-#include "base/text.h"
 
 #include <string.h>
 

@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "engine/docker/container.h"
+#include "engine/engine.h"
 
 #include <string.h>
 
@@ -11,25 +12,35 @@
 #define LABEL     "light-runner.network"
 #define PREFIX    "light-runner-"
 
-static int make_default(struct daemon *d, lr_error *err)
+/* `options`: the driver's, or NULL; taken. The answer's status: 201 with a network. */
+static int post(struct daemon *d, const char *name, json_t *options, const char *kind,
+                struct http_answer *answer, lr_error *err)
 {
     struct http_request request = {.operation = OPERATION, .method = "POST"};
-    cleanup_answer struct http_answer answer = {0};
-    json_t *body = json_pack("{ss,ss,sb,s{ss},s{ss}}", "Name", CONTAINER_NETWORK, "Driver",
-                             "bridge", "CheckDuplicate", 1, "Options", ICC, "false", "Labels",
-                             "light-runner.network", "default");
+    json_t *body = json_pack("{ss,ss,sb,so*,s{ss}}", "Name", name, "Driver", "bridge",
+                             "CheckDuplicate", 1, "Options", options, "Labels", LABEL, kind);
     if (!body)
         return error_oom(err, OPERATION);
     request.body = body;
-    int rc = daemon_call(d, &request, &answer, err, "/networks/create");
+    int rc = daemon_call(d, &request, answer, err, "/networks/create");
     json_decref(body);
-    if (rc < 0)
+    return rc;
+}
+
+static int make_default(struct daemon *d, lr_error *err)
+{
+    cleanup_answer struct http_answer answer = {0};
+    json_t *options = json_pack("{ss}", ICC, "false");
+    /* Without them its containers would reach one another. */
+    if (!options)
+        return error_oom(err, OPERATION);
+    if (post(d, ENGINE_NETWORK_DEFAULT, options, "default", &answer, err) < 0)
         return -1;
     /* 409: another run has just made it, in the same way. */
     return answer.status == 201 || answer.status == 409
                ? 0
                : daemon_refused(&answer, LR_CONTAINER_START_FAILED, OPERATION,
-                                "the network '" CONTAINER_NETWORK "' cannot be made", err);
+                                "the network '" ENGINE_NETWORK_DEFAULT "' cannot be made", err);
 }
 
 /* Somebody may have made one of that name whose containers reach one another. */
@@ -40,24 +51,25 @@ static int check_default(const json_t *network, lr_error *err)
     if (driver && strcmp(driver, "bridge") == 0 && icc && strcmp(icc, "false") == 0)
         return 0;
     error_set(err, LR_CONTAINER_START_FAILED, OPERATION,
-              "the Docker network '" CONTAINER_NETWORK
+              "the Docker network '" ENGINE_NETWORK_DEFAULT
               "' is not ours: its containers reach one another");
-    return error_hint(err, "docker network rm " CONTAINER_NETWORK "; the next run makes it again");
+    return error_hint(err,
+                      "docker network rm " ENGINE_NETWORK_DEFAULT "; the next run makes it again");
 }
 
 int network_ensure(struct daemon *d, const char *name, lr_error *err)
 {
     struct http_request request = {.operation = OPERATION, .method = "GET"};
     cleanup_answer struct http_answer answer = {0};
-    if (strcmp(name, CONTAINER_NETWORK) != 0)
+    if (strcmp(name, ENGINE_NETWORK_DEFAULT) != 0)
         return 0;
-    if (daemon_call(d, &request, &answer, err, "/networks/" CONTAINER_NETWORK) < 0)
+    if (daemon_call(d, &request, &answer, err, "/networks/" ENGINE_NETWORK_DEFAULT) < 0)
         return -1;
     if (answer.status == 404)
         return make_default(d, err);
     return answer.status == 200 ? check_default(answer.body, err)
                                 : daemon_refused(&answer, LR_CONTAINER_START_FAILED, OPERATION,
-                                                 "the network '" CONTAINER_NETWORK "'", err);
+                                                 "the network '" ENGINE_NETWORK_DEFAULT "'", err);
 }
 
 int network_connect(struct daemon *d, const char *name, const char *container, lr_error *err)
@@ -83,19 +95,12 @@ int network_connect(struct daemon *d, const char *name, const char *container, l
 
 static int create(struct daemon *d, const char *name, lr_error *err)
 {
-    struct http_request request = {.operation = OPERATION, .method = "POST"};
     cleanup_answer struct http_answer answer = {0};
-    json_t *body = json_pack("{ss,ss,sb,s{ss}}", "Name", name, "Driver", "bridge", "CheckDuplicate",
-                             1, "Labels", LABEL, "user");
-    if (!body)
-        return error_oom(err, OPERATION);
-    request.body = body;
-    int rc = daemon_call(d, &request, &answer, err, "/networks/create");
-    json_decref(body);
-    if (rc < 0 || answer.status == 201)
-        return rc;
-    return daemon_refused(&answer, LR_INVALID_ARGUMENT, OPERATION, "the network cannot be made",
-                          err);
+    if (post(d, name, NULL, "user", &answer, err) < 0)
+        return -1;
+    return answer.status == 201 ? 0
+                                : daemon_refused(&answer, LR_INVALID_ARGUMENT, OPERATION,
+                                                 "the network cannot be made", err);
 }
 
 /* 1: it is gone; 0 with the answer's error in *err: it is not. */
@@ -143,7 +148,7 @@ static int prune(struct daemon *d, unsigned *count, lr_error *err)
             json_string_value(json_object_get(json_object_get(network, "Labels"), LABEL));
         bool ours = name && (strncmp(name, PREFIX, strlen(PREFIX)) == 0 ||
                              (label && strcmp(label, "user") == 0));
-        if (!ours || strcmp(name, CONTAINER_NETWORK) == 0 || !container_is_network_name(name))
+        if (!ours || strcmp(name, ENGINE_NETWORK_DEFAULT) == 0 || !container_is_network_name(name))
             continue;
         /* One that is in use is refused by the daemon. */
         lr_error ignored;

@@ -3,7 +3,6 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
-#include "base/text.h"
 #include "engine/docker/stream.h"
 
 #include <fcntl.h>
@@ -272,29 +271,30 @@ static _Noreturn void run_child(const struct daemon *d, const char *container,
 
 /* ---------------------------------------------------------------- the supervisor's side */
 
-int relay_start(struct relay *out, const struct daemon *daemon, const char *container,
-                lr_error *err)
+int relay_start(struct process *out, struct relay_pipes *pipes, const struct daemon *daemon,
+                const char *container, lr_error *err)
 {
-    int pipes[3][2] = {{-1, -1}, {-1, -1}, {-1, -1}};
+    int made[3][2] = {{-1, -1}, {-1, -1}, {-1, -1}};
     int rc = 0;
     for (int i = 0; i < 3 && rc == 0; i++)
-        rc = pipe2(pipes[i], O_CLOEXEC);
+        rc = pipe2(made[i], O_CLOEXEC);
     if (rc == 0) {
-        fcntl(pipes[0][1], F_SETPIPE_SZ, 1 << 20);
-        fcntl(pipes[1][1], F_SETPIPE_SZ, 1 << 20);
-        const struct ends theirs = {pipes[0][0], pipes[1][1], pipes[2][1]};
-        pid_t pid = process_clone(&out->process, 0);
+        fcntl(made[0][1], F_SETPIPE_SZ, 1 << 20);
+        fcntl(made[1][1], F_SETPIPE_SZ, 1 << 20);
+        const struct ends theirs = {made[0][0], made[1][1], made[2][1]};
+        pid_t pid = process_clone(out, 0);
         if (pid == 0)
             run_child(daemon, container, &theirs);
         rc = pid < 0 ? -1 : 0;
     }
     int failed = errno;
-    int *const ours[3] = {&out->to_agent, &out->from_agent, &out->text};
-    for (int i = 0; i < 3; i++) {
-        cleanup_close_fd(&pipes[i][i != 0]);
-        *ours[i] = pipes[i][i == 0];
+    for (int i = 0; i < 3; i++)
+        cleanup_close_fd(&made[i][i != 0]);
+    if (rc == 0) {
+        *pipes = (struct relay_pipes){made[0][1], made[1][0], made[2][0]};
+        return 0;
     }
-    return rc < 0 ? error_errno(err, LR_CONTAINER_START_FAILED, OPERATION, failed,
-                                "cannot start the relay")
-                  : 0;
+    for (int i = 0; i < 3; i++)
+        cleanup_close_fd(&made[i][i == 0]);
+    return error_errno(err, LR_CONTAINER_START_FAILED, OPERATION, failed, "cannot start the relay");
 }

@@ -18,15 +18,14 @@
 #include "engine/docker/daemon.h"
 #include "host/process.h"
 
-struct relay {
-    struct process process;
-    int to_agent, from_agent, text; /* the supervisor's ends; -1 before */
+/* The supervisor's ends; the caller closes them. */
+struct relay_pipes {
+    int to_agent, from_agent, text;
 };
 
-#define RELAY_NONE ((struct relay){{0, -1}, -1, -1, -1})
-
-/* Begins to attach to a container that has been created, and to start it. Errors: CONTAINER_START_FAILED. */
-int relay_start(struct relay *out, const struct daemon *daemon, const char *container,
-                lr_error *err);
+/* Begins to attach to a container that has been created, and to start it. Errors: CONTAINER_START_FAILED;
+ * nothing is open then. */
+int relay_start(struct process *out, struct relay_pipes *pipes, const struct daemon *daemon,
+                const char *container, lr_error *err);
 
 #endif

@@ -101,25 +101,12 @@ static struct local_sandbox *local_of(struct sandbox *s)
     return (struct local_sandbox *)s;
 }
 
-/* The networks of this engine. The default goes by the name that it has on others. */
-#define NETWORK_NAME_NONE    "none"
-#define NETWORK_NAME_DEFAULT "light-runner-isolated"
-
-/* "none" wins over whatever is named beside it. */
-static bool wants_network(const struct request *r)
-{
-    for (char **n = r->networks; n && *n; n++)
-        if (strcmp(*n, NETWORK_NAME_NONE) == 0)
-            return false;
-    return true;
-}
-
 /* What the contract has and this engine does not have yet is refused, never ignored. */
 static int refuse_unsupported(const struct request *r, lr_error *err)
 {
     static const char operation[] = "local.prepare";
     for (char **n = r->networks; n && *n; n++) {
-        if (strcmp(*n, NETWORK_NAME_NONE) != 0 && strcmp(*n, NETWORK_NAME_DEFAULT) != 0) {
+        if (strcmp(*n, ENGINE_NETWORK_NONE) != 0 && strcmp(*n, ENGINE_NETWORK_DEFAULT) != 0) {
             error_set(err, LR_NOT_SUPPORTED, operation,
                       "networks: the local engine has no network named '%s'", *n);
             return error_hint(err,
@@ -235,7 +222,7 @@ static int mount_root(struct local_sandbox *s, const struct request *r, struct s
 {
     /* Whole MiB: one template per size is kept, and there should not be one for every number. */
     s->disk_bytes = (r->disk_bytes + DISK_MIN - 1) / DISK_MIN * DISK_MIN;
-    if (s->runtime->is_gvisor)
+    if (s->base.tier->is_gvisor)
         return mount_root_file(s, image_fd, scratch_folder, err);
     if (mount_image(s, store, image_fd, err) < 0 ||
         (rootless_active()
@@ -309,7 +296,7 @@ static int make_config(struct local_sandbox *s, const struct request *r, lr_erro
         .seccomp_path = s->base.filter ? NULL : SECCOMP_PROFILE,
         .edits = r->gpus ? &s->gpus : NULL,
     };
-    if (s->runtime->is_gvisor) {
+    if (s->base.tier->is_gvisor) {
         /* A program of several threads, as it is, cannot join one. */
         bundle.user_namespace = NULL;
         bundle.image = OCI_RUNTIME_IMAGE;
@@ -351,7 +338,7 @@ static int start_runtime(struct local_sandbox *s, int config, lr_error *err)
         .config = config,
         .image = s->image_fd,
     };
-    if (s->runtime->is_gvisor) {
+    if (s->base.tier->is_gvisor) {
         size_t n = 0;
         launch.flags[n++] = s->overlay;
         launch.flags[n++] = s->outbound ? "--network=sandbox" : "--network=none";
@@ -426,7 +413,7 @@ static int give_config(struct local_sandbox *s, lr_error *err)
     }
     if (early)
         return 0;
-    if (s->runtime->is_gvisor && s->outbound && await_network(s, err) < 0)
+    if (s->base.tier->is_gvisor && s->outbound && await_network(s, err) < 0)
         return -1;
     return start_runtime(s, -1, err);
 }
@@ -437,12 +424,12 @@ static int check_gvisor(const struct local_sandbox *s, const struct request *r, 
     static const char operation[] = "local.prepare";
     if (tier_check_memory(s->base.tier, r->memory_bytes, err) < 0)
         return -1;
-    if (s->runtime->is_gvisor && geteuid() != 0) {
+    if (s->base.tier->is_gvisor && geteuid() != 0) {
         error_set(err, LR_NOT_SUPPORTED, operation, "the tier '%s' takes root on the local engine",
                   s->base.tier->name);
         return error_hint(err, "run as root, or use --runtime runc");
     }
-    if (s->runtime->is_gvisor && r->gpus) {
+    if (s->base.tier->is_gvisor && r->gpus) {
         error_set(err, LR_NOT_SUPPORTED, operation, "options.gpus: not in the tier '%s'",
                   s->base.tier->name);
         return error_hint(err, "leave out --gpus, or use --runtime runc");
@@ -486,7 +473,7 @@ static int prepare_steps(struct local_sandbox *s, const struct request *r, lr_er
         make_namespaces(s, err) < 0 || (starts_early(s) && start_early(s, err) < 0) ||
         mount_root(s, r, store, image_fd, scratch_folder, err) < 0 || make_gpu_nodes(s, err) < 0)
         return -1;
-    if (s->runtime->is_gvisor)
+    if (s->base.tier->is_gvisor)
         s->base.pids = OCI_BUNDLE_PIDS;
     return make_config(s, r, err);
 }
@@ -508,7 +495,7 @@ static int local_prepare(struct sandbox **out, const char *id, const struct requ
     s->unpacked = -1;
     s->scratch = s->user_namespace = s->config_pipe = s->stdio[0] = s->stdio[1] = s->stdio[2] = -1;
     s->network = NETWORK_NONE;
-    s->outbound = wants_network(r);
+    s->outbound = !engine_without_network(r);
     s->allow_suid = !r->no_new_privileges;
     snprintf(s->id, sizeof(s->id), "%s", id);
     if (prepare_steps(s, r, err) < 0) {
@@ -526,7 +513,7 @@ static int local_start(struct sandbox *base, lr_error *err)
     for (int i = 0; i < 3; i++)
         cleanup_close_fd(&s->stdio[i]);
     /* It has been waited for already. */
-    if (s->runtime->is_gvisor)
+    if (s->base.tier->is_gvisor)
         base->network = base->network_lost = -1;
     return failed;
 }
@@ -624,9 +611,6 @@ static void local_destroy(struct sandbox *base)
     struct local_sandbox *s = local_of(base);
     network_stop(&s->network);
     process_destroy(&s->process);
-    cleanup_close_fd(&base->to_agent);
-    cleanup_close_fd(&base->from_agent);
-    cleanup_close_fd(&base->runtime_text);
     for (int i = 0; i < 3; i++)
         cleanup_close_fd(&s->stdio[i]);
     cleanup_close_fd(&s->config_pipe);
@@ -638,9 +622,8 @@ static void local_destroy(struct sandbox *base)
     mount_scratch_discard(s->scratch);
     cleanup_close_fd(&s->scratch);
     cleanup_close_fd(&s->user_namespace);
-    image_free(&base->image);
     cdi_edits_free(&s->gpus);
-    free(base->filter);
+    sandbox_close(base);
     free(s->runtime_path);
     free(s);
 }

@@ -40,15 +40,26 @@ def read_head(stream):
     return head
 
 
+def read_whole(stream, length):
+    """An unbuffered stream gives what is there, which may be less."""
+    data = b""
+    while len(data) < length:
+        some = stream.read(length - len(data))
+        if not some:
+            raise OSError("closed midway")
+        data += some
+    return data
+
+
 def read_body(stream, head):
     length = re.search(rb"\r\n[Cc]ontent-[Ll]ength: *(\d+)", head)
     if length:
-        return stream.read(int(length.group(1)))
+        return read_whole(stream, int(length.group(1)))
     if re.search(rb"\r\n[Tt]ransfer-[Ee]ncoding: *chunked", head):
         body = b""
         while True:
             size = stream.readline()
-            chunk = stream.read(int(size, 16) + 2)
+            chunk = read_whole(stream, int(size, 16) + 2)
             body += size + chunk
             if int(size, 16) == 0:
                 return body
