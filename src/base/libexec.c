@@ -14,20 +14,25 @@ static const char *const places[] = {
     "../libexec/light-runner",
     /* The build folder, seen from the folders in it that hold programs or tests. */
     "../agent",
+    "../guest",
     "../src/run",
     "../src/image",
     "../src/host",
     "../src/engine",
     "../src/setup",
+    "../src/tier",
     "../host",
     "../engine",
     "../../agent",
+    "../../guest",
+    "../../src/tier",
     "../../src/run",
     "../../src/image",
     "../../src/host",
     "../../src/engine",
     "../run",
     "../image",
+    "../tier",
 };
 
 /* The program in that folder, resolved, when it can be executed; else NULL. */

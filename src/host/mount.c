@@ -228,7 +228,7 @@ static void forget_templates(int dirfd)
     } while (count > MOUNT_TEMPLATES && unlinkat(dirfd, oldest, 0) == 0);
 }
 
-int mount_scratch(const char *folder, uint64_t bytes, const char *target, int *root, lr_error *err)
+int mount_scratch_file(const char *folder, uint64_t bytes, int *out, lr_error *err)
 {
     char name[64];
     snprintf(name, sizeof(name), "ext4-8k-%" PRIu64 ".template", bytes);
@@ -249,7 +249,16 @@ int mount_scratch(const char *folder, uint64_t bytes, const char *target, int *r
     if (template <0 || file < 0 || copy_sparse(template, file, (off_t)bytes) < 0)
         return error_errno(err, LR_VOLUME_CREATE_FAILED, "volume.create", errno,
                            "cannot make the run's storage in '%s'", folder);
+    *out = steal_fd(&file);
+    return 0;
+}
+
+int mount_scratch(const char *folder, uint64_t bytes, const char *target, int *root, lr_error *err)
+{
+    cleanup_close int file = -1;
     char path[32];
+    if (mount_scratch_file(folder, bytes, &file, err) < 0)
+        return -1;
     cleanup_close int device = loop_attach(file, false, path);
     if (device < 0) {
         error_errno(err, LR_VOLUME_CREATE_FAILED, "volume.create", errno,

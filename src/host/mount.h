@@ -48,6 +48,9 @@ enum { MOUNT_TEMPLATES = 8 };
  */
 int mount_scratch(const char *folder, uint64_t bytes, const char *target, int *root, lr_error *err);
 
+/* The file of mount_scratch() alone, open for reading and writing. Errors: VOLUME_CREATE_FAILED. */
+int mount_scratch_file(const char *folder, uint64_t bytes, int *out, lr_error *err);
+
 /* The same without a loop device: a tmpfs, whose memory is that of whoever writes to it. */
 int mount_scratch_memory(uint64_t bytes, const char *target, lr_error *err);
 

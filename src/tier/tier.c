@@ -2,6 +2,7 @@
 #include "tier/tier.h"
 
 #include "host/process.h"
+#include "tier/qemu.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -51,6 +52,17 @@ static const struct tier_runtime runsc_runtimes[] = {
     {0},
 };
 
+/* One VM per run, without Kata's own runtime: the contract's wall is the VM. */
+static const struct tier_runtime kata_runtimes[] = {
+    {
+        .name = QEMU_PROGRAM,
+        .variable = "LIGHT_RUNNER_QEMU",
+        .pids = QEMU_PIDS,
+        .hint = "apt-get install --no-install-recommends qemu-system-x86 linux-image-cloud-amd64",
+    },
+    {0},
+};
+
 /* The shared kernel: it must be the host's own. */
 static bool is_host_kernel(const struct tier_evidence *seen, const struct tier_evidence *host)
 {
@@ -78,7 +90,11 @@ static const struct tier tiers[] = {
      .own_kernel = true,
      .is_gvisor = true,
      .verify = is_gvisor_kernel},
-    {.name = "kata", .own_kernel = true, .verify = is_other_kernel},
+    {.name = "kata",
+     .runtimes = kata_runtimes,
+     .own_kernel = true,
+     .is_guest = true,
+     .verify = is_other_kernel},
 };
 
 int tier_row(const struct tier **out, const char *name, lr_error *err)

@@ -40,6 +40,7 @@ struct tier {
     const struct tier_runtime
         *runtimes;   /* closed by a NULL name; NULL: not on the local engine yet */
     bool own_kernel; /* not the host's: its log is part of the evidence */
+    bool is_guest;   /* that kernel is of a VM */
     bool is_gvisor;  /* that kernel is gVisor's: file systems, network stack, process limit */
     /* Whether the evidence is that of this tier. `host` is the host's own. */
     bool (*verify)(const struct tier_evidence *seen, const struct tier_evidence *host);

@@ -16,6 +16,8 @@
 #include "base/io.h"
 #include "base/libexec.h"
 #include "engine/engine.h"
+#include "engine/local/local.h"
+#include "engine/local/vm.h"
 #include "host/delegation.h"
 #include "host/filter.h"
 #include "host/mount.h"
@@ -38,25 +40,15 @@
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 
-/* Each supervisor mounts a tmpfs of its own over it. It must be there without us, as a user cannot make
- * one that a sandbox's root can pass through; and nothing of the run looks for anything in it. */
-#define RUN_FOLDER "/dev/pts"
-
-static const char folder_bundle[] = RUN_FOLDER "/bundle";
-static const char file_config[] = RUN_FOLDER "/bundle/config.json";
-static const char folder_state[] = RUN_FOLDER "/state";
-static const char folder_image[] = RUN_FOLDER "/image";
-static const char folder_scratch[] = RUN_FOLDER "/scratch";
-static const char folder_upper[] = RUN_FOLDER "/scratch/upper";
-static const char folder_work[] = RUN_FOLDER "/scratch/work";
-static const char file_user_namespace[] = RUN_FOLDER "/userns";
-static const char file_network_namespace[] = RUN_FOLDER "/netns";
-static const char file_resolv_conf[] = RUN_FOLDER "/resolv.conf";
-static const char folder_root[] = RUN_FOLDER "/root";
-static const char folder_devices[] = RUN_FOLDER "/devices";
-
-/* The smallest file system that mkfs.ext4 makes with room in it. */
-#define DISK_MIN ((uint64_t)1 << 20)
+static const char folder_bundle[] = LOCAL_FOLDER "/bundle";
+static const char file_config[] = LOCAL_FOLDER "/bundle/config.json";
+static const char folder_state[] = LOCAL_FOLDER "/state";
+static const char folder_image[] = LOCAL_FOLDER "/image";
+static const char folder_scratch[] = LOCAL_FOLDER "/scratch";
+static const char folder_upper[] = LOCAL_FOLDER "/scratch/upper";
+static const char folder_work[] = LOCAL_FOLDER "/scratch/work";
+static const char file_user_namespace[] = LOCAL_FOLDER "/userns";
+static const char folder_devices[] = LOCAL_FOLDER "/devices";
 
 /* The bits of a request mean the same. */
 _Static_assert((int)REQUEST_UNENFORCED_MEMORY == (int)CGROUP_MEMORY &&
@@ -70,36 +62,6 @@ enum { OWN_PROCESSES = 8 };
 /* ms, for the runtime to read its configuration. */
 enum { CONFIG_TIMEOUT = 30000 };
 enum { NETWORK_TIMEOUT_MS = 10000 };
-
-struct local_sandbox {
-    struct sandbox base; /* first: the engine's table is called with a pointer to it */
-    char id[48];
-    const struct tier_runtime *runtime;
-    char *runtime_path;
-    int user_namespace;
-    uint32_t first_id, id_count; /* first_id is the sandbox's root outside */
-    bool outbound;               /* it has a network */
-    int unpacked; /* the image's files, in use while this is open; -1: it is mounted */
-    bool frozen;
-    char *cgroup_root;
-    struct network network;
-    struct cdi_edits gpus;
-    uint64_t disk_bytes; /* of the run's storage, in whole MiB */
-    char overlay[96];    /* a flag for gVisor: where it keeps what is written */
-    bool allow_suid;
-    int image_fd; /* -1: it has been mounted */
-    struct cgroup *cgroup;
-    struct process process;
-    int scratch;     /* root of the file system that takes what the run writes; -1: not yet */
-    char *config;    /* the text of config.json */
-    int config_pipe; /* what a runtime that is started early waits for; -1: there is none */
-    int stdio[3];    /* the runtime's ends, until it has them */
-};
-
-static struct local_sandbox *local_of(struct sandbox *s)
-{
-    return (struct local_sandbox *)s;
-}
 
 /* What the contract has and this engine does not have yet is refused, never ignored. */
 static int refuse_unsupported(const struct request *r, lr_error *err)
@@ -117,7 +79,7 @@ static int refuse_unsupported(const struct request *r, lr_error *err)
         error_set(err, LR_NOT_SUPPORTED, operation, "options.gpus: device nodes take root");
         return error_hint(err, "leave out --gpus, or run as root");
     }
-    if (r->disk_bytes < DISK_MIN)
+    if (r->disk_bytes < LOCAL_DISK_MIN)
         return error_set(err, LR_INVALID_ARGUMENT, operation, "disk: at least 1m is needed");
     return 0;
 }
@@ -125,10 +87,10 @@ static int refuse_unsupported(const struct request *r, lr_error *err)
 static int make_folders(lr_error *err)
 {
     static const char *const folders[] = {folder_bundle,  folder_state, folder_image,
-                                          folder_scratch, folder_root,  folder_devices};
+                                          folder_scratch, LOCAL_ROOT,  folder_devices};
     /* Nobody on the host sees this tmpfs; the sandbox's own root has to pass through it. */
     if (mount_private_namespace(err) < 0 ||
-        mount_tmpfs(RUN_FOLDER, "mode=0711,size=64m", err) < 0 || mount_share(RUN_FOLDER, err) < 0)
+        mount_tmpfs(LOCAL_FOLDER, "mode=0711,size=64m", err) < 0 || mount_share(LOCAL_FOLDER, err) < 0)
         return -1;
     for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++)
         if (mkdir(folders[i], 0755) < 0)
@@ -189,8 +151,8 @@ static int make_namespaces(struct local_sandbox *s, lr_error *err)
         return -1;
     if (!s->outbound)
         return 0;
-    if (mount_namespace(net, file_network_namespace, err) < 0 ||
-        network_start(&s->network, file_user_namespace, file_network_namespace, RUN_FOLDER,
+    if (mount_namespace(net, LOCAL_NETWORK_NAMESPACE, err) < 0 ||
+        network_start(&s->network, file_user_namespace, LOCAL_NETWORK_NAMESPACE, LOCAL_FOLDER,
                       s->stdio[2], err) < 0)
         return -1;
     s->base.network = s->network.ready;
@@ -206,7 +168,7 @@ static int make_namespaces(struct local_sandbox *s, lr_error *err)
 static int mount_root_file(struct local_sandbox *s, int image_fd, const char *scratch_folder,
                            lr_error *err)
 {
-    uint64_t spare = s->disk_bytes / 8 / DISK_MIN * DISK_MIN + 16 * DISK_MIN;
+    uint64_t spare = s->disk_bytes / 8 / LOCAL_DISK_MIN * LOCAL_DISK_MIN + 16 * LOCAL_DISK_MIN;
     snprintf(s->overlay, sizeof(s->overlay), "--overlay2=root:dir=%s", folder_scratch);
     /* Above the number that it is to have in the runtime: dup2() onto itself would leave it to be
      * closed by exec. */
@@ -221,7 +183,7 @@ static int mount_root(struct local_sandbox *s, const struct request *r, struct s
                       int image_fd, const char *scratch_folder, lr_error *err)
 {
     /* Whole MiB: one template per size is kept, and there should not be one for every number. */
-    s->disk_bytes = (r->disk_bytes + DISK_MIN - 1) / DISK_MIN * DISK_MIN;
+    s->disk_bytes = (r->disk_bytes + LOCAL_DISK_MIN - 1) / LOCAL_DISK_MIN * LOCAL_DISK_MIN;
     if (s->base.tier->is_gvisor)
         return mount_root_file(s, image_fd, scratch_folder, err);
     if (mount_image(s, store, image_fd, err) < 0 ||
@@ -235,7 +197,7 @@ static int mount_root(struct local_sandbox *s, const struct request *r, struct s
         chmod(folder_upper, st.st_mode & 07777) < 0)
         return error_errno(err, LR_VOLUME_CREATE_FAILED, "volume.create", errno,
                            "cannot lay out the run's storage");
-    return mount_overlay(folder_image, folder_upper, folder_work, folder_root, r->no_new_privileges,
+    return mount_overlay(folder_image, folder_upper, folder_work, LOCAL_ROOT, r->no_new_privileges,
                          err);
 }
 
@@ -266,10 +228,10 @@ static int make_gpu_nodes(struct local_sandbox *s, lr_error *err)
 static int write_resolv_conf(lr_error *err)
 {
     static const char text[] = "nameserver " NETWORK_RESOLVER "\n";
-    cleanup_close int fd = open(file_resolv_conf, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+    cleanup_close int fd = open(LOCAL_RESOLV_CONF, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
     if (fd < 0 || io_write_all(fd, text, sizeof(text) - 1, IO_NO_DEADLINE) < 0)
         return error_errno(err, LR_CONTAINER_START_FAILED, "local.prepare", errno,
-                           "cannot write '%s'", file_resolv_conf);
+                           "cannot write '%s'", LOCAL_RESOLV_CONF);
     return 0;
 }
 
@@ -281,7 +243,7 @@ static int make_config(struct local_sandbox *s, const struct request *r, lr_erro
     char cgroup_path[96];
     snprintf(cgroup_path, sizeof(cgroup_path), "/%s/%s", CGROUP_PARENT, s->id);
     struct oci_bundle bundle = {
-        .rootfs = folder_root,
+        .rootfs = LOCAL_ROOT,
         .hostname = s->id,
         .agent = agent,
         .kernel_log = s->base.tier->own_kernel,
@@ -289,8 +251,8 @@ static int make_config(struct local_sandbox *s, const struct request *r, lr_erro
         .user_namespace = file_user_namespace,
         .first_id = s->first_id,
         .id_count = s->id_count,
-        .network_namespace = s->outbound ? file_network_namespace : NULL,
-        .resolv_conf = s->outbound ? file_resolv_conf : NULL,
+        .network_namespace = s->outbound ? LOCAL_NETWORK_NAMESPACE : NULL,
+        .resolv_conf = s->outbound ? LOCAL_RESOLV_CONF : NULL,
         /* Without root runc makes one below ours, or none: it must not insist. */
         .cgroup_path = s->runtime->joins_cgroup && !rootless_active() ? cgroup_path : NULL,
         .seccomp_path = s->base.filter ? NULL : SECCOMP_PROFILE,
@@ -364,7 +326,7 @@ static bool starts_early(const struct local_sandbox *s)
 
 /*
  * The runtime comes up while the mounts are made: it waits for its configuration, which is the last
- * that is made. Mounts below RUN_FOLDER are seen in its namespace as well.
+ * that is made. Mounts below LOCAL_FOLDER are seen in its namespace as well.
  */
 static int start_early(struct local_sandbox *s, lr_error *err)
 {
@@ -419,20 +381,20 @@ static int give_config(struct local_sandbox *s, lr_error *err)
 }
 
 /* What the tier cannot do, and what it cannot do without. */
-static int check_gvisor(const struct local_sandbox *s, const struct request *r, lr_error *err)
+static int check_tier(const struct local_sandbox *s, const struct request *r, lr_error *err)
 {
     static const char operation[] = "local.prepare";
     if (tier_check_memory(s->base.tier, r->memory_bytes, err) < 0)
         return -1;
-    if (s->base.tier->is_gvisor && geteuid() != 0) {
+    if (s->base.tier->own_kernel && geteuid() != 0) {
         error_set(err, LR_NOT_SUPPORTED, operation, "the tier '%s' takes root on the local engine",
                   s->base.tier->name);
         return error_hint(err, "run as root, or use --runtime runc");
     }
-    if (s->base.tier->is_gvisor && r->gpus) {
-        error_set(err, LR_NOT_SUPPORTED, operation, "options.gpus: not in the tier '%s'",
+    if (s->base.tier->is_guest && s->base.keep) {
+        error_set(err, LR_NOT_SUPPORTED, operation, "setup: steps cannot be run in the tier '%s'",
                   s->base.tier->name);
-        return error_hint(err, "leave out --gpus, or use --runtime runc");
+        return error_hint(err, "use an image that has what is needed: light-runner image pull");
     }
     return 0;
 }
@@ -441,7 +403,7 @@ static int prepare_steps(struct local_sandbox *s, const struct request *r, lr_er
 {
     if (refuse_unsupported(r, err) < 0 || tier_find(&s->base.tier, r->runtime, err) < 0 ||
         tier_find_runtime(s->base.tier, &s->runtime, &s->runtime_path, err) < 0 ||
-        check_gvisor(s, r, err) < 0 || find_gpus(s, r, err) < 0)
+        check_tier(s, r, err) < 0 || find_gpus(s, r, err) < 0)
         return -1;
     cleanup_store struct store *store = NULL;
     if (store_open(&store, false, err) < 0)
@@ -467,14 +429,23 @@ static int prepare_steps(struct local_sandbox *s, const struct request *r, lr_er
     if (failed || delegation_open(&s->cgroup_root, &limits.leave_out, r->allow_unenforced, err) < 0)
         return -1;
     s->base.unenforced = limits.leave_out & CGROUP_LIMITS;
-    if (rootless_enter(err) < 0 || make_pipes(s, err) < 0 || make_folders(err) < 0 ||
+    if (s->base.tier->is_guest)
+        limits.memory_bytes = vm_memory(r) + QEMU_HOST_OVERHEAD;
+    if (rootless_enter(err) < 0 ||
+        (s->base.tier->is_guest ? vm_make_channel(s, err) : make_pipes(s, err)) < 0 || make_folders(err) < 0 ||
         limit_processes(&limits, err) < 0 ||
-        cgroup_create(&s->cgroup, s->cgroup_root, s->id, &limits, err) < 0 ||
-        make_namespaces(s, err) < 0 || (starts_early(s) && start_early(s, err) < 0) ||
+        cgroup_create(&s->cgroup, s->cgroup_root, s->id, &limits, err) < 0)
+        return -1;
+    if (s->base.tier->own_kernel)
+        s->base.pids = OCI_BUNDLE_PIDS;
+    if (s->base.tier->is_guest)
+        return (s->outbound && (make_namespaces(s, err) < 0 || write_resolv_conf(err) < 0)) ||
+                       vm_prepare(s, r, image_fd, scratch_folder, err) < 0
+                   ? -1
+                   : 0;
+    if (make_namespaces(s, err) < 0 || (starts_early(s) && start_early(s, err) < 0) ||
         mount_root(s, r, store, image_fd, scratch_folder, err) < 0 || make_gpu_nodes(s, err) < 0)
         return -1;
-    if (s->base.tier->is_gvisor)
-        s->base.pids = OCI_BUNDLE_PIDS;
     return make_config(s, r, err);
 }
 
@@ -495,6 +466,7 @@ static int local_prepare(struct sandbox **out, const char *id, const struct requ
     s->unpacked = -1;
     s->scratch = s->user_namespace = s->config_pipe = s->stdio[0] = s->stdio[1] = s->stdio[2] = -1;
     s->network = NETWORK_NONE;
+    s->vm = VM_NONE;
     s->outbound = !engine_without_network(r);
     s->allow_suid = !r->no_new_privileges;
     snprintf(s->id, sizeof(s->id), "%s", id);
@@ -509,7 +481,7 @@ static int local_prepare(struct sandbox **out, const char *id, const struct requ
 static int local_start(struct sandbox *base, lr_error *err)
 {
     struct local_sandbox *s = local_of(base);
-    int failed = give_config(s, err);
+    int failed = base->tier->is_guest ? vm_start(s, err) : give_config(s, err);
     for (int i = 0; i < 3; i++)
         cleanup_close_fd(&s->stdio[i]);
     /* It has been waited for already. */
@@ -535,7 +507,9 @@ static int local_pause(struct sandbox *base, bool on, lr_error *err)
 static void local_kill(struct sandbox *base)
 {
     struct local_sandbox *s = local_of(base);
-    process_kill(&s->process);
+    /* A guest has something to tell yet: what it has used. */
+    if (!base->tier->is_guest || !vm_ask(s))
+        process_kill(&s->process);
     /* The killed run no further, but frozen they do not die either (v1). */
     if (s->frozen)
         (void)cgroup_freeze(s->cgroup, false);
@@ -546,10 +520,19 @@ static int local_finish(struct sandbox *base, struct cgroup_usage *usage, lr_err
 {
     struct local_sandbox *s = local_of(base);
     struct process_status status;
+    struct cgroup_usage told = {0};
+    if (base->tier->is_guest) {
+        vm_listen(s, &told);
+        process_kill(&s->process);
+    }
     if (s->process.pidfd >= 0 && process_wait(&s->process, clock_ms() + 30000, &status) < 0)
         return error_errno(err, LR_INTERNAL, "local.finish", errno, "the sandbox does not die");
     base->alive = -1;
     cgroup_read_usage(s->cgroup, usage);
+    /* What the machine itself takes is not the run's. */
+    if (told.peak_memory_bytes)
+        usage->peak_memory_bytes = told.peak_memory_bytes;
+    usage->oom_kills += told.oom_kills;
     return 0;
 }
 
@@ -558,8 +541,10 @@ static int local_available(const char *name, lr_error *err)
     const struct tier *tier;
     const struct tier_runtime *runtime;
     cleanup_free char *path = NULL;
+    char release[65];
     return name && (tier_find(&tier, name, err) < 0 ||
-                    tier_find_runtime(tier, &runtime, &path, err) < 0)
+                    tier_find_runtime(tier, &runtime, &path, err) < 0 ||
+                    (tier->is_guest && guest_files_release(release, err) < 0))
                ? -1
                : 0;
 }
@@ -591,8 +576,8 @@ static int local_commit(struct sandbox *base, const char *name, lr_error *err)
     cleanup_assembly struct assembly a = {.staging = {.folder = -1}};
     cleanup_image struct image config = {0}, image = {0};
     /* The place where the agent was shown. It is the only one that is not the image's business. */
-    (void)unlink(RUN_FOLDER "/root" OCI_BUNDLE_AGENT);
-    const struct assembly_tree tree = {folder_root, s->user_namespace, s->first_id};
+    (void)unlink(LOCAL_ROOT OCI_BUNDLE_AGENT);
+    const struct assembly_tree tree = {LOCAL_ROOT, s->user_namespace, s->first_id};
     if (store_open(&store, true, err) < 0 || assembly_begin(&a, store, NULL, err) < 0)
         return -1;
     /* What it is called and when it was made is what the new one has of its own. */
@@ -614,6 +599,7 @@ static void local_destroy(struct sandbox *base)
     for (int i = 0; i < 3; i++)
         cleanup_close_fd(&s->stdio[i]);
     cleanup_close_fd(&s->config_pipe);
+    vm_close(&s->vm);
     free(s->config);
     cleanup_close_fd(&s->image_fd);
     cgroup_destroy(s->cgroup);

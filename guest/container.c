@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: MIT */
+#include "container.h"
+#include "devices.h"
+#include "stop.h"
+
+#include "wire/guest.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/capability.h>
+#include <linux/sched.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#define GROUP "/sys/fs/cgroup/run"
+
+/* The same as in src/tier/oci_bundle.c: with the last two the agent puts on its limits and its filter, and then gives
+ * them up (agent/confine.h). */
+static const int capabilities[] = {CAP_CHOWN,     CAP_DAC_OVERRIDE, CAP_FSETID,           CAP_FOWNER,
+                                   CAP_SETGID,    CAP_SETUID,       CAP_NET_BIND_SERVICE, CAP_KILL,
+                                   CAP_SYS_ADMIN, CAP_SETPCAP};
+
+static const char *const masked[] = {
+    "/proc/acpi",         "/proc/asound",           "/proc/kcore",
+    "/proc/keys",         "/proc/latency_stats",    "/proc/timer_list",
+    "/proc/timer_stats",  "/proc/sched_debug",      "/proc/scsi",
+    "/proc/interrupts",   "/proc/kallsyms",         "/proc/kpagecount",
+    "/proc/kpageflags",   "/proc/kpagecgroup",      "/sys/firmware",
+    "/sys/kernel/debug",  "/sys/kernel/tracing",    "/sys/devices/virtual/powercap",
+    "/sys/fs/cgroup",     NULL};
+
+static const char *const read_only[] = {"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys",
+                                        "/proc/sysrq-trigger", NULL};
+
+/* ---------------------------------------------------------------- the group */
+
+static void write_group(const char *file, const char *text)
+{
+    char path[128];
+    snprintf(path, sizeof(path), "%s/%s", GROUP, file);
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (fd < 0 || write(fd, text, strlen(text)) < 0)
+        stop("write", path);
+    close(fd);
+}
+
+static void write_number(const char *file, uint64_t number)
+{
+    char text[24];
+    snprintf(text, sizeof(text), "%" PRIu64, number);
+    write_group(file, text);
+}
+
+void container_limit(const struct settings *s)
+{
+    int fd = open("/sys/fs/cgroup/cgroup.subtree_control", O_WRONLY | O_CLOEXEC);
+    if (fd < 0 || write(fd, "+memory +pids", 13) < 0 || mkdir(GROUP, 0755) < 0)
+        stop("make", GROUP);
+    close(fd);
+    write_number("memory.max", s->memory);
+    write_number("pids.max", s->pids);
+}
+
+void container_kill(void)
+{
+    write_group("cgroup.kill", "1");
+}
+
+static uint64_t read_number(const char *file, const char *key)
+{
+    char path[128], text[512];
+    snprintf(path, sizeof(path), "%s/%s", GROUP, file);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+    if (fd >= 0)
+        close(fd);
+    if (n < 0)
+        return 0;
+    text[n] = '\0';
+    const char *at = key ? strstr(text, key) : text;
+    return at ? strtoull(at + (key ? strlen(key) : 0), NULL, 10) : 0;
+}
+
+void container_report(int control)
+{
+    dprintf(control, GUEST_LINE_ENDED " %" PRIu64 " %" PRIu64 "\n", read_number("memory.events", "oom_kill "),
+            read_number("memory.peak", NULL));
+}
+
+/* ---------------------------------------------------------------- in the container */
+
+/* The agent is the first process of the container: its end is seen by the first of the machine. */
+_Noreturn static void give_up(const char *what, const char *name)
+{
+    dprintf(STDERR_FILENO, "light-runner: cannot %s %.200s: %s\n", what, name, strerror(errno));
+    _exit(127);
+}
+
+static void make_device(const char *path, unsigned major, unsigned minor)
+{
+    if (mknod(path, S_IFCHR | 0666, makedev(major, minor)) < 0 || chmod(path, 0666) < 0)
+        give_up("make", path);
+}
+
+static void mount_in(const char *type, const char *at, unsigned long flags, const char *options)
+{
+    mkdir(at, 0755);
+    if (mount(type, at, type, flags, options) < 0)
+        give_up("mount", at);
+}
+
+static void make_devices(void)
+{
+    static const unsigned long safe = MS_NOSUID | MS_NOEXEC;
+    mount_in("tmpfs", "dev", MS_NOSUID | MS_STRICTATIME, "mode=755,size=65536k");
+    make_device("dev/null", 1, 3);
+    make_device("dev/zero", 1, 5);
+    make_device("dev/full", 1, 7);
+    make_device("dev/random", 1, 8);
+    make_device("dev/urandom", 1, 9);
+    make_device("dev/tty", 5, 0);
+    mount_in("devpts", "dev/pts", safe, "newinstance,ptmxmode=0666,mode=0620,gid=5");
+    mount_in("tmpfs", "dev/shm", safe | MS_NODEV, "mode=1777,size=65536k");
+    mount_in("mqueue", "dev/mqueue", safe | MS_NODEV, NULL);
+    static const char *const links[][2] = {{"pts/ptmx", "dev/ptmx"},
+                                           {"/proc/self/fd", "dev/fd"},
+                                           {"/proc/self/fd/0", "dev/stdin"},
+                                           {"/proc/self/fd/1", "dev/stdout"},
+                                           {"/proc/self/fd/2", "dev/stderr"}};
+    for (size_t i = 0; i < sizeof(links) / sizeof(links[0]); i++)
+        if (symlink(links[i][0], links[i][1]) < 0)
+            give_up("make", links[i][1]);
+}
+
+static void mask(void)
+{
+    for (const char *const *p = masked; *p; p++) {
+        struct stat st;
+        if (stat(*p + 1, &st) < 0)
+            continue;
+        if (S_ISDIR(st.st_mode)
+                ? mount("tmpfs", *p + 1, "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, "size=0k") < 0
+                : mount("dev/null", *p + 1, NULL, MS_BIND, NULL) < 0)
+            give_up("mask", *p);
+    }
+    for (const char *const *p = read_only; *p; p++) {
+        if (access(*p + 1, F_OK) < 0)
+            continue;
+        if (mount(*p + 1, *p + 1, NULL, MS_BIND | MS_REC, NULL) < 0 ||
+            mount(NULL, *p + 1, NULL,
+                  MS_BIND | MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)
+            give_up("protect", *p);
+    }
+}
+
+/* Names are asked of QEMU, which asks the host's own resolver. The image may have a link there, to anywhere. */
+static void name_resolver(void)
+{
+    if (mkdir("etc", 0755) < 0 && errno != EEXIST)
+        give_up("make", "/etc");
+    int fd = open("etc/resolv.conf", O_CREAT | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0644);
+    if (fd < 0 && errno == ELOOP && unlink("etc/resolv.conf") == 0)
+        fd = open("etc/resolv.conf", O_CREAT | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0644);
+    if (fd < 0)
+        give_up("make", "/etc/resolv.conf");
+    close(fd);
+    if (mount("/resolv.conf", "etc/resolv.conf", NULL, MS_BIND, NULL) < 0 ||
+        mount(NULL, "etc/resolv.conf", NULL,
+              MS_BIND | MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV, NULL) < 0)
+        give_up("show", "/etc/resolv.conf");
+}
+
+static void enter_root(const struct settings *s)
+{
+    static const unsigned long safe = MS_NOSUID | MS_NOEXEC | MS_NODEV;
+    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 || chdir(DEVICES_ROOT) < 0)
+        give_up("enter", DEVICES_ROOT);
+    mount_in("proc", "proc", safe, NULL);
+    make_devices();
+    mount_in("sysfs", "sys", safe | MS_RDONLY, NULL);
+    mask();
+    if (s->network)
+        name_resolver();
+    /* Nothing of what this was put together from is left in its mount namespace. */
+    static const char *const outside[] = {"/sys/fs/cgroup", "/sys", "/proc", "/dev", "/scratch", "/image"};
+    for (size_t i = 0; i < sizeof(outside) / sizeof(outside[0]); i++)
+        if (umount2(outside[i], MNT_DETACH) < 0)
+            give_up("unmount", outside[i]);
+    if (mount(".", "/", NULL, MS_MOVE, NULL) < 0 || chroot(".") < 0 || chdir("/") < 0)
+        give_up("enter", "the root");
+}
+
+static void give_up_privileges(const struct settings *s)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {0};
+    for (size_t i = 0; i < sizeof(capabilities) / sizeof(capabilities[0]); i++) {
+        struct __user_cap_data_struct *word = &data[CAP_TO_INDEX(capabilities[i])];
+        word->effective |= CAP_TO_MASK(capabilities[i]);
+        word->permitted = word->effective;
+    }
+    /* A core file of one byte: with 0 a core pattern that pipes would still start a program. */
+    const struct rlimit files = {1024, 1048576}, core = {1, 1};
+    if (setrlimit(RLIMIT_NOFILE, &files) < 0 || setrlimit(RLIMIT_CORE, &core) < 0)
+        give_up("set", "limits");
+    for (int i = 0; prctl(PR_CAPBSET_READ, i) >= 0; i++)
+        if (!(data[CAP_TO_INDEX(i)].permitted & CAP_TO_MASK(i)) && prctl(PR_CAPBSET_DROP, i) < 0)
+            give_up("give up", "capabilities");
+    if (syscall(SYS_capset, &header, data) < 0 ||
+        (!s->suid && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0))
+        give_up("give up", "privileges");
+}
+
+_Noreturn static void run(const struct settings *s, int channel)
+{
+    static char *const argv[] = {(char *)"/.light-runner-init", NULL};
+    static char *const envp[] = {
+        (char *)"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", NULL};
+    umask(0);
+    int agent = open("/agent", O_RDONLY | O_CLOEXEC);
+    if (agent < 0 || dup2(channel, STDIN_FILENO) < 0 || dup2(channel, STDOUT_FILENO) < 0 ||
+        sethostname(s->hostname, strlen(s->hostname)) < 0)
+        give_up("prepare", "the agent");
+    enter_root(s);
+    umask(022);
+    give_up_privileges(s);
+    signal(SIGCHLD, SIG_DFL);
+    execveat(agent, "", argv, envp, AT_EMPTY_PATH);
+    give_up("start", "the agent");
+}
+
+pid_t container_start(const struct settings *s, int channel)
+{
+    int group = open(GROUP, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    struct clone_args args = {
+        .flags = CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWCGROUP |
+                 CLONE_INTO_CGROUP,
+        .exit_signal = SIGCHLD,
+        .cgroup = (uint64_t)group,
+    };
+    pid_t pid = group < 0 ? -1 : (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+    if (pid < 0)
+        stop("start", "the container");
+    if (pid == 0)
+        run(s, channel);
+    close(group);
+    return pid;
+}

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+#include "devices.h"
+#include "stop.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define MODULES "/modules"
+#define PORTS   "/sys/class/virtio-ports"
+
+/* ms: a machine without hardware support may take its time. */
+enum { PATIENCE = 60000, STEP = 2 };
+
+enum { DISKS = 4 };
+
+void devices_load_modules(void)
+{
+    struct dirent **names;
+    int count = scandir(MODULES, &names, NULL, alphasort);
+    for (int i = 0; i < count; i++) {
+        char path[300];
+        snprintf(path, sizeof(path), MODULES "/%s", names[i]->d_name);
+        int fd = names[i]->d_name[0] == '.' ? -1 : open(path, O_RDONLY | O_CLOEXEC);
+        if (fd < 0)
+            continue;
+        if (syscall(SYS_finit_module, fd, "", 0) < 0 && errno != EEXIST)
+            stop("load", path);
+        close(fd);
+    }
+}
+
+/* A small file of sysfs, without its newline. */
+static bool read_line(const char *path, char *line, size_t size)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, line, size - 1);
+    if (fd >= 0)
+        close(fd);
+    line[n > 0 ? n : 0] = '\0';
+    line[strcspn(line, "\n")] = '\0';
+    return n > 0;
+}
+
+static int find_port(const char *name)
+{
+    DIR *ports = opendir(PORTS);
+    int fd = -1;
+    for (struct dirent *e; fd < 0 && ports && (e = readdir(ports));) {
+        char path[300], found[64];
+        snprintf(path, sizeof(path), PORTS "/%s/name", e->d_name);
+        if (!read_line(path, found, sizeof(found)) || strcmp(found, name) != 0)
+            continue;
+        snprintf(path, sizeof(path), "/dev/%s", e->d_name);
+        fd = open(path, O_RDWR | O_CLOEXEC);
+    }
+    if (ports)
+        closedir(ports);
+    return fd;
+}
+
+int devices_open_port(const char *name)
+{
+    int fd = -1;
+    for (int waited = 0; waited < PATIENCE; waited += STEP) {
+        struct pollfd p = {.events = POLLOUT};
+        if (fd < 0)
+            fd = find_port(name);
+        p.fd = fd;
+        /* Before the other end is there a read would find the end of the stream. */
+        if (fd >= 0 && poll(&p, 1, 0) >= 0 && !(p.revents & POLLHUP))
+            return fd;
+        usleep(STEP * 1000);
+    }
+    errno = ENODEV;
+    stop("open", name);
+}
+
+/* The image's disk is the one that cannot be written. */
+static void find_disk(char path[32], bool read_only)
+{
+    for (int waited = 0; waited < PATIENCE; waited += STEP) {
+        for (int i = 0; i < DISKS; i++) {
+            char flag[64], found[8];
+            snprintf(flag, sizeof(flag), "/sys/block/vd%c/ro", 'a' + i);
+            snprintf(path, 32, "/dev/vd%c", 'a' + i);
+            if (read_line(flag, found, sizeof(found)) && (found[0] == '1') == read_only &&
+                access(path, F_OK) == 0)
+                return;
+        }
+        usleep(STEP * 1000);
+    }
+    errno = ENODEV;
+    stop("find", read_only ? "the image's disk" : "the run's disk");
+}
+
+static void mount_disk(bool read_only, const char *type, const char *at, const char *options)
+{
+    char path[32];
+    find_disk(path, read_only);
+    if (mkdir(at, 0755) < 0 ||
+        mount(path, at, type, (read_only ? MS_RDONLY : MS_NOATIME) | MS_NODEV, options) < 0)
+        stop("mount", at);
+}
+
+void devices_mount_root(const struct settings *s)
+{
+    struct stat st;
+    mount_disk(true, "erofs", "/image", NULL);
+    mount_disk(false, "ext4", "/scratch", "noinit_itable,nodiscard");
+    if (stat("/image", &st) < 0 || mkdir("/scratch/upper", 0755) < 0 ||
+        mkdir("/scratch/work", 0755) < 0 || chown("/scratch/upper", st.st_uid, st.st_gid) < 0 ||
+        chmod("/scratch/upper", st.st_mode & 07777) < 0)
+        stop("lay out", "the run's disk");
+    mkdir(DEVICES_ROOT, 0755);
+    if (mount("overlay", DEVICES_ROOT, "overlay", MS_NODEV | (s->suid ? 0 : MS_NOSUID),
+              "lowerdir=/image,upperdir=/scratch/upper,workdir=/scratch/work,volatile") < 0)
+        stop("mount", DEVICES_ROOT);
+}

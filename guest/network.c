@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+#include "network.h"
+#include "stop.h"
+
+#include <arpa/inet.h>
+#include <net/if.h>
+#include <net/route.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* What QEMU's own network has for the guest: addresses that are the same in every VM, as each has one of its own. */
+#define ADDRESS "10.0.2.15"
+#define NETMASK "255.255.255.0"
+#define GATEWAY "10.0.2.2"
+
+#define INTERFACE "eth0"
+
+/* ms until the interface is there */
+enum { PATIENCE = 60000, STEP = 2 };
+
+static void set_address(struct sockaddr *out, const char *text)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET};
+    inet_pton(AF_INET, text, &address.sin_addr);
+    memcpy(out, &address, sizeof(address));
+}
+
+static void bring_up(int socket, const char *name)
+{
+    struct ifreq r = {.ifr_flags = IFF_UP};
+    strcpy(r.ifr_name, name);
+    if (ioctl(socket, SIOCSIFFLAGS, &r) < 0)
+        stop("bring up", name);
+}
+
+static void await(int socket)
+{
+    struct ifreq r = {0};
+    strcpy(r.ifr_name, INTERFACE);
+    for (int waited = 0; waited < PATIENCE && ioctl(socket, SIOCGIFINDEX, &r) < 0; waited += STEP)
+        usleep(STEP * 1000);
+}
+
+void network_up(const struct settings *s)
+{
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        stop("open", "a socket");
+    bring_up(fd, "lo");
+    if (s->network) {
+        struct ifreq r = {0};
+        struct rtentry route = {.rt_flags = RTF_UP | RTF_GATEWAY};
+        await(fd);
+        strcpy(r.ifr_name, INTERFACE);
+        set_address(&r.ifr_addr, ADDRESS);
+        if (ioctl(fd, SIOCSIFADDR, &r) < 0)
+            stop("address", INTERFACE);
+        set_address(&r.ifr_netmask, NETMASK);
+        if (ioctl(fd, SIOCSIFNETMASK, &r) < 0)
+            stop("address", INTERFACE);
+        bring_up(fd, INTERFACE);
+        set_address(&route.rt_gateway, GATEWAY);
+        set_address(&route.rt_dst, "0.0.0.0");
+        set_address(&route.rt_genmask, "0.0.0.0");
+        if (ioctl(fd, SIOCADDRT, &route) < 0)
+            stop("route through", INTERFACE);
+    }
+    close(fd);
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/* A sandbox of the local engine, for the files of this folder. */
+#ifndef ENGINE_LOCAL_LOCAL_H
+#define ENGINE_LOCAL_LOCAL_H
+
+#include "engine/engine.h"
+#include "engine/local/vm.h"
+#include "host/network.h"
+#include "host/process.h"
+#include "tier/cdi.h"
+
+/* Each supervisor mounts a tmpfs of its own over it. It must be there without us, as a user cannot make
+ * one that a sandbox's root can pass through; and nothing of the run looks for anything in it. */
+#define LOCAL_FOLDER            "/dev/pts"
+#define LOCAL_ROOT              LOCAL_FOLDER "/root"
+#define LOCAL_NETWORK_NAMESPACE LOCAL_FOLDER "/netns"
+#define LOCAL_RESOLV_CONF       LOCAL_FOLDER "/resolv.conf"
+
+/* The smallest file system that mkfs.ext4 makes with room in it. */
+#define LOCAL_DISK_MIN ((uint64_t)1 << 20)
+
+struct local_sandbox {
+    struct sandbox base; /* first: the engine's table is called with a pointer to it */
+    char id[48];
+    const struct tier_runtime *runtime;
+    char *runtime_path;
+    int user_namespace;
+    uint32_t first_id, id_count; /* first_id is the sandbox's root outside */
+    bool outbound;               /* it has a network */
+    int unpacked; /* the image's files, in use while this is open; -1: it is mounted */
+    bool frozen;
+    char *cgroup_root;
+    struct network network;
+    struct cdi_edits gpus;
+    uint64_t disk_bytes; /* of the run's storage, in whole MiB */
+    char overlay[96];    /* a flag for gVisor: where it keeps what is written */
+    bool allow_suid;
+    int image_fd; /* -1: it has been mounted */
+    struct cgroup *cgroup;
+    struct process process;
+    int scratch;     /* root of the file system that takes what the run writes; -1: not yet */
+    struct vm vm;    /* of the tier with one */
+    char *config;    /* the text of config.json */
+    int config_pipe; /* what a runtime that is started early waits for; -1: there is none */
+    int stdio[3];    /* the runtime's ends, until it has them */
+};
+
+static inline struct local_sandbox *local_of(struct sandbox *s)
+{
+    return (struct local_sandbox *)s;
+}
+
+#endif

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: MIT */
+#include "engine/local/vm.h"
+
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "engine/local/local.h"
+#include "host/mount.h"
+#include "host/userns.h"
+#include "tier/accelerator.h"
+#include "tier/oci_bundle.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <math.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+
+/* ms, for the guest to kill what is in it and to say so. */
+enum { REPORT_TIMEOUT = 2000 };
+
+enum { CPUS_MAX = 64, SOCKET_BUFFER = 1 << 20 };
+
+#define MIB ((uint64_t)1 << 20)
+
+uint64_t vm_memory(const struct request *r)
+{
+    return (r->memory_bytes + MIB - 1) / MIB * MIB + QEMU_GUEST_OVERHEAD;
+}
+
+static int make_sockets(int *ours, int *theirs, lr_error *err)
+{
+    int ends[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
+        return error_errno(err, LR_CONTAINER_START_FAILED, "local.prepare", errno,
+                           "cannot make a socket");
+    *ours = ends[0];
+    *theirs = ends[1];
+    return 0;
+}
+
+int vm_make_channel(struct local_sandbox *s, lr_error *err)
+{
+    int text[2], size = SOCKET_BUFFER;
+    if (make_sockets(&s->base.to_agent, &s->vm.agent, err) < 0 ||
+        make_sockets(&s->vm.control, &s->vm.theirs, err) < 0)
+        return -1;
+    s->base.from_agent = fcntl(s->base.to_agent, F_DUPFD_CLOEXEC, 0);
+    if (s->base.from_agent < 0 || io_set_nonblock(s->vm.control, true) < 0 ||
+        pipe2(text, O_CLOEXEC) < 0)
+        return error_errno(err, LR_CONTAINER_START_FAILED, "local.prepare", errno,
+                           "cannot make the channel to the VM");
+    s->base.runtime_text = text[0];
+    s->stdio[2] = text[1];
+    /* Fewer, larger reads for the bulk streams; it is only a wish. */
+    setsockopt(s->base.to_agent, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size));
+    setsockopt(s->vm.agent, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size));
+    return 0;
+}
+
+int vm_prepare(struct local_sandbox *s, const struct request *r, int image,
+               const char *scratch_folder, lr_error *err)
+{
+    char reason[96];
+    struct vm *vm = &s->vm;
+    double cpus = ceil(r->cpus);
+    vm->memory_bytes = vm_memory(r);
+    vm->cpus = cpus < 1 ? 1 : cpus > CPUS_MAX ? CPUS_MAX : (unsigned)cpus;
+    s->disk_bytes = (r->disk_bytes + LOCAL_DISK_MIN - 1) / LOCAL_DISK_MIN * LOCAL_DISK_MIN;
+    s->image_fd = fcntl(image, F_DUPFD_CLOEXEC, 0);
+    if (s->image_fd < 0)
+        return error_errno(err, LR_CONTAINER_START_FAILED, "local.prepare", errno,
+                           "cannot keep the image's file open");
+    if (guest_files_open(&vm->files, scratch_folder, err) < 0 ||
+        accelerator_find(&vm->accelerator, reason, sizeof(reason), s->runtime_path, &vm->files,
+                         scratch_folder, LOCAL_ROOT, err) < 0)
+        return -1;
+    /* The agent limits the processes of the run by itself, and is one; the first of the guest's must not be able to
+     * have more than both of them take. */
+    snprintf(vm->settings, sizeof(vm->settings),
+             GUEST_HOSTNAME "=%s " GUEST_MEMORY "=%" PRIu64 " " GUEST_PIDS "=%u " GUEST_NETWORK
+                            "=%d " GUEST_SUID "=%d",
+             s->id, r->memory_bytes, OCI_BUNDLE_PIDS + 1, s->outbound, s->allow_suid);
+    return mount_scratch_file(scratch_folder, s->disk_bytes, &vm->disk, err);
+}
+
+int vm_start(struct local_sandbox *s, lr_error *err)
+{
+    struct vm *vm = &s->vm;
+    const struct qemu_launch launch = {
+        .path = s->runtime_path,
+        .accelerator = vm->accelerator,
+        .files = &vm->files,
+        .root = LOCAL_ROOT,
+        .uid = userns_base(s->id),
+        .cgroup = s->cgroup,
+        .network_namespace = s->outbound ? LOCAL_NETWORK_NAMESPACE : NULL,
+        .resolv_conf = s->outbound ? LOCAL_RESOLV_CONF : NULL,
+        .memory_bytes = vm->memory_bytes,
+        .cpus = vm->cpus,
+        .settings = vm->settings,
+        .image = s->image_fd,
+        .disk = vm->disk,
+        .agent = vm->agent,
+        .control = vm->theirs,
+        .console = s->stdio[2],
+    };
+    int failed = qemu_start(&s->process, &launch, err);
+    cleanup_close_fd(&vm->agent);
+    cleanup_close_fd(&vm->theirs);
+    if (!failed)
+        s->base.alive = s->process.pidfd;
+    return failed;
+}
+
+/* Takes one line of what has come, if there is a whole one. */
+static bool take_line(struct vm *vm, struct cgroup_usage *usage)
+{
+    char *end = memchr(vm->line, '\n', vm->length);
+    if (!end)
+        return false;
+    *end++ = '\0';
+    uint64_t killed, peak;
+    if (strcmp(vm->line, GUEST_LINE_UP) == 0)
+        vm->up = true;
+    else if (sscanf(vm->line, GUEST_LINE_ENDED " %" SCNu64 " %" SCNu64, &killed, &peak) == 2 && usage) {
+        usage->oom_kills = killed;
+        usage->peak_memory_bytes = peak;
+        cleanup_close_fd(&vm->control);
+    }
+    vm->length -= (size_t)(end - vm->line);
+    memmove(vm->line, end, vm->length);
+    return true;
+}
+
+/* Until there is nothing more for now. Whoever sends other than lines is not listened to any more. */
+static void read_control(struct vm *vm, struct cgroup_usage *usage)
+{
+    while (vm->control >= 0) {
+        if (take_line(vm, usage))
+            continue;
+        ssize_t n = vm->length < sizeof(vm->line)
+                        ? read(vm->control, vm->line + vm->length, sizeof(vm->line) - vm->length)
+                        : 0;
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0 && errno == EAGAIN)
+            return;
+        if (n <= 0)
+            cleanup_close_fd(&vm->control);
+        else
+            vm->length += (size_t)n;
+    }
+}
+
+bool vm_ask(struct local_sandbox *s)
+{
+    struct vm *vm = &s->vm;
+    if (!vm->asked)
+        read_control(vm, NULL);
+    /* Before that there is nothing of the run's in it. */
+    if (!vm->up || vm->control < 0)
+        return false;
+    vm->asked = vm->asked || send(vm->control, "k", 1, MSG_NOSIGNAL) == 1;
+    return vm->asked;
+}
+
+void vm_listen(struct local_sandbox *s, struct cgroup_usage *usage)
+{
+    struct vm *vm = &s->vm;
+    int64_t deadline = clock_ms() + REPORT_TIMEOUT;
+    while (vm->asked && vm->control >= 0) {
+        struct pollfd p = {.fd = vm->control, .events = POLLIN};
+        int n = poll(&p, 1, io_poll_timeout(deadline));
+        if (n == 0 && clock_ms() >= deadline)
+            return;
+        read_control(vm, usage);
+    }
+}
+
+void vm_close(struct vm *vm)
+{
+    guest_files_close(&vm->files);
+    cleanup_close_fd(&vm->disk);
+    cleanup_close_fd(&vm->agent);
+    cleanup_close_fd(&vm->theirs);
+    cleanup_close_fd(&vm->control);
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What runs a VM's code: the processor (KVM) where that truly works, else an emulator in software (TCG), which is ten times
+ * slower and more. On a nested machine KVM may be there and yet take no guest: so it is tried, once after each
+ * start of the machine.
+ */
+#ifndef TIER_ACCELERATOR_H
+#define TIER_ACCELERATOR_H
+
+#include "tier/guest_files.h"
+
+#define ACCELERATOR_KVM "kvm"
+#define ACCELERATOR_TCG "tcg"
+
+/*
+ * *name is one of the above. `folder` is the store's for templates, which keeps the answer; `root` an empty folder. Where
+ * KVM is not used, `reason` says why. Errors: CONTAINER_START_FAILED.
+ */
+int accelerator_find(const char **name, char *reason, size_t size, const char *qemu,
+                     const struct guest_files *files, const char *folder, const char *root,
+                     lr_error *err);
+
+#endif

@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: MIT */
+#include "tier/qemu.h"
+
+#include "base/cleanup.h"
+#include "wire/guest.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <inttypes.h>
+#include <linux/mount.h>
+#include <linux/sched.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/pidfd.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#define KVM "/dev/kvm"
+
+/* QEMU's numbers of what it is given. */
+enum { FD_IMAGE = 3, FD_DISK, FD_AGENT, FD_CONTROL, FD_END, FD_ASIDE = 64 };
+
+enum { ARGUMENTS_MAX = 64, TEXT_MAX = 1024 };
+
+/* ---------------------------------------------------------------- the command line */
+
+struct command {
+    const char *argv[ARGUMENTS_MAX];
+    size_t count;
+    char machine[64], memory[32], cpus[16], append[TEXT_MAX];
+};
+
+static void add(struct command *c, const char *option, const char *value)
+{
+    c->argv[c->count++] = option;
+    if (value)
+        c->argv[c->count++] = value;
+}
+
+static void add_disks(struct command *c)
+{
+    /* -add-fd: it opens no path, and can write to one of them alone. The run's disk is thrown away: no flush is
+     * waited for. */
+    add(c, "-add-fd", "fd=3,set=1");
+    add(c, "-blockdev",
+        "driver=file,node-name=image,filename=/dev/fdset/1,read-only=on,locking=off");
+    add(c, "-device", "virtio-blk-device,drive=image");
+    add(c, "-add-fd", "fd=4,set=2");
+    add(c, "-blockdev",
+        "driver=file,node-name=disk,filename=/dev/fdset/2,locking=off,cache.no-flush=on");
+    add(c, "-device", "virtio-blk-device,drive=disk");
+}
+
+static void add_ports(struct command *c)
+{
+    add(c, "-device", "virtio-serial-device,max_ports=3");
+    add(c, "-chardev", "socket,id=agent,fd=5");
+    add(c, "-device", "virtserialport,chardev=agent,name=" GUEST_PORT_AGENT);
+    add(c, "-chardev", "socket,id=control,fd=6");
+    add(c, "-device", "virtserialport,chardev=control,name=" GUEST_PORT_CONTROL);
+}
+
+/*
+ * The machine has what a guest needs and no bus to look for anything else. The kernel is to say nothing but that it
+ * panics, to end then, and not to try out its cipher modules, which takes a sixth of the time to the agent.
+ */
+static void make_command(struct command *c, const struct qemu_launch *l)
+{
+    bool kvm = strcmp(l->accelerator, "kvm") == 0;
+    snprintf(c->memory, sizeof(c->memory), "%" PRIu64 "M", l->memory_bytes >> 20);
+    snprintf(c->cpus, sizeof(c->cpus), "%u", l->cpus);
+    snprintf(c->append, sizeof(c->append),
+             "console=ttyS0 loglevel=1 panic=-1 reboot=t edd=off cryptomgr.notests %s",
+             l->settings);
+    add(c, "qemu", NULL);
+    add(c, "-nodefaults", NULL);
+    add(c, "-no-user-config", NULL);
+    add(c, "-no-reboot", NULL);
+    add(c, "-display", "none");
+    add(c, "-monitor", "none");
+    add(c, "-sandbox",
+        "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny");
+    add(c, "-machine", "microvm,acpi=on,rtc=on,isa-serial=on");
+    /* Translated code is kept up to a quarter of the machine's memory otherwise. */
+    add(c, "-accel", kvm ? "kvm" : "tcg,thread=multi,tb-size=32");
+    add(c, "-cpu", kvm ? "host" : "max");
+    add(c, "-m", c->memory);
+    add(c, "-smp", c->cpus);
+    add(c, "-chardev", "stdio,id=console,signal=off");
+    add(c, "-serial", "chardev:console");
+    add(c, "-kernel", "/kernel");
+    add(c, "-initrd", "/initramfs");
+    add(c, "-append", c->append);
+    if (l->image >= 0)
+        add_disks(c);
+    if (l->agent >= 0)
+        add_ports(c);
+    if (l->network_namespace) {
+        add(c, "-netdev", "user,id=network,ipv6=off");
+        add(c, "-device", "virtio-net-device,netdev=network");
+    }
+    c->argv[c->count] = NULL;
+}
+
+/* ---------------------------------------------------------------- in the child */
+
+/* Every failure ends it with its reason on the console. */
+static _Noreturn void fail_child(const char *what)
+{
+    dprintf(STDERR_FILENO, "%s: %s\n", what, strerror(errno));
+    _exit(127);
+}
+
+static void place(int fd, int number)
+{
+    if (fd >= 0 && dup2(fd, number) < 0)
+        fail_child("dup2");
+}
+
+/* First out of the way of the numbers that they get. */
+static void place_fds(const struct qemu_launch *l)
+{
+    const int given[] = {l->console, l->image, l->disk, l->agent, l->control};
+    int aside[sizeof(given) / sizeof(given[0])];
+    for (size_t i = 0; i < sizeof(given) / sizeof(given[0]); i++)
+        aside[i] = given[i] < 0 ? -1 : fcntl(given[i], F_DUPFD_CLOEXEC, FD_ASIDE);
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    place(aside[0], STDERR_FILENO);
+    place(aside[0], STDOUT_FILENO);
+    place(null, STDIN_FILENO);
+    for (int i = 0; i < FD_END - FD_IMAGE; i++)
+        place(aside[1 + i], FD_IMAGE + i);
+}
+
+static void show(const char *from, const char *to, bool folder)
+{
+    int fd = folder ? mkdir(to, 0755) : open(to, O_CREAT | O_WRONLY | O_CLOEXEC, 0644);
+    if (fd < 0 || mount(from, to, NULL, MS_BIND | (folder ? MS_REC : 0), NULL) < 0)
+        fail_child(to);
+    if (!folder)
+        close(fd);
+}
+
+/* `tree`: a mount of a file that is not anywhere yet. */
+static void show_tree(int tree, const char *to)
+{
+    int fd = open(to, O_CREAT | O_WRONLY | O_CLOEXEC, 0644);
+    if (fd < 0 || move_mount(tree, "", AT_FDCWD, to, MOVE_MOUNT_F_EMPTY_PATH) < 0)
+        fail_child(to);
+    close(fd);
+}
+
+/* Folders of the system, of which some are links into /usr. */
+static void show_system(void)
+{
+    static const char *const folders[] = {"usr", "lib", "lib32", "lib64"};
+    for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
+        char path[32], target[64];
+        struct stat st;
+        snprintf(path, sizeof(path), "/%s", folders[i]);
+        if (lstat(path, &st) < 0)
+            continue;
+        ssize_t n = S_ISLNK(st.st_mode) ? readlink(path, target, sizeof(target) - 1) : -1;
+        if (n < 0) {
+            show(path, folders[i], true);
+            continue;
+        }
+        target[n] = '\0';
+        if (symlink(target, folders[i]) < 0)
+            fail_child(path);
+    }
+}
+
+static void make_root(const struct qemu_launch *l, const int trees[2])
+{
+    struct mount_attr attributes = {.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID};
+    umask(0);
+    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+        mount("qemu", l->root, "tmpfs", MS_NOSUID, "mode=0755,size=1m") < 0 || chdir(l->root) < 0 ||
+        mkdir("dev", 0755) < 0 || mkdir("etc", 0755) < 0)
+        fail_child("cannot make QEMU's root");
+    show_system();
+    show("/dev/null", "dev/null", false);
+    show("/dev/urandom", "dev/urandom", false);
+    if (strcmp(l->accelerator, "kvm") == 0)
+        show(KVM, "dev/kvm", false);
+    if (access("/etc/ld.so.cache", R_OK) == 0)
+        show("/etc/ld.so.cache", "etc/ld.so.cache", false);
+    if (l->resolv_conf)
+        show(l->resolv_conf, "etc/resolv.conf", false);
+    show_tree(trees[0], "kernel");
+    show_tree(trees[1], "initramfs");
+    if (mount_setattr(AT_FDCWD, ".", AT_RECURSIVE, &attributes, sizeof(attributes)) < 0 ||
+        syscall(SYS_pivot_root, ".", ".") < 0 || umount2(".", MNT_DETACH) < 0 || chdir("/") < 0)
+        fail_child("cannot enter QEMU's root");
+}
+
+/* Of KVM's device, which belongs to a group on most distributions. */
+static gid_t kvm_group(void)
+{
+    struct stat st;
+    return stat(KVM, &st) == 0 ? st.st_gid : 0;
+}
+
+static void become_nobody(const struct qemu_launch *l, int parent)
+{
+    gid_t kvm = strcmp(l->accelerator, "kvm") == 0 ? kvm_group() : 0;
+    struct pollfd dead = {.fd = parent, .events = POLLIN};
+    const struct rlimit core = {1, 1}, files = {4096, 4096};
+    /* Another user is another owner of the death signal: it is asked for anew, and not too late. */
+    if (setrlimit(RLIMIT_CORE, &core) < 0 || setrlimit(RLIMIT_NOFILE, &files) < 0 ||
+        setgroups(kvm ? 1 : 0, &kvm) < 0 || setresgid(l->uid, l->uid, l->uid) < 0 ||
+        setresuid(l->uid, l->uid, l->uid) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+        prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+        fail_child("cannot give up privileges");
+    if (poll(&dead, 1, 0) != 0)
+        _exit(127);
+}
+
+static _Noreturn void run_child(const struct qemu_launch *l, const struct command *c, int parent,
+                                const int trees[2])
+{
+    static char *const environment[] = {(char *)"PATH=/usr/bin", (char *)"HOME=/", NULL};
+    int own = fcntl(parent, F_DUPFD_CLOEXEC, FD_ASIDE);
+    int network = l->network_namespace ? open(l->network_namespace, O_RDONLY | O_CLOEXEC) : -1;
+    if (l->cgroup && cgroup_enter(l->cgroup) < 0)
+        fail_child("cannot enter the cgroup");
+    if (l->network_namespace && setns(network, CLONE_NEWNET) < 0)
+        fail_child("cannot enter the sandbox's network");
+    make_root(l, trees);
+    place_fds(l);
+    become_nobody(l, own);
+    if (close_range(FD_END, ~0U, 0) < 0)
+        fail_child("close_range");
+    execve(l->path, (char *const *)c->argv, environment);
+    fail_child(l->path);
+}
+
+/* While it is still this mount namespace that the file was opened in. */
+static int clone_tree(int file)
+{
+    return open_tree(file, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+}
+
+int qemu_start(struct process *out, const struct qemu_launch *l, lr_error *err)
+{
+    struct command command = {0};
+    cleanup_close int self = pidfd_open(getpid(), 0);
+    cleanup_close int kernel = clone_tree(l->files->kernel);
+    cleanup_close int initramfs = clone_tree(l->files->initramfs);
+    make_command(&command, l);
+    pid_t pid = self < 0 || kernel < 0 || initramfs < 0
+                    ? -1
+                    : process_clone(out, CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS |
+                                             (l->network_namespace ? 0 : CLONE_NEWNET));
+    if (pid < 0)
+        return error_errno(err, LR_CONTAINER_START_FAILED, "qemu.start", errno,
+                           "cannot make the VM's process");
+    if (pid == 0) {
+        /* What goes wrong before the console has its place is said there as well. */
+        place(l->console, STDERR_FILENO);
+        const int trees[2] = {kernel, initramfs};
+        run_child(l, &command, self, trees);
+    }
+    return 0;
+}
