@@ -15,6 +15,8 @@
 #include "host/process.h"
 #include "host/rootless.h"
 #include "host/seccomp_profile.h"
+#include "image/store.h"
+#include "tier/accelerator.h"
 #include "tier/cdi.h"
 #include "tier/tier.h"
 
@@ -147,6 +149,42 @@ static void check_runtime_of(struct finding *f, const char *name)
 static void check_runtime(struct finding *f)
 {
     check_runtime_of(f, "runc");
+}
+
+static void check_qemu(struct finding *f)
+{
+    check_runtime_of(f, "kata");
+}
+
+static void check_guest_kernel(struct finding *f)
+{
+    char release[65];
+    lr_error e = {0};
+    if (guest_files_release(release, &e) < 0)
+        missing(f, e.hint, "%s", e.message);
+    else
+        found(f, "/boot/vmlinuz-%s", release);
+}
+
+static void check_accelerator(struct finding *f)
+{
+    char release[65];
+    lr_error e = {0};
+    cleanup_store struct store *store = NULL;
+    cleanup_free char *folder = NULL;
+    if (guest_files_release(release, &e) < 0 || store_open(&store, true, &e) < 0 ||
+        store_scratch_folder(store, &folder, &e) < 0) {
+        missing(f, e.hint, "%s", e.message);
+        return;
+    }
+    const char *known = accelerator_known(release, folder);
+    if (!known)
+        missing(f, "light-runner setup kata", "it has not been tried yet whether KVM works");
+    else if (strcmp(known, ACCELERATOR_TCG) == 0)
+        missing(f, "run it where the processor's virtualization can be used",
+                "KVM does not work here: VMs run in an emulator, ten times slower and more");
+    else
+        found(f, "KVM");
 }
 
 /* From a date like 20260901 to now. */
@@ -402,6 +440,9 @@ static const struct check {
     {"root", check_root, false, ALL, NULL},
     {"OCI runtime", check_runtime, false, ALL, "runc"},
     {"gVisor", check_gvisor, false, ROOT, "runsc"},
+    {"QEMU", check_qemu, false, ROOT, "kata"},
+    {"guest kernel", check_guest_kernel, false, ROOT, "kata"},
+    {"KVM", check_accelerator, true, ROOT, "kata"},
     {"Docker", check_docker, true, ALL, NULL},
     {"platform", check_platform, true, ALL, NULL},
     {"erofs", check_erofs, false, ROOT, NULL},

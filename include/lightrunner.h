@@ -235,6 +235,9 @@ typedef struct lr_result {
     } timings;
     const char *unenforced; /**< limits that were allowed not to be enforced, and were not:
                                  "memory,cpus"; NULL: all were */
+    const char *accelerator; /**< what ran the code of the VM: "kvm", the processor, or "tcg", an
+                                  emulator in software, which is much slower; NULL: there is none,
+                                  or its engine does not say */
 } lr_result;
 
 /** The result as the JSON document that the CLI prints. Borrowed from the result. Since 0.1. */

@@ -34,6 +34,8 @@ struct sandbox {
     bool at_least;      /* whoever starts it may have a stronger wall than was asked for */
     bool disk_uncapped; /* nothing caps what it writes outside of its memory */
 
+    const char *accelerator; /* of its VM, as lr_result has it; NULL: there is none */
+
     /* NAME=value for the command, over the image's and the request's; NULL: nothing. */
     char *const *env;
 

@@ -299,6 +299,7 @@ static void complete_result(struct supervisor *s, const struct cgroup_usage *usa
     r->usage.processes = usage->peak_pids;
     r->isolation.runtime = s->sandbox ? s->sandbox->tier->name : s->request->runtime;
     r->isolation.kernel = s->kernel;
+    r->accelerator = s->sandbox ? s->sandbox->accelerator : NULL;
     if (s->sandbox && (s->sandbox->unenforced || s->sandbox->disk_uncapped)) {
         delegation_name_limits(s->unenforced, sizeof(s->unenforced), s->sandbox->unenforced);
         size_t used = strlen(s->unenforced);

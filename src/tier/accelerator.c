@@ -17,9 +17,6 @@ enum { CONSOLE_MAX = 4096, NOBODY = 65534 };
 
 #define TRIAL_MEMORY ((uint64_t)160 << 20)
 
-static const char no_device[] = "/dev/kvm cannot be opened";
-static const char no_guest[] = "KVM is there, but a guest does not come up on it";
-
 /* Whether the answer comes up on the console in time. */
 static bool answers(int console)
 {
@@ -75,14 +72,14 @@ static int try_kvm(bool *works, const char *qemu, const struct guest_files *file
 }
 
 /* Another for every start of the machine, and for every kernel of the guest. */
-static int name_of(char *name, size_t size, const struct guest_files *files)
+static int name_of(char *name, size_t size, const char *release)
 {
     cleanup_free char *boot =
         io_read_file_at(AT_FDCWD, "/proc/sys/kernel/random/boot_id", 64, NULL);
     if (!boot)
         return -1;
     boot[strcspn(boot, "\n")] = '\0';
-    snprintf(name, size, "accelerator-%s-%s", files->release, boot);
+    snprintf(name, size, "accelerator-%s-%s", release, boot);
     return 0;
 }
 
@@ -99,32 +96,50 @@ static void forget_others(int folder, const char *name)
             (void)unlinkat(folder, e->d_name, 0);
 }
 
-int accelerator_find(const char **name, char *reason, size_t size, const char *qemu,
-                     const struct guest_files *files, const char *folder, const char *root,
-                     lr_error *err)
+static const char *read_answer(int folder, const char *file)
+{
+    cleanup_free char *known = io_read_file_at(folder, file, 16, NULL);
+    if (!known)
+        return NULL;
+    return strcmp(known, ACCELERATOR_KVM) == 0 ? ACCELERATOR_KVM : ACCELERATOR_TCG;
+}
+
+static bool has_device(void)
+{
+    cleanup_close int device = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+    return device >= 0;
+}
+
+const char *accelerator_known(const char *release, const char *folder)
+{
+    char file[192];
+    if (!has_device())
+        return ACCELERATOR_TCG;
+    cleanup_close int dirfd = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    return dirfd < 0 || name_of(file, sizeof(file), release) < 0 ? NULL : read_answer(dirfd, file);
+}
+
+int accelerator_find(const char **name, const char *qemu, const struct guest_files *files,
+                     const char *folder, const char *root, lr_error *err)
 {
     char file[192];
     *name = ACCELERATOR_TCG;
-    snprintf(reason, size, "%s", no_device);
-    cleanup_close int device = open("/dev/kvm", O_RDWR | O_CLOEXEC);
-    if (device < 0)
+    if (!has_device())
         return 0;
     cleanup_close int dirfd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (dirfd < 0 || name_of(file, sizeof(file), files) < 0)
+    if (dirfd < 0 || name_of(file, sizeof(file), files->release) < 0)
         return error_errno(err, LR_CONTAINER_START_FAILED, "accelerator", errno, "cannot read '%s'",
                            folder);
-    cleanup_free char *known = io_read_file_at(dirfd, file, 16, NULL);
-    bool works = known && strcmp(known, ACCELERATOR_KVM) == 0;
+    const char *known = read_answer(dirfd, file);
     if (!known) {
+        bool works = false;
         if (try_kvm(&works, qemu, files, root, err) < 0)
             return -1;
-        const char *found = works ? ACCELERATOR_KVM : ACCELERATOR_TCG;
+        known = works ? ACCELERATOR_KVM : ACCELERATOR_TCG;
         /* What cannot be kept is tried again. */
-        (void)io_write_file_atomic(dirfd, file, found, strlen(found), 0600);
+        (void)io_write_file_atomic(dirfd, file, known, strlen(known), 0600);
         forget_others(dirfd, file);
     }
-    if (works)
-        *name = ACCELERATOR_KVM;
-    snprintf(reason, size, "%s", works ? "" : no_guest);
+    *name = known;
     return 0;
 }

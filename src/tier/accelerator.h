@@ -13,11 +13,13 @@
 #define ACCELERATOR_TCG "tcg"
 
 /*
- * *name is one of the above. `folder` is the store's for templates, which keeps the answer; `root` an empty folder. Where
- * KVM is not used, `reason` says why. Errors: CONTAINER_START_FAILED.
+ * *name is one of the above. `folder` is the store's for templates, which keeps the answer; `root` an empty folder.
+ * Errors: CONTAINER_START_FAILED.
  */
-int accelerator_find(const char **name, char *reason, size_t size, const char *qemu,
-                     const struct guest_files *files, const char *folder, const char *root,
-                     lr_error *err);
+int accelerator_find(const char **name, const char *qemu, const struct guest_files *files,
+                     const char *folder, const char *root, lr_error *err);
+
+/* What has been found before for guests with the kernel of that release, without a trial; NULL: it has not been tried. */
+const char *accelerator_known(const char *release, const char *folder);
 
 #endif

@@ -109,7 +109,7 @@ json_t *result_to_json(const lr_result *r)
     if (r->extracted && !extracted)
         return NULL;
     return json_pack(
-        "{ss,sb,si,so*,sI,sb,sb,sb,sb,so*,s{sI,sI,sI,sI,sI},s{so*,so*,so*,sb,so*},s{so,so,so,so}}",
+        "{ss,sb,si,so*,sI,sb,sb,sb,sb,so*,s{sI,sI,sI,sI,sI},s{so*,so*,so*,sb,so*,ss*},s{so,so,so,so}}",
         "id", r->id ? r->id : "", "success", r->success, "exitCode", r->exit_code, "signal",
         text_to_json(signal_text), "duration", (json_int_t)r->duration_ms, "cancelled",
         r->cancelled, "timedOut", r->timed_out, "oomKilled", r->oom_killed, "logTruncated",
@@ -119,7 +119,7 @@ json_t *result_to_json(const lr_result *r)
         (json_int_t)r->usage.processes, "isolation", "runtime", text_to_json(r->isolation.runtime),
         "kernel", text_to_json(r->isolation.kernel), "hostKernel",
         text_to_json(r->isolation.host_kernel), "verified", r->isolation.verified, "unenforced",
-        names_to_json(r->unenforced), "timings", "prepareMs", time_to_json(r->timings.prepare_ms),
+        names_to_json(r->unenforced), "accelerator", r->accelerator, "timings", "prepareMs", time_to_json(r->timings.prepare_ms),
         "startMs", time_to_json(r->timings.start_ms), "runMs", time_to_json(r->timings.run_ms),
         "collectMs", time_to_json(r->timings.collect_ms));
 }
@@ -246,8 +246,11 @@ static int take_nested(lr_result *r, const json_t *document, lr_error *err)
         take_string(&r->isolation.runtime, isolation, "runtime", false, err) < 0 ||
         take_string(&r->isolation.kernel, isolation, "kernel", false, err) < 0 ||
         take_string(&r->isolation.host_kernel, isolation, "hostKernel", false, err) < 0 ||
-        take_bool(&r->isolation.verified, isolation, "verified", err) < 0)
+        take_bool(&r->isolation.verified, isolation, "verified", err) < 0 ||
+        take_string(&r->accelerator, isolation, "accelerator", false, err) < 0)
         return -1;
+    if (!*r->accelerator)
+        r->accelerator = NULL;
     if (take_ms(&r->timings.prepare_ms, timings, "prepareMs", err) < 0 ||
         take_ms(&r->timings.start_ms, timings, "startMs", err) < 0 ||
         take_ms(&r->timings.run_ms, timings, "runMs", err) < 0 ||

@@ -61,7 +61,6 @@ int vm_make_channel(struct local_sandbox *s, lr_error *err)
 int vm_prepare(struct local_sandbox *s, const struct request *r, int image,
                const char *scratch_folder, lr_error *err)
 {
-    char reason[96];
     struct vm *vm = &s->vm;
     double cpus = ceil(r->cpus);
     vm->memory_bytes = vm_memory(r);
@@ -72,9 +71,10 @@ int vm_prepare(struct local_sandbox *s, const struct request *r, int image,
         return error_errno(err, LR_CONTAINER_START_FAILED, "local.prepare", errno,
                            "cannot keep the image's file open");
     if (guest_files_open(&vm->files, scratch_folder, err) < 0 ||
-        accelerator_find(&vm->accelerator, reason, sizeof(reason), s->runtime_path, &vm->files,
-                         scratch_folder, LOCAL_ROOT, err) < 0)
+        accelerator_find(&vm->accelerator, s->runtime_path, &vm->files, scratch_folder, LOCAL_ROOT,
+                         err) < 0)
         return -1;
+    s->base.accelerator = vm->accelerator;
     /* The agent limits the processes of the run by itself, and is one; the first of the guest's must not be able to
      * have more than both of them take. */
     snprintf(vm->settings, sizeof(vm->settings),
