@@ -5,6 +5,8 @@ BUILD  ?= build
 PREFIX ?= /usr/local
 PYTHON ?= /usr/bin/python3
 FUZZ_SECONDS ?= 60
+# Elsewhere there is no tier kata on the local engine yet.
+VM_DEPS := $(if $(filter x86_64,$(shell uname -m)),vm)
 # The distribution's Meson first: another one early on PATH may belong to another Python.
 MESON  := $(firstword $(wildcard /usr/bin/meson) meson)
 SOURCES = $(shell find include src lib cli agent tests bench examples -name '*.[ch]')
@@ -31,7 +33,7 @@ asan: $(BUILD)-asan/build.ninja  ## build with AddressSanitizer and UBSan, in bu
 
 deps:  ## install the packages that are missing (DEPS=skip: do not)
 ifneq ($(DEPS),skip)
-	@scripts/install-deps build runtime test demo
+	@scripts/install-deps build runtime test demo $(VM_DEPS)
 endif
 
 tools: deps  ## build what tests need and Debian has not (gVisor, a current dockerd; some minutes, once, into the cache)

@@ -481,7 +481,15 @@ static void judge(struct cell *cell, const struct finding *findings)
 {
     const struct engine *engine;
     lr_error e = {0};
-    if (engine_find(&engine, cell->engine, &e) < 0 || engine->available(cell->tier, &e) < 0) {
+    bool works = engine_find(&engine, cell->engine, &e) == 0;
+    if (works && engine->available(cell->tier, &e) < 0) {
+        lr_error shim = {0};
+        works = strcmp(cell->engine, "docker") == 0 && strcmp(cell->tier, "kata") == 0 &&
+                e.code != LR_DOCKER_UNREACHABLE && engine->available(REQUEST_KATA_SHIM, &shim) == 0;
+        if (works)
+            snprintf(cell->reason, sizeof(cell->reason), "as --runtime " REQUEST_KATA_SHIM);
+    }
+    if (!works) {
         snprintf(cell->reason, sizeof(cell->reason), "%.290s", e.message);
         snprintf(cell->hint, sizeof(cell->hint), "%.290s", e.hint);
         return;

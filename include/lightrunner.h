@@ -74,7 +74,8 @@ typedef enum lr_code {
     LR_IMAGE_INVALID,          /**< what was given is not an image that can be used */
     LR_IMAGE_NOT_FOUND,        /**< the store has no such image (image verbs only) */
     LR_NOT_SUPPORTED,          /**< not there on this engine, tier or version */
-    LR_ISOLATION_FAILED, /**< the sandbox is not the one asked for; the command did not start */
+    LR_ISOLATION_FAILED, /**< the sandbox is not the one asked for, and the command did not start; or
+                              it was brought down from inside */
     LR_SUPERVISOR_LOST,  /**< the run's supervisor died or broke the protocol */
     LR_IO_FAILED,        /**< reading or writing on the host failed */
     LR_OUT_OF_MEMORY,

@@ -534,6 +534,19 @@ static bool may_have_run(const struct supervisor *s)
     return s->ordered && s->sandbox->tier->own_kernel && !s->request->detached;
 }
 
+/* The kernel of a VM has a console, and says there when it can go on no more: that is no end of a program. */
+static bool has_panicked(struct supervisor *s)
+{
+    const char *panic = s->sandbox->tier->is_guest ? strstr(s->runtime_text, "Kernel panic") : NULL;
+    if (!panic)
+        return false;
+    memmove(s->runtime_text, panic, strlen(panic) + 1);
+    cut_runtime_text(s);
+    error_set(&s->error, s->running ? LR_ISOLATION_FAILED : LR_CONTAINER_START_FAILED,
+              "guest.kernel", "the VM's kernel has failed: %s", s->runtime_text);
+    return true;
+}
+
 /* The sandbox's end of the channel is closed: it is dead, or as good as that. */
 void phase_on_agent_gone(struct supervisor *s)
 {
@@ -542,6 +555,8 @@ void phase_on_agent_gone(struct supervisor *s)
     if (s->phase == PHASE_COLLECT) {
         extraction_abort(&s->extraction, "the sandbox ended during the extraction");
         phase_end(s);
+    } else if (has_panicked(s)) {
+        phase_fail(s);
     } else if (s->running || may_have_run(s)) {
         /* Killed with all that was in it: by the OOM killer, or from outside. finish() tells. */
         phase_killed(s);

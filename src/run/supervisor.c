@@ -97,6 +97,17 @@ static void read_runtime_text(struct supervisor *s)
     s->runtime_text[s->runtime_text_length] = '\0';
 }
 
+/* What is left of it once the sandbox is gone, if it is not endless. */
+static void drain_runtime_text(struct supervisor *s)
+{
+    for (int i = 0; i < RUNTIME_TEXT_MAX; i++) {
+        struct pollfd p = {s->sandbox->runtime_text, POLLIN, 0};
+        if (p.fd < 0 || poll(&p, 1, 0) <= 0)
+            return;
+        read_runtime_text(s);
+    }
+}
+
 static void on_deadline(struct supervisor *s)
 {
     switch (s->phase) {
@@ -167,14 +178,18 @@ static void serve(struct supervisor *s, const struct pollfd *p)
     if (p[AT_TEXT].revents)
         read_runtime_text(s);
     bool dead = p[AT_ALIVE].revents != 0;
+    if (dead)
+        drain_runtime_text(s);
     if (p[AT_AGENT_OUT].revents) {
         agent_link_fill(&s->link);
         phase_take_frames(s);
     } else if (dead) {
         phase_on_agent_gone(s);
     }
-    /* Before the command runs, the runtime's last words are waited for: they are the error. */
-    if (s->link.from < 0 && (dead || s->running || s->sandbox->runtime_text < 0))
+    /* Before the command runs, the runtime's last words are waited for: they are the error. Those of a VM's kernel are at
+     * any time. */
+    bool words = !s->running || s->sandbox->tier->is_guest;
+    if (s->link.from < 0 && (dead || !words || s->sandbox->runtime_text < 0))
         phase_on_agent_gone(s);
     /* A word, not the mere end of the fifo: that is what a pasta leaves that fails on the way. */
     if (p[AT_NETWORK].revents & POLLIN)

@@ -3,6 +3,7 @@
 
 #include "host/process.h"
 #include "tier/qemu.h"
+#include "wire/request.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -95,6 +96,8 @@ static const struct tier tiers[] = {
      .own_kernel = true,
      .is_guest = true,
      .verify = is_other_kernel},
+    /* On Docker alone. */
+    {.name = REQUEST_KATA_SHIM, .own_kernel = true, .verify = is_other_kernel},
 };
 
 int tier_row(const struct tier **out, const char *name, lr_error *err)
@@ -115,8 +118,8 @@ int tier_find(const struct tier **out, const char *name, lr_error *err)
     if ((*out)->runtimes)
         return 0;
     error_set(err, LR_NOT_SUPPORTED, "tier.find",
-              "the tier '%s' is not in this version on the local engine", name);
-    return error_hint(err, "use --runtime runc");
+              "the tier '%s' is not on the local engine", name);
+    return error_hint(err, "use --runtime kata, or --engine docker");
 }
 
 int tier_check_memory(const struct tier *tier, uint64_t bytes, lr_error *err)

@@ -37,7 +37,7 @@ enum {
 
 static int read_runtime(void *out, const char *field, const json_t *value, lr_error *err)
 {
-    static const char *const names[] = {"runc", "runsc", "kata", NULL};
+    static const char *const names[] = {"runc", "runsc", "kata", REQUEST_KATA_SHIM, NULL};
     struct request *r = out;
     return check_choice(&r->runtime, field, value, names, err);
 }

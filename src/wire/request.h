@@ -18,13 +18,16 @@ struct request_extract {
     char *to;
 };
 
+/* Kata Containers under the name of its shim, which a Docker daemon needs no configuration for. */
+#define REQUEST_KATA_SHIM "io.containerd.kata.v2"
+
 /* Where the request names no working directory, and the image's own is not asked for. */
 #define REQUEST_WORKDIR "/app"
 
 /* A checked request: every field holds a usable value. */
 struct request {
     /* options */
-    char *runtime; /* "runc", "runsc", "kata" */
+    char *runtime; /* "runc", "runsc", "kata", REQUEST_KATA_SHIM */
     char *engine;  /* "auto", "local", "docker" */
     uint64_t memory_bytes;
     double cpus;

@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from harness import dockerd, host, images
+from harness import dockerd, host, images, tools
 from harness.docker_proxy import Proxy, answer, hang
 
 
@@ -245,6 +245,42 @@ def test_a_runtime_that_is_really_runc_starts_nothing(runner, daemon, own, tier)
     if tier == "kata":
         assert outcome.error["code"] == "ISOLATION_FAILED" and os.uname().release in outcome.error["message"]
     assert dockerd.Daemon(process.host).leftovers() == set()
+
+
+def doctor(runner, process):
+    done = subprocess.run([runner.executable, "doctor", "--json"], env=dict(os.environ, DOCKER_HOST=process.host),
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=120, check=False)
+    return next(c for c in json.loads(done.stdout)["cells"] if (c["engine"], c["runtime"]) == ("docker", "kata"))
+
+
+@pytest.mark.once
+def test_a_runtime_that_is_registered_as_kata_is_used(runner, own):
+    """gVisor in the place of Kata Containers: another kernel than the host's is what the tier promises."""
+    if not tools.runsc():
+        pytest.skip("no runsc in the cache: run scripts/install-runsc")
+    process = own(runtimes={"kata": {"path": tools.runsc(), "runtimeArgs": dockerd.RUNSC_FLAGS}})
+    environment = dict(os.environ, DOCKER_HOST=process.host)
+    outcome = runner.submit(runner.request("echo started", options={"runtime": "kata"}), env=environment)
+    assert outcome.lines == ["started"] and outcome.json["isolation"]["runtime"] == "kata", outcome
+    assert outcome.json["isolation"]["verified"] and outcome.json["isolation"]["kernel"] != os.uname().release
+    assert doctor(runner, process)["works"] is True
+    done = runner.cli("verify", "--json", "--engine", "docker", "--runtime", "kata", env=environment)
+    assert done.code == 0 and len(done.json["evidence"]["network"]) == 2, done
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("tier", ["kata", "io.containerd.kata.v2"])
+def test_a_runtime_that_is_missing_is_told_of(runner, own, tier):
+    """The daemon takes the name of a shim as it is, and may find out only at the start that there is none."""
+    for programs in {None, tools.current_dockerd()}:
+        process = own(programs=programs)
+        outcome = runner.submit(runner.request("echo started", options={"runtime": tier}),
+                                env=dict(os.environ, DOCKER_HOST=process.host))
+        assert outcome.code == 125 and "started" not in outcome.text, outcome
+        assert outcome.error["code"] == "CONTAINER_START_FAILED" and outcome.error["hint"], outcome
+        found = doctor(runner, process)
+        assert found["works"] is False and "kata" in found["hint"], found
+        assert dockerd.Daemon(process.host).leftovers() == set()
 
 
 @pytest.mark.once

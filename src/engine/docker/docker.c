@@ -60,6 +60,9 @@ static struct docker_sandbox *docker_of(struct sandbox *s)
 
 static int hint_register(const char *tier, lr_error *err)
 {
+    if (strcmp(tier, REQUEST_KATA_SHIM) == 0)
+        return error_hint(err, "install Kata Containers, with containerd-shim-kata-v2 on the PATH of the "
+                               "daemon (23.0 or later)");
     return strcmp(tier, "runsc") == 0
                ? error_hint(err, "light-runner setup gvisor; or use --runtime runc")
                : error_hint(err,
@@ -68,7 +71,65 @@ static int hint_register(const char *tier, lr_error *err)
                             tier);
 }
 
-/* The daemon knows its runtimes by the tiers' names. */
+/* The first image that the daemon has, whatever it is. malloc'd; NULL with an error. */
+static char *any_image(struct daemon *d, lr_error *err)
+{
+    struct http_request request = {.operation = "docker.trial", .method = "GET"};
+    cleanup_answer struct http_answer answer = {0};
+    if (daemon_call(d, &request, &answer, err, "/images/json") < 0)
+        return NULL;
+    const char *id = json_string_value(json_object_get(json_array_get(answer.body, 0), "Id"));
+    char *copy = id ? strdup(id) : NULL;
+    if (!copy) {
+        error_set(err, LR_CONTAINER_START_FAILED, request.operation,
+                  "the Docker daemon has no image to try a runtime with");
+        error_hint(err, "docker pull busybox");
+    }
+    return copy;
+}
+
+/*
+ * Shims of containerd are not in the daemon's list of runtimes: whether one is there, and starts anything, is only known
+ * when it has. The agent is what is started: it ends by itself when nobody speaks to it.
+ */
+static int try_runtime(struct daemon *d, const char *tier, lr_error *err)
+{
+    static const char operation[] = "docker.trial";
+    struct http_request request = {.operation = operation, .method = "POST"};
+    struct http_request remove = {
+        .operation = operation, .method = "DELETE", .timeout_ms = REMOVE_TIMEOUT};
+    cleanup_answer struct http_answer made = {0}, started = {0}, removed = {0};
+    lr_error ignored;
+    char owner[PROCESS_IDENTITY_SIZE], name[64];
+    process_identity(owner);
+    snprintf(name, sizeof(name), "light-runner-trial-%d", (int)getpid());
+    cleanup_free char *agent = libexec_find("light-runner-agent", err);
+    cleanup_free char *image = agent ? any_image(d, err) : NULL;
+    if (!image)
+        return -1;
+    json_t *body = json_pack(
+        "{ss,s[s],s[],s{ss,ss},s{ss,ss,s[{ss,ss,ss,sb}]}}", "Image", image, "Entrypoint",
+        OCI_BUNDLE_AGENT, "Cmd", "Labels", CONTAINER_LABEL, name, CONTAINER_OWNER_LABEL, owner,
+        "HostConfig", "Runtime", tier, "NetworkMode", ENGINE_NETWORK_NONE, "Mounts", "Type", "bind",
+        "Source", agent, "Target", OCI_BUNDLE_AGENT, "ReadOnly", 1);
+    if (!body)
+        return error_oom(err, operation);
+    request.body = body;
+    int rc = daemon_call(d, &request, &made, err, "/containers/create?name=%s", name);
+    json_decref(body);
+    request.body = NULL;
+    const struct http_answer *last = &made;
+    if (rc == 0 && made.status == 201) {
+        rc = daemon_call(d, &request, &started, err, "/containers/%s/start", name);
+        last = &started;
+        daemon_call(d, &remove, &removed, &ignored, "/containers/%s?force=1&v=1", name);
+    }
+    if (rc < 0 || started.status == 204)
+        return rc;
+    return daemon_refused(last, LR_CONTAINER_START_FAILED, operation, "it starts nothing", err);
+}
+
+/* The daemon knows its runtimes by the tiers' names, or does not know of them. */
 static int docker_available(const char *tier, lr_error *err)
 {
     struct daemon *d;
@@ -84,6 +145,8 @@ static int docker_available(const char *tier, lr_error *err)
         return daemon_refused(&answer, LR_DOCKER_UNREACHABLE, request.operation, "info", err);
     if (json_object_get(json_object_get(answer.body, "Runtimes"), tier))
         return 0;
+    if (strcmp(tier, REQUEST_KATA_SHIM) == 0)
+        return try_runtime(d, tier, err) < 0 ? hint_register(tier, err) : 0;
     error_set(err, LR_CONTAINER_START_FAILED, request.operation,
               "the Docker daemon has no runtime named '%s'", tier);
     return hint_register(tier, err);

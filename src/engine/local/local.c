@@ -529,10 +529,8 @@ static int local_finish(struct sandbox *base, struct cgroup_usage *usage, lr_err
         return error_errno(err, LR_INTERNAL, "local.finish", errno, "the sandbox does not die");
     base->alive = -1;
     cgroup_read_usage(s->cgroup, usage);
-    /* What the machine itself takes is not the run's. */
-    if (told.peak_memory_bytes)
-        usage->peak_memory_bytes = told.peak_memory_bytes;
-    usage->oom_kills += told.oom_kills;
+    if (base->tier->is_guest)
+        vm_correct(&told, usage);
     return 0;
 }
 

@@ -120,12 +120,14 @@ static bool take_line(struct vm *vm, struct cgroup_usage *usage)
     if (!end)
         return false;
     *end++ = '\0';
-    uint64_t killed, peak;
+    struct cgroup_usage told = {0};
+    static const char ended[] = GUEST_LINE_ENDED " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64;
     if (strcmp(vm->line, GUEST_LINE_UP) == 0)
         vm->up = true;
-    else if (sscanf(vm->line, GUEST_LINE_ENDED " %" SCNu64 " %" SCNu64, &killed, &peak) == 2 && usage) {
-        usage->oom_kills = killed;
-        usage->peak_memory_bytes = peak;
+    else if (sscanf(vm->line, ended, &told.oom_kills, &told.peak_memory_bytes, &told.peak_pids,
+                    &told.user_us, &told.system_us) == 5 &&
+             usage) {
+        *usage = told;
         cleanup_close_fd(&vm->control);
     }
     vm->length -= (size_t)(end - vm->line);
@@ -175,6 +177,21 @@ void vm_listen(struct local_sandbox *s, struct cgroup_usage *usage)
         if (n == 0 && clock_ms() >= deadline)
             return;
         read_control(vm, usage);
+    }
+}
+
+void vm_correct(const struct cgroup_usage *told, struct cgroup_usage *usage)
+{
+    usage->peak_pids = told->peak_pids;
+    if (told->peak_memory_bytes == 0)
+        return;
+    usage->oom_kills += told->oom_kills > 0;
+    if (told->peak_memory_bytes < usage->peak_memory_bytes)
+        usage->peak_memory_bytes = told->peak_memory_bytes;
+    if (told->user_us < usage->cpu_us && told->system_us < usage->cpu_us - told->user_us) {
+        usage->user_us = told->user_us;
+        usage->system_us = told->system_us;
+        usage->cpu_us = told->user_us + told->system_us;
     }
 }
 

@@ -56,6 +56,10 @@ bool vm_ask(struct local_sandbox *s);
 /* Waits for that, for a moment. What does not come leaves *usage as it is. */
 void vm_listen(struct local_sandbox *s, struct cgroup_usage *usage);
 
+/* *usage is what the host has measured, of the whole machine: with its kernel and its start, which are not the run's.
+ * What the guest has told makes less of that, never more. */
+void vm_correct(const struct cgroup_usage *told, struct cgroup_usage *usage);
+
 void vm_close(struct vm *vm);
 
 #endif

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * light-runner setup kata: what the first run in the tier would do. Makes the files that VMs are started with, and finds
+ * out what runs their code. Nothing is downloaded; what is missing is of the distribution's packages.
+ */
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "host/mount.h"
+#include "host/process.h"
+#include "image/store.h"
+#include "tier/accelerator.h"
+#include "tier/guest_files.h"
+#include "tier/tier.h"
+#include "wire/result.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum { FAILED = 125 };
+
+/* A tmpfs of this process's own, for an empty folder; a place that every machine has. */
+#define FOLDER "/dev/pts"
+#define ROOT   FOLDER "/root"
+
+struct setup {
+    bool json;
+    char *qemu;
+    struct guest_files files;
+    const char *accelerator;
+};
+
+static int print_help(void)
+{
+    puts("usage: light-runner setup kata [--json]\n\n"
+         "Prepares the tier kata of the local engine: one virtual machine per run. Needs QEMU and a\n"
+         "kernel in /boot, makes the initramfs that machines are started with, and tries whether\n"
+         "KVM works here. The first run does the same; this shows how it went.\n\n"
+         "  --json   print one JSON object\n\n"
+         "LIGHT_RUNNER_QEMU          another QEMU than the one in PATH\n"
+         "LIGHT_RUNNER_GUEST_KERNEL  another kernel than the newest: a release, as in /lib/modules");
+    return 0;
+}
+
+static int fail(const struct setup *s, const lr_error *e)
+{
+    fprintf(stderr, "light-runner: %s: %s", lr_code_name(e->code), e->message);
+    fprintf(stderr, e->hint[0] ? " (%s)\n" : "%s\n", e->hint);
+    if (s->json) {
+        json_t *document = json_pack("{so}", "error", error_to_json(e));
+        cleanup_free char *text = document ? json_dumps(document, JSON_COMPACT) : NULL;
+        json_decref(document);
+        puts(text ? text : "");
+    }
+    return FAILED;
+}
+
+/* On a terminal, and for people: trying takes seconds. */
+static void say(const struct setup *s, const char *what)
+{
+    if (!s->json) {
+        printf("%s\n", what);
+        fflush(stdout);
+    }
+}
+
+static int set_up(struct setup *s, lr_error *err)
+{
+    const struct tier *tier;
+    const struct tier_runtime *runtime;
+    cleanup_store struct store *store = NULL;
+    cleanup_free char *folder = NULL;
+    if (geteuid() != 0) {
+        error_set(err, LR_NOT_SUPPORTED, "setup.kata",
+                  "the tier 'kata' takes root on the local engine");
+        return error_hint(err, "run as root");
+    }
+    if (tier_find(&tier, "kata", err) < 0 || tier_find_runtime(tier, &runtime, &s->qemu, err) < 0 ||
+        store_open(&store, true, err) < 0 || store_scratch_folder(store, &folder, err) < 0 ||
+        mount_private_namespace(err) < 0 || mount_tmpfs(FOLDER, "mode=0711,size=1m", err) < 0)
+        return -1;
+    if (mkdir(ROOT, 0755) < 0)
+        return error_errno(err, LR_CONTAINER_START_FAILED, "setup.kata", errno,
+                           "cannot make '%s'", ROOT);
+    say(s, "making the guest's files");
+    if (guest_files_open(&s->files, folder, err) < 0)
+        return -1;
+    say(s, "trying whether KVM works");
+    return accelerator_find(&s->accelerator, s->qemu, &s->files, folder, ROOT, err);
+}
+
+static int print_json(const struct setup *s)
+{
+    json_t *document = json_pack("{ss,ss,ss}", "qemu", s->qemu, "kernel", s->files.release,
+                                 "accelerator", s->accelerator);
+    cleanup_free char *text = document ? json_dumps(document, JSON_COMPACT) : NULL;
+    json_decref(document);
+    return text && puts(text) >= 0 ? 0 : FAILED;
+}
+
+static int print_text(const struct setup *s)
+{
+    bool kvm = strcmp(s->accelerator, ACCELERATOR_KVM) == 0;
+    printf("%-8s %s\n%-8s %s\n%-8s %s\n", "qemu", s->qemu, "kernel", s->files.release, "code",
+           kvm ? "run by the processor (KVM)"
+               : "run by an emulator (TCG), ten times slower and more: KVM does not work here");
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    struct setup s = {.files = GUEST_FILES_NONE};
+    lr_error e = {0};
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
+            return print_help();
+        s.json = s.json || strcmp(argv[i], "--json") == 0;
+    }
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--json") == 0)
+            continue;
+        error_set(&e, LR_INVALID_ARGUMENT, "setup.kata", "unknown argument '%.80s'", argv[i]);
+        error_hint(&e, "try: light-runner setup kata --help");
+        return fail(&s, &e);
+    }
+    int code = set_up(&s, &e) < 0 ? fail(&s, &e) : s.json ? print_json(&s) : print_text(&s);
+    guest_files_close(&s.files);
+    free(s.qemu);
+    return code;
+}
