@@ -25,6 +25,7 @@ ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), ".."))
 sys.path.insert(0, os.path.join(ROOT, "tests", "contract"))
 sys.dont_write_bytecode = True
 from harness import dockerd, images, tools  # noqa: E402
+import boot  # noqa: E402
 
 # What is done, and what the gVisor & Kata page of the TypeScript light-runner says that gVisor adds, in percent.
 WORK = {
@@ -34,7 +35,7 @@ WORK = {
     "small packets": ("net", (25, 40)),
     "many processes": ("fork", (30, 50)),
 }
-TIERS = ("runc", "runsc")
+TIERS = {"local": ("runc", "runsc", "kata"), "docker": ("runc", "runsc")}
 
 
 class Echo:
@@ -112,11 +113,11 @@ def bare_runsc(scratch, tar):
 
 def measure(bench, engines, rounds, bare):
     """{engine: {name: {tier: median ms}}}"""
-    times = {engine: {name: {tier: [] for tier in TIERS} for name in (*WORK, "start")} for engine in engines}
+    times = {engine: {name: {tier: [] for tier in TIERS[engine]} for name in (*WORK, "start")} for engine in engines}
     alone = []
     for number in range(rounds + 1):
         for engine in engines:
-            for tier in TIERS:
+            for tier in TIERS[engine]:
                 for name, (what, _) in WORK.items():
                     times[engine][name][tier].append(bench.work(engine, tier, what))
                 times[engine]["start"][tier].append(bench.start(engine, tier))
@@ -128,18 +129,28 @@ def measure(bench, engines, rounds, bare):
     return medians, statistics.median(alone[1:]) if alone else None
 
 
-def overhead(row):
-    return row["runsc"] / row["runc"]
+def overhead(row, tier="runsc"):
+    return row[tier] / row["runc"]
 
 
-def table(figures, bare):
+def head(engine, accelerator):
+    kata = f" | kata ({accelerator}), ms | ratio" if "kata" in TIERS[engine] else ""
+    return f"{engine}: runc, ms | runsc, ms | ratio{kata}"
+
+
+def cell(engine, row):
+    kata = f" | {row['kata']:.0f} | {overhead(row, 'kata'):.1f}" if "kata" in TIERS[engine] else ""
+    return f"{row['runc']:.0f} | {row['runsc']:.0f} | {overhead(row):.2f}{kata}"
+
+
+def table(figures, bare, accelerator):
     engines = list(figures)
-    lines = ["| work | claimed | " + " | ".join(f"{e}: runc, ms | runsc, ms | ratio" for e in engines) + " |",
-             "|---|---|" + "---|---|---|" * len(engines)]
+    heads = " | ".join(head(engine, accelerator) for engine in engines)
+    lines = [f"| work | claimed | {heads} |", "|---|---|" + "---|" * (heads.count("|") + 1)]
     for name in (*WORK, "start"):
         claim = WORK[name][1] if name in WORK else None
         said = "" if claim is None else "1.0" if claim == (0, 0) else f"{1 + claim[0] / 100:.2f} to {1 + claim[1] / 100:.2f}"
-        cells = [f"{figures[e][name]['runc']:.0f} | {figures[e][name]['runsc']:.0f} | {overhead(figures[e][name]):.2f}" for e in engines]
+        cells = [cell(e, figures[e][name]) for e in engines]
         lines.append(f"| {name} | {said} | " + " | ".join(cells) + " |")
     if bare:
         lines.append(f"\nBare `runsc run` of the same root: {bare:.0f} ms; a run on the engine local takes "
@@ -209,13 +220,15 @@ def main():
             if dockerd.current():
                 dockerd.current().load_rootfs(tar, "busybox")
                 engines.append("docker")
+            vm = boot.measure(executable, os.environ["LIGHT_RUNNER_DATA_DIR"], options.rounds)
             figures, bare = measure(Bench(executable, scratch), engines, options.rounds, bare_runsc(scratch, tar))
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    print(table(figures, bare))
+    print(table(figures, bare, vm["accelerator"]))
+    print("\n" + boot.text(vm))
     if options.json:
         with open(options.json, "w") as file:
-            json.dump({"rounds": options.rounds, "ms": figures, "bare runsc, ms": bare}, file, indent=2)
+            json.dump({"rounds": options.rounds, "ms": figures, "bare runsc, ms": bare, "vm": vm}, file, indent=2)
     if options.svg:
         with open(options.svg, "w") as file:
             file.write(picture(figures))

@@ -106,7 +106,8 @@ static void report(struct outcome *o, const lr_result *r, uint64_t timeout_ms)
     /* That an engine has no cap on the disk is for its documentation, and for the result. */
     if (r->unenforced && strcmp(r->unenforced, "disk") != 0)
         outcome_say(o, "warning: no cgroup has held these limits: %s", r->unenforced);
-    if (r->accelerator && strcmp(r->accelerator, "tcg") == 0)
+    /* Said to people; the result has it for programs. */
+    if (r->accelerator && strcmp(r->accelerator, "tcg") == 0 && isatty(STDERR_FILENO))
         outcome_say(o, "warning: an emulator ran the VM, as KVM does not work here");
     for (size_t i = 0; i < r->extracted_count; i++) {
         const lr_extracted *e = &r->extracted[i];

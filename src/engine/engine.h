@@ -8,6 +8,7 @@
  *     find_image(), pull()  the image, before there is a sandbox
  *     prepare()  everything that can be done before the first process of the sandbox
  *     start()    the agent is coming up; the fds to it are there
+ *     running()  the command has begun
  *     kill()     everything in the sandbox, at once; returns without waiting
  *     pause()    freezes and thaws it
  *     finish()   waits until nothing of it is alive, reads what it used
@@ -95,6 +96,8 @@ struct engine {
     int (*prepare)(struct sandbox **out, const char *id, const struct request *r, bool keep,
                    lr_error *err);
     int (*start)(struct sandbox *s, lr_error *err);
+    /* The command has begun: what was used before is not its own. NULL: nothing that would count is. */
+    void (*running)(struct sandbox *s);
     void (*kill)(struct sandbox *s);
     /* Freezes everything in it, or thaws it. */
     int (*pause)(struct sandbox *s, bool on, lr_error *err);

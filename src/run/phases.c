@@ -245,6 +245,8 @@ static int begin_state(struct supervisor *s)
 static void on_running(struct supervisor *s)
 {
     s->running = clock_us();
+    if (s->sandbox->engine->running)
+        s->sandbox->engine->running(s->sandbox);
     s->phase = PHASE_RUN;
     s->deadline = clock_ms() + (int64_t)s->request->timeout_ms;
     s->input_open = true;

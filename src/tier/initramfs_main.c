@@ -21,6 +21,7 @@
 #include <fcntl.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 
 /* Whatever of it is part of the kernel needs no module. */
@@ -207,7 +208,7 @@ static int copy_kernel(const char *release, int dirfd, const char *name)
     if (in < 0 || out < 0 || fstat(in, &st) < 0)
         return fail("cannot copy '%s': %s", path, strerror(errno));
     for (off_t left = st.st_size; left > 0;) {
-        ssize_t n = copy_file_range(in, NULL, out, NULL, (size_t)left, 0);
+        ssize_t n = sendfile(out, in, NULL, (size_t)left);
         if (n <= 0)
             return fail("cannot copy '%s': %s", path, strerror(n < 0 ? errno : EIO));
         left -= n;

@@ -73,7 +73,7 @@ static void add(struct command *c, const char *option, const char *value)
 static void add_disks(struct command *c)
 {
     /* -add-fd: it opens no path, and can write to one of them alone. The run's disk is thrown away: no flush is
-     * waited for. */
+     * waited for. A host's disk that is full is told to the guest, which would be stopped otherwise. */
     add(c, "-add-fd", "fd=3,set=1");
     add(c, "-blockdev",
         "driver=file,node-name=image,filename=/dev/fdset/1,read-only=on,locking=off");
@@ -81,7 +81,7 @@ static void add_disks(struct command *c)
     add(c, "-add-fd", "fd=4,set=2");
     add(c, "-blockdev",
         "driver=file,node-name=disk,filename=/dev/fdset/2,locking=off,cache.no-flush=on");
-    add(c, "-device", "virtio-blk-device,drive=disk");
+    add(c, "-device", "virtio-blk-device,drive=disk,werror=report,rerror=report");
 }
 
 static void add_ports(struct command *c)

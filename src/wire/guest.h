@@ -6,9 +6,8 @@
  * of a virtio console lead back: GUEST_PORT_AGENT is the agent's channel, and GUEST_PORT_CONTROL is for these lines:
  *
  *      up                  the agent is about to be started
- *      ended ...           nothing of it is alive any more; five numbers: how many processes the kernel has killed for
- *                          want of memory, the bytes and the processes that there were at most, and the
- *                          microseconds of the processor, as user and as the kernel
+ *      ended OOM PEAK PIDS nothing of it is alive any more: how many processes the kernel has killed for want of
+ *                          memory, and the bytes and the processes that there were at most
  *
  * and the other way round for one byte, whatever it is, that means: kill it. What cannot be done is said on the console.
  * All of that comes from inside, and is worth as much as what the agent says.

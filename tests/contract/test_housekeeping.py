@@ -63,7 +63,8 @@ def test_not_available(runner, library, monkeypatch):
         assert lib.call("lr_available") == -1 and lib.code == "DOCKER_UNREACHABLE"
         assert lib.error.hint
     else:
-        monkeypatch.setenv("LIGHT_RUNNER_" + runner.tier.upper(), "/nonexistent/runtime")
+        name = "QEMU" if runner.tier == "kata" else runner.tier.upper()
+        monkeypatch.setenv("LIGHT_RUNNER_" + name, "/nonexistent/runtime")
         monkeypatch.setenv("LIGHT_RUNNER_CRUN", "/nonexistent/runtime")
         lib = library()
         assert lib.call("lr_available") == -1 and lib.code == "CONTAINER_START_FAILED"

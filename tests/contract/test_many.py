@@ -20,7 +20,8 @@ def local(runner):
 def test_a_hundred_runs_leave_nothing(runner, local, store):
     runner.ok("true")
     before, fds = host.leftovers(store), len(os.listdir("/proc/self/fd"))
-    for number in range(100):
+    # A machine that has to be emulated takes seconds to come up.
+    for number in range(25 if runner.tier == "kata" else 100):
         assert runner.plain(f"echo {number}").stdout == f"{number}\n".encode()
     assert host.new_leftovers(before, store) == {}
     assert len(os.listdir("/proc/self/fd")) == fds

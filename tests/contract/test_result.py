@@ -57,6 +57,7 @@ def test_isolation_is_verified_before_the_program_runs(runner):
     isolation = runner.ok("true").json["isolation"]
     # A daemon caps what is written only if it is asked to: that it did not is told.
     assert isolation.pop("unenforced", None) == (["disk"] if runner.engine == "docker" else None)
+    assert isolation.pop("accelerator", None) in (("kvm", "tcg") if runner.cell == ("local", "kata") else (None,))
     assert set(isolation) == {"runtime", "kernel", "hostKernel", "verified"}
     assert isolation["runtime"] == runner.tier and isolation["verified"] is True
     assert platform.release() in isolation["hostKernel"]

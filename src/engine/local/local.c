@@ -423,7 +423,7 @@ static int prepare_steps(struct local_sandbox *s, const struct request *r, lr_er
     if (!failed && (r->no_new_privileges || s->base.tier->own_kernel))
         failed = filter_get(scratch_folder, &s->base.filter, &s->base.filter_length, err);
     /* Its log tells which kernel it is, and nothing of the host. */
-    if (!failed && s->base.filter && s->base.tier->own_kernel)
+    if (!failed && s->base.filter && s->base.tier->is_gvisor)
         failed = filter_allow(&s->base.filter, &s->base.filter_length, SYS_syslog, err);
     /* What cannot be enforced is refused before anything is made. */
     if (failed || delegation_open(&s->cgroup_root, &limits.leave_out, r->allow_unenforced, err) < 0)
@@ -490,6 +490,13 @@ static int local_start(struct sandbox *base, lr_error *err)
     return failed;
 }
 
+static void local_running(struct sandbox *base)
+{
+    struct local_sandbox *s = local_of(base);
+    if (base->tier->is_guest)
+        cgroup_read_usage(s->cgroup, &s->vm.before);
+}
+
 static int local_pause(struct sandbox *base, bool on, lr_error *err)
 {
     struct local_sandbox *s = local_of(base);
@@ -530,7 +537,7 @@ static int local_finish(struct sandbox *base, struct cgroup_usage *usage, lr_err
     base->alive = -1;
     cgroup_read_usage(s->cgroup, usage);
     if (base->tier->is_guest)
-        vm_correct(&told, usage);
+        vm_correct(&s->vm, &told, usage);
     return 0;
 }
 
@@ -664,6 +671,7 @@ const struct engine engine_local = {
     .pull = local_pull,
     .prepare = local_prepare,
     .start = local_start,
+    .running = local_running,
     .kill = local_kill,
     .pause = local_pause,
     .finish = local_finish,

@@ -121,11 +121,11 @@ static bool take_line(struct vm *vm, struct cgroup_usage *usage)
         return false;
     *end++ = '\0';
     struct cgroup_usage told = {0};
-    static const char ended[] = GUEST_LINE_ENDED " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64;
+    static const char ended[] = GUEST_LINE_ENDED " %" SCNu64 " %" SCNu64 " %" SCNu64;
     if (strcmp(vm->line, GUEST_LINE_UP) == 0)
         vm->up = true;
-    else if (sscanf(vm->line, ended, &told.oom_kills, &told.peak_memory_bytes, &told.peak_pids,
-                    &told.user_us, &told.system_us) == 5 &&
+    else if (sscanf(vm->line, ended, &told.oom_kills, &told.peak_memory_bytes, &told.peak_pids) ==
+                 3 &&
              usage) {
         *usage = told;
         cleanup_close_fd(&vm->control);
@@ -180,19 +180,20 @@ void vm_listen(struct local_sandbox *s, struct cgroup_usage *usage)
     }
 }
 
-void vm_correct(const struct cgroup_usage *told, struct cgroup_usage *usage)
+static void take_off(uint64_t *all, uint64_t before)
 {
+    *all -= before < *all ? before : *all;
+}
+
+void vm_correct(const struct vm *vm, const struct cgroup_usage *told, struct cgroup_usage *usage)
+{
+    take_off(&usage->cpu_us, vm->before.cpu_us);
+    take_off(&usage->user_us, vm->before.user_us);
+    take_off(&usage->system_us, vm->before.system_us);
     usage->peak_pids = told->peak_pids;
-    if (told->peak_memory_bytes == 0)
-        return;
     usage->oom_kills += told->oom_kills > 0;
-    if (told->peak_memory_bytes < usage->peak_memory_bytes)
+    if (told->peak_memory_bytes > 0 && told->peak_memory_bytes < usage->peak_memory_bytes)
         usage->peak_memory_bytes = told->peak_memory_bytes;
-    if (told->user_us < usage->cpu_us && told->system_us < usage->cpu_us - told->user_us) {
-        usage->user_us = told->user_us;
-        usage->system_us = told->system_us;
-        usage->cpu_us = told->user_us + told->system_us;
-    }
 }
 
 void vm_close(struct vm *vm)

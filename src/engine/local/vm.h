@@ -31,6 +31,7 @@ struct vm {
     char line[GUEST_LINE_MAX]; /* what has come of the control port, up to its line */
     size_t length;
     bool up;
+    struct cgroup_usage before; /* the command ran */
     char settings[512];
 };
 
@@ -56,9 +57,12 @@ bool vm_ask(struct local_sandbox *s);
 /* Waits for that, for a moment. What does not come leaves *usage as it is. */
 void vm_listen(struct local_sandbox *s, struct cgroup_usage *usage);
 
-/* *usage is what the host has measured, of the whole machine: with its kernel and its start, which are not the run's.
- * What the guest has told makes less of that, never more. */
-void vm_correct(const struct cgroup_usage *told, struct cgroup_usage *usage);
+/*
+ * *usage is what the host has measured of the whole machine: its start is taken off, and its memory and processes are
+ * replaced by what the guest has told of those of the run. So code that has taken the guest over can make less of its
+ * memory, and nothing of its time.
+ */
+void vm_correct(const struct vm *vm, const struct cgroup_usage *told, struct cgroup_usage *usage);
 
 void vm_close(struct vm *vm);
 
