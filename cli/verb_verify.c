@@ -140,7 +140,8 @@ static const char *verdict(const struct verify *v, const lr_result *r)
     if (!r->isolation.verified)
         return "it is not known on which kernel the code ran";
     if (other && is_vm(v) && !has_interface(v))
-        return "the code ran on a kernel of its own, but no network came up there: use --network none, or another "
+        return "the code ran on a kernel of its own, but no network came up there: use --network "
+               "none, or another "
                "runtime";
     return other
                ? "the code ran on a kernel of its own, not on the host's"

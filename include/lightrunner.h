@@ -234,7 +234,7 @@ typedef struct lr_result {
     struct {
         double prepare_ms, start_ms, run_ms, collect_ms;
     } timings;
-    const char *unenforced; /**< limits that were allowed not to be enforced, and were not:
+    const char *unenforced;  /**< limits that were allowed not to be enforced, and were not:
                                  "memory,cpus"; NULL: all were */
     const char *accelerator; /**< what ran the code of the VM: "kvm", the processor, or "tcg", an
                                   emulator in software, which is much slower; NULL: there is none,

@@ -33,13 +33,15 @@ struct setup {
 
 static int print_help(void)
 {
-    puts("usage: light-runner setup kata [--json]\n\n"
-         "Prepares the tier kata of the local engine: one virtual machine per run. Needs QEMU and a\n"
-         "kernel in /boot, makes the initramfs that machines are started with, and tries whether\n"
-         "KVM works here. The first run does the same; this shows how it went.\n\n"
-         "  --json   print one JSON object\n\n"
-         "LIGHT_RUNNER_QEMU          another QEMU than the one in PATH\n"
-         "LIGHT_RUNNER_GUEST_KERNEL  another kernel than the newest: a release, as in /lib/modules");
+    puts(
+        "usage: light-runner setup kata [--json]\n\n"
+        "Prepares the tier kata of the local engine: one virtual machine per run. Needs QEMU and "
+        "a\n"
+        "kernel in /boot, makes the initramfs that machines are started with, and tries whether\n"
+        "KVM works here. The first run does the same; this shows how it went.\n\n"
+        "  --json   print one JSON object\n\n"
+        "LIGHT_RUNNER_QEMU          another QEMU than the one in PATH\n"
+        "LIGHT_RUNNER_GUEST_KERNEL  another kernel than the newest: a release, as in /lib/modules");
     return 0;
 }
 
@@ -81,8 +83,8 @@ static int set_up(struct setup *s, lr_error *err)
         mount_private_namespace(err) < 0 || mount_tmpfs(FOLDER, "mode=0711,size=1m", err) < 0)
         return -1;
     if (mkdir(ROOT, 0755) < 0)
-        return error_errno(err, LR_CONTAINER_START_FAILED, "setup.kata", errno,
-                           "cannot make '%s'", ROOT);
+        return error_errno(err, LR_CONTAINER_START_FAILED, "setup.kata", errno, "cannot make '%s'",
+                           ROOT);
     say(s, "making the guest's files");
     if (guest_files_open(&s->files, folder, err) < 0)
         return -1;

@@ -93,7 +93,8 @@ static int add_path(struct maker *m, const char *path, size_t length)
 /* "PATH: what it needs, the last of which is to be loaded first". */
 static int add_module(struct maker *m, const char *name)
 {
-    for (const char *line = m->dependencies; *line; line += strcspn(line, "\n"), line += *line == '\n') {
+    for (const char *line = m->dependencies; *line;
+         line += strcspn(line, "\n"), line += *line == '\n') {
         size_t path = strcspn(line, ":\n"), whole = strcspn(line, "\n");
         if (line[path] != ':' || !is_module(line, path, name))
             continue;
@@ -107,13 +108,13 @@ static int add_module(struct maker *m, const char *name)
         }
         return add_path(m, line, path);
     }
-    return is_builtin(m, name) ? 0
-                               : fail("the kernel %s has no module '%s'", m->release, name);
+    return is_builtin(m, name) ? 0 : fail("the kernel %s has no module '%s'", m->release, name);
 }
 
 /* ---------------------------------------------------------------- the archive */
 
-static int add_entry(struct maker *m, const char *path, mode_t mode, const void *data, size_t length)
+static int add_entry(struct maker *m, const char *path, mode_t mode, const void *data,
+                     size_t length)
 {
     struct archive_entry *e = archive_entry_new();
     if (!e)

@@ -113,8 +113,7 @@ static void make_command(struct command *c, const struct qemu_launch *l)
     add(c, "-no-reboot", NULL);
     add(c, "-display", "none");
     add(c, "-monitor", "none");
-    add(c, "-sandbox",
-        "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny");
+    add(c, "-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny");
     add(c, "-machine", "microvm,acpi=on,rtc=on,isa-serial=on");
     /* Translated code is kept up to a quarter of the machine's memory otherwise. */
     add(c, "-accel", kvm ? "kvm" : "tcg,thread=multi,tb-size=32");

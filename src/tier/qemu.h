@@ -27,10 +27,10 @@
 enum { QEMU_PIDS = 64 };
 
 struct qemu_launch {
-    const char *path;         /* of the executable */
-    const char *accelerator;  /* "kvm", "tcg" */
+    const char *path;        /* of the executable */
+    const char *accelerator; /* "kvm", "tcg" */
     const struct guest_files *files;
-    const char *root;         /* an empty folder of this mount namespace */
+    const char *root; /* an empty folder of this mount namespace */
     uint32_t uid;
     const struct cgroup *cgroup;   /* NULL: the supervisor's own */
     const char *network_namespace; /* path; NULL: one without an interface */

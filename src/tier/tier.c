@@ -117,8 +117,7 @@ int tier_find(const struct tier **out, const char *name, lr_error *err)
         return -1;
     if ((*out)->runtimes)
         return 0;
-    error_set(err, LR_NOT_SUPPORTED, "tier.find",
-              "the tier '%s' is not on the local engine", name);
+    error_set(err, LR_NOT_SUPPORTED, "tier.find", "the tier '%s' is not on the local engine", name);
     return error_hint(err, "use --runtime kata, or --engine docker");
 }
 

@@ -23,7 +23,8 @@
 #define GUEST_PIDS     "lr.pids"    /* and processes */
 #define GUEST_NETWORK  "lr.network" /* 1: there is an interface */
 #define GUEST_SUID     "lr.suid"    /* 1: programs may become another user */
-#define GUEST_TRIAL    "lr.trial"   /* 1: nothing of that; the machine says GUEST_TRIAL_ANSWER on its console, and ends */
+#define GUEST_TRIAL                                                                                \
+    "lr.trial" /* 1: nothing of that; the machine says GUEST_TRIAL_ANSWER on its console, and ends */
 
 #define GUEST_TRIAL_ANSWER "light-runner: the guest is up"
 

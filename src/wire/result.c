@@ -109,7 +109,8 @@ json_t *result_to_json(const lr_result *r)
     if (r->extracted && !extracted)
         return NULL;
     return json_pack(
-        "{ss,sb,si,so*,sI,sb,sb,sb,sb,so*,s{sI,sI,sI,sI,sI},s{so*,so*,so*,sb,so*,ss*},s{so,so,so,so}}",
+        "{ss,sb,si,so*,sI,sb,sb,sb,sb,so*,s{sI,sI,sI,sI,sI},s{so*,so*,so*,sb,so*,ss*},s{so,so,so,"
+        "so}}",
         "id", r->id ? r->id : "", "success", r->success, "exitCode", r->exit_code, "signal",
         text_to_json(signal_text), "duration", (json_int_t)r->duration_ms, "cancelled",
         r->cancelled, "timedOut", r->timed_out, "oomKilled", r->oom_killed, "logTruncated",
@@ -119,9 +120,9 @@ json_t *result_to_json(const lr_result *r)
         (json_int_t)r->usage.processes, "isolation", "runtime", text_to_json(r->isolation.runtime),
         "kernel", text_to_json(r->isolation.kernel), "hostKernel",
         text_to_json(r->isolation.host_kernel), "verified", r->isolation.verified, "unenforced",
-        names_to_json(r->unenforced), "accelerator", r->accelerator, "timings", "prepareMs", time_to_json(r->timings.prepare_ms),
-        "startMs", time_to_json(r->timings.start_ms), "runMs", time_to_json(r->timings.run_ms),
-        "collectMs", time_to_json(r->timings.collect_ms));
+        names_to_json(r->unenforced), "accelerator", r->accelerator, "timings", "prepareMs",
+        time_to_json(r->timings.prepare_ms), "startMs", time_to_json(r->timings.start_ms), "runMs",
+        time_to_json(r->timings.run_ms), "collectMs", time_to_json(r->timings.collect_ms));
 }
 
 /* ------------------------------------------------------------- reading */

@@ -73,8 +73,9 @@ def test_a_plain_sigkill_is_no_oom_kill(runner):
 
 def test_cpu_limit(runner):
     script = "for i in 1 2 3 4; do timeout 2 sh -c 'while :; do :; done' & done; wait; exit 0"
-    usage = runner.ok(script, options={"cpus": 0.5}).json["usage"]
-    assert 400 < usage["cpuMs"] < 1700, usage
+    result = runner.ok(script, options={"cpus": 0.5}).json
+    # Without the limit it would be twice the time that there was: there are two processors at least.
+    assert 400 < result["usage"]["cpuMs"] < 0.85 * result["timings"]["runMs"], result
 
 
 def test_without_network_there_is_only_lo(runner):
@@ -162,22 +163,33 @@ NO_EFFECT_IN_GVISOR = {
 }
 
 
+ORDINARY = ["getpid", "fork", "socket_unix", "mmap_exec", "chown", "setuid", "kill_self_0"]
+
+
+@pytest.fixture(scope="session")
+def probed():
+    """{cell: {call: verdict}}: one run for them all."""
+    return {}
+
+
+def verdict_of(probed, runner, probe_dir, call):
+    if runner.cell not in probed:
+        lines = runner.ok(f"for call in {' '.join(REFUSED + ORDINARY)}; do ./probe $call; done", dir=probe_dir).lines
+        probed[runner.cell] = dict(line.split()[:2] for line in lines if len(line.split()) > 1)
+    return probed[runner.cell].get(call)
+
+
 @pytest.mark.parametrize("call", REFUSED)
-def test_system_call_is_refused(runner, probe_dir, call):
+def test_system_call_is_refused(runner, probe_dir, probed, call):
     if runner.tier == "runsc" and call in NO_EFFECT_IN_GVISOR:
         pytest.skip(NO_EFFECT_IN_GVISOR[call])
-    if runner.tier == "kata" and call in {"unshare_user", "clone_user", "unshare_mount", "unshare_net"}:
-        pytest.skip("namespaces of the sandbox's own kernel lead nowhere")
-    outcome = runner.ok(f"./probe {call}", dir=probe_dir)
-    name, verdict = outcome.lines[-1].split()[:2]
-    assert name == call and verdict == "refused", outcome
+    assert verdict_of(probed, runner, probe_dir, call) == "refused", probed
 
 
-@pytest.mark.parametrize("call", ["getpid", "fork", "socket_unix", "mmap_exec", "chown", "setuid", "kill_self_0"])
-def test_ordinary_system_call_works(runner, probe_dir, call):
+@pytest.mark.parametrize("call", ORDINARY)
+def test_ordinary_system_call_works(runner, probe_dir, probed, call):
     """The counterpart: the filter does not simply refuse everything."""
-    outcome = runner.ok(f"./probe {call}", dir=probe_dir)
-    assert outcome.lines[-1].split()[:2] == [call, "allowed"], outcome
+    assert verdict_of(probed, runner, probe_dir, call) == "allowed", probed
 
 
 def test_only_the_three_standard_fds_are_open(runner, probe_dir):

@@ -86,7 +86,8 @@ int main(void)
     } else if (strcmp(LIE, "flood control") == 0) {
         flood(control);
     } else if (strcmp(LIE, "boast") == 0) {
-        dprintf(control, GUEST_LINE_ENDED " 99999999999999999999999999 -1 1 1 1\n" GUEST_LINE_ENDED " x\n");
+        dprintf(control,
+                GUEST_LINE_ENDED " 99999999999999999999999999 -1 1 1 1\n" GUEST_LINE_ENDED " x\n");
     }
     rest();
 }

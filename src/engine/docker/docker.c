@@ -61,8 +61,9 @@ static struct docker_sandbox *docker_of(struct sandbox *s)
 static int hint_register(const char *tier, lr_error *err)
 {
     if (strcmp(tier, REQUEST_KATA_SHIM) == 0)
-        return error_hint(err, "install Kata Containers, with containerd-shim-kata-v2 on the PATH of the "
-                               "daemon (23.0 or later)");
+        return error_hint(
+            err, "install Kata Containers, with containerd-shim-kata-v2 on the PATH of the "
+                 "daemon (23.0 or later)");
     return strcmp(tier, "runsc") == 0
                ? error_hint(err, "light-runner setup gvisor; or use --runtime runc")
                : error_hint(err,
@@ -107,11 +108,11 @@ static int try_runtime(struct daemon *d, const char *tier, lr_error *err)
     cleanup_free char *image = agent ? any_image(d, err) : NULL;
     if (!image)
         return -1;
-    json_t *body = json_pack(
-        "{ss,s[s],s[],s{ss,ss},s{ss,ss,s[{ss,ss,ss,sb}]}}", "Image", image, "Entrypoint",
-        OCI_BUNDLE_AGENT, "Cmd", "Labels", CONTAINER_LABEL, name, CONTAINER_OWNER_LABEL, owner,
-        "HostConfig", "Runtime", tier, "NetworkMode", ENGINE_NETWORK_NONE, "Mounts", "Type", "bind",
-        "Source", agent, "Target", OCI_BUNDLE_AGENT, "ReadOnly", 1);
+    json_t *body = json_pack("{ss,s[s],s[],s{ss,ss},s{ss,ss,s[{ss,ss,ss,sb}]}}", "Image", image,
+                             "Entrypoint", OCI_BUNDLE_AGENT, "Cmd", "Labels", CONTAINER_LABEL, name,
+                             CONTAINER_OWNER_LABEL, owner, "HostConfig", "Runtime", tier,
+                             "NetworkMode", ENGINE_NETWORK_NONE, "Mounts", "Type", "bind", "Source",
+                             agent, "Target", OCI_BUNDLE_AGENT, "ReadOnly", 1);
     if (!body)
         return error_oom(err, operation);
     request.body = body;

@@ -12,11 +12,11 @@
  *     pasta                           in a PID namespace of its own, the same way      the kernel
  *     cgroup light-runner/<id>        -                                                reap
  */
+#include "engine/local/local.h"
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/libexec.h"
 #include "engine/engine.h"
-#include "engine/local/local.h"
 #include "engine/local/vm.h"
 #include "host/delegation.h"
 #include "host/filter.h"
@@ -87,10 +87,11 @@ static int refuse_unsupported(const struct request *r, lr_error *err)
 static int make_folders(lr_error *err)
 {
     static const char *const folders[] = {folder_bundle,  folder_state, folder_image,
-                                          folder_scratch, LOCAL_ROOT,  folder_devices};
+                                          folder_scratch, LOCAL_ROOT,   folder_devices};
     /* Nobody on the host sees this tmpfs; the sandbox's own root has to pass through it. */
     if (mount_private_namespace(err) < 0 ||
-        mount_tmpfs(LOCAL_FOLDER, "mode=0711,size=64m", err) < 0 || mount_share(LOCAL_FOLDER, err) < 0)
+        mount_tmpfs(LOCAL_FOLDER, "mode=0711,size=64m", err) < 0 ||
+        mount_share(LOCAL_FOLDER, err) < 0)
         return -1;
     for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++)
         if (mkdir(folders[i], 0755) < 0)
@@ -432,8 +433,8 @@ static int prepare_steps(struct local_sandbox *s, const struct request *r, lr_er
     if (s->base.tier->is_guest)
         limits.memory_bytes = vm_memory(r) + QEMU_HOST_OVERHEAD;
     if (rootless_enter(err) < 0 ||
-        (s->base.tier->is_guest ? vm_make_channel(s, err) : make_pipes(s, err)) < 0 || make_folders(err) < 0 ||
-        limit_processes(&limits, err) < 0 ||
+        (s->base.tier->is_guest ? vm_make_channel(s, err) : make_pipes(s, err)) < 0 ||
+        make_folders(err) < 0 || limit_processes(&limits, err) < 0 ||
         cgroup_create(&s->cgroup, s->cgroup_root, s->id, &limits, err) < 0)
         return -1;
     if (s->base.tier->own_kernel)

@@ -23,8 +23,8 @@ struct vm {
     const char *accelerator;
     uint64_t memory_bytes; /* of the machine */
     unsigned cpus;
-    int disk;    /* the file of the run's storage */
-    int agent;   /* QEMU's ends, until it has them */
+    int disk;  /* the file of the run's storage */
+    int agent; /* QEMU's ends, until it has them */
     int theirs;
     int control; /* ours */
     bool asked;
@@ -36,8 +36,7 @@ struct vm {
 };
 
 #define VM_NONE                                                                                    \
-    ((struct vm){                                                                                  \
-        .files = GUEST_FILES_NONE, .disk = -1, .agent = -1, .theirs = -1, .control = -1})
+    ((struct vm){.files = GUEST_FILES_NONE, .disk = -1, .agent = -1, .theirs = -1, .control = -1})
 
 /* Of the machine for a request: what its container may have, and what a kernel takes. */
 uint64_t vm_memory(const struct request *r);

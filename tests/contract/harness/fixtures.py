@@ -42,6 +42,7 @@ def survey():
 def pytest_addoption(parser):
     parser.addoption("--cell", help="only this engine-tier, e.g. local-runc")
     parser.addoption("--engine", help="only this engine; what is of no cell goes with local")
+    parser.addoption("--vms", choices=("only", "none"), help="only the tests of cells with a VM, or all others: they take long")
     parser.addoption("--short", action="store_true",
                      help="one tier per engine, and with a daemon only what is different there: for slow builds")
 
@@ -70,17 +71,20 @@ def pytest_generate_tests(metafunc):
         working = [c for c in cells.CELLS if survey()[c] is None and only in (None, cells.name(c))]
         engine = metafunc.config.getoption("--engine")
         working = [c for c in working if engine in (None, c[0])]
+        vms = metafunc.config.getoption("--vms")
+        working = [c for c in working if vms is None or (c == ("local", "kata")) == (vms == "only")]
         if metafunc.config.getoption("--short"):
             module = metafunc.module.__name__.rpartition(".")[2]
-            working = [c for c in working if c == ("local", "runc") or (c == ("docker", "runc") and module in SHORT)]
+            working = [c for c in working if c == ("local", "runc") or (c == ("docker", "runc") and module in SHORT)
+                       or (c == ("local", "kata") and module == "test_control")]
         metafunc.parametrize("cell", working, ids=cells.name if working else None)
 
 
 def pytest_collection_modifyitems(config, items):
-    if config.getoption("--engine") not in (None, "local"):
+    if config.getoption("--engine") not in (None, "local") or config.getoption("--vms") == "only":
         items[:] = [item for item in items if "cell" in item.fixturenames]
     # What has no cell left is not skipped: it was not asked for.
-    if config.getoption("--engine") or config.getoption("--short"):
+    if config.getoption("--engine") or config.getoption("--short") or config.getoption("--vms"):
         items[:] = [item for item in items if "cell" not in item.fixturenames or isinstance(item.callspec.params["cell"], tuple)]
 
 
