@@ -240,12 +240,11 @@ static void become_nobody(const struct qemu_launch *l, int parent)
 {
     gid_t kvm = strcmp(l->accelerator, "kvm") == 0 ? kvm_group() : 0;
     struct pollfd dead = {.fd = parent, .events = POLLIN};
-    const struct rlimit core = {1, 1}, files = {4096, 4096};
+    const struct rlimit core = {1, 1};
     /* Another user is another owner of the death signal: it is asked for anew, and not too late. */
-    if (setrlimit(RLIMIT_CORE, &core) < 0 || setrlimit(RLIMIT_NOFILE, &files) < 0 ||
-        setgroups(kvm ? 1 : 0, &kvm) < 0 || setresgid(l->uid, l->uid, l->uid) < 0 ||
-        setresuid(l->uid, l->uid, l->uid) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
-        prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+    if (setrlimit(RLIMIT_CORE, &core) < 0 || setgroups(kvm ? 1 : 0, &kvm) < 0 ||
+        setresgid(l->uid, l->uid, l->uid) < 0 || setresuid(l->uid, l->uid, l->uid) < 0 ||
+        prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
         fail_child("cannot give up privileges");
     if (poll(&dead, 1, 0) != 0)
         _exit(127);
