@@ -175,7 +175,7 @@ static int add_everything(struct maker *m)
         add_entry(m, "resolv.conf", S_IFREG | 0644, resolver, sizeof(resolver) - 1) < 0)
         return -1;
     for (size_t i = 0; i < m->count; i++) {
-        char path[128], from[512];
+        char path[160], from[512];
         const char *slash = strrchr(m->modules[i], '/');
         snprintf(path, sizeof(path), "modules/%02zu-%.100s", i, slash ? slash + 1 : m->modules[i]);
         snprintf(from, sizeof(from), "/lib/modules/%s/%s", m->release, m->modules[i]);

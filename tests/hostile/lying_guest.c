@@ -85,6 +85,9 @@ int main(void)
         flood(STDERR_FILENO);
     } else if (strcmp(LIE, "flood control") == 0) {
         flood(control);
+    } else if (strcmp(LIE, "chatter") == 0) {
+        while (write(control, "a\nb\n", 4) > 0)
+            continue;
     } else if (strcmp(LIE, "boast") == 0) {
         dprintf(control,
                 GUEST_LINE_ENDED " 99999999999999999999999999 -1 1 1 1\n" GUEST_LINE_ENDED " x\n");

@@ -67,7 +67,7 @@ def test_what_is_no_frame_ends_the_run(liar, lie):
     assert error["code"] == "CONTAINER_START_FAILED" and "broke the protocol" in error["message"], error
 
 
-@pytest.mark.parametrize("lie", ["flood the console", "flood control", "boast", "stall"])
+@pytest.mark.parametrize("lie", ["flood the console", "flood control", "chatter", "boast", "stall"])
 def test_what_is_no_answer_holds_nobody_up(liar, lie):
     outcome = liar(lie, timeout=3000)
     assert outcome.json["timedOut"] is True, outcome

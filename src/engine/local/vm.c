@@ -19,7 +19,7 @@
 /* ms, for the guest to kill what is in it and to say so. */
 enum { REPORT_TIMEOUT = 2000 };
 
-enum { CPUS_MAX = 64, SOCKET_BUFFER = 1 << 20 };
+enum { CPUS_MAX = 64, SOCKET_BUFFER = 1 << 20, LINES_MAX = 8 };
 
 #define MIB ((uint64_t)1 << 20)
 
@@ -130,6 +130,9 @@ static bool take_line(struct vm *vm, struct cgroup_usage *usage)
         *usage = told;
         cleanup_close_fd(&vm->control);
     }
+    /* There is an end to what a guest has to say. */
+    if (++vm->lines == LINES_MAX)
+        cleanup_close_fd(&vm->control);
     vm->length -= (size_t)(end - vm->line);
     memmove(vm->line, end, vm->length);
     return true;

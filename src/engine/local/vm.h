@@ -30,6 +30,7 @@ struct vm {
     bool asked;
     char line[GUEST_LINE_MAX]; /* what has come of the control port, up to its line */
     size_t length;
+    unsigned lines; /* so far */
     bool up;
     struct cgroup_usage before; /* the command ran */
     char settings[512];
