@@ -12,7 +12,7 @@ MESON  := $(firstword $(wildcard /usr/bin/meson) meson)
 SOURCES = $(shell find include src lib cli agent tests bench examples -name '*.[ch]')
 
 .DELETE_ON_ERROR:
-.PHONY: all build asan deps tools demo check check-quick soak bench bench-docker bench-tiers fuzz install uninstall format clean help
+.PHONY: all build asan deps tools demo check check-quick check-vms soak bench bench-docker bench-tiers fuzz install uninstall format clean help
 
 all: build  ## build the library and the programs (default)
 
@@ -53,6 +53,10 @@ check: tools  ## every test, twice: as built, and with the sanitizers
 check-quick: tools  ## every test, once
 	@$(MAKE) --no-print-directory build
 	@$(PYTHON) tests/run --build $(BUILD)
+
+check-vms: tools  ## every test in VMs of our own (tier kata): half an hour where they are emulated
+	@$(MAKE) --no-print-directory build
+	@$(PYTHON) tests/run --build $(BUILD) --cell local-kata
 
 soak: tools  ## 2000 runs of every kind with SIGKILLs in between (RUNS, SEED)
 	@$(MAKE) --no-print-directory build

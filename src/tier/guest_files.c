@@ -40,8 +40,9 @@ int guest_files_release(char release[65], lr_error *err)
             strcpy(release, chosen);
             return 0;
         }
-        return error_set(err, LR_CONTAINER_START_FAILED, operation,
-                         "LIGHT_RUNNER_GUEST_KERNEL: there is no /lib/modules/%.64s", chosen);
+        error_set(err, LR_CONTAINER_START_FAILED, operation,
+                  "LIGHT_RUNNER_GUEST_KERNEL: there is no /lib/modules/%.64s", chosen);
+        return error_hint(err, "name one of those in /lib/modules, or none for the newest");
     }
     cleanup_closedir DIR *boot = opendir("/boot");
     for (struct dirent *e; boot && (e = readdir(boot));) {

@@ -58,11 +58,3 @@ def test_wrong_usage_is_125_and_says_where_to_look(argv):
                           timeout=30)
     assert done.returncode == 125 and done.stdout == b""
     assert b"light-runner" in done.stderr and (b"help" in done.stderr)
-
-
-@pytest.mark.parametrize("verb", [["setup", "kata"]])
-def test_a_verb_that_is_not_there_yet_says_so(verb):
-    done = subprocess.run([PROGRAM, *verb, "--json"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, timeout=30)
-    assert done.returncode == 125
-    assert b"NOT_SUPPORTED" in done.stderr and b'"NOT_SUPPORTED"' in done.stdout

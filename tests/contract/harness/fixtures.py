@@ -23,6 +23,10 @@ TEST_SECONDS = 180
 # Where the engine itself has something to do, beyond starting a container.
 SHORT = ("test_docker", "test_control", "test_cleanup", "test_exit", "test_image_config", "test_network",
          "test_pull_on_run", "test_setup_steps", "test_cgroup_escape", "test_init_files")
+
+# What a machine of one's own has to do with. A VM that is emulated takes two seconds to come up, so that the rest is seen
+# only when this cell is asked for (make check-vms).
+VMS = ("test_control", "test_defaults", "test_exit", "test_lying_guest", "test_network", "test_paused", "test_result")
 _survey = None
 _daemon = contextlib.ExitStack()
 
@@ -42,7 +46,6 @@ def survey():
 def pytest_addoption(parser):
     parser.addoption("--cell", help="only this engine-tier, e.g. local-runc")
     parser.addoption("--engine", help="only this engine; what is of no cell goes with local")
-    parser.addoption("--vms", choices=("only", "none"), help="only the tests of cells with a VM, or all others: they take long")
     parser.addoption("--short", action="store_true",
                      help="one tier per engine, and with a daemon only what is different there: for slow builds")
 
@@ -71,20 +74,20 @@ def pytest_generate_tests(metafunc):
         working = [c for c in cells.CELLS if survey()[c] is None and only in (None, cells.name(c))]
         engine = metafunc.config.getoption("--engine")
         working = [c for c in working if engine in (None, c[0])]
-        vms = metafunc.config.getoption("--vms")
-        working = [c for c in working if vms is None or (c == ("local", "kata")) == (vms == "only")]
+        module = metafunc.module.__name__.rpartition(".")[2]
+        if only is None and module not in VMS:
+            working = [c for c in working if c != ("local", "kata")]
         if metafunc.config.getoption("--short"):
-            module = metafunc.module.__name__.rpartition(".")[2]
             working = [c for c in working if c == ("local", "runc") or (c == ("docker", "runc") and module in SHORT)
                        or (c == ("local", "kata") and module == "test_control")]
         metafunc.parametrize("cell", working, ids=cells.name if working else None)
 
 
 def pytest_collection_modifyitems(config, items):
-    if config.getoption("--engine") not in (None, "local") or config.getoption("--vms") == "only":
+    if config.getoption("--engine") not in (None, "local"):
         items[:] = [item for item in items if "cell" in item.fixturenames]
     # What has no cell left is not skipped: it was not asked for.
-    if config.getoption("--engine") or config.getoption("--short") or config.getoption("--vms"):
+    if config.getoption("--engine") or config.getoption("--short"):
         items[:] = [item for item in items if "cell" not in item.fixturenames or isinstance(item.callspec.params["cell"], tuple)]
 
 
