@@ -65,6 +65,35 @@ static int open_folder(int dirfd, const char *name, bool exclusive)
     return openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 }
 
+static bool is_still(int dirfd, const char *name, int fd)
+{
+    struct stat a, b;
+    return fstat(fd, &a) == 0 && fstatat(dirfd, name, &b, AT_SYMLINK_NOFOLLOW) == 0 &&
+           a.st_ino == b.st_ino;
+}
+
+/*
+ * Makes a run's group and holds it, so that reap sees that it is somebody's, also while it is still empty. A reap that
+ * has come in between had it for a leftover, and has removed it when it lets go of it.
+ */
+static int make_held(int dirfd, const char *name)
+{
+    for (int tries = 0; tries < 100; tries++) {
+        int fd = open_folder(dirfd, name, true);
+        if (fd < 0 && errno == ENOENT)
+            continue;
+        if (fd < 0)
+            return -1;
+        while (flock(fd, LOCK_SH) < 0 && errno == EINTR)
+            continue;
+        if (is_still(dirfd, name, fd))
+            return fd;
+        close(fd);
+    }
+    errno = EBUSY;
+    return -1;
+}
+
 /* v2 hands controllers down level by level, from the root to our parent folder. */
 static int enable_v2_controllers(int dirfd, unsigned purposes, lr_error *err)
 {
@@ -101,10 +130,7 @@ static int open_groups(struct cgroup *c, const char *root, lr_error *err)
         }
         if (c->mode == CGROUP_V2 && enable_v2_controllers(c->parents[i], c->purposes, err) < 0)
             return -1;
-        c->groups[i] = open_folder(c->parents[i], c->id, true);
-        /* So that reap sees that it is somebody's, also while it is still empty. */
-        if (c->groups[i] >= 0)
-            flock(c->groups[i], LOCK_SH | LOCK_NB);
+        c->groups[i] = make_held(c->parents[i], c->id);
         if (c->groups[i] < 0)
             return error_errno(err, LR_CONTAINER_START_FAILED, "cgroup.create", errno,
                                "cannot make the cgroup %s/%s/%s", path, CGROUP_PARENT, c->id);
@@ -390,8 +416,7 @@ void cgroup_destroy(struct cgroup *c)
         return;
     int64_t deadline = clock_ms() + 2000;
     for (size_t i = 0; i < c->count; i++) {
-        if (c->groups[i] >= 0)
-            close(c->groups[i]);
+        /* It is held until it is gone: a reap has no business with it. */
         if (c->groups[i] >= 0 && c->parents[i] >= 0) {
             /* runc without root makes a group of its own in it, and is killed before it removes it. */
             char nested[2 * sizeof(c->id) + 1];
@@ -399,6 +424,8 @@ void cgroup_destroy(struct cgroup *c)
             remove_group(c->parents[i], nested, deadline);
             remove_group(c->parents[i], c->id, deadline);
         }
+        if (c->groups[i] >= 0)
+            close(c->groups[i]);
         if (c->parents[i] >= 0)
             close(c->parents[i]);
     }
@@ -407,11 +434,11 @@ void cgroup_destroy(struct cgroup *c)
     free(c);
 }
 
-/* A supervisor holds its groups for as long as it lives. */
-static bool is_held(int parent, const char *name)
+/* A supervisor holds its groups for as long as it lives: then it is -1. Else nobody else gets it before it is closed. */
+static int hold_unheld(int parent, const char *name)
 {
     cleanup_close int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    return fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK;
+    return fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0 ? steal_fd(&fd) : -1;
 }
 
 /* What is frozen does not die (v1), though it has been killed together with its supervisor. */
@@ -455,11 +482,10 @@ static unsigned reap_hierarchy(int top, const char *hierarchy, int64_t min_age_m
         /* The kernel refuses (EBUSY) while there is a process in it; in the one that runc makes too. */
         char nested[2 * sizeof(e->d_name) + 1];
         snprintf(nested, sizeof(nested), "%s/%s", e->d_name, e->d_name);
-        if (age_ms < min_age_ms || is_held(fd, e->d_name))
+        cleanup_close int group = age_ms < min_age_ms ? -1 : hold_unheld(fd, e->d_name);
+        if (group < 0)
             continue;
-        cleanup_close int group =
-            openat(fd, e->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        bool thawed = group >= 0 && thaw(group);
+        bool thawed = thaw(group);
         (void)unlinkat(fd, nested, AT_REMOVEDIR);
         removed += remove_thawed(fd, e->d_name, thawed);
     }
