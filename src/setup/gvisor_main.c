@@ -19,7 +19,7 @@
 #include "host/process.h"
 #include "setup/docker_config.h"
 #include "setup/download.h"
-#include "wire/result.h"
+#include "setup/report.h"
 
 #include <fcntl.h>
 #include <getopt.h>
@@ -33,7 +33,7 @@
 
 #define DEFAULT_MIRROR "https://storage.googleapis.com/gvisor/releases/release"
 
-enum { FAILED = 125, PROGRAM_MAX_MIB = 512, ACCEPT_TIMEOUT = 15000, VERSION_TIMEOUT = 10000 };
+enum { PROGRAM_MAX_MIB = 512, ACCEPT_TIMEOUT = 15000, VERSION_TIMEOUT = 10000 };
 
 /* runsc last: who finds it finds the other one too. */
 static const char *const programs[] = {"containerd-shim-runsc-v1", "runsc"};
@@ -370,22 +370,9 @@ static int print_json(const struct setup *s)
     cleanup_free char *text = document ? json_dumps(document, JSON_INDENT(2)) : NULL;
     json_decref(document);
     if (!text)
-        return FAILED;
+        return REPORT_FAILED;
     puts(text);
     return 0;
-}
-
-static int fail(const struct setup *s, const lr_error *e)
-{
-    fprintf(stderr, "light-runner: %s: %s", lr_code_name(e->code), e->message);
-    fprintf(stderr, e->hint[0] ? " (%s)\n" : "%s\n", e->hint);
-    if (s->json) {
-        json_t *document = json_pack("{so}", "error", error_to_json(e));
-        cleanup_free char *text = document ? json_dumps(document, JSON_COMPACT) : NULL;
-        json_decref(document);
-        puts(text ? text : "");
-    }
-    return FAILED;
 }
 
 static int prepare(struct setup *s, lr_error *err)
@@ -417,17 +404,17 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     if (parse(&s, argc, argv, &e) < 0) {
         error_hint(&e, "try: light-runner setup gvisor --help");
-        return fail(&s, &e);
+        return report_failure(&e, s.json);
     }
     if (s.help)
         return print_help();
     if (prepare(&s, &e) < 0)
-        return fail(&s, &e);
+        return report_failure(&e, s.json);
     if (s.dry_run) {
         print_steps(&s);
         return 0;
     }
     if (install(&s, &e) < 0 || set_up_docker(&s, &e) < 0)
-        return fail(&s, &e);
+        return report_failure(&e, s.json);
     return s.json ? print_json(&s) : 0;
 }

@@ -8,17 +8,15 @@
 #include "host/mount.h"
 #include "host/process.h"
 #include "image/store.h"
+#include "setup/report.h"
 #include "tier/accelerator.h"
 #include "tier/guest_files.h"
 #include "tier/tier.h"
-#include "wire/result.h"
 
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-
-enum { FAILED = 125 };
 
 /* A tmpfs of this process's own, for an empty folder; a place that every machine has. */
 #define FOLDER "/dev/pts"
@@ -43,19 +41,6 @@ static int print_help(void)
         "LIGHT_RUNNER_QEMU          another QEMU than the one in PATH\n"
         "LIGHT_RUNNER_GUEST_KERNEL  another kernel than the newest: a release, as in /lib/modules");
     return 0;
-}
-
-static int fail(const struct setup *s, const lr_error *e)
-{
-    fprintf(stderr, "light-runner: %s: %s", lr_code_name(e->code), e->message);
-    fprintf(stderr, e->hint[0] ? " (%s)\n" : "%s\n", e->hint);
-    if (s->json) {
-        json_t *document = json_pack("{so}", "error", error_to_json(e));
-        cleanup_free char *text = document ? json_dumps(document, JSON_COMPACT) : NULL;
-        json_decref(document);
-        puts(text ? text : "");
-    }
-    return FAILED;
 }
 
 /* On a terminal, and for people: trying takes seconds. */
@@ -98,7 +83,7 @@ static int print_json(const struct setup *s)
                                  "accelerator", s->accelerator);
     cleanup_free char *text = document ? json_dumps(document, JSON_COMPACT) : NULL;
     json_decref(document);
-    return text && puts(text) >= 0 ? 0 : FAILED;
+    return text && puts(text) >= 0 ? 0 : REPORT_FAILED;
 }
 
 static int print_text(const struct setup *s)
@@ -124,9 +109,11 @@ int main(int argc, char **argv)
             continue;
         error_set(&e, LR_INVALID_ARGUMENT, "setup.kata", "unknown argument '%.80s'", argv[i]);
         error_hint(&e, "try: light-runner setup kata --help");
-        return fail(&s, &e);
+        return report_failure(&e, s.json);
     }
-    int code = set_up(&s, &e) < 0 ? fail(&s, &e) : s.json ? print_json(&s) : print_text(&s);
+    int code = set_up(&s, &e) < 0 ? report_failure(&e, s.json)
+               : s.json           ? print_json(&s)
+                                  : print_text(&s);
     guest_files_close(&s.files);
     free(s.qemu);
     return code;

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+/* How the programs of `light-runner setup` say that they could not. */
+#ifndef SETUP_REPORT_H
+#define SETUP_REPORT_H
+
+#include "base/error.h"
+
+#include <stdbool.h>
+
+/* The exit code of our own failures, as of every verb. */
+enum { REPORT_FAILED = 125 };
+
+/* Prints `light-runner: CODE: message (hint)` on stderr, with json also {"error": {...}} on stdout. REPORT_FAILED. */
+int report_failure(const lr_error *e, bool json);
+
+#endif
