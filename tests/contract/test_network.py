@@ -113,24 +113,27 @@ def test_nothing_of_the_network_is_left(runner):
     assert host.wait_until(lambda: not set(host.processes_with("--netns\0/dev/pts/")) - before)
 
 
-def test_runs_do_not_reach_one_another(runner):
+def test_runs_do_not_reach_one_another(runner, tmp_path):
     probe = default_network(runner, "ifconfig -a | grep 'inet addr' | grep -v 127.0.0.1; exit 0")
     assert probe.code == 0
     document = runner.request("ip -4 addr 2>/dev/null | awk '/inet / && !/127/ { print $2 }'; "
                               "echo serving; nc -l -p 7777 -e echo PEER")
     del document["networks"]
-    server = subprocess.Popen([runner.executable, "run", "--json", "--request", runner.write_request(document)],
-                              stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    try:
-        addresses = []
-        for line in server.stderr:
-            if line == b"serving\n":
-                break
-            addresses.append(line.decode().split("/")[0])
-        assert addresses
-        for address in addresses:
-            assert "PEER" not in default_network(runner, f"nc -w 2 {address} 7777 </dev/null; exit 0").text
-    finally:
-        server.terminate()
-        server.wait(timeout=20)
-        server.stderr.close()
+    with open(tmp_path / "result", "w+b") as result:
+        server = subprocess.Popen([runner.executable, "run", "--json", "--request", runner.write_request(document)],
+                                  stdin=subprocess.DEVNULL, stdout=result, stderr=subprocess.PIPE)
+        try:
+            lines = []
+            for line in server.stderr:
+                lines.append(line.decode().strip())
+                if lines[-1] == "serving":
+                    break
+            addresses = [line.split("/")[0] for line in lines[:-1]]
+            result.seek(0)
+            assert addresses and lines[-1] == "serving", (lines, result.read(), probe)
+            for address in addresses:
+                assert "PEER" not in default_network(runner, f"nc -w 2 {address} 7777 </dev/null; exit 0").text
+        finally:
+            server.terminate()
+            server.wait(timeout=20)
+            server.stderr.close()
