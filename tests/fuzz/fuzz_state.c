@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A state file that anybody may have written. What is read as a state has its own id and a known status; written again
+ * it is the same; and what nobody here knows of it survives the run's end.
+ */
+#include "fuzz.h"
+
+#include "base/cleanup.h"
+#include "wire/state.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define ID "light-runner-0123456789ab"
+
+static char top[] = "/tmp/light-runner-fuzz-XXXXXX";
+static int dir = -1;
+
+static void remove_top(void)
+{
+    state_remove(dir, ID);
+    PROMISE(rmdir(top) == 0); /* nothing else was left in it */
+}
+
+static void make_top(void)
+{
+    if (dir >= 0)
+        return;
+    PROMISE(mkdtemp(top) != NULL);
+    dir = open(top, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    PROMISE(dir >= 0);
+    atexit(remove_top);
+}
+
+static void put(const uint8_t *data, size_t size)
+{
+    cleanup_close int fd = openat(dir, ID ".json", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    PROMISE(fd >= 0 && write(fd, data, size) == (ssize_t)size);
+}
+
+/* The run ends: what is set is set, and the rest is as it was. */
+static void end(const json_t *before)
+{
+    static const char *const set[] = {"finishedAt", "status",     "result",
+                                      "exitCode",   "durationMs", "cancelled"};
+    json_t *state = json_deep_copy(before), *result = json_pack("{si,si}", "exitCode", 3, "duration", 5);
+    PROMISE(state && result && state_end(state, result, false) == 0);
+    PROMISE(!state_is_running(state) && strcmp(state_id(state), ID) == 0);
+    PROMISE(state_parse_time(json_string_value(json_object_get(state, "finishedAt"))) > 0);
+    for (size_t i = 0; i < sizeof(set) / sizeof(set[0]); i++)
+        PROMISE(json_object_get(state, set[i]) != NULL);
+    const char *name;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)before, name, value) {
+        bool is_set = false;
+        for (size_t i = 0; i < sizeof(set) / sizeof(set[0]); i++)
+            is_set |= strcmp(set[i], name) == 0;
+        PROMISE(is_set || json_equal(value, json_object_get(state, name)));
+    }
+    json_decref(state);
+    json_decref(result);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    lr_error err = {0};
+    json_t *state, *again, *all;
+    make_top();
+    put(data, size);
+    PROMISE(state_read(&state, dir, ID, &err) == 0);
+    PROMISE(state_list(&all, dir, &err) == 0);
+    PROMISE(json_array_size(all) == (state ? 1 : 0));
+    if (state) {
+        PROMISE(json_equal(state, json_array_get(all, 0)));
+        PROMISE(strcmp(state_id(state), ID) == 0);
+        state_parse_time(json_string_value(json_object_get(state, "startedAt")));
+        PROMISE(state_write(dir, state, &err) == 0);
+        PROMISE(state_read(&again, dir, ID, &err) == 0 && json_equal(state, again));
+        json_decref(again);
+        end(state);
+    }
+    json_decref(state);
+    json_decref(all);
+    state_remove(dir, ID);
+    PROMISE(state_read(&state, dir, ID, &err) == 0 && !state);
+    return 0;
+}
