@@ -163,13 +163,17 @@ void state_remove(int dirfd, const char *id)
 
 /* -------------------------------------------------------------- all of them */
 
+/* What they are ordered by is looked up once, not at each comparison. */
+struct listed {
+    json_t *state;
+    const char *started, *id;
+};
+
 static int by_start(const void *a, const void *b)
 {
-    const json_t *x = *(json_t *const *)a, *y = *(json_t *const *)b;
-    const char *s = json_string_value(json_object_get(x, "startedAt"));
-    const char *t = json_string_value(json_object_get(y, "startedAt"));
-    int order = strcmp(s ? s : "", t ? t : "");
-    return order ? order : strcmp(state_id(x), state_id(y));
+    const struct listed *x = a, *y = b;
+    int order = strcmp(x->started, y->started);
+    return order ? order : strcmp(x->id, y->id);
 }
 
 static int collect(json_t *list, int dirfd, lr_error *err)
@@ -197,19 +201,22 @@ int state_list(json_t **out, int dirfd, lr_error *err)
 {
     json_t *found = json_array(), *sorted = json_array();
     size_t count;
-    json_t **all = NULL;
+    struct listed *all = NULL;
     int rc = !found || !sorted ? error_oom(err, OPERATION) : 0;
     if (rc == 0 && dirfd >= 0)
         rc = collect(found, dirfd, err);
     count = json_array_size(found);
-    if (rc == 0 && count > 0 && !(all = calloc(count, sizeof(json_t *))))
+    if (rc == 0 && count > 0 && !(all = calloc(count, sizeof(*all))))
         rc = error_oom(err, OPERATION);
-    for (size_t i = 0; all && i < count; i++)
-        all[i] = json_array_get(found, i);
+    for (size_t i = 0; all && i < count; i++) {
+        json_t *state = json_array_get(found, i);
+        const char *started = json_string_value(json_object_get(state, "startedAt"));
+        all[i] = (struct listed){state, started ? started : "", state_id(state)};
+    }
     if (all)
-        qsort(all, count, sizeof(json_t *), by_start);
+        qsort(all, count, sizeof(*all), by_start);
     for (size_t i = 0; all && i < count && rc == 0; i++)
-        rc = json_array_append(sorted, all[i]) < 0 ? error_oom(err, OPERATION) : 0;
+        rc = json_array_append(sorted, all[i].state) < 0 ? error_oom(err, OPERATION) : 0;
     free(all);
     json_decref(found);
     if (rc < 0) {
