@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
-enum { REAP_THAWED_MS = 2000 };
+enum { REAP_THAWED_MS = 2000, REAP_NEWBORN_MS = 100 };
 enum { CPU_PERIOD_US = 100000, CONTROLLERS_MAX = 5, FREEZE_TIMEOUT_MS = 5000 };
 
 struct controller {
@@ -60,7 +60,8 @@ enum cgroup_mode cgroup_detect(const char *root)
 /* Opens (and makes) a folder beneath dirfd. */
 static int open_folder(int dirfd, const char *name, bool exclusive)
 {
-    if (mkdirat(dirfd, name, 0755) < 0 && (exclusive || errno != EEXIST))
+    /* Not to be opened by others: whoever has it open may lock it. */
+    if (mkdirat(dirfd, name, 0711) < 0 && (exclusive || errno != EEXIST))
         return -1;
     return openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 }
@@ -483,6 +484,12 @@ static unsigned reap_hierarchy(int top, const char *hierarchy, int64_t min_age_m
         char nested[2 * sizeof(e->d_name) + 1];
         snprintf(nested, sizeof(nested), "%s/%s", e->d_name, e->d_name);
         cleanup_close int group = age_ms < min_age_ms ? -1 : hold_unheld(fd, e->d_name);
+        /* One that has just been made is given the time to be held by who made it. */
+        if (group >= 0 && age_ms < REAP_NEWBORN_MS) {
+            cleanup_close_fd(&group);
+            nanosleep(&(struct timespec){.tv_nsec = REAP_NEWBORN_MS * 1000000}, NULL);
+            group = hold_unheld(fd, e->d_name);
+        }
         if (group < 0)
             continue;
         bool thawed = thaw(group);

@@ -118,6 +118,7 @@ def test_reap_leaves_what_is_young(runner, library, tmp_path, monkeypatch):
 def test_reap_leaves_what_lives(runner, library, tmp_path, monkeypatch):
     """Be it as young as it likes, also while nothing of it runs yet."""
     lib, once = library(), Reaped(ctypes.sizeof(Reaped))
+    assert lib.call("lr_reap", ctypes.c_int64(0), ctypes.byref(once)) == 0, "what others have left"
     processes = [runner.start("echo up; sleep 2; echo end") for _ in range(3)]
     for _ in range(20):
         assert lib.call("lr_reap", ctypes.c_int64(0), ctypes.byref(once)) == 0

@@ -13,8 +13,12 @@
 
 #include <cmocka.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "scratch_folder.h"
 
@@ -161,6 +165,29 @@ static void without_any_limit_there_is_no_group(void **state)
     cgroup_destroy(c);
 }
 
+/* Its maker has made it, and has not come to holding it: a reap of any age is not to take it away, or to count it. */
+static void a_reap_leaves_what_is_just_being_made(void **state)
+{
+    (void)state;
+    char made[512];
+    put("memory/light-runner/other", "");
+    snprintf(made, sizeof(made), "%s/memory/light-runner/light-runner-0123456789ab", root);
+    assert_int_equal(mkdir(made, 0711), 0);
+    pid_t maker = fork();
+    if (maker == 0) {
+        poll(NULL, 0, 20);
+        int fd = open(made, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        _exit(fd >= 0 && flock(fd, LOCK_SH) == 0 && pause() ? 0 : 1);
+    }
+    assert_int_equal(cgroup_reap(root, 0), 0);
+    assert_int_equal(access(made, F_OK), 0);
+    /* Nobody holds it any more. */
+    assert_int_equal(kill(maker, SIGKILL), 0);
+    assert_int_equal(waitpid(maker, NULL, 0), maker);
+    assert_int_equal(cgroup_reap(root, 0), 1);
+    assert_int_equal(access(made, F_OK), -1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -171,6 +198,7 @@ int main(void)
         SCRATCH_TEST(v2_hands_the_controllers_down),
         SCRATCH_TEST(what_is_left_out_is_not_looked_for),
         SCRATCH_TEST(without_any_limit_there_is_no_group),
+        SCRATCH_TEST(a_reap_leaves_what_is_just_being_made),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
