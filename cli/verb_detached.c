@@ -452,11 +452,9 @@ int verb_ls(int argc, char **argv)
 static int clean_images(unsigned *count, lr_error *err)
 {
     const struct engine *docker;
-    if (engine_local.clean_images(count, err) < 0)
+    if (engine_local.clean_images(count, err) < 0 || engine_find_docker(&docker, err) < 0)
         return -1;
-    if (!engine_docker_is_used())
-        return 0;
-    return engine_find(&docker, "docker", err) < 0 ? -1 : docker->clean_images(count, err);
+    return docker ? docker->clean_images(count, err) : 0;
 }
 
 int verb_clean(int argc, char **argv)

@@ -41,8 +41,8 @@ int verb_reap(int argc, char **argv)
     unsigned states = 0;
     lr_error e = {0};
     if (lr_reap_states(&states, &e) < 0 || engine_local.reap((int64_t)age_ms, &reaped, &e) < 0 ||
-        (engine_docker_is_used() && (engine_find(&docker, "docker", &e) < 0 ||
-                                     docker->reap((int64_t)age_ms, &reaped, &e) < 0)))
+        engine_find_docker(&docker, &e) < 0 ||
+        (docker && docker->reap((int64_t)age_ms, &reaped, &e) < 0))
         return cli_fail(&e, json);
     printf(json ? "{\"containers\":%u,\"volumes\":%u,\"states\":%u}\n"
                 : "containers: %u, volumes: %u, states: %u\n",

@@ -3,6 +3,7 @@
 #include "devices.h"
 #include "stop.h"
 
+#include "wire/confinement.h"
 #include "wire/guest.h"
 
 #include <fcntl.h>
@@ -23,24 +24,6 @@
 #include <unistd.h>
 
 #define GROUP "/sys/fs/cgroup/run"
-
-/* The same as in src/tier/oci_bundle.c: with the last two the agent puts on its limits and its filter, and then gives
- * them up (agent/confine.h). */
-static const int capabilities[] = {CAP_CHOWN,     CAP_DAC_OVERRIDE, CAP_FSETID,           CAP_FOWNER,
-                                   CAP_SETGID,    CAP_SETUID,       CAP_NET_BIND_SERVICE, CAP_KILL,
-                                   CAP_SYS_ADMIN, CAP_SETPCAP};
-
-static const char *const masked[] = {
-    "/proc/acpi",         "/proc/asound",           "/proc/kcore",
-    "/proc/keys",         "/proc/latency_stats",    "/proc/timer_list",
-    "/proc/timer_stats",  "/proc/sched_debug",      "/proc/scsi",
-    "/proc/interrupts",   "/proc/kallsyms",         "/proc/kpagecount",
-    "/proc/kpageflags",   "/proc/kpagecgroup",      "/sys/firmware",
-    "/sys/kernel/debug",  "/sys/kernel/tracing",    "/sys/devices/virtual/powercap",
-    "/sys/fs/cgroup",     NULL};
-
-static const char *const read_only[] = {"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys",
-                                        "/proc/sysrq-trigger", NULL};
 
 /* ---------------------------------------------------------------- the group */
 
@@ -150,7 +133,7 @@ static void make_devices(void)
 
 static void mask(void)
 {
-    for (const char *const *p = masked; *p; p++) {
+    for (const char *const *p = confinement_masked; *p; p++) {
         struct stat st;
         if (stat(*p + 1, &st) < 0)
             continue;
@@ -159,7 +142,7 @@ static void mask(void)
                 : mount("dev/null", *p + 1, NULL, MS_BIND, NULL) < 0)
             give_up("mask", *p);
     }
-    for (const char *const *p = read_only; *p; p++) {
+    for (const char *const *p = confinement_read_only; *p; p++) {
         if (access(*p + 1, F_OK) < 0)
             continue;
         if (mount(*p + 1, *p + 1, NULL, MS_BIND | MS_REC, NULL) < 0 ||
@@ -206,15 +189,22 @@ static void enter_root(const struct settings *s)
         give_up("enter", "the root");
 }
 
+static void allow(struct __user_cap_data_struct *data, const struct confinement_capability *c)
+{
+    for (; c->name; c++) {
+        struct __user_cap_data_struct *word = &data[CAP_TO_INDEX(c->number)];
+        word->effective |= CAP_TO_MASK(c->number);
+        word->permitted = word->effective;
+    }
+}
+
 static void give_up_privileges(const struct settings *s)
 {
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
     struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {0};
-    for (size_t i = 0; i < sizeof(capabilities) / sizeof(capabilities[0]); i++) {
-        struct __user_cap_data_struct *word = &data[CAP_TO_INDEX(capabilities[i])];
-        word->effective |= CAP_TO_MASK(capabilities[i]);
-        word->permitted = word->effective;
-    }
+    allow(data, confinement_capabilities);
+    /* With these the agent puts on its limits and its filter, and then gives them up. */
+    allow(data, confinement_agent_capabilities);
     /* A core file of one byte: with 0 a core pattern that pipes would still start a program. */
     const struct rlimit files = {1024, 1048576}, core = {1, 1};
     if (setrlimit(RLIMIT_NOFILE, &files) < 0 || setrlimit(RLIMIT_CORE, &core) < 0)

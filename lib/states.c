@@ -87,12 +87,8 @@ static int reap_one(json_t *state, int dir, int64_t number, lr_error *err)
  */
 static void sweep(int dir)
 {
-    cleanup_close int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    cleanup_closedir DIR *entries = fd < 0 ? NULL : fdopendir(fd);
-    if (!entries)
-        return;
-    (void)steal_fd(&fd);
-    for (struct dirent *e; (e = readdir(entries));) {
+    cleanup_closedir DIR *entries = io_list(dir);
+    for (struct dirent *e; entries && (e = readdir(entries));) {
         char id[ID_SIZE] = "", state[ID_SIZE + 8];
         struct stat st;
         if (fnmatch(".light-runner-*.json.*.tmp", e->d_name, 0) == 0 &&

@@ -42,8 +42,7 @@ int io_set_nonblock(int fd, bool on)
     return wanted == flags ? 0 : fcntl(fd, F_SETFL, wanted);
 }
 
-/* Waits until the fd is ready; 0, or -1 with errno. */
-static int wait_ready(int fd, short events, int64_t deadline)
+int io_wait(int fd, short events, int64_t deadline)
 {
     for (;;) {
         struct pollfd p = {.fd = fd, .events = events};
@@ -63,14 +62,14 @@ int io_write_all(int fd, const void *data, size_t length, int64_t deadline)
 {
     const char *p = data;
     while (length > 0) {
-        if (deadline != IO_NO_DEADLINE && wait_ready(fd, POLLOUT, deadline) < 0)
+        if (deadline != IO_NO_DEADLINE && io_wait(fd, POLLOUT, deadline) < 0)
             return -1;
         ssize_t n = write(fd, p, length);
         if (n >= 0) {
             p += n;
             length -= (size_t)n;
         } else if (errno == EAGAIN) {
-            if (wait_ready(fd, POLLOUT, deadline) < 0)
+            if (io_wait(fd, POLLOUT, deadline) < 0)
                 return -1;
         } else if (errno != EINTR) {
             return -1;
@@ -83,7 +82,7 @@ int io_read_exact(int fd, void *data, size_t length, int64_t deadline)
 {
     char *p = data;
     while (length > 0) {
-        if (deadline != IO_NO_DEADLINE && wait_ready(fd, POLLIN, deadline) < 0)
+        if (deadline != IO_NO_DEADLINE && io_wait(fd, POLLIN, deadline) < 0)
             return -1;
         ssize_t n = read(fd, p, length);
         if (n > 0) {
@@ -93,7 +92,7 @@ int io_read_exact(int fd, void *data, size_t length, int64_t deadline)
             errno = ENODATA;
             return -1;
         } else if (errno == EAGAIN) {
-            if (wait_ready(fd, POLLIN, deadline) < 0)
+            if (io_wait(fd, POLLIN, deadline) < 0)
                 return -1;
         } else if (errno != EINTR) {
             return -1;
@@ -175,4 +174,22 @@ int io_write_file_atomic(int dirfd, const char *name, const void *data, size_t l
         return -1;
     }
     return 0;
+}
+
+DIR *io_list(int dirfd)
+{
+    cleanup_close int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *list = fd < 0 ? NULL : fdopendir(fd);
+    if (list)
+        (void)steal_fd(&fd);
+    return list;
+}
+
+void io_remove_others(int dirfd, const char *prefix, const char *kept)
+{
+    cleanup_closedir DIR *names = io_list(dirfd);
+    for (struct dirent *e; names && (e = readdir(names));)
+        if (strncmp(e->d_name, prefix, strlen(prefix)) == 0 &&
+            strncmp(e->d_name, kept, strlen(kept)) != 0)
+            (void)unlinkat(dirfd, e->d_name, 0);
 }

@@ -5,6 +5,7 @@
 #ifndef BASE_IO_H
 #define BASE_IO_H
 
+#include <dirent.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -21,6 +22,9 @@ int io_poll_timeout(int64_t deadline);
 
 int io_set_nonblock(int fd, bool on);
 
+/* Waits for poll() events of one fd. 0, or -1 with errno (ETIMEDOUT at the deadline). */
+int io_wait(int fd, short events, int64_t deadline);
+
 /* Writes all; -1 with errno (ETIMEDOUT at the deadline). Works on blocking and non-blocking fds. */
 int io_write_all(int fd, const void *data, size_t length, int64_t deadline);
 
@@ -35,5 +39,11 @@ int io_write_control(int dirfd, const char *path, const char *text);
 
 /* Writes a file by temporary name and rename within dirfd, so that a reader sees all or nothing. */
 int io_write_file_atomic(int dirfd, const char *name, const void *data, size_t length, mode_t mode);
+
+/* Removes the files of a folder whose names begin with `prefix`, but for those that begin with `kept`. */
+void io_remove_others(int dirfd, const char *prefix, const char *kept);
+
+/* The folder again, to read its names from the first; NULL with errno. */
+DIR *io_list(int dirfd);
 
 #endif

@@ -41,9 +41,10 @@ static bool is_given(void)
     return host && *host;
 }
 
-bool engine_docker_is_used(void)
+int engine_find_docker(const struct engine **out, lr_error *err)
 {
-    return is_given() || listens(docker_socket);
+    *out = NULL;
+    return is_given() || listens(docker_socket) ? load_docker(out, err) : 0;
 }
 
 static int choose(const struct engine **out, lr_error *err)

@@ -120,8 +120,9 @@ struct engine {
  */
 int engine_find(const struct engine **out, const char *name, lr_error *err);
 
-/* Whether somebody uses Docker here: DOCKER_HOST is set, or somebody listens at its usual socket. */
-bool engine_docker_is_used(void);
+/* Docker's, where somebody uses it: DOCKER_HOST is set, or somebody listens at its usual socket. Else *out is NULL. For
+ * what is done on every engine; the local one is always there. Errors: as engine_find(). */
+int engine_find_docker(const struct engine **out, lr_error *err);
 
 /* Whether the run is to have no network. "none" wins over whatever is named beside it. */
 bool engine_without_network(const struct request *r);

@@ -206,13 +206,11 @@ static void forget_templates(int dirfd)
     char oldest[NAME_MAX + 1];
     size_t count;
     do {
-        cleanup_close int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        cleanup_closedir DIR *entries = fd < 0 ? NULL : fdopendir(fd);
+        cleanup_closedir DIR *entries = io_list(dirfd);
         struct timespec least = {0};
         count = 0;
         if (!entries)
             return;
-        (void)steal_fd(&fd);
         for (struct dirent *e; (e = readdir(entries));) {
             struct stat st;
             if (fnmatch("ext4-*.template", e->d_name, 0) != 0 ||
@@ -237,7 +235,7 @@ int mount_scratch_file(const char *folder, uint64_t bytes, int *out, lr_error *e
         return error_errno(err, LR_VOLUME_CREATE_FAILED, "volume.create", errno, "cannot open '%s'",
                            folder);
     cleanup_close int template = openat(dirfd, name, O_RDONLY | O_CLOEXEC);
-    if (template <0 && errno == ENOENT) {
+    if (template < 0 && errno == ENOENT) {
         if (make_template(dirfd, name, bytes, err) < 0)
             return -1;
         template = openat(dirfd, name, O_RDONLY | O_CLOEXEC);
@@ -246,7 +244,7 @@ int mount_scratch_file(const char *folder, uint64_t bytes, int *out, lr_error *e
         (void)futimens(template, NULL);
     }
     cleanup_close int file = openat(dirfd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-    if (template <0 || file < 0 || copy_sparse(template, file, (off_t)bytes) < 0)
+    if (template < 0 || file < 0 || copy_sparse(template, file, (off_t)bytes) < 0)
         return error_errno(err, LR_VOLUME_CREATE_FAILED, "volume.create", errno,
                            "cannot make the run's storage in '%s'", folder);
     *out = steal_fd(&file);

@@ -2,6 +2,7 @@
 #include "image/staging.h"
 
 #include "base/cleanup.h"
+#include "base/io.h"
 #include "host/rootless.h"
 
 #include <fcntl.h>
@@ -143,15 +144,8 @@ static int remove_again(void *user)
 
 void staging_sweep(struct store *store)
 {
-    int fd = openat(store->tmp, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return;
-    cleanup_closedir DIR *dir = fdopendir(fd);
-    if (!dir) {
-        close(fd);
-        return;
-    }
-    for (struct dirent *entry; (entry = readdir(dir));) {
+    cleanup_closedir DIR *dir = io_list(store->tmp);
+    for (struct dirent *entry; dir && (entry = readdir(dir));) {
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
             continue;
         cleanup_close int held =

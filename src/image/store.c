@@ -323,14 +323,8 @@ int store_add(struct store *store, int folder, const char *file, const struct im
 /* Files without a name in the index, and temporary files of an index that was never finished. */
 static void sweep_images(const struct store *store, const struct index *index)
 {
-    cleanup_close int fd = openat(store->images, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return;
-    cleanup_closedir DIR *dir = fdopendir(fd);
-    if (!dir)
-        return;
-    steal_fd(&fd);
-    for (struct dirent *entry; (entry = readdir(dir));) {
+    cleanup_closedir DIR *dir = io_list(store->images);
+    for (struct dirent *entry; dir && (entry = readdir(dir));) {
         const char *name = entry->d_name;
         size_t hex = strspn(name, "0123456789abcdef");
         if (fnmatch(".index.json.*.tmp", name, 0) == 0) {

@@ -207,7 +207,7 @@ static int sweep(void *user)
     const struct sweep *s = user;
     (void)staging_remove_tree(s->folder, NEW);
     (void)staging_remove_tree(s->folder, DEAD);
-    cleanup_closedir DIR *dir = fdopendir(open_folder(s->folder, "."));
+    cleanup_closedir DIR *dir = io_list(s->folder);
     for (struct dirent *e; dir && (e = readdir(dir));) {
         if (!is_ours(e->d_name) || is_wanted(s->index, e->d_name))
             continue;
@@ -223,12 +223,9 @@ static int sweep(void *user)
 void unpacked_sweep(const struct store *store, const struct index *index)
 {
     cleanup_close int folder = open_folder(store->root, FOLDER);
-    cleanup_close int listed = folder < 0 ? -1 : open_folder(folder, ".");
-    DIR *stream = listed < 0 ? NULL : fdopendir(listed);
-    if (!stream)
+    cleanup_closedir DIR *dir = folder < 0 ? NULL : io_list(folder);
+    if (!dir)
         return;
-    steal_fd(&listed);
-    cleanup_closedir DIR *dir = stream;
     bool needed = false;
     for (struct dirent *e; (e = readdir(dir));)
         needed = needed || strcmp(e->d_name, NEW) == 0 || strcmp(e->d_name, DEAD) == 0 ||

@@ -83,19 +83,6 @@ static int name_of(char *name, size_t size, const char *release)
     return 0;
 }
 
-/* Of earlier starts. */
-static void forget_others(int folder, const char *name)
-{
-    cleanup_close int fd = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    cleanup_closedir DIR *entries = fd < 0 ? NULL : fdopendir(fd);
-    if (!entries)
-        return;
-    (void)steal_fd(&fd);
-    for (struct dirent *e; (e = readdir(entries));)
-        if (strncmp(e->d_name, "accelerator-", 12) == 0 && strcmp(e->d_name, name) != 0)
-            (void)unlinkat(folder, e->d_name, 0);
-}
-
 static const char *read_answer(int folder, const char *file)
 {
     cleanup_free char *known = io_read_file_at(folder, file, 16, NULL);
@@ -138,7 +125,8 @@ int accelerator_find(const char **name, const char *qemu, const struct guest_fil
         known = works ? ACCELERATOR_KVM : ACCELERATOR_TCG;
         /* What cannot be kept is tried again. */
         (void)io_write_file_atomic(dirfd, file, known, strlen(known), 0600);
-        forget_others(dirfd, file);
+        /* Those of earlier starts. */
+        io_remove_others(dirfd, "accelerator-", file);
     }
     *name = known;
     return 0;

@@ -232,19 +232,6 @@ static int write_archive(struct maker *m, int dirfd, const char *name)
     return failed ? fail("cannot make '%s'", file) : give_name(fd, dirfd, file);
 }
 
-/* Of older kernels and versions. Who is about to start with them has them open. */
-static void remove_others(int dirfd, const char *name)
-{
-    cleanup_close int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    cleanup_closedir DIR *entries = fd < 0 ? NULL : fdopendir(fd);
-    if (!entries)
-        return;
-    (void)steal_fd(&fd);
-    for (struct dirent *e; (e = readdir(entries));)
-        if (strncmp(e->d_name, "guest-", 6) == 0 && strncmp(e->d_name, name, strlen(name)) != 0)
-            (void)unlinkat(dirfd, e->d_name, 0);
-}
-
 int main(int argc, char **argv)
 {
     if (argc != 4)
@@ -264,7 +251,7 @@ int main(int argc, char **argv)
     if (!failed)
         failed = copy_kernel(m.release, dirfd, argv[2]) || write_archive(&m, dirfd, argv[2]);
     if (!failed)
-        remove_others(dirfd, argv[2]);
+        io_remove_others(dirfd, "guest-", argv[2]);
     for (size_t i = 0; i < m.count; i++)
         free(m.modules[i]);
     free(m.dependencies);

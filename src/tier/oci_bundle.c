@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "host/seccomp_profile.h"
+#include "wire/confinement.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
@@ -11,17 +12,8 @@
 #include <string.h>
 #include <sys/resource.h>
 
-/* Docker's default set without NET_RAW, MKNOD, SYS_CHROOT, SETPCAP, SETFCAP and AUDIT_WRITE. */
-#define CAPABILITIES                                                                               \
-    "'CAP_CHOWN','CAP_DAC_OVERRIDE','CAP_FSETID','CAP_FOWNER','CAP_SETGID','CAP_SETUID',"          \
-    "'CAP_NET_BIND_SERVICE','CAP_KILL'"
-static const char capabilities[] = "[" CAPABILITIES "]";
-
 /* The group of terminals. */
 #define TTY_GID "gid=5"
-
-/* In gVisor's own kernel the agent has two more, and gives them up (agent/confine.h). */
-static const char capabilities_gvisor[] = "[" CAPABILITIES ",'CAP_SYS_ADMIN','CAP_SETPCAP']";
 
 static const char mounts[] =
     "[{'destination':'/proc','type':'proc','source':'proc','options':['nosuid','noexec','nodev']},"
@@ -38,15 +30,6 @@ static const char mounts[] =
 
 static const char namespaces[] = "[{'type':'pid'},{'type':'ipc'},{'type':'uts'},{'type':'mount'},"
                                  "{'type':'cgroup'}]";
-
-static const char masked[] =
-    "['/proc/acpi','/proc/asound','/proc/kcore','/proc/keys','/proc/latency_stats',"
-    "'/proc/timer_list','/proc/timer_stats','/proc/sched_debug','/proc/scsi','/proc/interrupts',"
-    "'/proc/kallsyms','/proc/kpagecount','/proc/kpageflags','/proc/kpagecgroup','/sys/firmware',"
-    "'/sys/devices/virtual/powercap','/sys/kernel/debug','/sys/kernel/tracing','/sys/fs/cgroup']";
-
-static const char read_only[] =
-    "['/proc/bus','/proc/fs','/proc/irq','/proc/sys','/proc/sysrq-trigger']";
 
 /* RLIMIT_CORE of one byte: 0 would keep core files away, but a core_pattern that pipes into a
  * program runs that on the host whatever the limit, except for 1. */
@@ -72,19 +55,44 @@ static json_t *table(const char *text)
     return json_loads(copy, 0, NULL);
 }
 
+static bool add_capabilities(json_t *list, const struct confinement_capability *c)
+{
+    for (; c->name; c++)
+        if (json_array_append_new(list, json_string(c->name)) < 0)
+            return false;
+    return true;
+}
+
 json_t *oci_bundle_capabilities(bool in_gvisor)
 {
-    return table(in_gvisor ? capabilities_gvisor : capabilities);
+    json_t *list = json_array();
+    if (add_capabilities(list, confinement_capabilities) &&
+        (!in_gvisor || add_capabilities(list, confinement_agent_capabilities)))
+        return list;
+    json_decref(list);
+    return NULL;
+}
+
+static json_t *path_list(const char *const *paths)
+{
+    json_t *list = json_array();
+    for (; *paths; paths++) {
+        if (json_array_append_new(list, json_string(*paths)) < 0) {
+            json_decref(list);
+            return NULL;
+        }
+    }
+    return list;
 }
 
 json_t *oci_bundle_masked_paths(void)
 {
-    return table(masked);
+    return path_list(confinement_masked);
 }
 
 json_t *oci_bundle_read_only_paths(void)
 {
-    return table(read_only);
+    return path_list(confinement_read_only);
 }
 
 static json_t *process_section(const struct oci_bundle *b)

@@ -178,8 +178,7 @@ static int by_start(const void *a, const void *b)
 
 static int collect(json_t *list, int dirfd, lr_error *err)
 {
-    int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    cleanup_closedir DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    cleanup_closedir DIR *dir = io_list(dirfd);
     if (!dir)
         return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot list the states");
     for (struct dirent *e; (e = readdir(dir));) {

@@ -183,8 +183,6 @@ static int mount_root_file(struct local_sandbox *s, int image_fd, const char *sc
 static int mount_root(struct local_sandbox *s, const struct request *r, struct store *store,
                       int image_fd, const char *scratch_folder, lr_error *err)
 {
-    /* Whole MiB: one template per size is kept, and there should not be one for every number. */
-    s->disk_bytes = (r->disk_bytes + LOCAL_DISK_MIN - 1) / LOCAL_DISK_MIN * LOCAL_DISK_MIN;
     if (s->base.tier->is_gvisor)
         return mount_root_file(s, image_fd, scratch_folder, err);
     if (mount_image(s, store, image_fd, err) < 0 ||
@@ -406,6 +404,8 @@ static int prepare_steps(struct local_sandbox *s, const struct request *r, lr_er
         tier_find_runtime(s->base.tier, &s->runtime, &s->runtime_path, err) < 0 ||
         check_tier(s, r, err) < 0 || find_gpus(s, r, err) < 0)
         return -1;
+    /* Whole MiB: one template per size is kept, and there should not be one for every number. */
+    s->disk_bytes = (r->disk_bytes + LOCAL_DISK_MIN - 1) / LOCAL_DISK_MIN * LOCAL_DISK_MIN;
     cleanup_store struct store *store = NULL;
     if (store_open(&store, false, err) < 0)
         return -1;

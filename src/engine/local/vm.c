@@ -65,7 +65,6 @@ int vm_prepare(struct local_sandbox *s, const struct request *r, int image,
     double cpus = ceil(r->cpus);
     vm->memory_bytes = vm_memory(r);
     vm->cpus = cpus < 1 ? 1 : cpus > CPUS_MAX ? CPUS_MAX : (unsigned)cpus;
-    s->disk_bytes = (r->disk_bytes + LOCAL_DISK_MIN - 1) / LOCAL_DISK_MIN * LOCAL_DISK_MIN;
     s->image_fd = fcntl(image, F_DUPFD_CLOEXEC, 0);
     if (s->image_fd < 0)
         return error_errno(err, LR_CONTAINER_START_FAILED, "local.prepare", errno,
