@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/io.h"
 #include "base/libexec.h"
+#include "base/text.h"
 #include "engine/engine.h"
 #include "host/delegation.h"
 #include "host/network.h"
@@ -196,6 +197,27 @@ static long days_since(unsigned date)
     return (long)((time(NULL) - timegm(&then)) / 86400);
 }
 
+/* Since then a release has programs beside runsc, and a month later it does not start without them. */
+static const unsigned sidecars_since = 20260831;
+
+static bool lacks_sidecars(void)
+{
+    const struct tier *tier;
+    const struct tier_runtime *runtime;
+    cleanup_free char *path = NULL;
+    lr_error e = {0};
+    if (tier_find(&tier, "runsc", &e) < 0 || tier_find_runtime(tier, &runtime, &path, &e) < 0)
+        return false;
+    /* It may be a link; they are where the file is. */
+    cleanup_free char *real = realpath(path, NULL);
+    char *name = real ? strrchr(real, '/') : NULL;
+    if (!name)
+        return false;
+    *name = '\0';
+    cleanup_free char *sidecars = text_path_join(real, "gvisor-bin");
+    return sidecars && access(sidecars, X_OK) < 0;
+}
+
 static void check_gvisor(struct finding *f)
 {
     check_runtime_of(f, "runsc");
@@ -207,6 +229,13 @@ static void check_gvisor(struct finding *f)
     if (date && days_since(date) > GVISOR_OLD_DAYS)
         snprintf(f->detail + strlen(f->detail), sizeof(f->detail) - strlen(f->detail),
                  "; a newer one: light-runner setup gvisor");
+    /* One that was built by hand has them in it. */
+    if (date >= sidecars_since && strstr(f->detail, "release-") && lacks_sidecars()) {
+        char detail[sizeof(f->detail)];
+        snprintf(detail, sizeof(detail), "%s", f->detail);
+        missing(f, "light-runner setup gvisor", "%.150s; its folder gvisor-bin is not beside it",
+                detail);
+    }
 }
 
 /* What the engine of that name runs on. */

@@ -101,7 +101,8 @@ static int failed(const struct transfer *t, CURL *c, CURLcode code, lr_error *er
     curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &status);
     if (status >= 400) {
         error_set(err, LR_IO_FAILED, OPERATION, "the server answers %ld to '%s'", status, url);
-        return error_hint(err, "check the release and the architecture, or name another --mirror");
+        error_hint(err, "check the release and the architecture, or name another --mirror");
+        return status == 404 ? DOWNLOAD_MISSING : -1;
     }
     error_set(err, LR_IO_FAILED, OPERATION, "'%s' cannot be had: %s", url,
               curl_easy_strerror(code));
@@ -142,8 +143,9 @@ int download_digest(const char *url, char hex[DOWNLOAD_HEX_LENGTH + 1], lr_error
     const struct download d = {.url = sidecar, .max_bytes = DIGEST_FILE_MAX};
     if (fd < 0)
         return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot make a file in memory");
-    if (download_file(fd, &d, ignored, err) < 0)
-        return -1;
+    int rc = download_file(fd, &d, ignored, err);
+    if (rc < 0)
+        return rc;
     ssize_t n = pread(fd, text, DIGEST_FILE_MAX, 0);
     text[n > 0 ? n : 0] = '\0';
     /* "<hex>  <file>" */

@@ -4,7 +4,8 @@
  * puts them in place, and has Docker know of them:
  *
  *      1  everything that can be wrong on this machine is looked at
- *      2  each program is downloaded into a file without a name, and compared with its SHA-512
+ *      2  the release is downloaded into files without a name, and compared with its SHA-512: one archive
+ *         (gvisor_archive.h), or in releases before September 2026 each program by itself
  *      3  all are put in place by rename
  *      4  daemon.json gets the runtime, by rename; everything else in it stays
  *      5  the daemon is told to read it again (SIGHUP), and asked whether it has the runtime
@@ -19,6 +20,7 @@
 #include "host/process.h"
 #include "setup/docker_config.h"
 #include "setup/download.h"
+#include "setup/gvisor_archive.h"
 #include "setup/report.h"
 
 #include <fcntl.h>
@@ -27,16 +29,20 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/pidfd.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
 
 #define DEFAULT_MIRROR "https://storage.googleapis.com/gvisor/releases/release"
 
-enum { PROGRAM_MAX_MIB = 512, ACCEPT_TIMEOUT = 15000, VERSION_TIMEOUT = 10000 };
+#define OPERATION "setup.install"
+#define ARCHIVE   "gvisor.tar.zstd"
+
+enum { ARCHIVE_MAX_MIB = 1024, PROGRAM_MAX_MIB = 512, ACCEPT_TIMEOUT = 15000, VERSION_TIMEOUT = 10000 };
 
 /* runsc last: who finds it finds the other one too. */
-static const char *const programs[] = {"containerd-shim-runsc-v1", "runsc"};
+static const char *const programs[] = {GVISOR_SHIM, "runsc"};
 enum { PROGRAM_COUNT = sizeof(programs) / sizeof(programs[0]), RUNSC = PROGRAM_COUNT - 1 };
 
 /* As light-runner wants it to be started by a daemon (docs/docker.md). */
@@ -49,6 +55,7 @@ struct setup {
     char base[600];              /* where the programs are on the server */
     char *target[PROGRAM_COUNT]; /* and here */
     int files[PROGRAM_COUNT];
+    struct gvisor_archive archive; /* empty: the release has none */
     char version[200];
     struct docker_config config;
     bool changed, reloaded, accepted;
@@ -60,6 +67,7 @@ static void setup_free(struct setup *s)
         free(s->target[i]);
         cleanup_close_fd(&s->files[i]);
     }
+    gvisor_archive_free(&s->archive);
     docker_config_free(&s->config);
 }
 
@@ -78,8 +86,9 @@ static int print_help(void)
          "  --name NAME           what Docker is to call the runtime (default: runsc)\n"
          "  --dry-run             print the steps, and do nothing\n"
          "  --json                print one JSON object\n\n"
-         "Every program is compared with the SHA-512 that its server gives before anything is "
-         "moved.");
+         "What comes is compared with the SHA-512 that its server gives before anything is moved. "
+         "Releases since\nSeptember 2026 have more programs, which runsc looks for beside it: they go "
+         "into a folder of their own, and\nwhat is in the --prefix are links into that.");
     return 0;
 }
 
@@ -197,35 +206,45 @@ __attribute__((format(printf, 2, 3))) static void tell(const struct setup *s, co
     fflush(stdout);
 }
 
-/* Files without a name, so that nothing is left of them. */
-static int open_files(struct setup *s, int *dir, lr_error *err)
+static int open_prefix(const struct setup *s, int *dir, lr_error *err)
 {
     *dir = open(s->prefix, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    for (int i = 0; *dir >= 0 && i < PROGRAM_COUNT; i++) {
-        s->files[i] = openat(*dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-        if (s->files[i] < 0)
-            break;
-    }
-    if (*dir >= 0 && s->files[PROGRAM_COUNT - 1] >= 0)
+    if (*dir >= 0 && flock(*dir, LOCK_EX | LOCK_NB) == 0)
         return 0;
-    error_errno(err, LR_IO_FAILED, "setup.install", errno, "cannot write to '%s'", s->prefix);
+    return *dir >= 0 && errno == EWOULDBLOCK
+               ? error_set(err, LR_IO_FAILED, OPERATION,
+                           "another setup is at work in '%s': nothing was done", s->prefix)
+               : error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot open '%s'", s->prefix);
+}
+
+/* Files without a name, so that nothing is left of them. */
+static int open_file(const struct setup *s, int *file, int dir, lr_error *err)
+{
+    *file = openat(dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    if (*file >= 0)
+        return 0;
+    error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot write to '%s'", s->prefix);
     return geteuid() == 0
                ? -1
                : error_hint(err,
                             "sudo light-runner setup gvisor, or --prefix with a folder of yours");
 }
 
-static int download(struct setup *s, int i, lr_error *err)
+/* 0; -1; DOWNLOAD_MISSING: the server has no digest of such a file. */
+static int download(const struct setup *s, const char *name, int file, uint64_t max_mib,
+                    char digest[DOWNLOAD_HEX_LENGTH + 1], lr_error *err)
 {
-    char url[700], wanted[DOWNLOAD_HEX_LENGTH + 1], found[DOWNLOAD_HEX_LENGTH + 1];
-    snprintf(url, sizeof(url), "%s/%s", s->base, programs[i]);
-    const struct download d = {.url = url,
-                               .max_bytes = (uint64_t)PROGRAM_MAX_MIB << 20,
-                               .bar = isatty(STDERR_FILENO) == 1};
+    char url[700], wanted[DOWNLOAD_HEX_LENGTH + 1];
+    snprintf(url, sizeof(url), "%s/%s", s->base, name);
+    const struct download d = {
+        .url = url, .max_bytes = max_mib << 20, .bar = isatty(STDERR_FILENO) == 1};
+    int rc = download_digest(url, wanted, err);
+    if (rc < 0)
+        return rc;
     tell(s, "downloading %s", url);
-    if (download_digest(url, wanted, err) < 0 || download_file(s->files[i], &d, found, err) < 0)
+    if (download_file(file, &d, digest, err) < 0)
         return -1;
-    if (strcmp(wanted, found) == 0)
+    if (strcmp(wanted, digest) == 0)
         return 0;
     error_set(err, LR_IO_FAILED, "setup.verify",
               "'%s' is not what its SHA-512 says: nothing was installed", url);
@@ -244,25 +263,55 @@ static int put_in_place(const struct setup *s, int dir, int i, lr_error *err)
             return 0;
         unlinkat(dir, temporary, 0);
     }
-    return error_errno(err, LR_IO_FAILED, "setup.install", errno, "cannot put '%s' in place",
+    return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot put '%s' in place",
                        s->target[i]);
 }
 
-static int install(struct setup *s, lr_error *err)
+/* As download(). */
+static int install_archive(struct setup *s, int dir, lr_error *err)
 {
-    cleanup_close int dir = -1;
-    if (open_files(s, &dir, err) < 0)
+    char digest[DOWNLOAD_HEX_LENGTH + 1];
+    cleanup_close int file = -1;
+    if (open_file(s, &file, dir, err) < 0)
         return -1;
+    int rc = download(s, ARCHIVE, file, ARCHIVE_MAX_MIB, digest, err);
+    if (rc < 0)
+        return rc;
+    tell(s, "unpacking");
+    return gvisor_archive_unpack(&s->archive, file, dir, err) < 0 ||
+                   gvisor_archive_install(&s->archive, dir, digest, err) < 0
+               ? -1
+               : 0;
+}
+
+static int install_programs(struct setup *s, int dir, lr_error *err)
+{
+    char digest[DOWNLOAD_HEX_LENGTH + 1];
     for (int i = 0; i < PROGRAM_COUNT; i++)
-        if (download(s, i, err) < 0)
+        if (open_file(s, &s->files[i], dir, err) < 0 ||
+            download(s, programs[i], s->files[i], PROGRAM_MAX_MIB, digest, err) < 0)
             return -1;
     for (int i = 0; i < PROGRAM_COUNT; i++) {
         if (put_in_place(s, dir, i, err) < 0)
             return -1;
         /* Open for writing, it could not be started. */
         cleanup_close_fd(&s->files[i]);
-        tell(s, "installed %s", s->target[i]);
     }
+    return 0;
+}
+
+static int install(struct setup *s, lr_error *err)
+{
+    cleanup_close int dir = -1;
+    if (open_prefix(s, &dir, err) < 0)
+        return -1;
+    int rc = install_archive(s, dir, err);
+    if (rc == DOWNLOAD_MISSING)
+        rc = install_programs(s, dir, err);
+    if (rc < 0)
+        return -1;
+    for (int i = 0; i < PROGRAM_COUNT; i++)
+        tell(s, "installed %s", s->target[i]);
     const char *const argv[] = {s->target[RUNSC], "--version", NULL};
     if (process_run(argv, VERSION_TIMEOUT, s->version, sizeof(s->version), LR_IO_FAILED, err) < 0)
         return error_context(err, "what was installed does not start");
@@ -344,9 +393,10 @@ static int set_up_docker(struct setup *s, lr_error *err)
 
 static void print_steps(const struct setup *s)
 {
-    for (int i = 0; i < PROGRAM_COUNT; i++)
-        printf("download %s/%s, compare it with the SHA-512 in %s/%s.sha512\n", s->base,
-               programs[i], s->base, programs[i]);
+    static const char *const files[] = {ARCHIVE, programs[0], programs[1]};
+    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+        printf("%sdownload %s/%s, compare it with the SHA-512 in %s/%s.sha512\n",
+               i > 0 ? "if there is no such archive, " : "", s->base, files[i], s->base, files[i]);
     for (int i = 0; i < PROGRAM_COUNT; i++)
         printf("install %s\n", s->target[i]);
     if (!s->docker)
@@ -361,11 +411,21 @@ static void print_steps(const struct setup *s)
            s->pid_file);
 }
 
+/* New reference. */
+static json_t *sidecars(const struct setup *s)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < s->archive.count; i++)
+        if (s->archive.parts[i].sidecar)
+            json_array_append_new(list, json_string(s->archive.parts[i].name));
+    return list;
+}
+
 static int print_json(const struct setup *s)
 {
     json_t *document =
-        json_pack("{ss,ss,s[ss],s{sb,sb,sb,sb}}", "release", s->release, "version", s->version,
-                  "installed", s->target[0], s->target[1], "docker", "asked", s->docker, "changed",
+        json_pack("{ss,ss,s[ss],so,s{sb,sb,sb,sb}}", "release", s->release, "version", s->version,
+                  "installed", s->target[0], s->target[1], "sidecars", sidecars(s), "docker", "asked", s->docker, "changed",
                   s->changed, "reloaded", s->reloaded, "accepted", s->accepted);
     cleanup_free char *text = document ? json_dumps(document, JSON_INDENT(2)) : NULL;
     json_decref(document);

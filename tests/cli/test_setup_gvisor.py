@@ -1,26 +1,33 @@
 # SPDX-License-Identifier: MIT
 """`light-runner setup gvisor`, against a mirror on loopback."""
 import contextlib
+import fcntl
 import hashlib
 import http.server
+import io
 import json
 import os
+import shutil
 import signal
 import stat
 import subprocess
+import tarfile
 import tempfile
 import threading
 import time
 
 import pytest
 
-from harness import dockerd, images, tools
+from harness import dockerd, image_maker, images, tools
 from harness.host import wait_until
 
 PROGRAM = os.environ.get("LIGHT_RUNNER") or os.path.abspath(os.path.join(os.path.dirname(__file__), "../../build/light-runner"))
 SHIM = "containerd-shim-runsc-v1"
 RUNSC = b"#!/bin/sh\necho runsc version release-20260901.0\necho spec: 1.1.0\n"
 FILES = {"runsc": RUNSC, SHIM: b"#!/bin/sh\nexit 0\n"}
+SIDECARS = {"gvisor-bin/gvisor_sentry": b"sentry", "gvisor-bin/runsc-metric-server": b"metrics"}
+ARCHIVE = "gvisor.tar.zstd"
+need_zstd = pytest.mark.skipif(not shutil.which("zstd"), reason="zstd is not installed")
 
 
 class Mirror:
@@ -77,6 +84,14 @@ def place(tmp_path):
     """Where everything goes: a folder for programs, and a daemon.json."""
     (tmp_path / "bin").mkdir()
     return tmp_path
+
+
+def open_way(place):
+    """For programs of another user."""
+    os.chmod(place / "bin", 0o755)
+    for folder in [place, *place.parents]:
+        if str(folder).startswith(tempfile.gettempdir() + "/"):
+            os.chmod(folder, 0o755)
 
 
 def command(mirror, place, *flags):
@@ -241,6 +256,128 @@ def test_killed_halfway_it_has_changed_nothing(mirror, place, end):
     assert untouched(place)
 
 
+# ---------------------------------------------------------------- one archive
+
+def member(name, data=b"", kind=tarfile.REGTYPE, link=""):
+    info = tarfile.TarInfo(name)
+    info.size, info.type, info.linkname, info.mode = len(data), kind, link, 0o600
+    return info, data
+
+
+def pack(*members):
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        for info, data in members:
+            tar.addfile(info, io.BytesIO(data))
+    return image_maker.zstd(out.getvalue())
+
+
+def release(**changed):
+    """An archive as gVisor's are; a member that is None is left out."""
+    files = {**FILES, **SIDECARS, **changed}
+    return pack(member("./gvisor-bin", kind=tarfile.DIRTYPE),
+                *(member("./" + name, data) for name, data in files.items() if data is not None))
+
+
+def folders(place):
+    return sorted(name for name in os.listdir(place / "bin") if name not in FILES)
+
+
+@need_zstd
+def test_a_release_that_is_an_archive(mirror, place):
+    data = release()
+    mirror.add("latest", {ARCHIVE: data})
+    done = install(mirror, place, "--json")
+    assert done.returncode == 0, done
+    document = json.loads(done.stdout)
+    assert document["sidecars"] == [name.split("/")[1] for name in SIDECARS] and document["version"].endswith("20260901.0")
+    assert folders(place) == ["gvisor-" + hashlib.sha512(data).hexdigest()[:16]]
+    assert not any(path.endswith(("/runsc", SHIM)) for path in mirror.asked), "the programs are not downloaded twice"
+    beside = (place / "bin" / "runsc").resolve().parent
+    for name, content in {**FILES, **SIDECARS}.items():
+        assert (beside / name).read_bytes() == content and stat.S_IMODE((beside / name).stat().st_mode) == 0o755
+    assert (place / "bin" / SHIM).resolve() == beside / SHIM
+    entry = json.loads((place / "daemon.json").read_text())["runtimes"]["runsc"]
+    assert entry["path"] == str(place / "bin" / "runsc"), "the next release is found without Docker being told"
+
+
+@need_zstd
+def test_releases_one_after_the_other(mirror, place):
+    """All changes at once; what the last one started may still need its folder, what earlier ones started no more."""
+    (place / "bin" / "runsc").write_bytes(b"of a release without an archive")
+    seen = []
+    for number in (1, 2, 3, 3):
+        mirror.add("latest", {ARCHIVE: release(**{"gvisor-bin/gvisor_sentry": b"%d" % number})})
+        assert install(mirror, place).returncode == 0
+        name = os.readlink(place / "bin" / "runsc").split("/")[0]
+        assert (place / "bin" / name / "gvisor-bin" / "gvisor_sentry").read_bytes() == b"%d" % number
+        assert os.readlink(place / "bin" / SHIM).split("/")[0] == name
+        seen = [name] if name in seen else [*seen, name]
+        assert folders(place) == sorted(seen[-2:])
+    mirror.files.pop(f"/r/latest/{os.uname().machine}/{ARCHIVE}.sha512")
+    assert install(mirror, place).returncode == 0, "and back to one without"
+    assert (place / "bin" / "runsc").read_bytes() == RUNSC and not (place / "bin" / "runsc").is_symlink()
+
+
+@need_zstd
+@pytest.mark.parametrize("data", [
+    lambda: b"rubbish", lambda: release()[:200], lambda: pack(), lambda: release(runsc=None), lambda: release(**{SHIM: None}),
+    lambda: pack(*(member(name, data) for name, data in FILES.items()), member("runsc", b"again")),
+    lambda: pack(member("runsc", kind=tarfile.SYMTYPE, link="/bin/sh"), member(SHIM, b"x")),
+    lambda: pack(member(SHIM, b"x"), member("runsc", kind=tarfile.LNKTYPE, link=SHIM)),
+    lambda: pack(*(member(name, data) for name, data in FILES.items()), member("gvisor-bin/x", kind=tarfile.SYMTYPE, link="/bin/sh")),
+    lambda: pack(*(member(name, data) for name, data in FILES.items()), *(member(f"gvisor-bin/{n}") for n in range(40))),
+], ids=["rubbish", "cut", "empty", "no-runsc", "no-shim", "twice", "link", "hard-link", "linked-sidecar", "many"])
+def test_an_archive_that_is_not_right(mirror, place, data):
+    """Though its digest is."""
+    mirror.add("latest", {ARCHIVE: data()})
+    e = error(install(mirror, place, "--json"))
+    assert e["code"] == "IO_FAILED" and "archive" in e["message"] and untouched(place), e
+
+
+@need_zstd
+@pytest.mark.parametrize("name", ["../escaped", "/tmp/escaped", "gvisor-bin/../../escaped", "gvisor-bin/a/b", "gvisor-bin/.hidden",
+                                  "gvisor-bin/" + "x" * 64, "gvisor-bin/a b", "LICENSE", "runsc/x"])
+def test_what_else_is_in_it_stays_there(mirror, place, name):
+    mirror.add("latest", {ARCHIVE: pack(*(member(n, d) for n, d in {**FILES, **SIDECARS}.items()), member(name, b"other"))})
+    assert install(mirror, place).returncode == 0
+    found = {str(path.relative_to(place)) for path in place.rglob("*") if not path.is_dir()}
+    folder = folders(place)[0]
+    assert found == {"daemon.json", *(f"bin/{n}" for n in FILES), *(f"bin/{folder}/{n}" for n in {**FILES, **SIDECARS})}
+    assert not os.path.exists("/tmp/escaped")
+
+
+@need_zstd
+@pytest.mark.parametrize("how", [flip, cut_short, shorter, refusing, hang_up, endless, to_a_file], ids=lambda h: h.__name__)
+@pytest.mark.parametrize("end", [ARCHIVE, ARCHIVE + ".sha512"])
+def test_an_archive_that_does_not_come(mirror, place, end, how):
+    """The programs that the server has as well are not taken in its place."""
+    mirror.add("latest", {ARCHIVE: release()})
+    mirror.broken[end] = how
+    assert error(install(mirror, place, "--json"))["code"] == "IO_FAILED" and untouched(place)
+
+
+@need_zstd
+def test_killed_while_it_installs_an_archive(mirror, place):
+    """What is left of it is removed by the next."""
+    left = place / "bin" / ".gvisor-12345"
+    (left / "gvisor-bin").mkdir(parents=True)
+    (left / "gvisor-bin" / "x").write_bytes(b"x")
+    (left / "runsc").write_bytes(b"x")
+    mirror.add("latest", {ARCHIVE: release()})
+    assert install(mirror, place).returncode == 0
+    assert not left.exists() and len(folders(place)) == 1
+
+
+def test_two_at_once(mirror, place):
+    held = os.open(place / "bin", os.O_RDONLY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert "another setup" in error(install(mirror, place, "--json"))["message"] and untouched(place)
+    finally:
+        os.close(held)
+
+
 # ---------------------------------------------------------------- daemon.json
 
 def test_everything_else_stays(mirror, place):
@@ -295,10 +432,7 @@ def test_without_docker(mirror, place):
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="takes another user's rights on")
 def test_without_the_right_to_write(mirror, place):
-    os.chmod(place / "bin", 0o755)
-    for folder in [place, *place.parents]:
-        if str(folder).startswith(tempfile.gettempdir() + "/"):
-            os.chmod(folder, 0o755)
+    open_way(place)
     done = subprocess.run(["setpriv", "--reuid", "12345", "--regid", "12345", "--clear-groups", *command(mirror, place, "--json")],
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60)
     assert error(done)["code"] == "IO_FAILED" and "sudo" in error(done)["hint"] and os.listdir(place / "bin") == []
@@ -334,6 +468,39 @@ def test_a_daemon_accepts_it_and_runs_with_it(mirror, place, daemon, tmp_path):
     done = subprocess.run([PROGRAM, "verify", "--engine", "docker", "--runtime", "runsc"], env=environment, timeout=60,
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert done.returncode == 0 and b"Starting gVisor" in done.stdout, done
+
+
+@need_zstd
+def test_a_run_on_the_sentry_of_the_archive(mirror, place, tmp_path):
+    """gVisor finds what it was installed with: its sentry is the sidecar, not runsc itself."""
+    real = tools.runsc()
+    if not real or os.geteuid() != 0:
+        pytest.skip("no runsc in the cache: run scripts/install-runsc" if os.geteuid() == 0 else "the tier runsc takes root")
+    with open(real, "rb") as file:
+        program = file.read()
+    open_way(place)
+    # runsc is its own sentry when there is no other, so a copy of it is one. What runs ahead of it starts it.
+    prewarmer = b'#!/bin/sh\nprogram=$1\nshift 2\nexec "$program" "$@"\n'
+    mirror.add("latest", {ARCHIVE: release(**{"runsc": program, "gvisor-bin/gvisor_sentry": program,
+                                              "gvisor-bin/gvisor-sentry-prewarmer": prewarmer})})
+    assert install(mirror, place, "--no-docker").returncode == 0
+    environment = dict(os.environ, LIGHT_RUNNER_DATA_DIR=str(tmp_path / "data"), LIGHT_RUNNER_RUNSC=str(place / "bin" / "runsc"))
+    archive = images.make_busybox_tar(str(tmp_path / "b.tar"))
+    subprocess.run([PROGRAM, "image", "import", archive, "busybox"], env=environment, check=True, timeout=60, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen([PROGRAM, "run", "--engine", "local", "--runtime", "runsc", "busybox", "echo up; sleep 30"], env=environment,
+                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        assert process.stdout.readline() == b"up\n", process.stderr.read()
+        started = set()
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            with contextlib.suppress(OSError):
+                started.add(os.readlink(f"/proc/{pid}/exe"))
+        assert str(place / "bin" / folders(place)[0] / "gvisor-bin" / "gvisor_sentry") in started, sorted(started)
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+        process.stdout.close()
+        process.stderr.close()
 
 
 def test_a_daemon_that_reads_another_file(mirror, place, daemon):
