@@ -35,7 +35,7 @@ static const char *const places[] = {
     "../tier",
 };
 
-/* The program in that folder, resolved, when it can be executed; else NULL. */
+/* The file in that folder, resolved, when it can be read; else NULL. */
 static char *look(const char *folder, const char *place, const char *program)
 {
     char path[PATH_MAX];
@@ -43,7 +43,7 @@ static char *look(const char *folder, const char *place, const char *program)
     int n = snprintf(path, sizeof(path), "%s/%s/%s", folder, place, program);
     if (n < 0 || (size_t)n >= sizeof(path))
         return NULL;
-    if (stat(path, &st) < 0 || !S_ISREG(st.st_mode) || access(path, X_OK) < 0)
+    if (stat(path, &st) < 0 || !S_ISREG(st.st_mode) || access(path, R_OK) < 0)
         return NULL;
     return realpath(path, NULL);
 }

@@ -5,14 +5,16 @@ import contextlib
 import hashlib
 import json
 import os
+import pathlib
 import shutil
 import ssl
 import subprocess
+import tempfile
 import urllib.parse
 
 import pytest
 
-from harness import dockerd, host
+from harness import dockerd, host, images
 from harness.docker_proxy import Proxy, answer
 from harness.image_maker import Image, busybox_layer, entry, layer
 from harness.registry import HTPASSWD, MISSING, PASSWORD, USER, Registry
@@ -172,15 +174,57 @@ def test_a_context_that_is_not_there(runner, daemon, tmp_path):
     assert outcome.error["code"] == "INVALID_ARGUMENT" and "nowhere" in outcome.error["message"]
 
 
-def test_over_tcp(runner, daemon):
+def test_over_tcp(runner, daemon, tmp_path):
+    """The daemon may be on another machine: it is shown no file of this one."""
     with Proxy(daemon, None) as proxy:
         outcome = runner.submit(runner.request("echo hello; exit 3"), env=proxy.environment())
         assert outcome.code == 3 and outcome.lines == ["hello"]
+        body = next(call.json for call in proxy.calls if call.name == "POST /containers/create")
+        assert all(mount["Type"] != "bind" for mount in body["HostConfig"]["Mounts"])
+        assert proxy.names.count("PUT /containers/ID/archive") == proxy.names.count("POST /containers/create") == 1, proxy.names
+        (tmp_path / "in").mkdir()
+        (tmp_path / "in" / "f").write_text("there and back")
+        outcome = runner.submit(runner.request("cat f > /tmp/g", dir=tmp_path / "in", extract=[("/tmp/g", tmp_path / "out")]),
+                                env=proxy.environment())
+        assert (tmp_path / "out" / "g").read_text() == "there and back", outcome
         # From elsewhere nobody sees its cgroup; the daemon knows at least this.
         outcome = runner.submit(runner.request("x=a; while :; do x=$x$x; done", options={"memory": "64m"}),
                                 env=proxy.environment())
         assert outcome.json["oomKilled"] is True, outcome
     assert daemon.leftovers() == set()
+
+
+def test_a_daemon_that_does_not_see_our_files(runner, daemon, tmp_path):
+    """One in a container of its own, whose socket is here."""
+    if runner.tier != "runc" or dockerd.missing():
+        pytest.skip(dockerd.missing() or "the same in every tier")
+    agent = next(path for path in pathlib.Path(runner.executable).resolve().parent.parent.rglob("light-runner-agent") if path.is_file())
+    process = dockerd.Process(tempfile.mkdtemp(prefix="lr-dockerd-"), blind_to=str(agent.parent))
+    try:
+        own = dockerd.Daemon(process.host)
+        own.load_rootfs(images.make_busybox_tar(str(tmp_path / "b.tar")), "busybox")
+        with Proxy(own, tmp_path / "proxy.sock") as proxy:
+            outcome = runner.submit(runner.request("echo hello; ls -a /", image="busybox"), env=proxy.environment())
+            assert outcome.code == 0 and outcome.lines[0] == "hello" and ".light-runner-init" in outcome.lines, outcome
+            assert proxy.names.count("POST /containers/create") == 2, proxy.names
+            outcome = runner.submit(runner.request("cat /made", image="busybox", run=["echo step > /made"]), env=proxy.environment())
+            assert outcome.lines == ["step"], outcome
+        assert own.leftovers() == set()
+    finally:
+        process.remove()
+
+
+def test_an_agent_that_cannot_be_put_in(runner, scripted):
+    def refuse(call, connection):
+        if call.name == "PUT /containers/ID/archive":
+            return answer(connection, 500, {"message": "no room"})
+        return call.name == "POST /containers/create" and any(m["Type"] == "bind" for m in call.json["HostConfig"]["Mounts"]) and answer(
+            connection, 400, {"message": 'invalid mount config for type "bind": bind source path does not exist: /x'})
+
+    server = scripted(refuse)
+    outcome = runner.submit(runner.request("true"), env=server.environment())
+    assert outcome.code == 125 and outcome.error["code"] == "CONTAINER_START_FAILED" and "no room" in outcome.error["message"], outcome
+    assert server.daemon.leftovers() == set()
 
 
 @pytest.fixture(scope="module")

@@ -99,8 +99,10 @@ static json_t *mounts(const struct container *c)
                                      "Target", c->volume_at, "VolumeOptions", "Labels",
                                      CONTAINER_LABEL, c->id, CONTAINER_OWNER_LABEL, c->owner)
                          : NULL;
-    return json_pack("[{ss,ss,ss,sb},o*]", "Type", "bind", "Source", c->agent, "Target",
-                     OCI_BUNDLE_AGENT, "ReadOnly", 1, volume);
+    json_t *agent = c->agent ? json_pack("{ss,ss,ss,sb}", "Type", "bind", "Source", c->agent,
+                                         "Target", OCI_BUNDLE_AGENT, "ReadOnly", 1)
+                             : NULL;
+    return json_pack("[o*,o*]", agent, volume);
 }
 
 /* Where the agent puts on our own seccomp program, which allows no more than Docker's, Docker's would only

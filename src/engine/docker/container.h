@@ -3,7 +3,8 @@
  * What the daemon is asked to create: the body of POST /containers/create. All of the sandbox's
  * standing defaults on this engine are in container.c.
  *
- * The container's own process is the agent, as on the local engine: a bind mount shows it.
+ * The container's own process is the agent, as on the local engine: a bind mount shows it, or where the daemon does not
+ * see this machine's files it is put into the container's root.
  */
 #ifndef ENGINE_DOCKER_CONTAINER_H
 #define ENGINE_DOCKER_CONTAINER_H
@@ -25,7 +26,7 @@ struct container {
     const char *volume_at; /* where the volume is mounted; NULL: there is none */
     const struct tier *tier;
     const char *owner;     /* identity of the supervisor */
-    const char *agent;     /* the agent's path on the daemon's machine */
+    const char *agent;     /* the agent's path on the daemon's machine; NULL: it is put in */
     bool filtered;         /* the agent puts on a seccomp program of ours */
     bool cgroup_namespace; /* the daemon knows what that is */
 };

@@ -10,7 +10,8 @@
  *     GET    /images/NAME/json
  *     GET    /info                                 only with a cap on the disk
  *     GET    /networks/light-runner-isolated       unless the run has no network, or names one
- *     POST   /containers/create
+ *     POST   /containers/create                    once more, where the daemon turns out not to see the agent's file
+ *     PUT    /containers/ID/archive                then, and with a daemon elsewhere: the agent
  *     POST   /networks/NAME/connect                for each network behind the first
  *     POST   /containers/ID/attach, /start         by the relay
  *     GET    /containers/ID/json                   before its end; with a daemon elsewhere once more behind it
@@ -32,9 +33,14 @@
 #include "host/filter.h"
 #include "tier/oci_bundle.h"
 
+#include <fcntl.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
+
+/* agent/meson.build makes it. */
+#define AGENT_ARCHIVE "light-runner-agent.tar"
+enum { AGENT_ARCHIVE_MAX = 64 << 20 };
 
 /* ms. */
 enum { CREATE_PATIENCE = 10000, END_TIMEOUT = 10000, REMOVE_TIMEOUT = 30000 };
@@ -89,6 +95,27 @@ static char *any_image(struct daemon *d, lr_error *err)
     return copy;
 }
 
+/* Into the container's root, before it is started: in gVisor it could not be reached any more then. */
+static int put_agent(struct daemon *d, const char *container, lr_error *err)
+{
+    static const char operation[] = "docker.agent";
+    size_t length;
+    cleanup_free char *path = libexec_find(AGENT_ARCHIVE, err);
+    if (!path)
+        return -1;
+    cleanup_free char *data = io_read_file_at(AT_FDCWD, path, AGENT_ARCHIVE_MAX, &length);
+    if (!data)
+        return error_errno(err, LR_IO_FAILED, operation, errno, "cannot read '%s'", path);
+    struct http_request request = {
+        .operation = operation, .method = "PUT", .tar = data, .tar_length = length};
+    cleanup_answer struct http_answer answer = {0};
+    if (daemon_call(d, &request, &answer, err, "/containers/%s/archive?path=/", container) < 0)
+        return -1;
+    return answer.status == 200 ? 0
+                                : daemon_refused(&answer, LR_CONTAINER_START_FAILED, operation,
+                                                 "the agent cannot be put into the container", err);
+}
+
 /*
  * Shims of containerd are not in the daemon's list of runtimes: whether one is there, and starts anything, is only known
  * when it has. The agent is what is started: it ends by itself when nobody speaks to it.
@@ -104,15 +131,13 @@ static int try_runtime(struct daemon *d, const char *tier, lr_error *err)
     char owner[PROCESS_IDENTITY_SIZE], name[64];
     process_identity(owner);
     snprintf(name, sizeof(name), "light-runner-trial-%d", (int)getpid());
-    cleanup_free char *agent = libexec_find("light-runner-agent", err);
-    cleanup_free char *image = agent ? any_image(d, err) : NULL;
+    cleanup_free char *image = any_image(d, err);
     if (!image)
         return -1;
-    json_t *body = json_pack("{ss,s[s],s[],s{ss,ss},s{ss,ss,s[{ss,ss,ss,sb}]}}", "Image", image,
-                             "Entrypoint", OCI_BUNDLE_AGENT, "Cmd", "Labels", CONTAINER_LABEL, name,
+    json_t *body = json_pack("{ss,s[s],s[],s{ss,ss},s{ss,ss}}", "Image", image, "Entrypoint",
+                             OCI_BUNDLE_AGENT, "Cmd", "Labels", CONTAINER_LABEL, name,
                              CONTAINER_OWNER_LABEL, owner, "HostConfig", "Runtime", tier,
-                             "NetworkMode", ENGINE_NETWORK_NONE, "Mounts", "Type", "bind", "Source",
-                             agent, "Target", OCI_BUNDLE_AGENT, "ReadOnly", 1);
+                             "NetworkMode", ENGINE_NETWORK_NONE);
     if (!body)
         return error_oom(err, operation);
     request.body = body;
@@ -121,7 +146,9 @@ static int try_runtime(struct daemon *d, const char *tier, lr_error *err)
     request.body = NULL;
     const struct http_answer *last = &made;
     if (rc == 0 && made.status == 201) {
-        rc = daemon_call(d, &request, &started, err, "/containers/%s/start", name);
+        rc = put_agent(d, name, err);
+        if (rc == 0)
+            rc = daemon_call(d, &request, &started, err, "/containers/%s/start", name);
         last = &started;
         daemon_call(d, &remove, &removed, &ignored, "/containers/%s?force=1&v=1", name);
     }
@@ -246,17 +273,34 @@ static int create_failed(const struct http_answer *answer, const struct request 
         return no_disk_cap(err);
     if (runtime && strcmp(r->runtime, "runc") != 0)
         return hint_register(r->runtime, err);
-    if (strstr(said, "bind source path does not exist"))
-        return error_hint(
-            err, "the daemon must see this machine's files: run light-runner where it runs");
     return -1;
 }
 
-static int create(struct docker_sandbox *s, const struct request *r, lr_error *err)
+/* A daemon elsewhere has other files, and so has one in a container of its own. */
+static bool lacks_agent(const struct http_answer *answer)
+{
+    return answer->status == 400 &&
+           strstr(daemon_message(answer), "bind source path does not exist") != NULL;
+}
+
+static int create_as(struct docker_sandbox *s, const struct container *c, const struct request *r,
+                     struct http_answer *answer, lr_error *err)
 {
     /* A container that nobody waited for could not be removed yet. */
     struct http_request request = {
         .operation = "docker.create", .method = "POST", .patience_ms = CREATE_PATIENCE};
+    json_t *body = container_document(c, r, err);
+    if (!body)
+        return -1;
+    request.body = body;
+    s->container = true;
+    int rc = daemon_call(s->daemon, &request, answer, err, "/containers/create?name=%s", s->id);
+    json_decref(body);
+    return rc;
+}
+
+static int create(struct docker_sandbox *s, const struct request *r, lr_error *err)
+{
     cleanup_answer struct http_answer answer = {0};
     char owner[PROCESS_IDENTITY_SIZE];
     process_identity(owner);
@@ -265,26 +309,27 @@ static int create(struct docker_sandbox *s, const struct request *r, lr_error *e
         return -1;
     /* A volume has no cap of its own: a capped run keeps everything in its root. */
     s->volume = !s->base.keep && !r->disk_asked && strcmp(workdir, "/") != 0;
-    const struct container container = {
+    struct container container = {
         .id = s->id,
         .image = s->base.image.digest,
         .volume_at = s->volume ? workdir : NULL,
         .tier = s->base.tier,
         .owner = owner,
-        .agent = s->agent,
+        .agent = s->daemon->same_machine ? s->agent : NULL,
         .filtered = s->base.filter != NULL,
         .cgroup_namespace = s->daemon->api >= DAEMON_API_CGROUP_NAMESPACE,
     };
-    json_t *body = container_document(&container, r, err);
-    if (!body)
+    if (create_as(s, &container, r, &answer, err) < 0)
         return -1;
-    request.body = body;
-    s->container = true;
-    int rc = daemon_call(s->daemon, &request, &answer, err, "/containers/create?name=%s", s->id);
-    json_decref(body);
-    if (rc < 0)
-        return -1;
-    return answer.status == 201 ? 0 : create_failed(&answer, r, err);
+    if (container.agent && lacks_agent(&answer)) {
+        container.agent = NULL;
+        http_answer_free(&answer);
+        if (create_as(s, &container, r, &answer, err) < 0)
+            return -1;
+    }
+    if (answer.status != 201)
+        return create_failed(&answer, r, err);
+    return container.agent ? 0 : put_agent(s->daemon, s->id, err);
 }
 
 static int prepare_steps(struct docker_sandbox *s, const struct request *r, lr_error *err)

@@ -120,7 +120,10 @@ static bool set_request(CURL *c, const struct http *h, const struct http_request
               curl_easy_setopt(c, CURLOPT_HTTPHEADER, headers) == CURLE_OK &&
               curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, on_data) == CURLE_OK &&
               curl_easy_setopt(c, CURLOPT_WRITEDATA, t) == CURLE_OK;
-    if (strcmp(r->method, "GET") != 0 && strcmp(r->method, "DELETE") != 0)
+    if (r->tar)
+        ok = ok && curl_easy_setopt(c, CURLOPT_POSTFIELDS, r->tar) == CURLE_OK &&
+             curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)r->tar_length) == CURLE_OK;
+    else if (strcmp(r->method, "GET") != 0 && strcmp(r->method, "DELETE") != 0)
         ok = ok && curl_easy_setopt(c, CURLOPT_POSTFIELDS, body ? body : "") == CURLE_OK;
     if (r->line)
         ok = ok && curl_easy_setopt(c, CURLOPT_LOW_SPEED_LIMIT, 1L) == CURLE_OK &&
@@ -136,7 +139,8 @@ static bool set_request(CURL *c, const struct http *h, const struct http_request
 
 static struct curl_slist *make_headers(const struct http_request *r)
 {
-    struct curl_slist *list = curl_slist_append(NULL, "Content-Type: application/json");
+    struct curl_slist *list = curl_slist_append(
+        NULL, r->tar ? "Content-Type: application/x-tar" : "Content-Type: application/json");
     /* Without it a body of more than a KiB waits for the daemon's leave. */
     struct curl_slist *more = list ? curl_slist_append(list, "Expect:") : NULL;
     if (more && r->header)

@@ -107,8 +107,9 @@ def own_runtimes():
 class Process:
     """A dockerd, and the containerd that it starts."""
 
-    def __init__(self, folder, *options, programs=None, runtimes=None):
+    def __init__(self, folder, *options, programs=None, runtimes=None, blind_to=None):
         """programs: the folder of a dockerd, and what goes with it, to use in the place of those in PATH.
+        blind_to: a folder of this machine that is empty for it.
 
         It keeps its hands off the firewall: there can be one daemon alone that has its rules in it, see running().
         """
@@ -119,6 +120,8 @@ class Process:
         self.argv = [f"{programs}/dockerd" if programs else "dockerd", "-H", self.host, "--data-root", f"{folder}/data", "--exec-root", f"{folder}/exec",
                      "--pidfile", f"{folder}/pid", "--config-file", f"{folder}/daemon.json", "--bridge", "none", *options]
         self.argv += [] if "--iptables=true" in options else ["--iptables=false"]
+        if blind_to:
+            self.argv = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none "$0" && exec "$@"', blind_to, *self.argv]
         self.process = None
         self.start()
 
