@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <unistd.h>
 
 enum {
@@ -31,7 +32,7 @@ static int open_nothing(void)
 
 int channel_open(struct channel *c)
 {
-    *c = (struct channel){.from = -1, .to = -1};
+    *c = (struct channel){.from = -1, .to = -1, .staging = {-1, -1}};
     buffer_init(&c->in, IN_MAX);
     buffer_init(&c->out, OUT_MAX);
     c->from = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, FIRST_FD);
@@ -109,4 +110,59 @@ int channel_drain(struct channel *c)
         return -1;
     buffer_clear(&c->out);
     return 0;
+}
+
+/* What is staged goes on its way through memory. 0, or -1. */
+static int copy_staged(struct channel *c, size_t length)
+{
+    char chunk[16 * 1024];
+    while (length > 0) {
+        ssize_t n = read(c->staging[0], chunk, length < sizeof(chunk) ? length : sizeof(chunk));
+        if (n <= 0 || io_write_all(c->to, chunk, (size_t)n, clock_ms() + DRAIN_TIMEOUT) < 0)
+            return -1;
+        length -= (size_t)n;
+    }
+    return 0;
+}
+
+static int send_staged(struct channel *c, size_t length)
+{
+    int64_t deadline = clock_ms() + DRAIN_TIMEOUT;
+    while (length > 0) {
+        ssize_t n = splice(c->staging[0], NULL, c->to, NULL, length, SPLICE_F_MOVE);
+        if (n > 0) {
+            length -= (size_t)n;
+        } else if (n < 0 && errno == EAGAIN) {
+            if (io_wait(c->to, POLLOUT, deadline) < 0)
+                return -1;
+        } else if (n < 0 && errno == EINVAL) {
+            /* This is no pipe, but the port of a VM, or another kernel's idea of one. */
+            c->copies = true;
+            return copy_staged(c, length);
+        } else if (n == 0 || errno != EINTR) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+ssize_t channel_splice(struct channel *c, int file, size_t max)
+{
+    if (!c->copies && c->staging[0] < 0) {
+        c->copies = pipe2(c->staging, O_CLOEXEC | O_NONBLOCK) < 0;
+        if (!c->copies)
+            fcntl(c->staging[0], F_SETPIPE_SZ, FRAME_DATA_MAX);
+    }
+    if (c->copies)
+        return CHANNEL_COPY;
+    /* By way of a pipe of our own, for the frame's header comes first and says how many there are. */
+    ssize_t n = splice(file, NULL, c->staging[1], NULL, max, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+    if (n <= 0)
+        return n < 0 ? CHANNEL_COPY : 0;
+    char header[FRAME_HEADER_SIZE];
+    frame_header(header, FRAME_DATA, (uint32_t)n);
+    if (!buffer_append(&c->out, header, sizeof(header)) || channel_drain(c) < 0 ||
+        send_staged(c, (size_t)n) < 0)
+        return CHANNEL_GONE;
+    return n;
 }

@@ -8,9 +8,13 @@
 
 #include "wire/fields.h"
 
+#include <sys/types.h>
+
 struct channel {
     int from;
     int to;
+    int staging[2]; /* a pipe of our own, for channel_splice(); -1 until the first */
+    bool copies;    /* splicing is not to be tried: it does not work here, or costs more */
     struct buffer in;
     struct buffer out;
 };
@@ -30,6 +34,14 @@ int channel_send_fields(struct channel *c, enum frame_type type, const struct bu
  * header, then the header once it is known how many came. */
 char *channel_reserve(struct channel *c, size_t length);
 void channel_commit(struct channel *c, enum frame_type type, size_t length);
+
+/*
+ * Sends up to `max` bytes of an open file as one DATA frame, without a copy of them, and waits for the pipe to take
+ * them. The bytes sent; 0 at the file's end; CHANNEL_COPY when this is not to be had and nothing was sent, so that
+ * read() has to do, and to say what is wrong; CHANNEL_GONE.
+ */
+enum { CHANNEL_COPY = -1, CHANNEL_GONE = -2 };
+ssize_t channel_splice(struct channel *c, int file, size_t max);
 
 /* Writes what the pipe takes. -1: the supervisor is gone. */
 int channel_flush(struct channel *c);

@@ -12,6 +12,9 @@
 
 enum { TAR_BLOCK = 512, QUEUE_ENOUGH = 256 * 1024 };
 
+/* With fewer bytes at once than that, copying them costs less than splicing. */
+enum { SPLICE_WORTH = 64 * 1024 };
+
 struct extract {
     struct channel *channel;
     const char *path;
@@ -75,6 +78,23 @@ static int send_entry(struct extract *x, const char *path, const struct stat *st
     return send_fields(x, FRAME_ENTRY);
 }
 
+/* A piece of a file, queued. As channel_splice(), but -1 with errno when it cannot be read. */
+static ssize_t copy_piece(struct channel *c, int fd, size_t max)
+{
+    char *to = channel_reserve(c, max);
+    if (!to)
+        return CHANNEL_GONE;
+    ssize_t n;
+    while ((n = read(fd, to, max)) < 0 && errno == EINTR)
+        ;
+    if (n <= 0)
+        return n;
+    channel_commit(c, FRAME_DATA, (size_t)n);
+    if (buffer_length(&c->out) >= QUEUE_ENOUGH && channel_drain(c) < 0)
+        return CHANNEL_GONE;
+    return n;
+}
+
 /*
  * The file's bytes, up to the size that was charged for. 1: it is complete; 0: it could not be read
  * to its end, which has been said; -1: the channel is broken.
@@ -85,20 +105,16 @@ static int send_data(struct extract *x, int fd, const char *path, const struct s
     int errnum = 0;
     while (left > 0) {
         size_t want = left < FRAME_DATA_MAX ? (size_t)left : FRAME_DATA_MAX;
-        char *to = channel_reserve(x->channel, want);
-        if (!to)
+        ssize_t n = want < SPLICE_WORTH ? CHANNEL_COPY : channel_splice(x->channel, fd, want);
+        if (n == CHANNEL_COPY)
+            n = copy_piece(x->channel, fd, want);
+        if (n == CHANNEL_GONE)
             return -1;
-        ssize_t n = read(fd, to, want);
-        if (n < 0 && errno == EINTR)
-            continue;
         if (n <= 0) {
             errnum = n < 0 ? errno : 0; /* shorter than it was is no error */
             break;
         }
-        channel_commit(x->channel, FRAME_DATA, (size_t)n);
         left -= (uint64_t)n;
-        if (buffer_length(&x->channel->out) >= QUEUE_ENOUGH && channel_drain(x->channel) < 0)
-            return -1;
     }
     if (errnum) {
         snprintf(x->reason, sizeof(x->reason), "cannot read '%.300s': %s", path, strerror(errnum));

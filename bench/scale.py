@@ -6,6 +6,7 @@ Beside the copies of `cp` on the same disk, and with what is left on the machine
 import concurrent.futures
 import contextlib
 import json
+import mmap
 import os
 import shutil
 import statistics
@@ -48,6 +49,12 @@ class Memory:
                     self.found[name] = max(self.found.get(name, 0), peak)
 
 
+def warm():
+    """Touches as much memory as is about to be used: in a virtual machine the first who does so pays for it."""
+    size = min(5 * GIB, os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2)
+    mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | mmap.MAP_POPULATE).close()
+
+
 def call(argv):
     """Its time in ms."""
     begun = time.perf_counter()
@@ -62,9 +69,12 @@ def copies(command, folder, what, out):
     times = {"cp": [], "in": [], "out": []}
     for _ in range(ROUNDS):
         shutil.rmtree(out, ignore_errors=True)
+        warm()
         times["cp"].append(call(["cp", "-r", folder, out]))
+        warm()
         times["in"].append(call(command("true", "--dir", folder)))
         shutil.rmtree(out, ignore_errors=True)
+        warm()
         both = call(command("true", "--dir", folder, "--max-extract", "2g", "--disk", "4g", "--extract", f"{what}:{out}"))
         times["out"].append(max(both - times["in"][-1], 0))
     shutil.rmtree(out, ignore_errors=True)
@@ -84,11 +94,13 @@ def much(command, scratch):
         with open(os.path.join(folder, str(number)), "w") as file:
             file.write("x" * 100)
     with Memory() as memory:
-        one = copies(lambda *words: command(*words, "--disk", "4g"), big, "f", out)
+        one = copies(lambda *words: command(*words, "--disk", "4g", "--memory", "3g"), big, "f", out)
+        # More than its memory holds goes by way of its disk in between.
+        over = copies(lambda *words: command(*words, "--disk", "4g"), big, "f", out)
     many = copies(command, small, ".", out)
     shutil.rmtree(big)
     shutil.rmtree(small)
-    return {"1 GiB, ms": one, "10 000 files, ms": many, "memory, MiB": memory.found}
+    return {"1 GiB, ms": one, "1 GiB in 512 MiB, ms": over, "10 000 files, ms": many, "memory, MiB": memory.found}
 
 
 def row(command, data_dir):
@@ -113,9 +125,9 @@ def at_once(command):
 
 def measure(command, scratch, data_dir):
     figures = {"much": much(command, scratch), "in a row": row(command, data_dir), "at once": at_once(command)}
-    for name in ("1 GiB, ms", "10 000 files, ms"):
+    for name in ("1 GiB, ms", "1 GiB in 512 MiB, ms", "10 000 files, ms"):
         f = figures["much"][name]
-        print(f"  {name[:-4]:14} cp -r {f['cp']:6.0f} ms   in {f['in']:6.0f} ms ({f['in'] / f['cp']:.2f} x)"
+        print(f"  {name[:-4]:16} cp -r {f['cp']:6.0f} ms   in {f['in']:6.0f} ms ({f['in'] / f['cp']:.2f} x)"
               f"   out {f['out']:6.0f} ms ({f['out'] / f['cp']:.2f} x)")
     print("  memory of our processes meanwhile: "
           + ", ".join(f"{name} {mib:.1f} MiB" for name, mib in sorted(figures["much"]["memory, MiB"].items())))

@@ -315,3 +315,20 @@ def test_the_extraction_of_one_run_is_unknown_to_the_next(runner, tmp_path):
     runner.ok("echo one > /tmp/f; echo two > /app/g; echo three > /root/h")
     outcome = runner.ok("ls /tmp /app /root | grep -c '^[fgh]$'; true")
     assert outcome.lines == ["0"]
+
+
+def test_every_size_comes_whole(runner, tmp_path):
+    """Small pieces are copied, large ones spliced; holes are zeros."""
+    sizes = (1, 65535, 65536, 65537, 131071, 131072, 131073, 262144, 300001, 1048577)
+    (tmp_path / "in").mkdir()
+    for size in sizes:
+        with open(tmp_path / "in" / str(size), "wb") as file:
+            file.write(os.urandom(size))
+    with open(tmp_path / "in" / "holes", "wb") as file:
+        file.truncate(500000)
+        file.seek(200001)
+        file.write(b"x" * 7)
+    outcome = runner.ok("true", dir=tmp_path / "in", extract=[(".", tmp_path / "out")])
+    assert outcome.json["extracted"][0]["status"] == "ok"
+    for name in os.listdir(tmp_path / "in"):
+        assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "in" / name).read_bytes(), name

@@ -224,7 +224,7 @@ def main():
     parser.add_argument("--build", default=os.path.join(ROOT, "build"))
     parser.add_argument("--runs", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=int(time.time()))
-    parser.add_argument("--cells", default="local-runc,local-runsc,docker-runc,docker-runsc")
+    parser.add_argument("--cells", default="local-runc,local-runsc,local-kata,docker-runc,docker-runsc")
     options = parser.parse_args()
     with dockerd.shared():
         dockerd.use()
