@@ -17,6 +17,7 @@
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 int mount_private_namespace(lr_error *err)
 {
@@ -150,27 +151,29 @@ int mount_erofs(int image_fd, const char *target, lr_error *err)
 #define EXT4_IOC_SHUTDOWN           _IOR('X', 125, uint32_t)
 #define EXT4_GOING_FLAGS_NOLOGFLUSH 2
 
-/* Copies only what holds data, so that the copy is as sparse as the template. */
-static int copy_sparse(int from, int to, off_t size)
+/* Bytes. The kernel writes an alert to its log for it: not for every run. */
+static const uint64_t DISCARD_WORTH = (uint64_t)64 << 20;
+
+/* Copies only what holds data. */
+static int copy_data(int from, int to, off_t size)
 {
-    if (ftruncate(to, size) < 0)
-        return -1;
+    char block[64 * 1024];
     for (off_t at = 0; at < size;) {
         off_t start = lseek(from, at, SEEK_DATA);
         if (start < 0)
             return errno == ENXIO ? 0 : -1;
-        off_t end = lseek(from, start, SEEK_HOLE);
-        if (end < 0)
+        at = lseek(from, start, SEEK_HOLE);
+        if (at < 0)
             return -1;
-        off_t in = start, out = start;
-        while (in < end) {
-            ssize_t n = copy_file_range(from, &in, to, &out, (size_t)(end - in), 0);
-            if (n <= 0) {
+        while (start < at) {
+            size_t want = at - start < (off_t)sizeof(block) ? (size_t)(at - start) : sizeof(block);
+            ssize_t n = pread(from, block, want, start);
+            if (n <= 0 || pwrite(to, block, (size_t)n, start) != n) {
                 errno = n == 0 ? EIO : errno;
                 return -1;
             }
+            start += n;
         }
-        at = end;
     }
     return 0;
 }
@@ -226,36 +229,62 @@ static void forget_templates(int dirfd)
     } while (count > MOUNT_TEMPLATES && unlinkat(dirfd, oldest, 0) == 0);
 }
 
-int mount_scratch_file(const char *folder, uint64_t bytes, int *out, lr_error *err)
+/*
+ * An empty file system of that size in a file, and a sparse file without a name that is to become a copy of it. That the disk is
+ * full is seen here: later it would be an I/O error within the run.
+ */
+static int open_scratch(const char *folder, uint64_t bytes, int *template, int *file, lr_error *err)
 {
     char name[64];
+    struct stat st;
+    struct statvfs room;
     snprintf(name, sizeof(name), "ext4-8k-%" PRIu64 ".template", bytes);
     cleanup_close int dirfd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (dirfd < 0)
         return error_errno(err, LR_VOLUME_CREATE_FAILED, "volume.create", errno, "cannot open '%s'",
                            folder);
-    cleanup_close int template = openat(dirfd, name, O_RDONLY | O_CLOEXEC);
-    if (template < 0 && errno == ENOENT) {
+    *template = openat(dirfd, name, O_RDONLY | O_CLOEXEC);
+    if (*template < 0 && errno == ENOENT) {
         if (make_template(dirfd, name, bytes, err) < 0)
             return -1;
-        template = openat(dirfd, name, O_RDONLY | O_CLOEXEC);
+        *template = openat(dirfd, name, O_RDONLY | O_CLOEXEC);
         forget_templates(dirfd);
-    } else if (template >= 0) {
-        (void)futimens(template, NULL);
+    } else if (*template >= 0) {
+        (void)futimens(*template, NULL);
     }
-    cleanup_close int file = openat(dirfd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-    if (template < 0 || file < 0 || copy_sparse(template, file, (off_t)bytes) < 0)
+    *file = openat(dirfd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    if (*template >= 0 && *file >= 0 && fstat(*template, &st) == 0 && fstatvfs(dirfd, &room) == 0 &&
+        ftruncate(*file, (off_t)bytes) == 0) {
+        if ((uint64_t)st.st_blocks * 512 <= (uint64_t)room.f_bavail * room.f_frsize)
+            return 0;
+        errno = ENOSPC;
+    }
+    return error_errno(err, LR_VOLUME_CREATE_FAILED, "volume.create", errno,
+                       "cannot make the run's storage in '%s'", folder);
+}
+
+int mount_scratch_file(const char *folder, uint64_t bytes, int *out, lr_error *err)
+{
+    cleanup_close int template = -1, file = -1;
+    if (open_scratch(folder, bytes, &template, &file, err) < 0)
+        return -1;
+    if (copy_data(template, file, (off_t)bytes) < 0)
         return error_errno(err, LR_VOLUME_CREATE_FAILED, "volume.create", errno,
                            "cannot make the run's storage in '%s'", folder);
     *out = steal_fd(&file);
     return 0;
 }
 
+/*
+ * The file is empty when it gets behind the loop device, and is written through that: the kernel writes to disk what a file
+ * holds that is given to a loop device, and what has been written to the device is read at the mount without asking
+ * it again. For the same reason there are no barriers: whoever reads this file system writes it, and ends with it.
+ */
 int mount_scratch(const char *folder, uint64_t bytes, const char *target, int *root, lr_error *err)
 {
-    cleanup_close int file = -1;
+    cleanup_close int template = -1, file = -1;
     char path[32];
-    if (mount_scratch_file(folder, bytes, &file, err) < 0)
+    if (open_scratch(folder, bytes, &template, &file, err) < 0)
         return -1;
     cleanup_close int device = loop_attach(file, false, path);
     if (device < 0) {
@@ -263,14 +292,15 @@ int mount_scratch(const char *folder, uint64_t bytes, const char *target, int *r
                     "no loop device for the run's storage");
         return error_hint(err, "%s", loop_hint);
     }
-    if (mount(path, target, "ext4", MS_NODEV | MS_NOATIME, "noinit_itable,nodiscard") < 0 ||
+    if (copy_data(template, device, (off_t)bytes) < 0 ||
+        mount(path, target, "ext4", MS_NODEV | MS_NOATIME, "noinit_itable,nodiscard,nobarrier") <
+            0 ||
         (*root = open(target, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
         return error_errno(err, LR_VOLUME_CREATE_FAILED, "volume.create", errno,
                            "cannot mount the run's storage");
     return 0;
 }
 
-/* As many files as mount_scratch() allows for that size; they take memory, however small they are. */
 int mount_scratch_memory(uint64_t bytes, const char *target, lr_error *err)
 {
     char options[96];
@@ -294,7 +324,9 @@ int mount_folder(int folder, const char *target, lr_error *err)
 void mount_scratch_discard(int scratch)
 {
     uint32_t how = EXT4_GOING_FLAGS_NOLOGFLUSH;
-    if (scratch >= 0)
+    struct statvfs used;
+    if (scratch >= 0 && fstatvfs(scratch, &used) == 0 &&
+        (uint64_t)(used.f_blocks - used.f_bfree) * used.f_frsize >= DISCARD_WORTH)
         (void)ioctl(scratch, EXT4_IOC_SHUTDOWN, &how);
 }
 

@@ -58,7 +58,7 @@ int mount_scratch_memory(uint64_t bytes, const char *target, lr_error *err);
 int mount_folder(int folder, const char *target, lr_error *err);
 
 /*
- * Shuts the file system of mount_scratch() down, given its open root (-1: there is none): what has not
+ * Shuts the file system of mount_scratch() down, given its open root (-1: there is none), if there is much in it: what has not
  * been written to its file yet never will be, and the unmount does not wait for that. Nothing in it can
  * be read any more. By an fd and not by a path, so that it can be no other file system.
  */
