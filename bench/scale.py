@@ -123,8 +123,24 @@ def at_once(command):
     return {"succeeded": good, "of": AT_ONCE, "ms": (time.perf_counter() - begun) * 1000}
 
 
+def states(command, scratch):
+    """ms of `ls` of as many states as there are files above."""
+    folder = os.path.join(scratch, "states")
+    os.mkdir(folder, mode=0o700)
+    for number in range(FILES):
+        run_id = f"light-runner-{number:012x}"
+        with open(os.path.join(folder, run_id + ".json"), "w") as file:
+            json.dump({"id": run_id, "container": run_id, "volume": run_id, "image": "busybox", "workdir": "/app", "command": "true",
+                       "timeout": 60000, "startedAt": f"2026-01-{number % 28 + 1:02}T12:00:00.000Z", "status": "exited", "exitCode": 0,
+                       "finishedAt": "2026-01-31T12:00:00.000Z", "durationMs": 1, "cancelled": False,
+                       "result": {"exitCode": 0, "usage": {"cpuMs": 1}, "isolation": {"runtime": "runc", "verified": True}}}, file, indent=2)
+    argv = ["env", f"LIGHT_RUNNER_STATE_DIR={folder}", command("true")[0], "ls"]
+    return statistics.median(call(argv) for _ in range(ROUNDS + 2))
+
+
 def measure(command, scratch, data_dir):
-    figures = {"much": much(command, scratch), "in a row": row(command, data_dir), "at once": at_once(command)}
+    figures = {"much": much(command, scratch), "in a row": row(command, data_dir), "at once": at_once(command),
+               "ls, ms": states(command, scratch)}
     for name in ("1 GiB, ms", "1 GiB in 512 MiB, ms", "10 000 files, ms"):
         f = figures["much"][name]
         print(f"  {name[:-4]:16} cp -r {f['cp']:6.0f} ms   in {f['in']:6.0f} ms ({f['in'] / f['cp']:.2f} x)"
@@ -134,6 +150,7 @@ def measure(command, scratch, data_dir):
     f = figures["in a row"]
     print(f"  {IN_A_ROW} in a row: the first hundred {f['first 100, ms']:.1f} ms, the last {f['last 100, ms']:.1f} ms;"
           f" left behind: {json.dumps(f['left']) if f['left'] or f['fds'] else 'nothing'}")
+    print(f"  ls of {FILES} states: {figures['ls, ms']:.0f} ms")
     f = figures["at once"]
     print(f"  {f['succeeded']} of {f['of']} at once succeeded, in {f['ms']:.0f} ms")
     return figures

@@ -405,19 +405,76 @@ static const char *text_of(const json_t *state, const char *field)
     return text ? text : "";
 }
 
-static void print_state(const json_t *state)
+/* What is shown of one state, and what it is ordered by: there may be thousands, of which no more is kept. */
+struct row {
+    char started[32], id[32], text[176];
+};
+
+struct rows {
+    struct row *all;
+    size_t count, room;
+};
+
+static int add_row(void *user, json_t *state, lr_error *err)
 {
+    struct rows *rows = user;
+    if (rows->count == rows->room) {
+        size_t room = rows->room ? 2 * rows->room : 64;
+        struct row *more = reallocarray(rows->all, room, sizeof(*more));
+        if (!more)
+            return error_oom(err, "ls");
+        rows->all = more;
+        rows->room = room;
+    }
+    struct row *row = &rows->all[rows->count++];
     const json_t *code = json_object_get(state, "exitCode");
     char exit_code[24] = "", command[41], image[31];
     if (json_is_integer(code))
         snprintf(exit_code, sizeof(exit_code), "%" JSON_INTEGER_FORMAT, json_integer_value(code));
     snprintf(command, sizeof(command), "%s", text_of(state, "command"));
     snprintf(image, sizeof(image), "%s", text_of(state, "image"));
+    snprintf(row->started, sizeof(row->started), "%s", text_of(state, "startedAt"));
+    snprintf(row->id, sizeof(row->id), "%s", text_of(state, "id"));
+    snprintf(row->text, sizeof(row->text), "%-25s  %-9s  %4s  %-20.19s  %-30s  %s", row->id,
+             text_of(state, "status"), exit_code, row->started, image, command);
     /* It may have been written by anybody who has run something for this user. */
-    text_make_printable(command);
-    text_make_printable(image);
-    printf("%-25s  %-9s  %4s  %-20.19s  %-30s  %s\n", text_of(state, "id"),
-           text_of(state, "status"), exit_code, text_of(state, "startedAt"), image, command);
+    text_make_printable(row->text);
+    return 0;
+}
+
+static int by_start(const void *a, const void *b)
+{
+    const struct row *x = a, *y = b;
+    int order = strcmp(x->started, y->started);
+    return order ? order : strcmp(x->id, y->id);
+}
+
+static int print_table(int dir, lr_error *err)
+{
+    struct rows rows = {0};
+    int rc = dir < 0 ? 0 : state_each(dir, add_row, &rows, err);
+    if (rc == 0) {
+        printf("%-25s  %-9s  %4s  %-20s  %-30s  %s\n", "ID", "STATUS", "EXIT", "STARTED", "IMAGE",
+               "COMMAND");
+        if (rows.count > 0)
+            qsort(rows.all, rows.count, sizeof(*rows.all), by_start);
+        for (size_t i = 0; i < rows.count; i++)
+            puts(rows.all[i].text);
+    }
+    free(rows.all);
+    return rc;
+}
+
+/* As lr_states(), without a text of all of them in between. */
+static int print_states(int dir, lr_error *err)
+{
+    json_t *all;
+    if (state_list(&all, dir, err) < 0)
+        return -1;
+    json_dumpf(all, stdout, JSON_COMPACT);
+    putchar('\n');
+    json_decref(all);
+    return 0;
 }
 
 int verb_ls(int argc, char **argv)
@@ -429,20 +486,8 @@ int verb_ls(int argc, char **argv)
     if (w.help)
         return print_help(argv[0]);
     cleanup_close int dir = -1;
-    json_t *all;
-    /* As lr_states(), without a text of all of them in between: there may be thousands. */
-    if (state_open_dir(&dir, false, &e) < 0 || state_list(&all, dir, &e) < 0)
+    if (state_open_dir(&dir, false, &e) < 0 || (w.json ? print_states : print_table)(dir, &e) < 0)
         return cli_fail(&e, w.json);
-    if (w.json) {
-        json_dumpf(all, stdout, JSON_COMPACT);
-        putchar('\n');
-    } else {
-        printf("%-25s  %-9s  %4s  %-20s  %-30s  %s\n", "ID", "STATUS", "EXIT", "STARTED", "IMAGE",
-               "COMMAND");
-        for (size_t i = 0; i < json_array_size(all); i++)
-            print_state(json_array_get(all, i));
-    }
-    json_decref(all);
     return fflush(stdout) == 0 ? 0 : CLI_FAILED;
 }
 

@@ -40,28 +40,37 @@ int lr_states(const char *id, char **out, lr_error *err)
     return document ? dump(out, document, err) : 0;
 }
 
-/* Calls `act` for every state; it says whether the state counts. */
+/* What is done to every state; `act` says whether the state counts. */
+struct action {
+    int (*act)(json_t *state, int dir, int64_t number, lr_error *err);
+    int dir;
+    int64_t number;
+    unsigned count;
+};
+
+static int act_on(void *user, json_t *state, lr_error *err)
+{
+    struct action *a = user;
+    int rc = a->act(state, a->dir, a->number, err);
+    a->count += rc > 0;
+    return rc < 0 ? -1 : 0;
+}
+
 static int for_all(int (*act)(json_t *state, int dir, int64_t number, lr_error *err),
                    int64_t number, unsigned *count, lr_error *err)
 {
     cleanup_close int dir = -1;
-    json_t *all;
     if (count)
         *count = 0;
     if (state_open_dir(&dir, false, err) < 0)
         return -1;
     if (dir < 0)
         return 0;
-    if (state_list(&all, dir, err) < 0)
-        return -1;
-    int rc = 0;
-    for (size_t i = 0; rc >= 0 && i < json_array_size(all); i++) {
-        rc = act(json_array_get(all, i), dir, number, err);
-        if (rc > 0 && count)
-            (*count)++;
-    }
-    json_decref(all);
-    return rc < 0 ? -1 : 0;
+    struct action a = {.act = act, .dir = dir, .number = number};
+    int rc = state_each(dir, act_on, &a, err);
+    if (count)
+        *count = a.count;
+    return rc;
 }
 
 static int reap_one(json_t *state, int dir, int64_t number, lr_error *err)

@@ -176,7 +176,7 @@ static int by_start(const void *a, const void *b)
     return order ? order : strcmp(x->id, y->id);
 }
 
-static int collect(json_t *list, int dirfd, lr_error *err)
+int state_each(int dirfd, state_each_fn each, void *user, lr_error *err)
 {
     cleanup_closedir DIR *dir = io_list(dirfd);
     if (!dir)
@@ -190,10 +190,17 @@ static int collect(json_t *list, int dirfd, lr_error *err)
         json_t *state;
         if (state_read(&state, dirfd, id, err) < 0)
             return -1;
-        if (state && json_array_append_new(list, state) < 0)
-            return error_oom(err, OPERATION);
+        int rc = state ? each(user, state, err) : 0;
+        json_decref(state);
+        if (rc < 0)
+            return -1;
     }
     return 0;
+}
+
+static int collect(void *user, json_t *state, lr_error *err)
+{
+    return json_array_append(user, state) < 0 ? error_oom(err, OPERATION) : 0;
 }
 
 int state_list(json_t **out, int dirfd, lr_error *err)
@@ -203,7 +210,7 @@ int state_list(json_t **out, int dirfd, lr_error *err)
     struct listed *all = NULL;
     int rc = !found || !sorted ? error_oom(err, OPERATION) : 0;
     if (rc == 0 && dirfd >= 0)
-        rc = collect(found, dirfd, err);
+        rc = state_each(dirfd, collect, found, err);
     count = json_array_size(found);
     if (rc == 0 && count > 0 && !(all = calloc(count, sizeof(*all))))
         rc = error_oom(err, OPERATION);

@@ -35,6 +35,13 @@ int state_write(int dirfd, const json_t *state, lr_error *err);
 /* Removes the files of a run. */
 void state_remove(int dirfd, const char *id);
 
+/*
+ * Calls `each` for every state, in no order; less than 0 ends it, with the error that it has set. The state is borrowed. One
+ * after the other, so that there may be any number.
+ */
+typedef int (*state_each_fn)(void *user, json_t *state, lr_error *err);
+int state_each(int dirfd, state_each_fn each, void *user, lr_error *err);
+
 /* Every state, oldest first, as a JSON array. New reference. */
 int state_list(json_t **out, int dirfd, lr_error *err);
 
