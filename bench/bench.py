@@ -25,6 +25,7 @@ ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), ".."))
 sys.path.insert(0, os.path.join(ROOT, "tests", "contract"))
 sys.dont_write_bytecode = True
 from harness import images  # noqa: E402
+import control  # noqa: E402
 import scale  # noqa: E402
 
 SIZE = 200 << 20
@@ -258,6 +259,10 @@ def main():
 
         figures["rate, runs/s"] = {str(n): bench.rate(n) for n in (1, 2, 4)}
         print("runs per second: " + ", ".join(f"{v:.0f} with {n}" for n, v in figures["rate, runs/s"].items()))
+
+        os.environ["LIGHT_RUNNER_STATE_DIR"] = os.path.join(scratch, "states-of-runs")
+        figures["orders, ms"] = control.orders(executable)
+        control.show("orders to a detached run", figures["orders, ms"])
 
         figures["movements"] = bench.movements(scratch)
         for name, value in figures["movements"].items():

@@ -20,6 +20,7 @@ ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), ".."))
 sys.path.insert(0, os.path.join(ROOT, "tests", "contract"))
 sys.dont_write_bytecode = True
 from harness import dockerd, images  # noqa: E402
+import control  # noqa: E402
 from scale import Memory, call  # noqa: E402
 
 SIZE = 1 << 30
@@ -73,6 +74,7 @@ def main():
         sys.exit("bench/docker.py: Docker's command line is not installed: apt-get install docker.io")
     scratch = tempfile.mkdtemp(prefix="lr-bench-")
     os.environ["LIGHT_RUNNER_DATA_DIR"] = os.path.join(scratch, "data")
+    os.environ["LIGHT_RUNNER_STATE_DIR"] = os.path.join(scratch, "states")
     try:
         with dockerd.shared():
             dockerd.use()
@@ -81,7 +83,8 @@ def main():
                 sys.exit(f"bench/docker.py: {os.environ[dockerd.REASON]}")
             daemon.load_rootfs(images.make_busybox_tar(os.path.join(scratch, "busybox.tar")), "busybox")
             call([executable, "run", "--engine", "docker", "busybox", "--", "true"])  # makes the network
-            result = {"starts": starts(executable, daemon, options.runs), "bulk": bulk(executable, scratch)}
+            result = {"starts": starts(executable, daemon, options.runs), "bulk": bulk(executable, scratch),
+                      "orders": control.orders(executable, "--engine", "docker", docker=[])}
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     print(f"{'tier':6} {'network':8} {'light-runner':>13} {'docker run':>11} {'ratio':>6}   ms, medians of {options.runs}")
@@ -91,6 +94,7 @@ def main():
     print(f"1 GiB: cp {b['cp']:.0f} ms, in {b['in']:.0f} ms ({b['in'] / b['cp']:.1f} x cp), out {b['out']:.0f} ms "
           f"({b['out'] / b['cp']:.1f} x cp); memory at most: "
           + ", ".join(f"{name} {mib:.1f} MiB" for name, mib in sorted(b["memory"].items())))
+    control.show("orders to a detached run", result["orders"])
     if options.json:
         with open(options.json, "w") as file:
             json.dump(result, file, indent=2)

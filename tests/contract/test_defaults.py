@@ -6,6 +6,8 @@ import uuid
 
 import pytest
 
+from harness import host
+
 CAPABILITIES = {"CHOWN": 0, "DAC_OVERRIDE": 1, "FOWNER": 3, "FSETID": 4, "KILL": 5, "SETGID": 6, "SETUID": 7,
                 "NET_BIND_SERVICE": 10}
 
@@ -207,3 +209,17 @@ def test_setuid_programs_gain_nothing(runner):
     script = """cp /bin/busybox /tmp/busybox; chmod 4755 /tmp/busybox; ls -l /tmp/busybox | cut -c4
     su nobody -s /bin/sh -c '/tmp/busybox id -u; /tmp/busybox grep NoNewPrivs /proc/self/status'"""
     assert runner.ok(script).text.split() == ["s", "65534", "NoNewPrivs:", "1"]
+
+
+def test_the_runtimes_program_is_out_of_reach(runner):
+    """Who enters the sandbox shows its program as /proc/PID/exe: by way of a mount that nobody can write to."""
+    if runner.engine != "local" or runner.tier != "runc":
+        pytest.skip("of the local engine's OCI runtimes")
+    process = runner.start("echo up; sleep 20")
+    try:
+        assert process.stderr.readline() == b"up\n"
+        flags = [os.statvfs(f"/proc/{pid}/exe").f_flag for pid, argv in host.descendants(process.pid).items() if "/dev/pts/bundle" in argv]
+        assert flags and all(flag & os.ST_RDONLY for flag in flags), flags
+    finally:
+        process.terminate()
+        process.communicate(timeout=20)

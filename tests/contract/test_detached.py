@@ -31,7 +31,7 @@ def nothing_is_left(runner, store, states):
             if name.endswith(".json"):
                 runner.cli("cancel", name[:-5])
     left = host.new_leftovers(before, store, 10)
-    assert left == {}
+    assert left == {}, sorted(os.listdir(states)) if states.is_dir() else None
 
 
 def detach(runner, script, **fields):
