@@ -12,7 +12,7 @@ MESON  := $(firstword $(wildcard /usr/bin/meson) meson)
 SOURCES = $(shell find include src lib cli agent tests bench examples -name '*.[ch]')
 
 .DELETE_ON_ERROR:
-.PHONY: all build asan deps tools demo check check-quick check-vms soak bench bench-docker bench-tiers fuzz install uninstall format clean help
+.PHONY: all build asan deps tools demo check check-quick check-vms soak bench bench-docker bench-tiers bench-gvisor fuzz install uninstall format clean help
 
 all: build  ## build the library and the programs (default)
 
@@ -73,6 +73,10 @@ bench-docker: tools  ## measure runs on Docker, beside Docker's own command line
 bench-tiers: tools  ## measure the tiers against one another, on every engine; the picture goes into docs/
 	@$(MAKE) --no-print-directory build
 	@$(PYTHON) bench/tiers.py --build $(BUILD) --json $(BUILD)/tiers.json --svg docs/tiers.svg
+
+bench-gvisor: tools  ## measure what each of gVisor's settings does to the tier runsc
+	@$(MAKE) --no-print-directory build
+	@$(PYTHON) bench/gvisor.py --build $(BUILD)
 
 $(BUILD)-fuzz/build.ninja:
 	CC=clang $(MESON) setup -Dfuzz=true -Db_sanitize=address,undefined -Db_lundef=false $(BUILD)-fuzz

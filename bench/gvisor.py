@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """What each of gVisor's settings does to the tier runsc on the local engine: the same work without it and with it, in turns.
 
-    bench/gvisor.py [--build build] [--rounds 5] [--only WORD] [--json FILE]
+    bench/gvisor.py [--build build] [--rounds 6] [--only WORD] [--json FILE]
 
 A ratio below 1 is a gain. The settings that light-runner starts runsc with are in src/tier/tier.c.
 """
@@ -21,10 +21,7 @@ from harness import images, tools
 # A flag, in the place of ours of that name. Those that would take a wall down are measured to know what it costs.
 SETTINGS = [
     ("--directfs=true", "the sentry opens files itself, with more rights"),
-    ("--overlay2=root:memory", "what is written is kept in memory, without the cap of `disk`"),
     ("--systrap-disable-syscall-patching=true", "every system call traps"),
-    ("--systrap-disable-fast-path=true", ""),
-    ("--platform=ptrace", ""),
     ("--app-huge-pages=false", ""),
     ("--network=host", "the host's stack in the place of the sentry's"),
     ("--qdisc=none", "packets are sent by whoever makes them"),
@@ -33,7 +30,6 @@ SETTINGS = [
     ("--network-processors-per-channel=1", ""),
     ("--cpu-num-from-quota=false", ""),
     ("--dcache=10000", ""),
-    ("--file-access=shared", ""),
 ]
 WRAPPER = """#!/bin/sh
 # runsc with one flag more, in the place of another of that name.
@@ -45,10 +41,10 @@ exec {runsc} {flag} "$@"
 """
 
 
-def wrapper(folder, number, flag):
+def wrapper(folder, number, flag, program):
     path = os.path.join(folder, f"runsc-{number}")
     with open(path, "w") as file:
-        file.write(WRAPPER.format(name=flag.split("=")[0], flag=flag, runsc=tools.runsc()))
+        file.write(WRAPPER.format(name=flag.split("=")[0], flag=flag, runsc=program))
     os.chmod(path, 0o755)
     return path
 
@@ -58,14 +54,15 @@ def once(bench, name, runsc):
     return bench.start("local", "runsc") if name == "start" else bench.work("local", "runsc", tiers.WORK[name][0])
 
 
-def compare(bench, runsc, rounds):
+def compare(bench, programs, rounds):
     """{work: (ms without, ms with)}, medians; a reason in its place where it does not start."""
     times = {name: ([], []) for name in (*tiers.WORK, "start")}
-    for _ in range(rounds + 1):
+    for number in range(rounds + 1):
         for name, pair in times.items():
-            for values, program in zip(pair, (tools.runsc(), runsc)):
+            # Whoever is the second finds the machine otherwise than the first.
+            for values, runsc in list(zip(pair, programs))[::-1 if number % 2 else 1]:
                 try:
-                    values.append(once(bench, name, program))
+                    values.append(once(bench, name, runsc))
                 except SystemExit as error:
                     return str(error)[-100:]
     return {name: tuple(statistics.median(values[1:]) for values in pair) for name, pair in times.items()}
@@ -74,11 +71,12 @@ def compare(bench, runsc, rounds):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--build", default=os.path.join(tiers.ROOT, "build"))
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--only", default="", metavar="WORD", help="settings with this in them")
     parser.add_argument("--json", metavar="FILE")
     options = parser.parse_args()
-    if not tools.runsc():
+    program = tools.runsc()
+    if not program:
         sys.exit("bench/gvisor.py: there is no runsc: scripts/install-runsc")
     executable, scratch, found = os.path.join(os.path.abspath(options.build), "light-runner"), tempfile.mkdtemp(prefix="lr-bench-"), {}
     os.chmod(scratch, 0o755)
@@ -91,7 +89,7 @@ def main():
         for number, (flag, _) in enumerate(SETTINGS):
             if options.only not in flag:
                 continue
-            found[flag] = compare(bench, wrapper(scratch, number, flag), options.rounds)
+            found[flag] = compare(bench, (program, wrapper(scratch, number, flag, program)), options.rounds)
             cells = (found[flag] if isinstance(found[flag], str) else
                      " | ".join(f"{before:.0f} → {after:.0f} ({after / before:.2f})" for before, after in found[flag].values()))
             print(f"| `{flag}` | {cells} |", flush=True)
