@@ -152,7 +152,7 @@ int mount_erofs(int image_fd, const char *target, lr_error *err)
 #define EXT4_GOING_FLAGS_NOLOGFLUSH 2
 
 /* Bytes. The kernel writes an alert to its log for it: not for every run. */
-static const uint64_t DISCARD_WORTH = (uint64_t)64 << 20;
+static const uint64_t discard_worth = (uint64_t)64 << 20;
 
 /* Copies only what holds data. */
 static int copy_data(int from, int to, off_t size)
@@ -255,7 +255,7 @@ static int open_scratch(const char *folder, uint64_t bytes, int *template, int *
     *file = openat(dirfd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
     if (*template >= 0 && *file >= 0 && fstat(*template, &st) == 0 && fstatvfs(dirfd, &room) == 0 &&
         ftruncate(*file, (off_t)bytes) == 0) {
-        if ((uint64_t)st.st_blocks * 512 <= (uint64_t)room.f_bavail * room.f_frsize)
+        if ((uint64_t)st.st_blocks * 512 <= (uint64_t)room.f_bfree * room.f_frsize)
             return 0;
         errno = ENOSPC;
     }
@@ -326,7 +326,7 @@ void mount_scratch_discard(int scratch)
     uint32_t how = EXT4_GOING_FLAGS_NOLOGFLUSH;
     struct statvfs used;
     if (scratch >= 0 && fstatvfs(scratch, &used) == 0 &&
-        (uint64_t)(used.f_blocks - used.f_bfree) * used.f_frsize >= DISCARD_WORTH)
+        (uint64_t)(used.f_blocks - used.f_bfree) * used.f_frsize >= discard_worth)
         (void)ioctl(scratch, EXT4_IOC_SHUTDOWN, &how);
 }
 
