@@ -8,6 +8,7 @@
  *     find_image(), pull()  the image, before there is a sandbox
  *     prepare()  everything that can be done before the first process of the sandbox
  *     start()    the agent is coming up; the fds to it are there
+ *     ready()    the agent has spoken
  *     running()  the command has begun
  *     kill()     everything in the sandbox, at once; returns without waiting
  *     pause()    freezes and thaws it
@@ -54,6 +55,7 @@ struct sandbox {
     int alive;        /* readable once the sandbox has ended by itself */
     int network;      /* readable once the network is up; -1: it is, or there is none */
     int network_lost; /* readable once it is clear that it never will be */
+    int memory;       /* readable when on_memory() is to look; -1: never */
 };
 
 /* For prepare(): nothing of it is there yet. */
@@ -96,6 +98,10 @@ struct engine {
     int (*prepare)(struct sandbox **out, const char *id, const struct request *r, bool keep,
                    lr_error *err);
     int (*start)(struct sandbox *s, lr_error *err);
+    /* The agent is there, and the command is not yet. Engines that have nothing to do then: NULL. */
+    void (*ready)(struct sandbox *s);
+    /* It may have run out of memory, which is to be seen at once or not at all. NULL: never asked for. */
+    void (*on_memory)(struct sandbox *s);
     /* The command has begun: what was used before is not its own. NULL: nothing that would count is. */
     void (*running)(struct sandbox *s);
     void (*kill)(struct sandbox *s);

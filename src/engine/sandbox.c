@@ -17,6 +17,7 @@ void sandbox_init(struct sandbox *s, const struct engine *engine, bool keep)
         .alive = -1,
         .network = -1,
         .network_lost = -1,
+        .memory = -1,
     };
 }
 
@@ -25,6 +26,7 @@ void sandbox_close(struct sandbox *s)
     cleanup_close_fd(&s->to_agent);
     cleanup_close_fd(&s->from_agent);
     cleanup_close_fd(&s->runtime_text);
+    cleanup_close_fd(&s->memory);
     image_free(&s->image);
     free(s->filter);
 }

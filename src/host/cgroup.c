@@ -9,7 +9,9 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/file.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <time.h>
 
@@ -329,6 +331,53 @@ void cgroup_read_usage(const struct cgroup *c, struct cgroup_usage *out)
     char nested[2 * sizeof(c->id)];
     snprintf(nested, sizeof(nested), "%s/memory.oom_control", c->id);
     out->oom_kills += read_keyed(memory, nested, "oom_kill");
+}
+
+/* Of a group that is removed no file can be opened. */
+bool cgroup_is_gone(const struct cgroup *c)
+{
+    int memory = group_of(c, MEMORY, CGROUP_MEMORY);
+    return faccessat(memory, c->mode == CGROUP_V2 ? "memory.events" : "memory.oom_control", R_OK,
+                     0) < 0;
+}
+
+int cgroup_watch_memory(const struct cgroup *c)
+{
+    int memory = group_of(c, MEMORY, CGROUP_MEMORY);
+    if (memory < 0) {
+        errno = EOPNOTSUPP;
+        return -1;
+    }
+    if (c->mode == CGROUP_V2) {
+        char path[64];
+        snprintf(path, sizeof(path), "/proc/self/fd/%d/memory.events", memory);
+        cleanup_close int fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+        return fd >= 0 && inotify_add_watch(fd, path, IN_MODIFY) >= 0 ? steal_fd(&fd) : -1;
+    }
+    char order[32];
+    cleanup_close int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    cleanup_close int control = openat(memory, "memory.oom_control", O_RDONLY | O_CLOEXEC);
+    snprintf(order, sizeof(order), "%d %d", fd, control);
+    return fd >= 0 && control >= 0 &&
+                   io_write_control(memory, "cgroup.event_control", order) == 0
+               ? steal_fd(&fd)
+               : -1;
+}
+
+bool cgroup_ran_out(const struct cgroup *c, int watch, struct cgroup_usage *usage)
+{
+    char events[4096] __attribute__((aligned(8)));
+    if (read(watch, events, sizeof(events)) <= 0 || cgroup_is_gone(c))
+        return false;
+    struct cgroup_usage now;
+    cgroup_read_usage(c, &now);
+    /* v1 tells nothing else but this, and before it kills; v2 tells also of what has been reclaimed. */
+    if (c->mode == CGROUP_V1 && now.oom_kills == 0)
+        now.oom_kills = 1;
+    if (now.oom_kills == 0)
+        return false;
+    *usage = now;
+    return true;
 }
 
 /* The path behind the second colon of "4:cpu,cpuacct:/some/path", if the line is one of that controller; v2's

@@ -69,12 +69,27 @@ int cgroup_create(struct cgroup **out, const char *root, const char *id,
  */
 int cgroup_open_of(struct cgroup **out, const char *root, pid_t pid, const char *marker);
 
+/*
+ * A file descriptor, of the caller's, that becomes readable when the memory may have run out, and once the group is
+ * removed: cgroup_ran_out() tells, if it is asked before that. -1 + errno.
+ */
+int cgroup_watch_memory(const struct cgroup *c);
+
+/*
+ * Takes what has come to `watch`. Whether memory has run out since it was made; reads the usage too then, as there may
+ * soon be nothing left to read.
+ */
+bool cgroup_ran_out(const struct cgroup *c, int watch, struct cgroup_usage *usage);
+
 /* Moves the calling process in. For a forked child before exec: allocates nothing. 0, or -1 +
  * errno. */
 int cgroup_enter(const struct cgroup *c);
 
 /* Freezes everything in it, or thaws it; waits until that is done. 0, or -1 + errno (ETIMEDOUT). */
 int cgroup_freeze(const struct cgroup *c, bool on);
+
+/* Somebody has removed it: there is nothing to read any more. */
+bool cgroup_is_gone(const struct cgroup *c);
 
 /* What the whole sandbox has used so far. */
 void cgroup_read_usage(const struct cgroup *c, struct cgroup_usage *out);

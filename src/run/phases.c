@@ -179,6 +179,8 @@ static void on_hello(struct supervisor *s, const struct frame *f)
         return;
     }
     s->result.isolation.verified = true;
+    if (s->sandbox->engine->ready)
+        s->sandbox->engine->ready(s->sandbox);
     leave_start(s);
 }
 

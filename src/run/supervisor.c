@@ -50,6 +50,7 @@ enum {
     AT_ALIVE,
     AT_NETWORK,
     AT_NETWORK_LOST,
+    AT_MEMORY,
     AT_CALLER,
     AT_SHARED,
     AT_CANCEL,
@@ -73,6 +74,7 @@ static void set_polls(const struct supervisor *s, struct pollfd *p)
         [AT_ALIVE] = {s->sandbox->alive, POLLIN, 0},
         [AT_NETWORK] = {s->sandbox->network, POLLIN, 0},
         [AT_NETWORK_LOST] = {s->sandbox->network_lost, POLLIN, 0},
+        [AT_MEMORY] = {s->sandbox->memory, POLLIN, 0},
         [AT_CALLER] = {s->caller_gone ? -1 : SUPERVISOR_CALLER, caller, 0},
         [AT_SHARED] = {s->state ? -1 : SUPERVISOR_CANCEL_SHARED, POLLIN, 0},
         [AT_CANCEL] = {SUPERVISOR_CANCEL, POLLIN, 0},
@@ -174,6 +176,8 @@ static void on_caller(struct supervisor *s)
 
 static void serve(struct supervisor *s, const struct pollfd *p)
 {
+    if (p[AT_MEMORY].revents)
+        s->sandbox->engine->on_memory(s->sandbox);
     /* What the sandbox says is taken before its end is noticed: EXIT may be in the pipe. */
     if (p[AT_TEXT].revents)
         read_runtime_text(s);

@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import ssl
 import subprocess
 import tempfile
@@ -439,3 +440,21 @@ def test_an_image_with_a_health_check_and_a_volume(runner, daemon):
     assert {v["Name"] for v in daemon.call("GET", "/volumes")[1]["Volumes"] or []} == before
     filters = urllib.parse.quote(json.dumps({"reference": ["healthy"]}))
     assert daemon.call("GET", f"/images/json?filters={filters}")[1]
+
+
+def test_out_of_memory_in_a_container_that_is_gone_at_once(runner, daemon):
+    """gVisor's kernel dies with all that is in it, and Docker removes its cgroup, before the end has come to us: the
+    relay, which would tell, sleeps until then. What was used is known all the same."""
+    if runner.tier != "runsc":
+        pytest.skip("in other tiers the agent outlives the command, and the container with it")
+    run = runner.start("echo up; sleep 2; x=a; while :; do x=$x$x; done", options={"memory": "64m"})
+    assert run.stderr.readline() == b"up\n"
+    supervisor = next(pid for pid, argv in host.descendants(run.pid).items() if "light-runner-supervisor" in argv)
+    relay, = host.descendants(supervisor)
+    os.kill(relay, signal.SIGSTOP)
+    name, = [n for n in daemon.leftovers() if n.startswith("/")]
+    assert host.wait_until(lambda: not daemon.call("GET", f"/containers{name}/json")[1]["State"]["Running"], 20)
+    os.kill(relay, signal.SIGCONT)
+    document = json.loads(run.communicate(timeout=30)[0])
+    assert document["oomKilled"] is True and document["exitCode"] == 137, document
+    assert document["usage"]["peakMemoryBytes"] > 32 << 20, document

@@ -73,7 +73,8 @@ def flood(_call, connection):
 
 BEFORE = ["GET /version", "GET /images", "GET /networks", "POST /containers/create", "POST /containers/ID/attach",
           "POST /containers/ID/start"]
-AFTER = ["GET /containers/ID/json", "POST /containers/ID/wait", "DELETE /containers/ID", "DELETE /volumes/ID"]
+# What the run can do without, or can only miss once the command has ended.
+SPARED = ["GET /containers/ID/json", "POST /containers/ID/wait", "DELETE /containers/ID", "DELETE /volumes/ID"]
 HOWS = [refuse, cut, cut_midway, no_http, a_list, html, flood]
 # Every way for the first call, whose answer decides about all others, and for one whose answer is read; else those
 # that are told apart.
@@ -106,8 +107,8 @@ def test_before_the_command(runner, daemon, tmp_path, where, how):
     nothing_is_left(runner, daemon)
 
 
-@pytest.mark.parametrize("where, how", cases(AFTER))
-def test_after_the_command(runner, daemon, tmp_path, where, how):
+@pytest.mark.parametrize("where, how", cases(SPARED))
+def test_what_the_command_does_not_need(runner, daemon, tmp_path, where, how):
     """It has run, and what it has said has come."""
     outcome, names = spoiled(daemon, tmp_path, runner, where, how)
     assert any(name.startswith(where) for name in names), names

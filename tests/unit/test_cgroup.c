@@ -188,6 +188,41 @@ static void a_reap_leaves_what_is_just_being_made(void **state)
     assert_int_equal(access(made, F_OK), -1);
 }
 
+/* v2 tells also of memory that has only become scarce, and nothing can be read of a group that is gone. */
+static void v2_tells_when_memory_runs_out(void **state)
+{
+    (void)state;
+    cleanup_free char *own = io_read_file_at(AT_FDCWD, "/proc/self/cgroup", 65536, NULL);
+    char *line = own ? strstr(own, "0::/") : NULL, events[512], full[1024];
+    if (!line)
+        skip();
+    line[strcspn(line, "\n")] = '\0';
+    snprintf(events, sizeof(events), "%s/memory.events", line + strlen("0::/"));
+    snprintf(full, sizeof(full), "%s/%s", root, events);
+    put("cgroup.controllers", "cpu memory pids\n");
+    put(events, "max 0\noom_kill 0\n");
+    struct cgroup *c;
+    struct cgroup_usage usage = {0};
+    assert_int_equal(cgroup_open_of(&c, root, getpid(), "/"), 0);
+    cleanup_close int watch = cgroup_watch_memory(c);
+    assert_true(watch >= 0);
+    assert_false(cgroup_ran_out(c, watch, &usage));
+    put(events, "max 3\noom_kill 0\n");
+    assert_int_equal(poll(&(struct pollfd){watch, POLLIN, 0}, 1, 1000), 1);
+    assert_false(cgroup_ran_out(c, watch, &usage));
+    put(events, "max 3\noom_kill 1\n");
+    assert_int_equal(poll(&(struct pollfd){watch, POLLIN, 0}, 1, 1000), 1);
+    assert_true(cgroup_ran_out(c, watch, &usage));
+    assert_int_equal(usage.oom_kills, 1);
+    put(events, "max 4\noom_kill 1\n");
+    assert_int_equal(unlink(full), 0);
+    usage.oom_kills = 0;
+    assert_true(cgroup_is_gone(c));
+    assert_false(cgroup_ran_out(c, watch, &usage));
+    assert_int_equal(usage.oom_kills, 0);
+    cgroup_destroy(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -198,6 +233,7 @@ int main(void)
         SCRATCH_TEST(v2_hands_the_controllers_down),
         SCRATCH_TEST(what_is_left_out_is_not_looked_for),
         SCRATCH_TEST(without_any_limit_there_is_no_group),
+        SCRATCH_TEST(v2_tells_when_memory_runs_out),
         SCRATCH_TEST(a_reap_leaves_what_is_just_being_made),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,7 +14,7 @@
  *     PUT    /containers/ID/archive                then, and with a daemon elsewhere: the agent
  *     POST   /networks/NAME/connect                for each network behind the first
  *     POST   /containers/ID/attach, /start         by the relay
- *     GET    /containers/ID/json                   before its end; with a daemon elsewhere once more behind it
+ *     GET    /containers/ID/json                   before the command; with a daemon elsewhere behind its end
  *     POST   /containers/ID/wait
  *     DELETE /containers/ID, /volumes/ID
  *
@@ -43,7 +43,7 @@
 enum { AGENT_ARCHIVE_MAX = 64 << 20 };
 
 /* ms. */
-enum { CREATE_PATIENCE = 10000, END_TIMEOUT = 10000, REMOVE_TIMEOUT = 30000 };
+enum { CREATE_PATIENCE = 10000, INSPECT_TIMEOUT = 5000, END_TIMEOUT = 10000, REMOVE_TIMEOUT = 30000 };
 
 struct docker_sandbox {
     struct sandbox base; /* first: the engine's table is called with a pointer to it */
@@ -52,7 +52,8 @@ struct docker_sandbox {
     char *agent;
     bool container, volume; /* there is one, or there may be */
     bool started, stopped, paused;
-    bool looked; /* at what it has used */
+    struct cgroup *cgroup; /* the container's, made by the daemon; NULL: not on this machine, or not found */
+    bool looked;           /* at what it has used */
     struct cgroup_usage usage;
     struct process relay;
 };
@@ -423,30 +424,45 @@ static int docker_pause(struct sandbox *base, bool on, lr_error *err)
     return 0;
 }
 
-/*
- * What it has used, and whether it ran out of memory: as the kernel of this machine tells, for which the
- * container must still be there. From elsewhere only the last is known, once it has ended.
- */
-static void look_at_usage(struct docker_sandbox *s)
+static json_t *inspect(struct docker_sandbox *s, int64_t timeout_ms)
 {
     lr_error ignored;
     cleanup_answer struct http_answer answer = {0};
-    struct cgroup *cgroup;
-    if (call_container(s, "docker.inspect", "GET", "/json", END_TIMEOUT, &answer, &ignored) < 0)
-        return;
-    const json_t *state = json_object_get(answer.body, "State");
-    const char *id = json_string_value(json_object_get(answer.body, "Id"));
-    json_int_t pid = json_integer_value(json_object_get(state, "Pid"));
-    if (answer.status == 200 && pid == 0) {
-        s->usage.oom_kills = json_is_true(json_object_get(state, "OOMKilled"));
+    call_container(s, "docker.inspect", "GET", "/json", timeout_ms, &answer, &ignored);
+    return answer.status == 200 ? steal_ptr(answer.body) : NULL;
+}
+
+/*
+ * The container's cgroup, if it is on this machine: what it uses is read there. It is gone as soon as the container is,
+ * and in gVisor the whole container dies of what it lacks: that is looked at when it happens. Docker has not always seen
+ * it.
+ */
+static void docker_ready(struct sandbox *base)
+{
+    struct docker_sandbox *s = docker_of(base);
+    json_t *document = s->daemon->same_machine ? inspect(s, INSPECT_TIMEOUT) : NULL;
+    const char *id = json_string_value(json_object_get(document, "Id"));
+    json_int_t pid = json_integer_value(json_object_get(json_object_get(document, "State"), "Pid"));
+    if (id && strlen(id) == IMAGE_HEX_LENGTH && pid > 0 && pid <= INT32_MAX &&
+        cgroup_open_of(&s->cgroup, CGROUP_ROOT, (pid_t)pid, id) == 0)
+        base->memory = cgroup_watch_memory(s->cgroup);
+    json_decref(document);
+}
+
+static void docker_on_memory(struct sandbox *base)
+{
+    struct docker_sandbox *s = docker_of(base);
+    if (cgroup_ran_out(s->cgroup, base->memory, &s->usage))
         s->looked = true;
-    } else if (id && strlen(id) == IMAGE_HEX_LENGTH && pid > 0 && pid <= INT32_MAX &&
-               s->daemon->same_machine &&
-               cgroup_open_of(&cgroup, CGROUP_ROOT, (pid_t)pid, id) == 0) {
-        cgroup_read_usage(cgroup, &s->usage);
-        cgroup_destroy(cgroup);
-        s->looked = true;
-    }
+}
+
+/* Of a container elsewhere, and of one that was gone at once, no more is known than that it ran out of memory. */
+static void look_at_end(struct docker_sandbox *s)
+{
+    json_t *document = inspect(s, END_TIMEOUT);
+    s->usage.oom_kills =
+        json_is_true(json_object_get(json_object_get(document, "State"), "OOMKilled"));
+    json_decref(document);
 }
 
 static void docker_kill(struct sandbox *base)
@@ -456,7 +472,10 @@ static void docker_kill(struct sandbox *base)
     if (s->stopped || !s->started)
         return;
     s->stopped = true;
-    look_at_usage(s);
+    if (s->cgroup && !cgroup_is_gone(s->cgroup)) {
+        cgroup_read_usage(s->cgroup, &s->usage);
+        s->looked = true;
+    }
     if (s->paused)
         docker_pause(base, false, &ignored);
     /* The container's stdin is closed with it, which ends the agent, and that everything. */
@@ -485,7 +504,7 @@ static int docker_finish(struct sandbox *base, struct cgroup_usage *usage, lr_er
     if (await_end(s, err) < 0)
         return -1;
     if (!s->looked)
-        look_at_usage(s);
+        look_at_end(s);
     *usage = s->usage;
     return 0;
 }
@@ -518,6 +537,7 @@ static void docker_destroy(struct sandbox *base)
         cleanup_answer struct http_answer answer = {0};
         daemon_call(s->daemon, &request, &answer, &ignored, "/volumes/%s", s->id);
     }
+    cgroup_destroy(s->cgroup);
     sandbox_close(base);
     free(s->agent);
     free(s);
@@ -550,6 +570,8 @@ LR_API const struct engine engine_docker = {
     .pull = docker_pull,
     .prepare = docker_prepare,
     .start = docker_start,
+    .ready = docker_ready,
+    .on_memory = docker_on_memory,
     .kill = docker_kill,
     .pause = docker_pause,
     .finish = docker_finish,
