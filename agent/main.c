@@ -67,6 +67,7 @@
 #include "confine.h"
 #include "extract.h"
 #include "hello.h"
+#include "hosts.h"
 #include "seed.h"
 #include "workdir.h"
 
@@ -173,6 +174,9 @@ static void on_prepare(struct agent *a, const struct frame *f)
     struct failure failure;
     if (a->state != STATE_FRESH || !workdir)
         fail_protocol(a, "PREPARE");
+    /* Anywhere else than as PID 1 it would be the host's. */
+    if (getpid() == 1)
+        hosts_provide();
     if (a->confined && confine_drop_capabilities(&failure) < 0)
         fail(a, &failure);
     if (user_resolve(&a->user, user ? user : "", &failure) < 0 ||

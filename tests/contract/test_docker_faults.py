@@ -29,7 +29,8 @@ def spoiled(daemon, tmp_path, runner, where, how, script="echo done", **fields):
     def spoil(call, connection):
         return call.name.startswith(where) and how(call, connection)
     document = runner.request(script, **fields)
-    del document["networks"]
+    if where != "GET /info":  # it is asked for without a network alone
+        del document["networks"]
     with Proxy(daemon, tmp_path / "proxy.sock", spoil) as proxy:
         outcome = runner.submit(document, env=proxy.environment(), deadline=50)
         return outcome, proxy.names
@@ -71,7 +72,7 @@ def flood(_call, connection):
     return True
 
 
-BEFORE = ["GET /version", "GET /images", "GET /networks", "POST /containers/create", "POST /containers/ID/attach",
+BEFORE = ["GET /version", "GET /images", "GET /info", "GET /networks", "POST /containers/create", "POST /containers/ID/attach",
           "POST /containers/ID/start"]
 # What the run can do without, or can only miss once the command has ended.
 SPARED = ["GET /containers/ID/json", "POST /containers/ID/wait", "DELETE /containers/ID", "DELETE /volumes/ID"]
@@ -172,8 +173,8 @@ def own(runner, daemon, tmp_path):
     """A dockerd that can be killed, with the image in it, and what makes a run speak to it."""
     made = []
 
-    def make(**options):
-        process = dockerd.Process(tempfile.mkdtemp(prefix="lr-dockerd-"), **options)
+    def make(*flags, **options):
+        process = dockerd.Process(tempfile.mkdtemp(prefix="lr-dockerd-"), *flags, **options)
         made.append(process)
         tar = tmp_path / "busybox.tar"
         if not tar.exists():
@@ -267,6 +268,17 @@ def test_a_runtime_that_is_registered_as_kata_is_used(runner, own):
     assert doctor(runner, process)["works"] is True
     done = runner.cli("verify", "--json", "--engine", "docker", "--runtime", "kata", env=environment)
     assert done.code == 0 and len(done.json["evidence"]["network"]) == 2, done
+
+
+@pytest.mark.once
+def test_a_default_runtime_of_another_kind_has_loopback_too(runner, own):
+    """Without a network: runc brings it up by itself, gVisor takes what Docker has made."""
+    if not tools.runsc():
+        pytest.skip("no runsc in the cache: run scripts/install-runsc")
+    process = own("--default-runtime=runsc")
+    outcome = runner.submit(runner.request("cut -d: -f1 /proc/net/dev | tail -n +3"), env=dict(os.environ, DOCKER_HOST=process.host))
+    assert [line.strip() for line in outcome.lines] == ["lo"], outcome
+    assert outcome.json["isolation"]["kernel"] != os.uname().release
 
 
 @pytest.mark.once

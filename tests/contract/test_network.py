@@ -9,6 +9,7 @@ import threading
 import pytest
 
 from harness import host
+from harness.image_maker import Image, busybox_layer, entry, folder, layer, symlink
 
 # Names and addresses of our own, so that two suites can run at the same time.
 SPACE = f"lr-test-{os.getpid()}"
@@ -137,3 +138,37 @@ def test_runs_do_not_reach_one_another(runner, tmp_path):
             server.terminate()
             server.wait(timeout=20)
             server.stderr.close()
+
+
+def test_without_a_network_there_is_loopback_and_nothing_else(runner):
+    """In every tier it is the sandbox's own, and is what `localhost` means."""
+    outcome = runner.ok("""sed 1,2d /proc/net/dev | cut -d: -f1 | tr -d ' ' | grep -Ev '^(sit|tunl|gre|gretap|erspan|ip_vti|ip6).*0$'
+        echo from-inside | nc -l -p 8080 -w 5 & i=0
+        while [ $i -lt 50 ]; do nc -w 5 127.0.0.1 8080 </dev/null 2>/dev/null && break; i=$((i+1)); sleep 0.1; done
+        grep -w localhost /etc/hosts; stat -c %a /etc/hosts""")
+    assert outcome.lines[:2] == ["lo", "from-inside"], outcome
+    assert [line.split()[:2] for line in outcome.lines[2:4]] == [["127.0.0.1", "localhost"], ["::1", "localhost"]], outcome
+    assert outcome.lines[-1] == "644"
+
+
+def test_a_runs_network_namespace_is_its_own(runner):
+    if runner.tier != "runc":
+        pytest.skip("in other tiers the kernel is its own")
+    namespace = runner.ok("readlink /proc/self/ns/net").lines
+    assert namespace != [os.readlink("/proc/self/ns/net")] and namespace[0].startswith("net:["), namespace
+
+
+@pytest.mark.parametrize("what", ["content", "link", "folder"])
+def test_what_the_image_has_as_its_hosts_stays(runner, what):
+    """A link or a folder is no place to write to, and no reason not to run."""
+    if runner.engine == "docker":
+        pytest.skip("Docker puts a file of its own in its place")
+    entries = {"content": entry("etc/hosts", data=b"192.0.2.1 somewhere\n"), "link": symlink("etc/hosts", "/etc/passwd"),
+               "folder": folder("etc/hosts")}
+    password = entry("etc/passwd", data=b"root:x:0:0:root:/:/bin/sh\n")
+    runner.load(Image(busybox_layer(), layer(folder("etc"), password, entries[what])), f"hosts-{what}")
+    outcome = runner.ok("busybox stat -c %F /etc/hosts; busybox stat -c %s /etc/passwd; [ -f /etc/hosts ] && cat /etc/hosts; true",
+                        f"hosts-{what}")
+    kinds = {"content": "regular file", "link": "symbolic link", "folder": "directory"}
+    assert outcome.lines[:2] == [kinds[what], str(len(password[1]))], outcome
+    assert outcome.lines[2:] == {"content": ["192.0.2.1 somewhere"], "link": [password[1].decode().strip()]}.get(what, []), outcome

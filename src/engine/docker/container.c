@@ -174,10 +174,11 @@ json_t *container_document(const struct container *c, const struct request *r, l
         return NULL;
     /* The image's own command, user, env and health check are the agent's business, not Docker's. */
     json_t *document = json_pack(
-        "{ss,ss,s[ss*],s[],ss,ss,sb,sb,sb,sb,sb,sb,s{ss,ss},s{s[s]},so}", "Image", c->image,
+        "{ss,ss,s[ss*],s[],ss,ss,sb,sb,sb,sb,sb,sb,sb,s{ss,ss},s{s[s]},so}", "Image", c->image,
         "Hostname", c->id, "Entrypoint", OCI_BUNDLE_AGENT, c->tier->own_kernel ? "log" : NULL,
         "Cmd", "User", "0:0", "WorkingDir", "/", "OpenStdin", 1, "StdinOnce", 1, "AttachStdin", 1,
-        "AttachStdout", 1, "AttachStderr", 1, "Tty", 0, "Labels", CONTAINER_LABEL, c->id,
+        "AttachStdout", 1, "AttachStderr", 1, "Tty", 0, "NetworkDisabled",
+        c->network_disabled, "Labels", CONTAINER_LABEL, c->id,
         CONTAINER_OWNER_LABEL, c->owner, "Healthcheck", "Test", "NONE", "HostConfig", host);
     if (!document)
         error_oom(err, OPERATION);

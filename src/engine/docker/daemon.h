@@ -16,6 +16,7 @@ struct daemon {
     unsigned api;      /* the minor number of version 1.N */
     char kernel[65];   /* its machine's kernel, as uname -r has it; "": it does not say */
     bool same_machine; /* as far as can be told: our socket, our kernel */
+    json_t *info;      /* of daemon_info(); NULL: not asked for yet */
 };
 
 /* Of the first API that has what we need (mounts, nano CPUs), and of the last one that we know of. */
@@ -27,6 +28,10 @@ enum { DAEMON_API_CGROUP_NAMESPACE = 41 };
  * Errors: DOCKER_UNREACHABLE, INVALID_ARGUMENT (DOCKER_HOST...), NOT_SUPPORTED (too old or too new, another
  * architecture). */
 int daemon_get(struct daemon **out, lr_error *err);
+
+/* What it says of its runtimes and its storage: the body of GET /info. Asked for once. Borrowed.
+ * Errors: DOCKER_UNREACHABLE. */
+int daemon_info(struct daemon *d, const json_t **out, lr_error *err);
 
 /* For every call from now on: see struct http. */
 void daemon_watch(int (*tick)(void *user), void *user);

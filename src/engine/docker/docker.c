@@ -8,7 +8,7 @@
  *
  *     GET    /version                              once per process
  *     GET    /images/NAME/json
- *     GET    /info                                 only with a cap on the disk
+ *     GET    /info                                 with a cap on the disk, and in the tier runc without a network
  *     GET    /networks/light-runner-isolated       unless the run has no network, or names one
  *     POST   /containers/create                    once more, where the daemon turns out not to see the agent's file
  *     PUT    /containers/ID/archive                then, and with a daemon elsewhere: the agent
@@ -162,21 +162,18 @@ static int try_runtime(struct daemon *d, const char *tier, lr_error *err)
 static int docker_available(const char *tier, lr_error *err)
 {
     struct daemon *d;
-    struct http_request request = {.operation = "docker.info", .method = "GET"};
-    cleanup_answer struct http_answer answer = {0};
+    const json_t *info;
     if (daemon_get(&d, err) < 0)
         return -1;
     if (!tier || strcmp(tier, "runc") == 0)
         return 0;
-    if (daemon_call(d, &request, &answer, err, "/info") < 0)
+    if (daemon_info(d, &info, err) < 0)
         return -1;
-    if (answer.status != 200)
-        return daemon_refused(&answer, LR_DOCKER_UNREACHABLE, request.operation, "info", err);
-    if (json_object_get(json_object_get(answer.body, "Runtimes"), tier))
+    if (json_object_get(json_object_get(info, "Runtimes"), tier))
         return 0;
     if (strcmp(tier, REQUEST_KATA_SHIM) == 0)
         return try_runtime(d, tier, err) < 0 ? hint_register(tier, err) : 0;
-    error_set(err, LR_CONTAINER_START_FAILED, request.operation,
+    error_set(err, LR_CONTAINER_START_FAILED, "docker.info",
               "the Docker daemon has no runtime named '%s'", tier);
     return hint_register(tier, err);
 }
@@ -248,15 +245,14 @@ static int no_disk_cap(lr_error *err)
 static int check_disk(struct daemon *d, lr_error *err)
 {
     static const char *const drivers[] = {"overlay2", "btrfs", "zfs"};
-    struct http_request request = {.operation = "docker.info", .method = "GET"};
-    cleanup_answer struct http_answer answer = {0};
-    if (daemon_call(d, &request, &answer, err, "/info") < 0)
+    const json_t *info;
+    if (daemon_info(d, &info, err) < 0)
         return -1;
-    const char *driver = json_string_value(json_object_get(answer.body, "Driver"));
+    const char *driver = json_string_value(json_object_get(info, "Driver"));
     for (size_t i = 0; driver && i < sizeof(drivers) / sizeof(drivers[0]); i++)
         if (strcmp(drivers[i], driver) == 0)
             return 0;
-    error_set(err, LR_NOT_SUPPORTED, request.operation,
+    error_set(err, LR_NOT_SUPPORTED, "docker.info",
               "disk: the Docker daemon's storage '%.40s' has no cap on what a container writes",
               driver ? driver : "");
     return no_disk_cap(err);
@@ -300,13 +296,34 @@ static int create_as(struct docker_sandbox *s, const struct container *c, const 
     return rc;
 }
 
+/*
+ * Without a network runc alone can make the namespace, with loopback up. For Docker's own "none" it has to call the
+ * daemon's program back, which takes half of the time of a start. gVisor, should the daemon have it for its default, would
+ * find no loopback.
+ */
+static int choose_network_maker(struct docker_sandbox *s, const struct request *r, bool *runtime,
+                                lr_error *err)
+{
+    const json_t *info;
+    *runtime = false;
+    if (s->base.tier->own_kernel || !engine_without_network(r))
+        return 0;
+    if (daemon_info(s->daemon, &info, err) < 0)
+        return -1;
+    const char *name = json_string_value(json_object_get(info, "DefaultRuntime"));
+    *runtime = name && strcmp(name, "runc") == 0;
+    return 0;
+}
+
 static int create(struct docker_sandbox *s, const struct request *r, lr_error *err)
 {
     cleanup_answer struct http_answer answer = {0};
     char owner[PROCESS_IDENTITY_SIZE];
     process_identity(owner);
     cleanup_free char *workdir = NULL;
-    if (engine_workdir(&workdir, r, &s->base.image, s->base.keep, err) < 0)
+    bool network_disabled;
+    if (engine_workdir(&workdir, r, &s->base.image, s->base.keep, err) < 0 ||
+        choose_network_maker(s, r, &network_disabled, err) < 0)
         return -1;
     /* A volume has no cap of its own: a capped run keeps everything in its root. */
     s->volume = !s->base.keep && !r->disk_asked && strcmp(workdir, "/") != 0;
@@ -318,6 +335,7 @@ static int create(struct docker_sandbox *s, const struct request *r, lr_error *e
         .owner = owner,
         .agent = s->daemon->same_machine ? s->agent : NULL,
         .filtered = s->base.filter != NULL,
+        .network_disabled = network_disabled,
         .cgroup_namespace = s->daemon->api >= DAEMON_API_CGROUP_NAMESPACE,
     };
     if (create_as(s, &container, r, &answer, err) < 0)
