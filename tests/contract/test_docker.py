@@ -385,6 +385,24 @@ def test_a_default_network_of_somebody_elses_making(runner, daemon):
     assert runner.submit(document).lines == ["started"], "it is made when it is not there"
 
 
+def test_a_daemon_that_cannot_keep_containers_apart(runner, daemon, tmp_path):
+    """Podman's service makes the network, and says in a warning that it has left out what makes it a wall."""
+    def forgetful(call, connection):
+        if call.name != "POST /networks/create":
+            return False
+        status, made = daemon.call("POST", "/networks/create", {"Name": "light-runner-isolated", "CheckDuplicate": True})
+        return answer(connection, status, {**made, "Warning": "not a recognized option"})
+    daemon.call("DELETE", "/networks/light-runner-isolated")
+    document = runner.request("echo started")
+    del document["networks"]
+    with Proxy(daemon, tmp_path / "p.sock", forgetful) as proxy:
+        outcome = runner.submit(document, env=proxy.environment())
+    assert outcome.code == 125 and outcome.error["code"] == "NOT_SUPPORTED" and "--network" in outcome.error["hint"], outcome
+    assert "POST /containers/create" not in proxy.names
+    assert daemon.call("GET", "/networks/light-runner-isolated")[0] == 404, "what is no wall is not left to be taken for one"
+    assert runner.submit(document).lines == ["started"]
+
+
 # ---------------------------------------------------------------- credentials
 
 @pytest.fixture(scope="module")

@@ -105,6 +105,8 @@ def test_before_the_command(runner, daemon, tmp_path, where, how):
         assert outcome.error["code"] in ("DOCKER_UNREACHABLE", "CONTAINER_START_FAILED", "IMAGE_INVALID"), outcome
         assert outcome.error["operation"] and outcome.error["message"]
         assert b"\x1b" not in outcome.stderr and "done" not in outcome.text
+    if how is refuse and where.endswith("/attach"):
+        assert "something is wrong" in outcome.error["message"], outcome
     nothing_is_left(runner, daemon)
 
 

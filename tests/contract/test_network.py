@@ -144,7 +144,7 @@ def test_without_a_network_there_is_loopback_and_nothing_else(runner):
     """In every tier it is the sandbox's own, and is what `localhost` means."""
     outcome = runner.ok("""sed 1,2d /proc/net/dev | cut -d: -f1 | tr -d ' ' | grep -Ev '^(sit|tunl|gre|gretap|erspan|ip_vti|ip6).*0$'
         echo from-inside | nc -l -p 8080 -w 5 & i=0
-        while [ $i -lt 50 ]; do nc -w 5 127.0.0.1 8080 </dev/null 2>/dev/null && break; i=$((i+1)); sleep 0.1; done
+        while [ $i -lt 50 ]; do sleep 1 | nc -w 5 127.0.0.1 8080 2>/dev/null && break; i=$((i+1)); sleep 0.1; done
         grep -w localhost /etc/hosts; stat -c %a /etc/hosts""")
     assert outcome.lines[:2] == ["lo", "from-inside"], outcome
     assert [line.split()[:2] for line in outcome.lines[2:4]] == [["127.0.0.1", "localhost"], ["::1", "localhost"]], outcome

@@ -28,6 +28,7 @@ struct container {
     const char *owner;     /* identity of the supervisor */
     const char *agent;     /* the agent's path on the daemon's machine; NULL: it is put in */
     bool network_disabled; /* Docker has nothing to do with its network: there is none */
+    bool podman;           /* it is Podman's service that makes it */
     bool filtered;         /* the agent puts on a seccomp program of ours */
     bool cgroup_namespace; /* the daemon knows what that is */
 };

@@ -67,6 +67,13 @@ static int read_version(struct daemon *d, const json_t *v, lr_error *err)
                   arch ? arch : architecture);
         return error_hint(err, "use a light-runner for that architecture, or another daemon");
     }
+    size_t i;
+    const json_t *component;
+    json_array_foreach(json_object_get(v, "Components"), i, component)
+    {
+        const char *name = json_string_value(json_object_get(component, "Name"));
+        d->podman = d->podman || (name && strcmp(name, "Podman Engine") == 0);
+    }
     d->api = newest < DAEMON_API_MAX ? newest : DAEMON_API_MAX;
     snprintf(d->kernel, sizeof(d->kernel), "%s", kernel ? kernel : "");
     struct utsname host;

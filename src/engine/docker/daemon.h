@@ -16,6 +16,7 @@ struct daemon {
     unsigned api;      /* the minor number of version 1.N */
     char kernel[65];   /* its machine's kernel, as uname -r has it; "": it does not say */
     bool same_machine; /* as far as can be told: our socket, our kernel */
+    bool podman;       /* Podman's service for Docker's clients */
     json_t *info;      /* of daemon_info(); NULL: not asked for yet */
 };
 

@@ -306,7 +306,8 @@ static int choose_network_maker(struct docker_sandbox *s, const struct request *
 {
     const json_t *info;
     *runtime = false;
-    if (s->base.tier->own_kernel || !engine_without_network(r))
+    /* Podman makes it by itself, and takes long to tell what its runtime is. */
+    if (s->base.tier->own_kernel || s->daemon->podman || !engine_without_network(r))
         return 0;
     if (daemon_info(s->daemon, &info, err) < 0)
         return -1;
@@ -336,6 +337,7 @@ static int create(struct docker_sandbox *s, const struct request *r, lr_error *e
         .agent = s->daemon->same_machine ? s->agent : NULL,
         .filtered = s->base.filter != NULL,
         .network_disabled = network_disabled,
+        .podman = s->daemon->podman,
         .cgroup_namespace = s->daemon->api >= DAEMON_API_CGROUP_NAMESPACE,
     };
     if (create_as(s, &container, r, &answer, err) < 0)

@@ -27,9 +27,26 @@ static int post(struct daemon *d, const char *name, json_t *options, const char 
     return rc;
 }
 
+/* A name of our own: it needs no escape. */
+static int get_default(struct daemon *d, struct http_answer *answer, lr_error *err)
+{
+    struct http_request request = {.operation = OPERATION, .method = "GET"};
+    return daemon_call(d, &request, answer, err, "/networks/" ENGINE_NETWORK_DEFAULT);
+}
+
+/* Whether its containers do not reach one another. */
+static bool is_isolated(const json_t *network)
+{
+    const char *driver = json_string_value(json_object_get(network, "Driver"));
+    const char *icc = json_string_value(json_object_get(json_object_get(network, "Options"), ICC));
+    return driver && strcmp(driver, "bridge") == 0 && icc && strcmp(icc, "false") == 0;
+}
+
 static int make_default(struct daemon *d, lr_error *err)
 {
-    cleanup_answer struct http_answer answer = {0};
+    cleanup_answer struct http_answer answer = {0}, made = {0}, removed = {0};
+    struct http_request remove = {.operation = OPERATION, .method = "DELETE"};
+    lr_error ignored;
     json_t *options = json_pack("{ss}", ICC, "false");
     /* Without them its containers would reach one another. */
     if (!options)
@@ -37,39 +54,41 @@ static int make_default(struct daemon *d, lr_error *err)
     if (post(d, ENGINE_NETWORK_DEFAULT, options, "default", &answer, err) < 0)
         return -1;
     /* 409: another run has just made it, in the same way. */
-    return answer.status == 201 || answer.status == 409
-               ? 0
-               : daemon_refused(&answer, LR_CONTAINER_START_FAILED, OPERATION,
-                                "the network '" ENGINE_NETWORK_DEFAULT "' cannot be made", err);
+    if (answer.status != 201 && answer.status != 409)
+        return daemon_refused(&answer, LR_CONTAINER_START_FAILED, OPERATION,
+                              "the network '" ENGINE_NETWORK_DEFAULT "' cannot be made", err);
+    if (get_default(d, &made, err) < 0)
+        return -1;
+    if (made.status == 200 && is_isolated(made.body))
+        return 0;
+    /* Podman takes the option with a warning, and goes on without. */
+    daemon_call(d, &remove, &removed, &ignored, "/networks/" ENGINE_NETWORK_DEFAULT);
+    error_set(err, LR_NOT_SUPPORTED, OPERATION,
+              "the daemon does not keep the containers of a network apart");
+    return error_hint(err, "use --network none, or a network that no other run is in: docker "
+                           "network create NAME, and --network NAME");
 }
 
-/* Somebody may have made one of that name whose containers reach one another. */
-static int check_default(const json_t *network, lr_error *err)
+int network_ensure(struct daemon *d, const char *name, lr_error *err)
 {
-    const char *driver = json_string_value(json_object_get(network, "Driver"));
-    const char *icc = json_string_value(json_object_get(json_object_get(network, "Options"), ICC));
-    if (driver && strcmp(driver, "bridge") == 0 && icc && strcmp(icc, "false") == 0)
+    cleanup_answer struct http_answer answer = {0};
+    if (strcmp(name, ENGINE_NETWORK_DEFAULT) != 0)
         return 0;
+    if (get_default(d, &answer, err) < 0)
+        return -1;
+    if (answer.status == 404)
+        return make_default(d, err);
+    if (answer.status != 200)
+        return daemon_refused(&answer, LR_CONTAINER_START_FAILED, OPERATION,
+                              "the network '" ENGINE_NETWORK_DEFAULT "'", err);
+    if (is_isolated(answer.body))
+        return 0;
+    /* Somebody may have made one of that name. */
     error_set(err, LR_CONTAINER_START_FAILED, OPERATION,
               "the Docker network '" ENGINE_NETWORK_DEFAULT
               "' is not ours: its containers reach one another");
     return error_hint(err,
                       "docker network rm " ENGINE_NETWORK_DEFAULT "; the next run makes it again");
-}
-
-int network_ensure(struct daemon *d, const char *name, lr_error *err)
-{
-    struct http_request request = {.operation = OPERATION, .method = "GET"};
-    cleanup_answer struct http_answer answer = {0};
-    if (strcmp(name, ENGINE_NETWORK_DEFAULT) != 0)
-        return 0;
-    if (daemon_call(d, &request, &answer, err, "/networks/" ENGINE_NETWORK_DEFAULT) < 0)
-        return -1;
-    if (answer.status == 404)
-        return make_default(d, err);
-    return answer.status == 200 ? check_default(answer.body, err)
-                                : daemon_refused(&answer, LR_CONTAINER_START_FAILED, OPERATION,
-                                                 "the network '" ENGINE_NETWORK_DEFAULT "'", err);
 }
 
 int network_connect(struct daemon *d, const char *name, const char *container, lr_error *err)

@@ -88,6 +88,23 @@ static void say(const struct connection *c, const char *text)
     (void)io_write_all(c->ends.text, text, strlen(text), clock_ms() + 1000);
 }
 
+/* With what the daemon says of it, if that has come with the head. */
+static void say_refused(const struct connection *c)
+{
+    const struct lane *d = &c->down;
+    const char *body = memchr(d->data + d->at, '{', d->end - d->at);
+    size_t length = body ? (size_t)(d->data + d->end - body) : 0;
+    json_t *document = body ? json_loadb(body, length, JSON_DISABLE_EOF_CHECK, NULL) : NULL;
+    const char *message = json_string_value(json_object_get(document, "message"));
+    say(c, "the Docker daemon refuses to attach to the container");
+    if (message) {
+        say(c, ": ");
+        say(c, message);
+    }
+    say(c, "\n");
+    json_decref(document);
+}
+
 static int attach(struct connection *c, const struct daemon *d, const char *container)
 {
     char request[512];
@@ -115,7 +132,7 @@ static int attach(struct connection *c, const struct daemon *d, const char *cont
     /* 200 is what it was before there were upgrades. */
     if (status == 101 || status == 200)
         return 0;
-    say(c, "the Docker daemon refuses to attach to the container\n");
+    say_refused(c);
     return -1;
 }
 
