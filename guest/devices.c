@@ -13,26 +13,49 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define MODULES "/modules"
-#define PORTS   "/sys/class/virtio-ports"
+#define PORTS "/sys/class/virtio-ports"
+#define ORDER "/sys/module/page_reporting/parameters/page_reporting_order"
 
 /* ms: a machine without hardware support may take its time. */
 enum { PATIENCE = 60000, STEP = 2 };
 
 enum { DISKS = 4 };
 
-void devices_load_modules(void)
+/* Returns the path of what could not be loaded, NULL if all of it was. */
+static const char *load_modules(const char *folder)
 {
+    static char path[300];
     struct dirent **names;
-    int count = scandir(MODULES, &names, NULL, alphasort);
+    int count = scandir(folder, &names, NULL, alphasort);
     for (int i = 0; i < count; i++) {
-        char path[300];
-        snprintf(path, sizeof(path), MODULES "/%s", names[i]->d_name);
+        snprintf(path, sizeof(path), "%.30s/%s", folder, names[i]->d_name);
         int fd = names[i]->d_name[0] == '.' ? -1 : open(path, O_RDONLY | O_CLOEXEC);
         if (fd < 0)
             continue;
         if (syscall(SYS_finit_module, fd, "", 0) < 0 && errno != EEXIST)
-            stop("load", path);
+            return path;
+        close(fd);
+    }
+    return NULL;
+}
+
+void devices_load_modules(const char *folder)
+{
+    const char *failed = load_modules(folder);
+    if (failed)
+        stop("load", failed);
+}
+
+void devices_return_memory(void)
+{
+    /* Memory may be short by now, or the kernel not able to: nothing that the run should end for. */
+    if (load_modules("/balloon"))
+        return;
+    /* 2^5 pages: of the kernel's 2^9 a small guest has few in one piece, and smaller ones find little more. It is written
+     * when the device is there, as some kernels set it anew then. */
+    int fd = open(ORDER, O_WRONLY | O_CLOEXEC);
+    if (fd >= 0) {
+        (void)!write(fd, "5", 1);
         close(fd);
     }
 }

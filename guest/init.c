@@ -5,6 +5,7 @@
  *      loads the kernel modules that the initramfs holds, in their order
  *      puts the root together: the image's disk, read-only, under an overlay on the run's own disk
  *      starts the agent in a container in there (container.h)
+ *      has free memory given back to the host, if the run takes more than a moment
  *      tells the supervisor how it ended, and has the machine end
  *
  * The command is root in that container at most. Whoever gets out of it has this kernel, and the VM around it.
@@ -27,7 +28,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { LOOK_MS = 200 };
+/* ms. Giving memory back takes some 50 to begin with in a machine that is emulated, which a short run is not to wait for. */
+enum { LOOK_MS = 200, MOMENT_MS = 1000 };
 
 static void mount_kernel(void)
 {
@@ -47,6 +49,7 @@ static void watch(pid_t agent, int control)
 {
     struct pollfd p = {.fd = control, .events = POLLIN};
     bool told = false;
+    int waited = 0;
     for (;;) {
         pid_t pid = waitpid(-1, NULL, WNOHANG);
         if (pid == agent || (pid < 0 && errno == ECHILD))
@@ -55,11 +58,14 @@ static void watch(pid_t agent, int control)
             continue;
         char byte;
         /* SIGCHLD interrupts it. */
-        if (poll(&p, 1, LOOK_MS) > 0 && !told && read(control, &byte, 1) >= 0) {
+        int ready = poll(&p, 1, LOOK_MS);
+        if (ready > 0 && !told && read(control, &byte, 1) >= 0) {
             told = true;
             p.fd = -1;
             container_kill();
         }
+        if (ready == 0 && waited < MOMENT_MS && (waited += LOOK_MS) >= MOMENT_MS)
+            devices_return_memory();
     }
 }
 
@@ -79,7 +85,7 @@ int main(void)
         fflush(stdout);
         stop_machine();
     }
-    devices_load_modules();
+    devices_load_modules("/modules");
     int control = devices_open_port(GUEST_PORT_CONTROL);
     int channel = devices_open_port(GUEST_PORT_AGENT);
     devices_mount_root(&settings);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "network.h"
+#include "devices.h"
 #include "stop.h"
 
 #include <arpa/inet.h>
@@ -52,6 +53,7 @@ void network_up(const struct settings *s)
     if (s->network) {
         struct ifreq r = {0};
         struct rtentry route = {.rt_flags = RTF_UP | RTF_GATEWAY};
+        devices_load_modules("/network");
         await(fd);
         strcpy(r.ifr_name, INTERFACE);
         set_address(&r.ifr_addr, ADDRESS);

@@ -92,13 +92,20 @@ static int name_of(char *name, size_t size, const char *release, lr_error *err)
     return 0;
 }
 
-static bool open_both(struct guest_files *f, int dirfd, const char *name)
+static int open_one(int dirfd, const char *name, const char *kind)
 {
     char file[160];
-    snprintf(file, sizeof(file), "%s.kernel", name);
-    f->kernel = openat(dirfd, file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    snprintf(file, sizeof(file), "%s.initramfs", name);
-    f->initramfs = openat(dirfd, file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    snprintf(file, sizeof(file), "%s%s", name, kind);
+    return openat(dirfd, file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+}
+
+static bool open_both(struct guest_files *f, int dirfd, const char *name)
+{
+    f->kernel = open_one(dirfd, name, ".kernel");
+    f->initramfs = open_one(dirfd, name, GUEST_FILES_SIGNED);
+    f->is_signed = f->initramfs >= 0;
+    if (!f->is_signed)
+        f->initramfs = open_one(dirfd, name, GUEST_FILES_UNSIGNED);
     if (f->kernel >= 0 && f->initramfs >= 0)
         return true;
     guest_files_close(f);

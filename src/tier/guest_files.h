@@ -13,7 +13,11 @@ struct guest_files {
     char release[65]; /* of the kernel, as uname -r will have it in the guest */
     int kernel;       /* open files; everybody may read them, as QEMU has to, which is nobody */
     int initramfs;
+    bool is_signed; /* all of the initramfs's modules, so that the kernel can be locked down */
 };
+
+#define GUEST_FILES_SIGNED   ".initramfs"
+#define GUEST_FILES_UNSIGNED ".unsigned.initramfs"
 
 #define GUEST_FILES_NONE ((struct guest_files){.kernel = -1, .initramfs = -1})
 

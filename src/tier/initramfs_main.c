@@ -6,7 +6,11 @@
  *      /init           light-runner-guest-init
  *      /agent          light-runner-agent
  *      /modules/NN-... the kernel modules, in the order that they are loaded in
+ *      /network/NN-... those that a guest with a network loads as well
+ *      /balloon/NN-... those that memory is given back with, if the kernel can
  *      /resolv.conf    what the sandbox is shown
+ *
+ * With a module that is not signed it is FOLDER/NAME.unsigned.initramfs: a kernel that is locked down would refuse it.
  *
  * Not packed: unpacking takes longer than reading what packing would save.
  */
@@ -25,16 +29,30 @@
 #include <sys/stat.h>
 
 /* Whatever of it is part of the kernel needs no module. */
-static const char *const wanted[] = {"virtio_mmio", "virtio_console", "virtio_blk", "erofs",
-                                     "ext4",        "overlay",        "virtio_net"};
+static const struct wanted {
+    const char *name;
+    const char *folder; /* of the initramfs */
+    bool optional;      /* a guest does without it */
+} wanted[] = {
+    {"virtio_mmio", "modules", false},   {"virtio_console", "modules", false},
+    {"virtio_blk", "modules", false},    {"erofs", "modules", false},
+    {"ext4", "modules", false},          {"overlay", "modules", false},
+    {"virtio_balloon", "balloon", true}, {"virtio_net", "network", false},
+};
 
 enum { MODULES_MAX = 64, MODULE_BYTES_MAX = 16 << 20, LIST_BYTES_MAX = 16 << 20 };
+
+struct module {
+    char *path; /* below /lib/modules/RELEASE */
+    const char *folder;
+};
 
 struct maker {
     const char *release;
     char *dependencies, *builtin;
-    char *modules[MODULES_MAX]; /* paths below /lib/modules/RELEASE */
+    struct module modules[MODULES_MAX];
     size_t count;
+    bool has_unsigned;
     struct archive *out;
 };
 
@@ -79,36 +97,38 @@ static bool is_builtin(const struct maker *m, const char *name)
     return false;
 }
 
-static int add_path(struct maker *m, const char *path, size_t length)
+static int add_path(struct maker *m, const char *path, size_t length, const char *folder)
 {
     for (size_t i = 0; i < m->count; i++)
-        if (strlen(m->modules[i]) == length && memcmp(m->modules[i], path, length) == 0)
+        if (strlen(m->modules[i].path) == length && memcmp(m->modules[i].path, path, length) == 0)
             return 0;
     if (m->count == MODULES_MAX)
         return fail("more than %d kernel modules", MODULES_MAX);
-    m->modules[m->count] = strndup(path, length);
-    return m->modules[m->count++] ? 0 : fail("out of memory");
+    m->modules[m->count] = (struct module){strndup(path, length), folder};
+    return m->modules[m->count++].path ? 0 : fail("out of memory");
 }
 
 /* "PATH: what it needs, the last of which is to be loaded first". */
-static int add_module(struct maker *m, const char *name)
+static int add_module(struct maker *m, const struct wanted *w)
 {
     for (const char *line = m->dependencies; *line;
          line += strcspn(line, "\n"), line += *line == '\n') {
         size_t path = strcspn(line, ":\n"), whole = strcspn(line, "\n");
-        if (line[path] != ':' || !is_module(line, path, name))
+        if (line[path] != ':' || !is_module(line, path, w->name))
             continue;
         const char *first = line + path + 1, *at = line + whole;
         while (at > first) {
             const char *space = memrchr(first, ' ', (size_t)(at - first));
             const char *word = space ? space + 1 : first;
-            if (word < at && add_path(m, word, (size_t)(at - word)) < 0)
+            if (word < at && add_path(m, word, (size_t)(at - word), w->folder) < 0)
                 return -1;
             at = space ? space : first;
         }
-        return add_path(m, line, path);
+        return add_path(m, line, path, w->folder);
     }
-    return is_builtin(m, name) ? 0 : fail("the kernel %s has no module '%s'", m->release, name);
+    return w->optional || is_builtin(m, w->name)
+               ? 0
+               : fail("the kernel %s has no module '%s'", m->release, w->name);
 }
 
 /* ---------------------------------------------------------------- the archive */
@@ -129,6 +149,13 @@ static int add_entry(struct maker *m, const char *path, mode_t mode, const void 
     return failed ? fail("cannot write '%s': %s", path, archive_error_string(m->out)) : 0;
 }
 
+static bool is_signed(const char *module, size_t length)
+{
+    static const char end[] = "~Module signature appended~\n";
+    enum { END = sizeof(end) - 1 };
+    return length > END && memcmp(module + length - END, end, END) == 0;
+}
+
 /* Modules may be packed, in whatever way the distribution likes; a guest's kernel need not know it. */
 static int add_unpacked(struct maker *m, const char *path, const char *from)
 {
@@ -147,6 +174,8 @@ static int add_unpacked(struct maker *m, const char *path, const char *from)
                      ? fail("cannot read '%s': %s", from, archive_error_string(in))
                      : add_entry(m, path, S_IFREG | 0644, data, (size_t)length);
     archive_read_free(in);
+    if (!failed && !is_signed(data, (size_t)length))
+        m->has_unsigned = true;
     return failed;
 }
 
@@ -166,7 +195,8 @@ static int add_program(struct maker *m, const char *path, const char *name)
 static int add_everything(struct maker *m)
 {
     static const char resolver[] = "nameserver 10.0.2.3\n";
-    static const char *const folders[] = {"dev", "proc", "sys", "modules"};
+    static const char *const folders[] = {"dev",     "proc",    "sys",
+                                          "modules", "network", "balloon"};
     for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++)
         if (add_entry(m, folders[i], S_IFDIR | 0755, NULL, 0) < 0)
             return -1;
@@ -176,9 +206,11 @@ static int add_everything(struct maker *m)
         return -1;
     for (size_t i = 0; i < m->count; i++) {
         char path[160], from[512];
-        const char *slash = strrchr(m->modules[i], '/');
-        snprintf(path, sizeof(path), "modules/%02zu-%.100s", i, slash ? slash + 1 : m->modules[i]);
-        snprintf(from, sizeof(from), "/lib/modules/%s/%s", m->release, m->modules[i]);
+        const struct module *module = &m->modules[i];
+        const char *slash = strrchr(module->path, '/');
+        snprintf(path, sizeof(path), "%s/%02zu-%.100s", module->folder, i,
+                 slash ? slash + 1 : module->path);
+        snprintf(from, sizeof(from), "/lib/modules/%s/%s", m->release, module->path);
         if (add_unpacked(m, path, from) < 0)
             return -1;
     }
@@ -220,16 +252,19 @@ static int copy_kernel(const char *release, int dirfd, const char *name)
 static int write_archive(struct maker *m, int dirfd, const char *name)
 {
     char file[160];
-    snprintf(file, sizeof(file), "%s.initramfs", name);
     cleanup_close int fd = openat(dirfd, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0400);
     m->out = fd < 0 ? NULL : archive_write_new();
     if (!m->out)
-        return fail("cannot make '%s': %s", file, strerror(errno));
+        return fail("cannot make the initramfs '%s': %s", name, strerror(errno));
     int failed = archive_write_set_format(m->out, ARCHIVE_FORMAT_CPIO_SVR4_NOCRC) != ARCHIVE_OK ||
                  archive_write_open_fd(m->out, fd) != ARCHIVE_OK || add_everything(m) < 0 ||
                  archive_write_close(m->out) != ARCHIVE_OK;
     archive_write_free(m->out);
-    return failed ? fail("cannot make '%s'", file) : give_name(fd, dirfd, file);
+    if (failed)
+        return fail("cannot make the initramfs '%s'", name);
+    snprintf(file, sizeof(file), m->has_unsigned ? "%s" GUEST_FILES_UNSIGNED : "%s" GUEST_FILES_SIGNED,
+             name);
+    return give_name(fd, dirfd, file);
 }
 
 int main(int argc, char **argv)
@@ -247,13 +282,13 @@ int main(int argc, char **argv)
                                                                                                 : 0;
     int failed = 0;
     for (size_t i = 0; !failed && i < sizeof(wanted) / sizeof(wanted[0]); i++)
-        failed = add_module(&m, wanted[i]);
+        failed = add_module(&m, &wanted[i]);
     if (!failed)
         failed = copy_kernel(m.release, dirfd, argv[2]) || write_archive(&m, dirfd, argv[2]);
     if (!failed)
         io_remove_others(dirfd, "guest-", argv[2]);
     for (size_t i = 0; i < m.count; i++)
-        free(m.modules[i]);
+        free(m.modules[i].path);
     free(m.dependencies);
     free(m.builtin);
     return failed ? 1 : 0;

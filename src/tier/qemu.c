@@ -95,7 +95,8 @@ static void add_ports(struct command *c)
 
 /*
  * The machine has what a guest needs and no bus to look for anything else. The kernel is to say nothing but that it
- * panics, to end then, and not to try out its cipher modules, which takes a sixth of the time to the agent.
+ * panics, to end then, and not to try out its cipher modules, which takes a sixth of the time to the agent. Locked down
+ * it keeps its memory from whoever becomes root in it, and makes no files for tracing, which take another sixth and 9 MiB.
  */
 static void make_command(struct command *c, const struct qemu_launch *l)
 {
@@ -103,8 +104,8 @@ static void make_command(struct command *c, const struct qemu_launch *l)
     snprintf(c->memory, sizeof(c->memory), "%" PRIu64 "M", l->memory_bytes >> 20);
     snprintf(c->cpus, sizeof(c->cpus), "%u", l->cpus);
     snprintf(c->append, sizeof(c->append),
-             "console=ttyS0 loglevel=1 panic=-1 reboot=t edd=off cryptomgr.notests %s",
-             l->settings);
+             "console=ttyS0 loglevel=1 panic=-1 reboot=t edd=off cryptomgr.notests%s %s",
+             l->files->is_signed ? " lockdown=confidentiality" : "", l->settings);
     if (!kvm)
         add_tsc_frequency(c->append, sizeof(c->append));
     add(c, "qemu", NULL);
@@ -125,6 +126,8 @@ static void make_command(struct command *c, const struct qemu_launch *l)
     add(c, "-kernel", "/kernel");
     add(c, "-initrd", "/initramfs");
     add(c, "-append", c->append);
+    /* Memory that is free in the guest is given back to the host; the host asks for none. */
+    add(c, "-device", "virtio-balloon-device,free-page-reporting=on");
     if (l->image >= 0)
         add_disks(c);
     if (l->agent >= 0)

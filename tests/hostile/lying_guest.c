@@ -58,7 +58,7 @@ int main(void)
         mount(kernel[i].type, kernel[i].at, kernel[i].type, 0, NULL);
     if (strcmp(LIE, "panic") == 0)
         return 1;
-    devices_load_modules();
+    devices_load_modules("/modules");
     control = devices_open_port(GUEST_PORT_CONTROL);
     agent = devices_open_port(GUEST_PORT_AGENT);
     if (strcmp(LIE, "close") == 0)

@@ -26,7 +26,7 @@ SHORT = ("test_docker", "test_control", "test_cleanup", "test_exit", "test_image
 
 # What a machine of one's own has to do with. A VM that is emulated takes two seconds to come up, so that the rest is seen
 # only when this cell is asked for (make check-vms).
-VMS = ("test_control", "test_defaults", "test_exit", "test_lying_guest", "test_network", "test_paused", "test_result")
+VMS = ("test_control", "test_defaults", "test_exit", "test_guest", "test_lying_guest", "test_network", "test_paused", "test_result")
 _survey = None
 _daemon = contextlib.ExitStack()
 
