@@ -37,19 +37,17 @@ static int load(struct docker_config *c, lr_error *err)
     return json_is_object(c->before) ? 0 : broken(c, "it is not a JSON object", err);
 }
 
-/* "--platform=systrap" is there if any "--platform" is: it is the user's. */
-static bool has_flag(const json_t *list, const char *flag)
+/* "--platform=systrap" is there if any "--platform" is: it is the user's. The place of it, or how many there are. */
+static size_t find_flag(const json_t *list, const char *flag)
 {
     size_t i, length = strcspn(flag, "=");
-    json_t *value;
-    json_array_foreach((json_t *)(uintptr_t)list, i, value)
-    {
-        const char *text = json_string_value(value);
+    for (i = 0; i < json_array_size(list); i++) {
+        const char *text = json_string_value(json_array_get(list, i));
         if (text && strncmp(text, flag, length) == 0 &&
             (text[length] == '\0' || text[length] == '='))
-            return true;
+            break;
     }
-    return false;
+    return i;
 }
 
 /* The member of that name, made when it is not there; NULL when it is something else. */
@@ -90,10 +88,26 @@ int docker_config_open(struct docker_config *out, const char *path, const char *
     if (!list)
         return broken(out, "the runtime's entry is not understood", err);
     for (; *flags; flags++)
-        if (!has_flag(list, *flags) && json_array_append_new(list, json_string(*flags)) < 0)
+        if (find_flag(list, *flags) == json_array_size(list) &&
+            json_array_append_new(list, json_string(*flags)) < 0)
             return error_oom(err, OPERATION);
     return json_object_set_new(entry, "path", json_string(program)) < 0 ? error_oom(err, OPERATION)
                                                                         : 0;
+}
+
+int docker_config_add_variant(struct docker_config *c, const char *runtime, const char *variant,
+                              const char *flag, lr_error *err)
+{
+    json_t *runtimes = json_object_get(c->after, "runtimes");
+    json_t *entry = json_deep_copy(json_object_get(runtimes, runtime));
+    json_t *list = json_object_get(entry, "runtimeArgs");
+    size_t at = find_flag(list, flag);
+    if (at < json_array_size(list))
+        json_array_remove(list, at);
+    bool added = json_array_append_new(list, json_string(flag)) == 0 &&
+                 json_object_set(runtimes, variant, entry) == 0;
+    json_decref(entry);
+    return added ? 0 : error_oom(err, OPERATION);
 }
 
 bool docker_config_changes(const struct docker_config *c)

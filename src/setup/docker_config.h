@@ -20,6 +20,11 @@ struct docker_config {
 int docker_config_open(struct docker_config *out, const char *path, const char *runtime,
                        const char *program, const char *const *flags, lr_error *err);
 
+/* A second runtime in `after`: as the first, but with that flag ("--name=value") in the place of one of the same name.
+ * What was there under its name is replaced. Errors: OUT_OF_MEMORY. */
+int docker_config_add_variant(struct docker_config *c, const char *runtime, const char *variant,
+                              const char *flag, lr_error *err);
+
 /* Whether there is anything to be written. */
 bool docker_config_changes(const struct docker_config *c);
 

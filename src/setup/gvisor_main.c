@@ -22,6 +22,7 @@
 #include "setup/download.h"
 #include "setup/gvisor_archive.h"
 #include "setup/report.h"
+#include "tier/tier.h"
 
 #include <fcntl.h>
 #include <getopt.h>
@@ -54,6 +55,7 @@ struct setup {
     bool docker, dry_run, json, help;
     char base[600];              /* where the programs are on the server */
     char *target[PROGRAM_COUNT]; /* and here */
+    char *variant;               /* the runtime for runs without a network */
     int files[PROGRAM_COUNT];
     struct gvisor_archive archive; /* empty: the release has none */
     char version[200];
@@ -67,6 +69,7 @@ static void setup_free(struct setup *s)
         free(s->target[i]);
         cleanup_close_fd(&s->files[i]);
     }
+    free(s->variant);
     gvisor_archive_free(&s->archive);
     docker_config_free(&s->config);
 }
@@ -344,14 +347,16 @@ static int reload(struct setup *s, lr_error *err)
     return 0;
 }
 
-static bool has_runtime(struct daemon *d, const char *name)
+static bool has_runtimes(struct daemon *d, const struct setup *s)
 {
     lr_error ignored;
     struct http_request request = {
         .operation = "setup.check", .method = "GET", .timeout_ms = HTTP_PING_TIMEOUT};
     cleanup_answer struct http_answer answer = {0};
-    return daemon_call(d, &request, &answer, &ignored, "/info") == 0 && answer.status == 200 &&
-           json_object_get(json_object_get(answer.body, "Runtimes"), name);
+    daemon_call(d, &request, &answer, &ignored, "/info");
+    const json_t *runtimes =
+        answer.status == 200 ? json_object_get(answer.body, "Runtimes") : NULL;
+    return json_object_get(runtimes, s->runtime) && json_object_get(runtimes, s->variant);
 }
 
 static int check(struct setup *s, lr_error *err)
@@ -362,7 +367,7 @@ static int check(struct setup *s, lr_error *err)
         return 0;
     if (daemon_get(&d, err) < 0)
         return -1;
-    while (!(s->accepted = has_runtime(d, s->runtime)) && clock_ms() < deadline)
+    while (!(s->accepted = has_runtimes(d, s)) && clock_ms() < deadline)
         poll(NULL, 0, 200);
     if (!s->accepted) {
         error_set(err, LR_CONTAINER_START_FAILED, "setup.check",
@@ -386,7 +391,8 @@ static int set_up_docker(struct setup *s, lr_error *err)
     if (s->changed) {
         if (docker_config_write(&s->config, err) < 0)
             return -1;
-        tell(s, "registered the runtime '%s' in %s", s->runtime, s->config.path);
+        tell(s, "registered the runtimes '%s' and '%s' in %s", s->runtime, s->variant,
+             s->config.path);
     }
     return reload(s, err) < 0 ? -1 : check(s, err);
 }
@@ -401,13 +407,15 @@ static void print_steps(const struct setup *s)
         printf("install %s\n", s->target[i]);
     if (!s->docker)
         return;
-    cleanup_free char *text = json_dumps(
-        json_object_get(json_object_get(s->config.after, "runtimes"), s->runtime), JSON_COMPACT);
-    if (docker_config_changes(&s->config))
-        printf("write %s with the runtime \"%s\": %s\n", s->config.path, s->runtime,
+    const char *const names[] = {s->runtime, s->variant};
+    for (size_t i = 0; docker_config_changes(&s->config) && i < 2; i++) {
+        cleanup_free char *text = json_dumps(
+            json_object_get(json_object_get(s->config.after, "runtimes"), names[i]), JSON_COMPACT);
+        printf("write %s with the runtime \"%s\": %s\n", s->config.path, names[i],
                text ? text : "");
+    }
     printf("send SIGHUP to the process in %s, if there is one\nask the Docker daemon whether it "
-           "has the runtime\n",
+           "has the runtimes\n",
            s->pid_file);
 }
 
@@ -442,9 +450,17 @@ static int prepare(struct setup *s, lr_error *err)
     for (int i = 0; i < PROGRAM_COUNT; i++)
         if (!(s->target[i] = text_path_join(s->prefix, programs[i])))
             return error_oom(err, "setup");
-    return s->docker ? docker_config_open(&s->config, s->daemon_json, s->runtime, s->target[RUNSC],
-                                          runtime_flags, err)
-                     : 0;
+    if (!s->docker)
+        return 0;
+    if (asprintf(&s->variant, "%s" TIER_GVISOR_NO_NETWORK, s->runtime) < 0) {
+        s->variant = NULL;
+        return error_oom(err, "setup");
+    }
+    if (docker_config_open(&s->config, s->daemon_json, s->runtime, s->target[RUNSC], runtime_flags,
+                           err) < 0)
+        return -1;
+    return docker_config_add_variant(&s->config, s->runtime, s->variant,
+                                     TIER_GVISOR_NO_NETWORK_FLAG, err);
 }
 
 int main(int argc, char **argv)

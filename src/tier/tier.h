@@ -47,6 +47,10 @@ struct tier {
     bool (*verify)(const struct tier_evidence *seen, const struct tier_evidence *host);
 };
 
+/* What a Docker daemon calls a runtime of gVisor that makes no network but loopback: the other one's name and this. */
+#define TIER_GVISOR_NO_NETWORK      "-network-none"
+#define TIER_GVISOR_NO_NETWORK_FLAG "--network=none"
+
 /* The row of a tier, whoever starts its runtime. Errors: INVALID_ARGUMENT. */
 int tier_row(const struct tier **out, const char *name, lr_error *err);
 

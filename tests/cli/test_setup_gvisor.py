@@ -124,6 +124,9 @@ def test_it_installs_and_registers(mirror, place):
         assert path.read_bytes() == data and stat.S_IMODE(path.stat().st_mode) == 0o755
     entry = json.loads((place / "daemon.json").read_text())["runtimes"]["runsc"]
     assert entry["path"] == str(place / "bin" / "runsc") and "--in-sandbox-cgroup=v2" in entry["runtimeArgs"]
+    # For runs without a network, which are started in two thirds of the time by it.
+    other = json.loads((place / "daemon.json").read_text())["runtimes"]["runsc-network-none"]
+    assert other == {"path": entry["path"], "runtimeArgs": [*entry["runtimeArgs"], "--network=none"]}
     assert sorted(os.listdir(place / "bin")) == sorted(FILES)
 
 
@@ -387,17 +390,20 @@ def test_everything_else_stays(mirror, place):
     (place / "daemon.json").chmod(0o600)
     assert install(mirror, place).returncode == 0
     after = json.loads((place / "daemon.json").read_text())
-    assert after["runtimes"].pop("runsc") and after == settings and list(after) == list(settings)
+    assert after["runtimes"].pop("runsc") and after["runtimes"].pop("runsc-network-none")
+    assert after == settings and list(after) == list(settings)
     assert stat.S_IMODE((place / "daemon.json").stat().st_mode) == 0o600
 
 
 def test_flags_of_the_users_own_stay(mirror, place):
-    (place / "daemon.json").write_text(json.dumps({"runtimes": {"runsc": {"path": "/old", "runtimeArgs": ["--platform=kvm", "--debug"]}}}))
+    (place / "daemon.json").write_text(json.dumps({"runtimes": {"runsc": {"path": "/old", "runtimeArgs": ["--platform=kvm", "--debug", "--network=host"]}}}))
     assert install(mirror, place).returncode == 0
     entry = json.loads((place / "daemon.json").read_text())["runtimes"]["runsc"]
     assert entry["path"] == str(place / "bin" / "runsc")
     assert entry["runtimeArgs"][:2] == ["--platform=kvm", "--debug"] and "--platform=systrap" not in entry["runtimeArgs"]
-    assert "--in-sandbox-cgroup=v2" in entry["runtimeArgs"]
+    assert "--in-sandbox-cgroup=v2" in entry["runtimeArgs"] and "--network=host" in entry["runtimeArgs"]
+    other = json.loads((place / "daemon.json").read_text())["runtimes"]["runsc-network-none"]["runtimeArgs"]
+    assert other[:2] == ["--platform=kvm", "--debug"] and [flag for flag in other if "network" in flag] == ["--network=none"]
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "1", '{"runtimes": []}', '{"runtimes": {"runsc": 1}}', '{"a": 1, "a": 2}',

@@ -81,8 +81,23 @@ def test_what_is_standing(runner, proxy):
     assert config["Memory"] == config["MemorySwap"] == 512 << 20 and config["NanoCpus"] == 10**9
     assert 100 <= config["PidsLimit"] and config["NetworkMode"] == "none"
     assert "Privileged" not in config and "Devices" not in config and "PidMode" not in config
-    assert config.get("Runtime") == (None if runner.tier == "runc" else runner.tier)
+    assert config.get("Runtime") == {"runc": None, "runsc": dockerd.NO_NETWORK}.get(runner.tier, runner.tier)
     assert body["Labels"]["light-runner.run-id"] == body["Hostname"]
+
+
+@pytest.mark.parametrize("runtimes, used", [
+    ({dockerd.NO_NETWORK: {"path": "/x", "runtimeArgs": ["--debug", "--network=none"]}}, dockerd.NO_NETWORK),
+    ({dockerd.NO_NETWORK: {"path": "/x", "runtimeArgs": ["--network=sandbox"]}}, "runsc"),
+    ({dockerd.NO_NETWORK: {"path": "/x"}}, "runsc"), ({dockerd.NO_NETWORK: 1}, "runsc"), ({}, "runsc"), (1, "runsc")])
+def test_gvisor_without_a_network_is_started_by_a_runtime_that_makes_none(runner, daemon, tmp_path, runtimes, used):
+    """If there is one; else the daemon makes loopback. It is there either way."""
+    if runner.tier != "runsc":
+        pytest.skip("of gVisor alone")
+    with Proxy(daemon, tmp_path / "p.sock", lambda call, c: call.name == "GET /info" and answer(c, 200, {"Runtimes": runtimes})) as proxy:
+        outcome = runner.submit(runner.request("cut -d: -f1 /proc/net/dev | tail -n +3"), env=proxy.environment())
+    assert [line.strip() for line in outcome.lines] == ["lo"], outcome
+    body = next(call.json for call in proxy.calls if call.name == "POST /containers/create")
+    assert body["HostConfig"]["Runtime"] == used and body["NetworkDisabled"] == (used != "runsc")
 
 
 @pytest.mark.parametrize("gpus, wanted", [

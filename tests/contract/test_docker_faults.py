@@ -242,7 +242,8 @@ def test_the_daemon_is_restarted(runner, own):
 @pytest.mark.once
 @pytest.mark.parametrize("tier", ["runsc", "kata"])
 def test_a_runtime_that_is_really_runc_starts_nothing(runner, daemon, own, tier):
-    process = own(runtimes={tier: {"path": shutil.which("runc")}})
+    runtimes = {name: {"path": shutil.which("runc")} for name in (tier, dockerd.NO_NETWORK)}
+    process = own(runtimes=runtimes)
     outcome = runner.submit(runner.request("echo started", options={"runtime": tier}), env=dict(os.environ, DOCKER_HOST=process.host))
     assert outcome.code == 125 and "started" not in outcome.text
     assert outcome.error["code"] in ("ISOLATION_FAILED", "CONTAINER_START_FAILED"), outcome

@@ -119,8 +119,6 @@ static json_t *host_part(const struct container *c, const struct request *r, lr_
 {
     char disk[32];
     snprintf(disk, sizeof(disk), "%" PRIu64, r->disk_bytes);
-    /* runc is the daemon's own business: it may have a default that is stronger. */
-    const char *runtime = strcmp(c->tier->name, "runc") == 0 ? NULL : c->tier->name;
     json_t *storage = r->disk_asked ? json_pack("{ss}", "size", disk) : NULL;
     json_t *host = json_pack(
         "{s[s],so,so,so,sI,sI,sI,si,ss,s{ss},sb,sb,so*,ss*,ss*,so,so,s[{sssIsI}]}", "CapDrop",
@@ -129,7 +127,7 @@ static json_t *host_part(const struct container *c, const struct request *r, lr_
         "NanoCpus", (json_int_t)(r->cpus * 1e9 + 0.5), "PidsLimit",
         c->tier->own_kernel ? PIDS_OWN_KERNEL : PIDS, "NetworkMode", container_network(r),
         "LogConfig", "Type", "none", "AutoRemove", 0, "Init", 0, "StorageOpt", storage, "Runtime",
-        runtime, "CgroupnsMode", c->cgroup_namespace ? "private" : NULL, "MaskedPaths",
+        c->runtime, "CgroupnsMode", c->cgroup_namespace ? "private" : NULL, "MaskedPaths",
         oci_bundle_masked_paths(), "ReadonlyPaths", oci_bundle_read_only_paths(),
         /* As in the bundle of the local engine: no core file, and nothing that a core pattern starts. */
         "Ulimits", "Name", "core", "Soft", (json_int_t)1, "Hard", (json_int_t)1);

@@ -27,6 +27,7 @@ struct container {
     const struct tier *tier;
     const char *owner;     /* identity of the supervisor */
     const char *agent;     /* the agent's path on the daemon's machine; NULL: it is put in */
+    const char *runtime;   /* NULL: the daemon's own default */
     bool network_disabled; /* Docker has nothing to do with its network: there is none */
     bool podman;           /* it is Podman's service that makes it */
     bool filtered;         /* the agent puts on a seccomp program of ours */

@@ -138,13 +138,14 @@ int daemon_info(struct daemon *d, const json_t **out, lr_error *err)
 {
     struct http_request request = {.operation = "docker.info", .method = "GET"};
     cleanup_answer struct http_answer answer = {0};
-    if (!d->info && daemon_call(d, &request, &answer, err, "/info") < 0)
-        return -1;
-    if (!d->info && (answer.status != 200 || !answer.body))
-        return daemon_refused(&answer, LR_DOCKER_UNREACHABLE, request.operation, "info", err);
-    if (!d->info)
-        d->info = steal_ptr(answer.body);
     *out = d->info;
+    if (d->info)
+        return 0;
+    if (daemon_call(d, &request, &answer, err, "/info") < 0)
+        return -1;
+    if (answer.status != 200 || !answer.body)
+        return daemon_refused(&answer, LR_DOCKER_UNREACHABLE, request.operation, "info", err);
+    *out = d->info = steal_ptr(answer.body);
     return 0;
 }
 

@@ -296,23 +296,45 @@ static int create_as(struct docker_sandbox *s, const struct container *c, const 
     return rc;
 }
 
-/*
- * Without a network runc alone can make the namespace, with loopback up. For Docker's own "none" it has to call the
- * daemon's program back, which takes half of the time of a start. gVisor, should the daemon have it for its default, would
- * find no loopback.
- */
-static int choose_network_maker(struct docker_sandbox *s, const struct request *r, bool *runtime,
-                                lr_error *err)
+/* Whether the daemon has that runtime, and it is told to make no network. */
+static bool makes_no_network(const json_t *info, const char *name)
 {
+    size_t i;
+    const json_t *flag, *runtime = json_object_get(json_object_get(info, "Runtimes"), name);
+    json_array_foreach(json_object_get(runtime, "runtimeArgs"), i, flag)
+    {
+        const char *text = json_string_value(flag);
+        if (text && strcmp(text, TIER_GVISOR_NO_NETWORK_FLAG) == 0)
+            return true;
+    }
+    return false;
+}
+
+/*
+ * runc is the daemon's own business, which may have a default that is stronger. Without a network the runtime alone can
+ * make the namespace; for Docker's own "none" it has to call the daemon's program back, which takes up to half of the time
+ * of a start. runc leaves it with loopback up. gVisor finds none in it, and makes one if it is told to have no network.
+ */
+static int choose_runtime(struct container *c, struct daemon *d, const struct request *r,
+                          lr_error *err)
+{
+    static const char gvisor[] = "runsc" TIER_GVISOR_NO_NETWORK;
     const json_t *info;
-    *runtime = false;
+    c->runtime = strcmp(c->tier->name, "runc") == 0 ? NULL : c->tier->name;
+    c->network_disabled = false;
     /* Podman makes it by itself, and takes long to tell what its runtime is. */
-    if (s->base.tier->own_kernel || s->daemon->podman || !engine_without_network(r))
+    if ((c->tier->own_kernel && !c->tier->is_gvisor) || d->podman || !engine_without_network(r))
         return 0;
-    if (daemon_info(s->daemon, &info, err) < 0)
+    if (daemon_info(d, &info, err) < 0)
         return -1;
+    if (c->tier->is_gvisor) {
+        c->network_disabled = makes_no_network(info, gvisor);
+        if (c->network_disabled)
+            c->runtime = gvisor;
+        return 0;
+    }
     const char *name = json_string_value(json_object_get(info, "DefaultRuntime"));
-    *runtime = name && strcmp(name, "runc") == 0;
+    c->network_disabled = name && strcmp(name, "runc") == 0;
     return 0;
 }
 
@@ -322,9 +344,7 @@ static int create(struct docker_sandbox *s, const struct request *r, lr_error *e
     char owner[PROCESS_IDENTITY_SIZE];
     process_identity(owner);
     cleanup_free char *workdir = NULL;
-    bool network_disabled;
-    if (engine_workdir(&workdir, r, &s->base.image, s->base.keep, err) < 0 ||
-        choose_network_maker(s, r, &network_disabled, err) < 0)
+    if (engine_workdir(&workdir, r, &s->base.image, s->base.keep, err) < 0)
         return -1;
     /* A volume has no cap of its own: a capped run keeps everything in its root. */
     s->volume = !s->base.keep && !r->disk_asked && strcmp(workdir, "/") != 0;
@@ -336,11 +356,11 @@ static int create(struct docker_sandbox *s, const struct request *r, lr_error *e
         .owner = owner,
         .agent = s->daemon->same_machine ? s->agent : NULL,
         .filtered = s->base.filter != NULL,
-        .network_disabled = network_disabled,
         .podman = s->daemon->podman,
         .cgroup_namespace = s->daemon->api >= DAEMON_API_CGROUP_NAMESPACE,
     };
-    if (create_as(s, &container, r, &answer, err) < 0)
+    if (choose_runtime(&container, s->daemon, r, err) < 0 ||
+        create_as(s, &container, r, &answer, err) < 0)
         return -1;
     if (container.agent && lacks_agent(&answer)) {
         container.agent = NULL;

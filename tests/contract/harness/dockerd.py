@@ -21,6 +21,7 @@ ENGINE = "LIGHT_RUNNER_TEST_ENGINE"
 LABEL = "light-runner.run-id"
 
 # With cgroups of its own inside the limit on processes is one on those, and not on the kernel's threads.
+NO_NETWORK = "runsc-network-none"
 RUNSC_FLAGS = ["--platform=systrap", "--in-sandbox-cgroup=v2", "--host-settings=ignore"]
 
 
@@ -101,7 +102,8 @@ def missing():
 def own_runtimes():
     """gVisor as light-runner wants it to be registered, where there is one."""
     path = tools.runsc()
-    return {"runsc": {"path": path, "runtimeArgs": RUNSC_FLAGS}} if path else {}
+    return {"runsc": {"path": path, "runtimeArgs": RUNSC_FLAGS},
+            NO_NETWORK: {"path": path, "runtimeArgs": [*RUNSC_FLAGS, "--network=none"]}} if path else {}
 
 
 class Process:
@@ -157,7 +159,17 @@ class Process:
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
+    def remove_networks(self):
+        """Their bridges, addresses and rules are the machine's, and would outlive it."""
+        if self.process.poll() is not None:
+            return
+        with contextlib.suppress(OSError):
+            daemon = Daemon(self.host)
+            for name in (n["Name"] for n in daemon.call("GET", "/networks")[1] if n["Driver"] == "bridge" and n["Name"] != "bridge"):
+                daemon.call("DELETE", f"/networks/{name}")
+
     def remove(self):
+        self.remove_networks()
         self.stop()
         # Shims outlive a daemon that was killed.
         subprocess.run(["pkill", "-KILL", "-f", self.folder + "/"], check=False)
