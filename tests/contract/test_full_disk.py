@@ -2,7 +2,6 @@
 """The host's own disk is full, or may not be written: an error that says so, and nothing is left."""
 import json
 import os
-import shutil
 import subprocess
 
 import pytest
@@ -125,7 +124,8 @@ def test_a_store_that_others_may_change_is_refused(runner, tmp_path, mode):
     if runner.engine != "local":
         pytest.skip("the store is the local engine's")
     data = tmp_path / "data"
-    shutil.copytree(os.environ["LIGHT_RUNNER_DATA_DIR"], data, symlinks=True)
+    data.mkdir()
+    subprocess.run(["cp", "-a", os.path.join(os.environ["LIGHT_RUNNER_DATA_DIR"], "images"), data], check=True, timeout=60)
     os.chmod(data, 0o777 if mode == "open" else 0o700)
     if mode == "foreign":
         os.chown(data, 12345, 12345)
