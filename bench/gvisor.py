@@ -11,16 +11,16 @@ import json
 import os
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 
 import tiers
-from harness import images, tools
+from harness import tools
 
 # A flag, in the place of ours of that name. Those that would take a wall down are measured to know what it costs.
 SETTINGS = [
     ("--directfs=true", "the sentry opens files itself, with more rights"),
+    ("--systrap-disable-fast-path=true", "sentry and program sleep instead of spinning while they wait for one another"),
     ("--systrap-disable-syscall-patching=true", "every system call traps"),
     ("--app-huge-pages=false", ""),
     ("--network=host", "the host's stack in the place of the sentry's"),
@@ -51,7 +51,7 @@ def wrapper(folder, number, flag, program):
 
 def once(bench, name, runsc):
     os.environ["LIGHT_RUNNER_RUNSC"] = runsc
-    return bench.start("local", "runsc") if name == "start" else bench.work("local", "runsc", tiers.WORK[name][0])
+    return bench.start("local", "runsc") if name == "start" else bench.work("local", "runsc", name)
 
 
 def compare(bench, programs, rounds):
@@ -82,8 +82,6 @@ def main():
     os.chmod(scratch, 0o755)
     os.environ["LIGHT_RUNNER_DATA_DIR"] = os.path.join(scratch, "data")
     try:
-        tar = images.make_busybox_tar(os.path.join(scratch, "busybox.tar"))
-        subprocess.run([executable, "image", "import", tar, "busybox"], check=True, stdout=subprocess.DEVNULL)
         bench = tiers.Bench(executable, scratch)
         print("| setting | " + " | ".join((*tiers.WORK, "start")) + " |\n|---|" + "---|" * (len(tiers.WORK) + 1), flush=True)
         for number, (flag, _) in enumerate(SETTINGS):

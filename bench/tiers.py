@@ -5,11 +5,14 @@
     bench/tiers.py [--build build] [--rounds 7] [--json FILE] [--svg FILE]
 
 On every engine that is there. The machine's load moves both alike, so that the ratio is steadier than the times. Each
-kind of work (work.c) is timed inside by its own clock; a start is the whole of a run of `true`, as a caller sees it.
+kind of work (work.c: bare system calls; programs.py: what programs do with them) is timed inside by its own clock; a
+start is the whole of a run of `true`, as a caller sees it.
 """
 import argparse
 import atexit
 import contextlib
+import dataclasses
+import http.server
 import json
 import os
 import shutil
@@ -27,19 +30,55 @@ sys.dont_write_bytecode = True
 from harness import dockerd, images, tools  # noqa: E402
 import boot  # noqa: E402
 
-# What is done, and what the gVisor & Kata page of the TypeScript light-runner says that gVisor adds, in percent.
-WORK = {
-    "CPU-bound": ("cpu", (0, 0)),
-    "read-heavy": ("read", (10, 15)),
-    "write-heavy": ("write", (20, 30)),
-    "small packets": ("net", (25, 40)),
-    "many processes": ("fork", (30, 50)),
+
+
+@dataclasses.dataclass(frozen=True)
+class Work:
+    image: str
+    command: str
+    # What the gVisor & Kata page of the TypeScript light-runner says that gVisor adds, in percent.
+    claim: tuple
+    network: bool = False
+
+
+# Little else than system calls.
+BARE = {
+    "CPU-bound": Work("busybox", "./work cpu", (0, 0)),
+    "read-heavy": Work("busybox", "./work read", (10, 15)),
+    "write-heavy": Work("busybox", "./work write", (20, 30)),
+    "small packets": Work("busybox", "./work net {address} {echo}", (25, 40), network=True),
+    "many processes": Work("busybox", "./work fork", (30, 50)),
 }
+# Of the same kinds, as programs have it.
+PROGRAMS = {
+    "hash files": Work("python", "python3 programs.py hash", (10, 15)),
+    "unpack an archive": Work("python", "python3 programs.py unpack", (20, 30)),
+    "fill a database": Work("python", "python3 programs.py database", (20, 30)),
+    "HTTP requests": Work("python", "python3 programs.py http {address} {http}", (25, 40), network=True),
+    "start programs": Work("python", "python3 programs.py start", (30, 50)),
+}
+WORK = BARE | PROGRAMS
 TIERS = {"local": ("runc", "runsc", "kata"), "docker": ("runc", "runsc")}
 
 
-class Echo:
-    """A server outside of any sandbox: sends back what comes, a byte at a time."""
+class Answer(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    # Head and body in one packet.
+    wbufsize = -1
+    body = json.dumps({"entry": ["some", "small", "document"] * 40}).encode()
+
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(self.body)))
+        self.end_headers()
+        self.wfile.write(self.body)
+
+    def log_message(self, *_):
+        pass
+
+
+class Servers:
+    """Two outside of any sandbox: one sends back what comes, a byte at a time, one has a small document."""
 
     def __init__(self):
         # Not the machine's own address, which pasta gives to the sandbox as well, nor one of the loopback network, which
@@ -48,8 +87,11 @@ class Echo:
         subprocess.run(["ip", "address", "add", f"{self.address}/32", "dev", "lo"], check=True)
         atexit.register(subprocess.run, ["ip", "address", "del", f"{self.address}/32", "dev", "lo"], check=False)
         self.listener = socket.create_server((self.address, 0))
-        self.port = self.listener.getsockname()[1]
+        self.echo = self.listener.getsockname()[1]
         threading.Thread(target=self._serve, daemon=True).start()
+        server = http.server.ThreadingHTTPServer((self.address, 0), Answer)
+        self.http = server.server_port
+        threading.Thread(target=server.serve_forever, daemon=True).start()
 
     def _serve(self):
         while True:
@@ -65,41 +107,53 @@ class Echo:
 
 
 class Bench:
-    def __init__(self, executable, scratch):
-        self.executable, self.echo = executable, Echo()
+    """Does the work with an executable. Its images are imported, and those of a daemon loaded with `load`."""
+
+    def __init__(self, executable, scratch, load=None):
+        self.executable, self.servers = executable, Servers()
         self.folder = os.path.join(scratch, "work")
         os.mkdir(self.folder)
         subprocess.run(["gcc", "-static", "-O2", "-o", f"{self.folder}/work", f"{ROOT}/bench/work.c"], check=True, timeout=60)
+        shutil.copy(f"{ROOT}/bench/programs.py", self.folder)
+        self.tar = images.make_busybox_tar(os.path.join(scratch, "busybox.tar"))
+        python = subprocess.run([f"{ROOT}/scripts/make-image"], check=True, timeout=600, stdout=subprocess.PIPE).stdout.decode().strip()
+        for name, tar in (("busybox", self.tar), ("python", python)):
+            subprocess.run([executable, "image", "import", tar, name], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            if load:
+                load(tar, name)
 
-    def run(self, engine, tier, script, *flags):
+    def run(self, engine, tier, image, script, *flags):
         """(output, ms of the whole)"""
         begun = time.perf_counter()
         done = subprocess.run([self.executable, "run", "--engine", engine, "--runtime", tier, "--cpus", "2", "--memory", "1g", *flags,
-                               "busybox", "--", script], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                               image, "--", script], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                               timeout=300)
         if done.returncode != 0:
             sys.exit(f"{engine} {tier}: {script}: {done.stderr.decode(errors='replace')}")
         return done.stdout.decode(), (time.perf_counter() - begun) * 1000
 
-    def work(self, engine, tier, what):
-        words = f" {self.echo.address} {self.echo.port}" if what == "net" else ""
-        flags = [] if what == "net" else ["--network", "none"]
-        return float(self.run(engine, tier, f"./work {what}{words}", "--dir", self.folder, *flags)[0])
+    def work(self, engine, tier, name):
+        work = WORK[name]
+        command = work.command.format(**vars(self.servers))
+        flags = [] if work.network else ["--network", "none"]
+        return float(self.run(engine, tier, work.image, command, "--dir", self.folder, *flags)[0])
 
     def start(self, engine, tier):
-        return self.run(engine, tier, "true", "--network", "none")[1]
+        return self.run(engine, tier, "busybox", "true", "--network", "none")[1]
 
 
+@contextlib.contextmanager
 def bare_runsc(scratch, tar):
     """A function that runs `true` by runsc alone, and gives its ms; None where there is none."""
     program = tools.runsc()
     if not program:
-        return None
-    bundle = os.path.join(scratch, "bundle")
+        yield None
+        return
+    bundle, state = os.path.join(scratch, "bundle"), os.path.join(scratch, "state")
     os.makedirs(f"{bundle}/rootfs")
     subprocess.run(["tar", "-xf", tar, "-C", f"{bundle}/rootfs"], check=True)
     subprocess.run([program, "spec", "--bundle", bundle, "--", "true"], check=True, stdout=subprocess.DEVNULL)
-    flags = ["--root", os.path.join(scratch, "state"), "--network=none", "--platform=systrap", "--ignore-cgroups", "--host-settings=ignore"]
+    flags = ["--root", state, "--network=none", "--platform=systrap", "--ignore-cgroups", "--host-settings=ignore"]
 
     def once(number=[0]):
         number[0] += 1
@@ -108,7 +162,11 @@ def bare_runsc(scratch, tar):
                        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         return (time.perf_counter() - begun) * 1000
 
-    return once
+    try:
+        yield once
+    finally:
+        # It leaves a mount there.
+        subprocess.run(["umount", f"{state}/null-netns"], check=False, stderr=subprocess.DEVNULL)
 
 
 def measure(bench, engines, rounds, bare):
@@ -118,11 +176,12 @@ def measure(bench, engines, rounds, bare):
     for number in range(rounds + 1):
         for engine in engines:
             for tier in TIERS[engine]:
-                for name, (what, _) in WORK.items():
-                    times[engine][name][tier].append(bench.work(engine, tier, what))
+                for name in WORK:
+                    times[engine][name][tier].append(bench.work(engine, tier, name))
                 times[engine]["start"][tier].append(bench.start(engine, tier))
-        if bare:
-            alone.append(bare())
+                # Beside the run that it is compared with: what others leave behind slows down what comes after them.
+                if bare and (engine, tier) == ("local", "runsc"):
+                    alone.append(bare())
         print(f"round {number} of {rounds}", file=sys.stderr)
     medians = {engine: {name: {tier: statistics.median(values[1:]) for tier, values in row.items()} for name, row in rows.items()}
                for engine, rows in times.items()}
@@ -148,7 +207,7 @@ def table(figures, bare, accelerator):
     heads = " | ".join(head(engine, accelerator) for engine in engines)
     lines = [f"| work | claimed | {heads} |", "|---|---|" + "---|" * (heads.count("|") + 1)]
     for name in (*WORK, "start"):
-        claim = WORK[name][1] if name in WORK else None
+        claim = WORK[name].claim if name in WORK else None
         said = "" if claim is None else "1.0" if claim == (0, 0) else f"{1 + claim[0] / 100:.2f} to {1 + claim[1] / 100:.2f}"
         cells = [cell(e, figures[e][name]) for e in engines]
         lines.append(f"| {name} | {said} | " + " | ".join(cells) + " |")
@@ -181,7 +240,7 @@ def picture(figures):
         y = top + index * height
         out.append(f'<text x="{left - 8}" y="{y + height / 2 + 4:.0f}" text-anchor="end">{name}</text>')
         if name in WORK:
-            a, b = (1 + c / 100 for c in WORK[name][1])
+            a, b = (1 + c / 100 for c in WORK[name].claim)
             out.append(f'<rect x="{x(a) - 1:.1f}" y="{y + 3}" width="{x(b) - x(a) + 2:.1f}" height="{height - 6}" fill="#9bc99b"/>')
         for number, engine in enumerate(engines):
             ratio = overhead(figures[engine][name])
@@ -214,14 +273,12 @@ def main():
     try:
         with dockerd.shared():
             dockerd.use()
-            tar = images.make_busybox_tar(os.path.join(scratch, "busybox.tar"))
-            subprocess.run([executable, "image", "import", tar, "busybox"], check=True, stdout=subprocess.DEVNULL)
-            engines = ["local"]
-            if dockerd.current():
-                dockerd.current().load_rootfs(tar, "busybox")
-                engines.append("docker")
+            daemon = dockerd.current()
+            bench = Bench(executable, scratch, daemon and daemon.load_rootfs)
+            engines = ["local", "docker"] if daemon else ["local"]
             vm = boot.measure(executable, os.environ["LIGHT_RUNNER_DATA_DIR"], options.rounds)
-            figures, bare = measure(Bench(executable, scratch), engines, options.rounds, bare_runsc(scratch, tar))
+            with bare_runsc(scratch, bench.tar) as once:
+                figures, bare = measure(bench, engines, options.rounds, once)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     print(table(figures, bare, vm["accelerator"]))

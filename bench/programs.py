@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: MIT
+"""What bench/tiers.py has done in a sandbox with Python: work as programs do it, and the milliseconds that it took.
+
+    python3 programs.py hash | unpack | database | http | start [ADDRESS PORT]
+
+Its input is made before the clock starts.
+"""
+import hashlib
+import http.client
+import io
+import os
+import sqlite3
+import subprocess
+import sys
+import tarfile
+import time
+
+MIB = 1 << 20
+
+
+def hash_files():
+    """256 MiB in 64 files, read and hashed."""
+    os.mkdir("tree")
+    block = os.urandom(MIB)
+    for number in range(64):
+        with open(f"tree/{number}", "wb") as file:
+            file.write(block * 4)
+    yield
+    for entry in sorted(os.listdir("tree")):
+        with open(f"tree/{entry}", "rb") as file:
+            hashlib.file_digest(file, "sha256")
+
+
+def unpack():
+    """A packed archive of 2000 files with 32 MiB, unpacked."""
+    archive = io.BytesIO()
+    text = b"".join(b"%d: some text that packs as text does\n" % number for number in range(600))[:16384]
+    with tarfile.open(fileobj=archive, mode="w:gz", compresslevel=1) as tar:
+        for number in range(2000):
+            info = tarfile.TarInfo(f"package/{number % 50}/{number}")
+            info.size = len(text)
+            tar.addfile(info, io.BytesIO(text))
+    archive.seek(0)
+    yield
+    with tarfile.open(fileobj=archive) as tar:
+        tar.extractall("unpacked")
+
+
+def database():
+    """50 000 rows in 100 transactions, indexed and asked for."""
+    yield
+    data = sqlite3.connect("data.sqlite")
+    data.execute("create table entries (id integer primary key, name text, value real)")
+    data.execute("create index names on entries (name)")
+    for part in range(100):
+        with data:
+            data.executemany("insert into entries (name, value) values (?, ?)",
+                             ((f"name {number * 7919 % 50000}", number / 3) for number in range(part * 500, part * 500 + 500)))
+    for number in range(2000):
+        data.execute("select sum(value) from entries where name between ? and ?", (f"name {number}", f"name {number}9")).fetchone()
+    data.close()
+
+
+def http_requests():
+    """500 requests, one after the other, on one connection."""
+    connection = http.client.HTTPConnection(sys.argv[2], int(sys.argv[3]), timeout=60)
+    connection.connect()
+    yield
+    for _ in range(500):
+        connection.request("GET", "/entry", headers={"Accept": "application/json"})
+        connection.getresponse().read()
+
+
+def start_programs():
+    """20 Pythons that load some of their library."""
+    yield
+    for _ in range(20):
+        subprocess.run([sys.executable, "-c", "import argparse, json, urllib.request"], check=True)
+
+
+WORK = {"hash": hash_files, "unpack": unpack, "database": database, "http": http_requests, "start": start_programs}
+
+
+def main():
+    steps = WORK[sys.argv[1]]()
+    next(steps)
+    begun = time.perf_counter()
+    next(steps, None)
+    print(f"{(time.perf_counter() - begun) * 1000:.3f}")
+
+
+main()
