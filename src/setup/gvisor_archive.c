@@ -230,22 +230,21 @@ static bool is_folder_of_ours(const char *name)
            strspn(name + prefix, "0123456789abcdef") == DIGEST_SHOWN;
 }
 
-/* A run that was just being started with the last one may still need what is in it; none needs an earlier one. */
-static void remove_others(int dir, const char *now, const char *before)
+/*
+ * What a setup has left that was killed, and earlier releases. A run that was just being started with the last one may
+ * still need what is in it; none needs an earlier one.
+ */
+static bool is_left_over(const char *name, const char *now, const char *before)
 {
-    cleanup_closedir DIR *names = io_list(dir);
-    for (struct dirent *e; names && (e = readdir(names));)
-        if (is_folder_of_ours(e->d_name) && strcmp(e->d_name, now) != 0 &&
-            strcmp(e->d_name, before) != 0)
-            remove_folder(dir, e->d_name);
+    return strncmp(name, "." FOLDER, strlen("." FOLDER)) == 0 ||
+           (is_folder_of_ours(name) && strcmp(name, now) != 0 && strcmp(name, before) != 0);
 }
 
-/* What a setup has left that was killed. */
-static void remove_temporaries(int dir)
+static void remove_left_over(int dir, const char *now, const char *before)
 {
     cleanup_closedir DIR *names = io_list(dir);
     for (struct dirent *e; names && (e = readdir(names));)
-        if (strncmp(e->d_name, "." FOLDER, strlen("." FOLDER)) == 0)
+        if (is_left_over(e->d_name, now, before))
             remove_folder(dir, e->d_name);
 }
 
@@ -255,7 +254,7 @@ int gvisor_archive_install(struct gvisor_archive *a, int dir, const char *digest
     snprintf(name, sizeof(name), FOLDER "%.*s", DIGEST_SHOWN, digest);
     snprintf(temporary, sizeof(temporary), "." FOLDER "%d", (int)getpid());
     current_folder(dir, before);
-    remove_temporaries(dir);
+    remove_folder(dir, temporary);
     if (fill_folder(a, dir, temporary) < 0 || put_folder(dir, temporary, name) < 0 ||
         /* runsc last: who finds it finds the other one too. */
         put_link(dir, name, GVISOR_SHIM) < 0 || put_link(dir, name, "runsc") < 0) {
@@ -263,7 +262,6 @@ int gvisor_archive_install(struct gvisor_archive *a, int dir, const char *digest
         remove_folder(dir, temporary);
         return -1;
     }
-    remove_folder(dir, temporary);
-    remove_others(dir, name, before);
+    remove_left_over(dir, name, before);
     return 0;
 }
