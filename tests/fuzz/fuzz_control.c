@@ -3,46 +3,24 @@
  * What somebody says at the socket of a detached run. The first byte is how much is said at once. There is one answer for
  * each order and no more; whoever breaks off the protocol is put out; and no order sets a grace that never ends.
  */
-#include "fuzz.h"
+#include "fuzz_folder.h"
 
-#include "base/cleanup.h"
-#include "base/io.h"
 #include "run/phases.h"
 
-#include <fcntl.h>
 #include <poll.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <unistd.h>
 
 #define ID "light-runner-0123456789ab"
 
 enum { SAID_MAX = 65536, TURNS_MAX = 70000 };
 
-static char top[] = "/tmp/light-runner-fuzz-XXXXXX";
-static int dir = -1;
-
-static void remove_top(void)
-{
-    PROMISE(rmdir(top) == 0);
-}
-
-static void make_top(void)
-{
-    if (dir >= 0)
-        return;
-    PROMISE(mkdtemp(top) != NULL);
-    dir = open(top, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    PROMISE(dir >= 0);
-    atexit(remove_top);
-}
-
 static int call(void)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    PROMISE(snprintf(address.sun_path, sizeof(address.sun_path), "%s/" ID ".sock", top) > 0);
+    PROMISE(snprintf(address.sun_path, sizeof(address.sun_path), "%s/" ID ".sock",
+                     fuzz_folder) > 0);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     PROMISE(fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0);
     return fd;
@@ -93,14 +71,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size == 0 || size > SAID_MAX)
         return 0;
-    make_top();
     const struct engine engine = {.pause = pause_engine, .kill = kill_engine};
     struct sandbox sandbox = {.engine = &engine};
     struct supervisor s = {.phase = PHASE_RUN, .sandbox = &sandbox, .kill_at = IO_NO_DEADLINE};
     buffer_init(&s.link.out, SAID_MAX * 4);
     struct control *control;
     lr_error err = {0};
-    PROMISE(control_open(&control, dir, ID, &err) == 0);
+    PROMISE(control_open(&control, fuzz_folder_open(NULL), ID, &err) == 0);
     cleanup_close int fd = call();
     cleanup_buffer struct buffer in;
     buffer_init(&in, SAID_MAX);
@@ -122,6 +99,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     PROMISE(s.phase == PHASE_RUN || s.phase == PHASE_END);
     PROMISE(s.kill_at == IO_NO_DEADLINE || s.kill_at <= clock_ms() + STOP_GRACE_MAX);
     control_close(control);
+    PROMISE(fuzz_folder_is_empty());
     buffer_free(&s.link.out);
     return 0;
 }

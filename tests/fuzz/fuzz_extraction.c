@@ -4,44 +4,26 @@
  * folders and regular files without special bits appear, only in the folder that was asked for, and
  * not more than the cap.
  */
-#include "fuzz.h"
+#include "fuzz_folder.h"
 
-#include "base/cleanup.h"
 #include "run/extraction.h"
 
-#include <fcntl.h>
-#include <ftw.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
 enum { CAP = 16384, ENTRIES = 2 };
 
-static char top[] = "/tmp/light-runner-fuzz-XXXXXX";
-static char inside[sizeof(top) + 8], bait[sizeof(top) + 16];
+static char inside[sizeof(fuzz_folder) + 8], bait[sizeof(fuzz_folder) + 16];
 
-static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *where)
+/* The folder holds `to`, and beside it what must not change. */
+static void make_bait(void)
 {
-    (void)st, (void)kind, (void)where;
-    return remove(path);
-}
-
-static void remove_top(void)
-{
-    nftw(top, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-}
-
-/* top/ holds `to`, and beside it what must not change. */
-static void make_top(void)
-{
-    static bool made;
-    if (made)
+    bool made;
+    fuzz_folder_open(&made);
+    if (!made)
         return;
-    made = true;
-    PROMISE(mkdtemp(top) != NULL);
-    atexit(remove_top);
-    snprintf(inside, sizeof(inside), "%s/to", top);
-    snprintf(bait, sizeof(bait), "%s/outside", top);
+    snprintf(inside, sizeof(inside), "%s/to", fuzz_folder);
+    snprintf(bait, sizeof(bait), "%s/outside", fuzz_folder);
     PROMISE(mkdir(bait, 0755) == 0);
 }
 
@@ -65,7 +47,7 @@ static void check_and_clean(void)
     nftw(inside, check_one, 16, FTW_PHYS);
     PROMISE(total <= CAP * ENTRIES);
     PROMISE(rmdir(bait) == 0 && mkdir(bait, 0755) == 0); /* it was empty */
-    nftw(inside, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    nftw(inside, fuzz_folder_remove_one, 16, FTW_DEPTH | FTW_PHYS);
     PROMISE(lstat(inside, &st) < 0);
 }
 
@@ -92,7 +74,7 @@ static void feed(struct extraction *x, struct agent_link *link, const uint8_t *d
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    make_top();
+    make_bait();
     char way[sizeof(inside) + 8];
     snprintf(way, sizeof(way), "%s/way", inside);
     PROMISE(mkdir(inside, 0755) == 0 && symlink(bait, way) == 0);

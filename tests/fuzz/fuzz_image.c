@@ -7,15 +7,12 @@
  *      O  the files of an OCI layout, between lines "---": index.json, then the blobs aa..., bb..., cc...
  *      D  those of `docker save`: manifest.json, then config.json and layer.tar
  */
-#include "fuzz.h"
+#include "fuzz_folder.h"
 
-#include "base/cleanup.h"
 #include "base/error.h"
 #include "image/index.h"
 #include "image/layout.h"
 
-#include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -30,12 +27,9 @@ static const char *const docker_files[] = {"manifest.json", "config.json", "laye
 
 static int folder_of(const char *kind)
 {
-    static char base[] = "/tmp/fuzz-image-XXXXXX";
-    static int top = -1;
-    if (top < 0) {
-        PROMISE(mkdtemp(base));
-        top = open(base, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        PROMISE(top >= 0);
+    bool made;
+    int top = fuzz_folder_open(&made);
+    if (made) {
         PROMISE(mkdirat(top, "oci", 0700) == 0 && mkdirat(top, "docker", 0700) == 0);
         PROMISE(mkdirat(top, "oci/blobs", 0700) == 0 &&
                 mkdirat(top, "oci/blobs/sha256", 0700) == 0);

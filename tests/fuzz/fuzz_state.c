@@ -3,38 +3,15 @@
  * A state file that anybody may have written. What is read as a state has its own id and a known status; written again
  * it is the same; and what nobody here knows of it survives the run's end.
  */
-#include "fuzz.h"
+#include "fuzz_folder.h"
 
-#include "base/cleanup.h"
 #include "wire/state.h"
 
-#include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #define ID "light-runner-0123456789ab"
 
-static char top[] = "/tmp/light-runner-fuzz-XXXXXX";
-static int dir = -1;
-
-static void remove_top(void)
-{
-    state_remove(dir, ID);
-    PROMISE(rmdir(top) == 0); /* nothing else was left in it */
-}
-
-static void make_top(void)
-{
-    if (dir >= 0)
-        return;
-    PROMISE(mkdtemp(top) != NULL);
-    dir = open(top, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    PROMISE(dir >= 0);
-    atexit(remove_top);
-}
-
-static void put(const uint8_t *data, size_t size)
+static void put(int dir, const uint8_t *data, size_t size)
 {
     cleanup_close int fd = openat(dir, ID ".json", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     PROMISE(fd >= 0 && write(fd, data, size) == (ssize_t)size);
@@ -67,8 +44,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     lr_error err = {0};
     json_t *state, *again, *all;
-    make_top();
-    put(data, size);
+    int dir = fuzz_folder_open(NULL);
+    put(dir, data, size);
     PROMISE(state_read(&state, dir, ID, &err) == 0);
     PROMISE(state_list(&all, dir, &err) == 0);
     PROMISE(json_array_size(all) == (state ? 1 : 0));
@@ -85,5 +62,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     json_decref(all);
     state_remove(dir, ID);
     PROMISE(state_read(&state, dir, ID, &err) == 0 && !state);
+    PROMISE(fuzz_folder_is_empty());
     return 0;
 }
