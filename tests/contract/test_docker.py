@@ -401,7 +401,7 @@ def test_a_default_network_of_somebody_elses_making(runner, daemon):
 
 
 def test_a_daemon_that_cannot_keep_containers_apart(runner, daemon, tmp_path):
-    """Podman's service makes the network, and says in a warning that it has left out what makes it a wall."""
+    """One that makes the network, and says in a warning that it has left out what makes it a wall."""
     def forgetful(call, connection):
         if call.name != "POST /networks/create":
             return False

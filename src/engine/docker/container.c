@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/text.h"
+#include "engine/docker/image.h"
 #include "engine/engine.h"
 #include "tier/oci_bundle.h"
 
@@ -115,31 +116,48 @@ static json_t *security(const struct container *c, const struct request *r)
                      c->podman ? "mask=/sys/fs/cgroup" : NULL);
 }
 
-static json_t *host_part(const struct container *c, const struct request *r, lr_error *err)
+static json_t *confinement(const struct container *c, const struct request *r)
+{
+    return json_pack("{s[s],so,so,ss*,so,so}", "CapDrop", "ALL", "CapAdd",
+                     capabilities(c->tier->is_gvisor), "SecurityOpt", security(c, r),
+                     "CgroupnsMode", c->cgroup_namespace ? "private" : NULL, "MaskedPaths",
+                     oci_bundle_masked_paths(), "ReadonlyPaths", oci_bundle_read_only_paths());
+}
+
+static json_t *limits(const struct container *c, const struct request *r)
 {
     char disk[32];
     snprintf(disk, sizeof(disk), "%" PRIu64, r->disk_bytes);
     json_t *storage = r->disk_asked ? json_pack("{ss}", "size", disk) : NULL;
-    json_t *host = json_pack(
-        "{s[s],so,so,so,sI,sI,sI,si,ss,s{ss},sb,sb,so*,ss*,ss*,so,so,s[{sssIsI}]}", "CapDrop",
-        "ALL", "CapAdd", capabilities(c->tier->is_gvisor), "SecurityOpt", security(c, r), "Mounts",
-        mounts(c), "Memory", (json_int_t)r->memory_bytes, "MemorySwap", (json_int_t)r->memory_bytes,
-        "NanoCpus", (json_int_t)(r->cpus * 1e9 + 0.5), "PidsLimit",
-        c->tier->own_kernel ? PIDS_OWN_KERNEL : PIDS, "NetworkMode", container_network(r),
-        "LogConfig", "Type", "none", "AutoRemove", 0, "Init", 0, "StorageOpt", storage, "Runtime",
-        c->runtime, "CgroupnsMode", c->cgroup_namespace ? "private" : NULL, "MaskedPaths",
-        oci_bundle_masked_paths(), "ReadonlyPaths", oci_bundle_read_only_paths(),
-        /* As in the bundle of the local engine: no core file, and nothing that a core pattern starts. */
-        "Ulimits", "Name", "core", "Soft", (json_int_t)1, "Hard", (json_int_t)1);
-    if (!host) {
-        error_oom(err, OPERATION);
-        return NULL;
-    }
-    if (r->gpus && add_gpus(host, r->gpus, err) < 0) {
-        json_decref(host);
-        return NULL;
-    }
-    return host;
+    return json_pack("{sI,sI,sI,si,so*,s[{sssIsI}]}", "Memory", (json_int_t)r->memory_bytes,
+                     "MemorySwap", (json_int_t)r->memory_bytes, "NanoCpus",
+                     (json_int_t)(r->cpus * 1e9 + 0.5), "PidsLimit",
+                     c->tier->own_kernel ? PIDS_OWN_KERNEL : PIDS, "StorageOpt", storage,
+                     /* As in the bundle of the local engine: no core file, and nothing that a core pattern starts. */
+                     "Ulimits", "Name", "core", "Soft", (json_int_t)1, "Hard", (json_int_t)1);
+}
+
+static int add_all(json_t *to, json_t *from)
+{
+    int rc = json_object_update(to, from);
+    json_decref(from);
+    return rc;
+}
+
+static json_t *host_part(const struct container *c, const struct request *r, lr_error *err)
+{
+    json_t *host = json_pack("{so,ss,s{ss},sb,sb,ss*}", "Mounts", mounts(c), "NetworkMode",
+                             c->network, "LogConfig", "Type", "none", "AutoRemove", 0,
+                             "Init", 0, "Runtime", c->runtime);
+    int rc = 0;
+    if (add_all(host, confinement(c, r)) < 0 || add_all(host, limits(c, r)) < 0)
+        rc = error_oom(err, OPERATION);
+    else if (r->gpus)
+        rc = add_gpus(host, r->gpus, err);
+    if (rc == 0)
+        return host;
+    json_decref(host);
+    return NULL;
 }
 
 /* As Docker has them; so "container:ID" is none. */
@@ -174,12 +192,12 @@ json_t *container_document(const struct container *c, const struct request *r, l
         return NULL;
     /* The image's own command, user, env and health check are the agent's business, not Docker's. */
     json_t *document = json_pack(
-        "{ss,ss,s[ss*],s[],ss,ss,sb,sb,sb,sb,sb,sb,sb,s{ss,ss},s{s[s]},so}", "Image", c->image,
+        "{ss,ss,s[ss*],s[],ss,ss,sb,sb,sb,sb,sb,sb,sb,s{ss,ss,ss*},s{s[s]},so}", "Image", c->image,
         "Hostname", c->id, "Entrypoint", OCI_BUNDLE_AGENT, c->tier->own_kernel ? "log" : NULL,
         "Cmd", "User", "0:0", "WorkingDir", "/", "OpenStdin", 1, "StdinOnce", 1, "AttachStdin", 1,
         "AttachStdout", 1, "AttachStderr", 1, "Tty", 0, "NetworkDisabled",
         c->network_disabled, "Labels", CONTAINER_LABEL, c->id,
-        CONTAINER_OWNER_LABEL, c->owner, "Healthcheck", "Test", "NONE", "HostConfig", host);
+        CONTAINER_OWNER_LABEL, c->owner, DOCKER_IMAGE_CONFIG_LABEL, c->config, "Healthcheck", "Test", "NONE", "HostConfig", host);
     if (!document)
         error_oom(err, OPERATION);
     return document;

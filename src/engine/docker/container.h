@@ -26,8 +26,10 @@ struct container {
     const char *volume_at; /* where the volume is mounted; NULL: there is none */
     const struct tier *tier;
     const char *owner;     /* identity of the supervisor */
+    const char *config;    /* of the image that is to be made of it (docker/image.h); NULL: none is */
     const char *agent;     /* the agent's path on the daemon's machine; NULL: it is put in */
     const char *runtime;   /* NULL: the daemon's own default */
+    const char *network;   /* that it is created with */
     bool network_disabled; /* Docker has nothing to do with its network: there is none */
     bool podman;           /* it is Podman's service that makes it */
     bool filtered;         /* the agent puts on a seccomp program of ours */
@@ -39,7 +41,7 @@ json_t *container_document(const struct container *c, const struct request *r, l
 
 bool container_is_network_name(const char *text);
 
-/* The network that the container is created with. */
+/* The network that the run asks for first. */
 const char *container_network(const struct request *r);
 
 #endif

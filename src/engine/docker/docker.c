@@ -9,17 +9,17 @@
  *     GET    /version                              once per process
  *     GET    /images/NAME/json
  *     GET    /info                                 with a cap on the disk, and in the tier runc without a network
- *     GET    /networks/light-runner-isolated       unless the run has no network, or names one
+ *     GET    /networks/light-runner-isolated       unless the run has no network, or names one; Podman makes one for it
  *     POST   /containers/create                    once more, where the daemon turns out not to see the agent's file
  *     PUT    /containers/ID/archive                then, and with a daemon elsewhere: the agent
  *     POST   /networks/NAME/connect                for each network behind the first
  *     POST   /containers/ID/attach, /start         by the relay
  *     GET    /containers/ID/json                   before the command; with a daemon elsewhere behind its end
  *     POST   /containers/ID/wait
- *     DELETE /containers/ID, /volumes/ID
+ *     DELETE /containers/ID, /volumes/ID           and on Podman /networks/ID
  *
  * What is left when the supervisor is killed: the container, whose agent ends because its stdin does,
- * and the volume. Both have the run's id as their label, and reap removes them.
+ * the volume, and a network of its own. All have the run's id as their label, and reap removes them.
  */
 #include "base/cleanup.h"
 #include "base/io.h"
@@ -50,7 +50,7 @@ struct docker_sandbox {
     struct daemon *daemon;
     char id[48]; /* the container's name, and the volume's */
     char *agent;
-    bool container, volume; /* there is one, or there may be */
+    bool container, volume, network; /* there is one of its own, or there may be */
     bool started, stopped, paused;
     struct cgroup *cgroup; /* the container's, made by the daemon; NULL: not on this machine, or not found */
     bool looked;           /* at what it has used */
@@ -338,14 +338,15 @@ static int choose_runtime(struct container *c, struct daemon *d, const struct re
     return 0;
 }
 
-static int create(struct docker_sandbox *s, const struct request *r, lr_error *err)
+static int create(struct docker_sandbox *s, const struct request *r, const char *owner,
+                  lr_error *err)
 {
     cleanup_answer struct http_answer answer = {0};
-    char owner[PROCESS_IDENTITY_SIZE];
-    process_identity(owner);
-    cleanup_free char *workdir = NULL;
+    cleanup_free char *workdir = NULL, *config = NULL;
     if (engine_workdir(&workdir, r, &s->base.image, s->base.keep, err) < 0)
         return -1;
+    if (s->base.keep && !(config = docker_image_config(&s->base.image)))
+        return error_oom(err, "docker.create");
     /* A volume has no cap of its own: a capped run keeps everything in its root. */
     s->volume = !s->base.keep && !r->disk_asked && strcmp(workdir, "/") != 0;
     struct container container = {
@@ -354,7 +355,9 @@ static int create(struct docker_sandbox *s, const struct request *r, lr_error *e
         .volume_at = s->volume ? workdir : NULL,
         .tier = s->base.tier,
         .owner = owner,
+        .config = config,
         .agent = s->daemon->same_machine ? s->agent : NULL,
+        .network = s->network ? s->id : container_network(r),
         .filtered = s->base.filter != NULL,
         .podman = s->daemon->podman,
         .cgroup_namespace = s->daemon->api >= DAEMON_API_CGROUP_NAMESPACE,
@@ -373,9 +376,24 @@ static int create(struct docker_sandbox *s, const struct request *r, lr_error *e
     return container.agent ? 0 : put_agent(s->daemon, s->id, err);
 }
 
+/* Podman connects what is in a network, and keeps networks apart: there a run has one of its own. */
+static int find_network(struct docker_sandbox *s, const struct request *r, const char *owner,
+                        lr_error *err)
+{
+    const char *name = container_network(r);
+    if (engine_without_network(r) || strcmp(name, ENGINE_NETWORK_DEFAULT) != 0)
+        return 0;
+    if (!s->daemon->podman)
+        return network_ensure(s->daemon, err);
+    s->network = true;
+    return network_make_own(s->daemon, s->id, owner, err);
+}
+
 static int prepare_steps(struct docker_sandbox *s, const struct request *r, lr_error *err)
 {
     bool found;
+    char owner[PROCESS_IDENTITY_SIZE];
+    process_identity(owner);
     s->agent = libexec_find("light-runner-agent", err);
     if (!s->agent || daemon_get(&s->daemon, err) < 0 ||
         tier_row(&s->base.tier, r->runtime, err) < 0 ||
@@ -394,9 +412,7 @@ static int prepare_steps(struct docker_sandbox *s, const struct request *r, lr_e
     s->base.disk_uncapped = !r->disk_asked;
     describe_host(s);
     find_filter(s, r);
-    if (!engine_without_network(r) && network_ensure(s->daemon, container_network(r), err) < 0)
-        return -1;
-    if (create(s, r, err) < 0)
+    if (find_network(s, r, owner, err) < 0 || create(s, r, owner, err) < 0)
         return -1;
     if (engine_without_network(r) || !r->networks)
         return 0;
@@ -552,7 +568,7 @@ static int docker_finish(struct sandbox *base, struct cgroup_usage *usage, lr_er
 static int docker_commit(struct sandbox *base, const char *name, lr_error *err)
 {
     struct docker_sandbox *s = docker_of(base);
-    return docker_image_commit(s->daemon, s->id, name, &base->image, err);
+    return docker_image_commit(s->daemon, s->id, name, err);
 }
 
 /* By its name, so that one is removed as well whose making was not answered. Whatever is left is for
@@ -577,6 +593,8 @@ static void docker_destroy(struct sandbox *base)
         cleanup_answer struct http_answer answer = {0};
         daemon_call(s->daemon, &request, &answer, &ignored, "/volumes/%s", s->id);
     }
+    if (s->network)
+        network_remove_own(s->daemon, s->id);
     cgroup_destroy(s->cgroup);
     sandbox_close(base);
     free(s->agent);

@@ -9,10 +9,6 @@
 
 #include <string.h>
 
-/* A container of ours has the agent as its command, and so has what is made of it. What the image's own
- * command is goes into a label. */
-#define CONFIG_LABEL "light-runner.config"
-
 /* Of a repository's name, a tag and the like. */
 enum { NAME_MAX_LENGTH = 512 };
 
@@ -64,7 +60,8 @@ static int read_image(struct image *out, const json_t *document, const char *nam
     const char *id = json_string_value(json_object_get(document, "Id"));
     const json_t *config = json_object_get(document, "Config");
     const char *kept =
-        json_string_value(json_object_get(json_object_get(config, "Labels"), CONFIG_LABEL));
+        json_string_value(json_object_get(json_object_get(config, "Labels"),
+                                          DOCKER_IMAGE_CONFIG_LABEL));
     json_t *own = kept ? json_loads(kept, 0, NULL) : NULL;
     if (!id || !image_is_digest(id)) {
         json_decref(own);
@@ -230,8 +227,18 @@ static json_t *words_json(char *const *words)
     return list;
 }
 
-int docker_image_commit(struct daemon *d, const char *container, const char *name,
-                        const struct image *config, lr_error *err)
+char *docker_image_config(const struct image *image)
+{
+    json_t *own = json_pack("{so,so,so,ss,ss}", "Entrypoint", words_json(image->entrypoint), "Cmd",
+                            words_json(image->cmd), "Env", words_json(image->env), "User",
+                            image->user ? image->user : "", "WorkingDir",
+                            image->workdir ? image->workdir : "");
+    char *text = own ? json_dumps(own, JSON_COMPACT) : NULL;
+    json_decref(own);
+    return text;
+}
+
+int docker_image_commit(struct daemon *d, const char *container, const char *name, lr_error *err)
 {
     struct http_request request = {
         .operation = "docker.commit", .method = "POST", .timeout_ms = 30 * 60000};
@@ -240,20 +247,13 @@ int docker_image_commit(struct daemon *d, const char *container, const char *nam
     const char *tag = tag_of(name);
     int n = snprintf(repository, sizeof(repository), "%.*s",
                      (int)(tag ? tag - name - 1 : (int)strlen(name)), name);
-    json_t *own = json_pack("{so,so,so,ss,ss}", "Entrypoint", words_json(config->entrypoint), "Cmd",
-                            words_json(config->cmd), "Env", words_json(config->env), "User",
-                            config->user ? config->user : "", "WorkingDir",
-                            config->workdir ? config->workdir : "");
-    cleanup_free char *text = own ? json_dumps(own, JSON_COMPACT) : NULL;
-    json_decref(own);
-    json_t *body = text ? json_pack("{s{ss}}", "Labels", CONFIG_LABEL, text) : NULL;
-    request.body = body;
-    int rc =
-        n < 0 || (size_t)n >= sizeof(repository) || !body
-            ? error_oom(err, request.operation)
-            : daemon_call(d, &request, &answer, err, "/commit?container=%s&repo=%s&tag=%s&pause=0",
-                          container, repository, tag ? tag : "latest");
-    json_decref(body);
+    request.body = n < 0 || (size_t)n >= sizeof(repository) ? NULL : json_object();
+    int rc = request.body
+                 ? daemon_call(d, &request, &answer, err,
+                               "/commit?container=%s&repo=%s&tag=%s&pause=0", container, repository,
+                               tag ? tag : "latest")
+                 : error_oom(err, request.operation);
+    json_decref(request.body);
     if (rc < 0)
         return -1;
     return answer.status == 201
@@ -279,7 +279,7 @@ int docker_image_clean(struct daemon *d, unsigned *count, lr_error *err)
 {
     struct http_request request = {.operation = "docker.clean", .method = "GET"};
     cleanup_answer struct http_answer answer = {0};
-    cleanup_free char *filters = daemon_escape("{\"label\":[\"" CONFIG_LABEL "\"]}");
+    cleanup_free char *filters = daemon_escape("{\"label\":[\"" DOCKER_IMAGE_CONFIG_LABEL "\"]}");
     if (!filters)
         return error_oom(err, request.operation);
     if (daemon_call(d, &request, &answer, err, "/images/json?filters=%s", filters) < 0)

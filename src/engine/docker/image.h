@@ -21,9 +21,17 @@ int docker_image_find(struct daemon *d, const char *name, bool *found, struct im
 int docker_image_pull(struct daemon *d, const char *name, struct image_feedback *feedback,
                       lr_error *err);
 
-/* Makes an image of a container that has ended. Its configuration is `config`'s. */
-int docker_image_commit(struct daemon *d, const char *container, const char *name,
-                        const struct image *config, lr_error *err);
+/*
+ * A container of ours has the agent as its command, and so has what is made of it. What the image's own configuration is
+ * goes into a label, of the container already: Podman knows of no others when it makes an image.
+ */
+#define DOCKER_IMAGE_CONFIG_LABEL "light-runner.config"
+
+/* What that label says of an image. malloc'd; NULL when memory is out. */
+char *docker_image_config(const struct image *image);
+
+/* Makes an image of a container that has ended. */
+int docker_image_commit(struct daemon *d, const char *container, const char *name, lr_error *err);
 
 /* Removes the images of setup steps that no container uses. */
 int docker_image_clean(struct daemon *d, unsigned *count, lr_error *err);

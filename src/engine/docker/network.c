@@ -11,6 +11,7 @@
 #define ICC       "com.docker.network.bridge.enable_icc"
 #define LABEL     "light-runner.network"
 #define PREFIX    "light-runner-"
+#define PODMAN_APART "isolate"
 
 /* `options`: the driver's, or NULL; taken. The answer's status: 201 with a network. */
 static int post(struct daemon *d, const char *name, json_t *options, const char *kind,
@@ -61,7 +62,7 @@ static int make_default(struct daemon *d, lr_error *err)
         return -1;
     if (made.status == 200 && is_isolated(made.body))
         return 0;
-    /* Podman takes the option with a warning, and goes on without. */
+    /* Others than Docker may take the option, and go on without. */
     daemon_call(d, &remove, &removed, &ignored, "/networks/" ENGINE_NETWORK_DEFAULT);
     error_set(err, LR_NOT_SUPPORTED, OPERATION,
               "the daemon does not keep the containers of a network apart");
@@ -69,11 +70,9 @@ static int make_default(struct daemon *d, lr_error *err)
                            "network create NAME, and --network NAME");
 }
 
-int network_ensure(struct daemon *d, const char *name, lr_error *err)
+int network_ensure(struct daemon *d, lr_error *err)
 {
     cleanup_answer struct http_answer answer = {0};
-    if (strcmp(name, ENGINE_NETWORK_DEFAULT) != 0)
-        return 0;
     if (get_default(d, &answer, err) < 0)
         return -1;
     if (answer.status == 404)
@@ -89,6 +88,71 @@ int network_ensure(struct daemon *d, const char *name, lr_error *err)
               "' is not ours: its containers reach one another");
     return error_hint(err,
                       "docker network rm " ENGINE_NETWORK_DEFAULT "; the next run makes it again");
+}
+
+/* 1: it is gone; 0 with the answer's error in *err: it is not. */
+static int remove_one(struct daemon *d, const char *name, lr_error *err)
+{
+    struct http_request request = {.operation = OPERATION, .method = "DELETE"};
+    cleanup_answer struct http_answer answer = {0};
+    if (daemon_call(d, &request, &answer, err, "/networks/%s", name) < 0)
+        return -1;
+    if (answer.status == 204)
+        return 1;
+    daemon_refused(&answer, LR_INVALID_ARGUMENT, OPERATION, "the network cannot be removed", err);
+    return 0;
+}
+
+/* -------------------------------------------------------------- a run's own */
+
+/*
+ * By Podman's own API, for in Docker's it does not say whether the networks that it makes are kept apart. `how`: "strict",
+ * from any other network; "true", from the others that are made so. Earlier versions know the second alone.
+ */
+static int make_apart(struct daemon *d, const char *id, const char *owner, const char *how,
+                      struct http_answer *answer, lr_error *err)
+{
+    struct http_request request = {
+        .operation = OPERATION, .method = "POST", .path = "/v4.0.0/libpod/networks/create"};
+    json_t *body = json_pack("{ss,ss,sb,s{ss},s{ss,ss}}", "name", id, "driver", "bridge",
+                             "dns_enabled", 0, "options", PODMAN_APART, how, "labels",
+                             CONTAINER_LABEL, id, CONTAINER_OWNER_LABEL, owner);
+    if (!body)
+        return error_oom(err, OPERATION);
+    request.body = body;
+    int rc = http_call(&d->http, &request, answer, err);
+    json_decref(body);
+    return rc;
+}
+
+/* As it was made, and not as it was asked for. */
+static bool is_apart(const struct http_answer *made)
+{
+    const char *how = json_string_value(
+        json_object_get(json_object_get(made->body, "options"), PODMAN_APART));
+    return made->status == 200 && how && (strcmp(how, "strict") == 0 || strcmp(how, "true") == 0);
+}
+
+int network_make_own(struct daemon *d, const char *id, const char *owner, lr_error *err)
+{
+    cleanup_answer struct http_answer strict = {0}, apart = {0};
+    if (make_apart(d, id, owner, "strict", &strict, err) < 0)
+        return -1;
+    if (is_apart(&strict))
+        return 0;
+    if (make_apart(d, id, owner, "true", &apart, err) < 0)
+        return -1;
+    if (is_apart(&apart))
+        return 0;
+    daemon_refused(&apart, LR_NOT_SUPPORTED, OPERATION,
+                   "Podman cannot keep the networks of runs apart", err);
+    return error_hint(err, "use --network none, or Podman 4.3 or later with netavark");
+}
+
+void network_remove_own(struct daemon *d, const char *id)
+{
+    lr_error ignored;
+    remove_one(d, id, &ignored);
 }
 
 int network_connect(struct daemon *d, const char *name, const char *container, lr_error *err)
@@ -120,19 +184,6 @@ static int create(struct daemon *d, const char *name, lr_error *err)
     return answer.status == 201 ? 0
                                 : daemon_refused(&answer, LR_INVALID_ARGUMENT, OPERATION,
                                                  "the network cannot be made", err);
-}
-
-/* 1: it is gone; 0 with the answer's error in *err: it is not. */
-static int remove_one(struct daemon *d, const char *name, lr_error *err)
-{
-    struct http_request request = {.operation = OPERATION, .method = "DELETE"};
-    cleanup_answer struct http_answer answer = {0};
-    if (daemon_call(d, &request, &answer, err, "/networks/%s", name) < 0)
-        return -1;
-    if (answer.status == 204)
-        return 1;
-    daemon_refused(&answer, LR_INVALID_ARGUMENT, OPERATION, "the network cannot be removed", err);
-    return 0;
 }
 
 static int exists(struct daemon *d, const char *name, unsigned *count, lr_error *err)
@@ -167,7 +218,9 @@ static int prune(struct daemon *d, unsigned *count, lr_error *err)
             json_string_value(json_object_get(json_object_get(network, "Labels"), LABEL));
         bool ours = name && (strncmp(name, PREFIX, strlen(PREFIX)) == 0 ||
                              (label && strcmp(label, "user") == 0));
-        if (!ours || strcmp(name, ENGINE_NETWORK_DEFAULT) == 0 || !container_is_network_name(name))
+        bool of_run = json_object_get(json_object_get(network, "Labels"), CONTAINER_LABEL);
+        /* One of a run's own may just be about to be used: that is for reap. */
+        if (!ours || of_run || strcmp(name, ENGINE_NETWORK_DEFAULT) == 0 || !container_is_network_name(name))
             continue;
         /* One that is in use is refused by the daemon. */
         lr_error ignored;

@@ -9,11 +9,20 @@
 #include "engine/engine.h"
 
 /*
- * The network is there: the default one is made when it is not, and looked at when it is. Other networks
- * are their owner's business.
+ * The default network is there: it is made when it is not, and looked at when it is.
  * Errors: CONTAINER_START_FAILED (it cannot be made; it is there and connects its containers).
  */
-int network_ensure(struct daemon *d, const char *name, lr_error *err);
+int network_ensure(struct daemon *d, lr_error *err);
+
+/*
+ * Podman's way to the same end: a network of the run's id, that others of the kind do not reach. `owner`: the identity
+ * of the supervisor.
+ * Errors: NOT_SUPPORTED (its networks cannot be kept apart).
+ */
+int network_make_own(struct daemon *d, const char *id, const char *owner, lr_error *err);
+
+/* Once its container is gone. What is left is for reap. */
+void network_remove_own(struct daemon *d, const char *id);
 
 /* One more for a container that has not been started. Errors: CONTAINER_START_FAILED (there is none of
  * that name). */

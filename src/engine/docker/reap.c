@@ -117,11 +117,36 @@ static int reap_volumes(struct daemon *d, int64_t before, unsigned *count, lr_er
     return rc < 0 ? -1 : 0;
 }
 
+/* Podman's alone: elsewhere runs share one. */
+static int reap_networks(struct daemon *d, int64_t before, lr_error *err)
+{
+    json_t *all, *network;
+    size_t i;
+    if (!d->podman)
+        return 0;
+    int rc = list(&all, d, "/networks?filters=", "{\"label\":[\"" CONTAINER_LABEL "\"]}", err);
+    if (rc < 0)
+        return -1;
+    json_array_foreach(all, i, network)
+    {
+        const char *name = json_string_value(json_object_get(network, "Name"));
+        int64_t created = state_parse_time(json_string_value(json_object_get(network, "Created")));
+        if (!name || created < 0 || created > before || fate_of(network) != PROCESS_GONE)
+            continue;
+        rc = removed(d, "networks", name, "", err);
+        if (rc < 0)
+            break;
+    }
+    json_decref(all);
+    return rc < 0 ? -1 : 0;
+}
+
 int docker_reap(struct daemon *d, int64_t min_age_ms, struct engine_reaped *out, lr_error *err)
 {
     int64_t before = now_ms() - min_age_ms;
     return reap_containers(d, before, &out->containers, err) < 0 ||
-                   reap_volumes(d, before, &out->volumes, err) < 0
+                   reap_volumes(d, before, &out->volumes, err) < 0 ||
+                   reap_networks(d, before, err) < 0
                ? -1
                : 0;
 }

@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -69,19 +70,23 @@ class Daemon:
         with open(archive, "rb") as file:
             status, answer = self.call("POST", "/images/load?quiet=1", file, "application/x-tar")
         text = json.dumps(answer) if not isinstance(answer, bytes) else answer.decode()
-        assert status == 200 and "Loaded image" in text, text
-        loaded = text.split("Loaded image", 1)[1].split(": ", 1)[1].split("\\n")[0].strip()
+        loaded = re.search(r'Loaded image[^:]*: ([^\s\\"]+)', text)
+        assert status == 200 and loaded, text
         repository, _, tag = name.rpartition(":") if ":" in name.rpartition("/")[2] else (name, "", "latest")
         query = urllib.parse.urlencode({"repo": repository, "tag": tag})
-        status, answer = self.call("POST", f"/images/{urllib.parse.quote(loaded, safe='')}/tag?{query}")
+        status, answer = self.call("POST", f"/images/{urllib.parse.quote(loaded.group(1))}/tag?{query}")
         assert status == 201, answer
 
+    def is_podman(self):
+        return any(part["Name"] == "Podman Engine" for part in self.call("GET", "/version")[1]["Components"])
+
     def leftovers(self):
-        """Containers and volumes of runs, by name."""
+        """Containers, volumes and networks of runs, by name."""
         filters = urllib.parse.quote(json.dumps({"label": [LABEL]}))
         _, containers = self.call("GET", f"/containers/json?all=1&filters={filters}")
         _, volumes = self.call("GET", f"/volumes?filters={filters}")
-        return ({name for c in containers for name in c["Names"]}
+        _, networks = self.call("GET", f"/networks?filters={filters}")
+        return ({name for c in containers for name in c["Names"]} | {"network " + n["Name"] for n in networks}
                 | {"volume " + v["Name"] for v in volumes.get("Volumes") or []})
 
 
@@ -132,7 +137,7 @@ class Process:
         with contextlib.suppress(OSError):
             os.unlink(f"{self.folder}/exec/containerd/containerd.pid")
         with open(os.path.join(self.folder, "log"), "ab") as log:
-            self.process = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            self.process = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder,
                                             start_new_session=True, env=self.environment)
         deadline = time.monotonic() + seconds
         while True:
@@ -181,14 +186,15 @@ class Process:
 
 
 @contextlib.contextmanager
-def running(**options):
+def running(make=None, **options):
     """A daemon for what runs within, in the environment. There is one at a time: at its start and its end it sets the
-    firewall's rules anew, and takes away those of another."""
+    firewall's rules anew, and takes away those of another. make: of another kind than dockerd, from a folder."""
     assert not os.environ.get(VARIABLE), "there is one already"
-    process, reason = None, missing()
+    process, reason = None, None if make else missing()
     if reason is None:
+        folder = tempfile.mkdtemp(prefix="lr-dockerd-")
         try:
-            process = Process(tempfile.mkdtemp(prefix="lr-dockerd-"), "--iptables=true", **options)
+            process = make(folder) if make else Process(folder, "--iptables=true", **options)
         except RuntimeError as error:
             reason = str(error)
     os.environ[VARIABLE] = process.host if process else ""
