@@ -399,7 +399,7 @@ static int set_up_docker(struct setup *s, lr_error *err)
 
 static void print_steps(const struct setup *s)
 {
-    static const char *const files[] = {ARCHIVE, programs[0], programs[1]};
+    const char *const files[] = {ARCHIVE, programs[0], programs[1]};
     for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
         printf("%sdownload %s/%s, compare it with the SHA-512 in %s/%s.sha512\n",
                i > 0 ? "if there is no such archive, " : "", s->base, files[i], s->base, files[i]);
