@@ -2,17 +2,18 @@
 # SPDX-License-Identifier: MIT
 """What a tier costs against runc: the same work in both, one after the other, in rounds.
 
-    bench/tiers.py [--build build] [--rounds 7] [--json FILE] [--svg FILE]
+    bench/tiers.py [--build build] [--rounds 7] [--only WORD] [--json FILE] [--svg FILE]
 
 On every engine that is there. The machine's load moves both alike, so that the ratio is steadier than the times. Each
 kind of work (work.c: bare system calls; programs.py: what programs do with them) is timed inside by its own clock; a
-start is the whole of a run of `true`, as a caller sees it.
+start is the whole of a run of `true`, as a caller sees it, and beside it runsc alone and Docker's own command line.
 """
 import argparse
 import atexit
 import contextlib
 import dataclasses
 import http.server
+import itertools
 import json
 import os
 import shutil
@@ -142,50 +143,50 @@ class Bench:
         return self.run(engine, tier, "busybox", "true", "--network", "none")[1]
 
 
+def timed(argv):
+    begun = time.perf_counter()
+    subprocess.run(argv, check=True, timeout=60, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return (time.perf_counter() - begun) * 1000
+
+
 @contextlib.contextmanager
 def bare_runsc(scratch, tar):
-    """A function that runs `true` by runsc alone, and gives its ms; None where there is none."""
-    program = tools.runsc()
-    if not program:
-        yield None
-        return
-    bundle, state = os.path.join(scratch, "bundle"), os.path.join(scratch, "state")
+    """A function that runs `true` by runsc alone, and gives its ms."""
+    program, bundle, state = tools.runsc(), os.path.join(scratch, "bundle"), os.path.join(scratch, "state")
     os.makedirs(f"{bundle}/rootfs")
     subprocess.run(["tar", "-xf", tar, "-C", f"{bundle}/rootfs"], check=True)
     subprocess.run([program, "spec", "--bundle", bundle, "--", "true"], check=True, stdout=subprocess.DEVNULL)
     flags = ["--root", state, "--network=none", "--platform=systrap", "--ignore-cgroups", "--host-settings=ignore"]
-
-    def once(number=[0]):
-        number[0] += 1
-        begun = time.perf_counter()
-        subprocess.run([program, *flags, "run", "--bundle", bundle, f"bare-{number[0]}"], check=True, timeout=60,
-                       stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        return (time.perf_counter() - begun) * 1000
-
+    number = itertools.count()
     try:
-        yield once
+        yield lambda: timed([program, *flags, "run", "--bundle", bundle, f"bare-{next(number)}"])
     finally:
         # It leaves a mount there.
         subprocess.run(["umount", f"{state}/null-netns"], check=False, stderr=subprocess.DEVNULL)
 
 
-def measure(bench, engines, rounds, bare):
-    """{engine: {name: {tier: median ms}}}"""
-    times = {engine: {name: {tier: [] for tier in TIERS[engine]} for name in (*WORK, "start")} for engine in engines}
-    alone = []
+def docker_run():
+    return timed(["docker", "run", "--rm", "--runtime", "runsc", "--network", "none", "busybox", "true"])
+
+
+def measure(bench, engines, names, rounds, beside):
+    """({engine: {name: {tier: median ms}}}, {name: median ms} of what is measured beside a start)"""
+    times = {engine: {name: {tier: [] for tier in TIERS[engine]} for name in names} for engine in engines}
+    others = {name: [] for name in beside}
     for number in range(rounds + 1):
         for engine in engines:
             for tier in TIERS[engine]:
-                for name in WORK:
-                    times[engine][name][tier].append(bench.work(engine, tier, name))
-                times[engine]["start"][tier].append(bench.start(engine, tier))
-                # Beside the run that it is compared with: what others leave behind slows down what comes after them.
-                if bare and (engine, tier) == ("local", "runsc"):
-                    alone.append(bare())
+                for name in names:
+                    once = bench.start(engine, tier) if name == "start" else bench.work(engine, tier, name)
+                    times[engine][name][tier].append(once)
+                # At once: what others leave behind slows down what comes after them.
+                if (engine, tier) == ("local", "runsc"):
+                    for name, other in beside.items():
+                        others[name].append(other())
         print(f"round {number} of {rounds}", file=sys.stderr)
     medians = {engine: {name: {tier: statistics.median(values[1:]) for tier, values in row.items()} for name, row in rows.items()}
                for engine, rows in times.items()}
-    return medians, statistics.median(alone[1:]) if alone else None
+    return medians, {name: statistics.median(values[1:]) for name, values in others.items()}
 
 
 def overhead(row, tier="runsc"):
@@ -202,18 +203,17 @@ def cell(engine, row):
     return f"{row['runc']:.0f} | {row['runsc']:.0f} | {overhead(row):.2f}{kata}"
 
 
-def table(figures, bare, accelerator):
+def table(figures, others, accelerator):
     engines = list(figures)
     heads = " | ".join(head(engine, accelerator) for engine in engines)
     lines = [f"| work | claimed | {heads} |", "|---|---|" + "---|" * (heads.count("|") + 1)]
-    for name in (*WORK, "start"):
+    for name in figures["local"]:
         claim = WORK[name].claim if name in WORK else None
         said = "" if claim is None else "1.0" if claim == (0, 0) else f"{1 + claim[0] / 100:.2f} to {1 + claim[1] / 100:.2f}"
         cells = [cell(e, figures[e][name]) for e in engines]
         lines.append(f"| {name} | {said} | " + " | ".join(cells) + " |")
-    if bare:
-        lines.append(f"\nBare `runsc run` of the same root: {bare:.0f} ms; a run on the engine local takes "
-                     f"{figures['local']['start']['runsc'] / bare:.2f} times that.")
+    lines += [f"\n{name}: {ms:.0f} ms; a run in runsc on the engine local takes {figures['local']['start']['runsc'] / ms:.2f} times that"
+              for name, ms in others.items()]
     return "\n".join(lines)
 
 
@@ -227,7 +227,7 @@ def picture(figures):
     def x(ratio):
         return left + width * (math.log2(min(max(ratio, low), high)) - math.log2(low)) / (math.log2(high) - math.log2(low))
 
-    rows = [*WORK, "start"]
+    rows = list(figures["local"])
     bottom = top + height * len(rows)
     out = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{left + width + 70}" height="{bottom + 70}" '
            'font-family="sans-serif" font-size="12">',
@@ -262,6 +262,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--build", default=os.path.join(ROOT, "build"))
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--only", default="", metavar="WORD", help="work with this in its name; a start is always measured")
     parser.add_argument("--json", metavar="FILE")
     parser.add_argument("--svg", metavar="FILE")
     options = parser.parse_args()
@@ -277,15 +278,19 @@ def main():
             bench = Bench(executable, scratch, daemon and daemon.load_rootfs)
             engines = ["local", "docker"] if daemon else ["local"]
             vm = boot.measure(executable, os.environ["LIGHT_RUNNER_DATA_DIR"], options.rounds)
-            with bare_runsc(scratch, bench.tar) as once:
-                figures, bare = measure(bench, engines, options.rounds, once)
+            names = [*(name for name in WORK if options.only in name), "start"]
+            with bare_runsc(scratch, bench.tar) as bare:
+                beside = {"`runsc run` of the same root": bare}
+                if daemon:
+                    beside["`docker run --rm --runtime runsc`"] = docker_run
+                figures, others = measure(bench, engines, names, options.rounds, beside)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    print(table(figures, bare, vm["accelerator"]))
+    print(table(figures, others, vm["accelerator"]))
     print("\n" + boot.text(vm))
     if options.json:
         with open(options.json, "w") as file:
-            json.dump({"rounds": options.rounds, "ms": figures, "bare runsc, ms": bare, "vm": vm}, file, indent=2)
+            json.dump({"rounds": options.rounds, "ms": figures, "beside a start in runsc, ms": others, "vm": vm}, file, indent=2)
     if options.svg:
         with open(options.svg, "w") as file:
             file.write(picture(figures))
