@@ -26,7 +26,11 @@ exec runc "$@"
 
 class Process(dockerd.Process):
     def __init__(self, folder):
-        self.folder, self.host, self.environment, self.process = folder, f"unix://{folder}/podman.sock", None, None
+        self.folder, self.host, self.process = folder, f"unix://{folder}/podman.sock", None
+        self.environment = dict(os.environ, CONTAINERS_CONF=f"{folder}/containers.conf")
+        with open(f"{folder}/containers.conf", "w") as file:
+            # What later versions of Podman have alone.
+            file.write('[network]\nnetwork_backend = "netavark"\n')
         # Not crun, which does not take cgroups v1 and v2 side by side.
         runtime = os.path.join(folder, "runtime")
         with open(runtime, "w") as file:
