@@ -94,51 +94,50 @@ static int reap_containers(struct daemon *d, int64_t before, unsigned *count, lr
     return rc < 0 ? -1 : 0;
 }
 
-static int reap_volumes(struct daemon *d, int64_t before, unsigned *count, lr_error *err)
+/* Volumes or networks: one that is in use is not listed, or refused. */
+static int reap_unused(struct daemon *d, const char *kind, const json_t *all, const char *created_at,
+                       int64_t before, unsigned *count, lr_error *err)
 {
-    json_t *answer, *volume;
     size_t i;
-    int rc = list(&answer, d, "/volumes?filters=",
-                  "{\"dangling\":[\"true\"],\"label\":[\"" CONTAINER_LABEL "\"]}", err);
-    if (rc < 0)
-        return -1;
-    json_array_foreach(json_object_get(answer, "Volumes"), i, volume)
+    const json_t *one;
+    json_array_foreach(all, i, one)
     {
-        const char *name = json_string_value(json_object_get(volume, "Name"));
-        int64_t created = state_parse_time(json_string_value(json_object_get(volume, "CreatedAt")));
-        if (!name || created < 0 || created > before || fate_of(volume) == PROCESS_ALIVE)
+        const char *name = json_string_value(json_object_get(one, "Name"));
+        int64_t created = state_parse_time(json_string_value(json_object_get(one, created_at)));
+        if (!name || created < 0 || created > before || fate_of(one) == PROCESS_ALIVE)
             continue;
-        rc = removed(d, "volumes", name, "", err);
+        int rc = removed(d, kind, name, "", err);
         if (rc < 0)
-            break;
+            return -1;
         *count += (unsigned)rc;
     }
+    return 0;
+}
+
+static int reap_volumes(struct daemon *d, int64_t before, unsigned *count, lr_error *err)
+{
+    json_t *answer;
+    if (list(&answer, d, "/volumes?filters=",
+             "{\"dangling\":[\"true\"],\"label\":[\"" CONTAINER_LABEL "\"]}", err) < 0)
+        return -1;
+    int rc = reap_unused(d, "volumes", json_object_get(answer, "Volumes"), "CreatedAt", before,
+                         count, err);
     json_decref(answer);
-    return rc < 0 ? -1 : 0;
+    return rc;
 }
 
 /* Podman's alone: elsewhere runs share one. */
 static int reap_networks(struct daemon *d, int64_t before, lr_error *err)
 {
-    json_t *all, *network;
-    size_t i;
+    json_t *all;
+    unsigned uncounted = 0;
     if (!d->podman)
         return 0;
-    int rc = list(&all, d, "/networks?filters=", "{\"label\":[\"" CONTAINER_LABEL "\"]}", err);
-    if (rc < 0)
+    if (list(&all, d, "/networks?filters=", "{\"label\":[\"" CONTAINER_LABEL "\"]}", err) < 0)
         return -1;
-    json_array_foreach(all, i, network)
-    {
-        const char *name = json_string_value(json_object_get(network, "Name"));
-        int64_t created = state_parse_time(json_string_value(json_object_get(network, "Created")));
-        if (!name || created < 0 || created > before || fate_of(network) != PROCESS_GONE)
-            continue;
-        rc = removed(d, "networks", name, "", err);
-        if (rc < 0)
-            break;
-    }
+    int rc = reap_unused(d, "networks", all, "Created", before, &uncounted, err);
     json_decref(all);
-    return rc < 0 ? -1 : 0;
+    return rc;
 }
 
 int docker_reap(struct daemon *d, int64_t min_age_ms, struct engine_reaped *out, lr_error *err)
