@@ -147,8 +147,8 @@ static int add_all(json_t *to, json_t *from)
 static json_t *host_part(const struct container *c, const struct request *r, lr_error *err)
 {
     json_t *host = json_pack("{so,ss,s{ss},sb,sb,ss*}", "Mounts", mounts(c), "NetworkMode",
-                             c->network, "LogConfig", "Type", "none", "AutoRemove", 0,
-                             "Init", 0, "Runtime", c->runtime);
+                             c->network, "LogConfig", "Type", "none", "AutoRemove", 0, "Init", 0,
+                             "Runtime", c->runtime);
     int rc = 0;
     if (add_all(host, confinement(c, r)) < 0 || add_all(host, limits(c, r)) < 0)
         rc = error_oom(err, OPERATION);
@@ -197,7 +197,8 @@ json_t *container_document(const struct container *c, const struct request *r, l
         "Cmd", "User", "0:0", "WorkingDir", "/", "OpenStdin", 1, "StdinOnce", 1, "AttachStdin", 1,
         "AttachStdout", 1, "AttachStderr", 1, "Tty", 0, "NetworkDisabled",
         c->network_disabled, "Labels", CONTAINER_LABEL, c->id,
-        CONTAINER_OWNER_LABEL, c->owner, DOCKER_IMAGE_CONFIG_LABEL, c->config, "Healthcheck", "Test", "NONE", "HostConfig", host);
+        CONTAINER_OWNER_LABEL, c->owner, DOCKER_IMAGE_CONFIG_LABEL, c->config, "Healthcheck",
+        "Test", "NONE", "HostConfig", host);
     if (!document)
         error_oom(err, OPERATION);
     return document;

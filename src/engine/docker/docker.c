@@ -48,7 +48,8 @@ enum { CREATE_PATIENCE = 10000, INSPECT_TIMEOUT = 5000, END_TIMEOUT = 10000, REM
 struct docker_sandbox {
     struct sandbox base; /* first: the engine's table is called with a pointer to it */
     struct daemon *daemon;
-    char id[48]; /* the container's name, and the volume's */
+    char id[48]; /* the container's name, the volume's, and that of a network of its own */
+    char owner[PROCESS_IDENTITY_SIZE]; /* of all of them: the supervisor */
     char *agent;
     bool container, volume, network; /* there is one of its own, or there may be */
     bool started, stopped, paused;
@@ -338,8 +339,7 @@ static int choose_runtime(struct container *c, struct daemon *d, const struct re
     return 0;
 }
 
-static int create(struct docker_sandbox *s, const struct request *r, const char *owner,
-                  lr_error *err)
+static int create(struct docker_sandbox *s, const struct request *r, lr_error *err)
 {
     cleanup_answer struct http_answer answer = {0};
     cleanup_free char *workdir = NULL, *config = NULL;
@@ -354,7 +354,7 @@ static int create(struct docker_sandbox *s, const struct request *r, const char 
         .image = s->base.image.digest,
         .volume_at = s->volume ? workdir : NULL,
         .tier = s->base.tier,
-        .owner = owner,
+        .owner = s->owner,
         .config = config,
         .agent = s->daemon->same_machine ? s->agent : NULL,
         .network = s->network ? s->id : container_network(r),
@@ -377,23 +377,19 @@ static int create(struct docker_sandbox *s, const struct request *r, const char 
 }
 
 /* Podman connects what is in a network, and keeps networks apart: there a run has one of its own. */
-static int find_network(struct docker_sandbox *s, const struct request *r, const char *owner,
-                        lr_error *err)
+static int find_network(struct docker_sandbox *s, const struct request *r, lr_error *err)
 {
-    const char *name = container_network(r);
-    if (engine_without_network(r) || strcmp(name, ENGINE_NETWORK_DEFAULT) != 0)
+    if (strcmp(container_network(r), ENGINE_NETWORK_DEFAULT) != 0)
         return 0;
     if (!s->daemon->podman)
         return network_ensure(s->daemon, err);
     s->network = true;
-    return network_make_own(s->daemon, s->id, owner, err);
+    return network_make_own(s->daemon, s->id, s->owner, err);
 }
 
 static int prepare_steps(struct docker_sandbox *s, const struct request *r, lr_error *err)
 {
     bool found;
-    char owner[PROCESS_IDENTITY_SIZE];
-    process_identity(owner);
     s->agent = libexec_find("light-runner-agent", err);
     if (!s->agent || daemon_get(&s->daemon, err) < 0 ||
         tier_row(&s->base.tier, r->runtime, err) < 0 ||
@@ -412,7 +408,7 @@ static int prepare_steps(struct docker_sandbox *s, const struct request *r, lr_e
     s->base.disk_uncapped = !r->disk_asked;
     describe_host(s);
     find_filter(s, r);
-    if (find_network(s, r, owner, err) < 0 || create(s, r, owner, err) < 0)
+    if (find_network(s, r, err) < 0 || create(s, r, err) < 0)
         return -1;
     if (engine_without_network(r) || !r->networks)
         return 0;
@@ -433,6 +429,7 @@ static int docker_prepare(struct sandbox **out, const char *id, const struct req
     sandbox_init(&s->base, &engine_docker, keep);
     s->relay.pidfd = -1;
     snprintf(s->id, sizeof(s->id), "%s", id);
+    process_identity(s->owner);
     if (prepare_steps(s, r, err) < 0) {
         docker_destroy(&s->base);
         return -1;
