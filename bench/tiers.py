@@ -32,7 +32,6 @@ from harness import dockerd, images, tools  # noqa: E402
 import boot  # noqa: E402
 
 
-
 @dataclasses.dataclass(frozen=True)
 class Work:
     image: str
@@ -42,23 +41,20 @@ class Work:
     network: bool = False
 
 
-# Little else than system calls.
-BARE = {
+WORK = {
+    # Little else than system calls.
     "CPU-bound": Work("busybox", "./work cpu", (0, 0)),
     "read-heavy": Work("busybox", "./work read", (10, 15)),
     "write-heavy": Work("busybox", "./work write", (20, 30)),
     "small packets": Work("busybox", "./work net {address} {echo}", (25, 40), network=True),
     "many processes": Work("busybox", "./work fork", (30, 50)),
-}
-# Of the same kinds, as programs have it.
-PROGRAMS = {
+    # Of the same kinds, as programs have it.
     "hash files": Work("python", "python3 programs.py hash", (10, 15)),
     "unpack an archive": Work("python", "python3 programs.py unpack", (20, 30)),
     "fill a database": Work("python", "python3 programs.py database", (20, 30)),
     "HTTP requests": Work("python", "python3 programs.py http {address} {http}", (25, 40), network=True),
     "start programs": Work("python", "python3 programs.py start", (30, 50)),
 }
-WORK = BARE | PROGRAMS
 TIERS = {"local": ("runc", "runsc", "kata"), "docker": ("runc", "runsc")}
 
 
