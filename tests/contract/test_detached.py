@@ -371,10 +371,7 @@ def test_a_ghost_becomes_failed(runner, states, how):
 
 def test_killed_supervisors_become_failed(runner, store, states):
     run_id = detach(runner, "sleep 60")
-    supervisors = [pid for pid, argv in host.processes_with(run_id).items() if "light-runner-supervisor" in argv]
-    assert supervisors
-    for pid in supervisors:
-        os.kill(pid, signal.SIGKILL)
+    host.kill_supervisor(run_id)
     assert host.wait_until(lambda: not host.processes_with(run_id), 10)
     assert runner.cli("attach", run_id).code == 125
     assert state_of(states, run_id)["status"] == "failed"

@@ -4,7 +4,6 @@ import ctypes
 import glob
 import json
 import os
-import signal
 
 import pytest
 
@@ -80,9 +79,7 @@ def test_reap(runner, library, tmp_path, monkeypatch):
     monkeypatch.setenv("LIGHT_RUNNER_STATE_DIR", str(tmp_path / "state"))
     done = runner.submit(runner.request("sleep 60", detached=True))
     run_id = done.json["id"]
-    for pid, argv in host.processes_with(run_id).items():
-        if "light-runner-supervisor" in argv:
-            os.kill(pid, signal.SIGKILL)
+    host.kill_supervisor(run_id)
     assert host.wait_until(lambda: not host.processes_with(run_id), 10)
     lib, total = library(), Reaped(ctypes.sizeof(Reaped))
 
@@ -104,9 +101,7 @@ def test_reap_leaves_what_is_young(runner, library, tmp_path, monkeypatch):
     monkeypatch.setenv("LIGHT_RUNNER_STATE_DIR", str(tmp_path / "state"))
     lib, once = library(), Reaped(ctypes.sizeof(Reaped))
     run_id = runner.submit(runner.request("sleep 60", detached=True)).json["id"]
-    for pid, argv in host.processes_with(run_id).items():
-        if "light-runner-supervisor" in argv:
-            os.kill(pid, signal.SIGKILL)
+    host.kill_supervisor(run_id)
     assert host.wait_until(lambda: not host.processes_with(run_id), 10)
     traces = host.traces(run_id)
     assert traces and lib.call("lr_reap", ctypes.c_int64(-1), ctypes.byref(once)) == 0

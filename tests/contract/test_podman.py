@@ -2,7 +2,6 @@
 """What is different where the daemon is Podman's service: its networks connect what is in them, so a run has one of its own."""
 import json
 import os
-import signal
 import urllib.parse
 
 import pytest
@@ -52,9 +51,7 @@ def test_a_network_by_the_name_of_the_default_one_is_that(runner, daemon):
 
 def test_what_a_killed_supervisor_leaves_is_reaped(runner, daemon, tmp_path, monkeypatch):
     lives, killed = detached(runner, tmp_path, monkeypatch), detached(runner, tmp_path, monkeypatch)
-    for pid, argv in host.processes_with(killed).items():
-        if "light-runner-supervisor" in argv:
-            os.kill(pid, signal.SIGKILL)
+    host.kill_supervisor(killed)
     assert host.wait_until(lambda: not host.processes_with(killed), 10)
     environment = dict(os.environ, LIGHT_RUNNER_REAP_AGE_MS="0")
     assert host.wait_until(lambda: runner.cli("reap", env=environment).code == 0 and killed not in networks(daemon), 20)
@@ -72,7 +69,7 @@ def test_networks_that_cannot_be_kept_apart(runner, daemon, tmp_path, how):
             return False
         if how == "refuses":
             return answer(connection, 500, {"message": "unsupported bridge network option isolate"})
-        status, made = daemon.call("POST", "/v4.0.0/libpod/networks/create", {**call.json, "options": {}})
+        status, made = daemon.call(call.method, call.path, {**call.json, "options": {}})
         return answer(connection, status, made)
     with Proxy(daemon, tmp_path / "p.sock", spoil) as proxy:
         outcome = runner.submit(runner.request("echo started", networks=DEFAULT), env=proxy.environment())

@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: MIT
 """A run that is paused when its supervisor is killed: frozen, it cannot die by itself."""
-import os
-import signal
-
 from harness import host
 
 
@@ -12,9 +9,7 @@ def test_the_supervisor_of_a_paused_run_is_killed(runner, store, tmp_path, monke
     before = host.leftovers(store)
     run_id = runner.submit(runner.request("while :; do :; done", detached=True)).json["id"]
     assert runner.cli("pause", run_id).code == 0
-    supervisors = [pid for pid, argv in host.processes_with(run_id).items() if "light-runner-supervisor" in argv]
-    for pid in supervisors:
-        os.kill(pid, signal.SIGKILL)
+    host.kill_supervisor(run_id)
     assert host.wait_until(lambda: runner.cli("reap").code == 0 and not host.traces(run_id), 20), host.traces(run_id)
     assert host.wait_until(lambda: not host.processes_with(run_id), 10), host.processes_with(run_id)
     assert runner.cli("attach", run_id).code == 125

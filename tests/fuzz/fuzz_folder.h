@@ -3,29 +3,22 @@
 #ifndef TESTS_FUZZ_FUZZ_FOLDER_H
 #define TESTS_FUZZ_FUZZ_FOLDER_H
 
+#include "../remove_tree.h"
 #include "fuzz.h"
 
 #include "base/cleanup.h"
 #include "base/io.h"
 
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <unistd.h>
 
 static char fuzz_folder[] = "/tmp/light-runner-fuzz-XXXXXX";
 
-static int fuzz_folder_remove_one(const char *path, const struct stat *st, int kind,
-                                  struct FTW *where)
-{
-    (void)st, (void)kind, (void)where;
-    return remove(path);
-}
-
 static void fuzz_folder_remove(void)
 {
-    PROMISE(nftw(fuzz_folder, fuzz_folder_remove_one, 16, FTW_DEPTH | FTW_PHYS) == 0);
+    PROMISE(remove_tree(fuzz_folder) == 0);
 }
 
 /* Its descriptor, which stays open. `made`: whether it was made just now; may be NULL. */

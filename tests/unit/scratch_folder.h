@@ -3,8 +3,8 @@
 #ifndef TESTS_SCRATCH_FOLDER_H
 #define TESTS_SCRATCH_FOLDER_H
 
-#include <ftw.h>
-#include <stdio.h>
+#include "../remove_tree.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,17 +17,10 @@ static int scratch_folder_make(void **state)
     return mkdtemp(scratch_folder) ? 0 : -1;
 }
 
-static int scratch_folder_remove_one(const char *path, const struct stat *st, int kind,
-                                     struct FTW *where)
-{
-    (void)st, (void)kind, (void)where;
-    return remove(path);
-}
-
 static int scratch_folder_remove(void **state)
 {
     (void)state;
-    return nftw(scratch_folder, scratch_folder_remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    return remove_tree(scratch_folder);
 }
 
 #define SCRATCH_TEST(name)                                                                         \

@@ -2,6 +2,7 @@
 """What can be seen of sandboxes from the host: processes, mounts, cgroups, files."""
 import os
 import re
+import signal
 import subprocess
 import time
 
@@ -68,6 +69,14 @@ def parent_of(pid):
     """0: it is gone."""
     stat = _read(f"/proc/{pid}/stat")
     return int(stat.rpartition(b")")[2].split()[1]) if stat else 0
+
+
+def kill_supervisor(run_id):
+    """Of a detached run, by SIGKILL."""
+    found = [pid for pid, argv in processes_with(run_id).items() if "light-runner-supervisor" in argv]
+    assert found, processes_with(run_id)
+    for pid in found:
+        os.kill(pid, signal.SIGKILL)
 
 
 def supervisors(data_dir):
