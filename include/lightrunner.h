@@ -25,6 +25,21 @@
  *  - The library starts no threads, installs no signal handlers and keeps no global state. Distinct
  *    handles may be used from distinct threads at the same time; one handle from one thread at a
  *    time, except for lr_execution_cancel().
+ *
+ * Callbacks
+ *  - The callbacks of a request (on_output, on_log, on_progress) are called by the functions that
+ *    read from the run: lr_execution_dispatch(), lr_execution_wait(), lr_execution_stop(),
+ *    lr_execution_pause() and lr_execution_resume(); for a detached run, on_progress also by lr_run().
+ *    They are called in the thread that calls that function, one at a time for each handle.
+ *  - With the handle that it is called for, a callback may call
+ *      lr_execution_cancel(), lr_execution_id(), lr_execution_fd();
+ *      lr_execution_stop(), which then sends the order and returns without waiting for the answer;
+ *      lr_execution_free(), which takes effect when the function that made the callback is about to
+ *        return: until then no more callbacks come, and that function frees the handle as described
+ *        at lr_execution_free() and returns -1 with LR_INVALID_ARGUMENT.
+ *    All other functions return -1 with LR_INVALID_ARGUMENT, and change nothing.
+ *  - With other handles a callback may do anything.
+ *  - A callback must return: not leave by longjmp() or by an exception.
  */
 #ifndef LIGHTRUNNER_H
 #define LIGHTRUNNER_H
@@ -143,7 +158,8 @@ LR_API void lr_runner_free(lr_runner *runner);
 typedef enum lr_stream { LR_STDOUT = 1, LR_STDERR = 2 } lr_stream;
 
 /**
- * Called with output of the run, from within lr_execution_dispatch() or lr_execution_wait().
+ * Called with output of the run. What it may call: see "Callbacks" at the top of this file.
+ * @param user  the request's `user`
  * @param data  not NUL-terminated, valid during the call only; may hold any byte
  */
 typedef void (*lr_output_fn)(void *user, lr_stream stream, const char *data, size_t length);
@@ -157,8 +173,8 @@ typedef struct lr_progress {
     uint64_t total; /**< bytes; 0 where not known */
 } lr_progress;
 
-/** Called a few times a second meanwhile, from within lr_execution_dispatch() or
- * lr_execution_wait(). */
+/** Called a few times a second meanwhile. `progress` is valid during the call only. What it may call: see
+ * "Callbacks" at the top of this file. */
 typedef void (*lr_progress_fn)(void *user, const lr_progress *progress);
 
 typedef struct lr_extract {
@@ -275,15 +291,19 @@ LR_API int lr_execution_fd(const lr_execution *execution);
 
 /**
  * Takes what has arrived, without blocking, and calls the callbacks.
- * @param done  set to true once the end is known: lr_execution_wait() will not block any more
- * Errors: none but LR_INVALID_ARGUMENT; the run's own come from lr_execution_wait().
+ * @param done  set to true once the end is known: lr_execution_wait() will not block any more. Also
+ *              true if a callback has freed the handle. May be NULL
+ * Errors: INVALID_ARGUMENT (called in a callback of the same handle, or a callback has freed the handle). The run's
+ * own errors come from lr_execution_wait().
  */
 LR_API int lr_execution_dispatch(lr_execution *execution, bool *done, lr_error *err);
 
 /**
- * Waits for the end, calling the callbacks meanwhile. After it has returned 0 or an error, nothing
- * of the sandbox is left. A second call is an error.
- * @param out  receives the result; free it with lr_result_free()
+ * Waits for the end, calling the callbacks meanwhile. After it has returned 0 or the run's error,
+ * nothing of the sandbox is left.
+ * @param out  receives the result; free it with lr_result_free(). NULL on failure
+ * Errors: those of the run; INVALID_ARGUMENT (a second call, called in a callback of the same handle, or a
+ * callback has freed the handle).
  */
 LR_API int lr_execution_wait(lr_execution *execution, lr_result **out, lr_error *err);
 
@@ -293,8 +313,9 @@ LR_API int lr_execution_wait(lr_execution *execution, lr_result **out, lr_error 
  */
 LR_API int lr_execution_cancel(lr_execution *execution);
 
-/** Frees the handle. A run that is still going is cancelled and waited for first; a detached one is
- * left alone. */
+/** Frees the handle. A run that is still going is cancelled and waited for first, without calling any
+ * callback; a detached one is left alone. In a callback of the same handle this is put off until the function
+ * that made the callback returns. */
 LR_API void lr_execution_free(lr_execution *execution);
 
 /* ------------------------------------------------------------------ control */
@@ -303,18 +324,21 @@ LR_API void lr_execution_free(lr_execution *execution);
 #define LR_STOP_GRACE_MS 10000
 
 /**
- * Sends a signal to the command, and SIGKILL to all of the sandbox after the grace. Returns when that
- * has been set going, not when the run has ended. The result then says `cancelled`. Nothing happens to
- * a run that has ended.
- * @param signal    0: SIGTERM
- * @param grace_ms  0: kill at once; below 0: LR_STOP_GRACE_MS
- * Errors: INVALID_ARGUMENT, SUPERVISOR_LOST. Since 0.1.
+ * Sends a signal to the command, and SIGKILL to all of the sandbox after the grace. Returns when the
+ * supervisor has confirmed that, not when the run has ended; output that comes meanwhile is delivered.
+ * In a callback of the same handle it returns as soon as the order has been sent. The result then says
+ * `cancelled`. Nothing happens to a run that has ended.
+ * @param signal    a signal's number; 0: SIGTERM
+ * @param grace_ms  0: kill at once; below 0: LR_STOP_GRACE_MS; at most a day
+ * Errors: INVALID_ARGUMENT, SUPERVISOR_LOST (no answer within 15 s). Since 0.1.
  */
 LR_API int lr_execution_stop(lr_execution *execution, int signal, int64_t grace_ms, lr_error *err);
 
 /**
- * Freezes everything in the sandbox, and thaws it. Memory is kept, and the timeout goes on. Errors:
- * INVALID_ARGUMENT (the command is not running), SUPERVISOR_LOST. Since 0.1.
+ * Freezes everything in the sandbox, and thaws it. Memory is kept, and the timeout goes on. Returns when the
+ * supervisor has done it; output that comes meanwhile is delivered.
+ * Errors: INVALID_ARGUMENT (the command is not running yet or any more, or called in a callback of the same
+ * handle), SUPERVISOR_LOST (no answer within 15 s), those of the engine. Since 0.1.
  */
 LR_API int lr_execution_pause(lr_execution *execution, lr_error *err);
 LR_API int lr_execution_resume(lr_execution *execution, lr_error *err);

@@ -14,24 +14,32 @@
 #include <signal.h>
 #include <string.h>
 
-/* Sends a CONTROL and waits for its answer, taking meanwhile what comes. */
-static int control(lr_execution *x, json_t *request, bool ended_is_fine, lr_error *err)
+static int send_control(lr_execution *x, json_t *request, lr_error *err)
 {
     cleanup_free char *text = request ? json_dumps(request, JSON_COMPACT) : NULL;
     json_decref(request);
     if (!text)
         return error_oom(err, "control");
-    bool done = false;
-    lr_execution_dispatch(x, &done, NULL);
-    if (!done) {
-        char header[FRAME_HEADER_SIZE];
-        frame_header(header, FRAME_CONTROL, (uint32_t)strlen(text));
-        x->answered = false;
-        if (execution_send(x->process.socket, header, sizeof(header), err) < 0 ||
-            execution_send(x->process.socket, text, strlen(text), err) < 0)
+    char header[FRAME_HEADER_SIZE];
+    frame_header(header, FRAME_CONTROL, (uint32_t)strlen(text));
+    x->answered = false;
+    return execution_send(x->process.socket, header, sizeof(header), err) < 0
+               ? -1
+               : execution_send(x->process.socket, text, strlen(text), err);
+}
+
+/* Sends a CONTROL (whose reference it takes) and waits for its answer, delivering meanwhile what comes. */
+static int control(lr_execution *x, json_t *request, bool ended_is_fine, lr_error *err)
+{
+    if (!x->done)
+        execution_receive(x);
+    if (x->done || x->freed) {
+        json_decref(request);
+    } else {
+        if (send_control(x, request, err) < 0)
             return -1;
         int64_t limit = clock_ms() + CONTROL_TIMEOUT_MS;
-        while (!x->answered && !x->done && clock_ms() < limit) {
+        while (!x->answered && !x->done && !x->freed && clock_ms() < limit) {
             struct pollfd p = {x->process.socket, POLLIN, 0};
             if (poll(&p, 1, io_poll_timeout(limit)) > 0)
                 execution_receive(x);
@@ -51,28 +59,48 @@ static int control(lr_execution *x, json_t *request, bool ended_is_fine, lr_erro
                : error_set(err, LR_SUPERVISOR_LOST, "control", "the supervisor does not answer");
 }
 
+/* Sends a CONTROL (whose reference it takes) to a run that may have ended, and leaves it at that. */
+static int notify(lr_execution *x, json_t *request, lr_error *err)
+{
+    if (!x->done && x->process.socket >= 0)
+        return send_control(x, request, err);
+    json_decref(request);
+    return 0;
+}
+
 int lr_execution_stop(lr_execution *x, int signal, int64_t grace_ms, lr_error *err)
 {
+    static const char operation[] = "control.stop";
     if (!x)
-        return error_set(err, LR_INVALID_ARGUMENT, "control.stop", "execution is NULL");
+        return error_set(err, LR_INVALID_ARGUMENT, operation, "execution is NULL");
     if (signal < 0 || signal >= NSIG)
-        return error_set(err, LR_INVALID_ARGUMENT, "control.stop", "signal: %d is none", signal);
-    return control(x,
-                   json_pack("{ss,si,sI}", "action", "stop", "signal", signal ? signal : SIGTERM,
-                             "grace", (json_int_t)(grace_ms < 0 ? LR_STOP_GRACE_MS : grace_ms)),
-                   true, err);
+        return error_set(err, LR_INVALID_ARGUMENT, operation,
+                         "signal: %d is not a signal (expected 1 to %d, or 0 for SIGTERM)", signal,
+                         NSIG - 1);
+    if (grace_ms > CONTROL_GRACE_MAX_MS)
+        return error_set(err, LR_INVALID_ARGUMENT, operation,
+                         "grace_ms: %lld is too long (expected at most %d, which is a day)",
+                         (long long)grace_ms, CONTROL_GRACE_MAX_MS);
+    json_t *request =
+        json_pack("{ss,si,sI}", "action", "stop", "signal", signal ? signal : SIGTERM, "grace",
+                  (json_int_t)(grace_ms < 0 ? LR_STOP_GRACE_MS : grace_ms));
+    /* A callback cannot wait for the answer. It does not need to: the arguments were checked above, and they
+     * are all that the supervisor checks. */
+    if (x->in_callback)
+        return notify(x, request, err);
+    return execution_leave(x, control(x, request, true, err), err);
 }
 
 int lr_execution_pause(lr_execution *x, lr_error *err)
 {
-    if (!x)
-        return error_set(err, LR_INVALID_ARGUMENT, "control.pause", "execution is NULL");
-    return control(x, json_pack("{ss}", "action", "pause"), false, err);
+    if (execution_enter(x, "control.pause", err) < 0)
+        return -1;
+    return execution_leave(x, control(x, json_pack("{ss}", "action", "pause"), false, err), err);
 }
 
 int lr_execution_resume(lr_execution *x, lr_error *err)
 {
-    if (!x)
-        return error_set(err, LR_INVALID_ARGUMENT, "control.resume", "execution is NULL");
-    return control(x, json_pack("{ss}", "action", "resume"), false, err);
+    if (execution_enter(x, "control.resume", err) < 0)
+        return -1;
+    return execution_leave(x, control(x, json_pack("{ss}", "action", "resume"), false, err), err);
 }

@@ -23,11 +23,8 @@
 void detached_take_log(lr_execution *x)
 {
     struct log_piece piece;
-    while (x->log_fd >= 0 && log_reader_next(&x->log, &piece) > 0) {
-        if (x->on_output && piece.length > 0)
-            x->on_output(x->user, piece.stream, piece.data, piece.length);
-        lines_push(&x->lines[piece.stream == LR_STDERR], piece.data, piece.length);
-    }
+    while (x->log_fd >= 0 && !x->freed && log_reader_next(&x->log, &piece) > 0)
+        execution_deliver(x, piece.stream, piece.data, piece.length);
 }
 
 void detached_take_end(lr_execution *x)

@@ -38,13 +38,50 @@
 
 /* ------------------------------------------------------------- the outcome */
 
+/*
+ * A callback may come while a frame is half dealt with: its bytes are still in the buffer. So in a
+ * callback the handle can only be written to (stop, cancel); reading is refused, and freeing is put off
+ * until the call that made the callback returns.
+ */
+void execution_deliver(lr_execution *x, lr_stream stream, const char *data, size_t length)
+{
+    x->in_callback = true;
+    if (x->on_output && length > 0)
+        x->on_output(x->user, stream, data, length);
+    lines_push(&x->lines[stream == LR_STDERR], data, length);
+    x->in_callback = false;
+}
+
+int execution_enter(const lr_execution *x, const char *operation, lr_error *err)
+{
+    if (!x)
+        return error_set(err, LR_INVALID_ARGUMENT, operation, "execution is NULL");
+    if (!x->in_callback)
+        return 0;
+    error_set(err, LR_INVALID_ARGUMENT, operation,
+              "called from within a callback of the same execution");
+    return error_hint(err, "in a callback use lr_execution_stop() or lr_execution_cancel(), or make "
+                           "this call after the callback has returned");
+}
+
+int execution_leave(lr_execution *x, int rc, lr_error *err)
+{
+    if (!x->freed)
+        return rc;
+    x->freed = false;
+    lr_execution_free(x);
+    return error_set(err, LR_INVALID_ARGUMENT, OPERATION, "a callback has freed the execution");
+}
+
 void execution_finish(lr_execution *x)
 {
     if (x->done)
         return;
     x->done = true;
+    x->in_callback = true;
     for (int i = 0; i < 2; i++)
         lines_finish(&x->lines[i]);
+    x->in_callback = false;
 }
 
 __attribute__((format(printf, 2, 3))) static void lose(lr_execution *x, const char *format, ...)
@@ -103,10 +140,8 @@ static void take_outcome(lr_execution *x, const struct frame *f)
 
 static void take_output(lr_execution *x, const struct frame *f)
 {
-    lr_stream stream = f->type == FRAME_LOG_STDOUT ? LR_STDOUT : LR_STDERR;
-    if (x->on_output && f->length > 0)
-        x->on_output(x->user, stream, f->payload, f->length);
-    lines_push(&x->lines[stream == LR_STDERR], f->payload, f->length);
+    execution_deliver(x, f->type == FRAME_LOG_STDOUT ? LR_STDOUT : LR_STDERR, f->payload,
+                      f->length);
 }
 
 static void take_answer(lr_execution *x, const struct frame *f)
@@ -125,7 +160,9 @@ static void take_progress(lr_execution *x, const struct frame *f)
     if (x->on_progress && json_unpack(document, "{s:s,s:I,s:I}", "what", &what, "done", &done,
                                       "total", &total) == 0) {
         const lr_progress progress = {what, (uint64_t)done, (uint64_t)total};
+        x->in_callback = true;
         x->on_progress(x->user, &progress);
+        x->in_callback = false;
     }
     json_decref(document);
 }
@@ -134,7 +171,8 @@ static void take_frames(lr_execution *x)
 {
     struct frame f;
     enum frame_status status;
-    while (!x->done && (status = frame_peek(&x->in, FRAME_CALLER_MAX, &f)) != FRAME_PARTIAL) {
+    while (!x->done && !x->freed &&
+           (status = frame_peek(&x->in, FRAME_CALLER_MAX, &f)) != FRAME_PARTIAL) {
         if (status == FRAME_BROKEN) {
             lose(x, "the supervisor broke the protocol");
             return;
@@ -180,7 +218,7 @@ static void take_end(lr_execution *x)
 /* Reads what is there. Returns whether the socket had nothing more to give. */
 bool execution_receive(lr_execution *x)
 {
-    for (int i = 0; i < READS_PER_DISPATCH && !x->done && !(x->handed_over && x->started); i++) {
+    for (int i = 0; i < READS_PER_DISPATCH && !x->done && !x->freed && !(x->handed_over && x->started); i++) {
         size_t room = buffer_room(&x->in);
         size_t want = room < READ_SIZE ? room : READ_SIZE;
         char *to = want ? buffer_reserve(&x->in, want) : NULL;
@@ -206,7 +244,7 @@ bool execution_receive(lr_execution *x)
 void execution_run_until(lr_execution *x, const bool *enough)
 {
     int cancels[2] = {x->cancel, x->caller_cancel};
-    while (!x->done && !*enough) {
+    while (!x->done && !x->freed && !*enough) {
         struct pollfd p[4] = {
             {.fd = x->process.socket, .events = POLLIN},
             {.fd = x->process.pidfd, .events = POLLIN},
@@ -232,9 +270,9 @@ void execution_run_until(lr_execution *x, const bool *enough)
         bool empty = true;
         if (n > 0 && p[0].revents)
             empty = execution_receive(x);
-        if (n > 0 && p[1].revents && !x->done && empty && execution_receive(x) && !x->done)
+        if (n > 0 && p[1].revents && !x->done && empty && execution_receive(x) && !x->done && !x->freed)
             take_end(x); /* it is gone, and somebody else holds its end of the socket */
-        if (!x->done && clock_ms() >= x->deadline)
+        if (!x->done && !x->freed && clock_ms() >= x->deadline)
             lose(x, "the supervisor did not end in time");
     }
 }
@@ -515,24 +553,32 @@ int lr_execution_fd(const lr_execution *execution)
 
 int lr_execution_dispatch(lr_execution *execution, bool *done, lr_error *err)
 {
-    if (!execution)
-        return error_set(err, LR_INVALID_ARGUMENT, OPERATION, "execution is NULL");
+    if (done)
+        *done = false;
+    if (execution_enter(execution, OPERATION, err) < 0)
+        return -1;
     if (!execution->done) {
         detached_take_log(execution);
         execution_receive(execution);
     }
+    /* A loop that goes by this alone must not come back to a handle that is gone. */
     if (done)
-        *done = execution->done;
-    return 0;
+        *done = execution->done || execution->freed;
+    return execution_leave(execution, 0, err);
 }
 
 int lr_execution_wait(lr_execution *x, lr_result **out, lr_error *err)
 {
-    if (!x || !out)
-        return error_set(err, LR_INVALID_ARGUMENT, OPERATION, "execution or out is NULL");
+    if (!out)
+        return error_set(err, LR_INVALID_ARGUMENT, OPERATION, "out is NULL");
+    *out = NULL;
+    if (execution_enter(x, OPERATION, err) < 0)
+        return -1;
     if (x->waited)
         return error_set(err, LR_INVALID_ARGUMENT, OPERATION, "the run was already waited for");
     run_to_outcome(x);
+    if (x->freed)
+        return execution_leave(x, -1, err);
     char how[64];
     execution_reap(x, how, sizeof(how));
     x->waited = true;
@@ -577,10 +623,15 @@ void lr_execution_free(lr_execution *x)
 {
     if (!x)
         return;
+    /* From here on what `user` points at may be gone. */
+    x->on_output = NULL;
+    x->on_progress = NULL;
+    x->lines[0].deliver = x->lines[1].deliver = NULL;
+    if (x->in_callback) {
+        x->freed = true;
+        return;
+    }
     if (x->process.pidfd >= 0) {
-        x->on_output = NULL;
-        x->on_progress = NULL;
-        x->lines[0].deliver = x->lines[1].deliver = NULL;
         lr_execution_cancel(x);
         int64_t limit = clock_ms() + EXIT_TIMEOUT_MS;
         x->deadline = limit < x->deadline ? limit : x->deadline;

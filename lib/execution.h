@@ -44,7 +44,9 @@ struct lr_execution {
     struct log_reader log;
     bool answered; /* a CONTROL frame was, with `answer` */
     lr_error answer;
-    bool done;   /* the outcome is known: result, or error */
+    bool in_callback; /* the caller's code runs: nothing may read or free what it was called from */
+    bool freed;       /* by a callback: free the handle before the call that made the callback returns */
+    bool done;        /* the outcome is known: result, or error */
     bool waited; /* and was handed over */
     lr_result *result;
     lr_error error;
@@ -69,6 +71,17 @@ void execution_reap(lr_execution *x, char *how, size_t size);
 
 /* The outcome is known: no more output comes. */
 void execution_finish(lr_execution *x);
+
+/* Hands output to the caller's callbacks. */
+void execution_deliver(lr_execution *x, lr_stream stream, const char *data, size_t length);
+
+/*
+ * Every public function that reads from the supervisor, and so may call callbacks, begins with
+ * execution_enter(), which fails in a callback, and ends with `return execution_leave(x, rc, err)`, which
+ * frees a handle that a callback has freed, and fails then.
+ */
+int execution_enter(const lr_execution *x, const char *operation, lr_error *err);
+int execution_leave(lr_execution *x, int rc, lr_error *err);
 
 /* The run of which the command has been awaited goes on by itself; the handle is one of lr_attach(). */
 int detached_hand_over(lr_execution *x, lr_error *err);

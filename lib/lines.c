@@ -24,7 +24,7 @@ static void deliver_held(struct lines *l)
  * buffer because the line is too long, with another because memory is out. */
 static void hold(struct lines *l, const char *data, size_t length)
 {
-    while (length > 0) {
+    while (length > 0 && l->deliver) {
         size_t room = buffer_room(&l->held);
         size_t take = length < room ? length : room;
         if (take > 0 && buffer_append(&l->held, data, take)) {
@@ -41,9 +41,8 @@ static void hold(struct lines *l, const char *data, size_t length)
 
 void lines_push(struct lines *l, const char *data, size_t length)
 {
-    if (!l->deliver)
-        return;
-    while (length > 0) {
+    /* A delivery may have taken the receiver away. */
+    while (length > 0 && l->deliver) {
         const char *newline = memchr(data, '\n', length);
         if (!newline) {
             hold(l, data, length);
@@ -55,7 +54,8 @@ void lines_push(struct lines *l, const char *data, size_t length)
             l->deliver(l->user, l->stream, data, line);
         } else {
             hold(l, data, line);
-            deliver_held(l);
+            if (l->deliver)
+                deliver_held(l);
         }
         data = newline + 1;
         length -= line + 1;

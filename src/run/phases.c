@@ -322,9 +322,9 @@ static int control_stop(struct supervisor *s, const json_t *request, lr_error *e
     json_t *document = json_copy((json_t *)(uintptr_t)request);
     int bad = json_unpack(document, "{s?I,s?I}", "signal", &number, "grace", &grace);
     json_decref(document);
-    if (bad || number < 1 || number >= NSIG || grace < 0 || grace > STOP_GRACE_MAX)
+    if (bad || number < 1 || number >= NSIG || grace < 0 || grace > CONTROL_GRACE_MAX_MS)
         return error_set(err, LR_INVALID_ARGUMENT, "control.stop",
-                         "signal: 1 to %d; grace: 0 to %d ms", NSIG - 1, STOP_GRACE_MAX);
+                         "signal: 1 to %d; grace: 0 to %d ms", NSIG - 1, CONTROL_GRACE_MAX_MS);
     /* Before there is a command, and after it, nobody can be asked to end. */
     if (grace == 0 || s->phase != PHASE_RUN) {
         phase_cancel(s);

@@ -22,8 +22,8 @@ enum { REQUEST_TIMEOUT = 10000, START_TIMEOUT = 60000, STALL_TIMEOUT = 60000 };
 /* COLLECT as a whole, and how long a result waits for a caller that is alive but does not read. */
 enum { COLLECT_TIMEOUT = 30 * 60000, RESULT_TIMEOUT = 24 * 3600000 };
 
-/* ms. Of a stop that names none, and at most. */
-enum { STOP_GRACE = 10000, STOP_GRACE_MAX = 24 * 3600000 };
+/* ms. Of a stop that names none. */
+enum { STOP_GRACE = 10000 };
 
 /* ms, for a state to be written to a disk that is full. */
 enum { STATE_TIMEOUT = 30000 };

@@ -71,6 +71,7 @@ enum {
     FRAME_AGENT_MAX = 1024 * 1024,      /* longest payload on the agent's hop */
     FRAME_CALLER_MAX = 4 * 1024 * 1024, /* longest payload on the caller's hop */
     FRAME_STDIN_WINDOW = 256 * 1024,    /* credit that the agent starts with */
+    CONTROL_GRACE_MAX_MS = 24 * 3600000, /* the longest grace of a stop */
 };
 
 struct frame {

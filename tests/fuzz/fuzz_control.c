@@ -98,7 +98,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     PROMISE(!open && answers <= acted && answers + 1 >= acted);
     PROMISE(s.phase == PHASE_RUN || s.phase == PHASE_END);
-    PROMISE(s.kill_at == IO_NO_DEADLINE || s.kill_at <= clock_ms() + STOP_GRACE_MAX);
+    PROMISE(s.kill_at == IO_NO_DEADLINE || s.kill_at <= clock_ms() + CONTROL_GRACE_MAX_MS);
     control_close(control);
     PROMISE(fuzz_folder_is_empty());
     buffer_free(&s.link.out);

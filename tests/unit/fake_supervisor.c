@@ -147,6 +147,40 @@ static void wait_for_cancel(const struct run_order *order)
     send_result(order, 137, true);
 }
 
+/* Reads frames until one asks for the end, or the caller cancels; answers each. */
+static void serve_controls(const struct run_order *order)
+{
+    static struct buffer in;
+    struct frame f;
+    buffer_init(&in, 65536);
+    for (;;) {
+        struct pollfd p[2] = {{CALLER, POLLIN, 0}, {CANCEL, POLLIN, 0}};
+        char c[4096];
+        poll(p, 2, 60000);
+        if (p[1].revents)
+            break;
+        ssize_t n = read(CALLER, c, sizeof(c));
+        if (n <= 0 || !buffer_append(&in, c, (size_t)n))
+            _exit(6);
+        while (frame_peek(&in, 4096, &f) == FRAME_OK) {
+            json_t *said = json_loadb(f.payload, f.length, 0, NULL);
+            const char *action = json_string_value(json_object_get(said, "action"));
+            bool last = f.type != FRAME_CONTROL || !action || strcmp(action, "stop") == 0;
+            send_text(FRAME_LOG_STDOUT, "told ");
+            send_text(FRAME_LOG_STDOUT, action ? action : "nothing");
+            send_text(FRAME_LOG_STDOUT, "\n");
+            send_text(FRAME_CONTROLLED, "{}");
+            json_decref(said);
+            frame_consume(&in, &f);
+            if (last) {
+                send_result(order, 143, true);
+                return;
+            }
+        }
+    }
+    send_result(order, 137, true);
+}
+
 static void flood(void)
 {
     static char block[FRAME_DATA_MAX];
@@ -220,6 +254,14 @@ int main(int argc, char **argv)
     } else if (strcmp(what, "flood") == 0) {
         flood();
         send_result(&order, 0, false);
+    } else if (strcmp(what, "controls") == 0) {
+        /* In one write, so that a caller finds more behind the frame that it is at. */
+        static const char lines[] = "\x16\0\0\0\x22\0\0\0{\"what\":\"pull\",\"done\":1,\"total\":2}"
+                                    "\x10\0\0\0\4\0\0\0one\n"
+                                    "\x11\0\0\0\4\0\0\0two\n"
+                                    "\x10\0\0\0\6\0\0\0three\n";
+        io_write_all(CALLER, lines, sizeof(lines) - 1, IO_NO_DEADLINE);
+        serve_controls(&order);
     } else if (strcmp(what, "linger") == 0) {
         /* The end of a run is the end of its supervisor, not its last frame. */
         send_result(&order, 0, false);

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a callback may do with the execution that it is called for. fake_supervisor.c prints the lines one, two
+ * and three (after a PROGRESS), and then one more for each order that it gets.
+ */
+#include "unit.h"
+
+#include "lightrunner.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+
+enum by { BY_OUTPUT, BY_LOG, BY_PROGRESS, BY_COUNT };
+
+struct caller {
+    lr_execution *x;
+    void (*act)(struct caller *c); /* once, in the first callback of the kind `by` */
+    enum by by;
+    char seen[256]; /* every piece of output, or every line */
+    int calls;      /* of act */
+    int after;      /* callbacks after it */
+    int rc;
+};
+
+static void called(struct caller *c, enum by by)
+{
+    c->after += c->calls;
+    if (by != c->by || c->calls)
+        return;
+    c->calls++;
+    c->act(c);
+}
+
+static void see(struct caller *c, const char *data, size_t length)
+{
+    if (length && data[length - 1] == '\n')
+        length--;
+    snprintf(c->seen + strlen(c->seen), sizeof(c->seen) - strlen(c->seen), "%.*s|", (int)length, data);
+}
+
+static void on_output(void *user, lr_stream stream, const char *data, size_t length)
+{
+    (void)stream;
+    see(user, data, length);
+    called(user, BY_OUTPUT);
+}
+
+static void on_log(void *user, lr_stream stream, const char *data, size_t length)
+{
+    (void)stream;
+    see(user, data, length);
+    called(user, BY_LOG);
+}
+
+static void on_progress(void *user, const lr_progress *progress)
+{
+    (void)progress;
+    called(user, BY_PROGRESS);
+}
+
+static lr_runner *runner;
+
+static int make_runner(void **state)
+{
+    (void)state;
+    LR_INIT(lr_runner_options, options);
+    options.supervisor = getenv("FAKE_SUPERVISOR");
+    return lr_runner_new(&runner, &options, NULL);
+}
+
+static int free_runner(void **state)
+{
+    (void)state;
+    lr_runner_free(runner);
+    return 0;
+}
+
+/* A run that calls c->act() in the first callback of the kind `by`. */
+static void start(struct caller *c, enum by by, void (*act)(struct caller *c))
+{
+    *c = (struct caller){.act = act, .by = by};
+    LR_INIT(lr_request, request);
+    lr_error e = LR_ERROR_INIT;
+    request.image = "image";
+    request.entrypoint = "controls";
+    request.user = c;
+    request.on_progress = on_progress;
+    if (by == BY_LOG)
+        request.on_log = on_log;
+    else
+        request.on_output = on_output;
+    if (lr_run(runner, &request, &c->x, &e) < 0)
+        fail_msg("%s", e.message);
+}
+
+/* Waits for the end of a run that is to end by a stop, and frees it. */
+static void finish(struct caller *c, const char *seen)
+{
+    lr_result *r = NULL;
+    lr_error e = LR_ERROR_INIT;
+    if (lr_execution_wait(c->x, &r, &e) < 0)
+        fail_msg("by %d: %s; seen: %s", c->by, e.message, c->seen);
+    assert_string_equal(c->seen, seen);
+    assert_true(r->cancelled);
+    assert_int_equal(c->calls, 1);
+    lr_result_free(r);
+    lr_execution_free(c->x);
+}
+
+static void stop(struct caller *c)
+{
+    lr_error e = LR_ERROR_INIT;
+    c->rc = lr_execution_stop(c->x, 0, -1, &e);
+    if (c->rc < 0)
+        fprintf(stderr, "stop: %s\n", e.message);
+}
+
+/* Output comes once, in order, and the stop gets there. */
+static void test_stop(void **state)
+{
+    (void)state;
+    for (enum by by = 0; by < BY_COUNT; by++) {
+        struct caller c;
+        start(&c, by, stop);
+        finish(&c, by == BY_LOG ? "one|two|three|told stop|" : "one|two|three|told |stop||");
+        assert_int_equal(c.rc, 0);
+    }
+}
+
+static void stop_badly(struct caller *c)
+{
+    lr_error e = LR_ERROR_INIT;
+    assert_int_equal(lr_execution_stop(c->x, 1000, 0, &e), -1);
+    assert_int_equal(e.code, LR_INVALID_ARGUMENT);
+    assert_int_equal(lr_execution_stop(c->x, 0, INT64_MAX, &e), -1);
+    assert_int_equal(e.code, LR_INVALID_ARGUMENT);
+    stop(c);
+}
+
+/* A callback is not told what the supervisor says, so whatever it could object to is looked at before. */
+static void test_stop_checks_its_arguments(void **state)
+{
+    struct caller c;
+    (void)state;
+    start(&c, BY_LOG, stop_badly);
+    finish(&c, "one|two|three|told stop|");
+    assert_int_equal(c.rc, 0);
+}
+
+static void cancel(struct caller *c)
+{
+    c->rc = lr_execution_cancel(c->x);
+}
+
+static void test_cancel(void **state)
+{
+    (void)state;
+    for (enum by by = 0; by < BY_COUNT; by++) {
+        struct caller c;
+        start(&c, by, cancel);
+        finish(&c, "one|two|three|");
+        assert_int_equal(c.rc, 0);
+    }
+}
+
+static void read_from_it(struct caller *c)
+{
+    lr_error e[4] = {LR_ERROR_INIT};
+    lr_result *r = (lr_result *)c;
+    bool done = true;
+    c->rc = lr_execution_dispatch(c->x, &done, &e[0]) == -1 &&
+            lr_execution_wait(c->x, &r, &e[1]) == -1 && lr_execution_pause(c->x, &e[2]) == -1 &&
+            lr_execution_resume(c->x, &e[3]) == -1;
+    for (int i = 0; i < 4; i++)
+        if (e[i].code != LR_INVALID_ARGUMENT || !strstr(e[i].message, "callback") || !e[i].hint[0])
+            fail_msg("call %d: %s: %s", i, lr_code_name(e[i].code), e[i].message);
+    assert_null(r);
+    assert_false(done);
+    assert_int_equal(lr_execution_cancel(c->x), 0);
+}
+
+static void test_what_reads_is_refused(void **state)
+{
+    (void)state;
+    for (enum by by = 0; by < BY_COUNT; by++) {
+        struct caller c;
+        start(&c, by, read_from_it);
+        finish(&c, "one|two|three|");
+        assert_int_equal(c.rc, 1);
+    }
+}
+
+static void free_it(struct caller *c)
+{
+    lr_execution_free(c->x);
+}
+
+static int do_wait(lr_execution *x, lr_error *err)
+{
+    lr_result *r = (lr_result *)err;
+    int rc = lr_execution_wait(x, &r, err);
+    assert_null(r);
+    return rc;
+}
+
+static int do_dispatch(lr_execution *x, lr_error *err)
+{
+    bool done = false;
+    int rc = 0;
+    while (!done) {
+        struct pollfd p = {lr_execution_fd(x), POLLIN, 0};
+        assert_int_equal(poll(&p, 1, 10000), 1);
+        rc = lr_execution_dispatch(x, &done, err);
+    }
+    return rc;
+}
+
+static int do_stop(lr_execution *x, lr_error *err)
+{
+    return lr_execution_stop(x, 0, -1, err);
+}
+
+/* The run ends with the call in whose callback the handle was freed, and nothing more is delivered. */
+static void test_free_is_put_off(void **state)
+{
+    (void)state;
+    static int (*const calls[])(lr_execution *x, lr_error *err) = {
+        do_wait, do_dispatch, do_stop, lr_execution_pause, lr_execution_resume};
+    for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
+        for (enum by by = 0; by < BY_COUNT; by++) {
+            struct caller c;
+            lr_error e = LR_ERROR_INIT;
+            start(&c, by, free_it);
+            assert_int_equal(calls[i](c.x, &e), -1);
+            assert_int_equal(e.code, LR_INVALID_ARGUMENT);
+            assert_non_null(strstr(e.message, "freed"));
+            assert_int_equal(c.calls, 1);
+            assert_int_equal(c.after, 0);
+            assert_int_equal(waitpid(-1, NULL, WNOHANG), -1); /* no child is left */
+        }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_stop),
+        cmocka_unit_test(test_stop_checks_its_arguments),
+        cmocka_unit_test(test_cancel),
+        cmocka_unit_test(test_what_reads_is_refused),
+        cmocka_unit_test(test_free_is_put_off),
+    };
+    return cmocka_run_group_tests_name("callbacks", tests, make_runner, free_runner);
+}
