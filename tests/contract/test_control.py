@@ -86,6 +86,20 @@ def test_pause_and_resume(runner, states):
     assert wait_for_end(states, run_id)["cancelled"] is True
 
 
+def test_a_pause_does_a_program_no_harm(runner, states):
+    """At whatever moment: processes that start others are always in the middle of something."""
+    script = "for n in 1 2 3 4; do (while :; do /bin/true || exit 1; done) & done; for n in 1 2 3 4; do wait -n || exit 1; done"
+    run_id = detach(runner, script)
+    for _ in range(20):
+        for verb in ("pause", "resume"):
+            done = runner.cli(verb, run_id)
+            assert done.code == 0, (done, state_of(states, run_id))
+    state = state_of(states, run_id)
+    assert state["status"] == "running", (state, runner.cli("logs", run_id))
+    runner.cli("cancel", run_id)
+    assert wait_for_end(states, run_id)["cancelled"] is True
+
+
 def test_memory_is_kept_while_paused(runner, states):
     run_id = detach(runner, "x=$(head -c 1000000 /dev/urandom | md5sum); echo $x; sleep 0.5; echo $x")
     assert host.wait_until(lambda: lines_of(runner, run_id) == 1)

@@ -498,11 +498,13 @@ static void local_running(struct sandbox *base)
         cgroup_read_usage(s->cgroup, &s->vm.before);
 }
 
-static int local_pause(struct sandbox *base, bool on, lr_error *err)
+static int freeze(struct local_sandbox *s, bool on, lr_error *err)
 {
-    struct local_sandbox *s = local_of(base);
     if (cgroup_freeze(s->cgroup, on) < 0) {
         int failed = errno;
+        /* Half frozen it would neither go on nor die. */
+        if (on)
+            (void)cgroup_freeze(s->cgroup, false);
         error_errno(err, failed == EOPNOTSUPP ? LR_NOT_SUPPORTED : LR_IO_FAILED, "local.pause",
                     failed, on ? "cannot freeze the sandbox" : "cannot thaw the sandbox");
         return failed == EOPNOTSUPP ? error_hint(err, "it takes a cgroup: light-runner doctor")
@@ -510,6 +512,15 @@ static int local_pause(struct sandbox *base, bool on, lr_error *err)
     }
     s->frozen = on;
     return 0;
+}
+
+static int local_pause(struct sandbox *base, bool on, lr_error *err)
+{
+    struct local_sandbox *s = local_of(base);
+    const struct oci_runtime_launch launch = {
+        .runtime = s->runtime, .path = s->runtime_path, .root = folder_state, .id = s->id};
+    return s->runtime->pauses_itself ? oci_runtime_pause(&s->process, &launch, on, err)
+                                     : freeze(s, on, err);
 }
 
 static void local_kill(struct sandbox *base)
