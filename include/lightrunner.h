@@ -125,7 +125,9 @@ typedef enum lr_switch { LR_DEFAULT = 0, LR_ON, LR_OFF } lr_switch;
 typedef struct lr_runner_options {
     size_t size;
     const char *runtime;         /**< tier: "runc" (default), "runsc", "kata" */
-    const char *engine;          /**< "auto" (default), "local", "docker" */
+    const char *engine;          /**< "auto" (default), "local", "docker". "auto" is Docker if a
+                                      daemon answers, but local for an image that only the local
+                                      store has */
     const char *memory;          /**< hard cap, <digits>[k|m|g]; default "512m" */
     double cpus;                 /**< cores, > 0; default 1 */
     const char *gpus;            /**< "all", a count, "device=0", "0,1"; default none */

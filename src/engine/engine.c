@@ -9,7 +9,8 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-static const char docker_name[] = "docker", docker_socket[] = "/var/run/docker.sock";
+static const char automatic[] = "auto", docker_name[] = "docker";
+static const char docker_socket[] = "/var/run/docker.sock";
 
 /* It stays loaded until the process ends. */
 static int load_docker(const struct engine **out, lr_error *err)
@@ -58,14 +59,18 @@ static int choose(const struct engine **out, lr_error *err)
     return 0;
 }
 
+/* The engine's name after $LIGHT_RUNNER_ENGINE has had its say. */
+static const char *decided(const char *name)
+{
+    const char *chosen = strcmp(name, automatic) == 0 ? secure_getenv("LIGHT_RUNNER_ENGINE") : NULL;
+    return chosen && *chosen ? chosen : name;
+}
+
 int engine_find(const struct engine **out, const char *name, lr_error *err)
 {
-    if (strcmp(name, "auto") == 0) {
-        const char *chosen = secure_getenv("LIGHT_RUNNER_ENGINE");
-        if (!chosen || !*chosen || strcmp(chosen, "auto") == 0)
-            return choose(out, err);
-        name = chosen;
-    }
+    name = decided(name);
+    if (strcmp(name, automatic) == 0)
+        return choose(out, err);
     if (strcmp(name, docker_name) == 0)
         return load_docker(out, err);
     if (strcmp(name, engine_local.name) == 0) {
@@ -74,4 +79,28 @@ int engine_find(const struct engine **out, const char *name, lr_error *err)
     }
     error_set(err, LR_NOT_SUPPORTED, "engine.find", "the engine '%s' is not in this version", name);
     return error_hint(err, "use --engine local or --engine docker");
+}
+
+/* Named networks exist on Docker alone. */
+static bool names_network(const struct request *r)
+{
+    if (engine_without_network(r))
+        return false;
+    for (char **n = r->networks; n && *n; n++)
+        if (strcmp(*n, ENGINE_NETWORK_DEFAULT) != 0)
+            return true;
+    return false;
+}
+
+int engine_prefer_image(const struct engine **engine, const struct request *r, lr_error *err)
+{
+    cleanup_free char *there = NULL, *here = NULL;
+    lr_error ignored;
+    if (*engine == &engine_local || strcmp(decided(r->engine), automatic) != 0 || names_network(r))
+        return 0;
+    if ((*engine)->find_image(r->image, &there, err) < 0)
+        return -1;
+    if (!there && engine_local.find_image(r->image, &here, &ignored) == 0 && here)
+        *engine = &engine_local;
+    return 0;
 }

@@ -126,6 +126,12 @@ struct engine {
  */
 int engine_find(const struct engine **out, const char *name, lr_error *err);
 
+/*
+ * For a run whose engine is "auto": if the image exists only in the local store, *engine becomes the local engine. Does
+ * nothing for a request that names a network, which the local engine does not have. Errors: those of find_image().
+ */
+int engine_prefer_image(const struct engine **engine, const struct request *r, lr_error *err);
+
 /* Docker's, where somebody uses it: DOCKER_HOST is set, or somebody listens at its usual socket. Else *out is NULL. For
  * what is done on every engine; the local one is always there. Errors: as engine_find(). */
 int engine_find_docker(const struct engine **out, lr_error *err);

@@ -52,6 +52,8 @@ static int on_progress(void *user, uint64_t done)
 static int pull(const struct engine *engine, const char *name, struct provide_watch *watch,
                 lr_error *err)
 {
+    cleanup_free char *local = NULL;
+    lr_error ignored;
     struct pulling p = {.watch = watch};
     p.feedback =
         (struct image_feedback){.progress = on_progress, .user = &p, .want_total = watch->progress};
@@ -61,6 +63,8 @@ static int pull(const struct engine *engine, const char *name, struct provide_wa
     if (err->code == LR_IMAGE_NOT_FOUND || err->code == LR_IMAGE_INVALID ||
         err->code == LR_IO_FAILED || err->code == LR_NOT_SUPPORTED)
         err->code = LR_CONTAINER_START_FAILED;
+    if (engine != &engine_local && engine_local.find_image(name, &local, &ignored) == 0 && local)
+        error_hint(err, "use --engine local, whose store has an image named '%s'", name);
     return error_context(err, "no image named '%s' is here", name);
 }
 

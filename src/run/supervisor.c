@@ -262,7 +262,8 @@ static int make_sandbox(struct supervisor *s, const struct engine *engine,
 {
     if (engine->watch)
         engine->watch(on_watch, watch);
-    if (provide_image(&s->image, s->id, engine, s->request, watch, &s->error) < 0)
+    if (engine_prefer_image(&engine, s->request, &s->error) < 0 ||
+        provide_image(&s->image, s->id, engine, s->request, watch, &s->error) < 0)
         return -1;
     s->effective.image = s->image;
     return engine->prepare(&s->sandbox, s->id, s->request, s->commit != NULL, &s->error) < 0 ||
@@ -289,7 +290,7 @@ static int open_sandbox(struct supervisor *s, bool progress)
     }
     s->prepared = clock_us();
     hold_at("prepare");
-    if (engine->start(s->sandbox, &s->error) < 0 ||
+    if (s->sandbox->engine->start(s->sandbox, &s->error) < 0 ||
         agent_link_init(&s->link, s->sandbox->to_agent, s->sandbox->from_agent, &s->error) < 0)
         return -1;
     hold_at("start");
