@@ -507,8 +507,15 @@ static void close_inherited(void)
 
 int main(int argc, char **argv)
 {
-    /* The tiers with a kernel of their own have its log among the evidence. */
-    bool with_log = argc > 1 && strcmp(argv[1], "log") == 0;
+    /* "log": the tiers with a kernel of their own have its log among the evidence. "unlink": the program is a file in the
+     * sandbox's root, which is to hold nothing of ours. */
+    bool with_log = false;
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "log") == 0)
+            with_log = true;
+        else if (strcmp(argv[i], "unlink") != 0 || unlink(argv[0]) < 0)
+            return 2;
+    }
     static struct agent a = {.state = STATE_FRESH, .signals = -1, .workdir = -1};
     command_init(&a.command);
     close_inherited();

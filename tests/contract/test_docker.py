@@ -3,6 +3,7 @@
 import base64
 import contextlib
 import hashlib
+import io
 import json
 import os
 import pathlib
@@ -10,6 +11,7 @@ import shutil
 import signal
 import ssl
 import subprocess
+import tarfile
 import tempfile
 import urllib.parse
 
@@ -190,6 +192,48 @@ def test_a_context_that_is_not_there(runner, daemon, tmp_path):
     assert outcome.error["code"] == "INVALID_ARGUMENT" and "nowhere" in outcome.error["message"]
 
 
+def agent_of(runner):
+    return next(path for path in pathlib.Path(runner.executable).resolve().parent.parent.rglob("light-runner-agent") if path.is_file())
+
+
+def test_the_archive_with_the_agent(runner, daemon):
+    """One regular file of the name that the container's command has; nobody else's tar reads it in another way."""
+    with Proxy(daemon, None) as proxy:
+        assert runner.submit(runner.request("true"), env=proxy.environment()).code == 0
+    sent = next(call for call in proxy.calls if call.method == "PUT")
+    command = next(call.json for call in proxy.calls if call.name == "POST /containers/create")["Entrypoint"]
+    with tarfile.open(fileobj=io.BytesIO(sent.body), errorlevel=2) as tar:
+        member, = tar.getmembers()
+        assert member.isreg() and "/" + member.name == command[0], (member, command)
+        assert (member.mode, member.uid, member.gid) == (0o755, 0, 0)
+        assert tar.extractfile(member).read() == agent_of(runner).read_bytes()
+    listed = subprocess.run(["tar", "--list", "--file", "-"], input=sent.body, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=True)
+    assert listed.stdout.decode() == member.name + "\n" and not listed.stderr, listed
+
+
+def export(daemon, image):
+    """The names of all files of an image."""
+    status, made = daemon.call("POST", "/containers/create", {"Image": image, "Cmd": ["x"]})
+    assert status == 201, made
+    try:
+        _, tar = daemon.call("GET", f"/containers/{made['Id']}/export")
+        with tarfile.open(fileobj=io.BytesIO(tar)) as archive:
+            return set(archive.getnames())
+    finally:
+        daemon.call("DELETE", f"/containers/{made['Id']}?force=1")
+
+
+def test_what_setup_steps_leave_has_nothing_of_the_agent(runner, proxy):
+    """Neither the program nor the empty file that a mount of it would leave."""
+    outcome = runner.submit(runner.request("ls -a /", run=["touch /made-by-a-step"]), env=proxy.environment())
+    assert outcome.code == 0 and "made-by-a-step" in outcome.lines, outcome
+    filters = urllib.parse.quote(json.dumps({"reference": ["light-runner/setup"]}))
+    images = [image["Id"] for image in proxy.daemon.call("GET", f"/images/json?filters={filters}")[1]]
+    names = [export(proxy.daemon, image) for image in images]
+    assert any("made-by-a-step" in of_one for of_one in names), names
+    assert not [name for of_one in names for name in of_one if name.startswith(".light-runner")], names
+
+
 def test_over_tcp(runner, daemon, tmp_path):
     """The daemon may be on another machine: it is shown no file of this one."""
     with Proxy(daemon, None) as proxy:
@@ -214,14 +258,16 @@ def test_a_daemon_that_does_not_see_our_files(runner, daemon, tmp_path):
     """One in a container of its own, whose socket is here."""
     if runner.tier != "runc" or dockerd.missing():
         pytest.skip(dockerd.missing() or "the same in every tier")
-    agent = next(path for path in pathlib.Path(runner.executable).resolve().parent.parent.rglob("light-runner-agent") if path.is_file())
+    agent = agent_of(runner)
     process = dockerd.Process(tempfile.mkdtemp(prefix="lr-dockerd-"), blind_to=str(agent.parent))
     try:
         own = dockerd.Daemon(process.host)
         own.load_rootfs(images.make_busybox_tar(str(tmp_path / "b.tar")), "busybox")
         with Proxy(own, tmp_path / "proxy.sock") as proxy:
             outcome = runner.submit(runner.request("echo hello; ls -a /", image="busybox"), env=proxy.environment())
-            assert outcome.code == 0 and outcome.lines[0] == "hello" and ".light-runner-init" in outcome.lines, outcome
+            # The agent was written into the root, and has removed itself.
+            assert outcome.code == 0 and outcome.lines[0] == "hello" and "bin" in outcome.lines, outcome
+            assert not any(line.startswith(".light-runner") for line in outcome.lines), outcome
             assert proxy.names.count("POST /containers/create") == 2, proxy.names
             outcome = runner.submit(runner.request("cat /made", image="busybox", run=["echo step > /made"]), env=proxy.environment())
             assert outcome.lines == ["step"], outcome

@@ -11,6 +11,7 @@ import shutil
 import signal
 import struct
 import subprocess
+import tempfile
 import time
 import unittest
 
@@ -32,6 +33,18 @@ class Hello(AgentTest):
             self.skipTest('the log cannot be read on this machine')
         shown = os.fsencode(self.agent(arguments=['log']).hello['log'])
         self.assertTrue(0 < len(shown) <= 256)
+
+    def test_removes_its_own_file_when_told_to(self):
+        for words, left in ((['log'], ['agent']), (['unlink'], []), (['log', 'unlink'], [])):
+            with tempfile.TemporaryDirectory() as root:
+                shutil.copy(AGENT, os.path.join(root, 'agent'))
+                self.agent(root=root, arguments=words)
+                self.assertEqual(os.listdir(root), left, words)
+
+    def test_does_not_start_with_words_that_it_does_not_know(self):
+        for words in (['unlinked'], ['log', '']):
+            done = subprocess.run([AGENT, *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=20)
+            self.assertEqual((done.returncode, done.stdout), (2, b''), words)
 
 
 class Command(AgentTest):

@@ -101,7 +101,7 @@ static json_t *mounts(const struct container *c)
                                      CONTAINER_LABEL, c->id, CONTAINER_OWNER_LABEL, c->owner)
                          : NULL;
     json_t *agent = c->agent ? json_pack("{ss,ss,ss,sb}", "Type", "bind", "Source", c->agent,
-                                         "Target", OCI_BUNDLE_AGENT, "ReadOnly", 1)
+                                         "Target", c->agent_at, "ReadOnly", 1)
                              : NULL;
     return json_pack("[o*,o*]", agent, volume);
 }
@@ -192,9 +192,9 @@ json_t *container_document(const struct container *c, const struct request *r, l
         return NULL;
     /* The image's own command, user, env and health check are the agent's business, not Docker's. */
     json_t *document = json_pack(
-        "{ss,ss,s[ss*],s[],ss,ss,sb,sb,sb,sb,sb,sb,sb,s{ss,ss,ss*},s{s[s]},so}", "Image", c->image,
-        "Hostname", c->id, "Entrypoint", OCI_BUNDLE_AGENT, c->tier->own_kernel ? "log" : NULL,
-        "Cmd", "User", "0:0", "WorkingDir", "/", "OpenStdin", 1, "StdinOnce", 1, "AttachStdin", 1,
+        "{ss,ss,s[ss*s*],s[],ss,ss,sb,sb,sb,sb,sb,sb,sb,s{ss,ss,ss*},s{s[s]},so}", "Image", c->image,
+        "Hostname", c->id, "Entrypoint", c->agent_at, c->tier->own_kernel ? "log" : NULL,
+        c->agent ? NULL : "unlink", "Cmd", "User", "0:0", "WorkingDir", "/", "OpenStdin", 1, "StdinOnce", 1, "AttachStdin", 1,
         "AttachStdout", 1, "AttachStderr", 1, "Tty", 0, "NetworkDisabled",
         c->network_disabled, "Labels", CONTAINER_LABEL, c->id,
         CONTAINER_OWNER_LABEL, c->owner, DOCKER_IMAGE_CONFIG_LABEL, c->config, "Healthcheck",

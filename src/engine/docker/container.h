@@ -3,8 +3,8 @@
  * What the daemon is asked to create: the body of POST /containers/create. All of the sandbox's
  * standing defaults on this engine are in container.c.
  *
- * The container's own process is the agent, as on the local engine: a bind mount shows it, or where the daemon does not
- * see this machine's files it is put into the container's root.
+ * The container's own process is the agent, as on the local engine. A bind mount shows it. Where the daemon does not see
+ * this machine's files, or an image is made of the container, it is written into the container's root and removes itself.
  */
 #ifndef ENGINE_DOCKER_CONTAINER_H
 #define ENGINE_DOCKER_CONTAINER_H
@@ -27,7 +27,8 @@ struct container {
     const struct tier *tier;
     const char *owner;     /* identity of the supervisor */
     const char *config;    /* of the image that is to be made of it (docker/image.h); NULL: none is */
-    const char *agent;     /* the agent's path on the daemon's machine; NULL: it is put in */
+    const char *agent_at;  /* the agent's path in the container */
+    const char *agent;     /* and on the daemon's machine; NULL: it is written into the container */
     const char *runtime;   /* NULL: the daemon's own default */
     const char *network;   /* that it is created with */
     bool network_disabled; /* Docker has nothing to do with its network: there is none */

@@ -11,7 +11,7 @@
  *     GET    /info                                 with a cap on the disk, and in the tier runc without a network
  *     GET    /networks/light-runner-isolated       unless the run has no network, or names one; Podman makes one for it
  *     POST   /containers/create                    once more, where the daemon turns out not to see the agent's file
- *     PUT    /containers/ID/archive                then, and with a daemon elsewhere: the agent
+ *     PUT    /containers/ID/archive                then, with a daemon elsewhere, and for setup steps: the agent
  *     POST   /networks/NAME/connect                for each network behind the first
  *     POST   /containers/ID/attach, /start         by the relay
  *     GET    /containers/ID/json                   before the command; with a daemon elsewhere behind its end
@@ -22,25 +22,22 @@
  * the volume, and a network of its own. All have the run's id as their label, and reap removes them.
  */
 #include "base/cleanup.h"
-#include "base/io.h"
 #include "base/libexec.h"
+#include "engine/docker/agent_file.h"
 #include "engine/docker/container.h"
 #include "engine/docker/image.h"
 #include "engine/docker/network.h"
 #include "engine/docker/reap.h"
 #include "engine/docker/relay.h"
+#include "engine/docker/trial.h"
 #include "engine/engine.h"
 #include "host/filter.h"
+#include "tier/agent_name.h"
 #include "tier/oci_bundle.h"
 
-#include <fcntl.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
-
-/* agent/meson.build makes it. */
-#define AGENT_ARCHIVE "light-runner-agent.tar"
-enum { AGENT_ARCHIVE_MAX = 64 << 20 };
 
 /* ms. */
 enum { CREATE_PATIENCE = 10000, INSPECT_TIMEOUT = 5000, END_TIMEOUT = 10000, REMOVE_TIMEOUT = 30000 };
@@ -50,7 +47,8 @@ struct docker_sandbox {
     struct daemon *daemon;
     char id[48]; /* the container's name, the volume's, and that of a network of its own */
     char owner[PROCESS_IDENTITY_SIZE]; /* of all of them: the supervisor */
-    char *agent;
+    char *agent;                       /* the program, on this machine */
+    char agent_at[AGENT_NAME_SIZE];    /* and where it is in the container */
     bool container, volume, network; /* there is one of its own, or there may be */
     bool started, stopped, paused;
     struct cgroup *cgroup; /* the container's, made by the daemon; NULL: not on this machine, or not found */
@@ -80,85 +78,6 @@ static int hint_register(const char *tier, lr_error *err)
                             tier);
 }
 
-/* The first image that the daemon has, whatever it is. malloc'd; NULL with an error. */
-static char *any_image(struct daemon *d, lr_error *err)
-{
-    struct http_request request = {.operation = "docker.trial", .method = "GET"};
-    cleanup_answer struct http_answer answer = {0};
-    if (daemon_call(d, &request, &answer, err, "/images/json") < 0)
-        return NULL;
-    const char *id = json_string_value(json_object_get(json_array_get(answer.body, 0), "Id"));
-    char *copy = id ? strdup(id) : NULL;
-    if (!copy) {
-        error_set(err, LR_CONTAINER_START_FAILED, request.operation,
-                  "the Docker daemon has no image to try a runtime with");
-        error_hint(err, "docker pull busybox");
-    }
-    return copy;
-}
-
-/* Into the container's root, before it is started: in gVisor it could not be reached any more then. */
-static int put_agent(struct daemon *d, const char *container, lr_error *err)
-{
-    static const char operation[] = "docker.agent";
-    size_t length;
-    cleanup_free char *path = libexec_find(AGENT_ARCHIVE, err);
-    if (!path)
-        return -1;
-    cleanup_free char *data = io_read_file_at(AT_FDCWD, path, AGENT_ARCHIVE_MAX, &length);
-    if (!data)
-        return error_errno(err, LR_IO_FAILED, operation, errno, "cannot read '%s'", path);
-    struct http_request request = {
-        .operation = operation, .method = "PUT", .tar = data, .tar_length = length};
-    cleanup_answer struct http_answer answer = {0};
-    if (daemon_call(d, &request, &answer, err, "/containers/%s/archive?path=/", container) < 0)
-        return -1;
-    return answer.status == 200 ? 0
-                                : daemon_refused(&answer, LR_CONTAINER_START_FAILED, operation,
-                                                 "the agent cannot be put into the container", err);
-}
-
-/*
- * Shims of containerd are not in the daemon's list of runtimes: whether one is there, and starts anything, is only known
- * when it has. The agent is what is started: it ends by itself when nobody speaks to it.
- */
-static int try_runtime(struct daemon *d, const char *tier, lr_error *err)
-{
-    static const char operation[] = "docker.trial";
-    struct http_request request = {.operation = operation, .method = "POST"};
-    struct http_request remove = {
-        .operation = operation, .method = "DELETE", .timeout_ms = REMOVE_TIMEOUT};
-    cleanup_answer struct http_answer made = {0}, started = {0}, removed = {0};
-    lr_error ignored;
-    char owner[PROCESS_IDENTITY_SIZE], name[64];
-    process_identity(owner);
-    snprintf(name, sizeof(name), "light-runner-trial-%d", (int)getpid());
-    cleanup_free char *image = any_image(d, err);
-    if (!image)
-        return -1;
-    json_t *body = json_pack("{ss,s[s],s[],s{ss,ss},s{ss,ss}}", "Image", image, "Entrypoint",
-                             OCI_BUNDLE_AGENT, "Cmd", "Labels", CONTAINER_LABEL, name,
-                             CONTAINER_OWNER_LABEL, owner, "HostConfig", "Runtime", tier,
-                             "NetworkMode", ENGINE_NETWORK_NONE);
-    if (!body)
-        return error_oom(err, operation);
-    request.body = body;
-    int rc = daemon_call(d, &request, &made, err, "/containers/create?name=%s", name);
-    json_decref(body);
-    request.body = NULL;
-    const struct http_answer *last = &made;
-    if (rc == 0 && made.status == 201) {
-        rc = put_agent(d, name, err);
-        if (rc == 0)
-            rc = daemon_call(d, &request, &started, err, "/containers/%s/start", name);
-        last = &started;
-        daemon_call(d, &remove, &removed, &ignored, "/containers/%s?force=1&v=1", name);
-    }
-    if (rc < 0 || started.status == 204)
-        return rc;
-    return daemon_refused(last, LR_CONTAINER_START_FAILED, operation, "it starts nothing", err);
-}
-
 /* The daemon knows its runtimes by the tiers' names, or does not know of them. */
 static int docker_available(const char *tier, lr_error *err)
 {
@@ -173,7 +92,7 @@ static int docker_available(const char *tier, lr_error *err)
     if (json_object_get(json_object_get(info, "Runtimes"), tier))
         return 0;
     if (strcmp(tier, REQUEST_KATA_SHIM) == 0)
-        return try_runtime(d, tier, err) < 0 ? hint_register(tier, err) : 0;
+        return trial_of_runtime(d, tier, err) < 0 ? hint_register(tier, err) : 0;
     error_set(err, LR_CONTAINER_START_FAILED, "docker.info",
               "the Docker daemon has no runtime named '%s'", tier);
     return hint_register(tier, err);
@@ -356,7 +275,9 @@ static int create(struct docker_sandbox *s, const struct request *r, lr_error *e
         .tier = s->base.tier,
         .owner = s->owner,
         .config = config,
-        .agent = s->daemon->same_machine ? s->agent : NULL,
+        .agent_at = s->agent_at,
+        /* A mount would leave an empty file in the image that is made of the container. */
+        .agent = s->daemon->same_machine && !s->base.keep ? s->agent : NULL,
         .network = s->network ? s->id : container_network(r),
         .filtered = s->base.filter != NULL,
         .podman = s->daemon->podman,
@@ -373,7 +294,7 @@ static int create(struct docker_sandbox *s, const struct request *r, lr_error *e
     }
     if (answer.status != 201)
         return create_failed(&answer, r, err);
-    return container.agent ? 0 : put_agent(s->daemon, s->id, err);
+    return container.agent ? 0 : agent_file_put(s->daemon, s->id, s->agent_at, err);
 }
 
 /* Podman connects what is in a network, and keeps networks apart: there a run has one of its own. */
@@ -391,7 +312,7 @@ static int prepare_steps(struct docker_sandbox *s, const struct request *r, lr_e
 {
     bool found;
     s->agent = libexec_find("light-runner-agent", err);
-    if (!s->agent || daemon_get(&s->daemon, err) < 0 ||
+    if (!s->agent || agent_name_make(s->agent_at, err) < 0 || daemon_get(&s->daemon, err) < 0 ||
         tier_row(&s->base.tier, r->runtime, err) < 0 ||
         tier_check_memory(s->base.tier, r->memory_bytes, err) < 0 ||
         docker_image_find(s->daemon, r->image, &found, &s->base.image, err) < 0)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Stands between the executable and the daemon: writes down every call, and can spoil one."""
+"""Stands between the executable and the daemon: writes down every call, and can change or spoil one."""
 import contextlib
 import json
 import os
@@ -79,11 +79,12 @@ def pump(source, target):
 
 
 class Proxy:
-    """spoil: a function of (Call, connection) that answers in the daemon's place by returning True."""
+    """spoil: a function of (Call, connection) that answers in the daemon's place by returning True.
+    change: a function of a Call that returns the document which the daemon gets instead of the call's own, or None."""
 
-    def __init__(self, daemon, path, spoil=None, tls=None):
+    def __init__(self, daemon, path, spoil=None, tls=None, change=None):
         """path: a socket to listen at, or None for a port of 127.0.0.1."""
-        self.daemon, self.spoil, self.tls, self.calls = daemon, spoil, tls, []
+        self.daemon, self.spoil, self.tls, self.change, self.calls = daemon, spoil, tls, change, []
         if path:
             self.listener = socket.socket(socket.AF_UNIX)
             self.listener.bind(str(path))
@@ -136,6 +137,10 @@ class Proxy:
             if upstream is None:
                 upstream = socket.socket(socket.AF_UNIX)
                 upstream.connect(self.daemon.socket)
+            document = self.change(call) if self.change else None
+            if document is not None:
+                call.body = json.dumps(document).encode()
+                head = re.sub(rb"(?i)(\r\ncontent-length: *)\d+", rb"\g<1>%d" % len(call.body), head)
             upstream.sendall(head + call.body)
             if b"upgrade: tcp" in head.lower():
                 threading.Thread(target=pump, args=(connection, upstream), daemon=True).start()
