@@ -274,13 +274,14 @@ static int apply(struct run_flags *f, const struct flag *flag, const char *value
 
 /* ------------------------------------------------------------- files */
 
-static int open_input(const char *path, const char *flag, lr_error *err)
+/* `more`: O_NONBLOCK, or 0. */
+static int open_input(const char *path, const char *flag, int more, lr_error *err)
 {
     if (strcmp(path, "-") == 0) {
         int fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
         return fd < 0 ? error_errno(err, LR_IO_FAILED, OPERATION, errno, "--%s: stdin", flag) : fd;
     }
-    cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | more);
     struct stat st;
     if (fd < 0 || fstat(fd, &st) < 0)
         return error_errno(err, LR_INVALID_ARGUMENT, OPERATION, errno, "--%s: '%s'", flag, path);
@@ -319,7 +320,7 @@ static char *read_all(int fd, size_t *length, lr_error *err)
 
 static int load_request(json_t **out, const char *path, lr_error *err)
 {
-    cleanup_close int fd = open_input(path, "request", err);
+    cleanup_close int fd = open_input(path, "request", 0, err);
     if (fd < 0)
         return -1;
     size_t length;
@@ -476,7 +477,8 @@ int run_flags_parse(struct run_flags *f, int argc, char **argv, lr_error *err)
         return usage_hint(err);
     }
     if (f->input_file) {
-        int fd = open_input(f->input_file, "input", err);
+        /* A fifo without a writer is waited for by the run, which has a deadline, and not here. */
+        int fd = open_input(f->input_file, "input", O_NONBLOCK, err);
         if (fd < 0)
             return -1;
         f->input_fd = fd;

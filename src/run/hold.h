@@ -7,7 +7,7 @@
 #ifndef RUN_HOLD_H
 #define RUN_HOLD_H
 
-/* prepare, start, run, collect, destroy, state */
+/* prepare, start, run, input (between poll() and read() of stdin), collect, destroy, state */
 void hold_at(const char *phase);
 
 #endif

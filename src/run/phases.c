@@ -4,6 +4,7 @@
 #include "base/io.h"
 #include "base/text.h"
 #include "run/hold.h"
+#include "run/input.h"
 #include "run/supervisor.h"
 #include "wire/state.h"
 
@@ -11,7 +12,6 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 /* ---------------------------------------------------------------- ways to the end */
@@ -253,8 +253,7 @@ static void on_running(struct supervisor *s)
     s->deadline = clock_ms() + (int64_t)s->request->timeout_ms;
     s->input_open = true;
     s->input_credit = FRAME_STDIN_WINDOW;
-    struct stat st;
-    s->input_pollable = fstat(SUPERVISOR_INPUT, &st) == 0 && !S_ISREG(st.st_mode);
+    s->input_pollable = input_is_pollable(SUPERVISOR_INPUT);
     if (begin_state(s) < 0 || output_frame(&s->output, FRAME_STARTED, "{}", 2, &s->error) < 0)
         phase_fail(s);
     hold_at("run");
@@ -295,14 +294,17 @@ void phase_feed_input(struct supervisor *s)
             phase_fail(s);
             return;
         }
-        ssize_t n = read(SUPERVISOR_INPUT, to + FRAME_HEADER_SIZE, want);
+        hold_at("input");
+        char *bytes = to + FRAME_HEADER_SIZE;
+        ssize_t n = s->input_pollable ? input_read(SUPERVISOR_INPUT, bytes, want)
+                                      : read(SUPERVISOR_INPUT, bytes, want);
         if (n < 0 && (errno == EINTR || errno == EAGAIN))
             return;
         if (n > 0) {
             frame_header(to, FRAME_STDIN, (uint32_t)n);
             buffer_commit(&s->link.out, FRAME_HEADER_SIZE + (size_t)n);
             s->input_credit -= (uint64_t)n;
-            /* The next read of a pipe might block: poll first. */
+            /* What else is served by the loop has its turn before more input has. */
             if (s->input_pollable)
                 return;
             continue;

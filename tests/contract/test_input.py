@@ -52,6 +52,30 @@ def test_input_from_a_slow_pipe(runner):
     assert stdout == b"one\ntwo\nend\n", stderr
 
 
+def test_a_fifo_without_a_writer_does_not_hold_up_the_deadline(runner, tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    outcome = runner.plain("sleep 1000", "--input", str(tmp_path / "fifo"), "--timeout", "1s")
+    assert outcome.code == 137 and b"timed out" in outcome.stderr, outcome
+
+
+def test_a_fifo_whose_writer_comes_later(runner, tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    process = subprocess.Popen(
+        [runner.executable, "run", *runner.cell_flags(), "--network", "none", "--input", str(tmp_path / "fifo"), "busybox",
+         "--", "echo up; cat; echo end"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout.readline() == b"up\n"
+    with open(tmp_path / "fifo", "wb") as fifo:
+        fifo.write(b"late\n")
+    stdout, stderr = process.communicate(timeout=30)
+    assert stdout == b"late\nend\n", stderr
+
+
+@pytest.mark.parametrize("source", ["/dev/null", "/dev/zero", "/proc/self/status"])
+def test_other_kinds_of_files(runner, source):
+    outcome = runner.plain("head -c 5 | wc -c", "--input", source)
+    assert outcome.code == 0 and outcome.stdout.strip() == (b"0" if source == "/dev/null" else b"5"), outcome
+
+
 def test_without_input_the_callers_stdin_is_left_alone(runner):
     assert runner.plain("cat; echo end", stdin=b"not for the sandbox").stdout == b"end\n"
 

@@ -32,26 +32,6 @@ def states(tmp_path, monkeypatch):
     return folder
 
 
-def state_letter(pid):
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            return file.read().rpartition(b")")[2].split()[0].decode()
-    except OSError:
-        return None
-
-
-def supervisor_of(marker):
-    """The supervisor that holds itself: the innermost process of that name."""
-    for pid, argv in host.processes_with("light-runner-supervisor").items():
-        try:
-            with open(f"/proc/{pid}/environ", "rb") as file:
-                if marker.encode() in file.read() and state_letter(pid) == "T":
-                    return pid
-        except OSError:
-            pass
-    return None
-
-
 def victims_on_docker(supervisor, which):
     """The container's process is the agent, and what started it is Docker's shim."""
     if which == "relay":
@@ -99,7 +79,7 @@ def test_kill(runner, store, states, tmp_path, phase, victim, detached):
     environment = dict(os.environ, LIGHT_RUNNER_TEST_HOLD=phase, FAULT_MARKER=marker.partition("=")[2])
     process = subprocess.Popen([runner.executable, "run", "--json", "--request", request_of(runner, detached, tmp_path)],
                                env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    supervisor = host.wait_until(lambda: supervisor_of(marker), 20)
+    supervisor = host.wait_until(lambda: host.held_supervisor(marker), 20)
     assert supervisor, "the supervisor did not come to the phase"
     if victim == "caller":
         process.kill()
@@ -112,7 +92,7 @@ def test_kill(runner, store, states, tmp_path, phase, victim, detached):
     if victim != "supervisor":
         os.kill(supervisor, signal.SIGCONT)
     stdout, stderr = process.communicate(timeout=60)
-    assert host.wait_until(lambda: state_letter(supervisor) is None, 30), "the supervisor does not end"
+    assert host.wait_until(lambda: host.state_letter(supervisor) is None, 30), "the supervisor does not end"
 
     if victim != "caller" and not (detached and stdout.startswith(b'{"id"') and len(stdout) < 60):
         document = json.loads(stdout)

@@ -71,6 +71,20 @@ def parent_of(pid):
     return int(stat.rpartition(b")")[2].split()[1]) if stat else 0
 
 
+def state_letter(pid):
+    """R, S, T...; None: it is gone."""
+    stat = _read(f"/proc/{pid}/stat")
+    return stat.rpartition(b")")[2].split()[0].decode() if stat else None
+
+
+def held_supervisor(marker):
+    """The supervisor, with the marker in its environment, that has stopped itself for LIGHT_RUNNER_TEST_HOLD."""
+    for pid in processes_with("light-runner-supervisor"):
+        if marker.encode() in _read(f"/proc/{pid}/environ") and state_letter(pid) == "T":
+            return pid
+    return None
+
+
 def kill_supervisor(run_id):
     """Of a detached run, by SIGKILL."""
     found = [pid for pid, argv in processes_with(run_id).items() if "light-runner-supervisor" in argv]
