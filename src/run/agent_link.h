@@ -16,6 +16,8 @@ struct agent_link {
     struct buffer in;
 };
 
+#define AGENT_LINK_NONE ((struct agent_link){.to = -1, .from = -1})
+
 /* The fds are borrowed. */
 int agent_link_init(struct agent_link *l, int to, int from, lr_error *err);
 void agent_link_free(struct agent_link *l);

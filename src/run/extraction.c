@@ -11,7 +11,7 @@ static const char operation[] = "extract";
 
 int extraction_init(struct extraction *x, const struct request *r, lr_error *err)
 {
-    *x = (struct extraction){.request = r, .sink = {.root = -1, .file = -1, .parent_fd = -1}};
+    *x = (struct extraction){.request = r, .sink = SINK_NONE};
     buffer_init(&x->fields, FRAME_AGENT_MAX);
     size_t count = r->extract_count ? r->extract_count : 1;
     x->results = calloc(count, sizeof(*x->results));

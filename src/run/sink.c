@@ -47,7 +47,8 @@ static int make_parents(const char *path, lr_error *err)
 
 int sink_open(struct sink *out, const char *to, uint64_t max, lr_error *err)
 {
-    *out = (struct sink){.root = -1, .file = -1, .parent_fd = -1, .max = max};
+    *out = SINK_NONE;
+    out->max = max;
     if (make_parents(to, err) < 0)
         return -1;
     out->root = open(to, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -27,6 +27,9 @@ struct sink {
     int parent_fd;
 };
 
+/* Not open; may be closed. */
+#define SINK_NONE ((struct sink){.root = -1, .file = -1, .parent_fd = -1})
+
 /* Opens the folder `to`, made with its parents. Errors: EXTRACT_FAILED. */
 int sink_open(struct sink *out, const char *to, uint64_t max, lr_error *err);
 

@@ -471,9 +471,17 @@ static int finish(struct supervisor *s)
 
 static void init(struct supervisor *s, const char *id)
 {
-    *s = (struct supervisor){.id = id, .began = clock_us(), .deadline = IO_NO_DEADLINE};
-    s->phase_deadline = s->kill_at = IO_NO_DEADLINE;
-    s->state_dir = -1;
+    /* finish() frees all of it, however far the run has come: no fd may be a 0 that nobody has set. */
+    *s = (struct supervisor){
+        .id = id,
+        .began = clock_us(),
+        .deadline = IO_NO_DEADLINE,
+        .phase_deadline = IO_NO_DEADLINE,
+        .kill_at = IO_NO_DEADLINE,
+        .state_dir = -1,
+        .link = AGENT_LINK_NONE,
+        .extraction.sink = SINK_NONE,
+    };
     buffer_init(&s->said, CONTROL_MAX + FRAME_HEADER_SIZE);
     s->request = &s->effective;
     output_init(&s->output, SUPERVISOR_CALLER, true, 0);
