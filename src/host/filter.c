@@ -31,18 +31,39 @@ enum { NATIVE = AUDIT_ARCH_RISCV64 };
 #error "which seccomp architecture is this?"
 #endif
 
-/* A profile that is changed or replaced, or another version of us, is another name. */
-static int name_of(char name[160], lr_error *err)
+enum { NAME_SIZE = 192 };
+
+/* Changes with the file: of a name that was made before it would be another's. */
+static void add_identity(char name[NAME_SIZE], const struct stat *st)
+{
+    size_t used = strlen(name);
+    snprintf(name + used, NAME_SIZE - used, "-%" PRIx64 "-%" PRIx64 "-%" PRIx64 ".%09ld",
+             (uint64_t)st->st_ino, (uint64_t)st->st_size, (uint64_t)st->st_mtim.tv_sec,
+             st->st_mtim.tv_nsec);
+}
+
+/* A profile or a compiler that is changed or replaced is another name. *word: what the compiler is told beside it. */
+static int name_of(char name[NAME_SIZE], const char **word, const char *compiler,
+                   enum filter_base base, lr_error *err)
 {
     struct stat st;
-    if (stat(SECCOMP_PROFILE, &st) < 0) {
+    snprintf(name, NAME_SIZE, "seccomp-" LIGHT_RUNNER_VERSION);
+    *word = NULL;
+    if (stat(compiler, &st) < 0)
+        return error_errno(err, LR_CONTAINER_START_FAILED, operation, errno, "cannot find '%s'",
+                           compiler);
+    add_identity(name, &st);
+    if (stat(SECCOMP_PROFILE, &st) == 0) {
+        add_identity(name, &st);
+    } else if (errno == ENOENT && base == FILTER_ON_TOP) {
+        *word = FILTER_REFUSALS;
+        strcat(name, "-" FILTER_REFUSALS);
+    } else {
         error_errno(err, LR_CONTAINER_START_FAILED, operation, errno,
                     "cannot read the seccomp profile '%s'", SECCOMP_PROFILE);
         return error_hint(err, "apt-get install golang-github-containers-common");
     }
-    snprintf(
-        name, 160, "seccomp-" LIGHT_RUNNER_VERSION "-%" PRIx64 "-%" PRIx64 "-%" PRIx64 ".%09ld.bpf",
-        (uint64_t)st.st_ino, (uint64_t)st.st_size, (uint64_t)st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
+    strcat(name, ".bpf");
     return 0;
 }
 
@@ -58,18 +79,18 @@ static char *read_program(const char *folder, const char *name, size_t *length)
     return steal_ptr(program);
 }
 
-int filter_get(const char *folder, char **program, size_t *length, lr_error *err)
+int filter_get(const char *folder, enum filter_base base, char **program, size_t *length,
+               lr_error *err)
 {
-    char name[160];
-    if (name_of(name, err) < 0)
+    char name[NAME_SIZE];
+    const char *word;
+    cleanup_free char *compiler = libexec_find("light-runner-filter", err);
+    if (!compiler || name_of(name, &word, compiler, base, err) < 0)
         return -1;
     *program = read_program(folder, name, length);
     if (*program)
         return 0;
-    cleanup_free char *compiler = libexec_find("light-runner-filter", err);
-    if (!compiler)
-        return -1;
-    const char *const argv[] = {compiler, folder, name, NULL};
+    const char *const argv[] = {compiler, folder, name, word, NULL};
     if (process_run(argv, COMPILE_TIMEOUT_MS, NULL, 0, LR_CONTAINER_START_FAILED, err) < 0)
         return -1;
     *program = read_program(folder, name, length);

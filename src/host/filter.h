@@ -9,12 +9,21 @@
 
 #include "base/error.h"
 
+/* The word with which the compiler makes the second kind. */
+#define FILTER_REFUSALS "refusals"
+
+enum filter_base {
+    FILTER_ALONE, /* the only filter of the sandbox: an error without the distribution's profile */
+    FILTER_ON_TOP, /* another allow-list is on already: without that profile only what it does not refuse by itself */
+};
+
 /*
  * The program (an array of struct sock_filter) for the distribution's profile (host/seccomp_profile.h), kept in
- * `folder` under a name that says of which profile it was made. malloc'd.
+ * `folder` under a name that says of which profile it was made, and by which compiler. malloc'd.
  * Errors: CONTAINER_START_FAILED.
  */
-int filter_get(const char *folder, char **program, size_t *length, lr_error *err);
+int filter_get(const char *folder, enum filter_base base, char **program, size_t *length,
+               lr_error *err);
 
 /*
  * Has a program of filter_get() allow one more system call of the native calling convention, whatever

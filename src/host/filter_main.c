@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * light-runner-filter FOLDER NAME: compiles the seccomp profile (host/seccomp_profile.h) into FOLDER/NAME. A
- * program of its own, so that nothing else loads libseccomp. Not for people.
+ * light-runner-filter FOLDER NAME [refusals]: compiles the seccomp profile (host/seccomp_profile.h), or only what it
+ * refuses beyond the distribution's, into FOLDER/NAME. A program of its own, so that nothing else loads libseccomp. Not
+ * for people.
  */
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "host/filter.h"
 #include "host/seccomp_profile.h"
 
 #include <fcntl.h>
@@ -121,16 +123,19 @@ static int export_to(scmp_filter_ctx filter, const char *folder, const char *nam
 
 int main(int argc, char **argv)
 {
-    if (argc != 3)
+    bool refusals = argc == 4 && strcmp(argv[3], FILTER_REFUSALS) == 0;
+    if (argc != 3 && !refusals)
         return fail("light-runner-filter is started by light-runner; run 'light-runner --help'")
                    ? 125
                    : 0;
     lr_error e = {0};
     json_t *profile;
-    if (seccomp_profile_load(&profile, SECCOMP_PROFILE, &e) < 0)
+    if ((refusals ? seccomp_profile_refusals(&profile, &e)
+                  : seccomp_profile_load(&profile, SECCOMP_PROFILE, &e)) < 0)
         return fail(e.message) ? 1 : 0;
-    uint32_t fallback =
-        SCMP_ACT_ERRNO((uint16_t)json_integer_value(json_object_get(profile, "defaultErrnoRet")));
+    uint32_t fallback = refusals ? SCMP_ACT_ALLOW
+                                 : SCMP_ACT_ERRNO((uint16_t)json_integer_value(
+                                       json_object_get(profile, "defaultErrnoRet")));
     scmp_filter_ctx filter = seccomp_init(fallback);
     int failed = !filter || compile(filter, profile, fallback) < 0 ||
                  export_to(filter, argv[1], argv[2]) < 0;

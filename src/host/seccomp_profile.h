@@ -4,8 +4,10 @@
  *
  * It is the allow-list that the distribution ships for Podman and crun, made stricter: calls that
  * need a capability which no sandbox has are refused, so is what Docker's default refuses beyond it
- * (namespaces, mounts, keyrings, io_uring...), and only the machine's own calling convention is let
- * through (no 32-bit system calls on a 64-bit machine).
+ * (namespaces, mounts, keyrings, io_uring...), address families of socket() but the usual four, huge
+ * pages, and everything but the machine's own calling convention (no 32-bit system calls on a 64-bit
+ * machine). Asynchronous I/O contexts do not exist, and sync() does nothing: both are the whole
+ * machine's.
  */
 #ifndef HOST_SECCOMP_PROFILE_H
 #define HOST_SECCOMP_PROFILE_H
@@ -21,5 +23,11 @@ int seccomp_profile_load(json_t **out, const char *path, lr_error *err);
 
 /* The translation alone, for tests. `profile` is borrowed. */
 int seccomp_profile_translate(json_t **out, const json_t *profile, lr_error *err);
+
+/*
+ * What is refused beyond the distribution's list, and everything else allowed: for a sandbox that is under an allow-list
+ * already. New reference.
+ */
+int seccomp_profile_refusals(json_t **out, lr_error *err);
 
 #endif

@@ -155,7 +155,8 @@ REFUSED = ["mount", "umount", "unshare_user", "unshare_mount", "unshare_net", "c
            "add_key", "request_key", "bpf", "perf_event_open", "kexec_load", "init_module", "reboot", "swapon",
            "mknod_block", "mknod_char", "chroot", "pivot_root", "sethostname", "settimeofday", "iopl", "ptrace_init",
            "open_by_handle_at", "userfaultfd", "process_vm_readv_init", "raw_socket", "packet_socket", "quotactl",
-           "acct", "syslog", "setcap_xattr", "fsopen", "move_mount", "nice_up", "rlimit_up"]
+           "acct", "syslog", "setcap_xattr", "fsopen", "move_mount", "nice_up", "rlimit_up", "pidfd_getfd", "io_setup", "io_submit",
+           "io_getevents", "io_pgetevents", "io_cancel", "io_destroy", "huge_mmap", "huge_memfd", "huge_shmget"]
 
 
 NO_EFFECT_IN_GVISOR = {
@@ -165,7 +166,7 @@ NO_EFFECT_IN_GVISOR = {
 }
 
 
-ORDINARY = ["getpid", "fork", "socket_unix", "mmap_exec", "chown", "setuid", "kill_self_0"]
+ORDINARY = ["getpid", "fork", "socket_unix", "socket_inet", "socket_inet6", "socket_netlink", "socketpair", "memfd", "shmget", "fsync", "mmap_exec", "chown", "setuid", "kill_self_0"]
 
 
 @pytest.fixture(scope="session")

@@ -132,23 +132,22 @@ static void describe_host(struct docker_sandbox *s)
 }
 
 /*
- * The same program as on the local engine, which takes less time than to have the daemon make one. Where
- * it cannot be had the container has Docker's own.
+ * The same program as on the local engine, in addition to the daemon's own, which an administrator may have made stricter.
+ * That one is an allow-list already, so that this machine need not have one.
  */
-static void find_filter(struct docker_sandbox *s, const struct request *r)
+static int find_filter(struct docker_sandbox *s, const struct request *r, lr_error *err)
 {
-    lr_error ignored;
     cleanup_store struct store *store = NULL;
     cleanup_free char *folder = NULL;
     /* Without no_new_privs it takes a capability, which the agent has in gVisor's kernel alone. */
-    if ((!r->no_new_privileges && !s->base.pids) || store_open(&store, true, &ignored) < 0 ||
-        store_scratch_folder(store, &folder, &ignored) < 0 ||
-        filter_get(folder, &s->base.filter, &s->base.filter_length, &ignored) < 0)
-        return;
-    if (s->base.tier->own_kernel &&
-        filter_allow(&s->base.filter, &s->base.filter_length, SYS_syslog, &ignored) < 0) {
-        free(steal_ptr(s->base.filter));
-    }
+    if (!r->no_new_privileges && !s->base.pids)
+        return 0;
+    if (store_open(&store, true, err) < 0 || store_scratch_folder(store, &folder, err) < 0 ||
+        filter_get(folder, FILTER_ON_TOP, &s->base.filter, &s->base.filter_length, err) < 0)
+        return -1;
+    return s->base.tier->own_kernel
+               ? filter_allow(&s->base.filter, &s->base.filter_length, SYS_syslog, err)
+               : 0;
 }
 
 static int no_disk_cap(lr_error *err)
@@ -279,7 +278,6 @@ static int create(struct docker_sandbox *s, const struct request *r, lr_error *e
         /* A mount would leave an empty file in the image that is made of the container. */
         .agent = s->daemon->same_machine && !s->base.keep ? s->agent : NULL,
         .network = s->network ? s->id : container_network(r),
-        .filtered = s->base.filter != NULL,
         .podman = s->daemon->podman,
         .cgroup_namespace = s->daemon->api >= DAEMON_API_CGROUP_NAMESPACE,
     };
@@ -328,8 +326,7 @@ static int prepare_steps(struct docker_sandbox *s, const struct request *r, lr_e
     s->base.at_least = !s->base.tier->own_kernel;
     s->base.disk_uncapped = !r->disk_asked;
     describe_host(s);
-    find_filter(s, r);
-    if (find_network(s, r, err) < 0 || create(s, r, err) < 0)
+    if (find_filter(s, r, err) < 0 || find_network(s, r, err) < 0 || create(s, r, err) < 0)
         return -1;
     if (engine_without_network(r) || !r->networks)
         return 0;

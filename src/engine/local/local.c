@@ -422,7 +422,8 @@ static int prepare_steps(struct local_sandbox *s, const struct request *r, lr_er
     /* Without no_new_privs only a privileged process may put on a filter: there the runtime does, unless
      * the agent is one, in a kernel of its own. */
     if (!failed && (r->no_new_privileges || s->base.tier->own_kernel))
-        failed = filter_get(scratch_folder, &s->base.filter, &s->base.filter_length, err);
+        failed = filter_get(scratch_folder, FILTER_ALONE, &s->base.filter,
+                            &s->base.filter_length, err);
     /* Its log tells which kernel it is, and nothing of the host. */
     if (!failed && s->base.filter && s->base.tier->is_gvisor)
         failed = filter_allow(&s->base.filter, &s->base.filter_length, SYS_syslog, err);

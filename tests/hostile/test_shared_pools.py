@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: MIT
+"""What one run would take from all others and from the host: asynchronous I/O contexts, huge pages, and the time that it
+takes to write everybody's files to the disk."""
+import subprocess
+
+import pytest
+
+POOLS = ["io_setup", "io_submit", "io_getevents", "io_pgetevents", "io_cancel", "io_destroy", "huge_mmap", "huge_memfd", "huge_shmget"]
+# The runtime puts the filter on then, and on Docker it is the daemon's.
+WITHOUT = [pytest.param(True, id="filter of the agent"), pytest.param(False, id="filter of the runtime")]
+
+
+def verdicts(lines):
+    return dict(line.split()[:2] for line in lines)
+
+
+def test_the_probe_sees_what_no_filter_refuses(probe_dir):
+    """The control: the same calls outside of a sandbox. Whether sync() did anything is seen on some file systems alone."""
+    done = subprocess.run([probe_dir / "probe", "sync", "syncfs", *POOLS], check=True, stdout=subprocess.PIPE, timeout=60, cwd=probe_dir)
+    seen = verdicts(done.stdout.decode().splitlines())
+    assert seen.pop("sync") in ("done", "unknown") and seen.pop("syncfs") == "odd", done
+    assert set(seen) == set(POOLS) and "refused" not in seen.values(), seen
+
+
+@pytest.mark.parametrize("no_new_privileges", WITHOUT)
+def test_pools_of_the_machine_are_out_of_reach(runner, probe_dir, no_new_privileges):
+    if runner.cell == ("docker", "runc") and not no_new_privileges:
+        pytest.skip("the filter is the daemon's own then")
+    outcome = runner.ok(f"./probe {' '.join(POOLS)}", dir=probe_dir, options={"noNewPrivileges": no_new_privileges})
+    assert verdicts(outcome.lines) == dict.fromkeys(POOLS, "refused"), outcome
+
+
+def test_nobodys_files_are_written_out(runner, probe_dir):
+    """The calls succeed, without any effect."""
+    outcome = runner.ok("./probe sync syncfs; sync && echo fine", dir=probe_dir)
+    assert outcome.lines[-1] == "fine"
+    seen = verdicts(outcome.lines[:-1])
+    assert seen["syncfs"] == "allowed", "a file that is not open would be an error if it did anything"
+    # Local runs write to an ext4 that shows whether it did; other file systems may not.
+    assert seen["sync"] == "skipped" or (seen["sync"] == "unknown" and runner.cell != ("local", "runc")), seen
