@@ -161,7 +161,7 @@ _Noreturn void launch_exec(const struct launch *l)
             give_up(status, LAUNCH_STDIO, errno);
         status = 3;
     }
-    if (close_range(4, ~0U, 0) < 0 && errno != ENOSYS)
+    if (close_range(4, ~0U, 0) < 0 && errno != ENOSYS && errno != EPERM)
         give_up(status, LAUNCH_STDIO, errno);
     if (become(l->user) < 0)
         give_up(status, LAUNCH_USER, errno);

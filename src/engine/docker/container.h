@@ -33,7 +33,6 @@ struct container {
     const char *network;   /* that it is created with */
     bool network_disabled; /* Docker has nothing to do with its network: there is none */
     bool podman;           /* it is Podman's service that makes it */
-    bool filtered;         /* the agent puts on a seccomp program of ours */
     bool cgroup_namespace; /* the daemon knows what that is */
 };
 
