@@ -14,23 +14,21 @@
 #include <signal.h>
 #include <string.h>
 
+/* Sends a CONTROL, whose reference it takes, with a number of its own. */
 static int send_control(lr_execution *x, json_t *request, lr_error *err)
 {
-    cleanup_free char *text = request ? json_dumps(request, JSON_COMPACT) : NULL;
+    int rc = json_object_set_new(request, "number", json_integer(++x->last_number));
+    cleanup_free char *text = rc == 0 ? json_dumps(request, JSON_COMPACT) : NULL;
     json_decref(request);
-    if (!text)
-        return error_oom(err, "control");
-    char header[FRAME_HEADER_SIZE];
-    frame_header(header, FRAME_CONTROL, (uint32_t)strlen(text));
-    x->answered = false;
-    return execution_send(x->process.socket, header, sizeof(header), err) < 0
-               ? -1
-               : execution_send(x->process.socket, text, strlen(text), err);
+    return text ? execution_send(x->process.socket, FRAME_CONTROL, text, err)
+                : error_oom(err, "control");
 }
 
 /* Sends a CONTROL (whose reference it takes) and waits for its answer, delivering meanwhile what comes. */
 static int control(lr_execution *x, json_t *request, bool ended_is_fine, lr_error *err)
 {
+    x->answered = false;
+    x->awaited = 0;
     if (!x->done)
         execution_receive(x);
     if (x->done || x->freed) {
@@ -38,6 +36,7 @@ static int control(lr_execution *x, json_t *request, bool ended_is_fine, lr_erro
     } else {
         if (send_control(x, request, err) < 0)
             return -1;
+        x->awaited = x->last_number;
         int64_t limit = clock_ms() + CONTROL_TIMEOUT_MS;
         while (!x->answered && !x->done && !x->freed && clock_ms() < limit) {
             struct pollfd p = {x->process.socket, POLLIN, 0};

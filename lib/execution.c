@@ -146,10 +146,20 @@ static void take_output(lr_execution *x, const struct frame *f)
 
 static void take_answer(lr_execution *x, const struct frame *f)
 {
-    x->answered = true;
-    x->answer = (lr_error){0};
-    if (f->length > 2)
-        error_from_json(&x->answer, f->payload, f->length);
+    json_t *document = json_loadb(f->payload, f->length, 0, NULL);
+    json_t *number = json_object_get(document, "number");
+    json_t *error = json_object_get(document, "error");
+    /* Others are late, or nobody waits for them: of a cancel, of a stop in a callback. */
+    if (json_is_integer(number) && json_integer_value(number) == x->awaited) {
+        cleanup_free char *text = error ? json_dumps(error, JSON_COMPACT) : NULL;
+        x->answered = true;
+        x->answer = (lr_error){0};
+        if (text)
+            error_from_json(&x->answer, text, strlen(text));
+        else if (error)
+            error_oom(&x->answer, OPERATION);
+    }
+    json_decref(document);
 }
 
 static void take_progress(lr_execution *x, const struct frame *f)
@@ -375,15 +385,19 @@ void execution_set_callbacks(lr_execution *x, const lr_request *base)
     lines_init(&x->lines[1], LR_STDERR, base->on_log, base->user);
 }
 
-int execution_send(int socket, const char *data, size_t length, lr_error *err)
+int execution_send(int socket, enum frame_type type, const char *payload, lr_error *err)
 {
     int64_t deadline = clock_ms() + SEND_TIMEOUT_MS;
-    while (length > 0) {
+    cleanup_buffer struct buffer frame;
+    buffer_init(&frame, FRAME_HEADER_SIZE + FRAME_CALLER_MAX);
+    if (!frame_append(&frame, type, payload, strlen(payload)))
+        return error_oom(err, OPERATION);
+    while (buffer_length(&frame) > 0) {
         /* Not write(): a supervisor that has ended must not raise SIGPIPE in the caller. */
-        ssize_t n = send(socket, data, length, MSG_NOSIGNAL | MSG_DONTWAIT);
+        ssize_t n = send(socket, buffer_data(&frame), buffer_length(&frame),
+                         MSG_NOSIGNAL | MSG_DONTWAIT);
         if (n >= 0) {
-            data += n;
-            length -= (size_t)n;
+            buffer_consume(&frame, (size_t)n);
             continue;
         }
         if (errno == EPIPE || errno == ECONNRESET)
@@ -447,11 +461,7 @@ static int start(lr_execution *x, const lr_runner *runner, const struct request 
     execution_set_callbacks(x, base);
     x->deadline = clock_ms() + (int64_t)r->timeout_ms + OVERTIME_MS;
 
-    char header[FRAME_HEADER_SIZE];
-    frame_header(header, FRAME_REQUEST, (uint32_t)strlen(text));
-    if (execution_send(x->process.socket, header, sizeof(header), err) < 0)
-        return -1;
-    return execution_send(x->process.socket, text, strlen(text), err);
+    return execution_send(x->process.socket, FRAME_REQUEST, text, err);
 }
 
 static int execute(const lr_runner *runner, const struct request *r, const lr_request *base,
@@ -604,17 +614,19 @@ int lr_execution_cancel(lr_execution *execution)
     int saved = errno;
     uint64_t one = 1;
     atomic_store(&execution->cancelled, true);
+    int rc = 0;
     if (execution->detached) {
-        /* It fits into any socket's queue. One that has ended has nothing to cancel. */
+        /* In one piece, or not at all: it may come in the midst of what another thread does. A run that
+         * has ended has nothing to cancel. */
         static const char frame[] = CANCEL_FRAME;
-        if (execution->process.socket >= 0)
-            (void)send(execution->process.socket, frame, sizeof(frame) - 1,
-                       MSG_NOSIGNAL | MSG_DONTWAIT);
-        errno = saved;
-        return 0;
+        if (execution->process.socket >= 0 &&
+            send(execution->process.socket, frame, sizeof(frame) - 1,
+                 MSG_NOSIGNAL | MSG_DONTWAIT) < 0 &&
+            errno != EPIPE && errno != ECONNRESET)
+            rc = -1;
+    } else if (write(execution->cancel, &one, sizeof(one)) < 0 && errno != EAGAIN) {
+        rc = -1;
     }
-    ssize_t n = write(execution->cancel, &one, sizeof(one));
-    int rc = n == sizeof(one) || errno == EAGAIN ? 0 : -1;
     errno = saved;
     return rc;
 }

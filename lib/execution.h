@@ -10,6 +10,7 @@
 #include "lines.h"
 
 #include "base/buffer.h"
+#include "wire/frame.h"
 #include "wire/log.h"
 
 #include <stdatomic.h>
@@ -42,7 +43,9 @@ struct lr_execution {
     bool started;          /* the command is running */
     int state_dir, log_fd; /* of a detached run; -1: none */
     struct log_reader log;
-    bool answered; /* a CONTROL frame was, with `answer` */
+    int64_t last_number; /* of a CONTROL; the answer has the same */
+    int64_t awaited;     /* the number whose answer is waited for; 0: none */
+    bool answered;       /* it has come: `answer` */
     lr_error answer;
     bool in_callback; /* the caller's code runs: nothing may read or free what it was called from */
     bool freed;       /* by a callback: free the handle before the call that made the callback returns */
@@ -62,9 +65,9 @@ void execution_run_until(lr_execution *x, const bool *enough);
 /* Takes what the socket has. Returns whether it had nothing more to give. */
 bool execution_receive(lr_execution *x);
 
-/* Sends all, waiting for the supervisor if need be. One that has ended is no error: that is found by
- * reading. */
-int execution_send(int socket, const char *data, size_t length, lr_error *err);
+/* Sends a frame, waiting for the supervisor if need be. One that has ended is no error: that is found by
+ * reading. A frame of less than a page is sent in one piece: others may write to the socket too. */
+int execution_send(int socket, enum frame_type type, const char *payload, lr_error *err);
 
 /* Waits for the end of the process that was started, killing it if need be, and says how it ended. */
 void execution_reap(lr_execution *x, char *how, size_t size);

@@ -35,15 +35,6 @@ static void end(struct launched *process)
     cleanup_close_fd(&process->pidfd);
 }
 
-static int send_question(int socket, const char *text, lr_error *err)
-{
-    char header[FRAME_HEADER_SIZE];
-    frame_header(header, FRAME_QUESTION, (uint32_t)strlen(text));
-    return execution_send(socket, header, sizeof(header), err) < 0
-               ? -1
-               : execution_send(socket, text, strlen(text), err);
-}
-
 /* The one frame that comes back. */
 static int receive_answer(json_t **out, int socket, lr_error *err)
 {
@@ -106,7 +97,7 @@ static int ask(json_t **answer, const lr_runner *runner, json_t *question, lr_er
                                   .cancel = never};
     __attribute__((cleanup(end))) struct launched process = {.pidfd = -1, .socket = -1};
     if (launch_supervisor(&process, &launch, err) < 0 ||
-        send_question(process.socket, text, err) < 0)
+        execution_send(process.socket, FRAME_QUESTION, text, err) < 0)
         return -1;
     return receive_answer(answer, process.socket, err);
 }

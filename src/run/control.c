@@ -125,11 +125,19 @@ static bool send_frame(int fd, enum frame_type type, const char *text, int64_t d
            io_write_all(fd, text, strlen(text), deadline) == 0;
 }
 
-char *control_answer(const lr_error *failed)
+char *control_answer(const struct frame *f, const lr_error *failed)
 {
-    json_t *document = failed ? error_to_json(failed) : json_object();
-    char *text = document ? json_dumps(document, JSON_COMPACT) : NULL;
+    json_t *request = json_loadb(f->payload, f->length, JSON_REJECT_DUPLICATES, NULL);
+    json_t *number = json_object_get(request, "number");
+    json_t *document = json_object();
+    int rc = document ? 0 : -1;
+    if (json_is_integer(number))
+        rc |= json_object_set(document, "number", number);
+    if (failed)
+        rc |= json_object_set_new(document, "error", error_to_json(failed));
+    char *text = rc == 0 ? json_dumps(document, JSON_COMPACT) : NULL;
     json_decref(document);
+    json_decref(request);
     return text;
 }
 
@@ -147,7 +155,7 @@ static void take_frames(struct client *k, control_fn act, void *user)
         } else {
             lr_error e = {0};
             int rc = act(user, &f, &e);
-            cleanup_free char *answer = control_answer(rc < 0 ? &e : NULL);
+            cleanup_free char *answer = control_answer(&f, rc < 0 ? &e : NULL);
             /* It is small: whoever has no room for it does not read at all. */
             if (!answer || !send_frame(k->fd, FRAME_CONTROLLED, answer, clock_ms())) {
                 drop(k);

@@ -32,7 +32,7 @@ void control_announce(struct control *c, enum frame_type type, const char *text)
 /* Takes the socket away. Accepts NULL. */
 void control_close(struct control *c);
 
-/* The answer to a CONTROL frame: "{}", or the error's document. malloc'd; NULL when memory is out. */
-char *control_answer(const lr_error *failed);
+/* The answer to a CONTROL frame; `failed` is the error, or NULL. malloc'd; NULL when memory is out. */
+char *control_answer(const struct frame *f, const lr_error *failed);
 
 #endif

@@ -165,7 +165,7 @@ static void on_caller(struct supervisor *s)
            f.type == FRAME_CONTROL) {
         lr_error e = {0};
         int rc = phase_control(s, &f, &e);
-        cleanup_free char *answer = control_answer(rc < 0 ? &e : NULL);
+        cleanup_free char *answer = control_answer(&f, rc < 0 ? &e : NULL);
         if (answer)
             output_frame(&s->output, FRAME_CONTROLLED, answer, strlen(answer), NULL);
         frame_consume(&s->said, &f);

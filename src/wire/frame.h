@@ -23,8 +23,9 @@
 enum frame_type {
     /* caller -> supervisor */
     FRAME_REQUEST = 1, /* JSON: the request */
-    FRAME_CONTROL,     /* JSON: action (stop, cancel, pause, resume), signal, grace (ms). Empty: the
-                          sender waits for the outcome */
+    FRAME_CONTROL,     /* JSON: action (stop, cancel, pause, resume), number, signal, grace (ms).
+                          Empty: the sender waits for the outcome. Several threads may write to one
+                          socket, so each is sent in one piece */
     FRAME_QUESTION, /* JSON, in the place of a REQUEST: run/housekeeping.h. RESULT or ERROR answers */
 
     /* supervisor -> caller */
@@ -33,7 +34,8 @@ enum frame_type {
     FRAME_STARTED,         /* JSON: the command is running */
     FRAME_RESULT,          /* JSON: the last frame */
     FRAME_ERROR,           /* JSON: the last frame */
-    FRAME_CONTROLLED,      /* JSON: the answer to a CONTROL, empty or an error's */
+    FRAME_CONTROLLED,      /* JSON: the answer to a CONTROL: its number, if it had one; and error, if
+                              it failed */
     FRAME_PROGRESS,        /* JSON: what, done, total. The image is being pulled, or set up */
 
     /* supervisor -> agent */

@@ -147,10 +147,26 @@ static void wait_for_cancel(const struct run_order *order)
     send_result(order, 137, true);
 }
 
-/* Reads frames until one asks for the end, or the caller cancels; answers each. */
-static void serve_controls(const struct run_order *order)
+static void send_answer(const json_t *request, const char *error)
+{
+    json_t *document = json_pack("{sO}", "number", json_object_get(request, "number"));
+    if (error)
+        json_object_set_new(document, "error",
+                            json_pack("{ss,ss}", "code", "INTERNAL", "message", error));
+    char *text = json_dumps(document, 0);
+    send_text(FRAME_CONTROLLED, text);
+    free(text);
+    json_decref(document);
+}
+
+/*
+ * Reads frames until one asks for the end, or the caller cancels. Answers each; or, when `late`, the first
+ * only after the second has come, and that with an error.
+ */
+static void serve_controls(const struct run_order *order, bool late)
 {
     static struct buffer in;
+    json_t *first = NULL;
     struct frame f;
     buffer_init(&in, 65536);
     for (;;) {
@@ -169,7 +185,17 @@ static void serve_controls(const struct run_order *order)
             send_text(FRAME_LOG_STDOUT, "told ");
             send_text(FRAME_LOG_STDOUT, action ? action : "nothing");
             send_text(FRAME_LOG_STDOUT, "\n");
-            send_text(FRAME_CONTROLLED, "{}");
+            if (late && !first) {
+                first = json_incref(said);
+                last = false;
+            } else if (late) {
+                send_answer(first, NULL);
+                send_answer(said, "it cannot be done");
+                json_decref(first);
+                last = true;
+            } else {
+                send_answer(said, NULL);
+            }
             json_decref(said);
             frame_consume(&in, &f);
             if (last) {
@@ -254,14 +280,14 @@ int main(int argc, char **argv)
     } else if (strcmp(what, "flood") == 0) {
         flood();
         send_result(&order, 0, false);
-    } else if (strcmp(what, "controls") == 0) {
+    } else if (strcmp(what, "controls") == 0 || strcmp(what, "late answer") == 0) {
         /* In one write, so that a caller finds more behind the frame that it is at. */
         static const char lines[] = "\x16\0\0\0\x22\0\0\0{\"what\":\"pull\",\"done\":1,\"total\":2}"
                                     "\x10\0\0\0\4\0\0\0one\n"
                                     "\x11\0\0\0\4\0\0\0two\n"
                                     "\x10\0\0\0\6\0\0\0three\n";
         io_write_all(CALLER, lines, sizeof(lines) - 1, IO_NO_DEADLINE);
-        serve_controls(&order);
+        serve_controls(&order, strcmp(what, "late answer") == 0);
     } else if (strcmp(what, "linger") == 0) {
         /* The end of a run is the end of its supervisor, not its last frame. */
         send_result(&order, 0, false);

@@ -79,13 +79,14 @@ static int free_runner(void **state)
 }
 
 /* A run that calls c->act() in the first callback of the kind `by`. */
-static void start(struct caller *c, enum by by, void (*act)(struct caller *c))
+static void start_command(struct caller *c, const char *command, enum by by,
+                          void (*act)(struct caller *c))
 {
     *c = (struct caller){.act = act, .by = by};
     LR_INIT(lr_request, request);
     lr_error e = LR_ERROR_INIT;
     request.image = "image";
-    request.entrypoint = "controls";
+    request.entrypoint = command;
     request.user = c;
     request.on_progress = on_progress;
     if (by == BY_LOG)
@@ -94,6 +95,11 @@ static void start(struct caller *c, enum by by, void (*act)(struct caller *c))
         request.on_output = on_output;
     if (lr_run(runner, &request, &c->x, &e) < 0)
         fail_msg("%s", e.message);
+}
+
+static void start(struct caller *c, enum by by, void (*act)(struct caller *c))
+{
+    start_command(c, "controls", by, act);
 }
 
 /* Waits for the end of a run that is to end by a stop, and frees it. */
@@ -128,6 +134,24 @@ static void test_stop(void **state)
         finish(&c, by == BY_LOG ? "one|two|three|told stop|" : "one|two|three|told |stop||");
         assert_int_equal(c.rc, 0);
     }
+}
+
+/* The answer to the callback's stop, which comes first, is not taken for that to the pause. */
+static void test_a_late_answer_is_not_taken_for_the_next(void **state)
+{
+    (void)state;
+    struct caller c;
+    lr_error e = LR_ERROR_INIT;
+    start_command(&c, "late answer", BY_LOG, stop);
+    while (!c.calls) {
+        struct pollfd p = {lr_execution_fd(c.x), POLLIN, 0};
+        assert_int_equal(poll(&p, 1, 10000), 1);
+        assert_int_equal(lr_execution_dispatch(c.x, NULL, NULL), 0);
+    }
+    assert_int_equal(lr_execution_pause(c.x, &e), -1);
+    assert_int_equal(e.code, LR_INTERNAL);
+    assert_string_equal(e.message, "it cannot be done");
+    finish(&c, "one|two|three|told stop|told pause|");
 }
 
 static void stop_badly(struct caller *c)
@@ -248,6 +272,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_stop),
         cmocka_unit_test(test_stop_checks_its_arguments),
+        cmocka_unit_test(test_a_late_answer_is_not_taken_for_the_next),
         cmocka_unit_test(test_cancel),
         cmocka_unit_test(test_what_reads_is_refused),
         cmocka_unit_test(test_free_is_put_off),
