@@ -15,8 +15,8 @@ bool provide_is_cancelled(struct provide_watch *watch)
         {SUPERVISOR_CANCEL_SHARED, POLLIN, 0},
         {SUPERVISOR_CANCEL, POLLIN, 0},
     };
-    /* The caller has nothing to say after its request but that it is gone. */
-    if (poll(p, sizeof(p) / sizeof(p[0]), 0) > 0)
+    if (poll(p, sizeof(p) / sizeof(p[0]), 0) > 0 &&
+        (p[1].revents || p[2].revents || watch->on_caller(watch->user)))
         watch->cancelled = true;
     return watch->cancelled;
 }

@@ -15,6 +15,10 @@ struct provide_watch {
     bool progress;
     const char *what; /* "pull", "setup": set by those who do it */
     bool cancelled;   /* set when the run was cancelled meanwhile, or its caller has gone */
+    /* Called when SUPERVISOR_CALLER is readable: takes what the caller says, and answers it. Returns whether the
+     * run is to end. */
+    bool (*on_caller)(void *user);
+    void *user;
 };
 
 /*

@@ -251,6 +251,14 @@ static int choose_workdir(struct supervisor *s)
     return 0;
 }
 
+/* Before there is a command: pause and resume are answered with an error; a stop ends the run. */
+static bool on_caller_early(void *user)
+{
+    struct supervisor *s = user;
+    on_caller(s);
+    return s->phase == PHASE_END;
+}
+
 static int on_watch(void *user)
 {
     return provide_is_cancelled(user);
@@ -276,7 +284,8 @@ static int make_sandbox(struct supervisor *s, const struct engine *engine,
 static int open_sandbox(struct supervisor *s, bool progress)
 {
     const struct engine *engine;
-    struct provide_watch watch = {.output = &s->output, .progress = progress};
+    struct provide_watch watch = {
+        .output = &s->output, .progress = progress, .on_caller = on_caller_early, .user = s};
     s->seed_done = s->request->dir == NULL;
     if (engine_find(&engine, s->request->engine, &s->error) < 0 ||
         (s->request->dir && seed_open(&s->seed, s->request->dir, &s->error) < 0))
@@ -284,7 +293,8 @@ static int open_sandbox(struct supervisor *s, bool progress)
     int rc = make_sandbox(s, engine, &watch);
     if (engine->watch)
         engine->watch(NULL, NULL);
-    if (rc < 0) {
+    /* Also when nobody has looked since: what the caller has said is taken from its socket only once. */
+    if (rc < 0 || watch.cancelled) {
         s->result.cancelled = watch.cancelled;
         return -1;
     }
