@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -104,5 +105,11 @@ int main(int argc, char **argv)
     const struct verb *v = find_verb(name);
     if (!v)
         return unknown_verb(name);
-    return v->function(argc - 1, argv + 1);
+    int code = v->function(argc - 1, argv + 1);
+    if (!ferror(stdout) && fflush(stdout) == 0)
+        return code;
+    /* With --json there is nowhere left to print a document. */
+    lr_error e = {0};
+    error_errno(&e, LR_IO_FAILED, "cli.output", errno, "cannot write to the standard output");
+    return cli_fail(&e, false);
 }

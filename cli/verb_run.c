@@ -6,7 +6,9 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 
+#include <errno.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <string.h>
 
 #define OPERATION "cli.run"
@@ -24,9 +26,18 @@ static void on_progress(void *user, const lr_progress *p)
             progress_show(&o->progress, words[i].doing, p->done, p->total);
 }
 
-static void print_id(const struct outcome *o, const char *id)
+/* A run whose id nobody has learned must not go on. */
+static int print_id(const struct outcome *o, lr_execution *x, lr_error *err)
 {
-    printf(o->json ? "{\"id\":\"%s\"}\n" : "%s\n", id);
+    const char *id = lr_execution_id(x);
+    lr_error ignored;
+    if (printf(o->json ? "{\"id\":\"%s\"}\n" : "%s\n", id) >= 0 && fflush(stdout) == 0)
+        return 0;
+    int failed = errno;
+    clearerr(stdout);
+    (void)lr_execution_stop(x, SIGKILL, 0, &ignored);
+    return error_errno(err, LR_IO_FAILED, OPERATION, failed,
+                       "cannot print the id of the run '%s', which was cancelled", id);
 }
 
 /* *result is NULL for a run that was detached; its id is printed then. */
@@ -51,7 +62,7 @@ static int execute(const struct run_flags *f, struct outcome *o, lr_result **res
     int rc = lr_run_json(runner, text, strlen(text), &base, &execution, err);
     bool detached = json_is_true(json_object_get(f->document, "detached"));
     if (rc == 0 && detached)
-        print_id(o, lr_execution_id(execution));
+        rc = print_id(o, execution, err);
     else if (rc == 0)
         rc = lr_execution_wait(execution, result, err);
     lr_execution_free(execution);
@@ -75,7 +86,7 @@ int verb_run(int argc, char **argv)
     if (outcome_init(&o, f.json, &e) < 0 || execute(&f, &o, &result, &e) < 0)
         return cli_fail(&e, f.json);
     if (!result)
-        return fflush(stdout) == 0 ? 0 : CLI_FAILED;
+        return 0;
     const json_t *timeout = json_object_get(f.document, "timeout");
     int code = outcome_print(&o, result,
                              timeout ? (uint64_t)json_integer_value(timeout) : DEFAULT_TIMEOUT_MS);

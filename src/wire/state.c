@@ -7,6 +7,7 @@
 #include "wire/order.h"
 
 #include <fcntl.h>
+#include <pwd.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -34,6 +35,10 @@ static char *folder_path(lr_error *err)
         return copy;
     }
     const char *home = secure_getenv("HOME");
+    /* A system service has no HOME, but its user has a home folder. */
+    const struct passwd *user = home ? NULL : getpwuid(geteuid());
+    if (user)
+        home = user->pw_dir;
     if (!home || home[0] != '/') {
         error_set(err, LR_INVALID_ARGUMENT, OPERATION, "there is no home folder for the states");
         error_hint(err, "set LIGHT_RUNNER_STATE_DIR");

@@ -11,7 +11,7 @@ PROGRAM = os.path.abspath(os.environ.get("LIGHT_RUNNER", os.path.join(ROOT, "bui
 
 
 # Pages of other verbs speak of them.
-FLAGS_OF_RUN = {"setup", "max-log", "states", "images"}
+FLAGS_OF_RUN = {"setup", "max-log", "states", "images", "runtime"}
 
 
 def output(*argv):
@@ -58,3 +58,10 @@ def test_wrong_usage_is_125_and_says_where_to_look(argv):
                           timeout=30)
     assert done.returncode == 125 and done.stdout == b""
     assert b"light-runner" in done.stderr and (b"help" in done.stderr)
+
+
+@pytest.mark.parametrize("words", [["version"], ["help"], ["doctor"], ["doctor", "--json"], ["image", "ls"], ["ls"], ["reap"]])
+def test_output_that_cannot_be_written_is_a_failure(words):
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run([PROGRAM, *words], stdin=subprocess.DEVNULL, stdout=full, stderr=subprocess.PIPE, timeout=60)
+    assert done.returncode == 125 and b"cannot write to the standard output" in done.stderr, done

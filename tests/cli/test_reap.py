@@ -91,3 +91,24 @@ def test_a_run_that_is_going_on_is_not_touched(environment, sleeper):
 def test_a_wrong_age_is_refused(environment):
     done = call(environment, "reap", LIGHT_RUNNER_REAP_AGE_MS="soon")
     assert done.returncode == 125 and b"LIGHT_RUNNER_REAP_AGE_MS" in done.stderr
+
+
+def test_without_an_environment(environment):
+    """As a system service has it: no HOME, no PATH to speak of."""
+    data = environment["LIGHT_RUNNER_DATA_DIR"]
+    done = subprocess.run([PROGRAM, "reap"], env={"LIGHT_RUNNER_DATA_DIR": data}, stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60)
+    assert done.returncode == 0 and done.stdout.startswith(b"containers: "), done
+
+
+def test_a_detached_run_whose_id_cannot_be_printed_ends(environment, tmp_path):
+    state = {"LIGHT_RUNNER_STATE_DIR": str(tmp_path / "state")}
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run([PROGRAM, "run", "--network", "none", "--detach", "busybox", "--", "sleep 600"], stdout=full,
+                              env={**environment, **state}, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=60)
+    assert done.returncode == 125 and b"cannot print the id" in done.stderr, done
+
+    def ended():
+        listed = call(environment, "ls", "--json", **state)
+        return [run["status"] for run in json.loads(listed.stdout)] == ["cancelled"]
+    assert host.wait_until(ended, 20), call(environment, "ls", "--json", **state)
