@@ -418,7 +418,8 @@ static char *order_text(lr_execution *x, const struct request *r, const lr_reque
 {
     struct run_order order = {
         .id = x->id,
-        .logs = base->on_log || base->on_output,
+        /* Nobody listens to a detached run, but its output is kept. */
+        .logs = r->detached || base->on_log || base->on_output,
         .progress = base->on_progress != NULL,
         .request = *r,
     };

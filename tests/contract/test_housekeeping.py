@@ -180,3 +180,18 @@ def test_images_of_setup_steps(runner, library):
     assert runner.ok("echo there").lines == ["there"], "no other image is touched"
     assert runner.cli("clean", "--images", "--json").json["images"] == 1
     assert dockerd.current() is None or runner.engine != "docker" or dockerd.current().leftovers() == set()
+
+
+def test_a_detached_run_keeps_its_output_though_nobody_listens(runner, library, tmp_path, monkeypatch):
+    monkeypatch.setenv("LIGHT_RUNNER_STATE_DIR", str(tmp_path / "state"))
+    lib = library()
+    text = json.dumps(runner.request("echo out; echo err >&2", detached=True)).encode()
+    execution = ctypes.c_void_p()
+    assert lib.call("lr_run_json", text, ctypes.c_size_t(len(text)), None, ctypes.byref(execution)) == 0, lib.error.message
+    lib.lib.lr_execution_id.restype = ctypes.c_char_p
+    run = lib.lib.lr_execution_id(execution).decode()
+    lib.lib.lr_execution_free(execution)
+    attached = runner.cli("attach", "--json", run)
+    assert attached.code == 0, attached
+    done = runner.cli("logs", run)
+    assert (done.stdout, done.stderr) == (b"out\n", b"err\n"), (done, attached)
