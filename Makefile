@@ -92,8 +92,8 @@ endif
 install: build  ## install under PREFIX (default /usr/local; DESTDIR is honoured)
 	$(MESON) install -C $(BUILD) --no-rebuild
 
-uninstall:  ## remove what install has put there
-	ninja -C $(BUILD) uninstall
+uninstall:  ## remove what install has put there (DESTDIR is honoured)
+	@DESTDIR=$(DESTDIR) $(PYTHON) scripts/uninstall $(BUILD)
 
 format:  ## clang-format over every C file
 	clang-format -i $(SOURCES)

@@ -61,7 +61,8 @@ bool text_parse_duration_ms(const char *s, uint64_t *ms)
     static const struct {
         const char *suffix;
         uint64_t unit;
-    } units[] = {{"", 1}, {"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}};
+    } units[] = {{"", 1}, {"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000},
+                 {"d", 86400000}};
 
     uint64_t whole, thousandths = 0;
     if (!take_digits(&s, &whole))

@@ -100,3 +100,18 @@ def test_the_timer_of_reap(prefix):
     assert prefix.endswith(os.path.dirname(os.path.dirname(starts[0][0])))
     assert os.access(os.path.join(prefix, "bin", os.path.basename(starts[0][0])), os.X_OK)
     assert os.path.exists(os.path.join(prefix, "lib", "systemd", "system", "light-runner-reap.timer"))
+
+
+def test_uninstall_removes_what_was_installed_and_no_more(tmp_path):
+    meson = "/usr/bin/meson" if os.path.exists("/usr/bin/meson") else shutil.which("meson")
+    destination = str(tmp_path / "destination")
+    assert run([meson, "install", "-C", BUILD, "--no-rebuild", "--destdir", destination]).returncode == 0
+    files = {os.path.join(folder, name) for folder, _, names in os.walk(destination) for name in names}
+    assert any(path.endswith("/request.schema.json") for path in files), files
+    other = os.path.join(os.path.dirname(glob.glob(destination + "/**/bin/light-runner", recursive=True)[0]), "other")
+    open(other, "w").close()
+    done = run([os.path.join(ROOT, "scripts", "uninstall"), BUILD], env={**os.environ, "DESTDIR": destination})
+    assert done.returncode == 0, done.stderr.decode()
+    left = {os.path.join(folder, name) for folder, _, names in os.walk(destination) for name in names}
+    assert left == {other}
+    assert not glob.glob(destination + "/**/light-runner", recursive=True)

@@ -39,9 +39,10 @@ static void test_duration(void **state)
     assert_true(text_parse_duration_ms("30s", &n) && n == 30000);
     assert_true(text_parse_duration_ms("2m", &n) && n == 120000);
     assert_true(text_parse_duration_ms("1h", &n) && n == 3600000);
+    assert_true(text_parse_duration_ms("7d", &n) && n == 604800000);
     assert_true(text_parse_duration_ms("1.5s", &n) && n == 1500);
     assert_true(text_parse_duration_ms("0.0625s", &n) && n == 62);
-    const char *bad[] = {"",   "s", "-1", "1.", ".5s", "1.5.5s", "1d", "1 s", "5124095576030432h",
+    const char *bad[] = {"",   "s", "-1", "1.", ".5s", "1.5.5s", "1w", "1 s", "5124095576030432h",
                          "inf"};
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
         assert_false(text_parse_duration_ms(bad[i], &n));
