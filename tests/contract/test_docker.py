@@ -345,6 +345,48 @@ def test_tls_with_somebody_else(runner, tls, certificates, tmp_path, folder):
     assert outcome.code == 125 and outcome.error["code"] == "DOCKER_UNREACHABLE"
 
 
+@pytest.fixture
+def impostor(daemon, certificates):
+    """A server that anybody may speak to, by TLS, and whose certificate nobody vouches for: what it has heard."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificates / "server.pem", certificates / "server-key.pem")
+    with Proxy(daemon, None, tls=context) as proxy:
+        yield proxy
+
+
+@pytest.mark.parametrize("scheme, variables, heard", [
+    ("https", {}, False), ("https", {"DOCKER_TLS_VERIFY": "1"}, False), ("https", {"DOCKER_TLS_VERIFY": ""}, False),
+    ("https", {"DOCKER_CERT_PATH": "other"}, False), ("https", {"DOCKER_CERT_PATH": "empty"}, False),
+    ("tcp", {"DOCKER_CERT_PATH": "other"}, False), ("tcp", {"DOCKER_CERT_PATH": "empty"}, False),
+    # The controls: who the user vouches for, and who may be anybody by the user's own word.
+    ("https", {"DOCKER_CERT_PATH": "right"}, True), ("tcp", {"DOCKER_CERT_PATH": "right"}, True),
+    ("https", {"DOCKER_CERT_PATH": "other", "DOCKER_TLS_VERIFY": ""}, True), ("tcp", {"DOCKER_CERT_PATH": "empty", "DOCKER_TLS_VERIFY": ""}, True),
+])
+def test_whose_certificate_is_taken(runner, impostor, certificates, tmp_path, scheme, variables, heard):
+    client_folder(tmp_path / "right", certificates, client=False)
+    client_folder(tmp_path / "other", certificates, ca="other", client=False)
+    (tmp_path / "empty").mkdir()
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("DOCKER_")}
+    environment.update({k: str(tmp_path / v) if k == "DOCKER_CERT_PATH" else v for k, v in variables.items()})
+    environment.update(DOCKER_HOST=impostor.host.replace("tcp", scheme), DOCKER_CONFIG=str(tmp_path / "empty"))
+    outcome = runner.submit(runner.request("echo through", env={"SECRET": "hunter2"}), env=environment)
+    assert (impostor.calls != []) == heard, (outcome, impostor.names)
+    if heard:
+        assert outcome.lines == ["through"], outcome
+    else:
+        assert outcome.code == 125 and outcome.error["code"] == "DOCKER_UNREACHABLE", outcome
+
+
+def test_an_address_without_tls_where_tls_is_asked_for(runner, daemon):
+    with Proxy(daemon, None) as proxy:
+        for variables in ({"DOCKER_TLS_VERIFY": "1"}, {"DOCKER_CERT_PATH": "/nowhere"}):
+            outcome = runner.submit(runner.request("true"), env={**os.environ, "DOCKER_HOST": proxy.host.replace("tcp", "http"), **variables})
+            assert outcome.code == 125 and outcome.error["code"] == "INVALID_ARGUMENT" and "https" in outcome.error["hint"], outcome
+        assert proxy.calls == []
+        outcome = runner.submit(runner.request("echo through"), env={**os.environ, "DOCKER_HOST": proxy.host.replace("tcp", "http")})
+        assert outcome.lines == ["through"], outcome
+
+
 def test_a_context_with_tls(runner, tls, certificates, tmp_path):
     target = write_context(tmp_path, "far", tls.host)
     client_folder(target, certificates)

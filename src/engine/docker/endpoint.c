@@ -89,6 +89,14 @@ static int set_tcp(struct endpoint *e, const char *address, bool tls, lr_error *
     return 0;
 }
 
+static int http_with_tls(const char *host, lr_error *err)
+{
+    error_set(err, LR_INVALID_ARGUMENT, OPERATION,
+              "the Docker host '%.200s' is without TLS, but TLS is asked for", host);
+    return error_hint(err, "use https:// or tcp:// in its place, or unset DOCKER_TLS_VERIFY and "
+                           "DOCKER_CERT_PATH");
+}
+
 static int set_host(struct endpoint *e, const char *host, bool tls, lr_error *err)
 {
     static const char unix_scheme[] = "unix://", tcp[] = "tcp://", http[] = "http://",
@@ -107,7 +115,7 @@ static int set_host(struct endpoint *e, const char *host, bool tls, lr_error *er
     if (strncmp(host, tcp, strlen(tcp)) == 0)
         return set_tcp(e, host + strlen(tcp), tls, err);
     if (strncmp(host, http, strlen(http)) == 0)
-        return set_tcp(e, host + strlen(http), false, err);
+        return tls ? http_with_tls(host, err) : set_tcp(e, host + strlen(http), false, err);
     if (strncmp(host, https, strlen(https)) == 0)
         return set_tcp(e, host + strlen(https), true, err);
     if (strncmp(host, ssh, strlen(ssh)) == 0) {
@@ -138,16 +146,17 @@ static int set_certificates(struct endpoint *e, const char *folder, lr_error *er
 
 static int from_environment(struct endpoint *e, const char *host, lr_error *err)
 {
-    /* As Docker's client has it: any value says that TLS is to be used and checked. */
+    /* As in Docker's client, any value of the first asks for TLS, and so does a folder. */
     const char *verify = getenv("DOCKER_TLS_VERIFY"), *folder = getenv("DOCKER_CERT_PATH");
-    bool tls = (verify && *verify) || (folder && *folder);
-    e->insecure = !(verify && *verify);
+    bool certificates = folder && *folder, tls = (verify && *verify) || certificates;
+    /* Docker's client verifies nothing with a folder alone. Only an explicit word takes that away here. */
+    e->insecure = certificates && verify && !*verify;
     cleanup_free char *usual = endpoint_config_folder();
     if (set_host(e, host, tls, err) < 0)
         return -1;
     if (!tls || e->socket)
         return 0;
-    if (!(folder && *folder))
+    if (!certificates)
         folder = usual;
     return folder ? set_certificates(e, folder, err) : 0;
 }
