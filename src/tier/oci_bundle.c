@@ -99,7 +99,7 @@ static json_t *process_section(const struct oci_bundle *b)
 {
     bool gvisor = b->image != NULL;
     return json_pack("{s:b, s:{s:i, s:i}, s:[s,s*], s:[s], s:s, s:{s:o, s:o, s:o}, s:o, s:b}",
-                     "terminal", 0, "user", "uid", 0, "gid", 0, "args", OCI_BUNDLE_AGENT,
+                     "terminal", 0, "user", "uid", 0, "gid", 0, "args", b->agent_target,
                      b->kernel_log ? "log" : NULL, "env",
                      "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "cwd",
                      "/", "capabilities", "bounding", oci_bundle_capabilities(gvisor), "effective",
@@ -189,7 +189,7 @@ static json_t *mount_section(const struct oci_bundle *b)
     /* Before our own: whatever the image makes of their paths, ours come out on top. */
     if (b->edits)
         json_object_foreach(b->edits->mounts, target, mount) json_array_append(list, mount);
-    if (!list || add_file(list, b->agent, OCI_BUNDLE_AGENT) < 0 ||
+    if (!list || add_file(list, b->agent, b->agent_target) < 0 ||
         (b->resolv_conf && add_file(list, b->resolv_conf, "/etc/resolv.conf") < 0)) {
         json_decref(list);
         return NULL;

@@ -12,15 +12,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Where the agent is in the sandbox: a read-only bind mount of the host's own file. */
-#define OCI_BUNDLE_AGENT "/.light-runner-init"
-
 enum { OCI_BUNDLE_PIDS = 100 };
 
 struct oci_bundle {
     const char *rootfs; /* absolute path of the root */
     const char *hostname;
-    const char *agent; /* absolute path of the agent on the host */
+    const char *agent;        /* absolute path of the agent on the host */
+    const char *agent_target; /* where it is in the sandbox, see tier/agent_name.h */
     bool kernel_log;   /* the agent is to read the kernel's log as evidence */
     bool no_new_privileges;
     const char *user_namespace;    /* path of the namespace to join; NULL: a new one */

@@ -33,7 +33,7 @@ def environment(tmp_path_factory):
 
 def cgroups_of(run):
     """The folders of a run's cgroup: other runs on this machine are none of ours."""
-    agent = [pid for pid, argv in host.descendants(run.pid).items() if "light-runner-init" in argv][0]
+    agent = [pid for pid, argv in host.descendants(run.pid).items() if argv.startswith("/.light-runner-")][0]
     with open(f"/proc/{agent}/cgroup") as file:
         name = [part for line in file for part in line.strip().split("/") if part.startswith("light-runner-")][0]
     return set(glob.glob(f"/sys/fs/cgroup/**/light-runner/{name}", recursive=True))

@@ -198,7 +198,6 @@ def test_what_is_not_there_is_named(specs, gpus):
     ("netDevices", {"netDevices": []}),
     ("/proc", {"mounts": [{"hostPath": "/etc/passwd", "containerPath": "/proc/sys/kernel/core_pattern"}]}),
     ("/sys", {"mounts": [{"hostPath": "/etc", "containerPath": "/sys"}]}),
-    (".light-runner-init", {"mounts": [{"hostPath": "/bin/true", "containerPath": "/.light-runner-init"}]}),
     ("..", {"mounts": [{"hostPath": "/etc/passwd", "containerPath": "/x/../proc/x"}]}),
     ("rw", {"mounts": [{"hostPath": "/etc/passwd", "containerPath": "/x", "options": ["rw"]}]}),
     ("createRuntime", {"hooks": [{"hookName": "createRuntime", "path": "/bin/true"}]}),

@@ -54,7 +54,7 @@ def victims_of(supervisor, which, engine):
     if which == "runtime":
         return [pid for pid, argv in below.items() if argv.split()[:1] in (["crun"], ["runc"])][:1]
     if which == "agent":
-        return [pid for pid, argv in below.items() if ".light-runner-init" in argv.split(" ")[0]]
+        return [pid for pid, argv in below.items() if argv.startswith("/.light-runner-")]
     return [pid for pid, argv in below.items() if "sleep 0.0" in argv or argv.startswith("sh -c")]
 
 

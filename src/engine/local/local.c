@@ -17,6 +17,7 @@
 #include "base/io.h"
 #include "base/libexec.h"
 #include "engine/engine.h"
+#include "engine/local/mount_points.h"
 #include "engine/local/vm.h"
 #include "host/delegation.h"
 #include "host/filter.h"
@@ -35,6 +36,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -47,6 +49,7 @@ static const char folder_image[] = LOCAL_FOLDER "/image";
 static const char folder_scratch[] = LOCAL_FOLDER "/scratch";
 static const char folder_upper[] = LOCAL_FOLDER "/scratch/upper";
 static const char folder_work[] = LOCAL_FOLDER "/scratch/work";
+static const char folder_commit_work[] = LOCAL_FOLDER "/scratch/commit-work";
 static const char file_user_namespace[] = LOCAL_FOLDER "/userns";
 static const char folder_devices[] = LOCAL_FOLDER "/devices";
 
@@ -180,6 +183,16 @@ static int mount_root_file(struct local_sandbox *s, int image_fd, const char *sc
     return mount_scratch(scratch_folder, s->disk_bytes + spare, folder_scratch, &s->scratch, err);
 }
 
+/* `upper` must not be mounted when they are made or removed. */
+static struct mount_points mount_points_of(const struct local_sandbox *s)
+{
+    return (struct mount_points){.image = folder_image,
+                                 .upper = folder_upper,
+                                 .owner = s->first_id,
+                                 .agent = s->agent_target,
+                                 .resolv_conf = s->outbound};
+}
+
 static int mount_root(struct local_sandbox *s, const struct request *r, struct store *store,
                       int image_fd, const char *scratch_folder, lr_error *err)
 {
@@ -196,6 +209,9 @@ static int mount_root(struct local_sandbox *s, const struct request *r, struct s
         chmod(folder_upper, st.st_mode & 07777) < 0)
         return error_errno(err, LR_VOLUME_CREATE_FAILED, "volume.create", errno,
                            "cannot lay out the run's storage");
+    const struct mount_points points = mount_points_of(s);
+    if (mount_points_make(&points, err) < 0)
+        return -1;
     return mount_overlay(folder_image, folder_upper, folder_work, LOCAL_ROOT, r->no_new_privileges,
                          err);
 }
@@ -245,6 +261,7 @@ static int make_config(struct local_sandbox *s, const struct request *r, lr_erro
         .rootfs = LOCAL_ROOT,
         .hostname = s->id,
         .agent = agent,
+        .agent_target = s->agent_target,
         .kernel_log = s->base.tier->own_kernel,
         .no_new_privileges = r->no_new_privileges,
         .user_namespace = file_user_namespace,
@@ -400,7 +417,8 @@ static int check_tier(const struct local_sandbox *s, const struct request *r, lr
 
 static int prepare_steps(struct local_sandbox *s, const struct request *r, lr_error *err)
 {
-    if (refuse_unsupported(r, err) < 0 || tier_find(&s->base.tier, r->runtime, err) < 0 ||
+    if (refuse_unsupported(r, err) < 0 || agent_name_make(s->agent_target, err) < 0 ||
+        tier_find(&s->base.tier, r->runtime, err) < 0 ||
         tier_find_runtime(s->base.tier, &s->runtime, &s->runtime_path, err) < 0 ||
         check_tier(s, r, err) < 0 || find_gpus(s, r, err) < 0)
         return -1;
@@ -586,17 +604,31 @@ static int local_pull(const char *name, struct image_feedback *feedback, lr_erro
     return pull_image(store, name, NULL, &image, feedback, err);
 }
 
-/* The root is still mounted; what the runtime mounted in it went with its namespace. */
+/* The root is still mounted; what the runtime mounted in it went with its namespace. It is mounted anew, without the
+ * mount points that were made for the runtime. An overlay without syncs wants a fresh folder to work in. */
+static int mount_for_commit(const struct local_sandbox *s, lr_error *err)
+{
+    const struct mount_points points = mount_points_of(s);
+    if (umount2(LOCAL_ROOT, 0) < 0)
+        return error_errno(err, LR_IO_FAILED, "local.commit", errno,
+                           "cannot unmount the sandbox's root");
+    if (mount_points_remove(&points, err) < 0)
+        return -1;
+    if (mkdir(folder_commit_work, 0755) < 0)
+        return error_errno(err, LR_IO_FAILED, "local.commit", errno, "cannot make '%s'",
+                           folder_commit_work);
+    return mount_overlay(folder_image, folder_upper, folder_commit_work, LOCAL_ROOT, true, err);
+}
+
 static int local_commit(struct sandbox *base, const char *name, lr_error *err)
 {
     const struct local_sandbox *s = local_of(base);
     cleanup_store struct store *store = NULL;
     cleanup_assembly struct assembly a = {.staging = {.folder = -1}};
     cleanup_image struct image config = {0}, image = {0};
-    /* The place where the agent was shown. It is the only one that is not the image's business. */
-    (void)unlink(LOCAL_ROOT OCI_BUNDLE_AGENT);
     const struct assembly_tree tree = {LOCAL_ROOT, s->user_namespace, s->first_id};
-    if (store_open(&store, true, err) < 0 || assembly_begin(&a, store, NULL, err) < 0)
+    if (mount_for_commit(s, err) < 0 || store_open(&store, true, err) < 0 ||
+        assembly_begin(&a, store, NULL, err) < 0)
         return -1;
     /* What it is called and when it was made is what the new one has of its own. */
     config = base->image;

@@ -7,6 +7,7 @@
 #include "engine/local/vm.h"
 #include "host/network.h"
 #include "host/process.h"
+#include "tier/agent_name.h"
 #include "tier/cdi.h"
 
 /* Each supervisor mounts a tmpfs of its own over it. It must be there without us, as a user cannot make
@@ -22,6 +23,7 @@
 struct local_sandbox {
     struct sandbox base; /* first: the engine's table is called with a pointer to it */
     char id[48];
+    char agent_target[AGENT_NAME_SIZE]; /* where the agent is in the sandbox */
     const struct tier_runtime *runtime;
     char *runtime_path;
     int user_namespace;
