@@ -20,6 +20,12 @@
 
 extern char **environ;
 
+char *const process_bare_environment[] = {
+    (char *)"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    (char *)"LC_ALL=C",
+    NULL,
+};
+
 char *process_find_program(const char *name)
 {
     struct stat st;
@@ -82,6 +88,14 @@ pid_t process_clone(struct process *out, uint64_t namespaces)
         *out = (struct process){.pid = pid, .pidfd = pidfd};
     }
     return pid;
+}
+
+void process_forget_environment(void)
+{
+    static char *none[] = {NULL};
+    for (char **e = environ; e && *e; e++)
+        explicit_bzero(*e, strlen(*e));
+    environ = none;
 }
 
 int process_wait(struct process *p, int64_t deadline, struct process_status *status)
@@ -240,7 +254,8 @@ int process_run(const char *const *argv, int64_t timeout_ms, char *output, size_
     posix_spawn_file_actions_adddup2(&actions, err_write, 2);
     pid_t pid;
     /* posix_spawn takes char *const[] for historical reasons; it does not write to the strings. */
-    int failed = posix_spawn(&pid, program, &actions, NULL, (char *const *)argv, environ);
+    int failed = posix_spawn(&pid, program, &actions, NULL, (char *const *)argv,
+                             process_bare_environment);
     posix_spawn_file_actions_destroy(&actions);
     if (failed)
         return error_errno(err, code, operation, failed, "cannot start '%s'", program);

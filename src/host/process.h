@@ -34,6 +34,12 @@ char *process_find_program(const char *name);
  */
 pid_t process_clone(struct process *out, uint64_t namespaces);
 
+/*
+ * Overwrites the environment that this process was started with, which may hold the caller's secrets. For a forked
+ * child that executes nothing: its /proc/PID/environ would show them for as long as it lives.
+ */
+void process_forget_environment(void);
+
 /* Waits for the end. 0, or -1 with errno (ETIMEDOUT: it is still running). */
 int process_wait(struct process *p, int64_t deadline, struct process_status *status);
 
@@ -52,8 +58,11 @@ void process_identity(char out[PROCESS_IDENTITY_SIZE]);
 enum process_fate { PROCESS_UNKNOWN, PROCESS_ALIVE, PROCESS_GONE };
 enum process_fate process_fate(const char *identity);
 
+/* The environment of every helper program that needs none: a search path and the C locale. */
+extern char *const process_bare_environment[];
+
 /*
- * Runs a program to its end with /dev/null as stdin, its stdout captured into `output` (size bytes,
+ * Runs a program to its end with /dev/null as stdin, a bare environment, its stdout captured into `output` (size bytes,
  * always NUL-terminated; may be NULL) and what it says on stderr put into the error.
  * Fails with `code` when it cannot be started, takes longer than timeout_ms or exits with other
  * than 0.

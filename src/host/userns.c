@@ -52,6 +52,7 @@ int userns_open(int *user, int *net, uint32_t first, uint32_t count, lr_error *e
     struct process child;
     pid_t pid = process_clone(&child, CLONE_NEWUSER | (net ? CLONE_NEWNET : 0));
     if (pid == 0) {
+        process_forget_environment();
         /* It is there to be looked at, until it is killed. */
         for (;;)
             pause();

@@ -282,6 +282,8 @@ static _Noreturn void run_child(const struct daemon *d, const char *container,
         io_set_nonblock(c.ends.out, true) < 0 || io_set_nonblock(c.ends.text, true) < 0 ||
         attach(&c, d, container) < 0 || start(&c, d, container) < 0)
         _exit(1);
+    /* libcurl has read what it needs of it (a proxy), and what follows comes from the sandbox. */
+    process_forget_environment();
     loop(&c);
     _exit(0);
 }
