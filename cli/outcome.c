@@ -103,8 +103,10 @@ static void report(struct outcome *o, const lr_result *r, uint64_t timeout_ms)
     } else if (r->oom_killed) {
         outcome_say(o, "killed: out of memory");
     }
-    /* That an engine has no cap on the disk is for its documentation, and for the result. */
-    if (r->unenforced && strcmp(r->unenforced, "disk") != 0)
+    /* What an engine can never enforce (Docker's disk and egress) is for its documentation, and for the result. Limits
+     * are named before it. */
+    if (r->unenforced && strncmp(r->unenforced, "disk", 4) != 0 &&
+        strncmp(r->unenforced, "egress", 6) != 0)
         outcome_say(o, "warning: no cgroup has held these limits: %s", r->unenforced);
     /* Said to people; the result has it for programs. */
     if (r->accelerator && strcmp(r->accelerator, "tcg") == 0 && isatty(STDERR_FILENO))

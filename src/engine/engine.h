@@ -35,6 +35,7 @@ struct sandbox {
     char host_release[65], host_version[65];
     bool at_least;      /* whoever starts it may have a stronger wall than was asked for */
     bool disk_uncapped; /* nothing caps what it writes outside of its memory */
+    bool egress_open;   /* its network may reach addresses that the request does not allow */
 
     const char *accelerator; /* of its VM, as lr_result has it; NULL: there is none */
 

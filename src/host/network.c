@@ -2,21 +2,53 @@
 #include "host/network.h"
 
 #include "base/cleanup.h"
+#include "host/egress.h"
 #include "host/rootless.h"
 
 #include <fcntl.h>
 #include <linux/sched.h>
+#include <poll.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
+#include <unistd.h>
 
 static const char operation[] = "network.start";
+
+/* Sockets and pipes that pasta may have open. Each connection of a sandbox takes a socket, and a port, of the host's. */
+enum { PASTA_FILES = 4096 };
+
+/* The keeper's files: it has no others of the supervisor's, so that nobody waits for the keeper to close them. */
+enum { FD_TEXT = 3, FD_STARTED, FD_UP, FD_END, FD_ASIDE = 64 };
+
+struct keeper {
+    struct process pasta;
+    int tap, watch;
+};
+
+/* A reason of the keeper's ends up in the error, as pasta's own do. */
+static _Noreturn void fail_keeper(const char *what)
+{
+    dprintf(FD_TEXT, "%s: %s\n", what, strerror(errno));
+    _exit(1);
+}
+
+/* RLIMIT_CORE as in the sandbox: no core file, and no program of the host's that a core pattern starts. */
+static int limit_pasta(void)
+{
+    struct rlimit files, core = {1, 1};
+    if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+        return -1;
+    if (files.rlim_max > PASTA_FILES)
+        files.rlim_max = PASTA_FILES;
+    files.rlim_cur = files.rlim_max;
+    return setrlimit(RLIMIT_NOFILE, &files) < 0 || setrlimit(RLIMIT_CORE, &core) < 0 ? -1 : 0;
+}
 
 /* In the child. --no-map-gw and the four "none": no address leads to the host's loopback, and no
  * port of one side is shown on the other. As root pasta has to be told to stay root; it gives up
  * its capabilities and its view of the file system by itself. */
-static _Noreturn void run_child(const char *path, const char *user_namespace,
-                                const char *network_namespace, const char *fifo, int text)
+static _Noreturn void run_pasta(const struct network_launch *l, const char *path, const char *fifo)
 {
     const char *const argv[] = {"pasta",
                                 "--foreground",
@@ -36,39 +68,98 @@ static _Noreturn void run_child(const char *path, const char *user_namespace,
                                 "--pid",
                                 fifo,
                                 "--userns",
-                                user_namespace,
+                                l->user_namespace,
                                 "--netns",
-                                network_namespace,
+                                l->network_namespace,
                                 rootless_active() ? NULL : "--runas",
                                 "0",
                                 NULL};
-    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    if (null >= 0 && dup2(null, 0) >= 0 && dup2(null, 1) >= 0 && dup2(text, 2) >= 0) {
-        execv(path, (char *const *)argv);
-    }
+    if (limit_pasta() == 0 && dup2(FD_TEXT, 2) >= 0)
+        execve(path, (char *const *)argv, process_bare_environment);
     _exit(127);
 }
 
-/*
- * The init of pasta's namespace: starts it and ends with it. Its own end, by the supervisor's or by the
- * kernel's hand, is pasta's. pasta changes its credentials, which would clear a death signal of its
- * own.
- */
-static _Noreturn void keep(const char *path, const char *user_namespace,
-                           const char *network_namespace, const char *fifo, int text)
+/* pasta writes its pid once the interface is up. false: it has ended instead. */
+static bool await_pasta(const struct keeper *k)
 {
-    pid_t pasta = fork();
-    if (pasta == 0)
-        run_child(path, user_namespace, network_namespace, fifo, text);
-    /* What says something on it is pasta alone, or its end would not be seen. */
-    close(text);
-    while (pasta > 0 && waitpid(pasta, NULL, 0) < 0 && errno == EINTR)
+    struct pollfd fds[] = {{.fd = FD_STARTED, .events = POLLIN},
+                           {.fd = k->pasta.pidfd, .events = POLLIN}};
+    while (poll(fds, 2, -1) < 0 && errno == EINTR)
         continue;
+    return fds[0].revents & POLLIN;
+}
+
+static int renew(struct keeper *k, const struct network_launch *l)
+{
+    egress_drain(k->watch);
+    return egress_attach(&k->tap, k->pasta.pidfd, l->egress, l->names);
+}
+
+/* For as long as pasta lives, and the program on its device can be kept up to date. */
+static _Noreturn void keep_up(struct keeper *k, const struct network_launch *l)
+{
+    struct pollfd fds[] = {{.fd = k->pasta.pidfd, .events = POLLIN},
+                           {.fd = k->watch, .events = POLLIN}};
+    while (!fds[0].revents) {
+        if (poll(fds, 2, -1) < 0)
+            fds[0].revents = fds[1].revents = 0;
+        if (fds[1].revents && renew(k, l) < 0)
+            break;
+    }
     _exit(1);
 }
 
-int network_start(struct network *out, const char *user_namespace, const char *network_namespace,
-                  const char *folder, int text, lr_error *err)
+static void keep_files(int text, int started, int up)
+{
+    const int given[] = {text, started, up};
+    int aside[FD_END - FD_TEXT], null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    for (int i = 0; i < FD_END - FD_TEXT; i++)
+        aside[i] = fcntl(given[i], F_DUPFD_CLOEXEC, FD_ASIDE);
+    for (int i = 0; i < FD_END - FD_TEXT; i++)
+        if (dup3(aside[i], FD_TEXT + i, O_CLOEXEC) < 0)
+            _exit(1);
+    for (int i = 0; i < FD_TEXT; i++)
+        if (dup2(null, i) < 0)
+            _exit(1);
+    if (close_range(FD_END, ~0u, 0) < 0)
+        _exit(1);
+}
+
+static _Noreturn void keep(const struct network_launch *l, const char *path, const char *fifo,
+                           int started, int up)
+{
+    struct keeper k = {.tap = -1};
+    process_forget_environment();
+    bool entered = cgroup_enter(l->cgroup) == 0;
+    int failed = errno;
+    keep_files(l->text, started, up);
+    errno = failed;
+    if (!entered)
+        fail_keeper("the network cannot enter the run's cgroup");
+    /* Before the addresses are read for the first time: no change is missed. */
+    k.watch = egress_watch();
+    if (k.watch < 0)
+        fail_keeper("the host's addresses cannot be watched");
+    pid_t pid = process_clone(&k.pasta, 0);
+    if (pid == 0)
+        run_pasta(l, path, fifo);
+    if (pid < 0)
+        fail_keeper("cannot start pasta");
+    /* When pasta ends it has said why; the keeper has nothing to add. */
+    if (!await_pasta(&k))
+        _exit(1);
+    if (renew(&k, l) < 0)
+        fail_keeper(errno == E2BIG || errno == ENOMEM
+                           ? "the host has more addresses than can be closed to the sandbox"
+                           : "the sandbox cannot be kept from the host's addresses");
+    if (write(FD_UP, "", 1) != 1)
+        _exit(1);
+    for (int fd = FD_TEXT; fd < FD_END; fd++)
+        close(fd);
+    keep_up(&k, l);
+}
+
+int network_start(struct network *out, const struct network_launch *l, lr_error *err)
 {
     *out = NETWORK_NONE;
     cleanup_free char *program = process_find_program("pasta");
@@ -83,17 +174,20 @@ int network_start(struct network *out, const char *user_namespace, const char *n
                     "the default network needs " NETWORK_DEVICE);
         return error_hint(err, NETWORK_DEVICE_FIX ", or run with --network none");
     }
-    /* pasta writes its pid there once the interface is up: with a fifo that is an event. */
     char fifo[256];
-    snprintf(fifo, sizeof(fifo), "%s/pasta.pid", folder);
-    cleanup_close int ready =
+    snprintf(fifo, sizeof(fifo), "%s/pasta.pid", l->folder);
+    cleanup_close int started =
         mkfifo(fifo, 0600) < 0 ? -1 : open(fifo, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-    if (ready < 0)
+    if (started < 0)
         return error_errno(err, LR_CONTAINER_START_FAILED, operation, errno, "cannot make '%s'",
                            fifo);
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        return error_errno(err, LR_CONTAINER_START_FAILED, operation, errno, "cannot make a pipe");
+    cleanup_close int ready = ends[0], up = ends[1];
     pid_t pid = process_clone(&out->keeper, CLONE_NEWPID);
     if (pid == 0)
-        keep(program, user_namespace, network_namespace, fifo, text);
+        keep(l, program, fifo, started, up);
     if (pid < 0)
         return error_errno(err, LR_CONTAINER_START_FAILED, operation, errno, "cannot start pasta");
     out->ready = steal_fd(&ready);

@@ -1,22 +1,37 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The way out of a sandbox: pasta, a user-space network stack between the sandbox's network
- * namespace and the host's sockets. It needs no bridge and no firewall rule, so nothing of the host
- * is changed and nothing is left. Connections go out only; nothing on the host's loopback can be
- * reached, and no sandbox can reach another: each has a namespace of its own that nothing leads
- * into.
+ * The way out of a sandbox: pasta, a user-space network stack between the sandbox's network namespace and the host's
+ * sockets. It needs no bridge and no firewall rule, so nothing on the host is changed and nothing is left. Connections go
+ * out only; no sandbox can reach another, as each has a namespace of its own that nothing leads into. Which addresses
+ * they reach is host/egress.h's business.
+ *
+ *      supervisor ── fork, new PID namespace ──> keeper ── fork, exec ──> pasta
+ *
+ * The keeper is the init of pasta's PID namespace. It puts the egress program on pasta's tap device before it reports that
+ * the network is up, renews the program when the host's addresses change, and ends when it cannot. Its own end, by its own
+ * hand, the supervisor's or the kernel's, is pasta's. (pasta changes its credentials, which clears a death signal.)
  */
 #ifndef HOST_NETWORK_H
 #define HOST_NETWORK_H
 
+#include "host/cgroup.h"
 #include "host/process.h"
+#include "host/resolver.h"
 
-/* What a sandbox asks for names: pasta hands it on to the host's own resolver. */
+/* The sandbox's name server where the host's is on loopback: pasta forwards it to the host's own. */
 #define NETWORK_RESOLVER "169.254.1.1"
 
 /* What pasta opens in the sandbox's network namespace; everybody may on most distributions. */
 #define NETWORK_DEVICE     "/dev/net/tun"
 #define NETWORK_DEVICE_FIX "sudo chmod 666 " NETWORK_DEVICE
+
+/*
+ * pasta works for the sandbox, so it is in the run's cgroup. The limits are larger by what it takes, so that the run keeps
+ * what it was promised: the keeper and pasta; pasta's memory, which is 20 MiB when idle and 25 MiB with 20 connections that
+ * carry bulk data.
+ */
+enum { NETWORK_PIDS = 2 };
+#define NETWORK_MEMORY ((uint64_t)25 << 20)
 
 struct network {
     struct process keeper; /* the init of the PID namespace that pasta is in */
@@ -25,13 +40,20 @@ struct network {
 
 #define NETWORK_NONE ((struct network){.keeper.pidfd = -1, .ready = -1})
 
+struct network_launch {
+    const char *user_namespace, *network_namespace; /* paths */
+    const char *folder;                             /* for a fifo */
+    const struct cgroup *cgroup;                    /* of the run */
+    int text;                                       /* gets the reason when it fails */
+    unsigned egress;                                /* EGRESS_... bits: what it may reach as well */
+    const struct resolver *names;
+};
+
 /*
- * Starts pasta for the namespaces at these paths, in a PID namespace whose init dies with the supervisor:
- * so pasta does, whatever it has become meanwhile. `folder` is for a fifo; `text` gets what pasta says
- * when it fails. Errors: CONTAINER_START_FAILED.
+ * Starts pasta for the namespaces, in a PID namespace whose init dies with the supervisor: so pasta does, whatever
+ * credentials it has changed to meanwhile. Errors: CONTAINER_START_FAILED.
  */
-int network_start(struct network *out, const char *user_namespace, const char *network_namespace,
-                  const char *folder, int text, lr_error *err);
+int network_start(struct network *out, const struct network_launch *l, lr_error *err);
 
 /*
  * Kills pasta. Does not wait: the kernel takes some 40 ms to take its interface down, and there is

@@ -314,6 +314,21 @@ static double ms_between(int64_t from, int64_t to)
     return from && to && to > from ? (double)(to - from) / 1000.0 : 0;
 }
 
+static void name_unenforced(struct supervisor *s)
+{
+    const struct sandbox *b = s->sandbox;
+    const char *const more[] = {b->disk_uncapped ? "disk" : NULL, b->egress_open ? "egress" : NULL};
+    delegation_name_limits(s->unenforced, sizeof(s->unenforced), b->unenforced);
+    for (size_t i = 0; i < sizeof(more) / sizeof(more[0]); i++) {
+        size_t used = strlen(s->unenforced);
+        if (more[i])
+            snprintf(s->unenforced + used, sizeof(s->unenforced) - used, "%s%s", used ? "," : "",
+                     more[i]);
+    }
+    if (s->unenforced[0])
+        s->result.unenforced = s->unenforced;
+}
+
 static void complete_result(struct supervisor *s, const struct cgroup_usage *usage, int64_t now)
 {
     lr_result *r = &s->result;
@@ -330,13 +345,8 @@ static void complete_result(struct supervisor *s, const struct cgroup_usage *usa
     r->isolation.runtime = s->sandbox ? s->sandbox->tier->name : s->request->runtime;
     r->isolation.kernel = s->kernel;
     r->accelerator = s->sandbox ? s->sandbox->accelerator : NULL;
-    if (s->sandbox && (s->sandbox->unenforced || s->sandbox->disk_uncapped)) {
-        delegation_name_limits(s->unenforced, sizeof(s->unenforced), s->sandbox->unenforced);
-        size_t used = strlen(s->unenforced);
-        if (s->sandbox->disk_uncapped)
-            snprintf(s->unenforced + used, sizeof(s->unenforced) - used, "%sdisk", used ? "," : "");
-        r->unenforced = s->unenforced;
-    }
+    if (s->sandbox)
+        name_unenforced(s);
     if (s->sandbox)
         snprintf(s->host_kernel, sizeof(s->host_kernel), "%s", s->sandbox->host_release);
     r->isolation.host_kernel = s->host_kernel;

@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "wire/check.h"
 
+#include <arpa/inet.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -147,40 +148,69 @@ static int read_max_log_bytes(void *out, const char *field, const json_t *value,
     return check_positive(&r->max_log_bytes, field, value, MAX_BYTES, err);
 }
 
-static const struct unenforced {
+/* Names that stand for bits. */
+struct named_bit {
     const char *name;
     unsigned bit;
-} unenforced_names[] = {
+};
+
+static const struct named_bit unenforced_names[] = {
     {"memory", REQUEST_UNENFORCED_MEMORY},
     {"cpus", REQUEST_UNENFORCED_CPUS},
     {"pids", REQUEST_UNENFORCED_PIDS},
+    {0},
 };
 
-enum { UNENFORCED_COUNT = sizeof(unenforced_names) / sizeof(unenforced_names[0]) };
+static const struct named_bit egress_names[] = {
+    {"host", REQUEST_EGRESS_HOST},
+    {"metadata", REQUEST_EGRESS_METADATA},
+    {0},
+};
 
-static int read_allow_unenforced(void *out, const char *field, const json_t *value, lr_error *err)
+static int fail_name(const char *path, const char *name, const struct named_bit *known,
+                     lr_error *err)
 {
-    struct request *r = out;
+    char all[64] = "";
+    for (size_t used = 0; known->name; known++)
+        used += (size_t)snprintf(all + used, sizeof(all) - used, "%s%s", used ? ", " : "",
+                                 known->name);
+    return check_fail(err, path, "'%.40s' is not one of %s", name, all);
+}
+
+static int read_names(unsigned *out, const char *field, const json_t *value, const char *of,
+                      const struct named_bit *known, lr_error *err)
+{
     const json_t *member;
     size_t i;
     if (!json_is_array(value))
-        return check_fail(err, field, "must be a list of names of limits");
+        return check_fail(err, field, "must be a list of names of %s", of);
     json_array_foreach(value, i, member)
     {
         const char *name;
         char path[160];
-        unsigned bit = 0;
+        const struct named_bit *k = known;
         snprintf(path, sizeof(path), "%s[%zu]", field, i);
         if (check_string(&name, path, member, err) < 0)
             return -1;
-        for (int n = 0; n < UNENFORCED_COUNT; n++)
-            if (strcmp(unenforced_names[n].name, name) == 0)
-                bit = unenforced_names[n].bit;
-        if (!bit)
-            return check_fail(err, path, "'%.40s' is not one of memory, cpus, pids", name);
-        r->allow_unenforced |= bit;
+        while (k->name && strcmp(k->name, name) != 0)
+            k++;
+        if (!k->name)
+            return fail_name(path, name, known, err);
+        *out |= k->bit;
     }
     return 0;
+}
+
+static int read_allow_unenforced(void *out, const char *field, const json_t *value, lr_error *err)
+{
+    struct request *r = out;
+    return read_names(&r->allow_unenforced, field, value, "limits", unenforced_names, err);
+}
+
+static int read_allow_egress(void *out, const char *field, const json_t *value, lr_error *err)
+{
+    struct request *r = out;
+    return read_names(&r->allow_egress, field, value, "addresses", egress_names, err);
 }
 
 static const struct check_field option_fields[] = {
@@ -194,6 +224,7 @@ static const struct check_field option_fields[] = {
     {"maxExtractBytes", read_max_extract_bytes},
     {"maxLogBytes", read_max_log_bytes},
     {"allowUnenforced", read_allow_unenforced},
+    {"allowEgress", read_allow_egress},
     {0},
 };
 
@@ -303,6 +334,33 @@ static bool is_network_name(const char *s)
         return false;
     return s[strspn(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-")] ==
            '\0';
+}
+
+/* Of a server that the sandbox can ask: on loopback there is nothing but the sandbox itself. */
+static bool is_server_address(const char *text)
+{
+    struct in_addr v4;
+    struct in6_addr v6;
+    if (inet_pton(AF_INET, text, &v4) == 1) {
+        uint32_t first = ntohl(v4.s_addr) >> 24;
+        return first != 0 && first != 127 && first < 224;
+    }
+    return inet_pton(AF_INET6, text, &v6) == 1 && !IN6_IS_ADDR_LOOPBACK(&v6) &&
+           !IN6_IS_ADDR_UNSPECIFIED(&v6) && !IN6_IS_ADDR_MULTICAST(&v6) &&
+           !IN6_IS_ADDR_LINKLOCAL(&v6) && !IN6_IS_ADDR_V4MAPPED(&v6);
+}
+
+static int read_dns(void *out, const char *field, const json_t *value, lr_error *err)
+{
+    struct request *r = out;
+    if (check_copy_strings(&r->dns, field, value, REQUEST_DNS_MAX, err) < 0)
+        return -1;
+    for (char **server = r->dns; server && *server; server++)
+        if (!is_server_address(*server))
+            return check_fail(err, field,
+                              "'%.80s' is not the address of a name server that a sandbox can ask",
+                              *server);
+    return 0;
 }
 
 static int read_networks(void *out, const char *field, const json_t *value, lr_error *err)
@@ -496,6 +554,7 @@ static const struct check_field request_fields[] = {
     {"timeout", read_timeout},
     {"networks", read_networks},
     {"network", read_networks}, /* the older name */
+    {"dns", read_dns},
     {"env", read_env},
     {"workdir", read_workdir},
     {"extract", read_extract},
@@ -528,6 +587,8 @@ int request_from_json(struct request *out, const json_t *document, lr_error *err
         return check_fail(err, "image", "is missing");
     if (r.detached && r.input)
         return check_fail(err, "", "input is refused for detached runs");
+    if (r.dns && r.networks && strcmp(r.networks[0], "none") == 0)
+        return check_fail(err, "dns", "names cannot be asked for without a network");
     if (set_default(&r.runtime, "runc") < 0 || set_default(&r.engine, "auto") < 0)
         return error_oom(err, OPERATION);
     *out = r;
@@ -570,15 +631,16 @@ static json_t *strings_to_json(char *const *strings)
     return list;
 }
 
-static json_t *unenforced_to_json(unsigned set)
+/* NULL for none, or when memory is out. */
+static json_t *names_to_json(unsigned set, const struct named_bit *known)
 {
     json_t *list = set ? json_array() : NULL;
-    for (int n = 0; list && n < UNENFORCED_COUNT; n++)
-        if ((set & unenforced_names[n].bit) &&
-            json_array_append_new(list, json_string(unenforced_names[n].name)) < 0) {
+    for (; list && known->name; known++) {
+        if ((set & known->bit) && json_array_append_new(list, json_string(known->name)) < 0) {
             json_decref(list);
             return NULL;
         }
+    }
     return list;
 }
 
@@ -604,23 +666,27 @@ json_t *request_to_json(const struct request *r)
 {
     json_t *memory = size_to_json(r->memory_bytes);
     json_t *disk = r->disk_asked ? size_to_json(r->disk_bytes) : NULL;
-    json_t *unenforced = unenforced_to_json(r->allow_unenforced);
-    json_t *options = json_pack("{ss,ss,so*,sf,ss*,sb,so*,sI,sI,so*}", "runtime", r->runtime,
+    json_t *unenforced = names_to_json(r->allow_unenforced, unenforced_names);
+    json_t *egress = names_to_json(r->allow_egress, egress_names);
+    json_t *options = json_pack("{ss,ss,so*,sf,ss*,sb,so*,sI,sI,so*,so*}", "runtime", r->runtime,
                                 "engine", r->engine, "memory", memory, "cpus", r->cpus, "gpus",
                                 r->gpus, "noNewPrivileges", r->no_new_privileges, "disk", disk,
                                 "maxExtractBytes", (json_int_t)r->max_extract_bytes, "maxLogBytes",
-                                (json_int_t)r->max_log_bytes, "allowUnenforced", unenforced);
+                                (json_int_t)r->max_log_bytes, "allowUnenforced", unenforced,
+                                "allowEgress", egress);
     /* The input was dumped by us, or checked by whoever set it: it can be read back. */
     json_t *input = r->input ? json_loads(r->input, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL) : NULL;
     json_t *run = strings_to_json(r->run), *networks = strings_to_json(r->networks);
     json_t *env = strings_to_json(r->env), *extract = extract_to_json(r);
+    json_t *dns = strings_to_json(r->dns);
     bool complete = memory && !disk == !r->disk_asked && options &&
-                    !unenforced == !r->allow_unenforced && !input == !r->input && !run == !r->run &&
+                    !unenforced == !r->allow_unenforced && !egress == !r->allow_egress &&
+                    !dns == !r->dns && !input == !r->input && !run == !r->run &&
                     !networks == !r->networks && !env == !r->env && !extract == !r->has_extract;
     json_t *document =
-        json_pack("{ss,ss*,so*,ss*,so*,sI,so*,so*,ss*,so*,sb,so*}", "image", r->image, "entrypoint",
+        json_pack("{ss,ss*,so*,ss*,so*,sI,so*,so*,so*,ss*,so*,sb,so*}", "image", r->image, "entrypoint",
                   r->entrypoint, "run", run, "dir", r->dir, "input", input, "timeout",
-                  (json_int_t)r->timeout_ms, "networks", networks, "env", env, "workdir",
+                  (json_int_t)r->timeout_ms, "networks", networks, "dns", dns, "env", env, "workdir",
                   r->workdir, "extract", extract, "detached", r->detached, "options", options);
     if (!complete) {
         json_decref(document);
@@ -637,6 +703,7 @@ void request_free(struct request *r)
     free(r->image);
     free(r->entrypoint);
     check_free_strings(r->run);
+    check_free_strings(r->dns);
     free(r->dir);
     free(r->input);
     check_free_strings(r->networks);

@@ -13,6 +13,12 @@
 /* The limits that a run may go without where a user other than root cannot set them. */
 enum { REQUEST_UNENFORCED_MEMORY = 1, REQUEST_UNENFORCED_CPUS = 2, REQUEST_UNENFORCED_PIDS = 4 };
 
+/* Addresses that are closed to the default network unless they are named. */
+enum { REQUEST_EGRESS_HOST = 1, REQUEST_EGRESS_METADATA = 2 };
+
+/* Name servers of a run: as many as libc asks. */
+enum { REQUEST_DNS_MAX = 3 };
+
 struct request_extract {
     char *from;
     char *to;
@@ -38,6 +44,7 @@ struct request {
     uint64_t max_extract_bytes;
     uint64_t max_log_bytes;
     unsigned allow_unenforced; /* REQUEST_UNENFORCED_... bits */
+    unsigned allow_egress;     /* REQUEST_EGRESS_... bits */
 
     /* request */
     char *image;
@@ -47,6 +54,7 @@ struct request {
     char *input;      /* JSON text for stdin; NULL: none */
     uint64_t timeout_ms;
     char **networks; /* NULL-terminated; NULL: the default network */
+    char **dns;      /* addresses of name servers, NULL-terminated; NULL: the host's */
     char **env;      /* "NAME=value" with valid names only, NULL-terminated; NULL: none */
     char *workdir;   /* absolute, normalised; NULL: not given */
     struct request_extract *extract;

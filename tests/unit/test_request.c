@@ -63,7 +63,8 @@ static void test_every_field(void **state)
         "\"workdir\":\"/w//x/.\",\"extract\":[{\"from\":\"f\",\"to\":\"t\"}],\"detached\":false,"
         "\"options\":{\"runtime\":\"runsc\",\"engine\":\"local\",\"memory\":\"64M\",\"cpus\":0.5,"
         "\"gpus\":\"all\",\"noNewPrivileges\":false,\"disk\":\"2g\",\"maxExtractBytes\":7,"
-        "\"maxLogBytes\":8,\"allowUnenforced\":[\"pids\",\"memory\"]}}");
+        "\"maxLogBytes\":8,\"allowUnenforced\":[\"pids\",\"memory\"],"
+        "\"allowEgress\":[\"metadata\"]}}");
     assert_string_equal(r.entrypoint, "echo");
     assert_string_equal(r.run[1], "b");
     assert_null(r.run[2]);
@@ -89,6 +90,19 @@ static void test_every_field(void **state)
     assert_int_equal(r.max_extract_bytes, 7);
     assert_int_equal(r.max_log_bytes, 8);
     assert_int_equal(r.allow_unenforced, REQUEST_UNENFORCED_MEMORY | REQUEST_UNENFORCED_PIDS);
+    assert_int_equal(r.allow_egress, REQUEST_EGRESS_METADATA);
+    request_free(&r);
+}
+
+static void test_name_servers(void **state)
+{
+    (void)state;
+    struct request r = parsed("{\"image\":\"i\",\"dns\":[\"192.0.2.53\",\"2001:db8::53\"]}");
+    json_t *document = request_to_json(&r);
+    char *text = document ? json_dumps(json_object_get(document, "dns"), JSON_COMPACT) : NULL;
+    assert_string_equal(text, "[\"192.0.2.53\",\"2001:db8::53\"]");
+    free(text);
+    json_decref(document);
     request_free(&r);
 }
 
@@ -181,6 +195,19 @@ static void test_wrong_values_are_refused(void **state)
         {"{\"image\":\"i\",\"options\":{\"allowUnenforced\":[\"disk\"]}}",
          "options.allowUnenforced"},
         {"{\"image\":\"i\",\"options\":{\"allowUnenforced\":[1]}}", "options.allowUnenforced"},
+        {"{\"image\":\"i\",\"options\":{\"allowEgress\":\"host\"}}", "options.allowEgress"},
+        {"{\"image\":\"i\",\"options\":{\"allowEgress\":[\"host\",\"memory\"]}}",
+         "options.allowEgress[1]"},
+        {"{\"image\":\"i\",\"dns\":\"192.0.2.53\"}", "dns"},
+        {"{\"image\":\"i\",\"dns\":[1]}", "dns[0]"},
+        {"{\"image\":\"i\",\"dns\":[\"example\"]}", "dns"},
+        {"{\"image\":\"i\",\"dns\":[\"192.0.2.53\",\"127.0.0.53\"]}", "dns"},
+        {"{\"image\":\"i\",\"dns\":[\"::1\"]}", "dns"},
+        {"{\"image\":\"i\",\"dns\":[\"fe80::1\"]}", "dns"},
+        {"{\"image\":\"i\",\"dns\":[\"::ffff:127.0.0.1\"]}", "dns"},
+        {"{\"image\":\"i\",\"dns\":[\"192.0.2.53 \"]}", "dns"},
+        {"{\"image\":\"i\",\"dns\":[\"1.1.1.1\",\"1.1.1.2\",\"1.1.1.3\",\"1.1.1.4\"]}", "dns"},
+        {"{\"image\":\"i\",\"dns\":[\"192.0.2.53\"],\"networks\":[\"none\"]}", "dns"},
         {"{\"image\":\"i\",\"options\":{\"noNewPrivileges\":\"yes\"}}", "options.noNewPrivileges"},
     };
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
@@ -351,6 +378,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_every_field),
+        cmocka_unit_test(test_name_servers),
         cmocka_unit_test(test_older_names),
         cmocka_unit_test(test_unknown_fields_are_named),
         cmocka_unit_test(test_wrong_values_are_refused),

@@ -309,6 +309,10 @@ static int find_network(struct docker_sandbox *s, const struct request *r, lr_er
 static int prepare_steps(struct docker_sandbox *s, const struct request *r, lr_error *err)
 {
     bool found;
+    if (r->dns) {
+        error_set(err, LR_NOT_SUPPORTED, "docker.prepare", "dns: the engine docker cannot set it yet");
+        return error_hint(err, "leave out --dns, or use --engine local");
+    }
     s->agent = libexec_find("light-runner-agent", err);
     if (!s->agent || agent_name_make(s->agent_at, err) < 0 || daemon_get(&s->daemon, err) < 0 ||
         tier_row(&s->base.tier, r->runtime, err) < 0 ||
@@ -325,6 +329,9 @@ static int prepare_steps(struct docker_sandbox *s, const struct request *r, lr_e
     /* Without a runtime of its own the daemon decides, and may have a stronger one. */
     s->base.at_least = !s->base.tier->own_kernel;
     s->base.disk_uncapped = !r->disk_asked;
+    /* What a network of the daemon's reaches is up to the host's firewall. */
+    s->base.egress_open = !engine_without_network(r) &&
+                          r->allow_egress != (REQUEST_EGRESS_HOST | REQUEST_EGRESS_METADATA);
     describe_host(s);
     if (find_filter(s, r, err) < 0 || find_network(s, r, err) < 0 || create(s, r, err) < 0)
         return -1;

@@ -20,6 +20,7 @@
 #include "engine/local/mount_points.h"
 #include "engine/local/vm.h"
 #include "host/delegation.h"
+#include "host/egress.h"
 #include "host/filter.h"
 #include "host/mount.h"
 #include "host/network.h"
@@ -58,6 +59,9 @@ _Static_assert((int)REQUEST_UNENFORCED_MEMORY == (int)CGROUP_MEMORY &&
                    (int)REQUEST_UNENFORCED_CPUS == (int)CGROUP_CPUS &&
                    (int)REQUEST_UNENFORCED_PIDS == (int)CGROUP_PIDS,
                "the limits' bits");
+_Static_assert((int)REQUEST_EGRESS_HOST == (int)EGRESS_HOST &&
+                   (int)REQUEST_EGRESS_METADATA == (int)EGRESS_METADATA,
+               "the bits of addresses");
 
 /* The supervisor, pasta and what starts it, and helpers for a moment. */
 enum { OWN_PROCESSES = 8 };
@@ -141,7 +145,7 @@ static int limit_processes(const struct cgroup_limits *limits, lr_error *err)
 }
 
 /* The user namespace, and the network, which takes longest to come up. */
-static int make_namespaces(struct local_sandbox *s, lr_error *err)
+static int make_namespaces(struct local_sandbox *s, const struct request *r, lr_error *err)
 {
     cleanup_close int net = -1;
     uint32_t host_first;
@@ -155,9 +159,17 @@ static int make_namespaces(struct local_sandbox *s, lr_error *err)
         return -1;
     if (!s->outbound)
         return 0;
+    const struct network_launch launch = {
+        .user_namespace = file_user_namespace,
+        .network_namespace = LOCAL_NETWORK_NAMESPACE,
+        .folder = LOCAL_FOLDER,
+        .cgroup = s->cgroup,
+        .text = s->stdio[2],
+        .egress = r->allow_egress,
+        .names = &s->names,
+    };
     if (mount_namespace(net, LOCAL_NETWORK_NAMESPACE, err) < 0 ||
-        network_start(&s->network, file_user_namespace, LOCAL_NETWORK_NAMESPACE, LOCAL_FOLDER,
-                      s->stdio[2], err) < 0)
+        network_start(&s->network, &launch, err) < 0)
         return -1;
     s->base.network = s->network.ready;
     s->base.network_lost = s->network.keeper.pidfd;
@@ -240,11 +252,12 @@ static int make_gpu_nodes(struct local_sandbox *s, lr_error *err)
                : cdi_edits_make_nodes(&s->gpus, folder_devices, err);
 }
 
-static int write_resolv_conf(lr_error *err)
+static int write_resolv_conf(const struct local_sandbox *s, lr_error *err)
 {
-    static const char text[] = "nameserver " NETWORK_RESOLVER "\n";
+    char text[RESOLVER_TEXT_MAX];
+    size_t length = resolver_text(text, &s->names);
     cleanup_close int fd = open(LOCAL_RESOLV_CONF, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-    if (fd < 0 || io_write_all(fd, text, sizeof(text) - 1, IO_NO_DEADLINE) < 0)
+    if (fd < 0 || io_write_all(fd, text, length, IO_NO_DEADLINE) < 0)
         return error_errno(err, LR_CONTAINER_START_FAILED, "local.prepare", errno,
                            "cannot write '%s'", LOCAL_RESOLV_CONF);
     return 0;
@@ -253,7 +266,7 @@ static int write_resolv_conf(lr_error *err)
 static int make_config(struct local_sandbox *s, const struct request *r, lr_error *err)
 {
     cleanup_free char *agent = libexec_find("light-runner-agent", err);
-    if (!agent || (s->outbound && write_resolv_conf(err) < 0))
+    if (!agent || (s->outbound && write_resolv_conf(s, err) < 0))
         return -1;
     char cgroup_path[96];
     snprintf(cgroup_path, sizeof(cgroup_path), "/%s/%s", CGROUP_PARENT, s->id);
@@ -415,6 +428,14 @@ static int check_tier(const struct local_sandbox *s, const struct request *r, lr
     return 0;
 }
 
+/* A host that asks a server on its loopback is asked through pasta. */
+static void find_names(struct local_sandbox *s, const struct request *r)
+{
+    resolver_find(&s->names, r->dns);
+    if (s->names.count == 0)
+        strcpy(s->names.servers[s->names.count++], NETWORK_RESOLVER);
+}
+
 static int prepare_steps(struct local_sandbox *s, const struct request *r, lr_error *err)
 {
     if (refuse_unsupported(r, err) < 0 || agent_name_make(s->agent_target, err) < 0 ||
@@ -437,6 +458,12 @@ static int prepare_steps(struct local_sandbox *s, const struct request *r, lr_er
         .cpus = r->cpus,
         .pids = OCI_BUNDLE_PIDS + s->runtime->pids,
     };
+    if (s->outbound) {
+        /* What pasta takes is not taken from the run. */
+        limits.memory_bytes += NETWORK_MEMORY;
+        limits.pids += NETWORK_PIDS;
+        find_names(s, r);
+    }
     /* Without no_new_privs only a privileged process may put on a filter: there the runtime does, unless
      * the agent is one, in a kernel of its own. */
     if (!failed && (r->no_new_privileges || s->base.tier->own_kernel))
@@ -450,7 +477,7 @@ static int prepare_steps(struct local_sandbox *s, const struct request *r, lr_er
         return -1;
     s->base.unenforced = limits.leave_out & CGROUP_LIMITS;
     if (s->base.tier->is_guest)
-        limits.memory_bytes = vm_memory(r) + QEMU_HOST_OVERHEAD;
+        limits.memory_bytes += vm_memory(r) - r->memory_bytes + QEMU_HOST_OVERHEAD;
     if (rootless_enter(err) < 0 ||
         (s->base.tier->is_guest ? vm_make_channel(s, err) : make_pipes(s, err)) < 0 ||
         make_folders(err) < 0 || limit_processes(&limits, err) < 0 ||
@@ -459,11 +486,11 @@ static int prepare_steps(struct local_sandbox *s, const struct request *r, lr_er
     if (s->base.tier->own_kernel)
         s->base.pids = OCI_BUNDLE_PIDS;
     if (s->base.tier->is_guest)
-        return (s->outbound && (make_namespaces(s, err) < 0 || write_resolv_conf(err) < 0)) ||
+        return (s->outbound && (make_namespaces(s, r, err) < 0 || write_resolv_conf(s, err) < 0)) ||
                        vm_prepare(s, r, image_fd, scratch_folder, err) < 0
                    ? -1
                    : 0;
-    if (make_namespaces(s, err) < 0 || (starts_early(s) && start_early(s, err) < 0) ||
+    if (make_namespaces(s, r, err) < 0 || (starts_early(s) && start_early(s, err) < 0) ||
         mount_root(s, r, store, image_fd, scratch_folder, err) < 0 || make_gpu_nodes(s, err) < 0)
         return -1;
     return make_config(s, r, err);

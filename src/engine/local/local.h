@@ -33,6 +33,7 @@ struct local_sandbox {
     bool frozen;
     char *cgroup_root;
     struct network network;
+    struct resolver names; /* where the sandbox asks for names */
     struct cdi_edits gpus;
     uint64_t disk_bytes; /* of the run's storage, in whole MiB */
     char overlay[96];    /* a flag for gVisor: where it keeps what is written */
