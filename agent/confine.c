@@ -8,10 +8,12 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <linux/capability.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
 
 static const char operation[] = "confine";
@@ -69,13 +71,22 @@ static int uncover(struct failure *failure)
     return 0;
 }
 
-/* What an OCI runtime does elsewhere: gVisor's does not, because it is its own kernel's settings that
- * this is about. A program has no business with them all the same. */
-static int make_read_only(const char *path, struct failure *failure)
+/*
+ * An OCI runtime does this elsewhere. gVisor's does not, because these are the settings of its own kernel, but a program has
+ * no business with them. The image may have a symbolic link in the place of /proc: then the settings are somewhere else.
+ */
+static int protect_settings(struct failure *failure)
 {
-    if (mount(path, path, NULL, MS_BIND, NULL) < 0 ||
-        mount(NULL, path, NULL, MS_BIND | MS_REMOUNT | MS_RDONLY, NULL) < 0)
-        return failure_errno(failure, operation, errno, "cannot make '%s' read-only", path);
+    static const char settings[] = "/proc/sys";
+    struct statfs st;
+    cleanup_close int proc = open("/proc", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (proc < 0 || fstatfs(proc, &st) < 0)
+        return failure_errno(failure, operation, errno, "cannot open '/proc'");
+    if (st.f_type != PROC_SUPER_MAGIC)
+        return failure_errno(failure, operation, ENOTDIR, "the kernel's files are not in '/proc'");
+    if (mount(settings, settings, NULL, MS_BIND, NULL) < 0 ||
+        mount(NULL, settings, NULL, MS_BIND | MS_REMOUNT | MS_RDONLY, NULL) < 0)
+        return failure_errno(failure, operation, errno, "cannot make '%s' read-only", settings);
     return 0;
 }
 
@@ -92,7 +103,7 @@ static int remove_devices(struct failure *failure)
 int confine_self(uint64_t pids, struct failure *failure)
 {
     if (limit_processes(pids, failure) < 0 || uncover(failure) < 0 ||
-        make_read_only("/proc/sys", failure) < 0)
+        protect_settings(failure) < 0)
         return -1;
     return remove_devices(failure);
 }

@@ -9,6 +9,8 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <linux/capability.h>
+#include <linux/magic.h>
+#include <linux/openat2.h>
 #include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
@@ -19,6 +21,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -101,92 +104,149 @@ static void make_device(const char *path, unsigned major, unsigned minor)
         give_up("make", path);
 }
 
-static void mount_in(const char *type, const char *at, unsigned long flags, const char *options)
+/*
+ * A path that must lead to a place by itself: the image may have a symbolic link anywhere, and what is mounted by way of one
+ * is not where it is looked for later. -1 with ENOENT: there is no such thing.
+ */
+static int open_place(const char *path, int flags)
 {
-    mkdir(at, 0755);
-    if (mount(type, at, type, flags, options) < 0)
+    struct open_how how = {
+        .flags = (uint64_t)(flags | O_PATH | O_CLOEXEC),
+        .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
+    };
+    int fd = (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
+    if (fd < 0 && errno != ENOENT)
+        give_up("find", path);
+    return fd;
+}
+
+/* Onto a folder that is there. It is entered, so that no path is followed once more. */
+static void mount_on(const char *type, const char *at, unsigned long flags, const char *options)
+{
+    int fd = open_place(at, O_DIRECTORY);
+    if (fd < 0 || fchdir(fd) < 0 || mount(type, ".", type, flags, options) < 0 || chdir("/") < 0)
         give_up("mount", at);
+    close(fd);
+}
+
+/* Shows what `from` is at the place that `at` is. Both are closed. */
+static void bind_at(int from, int at, uint64_t attributes, const char *name)
+{
+    struct mount_attr attr = {.attr_set = attributes};
+    int tree = open_tree(from, "", AT_EMPTY_PATH | AT_RECURSIVE | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+    if (tree < 0 || mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof(attr)) < 0 ||
+        move_mount(tree, "", at, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
+        give_up("mount", name);
+    close(tree);
+    close(from);
+    close(at);
 }
 
 static void make_devices(void)
 {
     static const unsigned long safe = MS_NOSUID | MS_NOEXEC;
-    mount_in("tmpfs", "dev", MS_NOSUID | MS_STRICTATIME, "mode=755,size=65536k");
-    make_device("dev/null", 1, 3);
-    make_device("dev/zero", 1, 5);
-    make_device("dev/full", 1, 7);
-    make_device("dev/random", 1, 8);
-    make_device("dev/urandom", 1, 9);
-    make_device("dev/tty", 5, 0);
-    mount_in("devpts", "dev/pts", safe, "newinstance,ptmxmode=0666,mode=0620,gid=5");
-    mount_in("tmpfs", "dev/shm", safe | MS_NODEV, "mode=1777,size=65536k");
-    mount_in("mqueue", "dev/mqueue", safe | MS_NODEV, NULL);
-    static const char *const links[][2] = {{"pts/ptmx", "dev/ptmx"},
-                                           {"/proc/self/fd", "dev/fd"},
-                                           {"/proc/self/fd/0", "dev/stdin"},
-                                           {"/proc/self/fd/1", "dev/stdout"},
-                                           {"/proc/self/fd/2", "dev/stderr"}};
+    mount_on("tmpfs", "/dev", MS_NOSUID | MS_STRICTATIME, "mode=755,size=65536k");
+    make_device("/dev/null", 1, 3);
+    make_device("/dev/zero", 1, 5);
+    make_device("/dev/full", 1, 7);
+    make_device("/dev/random", 1, 8);
+    make_device("/dev/urandom", 1, 9);
+    make_device("/dev/tty", 5, 0);
+    static const char *const folders[] = {"/dev/pts", "/dev/shm", "/dev/mqueue"};
+    for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++)
+        if (mkdir(folders[i], 0755) < 0)
+            give_up("make", folders[i]);
+    mount_on("devpts", "/dev/pts", safe, "newinstance,ptmxmode=0666,mode=0620,gid=5");
+    mount_on("tmpfs", "/dev/shm", safe | MS_NODEV, "mode=1777,size=65536k");
+    mount_on("mqueue", "/dev/mqueue", safe | MS_NODEV, NULL);
+    static const char *const links[][2] = {{"pts/ptmx", "/dev/ptmx"},
+                                           {"/proc/self/fd", "/dev/fd"},
+                                           {"/proc/self/fd/0", "/dev/stdin"},
+                                           {"/proc/self/fd/1", "/dev/stdout"},
+                                           {"/proc/self/fd/2", "/dev/stderr"}};
     for (size_t i = 0; i < sizeof(links) / sizeof(links[0]); i++)
         if (symlink(links[i][0], links[i][1]) < 0)
             give_up("make", links[i][1]);
 }
 
+/* Looked up where they are to have an effect: an entry that is not there is one that the kernel does not have. */
+static void check_kernel_files(const char *at, long type)
+{
+    struct statfs st;
+    int fd = open_place(at, O_DIRECTORY);
+    errno = ENOTDIR;
+    if (fd < 0 || fstatfs(fd, &st) < 0 || st.f_type != type)
+        give_up("recognize", at);
+    close(fd);
+}
+
 static void mask(void)
 {
+    static const unsigned long safe = MS_NOSUID | MS_NODEV | MS_NOEXEC;
+    check_kernel_files("/proc", PROC_SUPER_MAGIC);
+    check_kernel_files("/sys", SYSFS_MAGIC);
     for (const char *const *p = confinement_masked; *p; p++) {
         struct stat st;
-        if (stat(*p + 1, &st) < 0)
+        int at = open_place(*p, 0);
+        if (at < 0)
             continue;
-        if (S_ISDIR(st.st_mode)
-                ? mount("tmpfs", *p + 1, "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, "size=0k") < 0
-                : mount("dev/null", *p + 1, NULL, MS_BIND, NULL) < 0)
+        if (fstat(at, &st) < 0)
             give_up("mask", *p);
+        if (!S_ISDIR(st.st_mode)) {
+            bind_at(open_place("/dev/null", 0), at, 0, *p);
+            continue;
+        }
+        close(at);
+        mount_on("tmpfs", *p, MS_RDONLY | safe, "size=0k");
     }
     for (const char *const *p = confinement_read_only; *p; p++) {
-        if (access(*p + 1, F_OK) < 0)
-            continue;
-        if (mount(*p + 1, *p + 1, NULL, MS_BIND | MS_REC, NULL) < 0 ||
-            mount(NULL, *p + 1, NULL,
-                  MS_BIND | MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)
-            give_up("protect", *p);
+        int at = open_place(*p, 0);
+        if (at >= 0)
+            bind_at(open_place(*p, 0), at,
+                    MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, *p);
     }
 }
 
-/* Names are asked of QEMU, which asks the host's own resolver. The image may have a link there, to anywhere. */
-static void name_resolver(void)
+/*
+ * Names are asked of QEMU, which asks the host's own resolver. The image may have a link there, to anywhere, and /etc may be
+ * one: there is nothing yet that it could lead to but the image's own files.
+ */
+static void name_resolver(int resolver)
 {
-    if (mkdir("etc", 0755) < 0 && errno != EEXIST)
+    static const char path[] = "/etc/resolv.conf";
+    static const int flags = O_CREAT | O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
+    if (mkdir("/etc", 0755) < 0 && errno != EEXIST)
         give_up("make", "/etc");
-    int fd = open("etc/resolv.conf", O_CREAT | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0644);
-    if (fd < 0 && errno == ELOOP && unlink("etc/resolv.conf") == 0)
-        fd = open("etc/resolv.conf", O_CREAT | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0644);
+    int fd = open(path, flags, 0644);
+    if (fd < 0 && errno == ELOOP && unlink(path) == 0)
+        fd = open(path, flags, 0644);
     if (fd < 0)
-        give_up("make", "/etc/resolv.conf");
-    close(fd);
-    if (mount("/resolv.conf", "etc/resolv.conf", NULL, MS_BIND, NULL) < 0 ||
-        mount(NULL, "etc/resolv.conf", NULL,
-              MS_BIND | MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV, NULL) < 0)
-        give_up("show", "/etc/resolv.conf");
+        give_up("make", path);
+    bind_at(resolver, fd, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, path);
 }
 
+/*
+ * The root is entered before anything is done in it, so that no link of the image leads to what this was put together from;
+ * and nothing of that is left in its mount namespace.
+ */
 static void enter_root(const struct settings *s)
 {
     static const unsigned long safe = MS_NOSUID | MS_NOEXEC | MS_NODEV;
+    static const char *const outside[] = {"/sys/fs/cgroup", "/sys", "/proc", "/dev", "/scratch", "/image"};
+    int resolver = s->network ? open("/resolv.conf", O_PATH | O_NOFOLLOW | O_CLOEXEC) : -1;
     if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 || chdir(DEVICES_ROOT) < 0)
         give_up("enter", DEVICES_ROOT);
-    mount_in("proc", "proc", safe, NULL);
-    make_devices();
-    mount_in("sysfs", "sys", safe | MS_RDONLY, NULL);
-    mask();
-    if (s->network)
-        name_resolver();
-    /* Nothing of what this was put together from is left in its mount namespace. */
-    static const char *const outside[] = {"/sys/fs/cgroup", "/sys", "/proc", "/dev", "/scratch", "/image"};
     for (size_t i = 0; i < sizeof(outside) / sizeof(outside[0]); i++)
-        if (umount2(outside[i], MNT_DETACH) < 0)
+        if (umount2(outside[i], MNT_DETACH | UMOUNT_NOFOLLOW) < 0)
             give_up("unmount", outside[i]);
     if (mount(".", "/", NULL, MS_MOVE, NULL) < 0 || chroot(".") < 0 || chdir("/") < 0)
         give_up("enter", "the root");
+    if (s->network)
+        name_resolver(resolver);
+    mount_on("proc", "/proc", safe, NULL);
+    make_devices();
+    mount_on("sysfs", "/sys", safe | MS_RDONLY, NULL);
+    mask();
 }
 
 static void allow(struct __user_cap_data_struct *data, const struct confinement_capability *c)

@@ -135,6 +135,8 @@ static void mount_disk(bool read_only, const char *type, const char *at, const c
 
 void devices_mount_root(const struct settings *s)
 {
+    static const char *const folders[] = {"/scratch/upper/dev", "/scratch/upper/proc",
+                                          "/scratch/upper/sys"};
     struct stat st;
     mount_disk(true, "erofs", "/image", NULL);
     mount_disk(false, "ext4", "/scratch", "noinit_itable,nodiscard");
@@ -142,6 +144,10 @@ void devices_mount_root(const struct settings *s)
         mkdir("/scratch/work", 0755) < 0 || chown("/scratch/upper", st.st_uid, st.st_gid) < 0 ||
         chmod("/scratch/upper", st.st_mode & 07777) < 0)
         stop("lay out", "the run's disk");
+    /* Folders in the upper layer hide links that the image may have in their place. */
+    for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++)
+        if (mkdir(folders[i], 0755) < 0)
+            stop("make", folders[i]);
     mkdir(DEVICES_ROOT, 0755);
     if (mount("overlay", DEVICES_ROOT, "overlay", MS_NODEV | (s->suid ? 0 : MS_NOSUID),
               "lowerdir=/image,upperdir=/scratch/upper,workdir=/scratch/work,volatile") < 0)

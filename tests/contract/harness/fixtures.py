@@ -27,7 +27,7 @@ SHORT = ("test_docker", "test_control", "test_cleanup", "test_exit", "test_helpe
 # What a machine of one's own has to do with. A VM that is emulated takes two seconds to come up, so that the rest is seen
 # only when this cell is asked for (make check-vms).
 VMS = ("test_control", "test_defaults", "test_egress", "test_exit", "test_guest", "test_helpers", "test_lying_guest", "test_network",
-       "test_paused", "test_result")
+       "test_paused", "test_result", "test_system_links")
 _survey = None
 _daemon = contextlib.ExitStack()
 
