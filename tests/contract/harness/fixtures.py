@@ -9,11 +9,12 @@ import tempfile
 
 import pytest
 
-from . import cells, dockerd, images, tools
+from . import cells, dockerd, images, tools, witness
 from .runner import Runner
 
 __all__ = [
-    "pytest_configure", "pytest_unconfigure", "pytest_generate_tests", "pytest_collection_modifyitems", "pytest_runtest_call", "pytest_addoption",
+    "pytest_configure", "pytest_unconfigure", "pytest_generate_tests", "pytest_collection_modifyitems", "pytest_runtest_call", "pytest_runtest_setup", "pytest_runtest_makereport",
+    "pytest_addoption",
     "executable", "data_dir", "store", "runner", "python_image", "probe_dir",
 ]
 
@@ -108,6 +109,21 @@ def pytest_runtest_call(item):
     finally:
         signal.alarm(0)
         signal.signal(signal.SIGALRM, previous)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item):
+    del item
+    witness.forget()
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """A test that fails prints what it saw, be it in its own words or not."""
+    del item, call
+    report = (yield).get_result()
+    if report.failed and hasattr(report.longrepr, "addsection"):
+        report.longrepr.addsection("what the test saw", witness.tell(executable_path()))
 
 
 @pytest.fixture(scope="session")

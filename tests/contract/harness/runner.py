@@ -8,7 +8,7 @@ import tempfile
 
 import pytest
 
-from . import dockerd, image_maker
+from . import dockerd, image_maker, witness
 
 DEADLINE = 60
 
@@ -16,19 +16,22 @@ DEADLINE = 60
 class Outcome:
     """What one call of the executable gave."""
 
-    def __init__(self, code, stdout, stderr, expects_json):
+    def __init__(self, code, stdout, stderr):
         self.code, self.stdout, self.stderr = code, stdout, stderr
-        # A sanitizer's report fails the test, be it one that expects an error.
-        for words in (b": runtime error: ", b"Sanitizer: "):
-            assert words not in stderr and words not in stdout[:100000], self
         self.json = None
+
+    def checked(self, expects_json):
+        # A sanitizer's report fails the test, even one that expects an error.
+        for words in (b": runtime error: ", b"Sanitizer: "):
+            assert words not in self.stderr and words not in self.stdout[:100000], self
         if expects_json:
             # One JSON object and nothing else: json.loads refuses anything behind it.
             try:
-                self.json = json.loads(stdout)
+                self.json = json.loads(self.stdout)
             except ValueError as error:
                 raise AssertionError(f"stdout is not one JSON document ({error}): {self}") from None
             assert isinstance(self.json, dict), self
+        return self
 
     @property
     def error(self):
@@ -56,17 +59,21 @@ class Runner:
     def cli(self, *argv, stdin=None, deadline=DEADLINE, expects_json=None, env=None):
         """Calls the executable with these words. stdin: bytes, a file, or None for none."""
         given = {"input": stdin} if isinstance(stdin, bytes) else {"stdin": stdin or subprocess.DEVNULL}
-        done = subprocess.run(
-            [self.executable, *argv],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            timeout=deadline,
-            env=env,
-            **given,
-        )
-        if expects_json is None:
-            expects_json = "--json" in argv
-        return Outcome(done.returncode, done.stdout, done.stderr, expects_json)
+        try:
+            done = subprocess.run(
+                [self.executable, *argv],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                timeout=deadline,
+                env=env,
+                **given,
+            )
+        except subprocess.TimeoutExpired as error:
+            witness.saw(argv, f"{error}: stdout={error.stdout!r} stderr={error.stderr!r}", env)
+            raise
+        outcome = Outcome(done.returncode, done.stdout, done.stderr)
+        witness.saw(argv, outcome, env)
+        return outcome.checked("--json" in argv if expects_json is None else expects_json)
 
     def load(self, image, name):
         """Puts an image (harness/image_maker.py) where the engine finds it."""
@@ -134,10 +141,7 @@ class Runner:
 
     def start(self, script, *flags, **fields):
         """Starts a run with --json and returns the process; the caller ends it."""
-        path = self.write_request(self.request(script, **fields))
-        return subprocess.Popen(
-            [self.executable, "run", "--json", *flags, "--request", path],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
+        argv = ["run", "--json", *flags, "--request", self.write_request(self.request(script, **fields))]
+        process = subprocess.Popen([self.executable, *argv], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        witness.saw(argv, process)
+        return process
