@@ -3,6 +3,7 @@
 
 #include "verbs.h"
 
+#include "base/cleanup.h"
 #include "base/error.h"
 
 #include <errno.h>
@@ -69,16 +70,17 @@ void outcome_output(void *user, lr_stream stream, const char *data, size_t lengt
 
 void outcome_say(struct outcome *o, const char *format, ...)
 {
+    cleanup_free char *text = NULL;
     va_list ap;
     va_start(ap, format);
+    if (vasprintf(&text, format, ap) < 0)
+        text = NULL;
+    va_end(ap);
     progress_clear(&o->progress);
     if (o->err.in_line)
         fputc('\n', stderr);
     o->err.in_line = false;
-    fputs("light-runner: ", stderr);
-    vfprintf(stderr, format, ap);
-    fputc('\n', stderr);
-    va_end(ap);
+    cli_line(stderr, "light-runner: %s", text ? text : "out of memory");
 }
 
 static void format_ms(char out[32], uint64_t ms)
@@ -130,7 +132,7 @@ int outcome_print(struct outcome *o, const lr_result *r, uint64_t timeout_ms)
 {
     lr_error e = {0};
     if (o->json)
-        printf("%s\n", lr_result_json(r));
+        (void)cli_json_text(lr_result_json(r));
     else
         report(o, r, timeout_ms);
     int failed = o->out.error;

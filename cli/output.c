@@ -4,11 +4,13 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/libexec.h"
+#include "base/text.h"
 #include "wire/result.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 int cli_runner(lr_runner **out, const char *engine, const char *tier, lr_error *err)
 {
@@ -28,21 +30,70 @@ int cli_runner(lr_runner **out, const char *engine, const char *tier, lr_error *
     return lr_runner_new(out, &options, err);
 }
 
+void cli_line(FILE *to, const char *format, ...)
+{
+    cleanup_free char *text = NULL;
+    va_list ap;
+    va_start(ap, format);
+    if (vasprintf(&text, format, ap) < 0)
+        text = NULL;
+    va_end(ap);
+    if (text)
+        text_make_printable(text);
+    fprintf(to, "%s\n", text ? text : "out of memory");
+}
+
+/* In JSON all that is not ASCII is within strings, where every character may be escaped. */
+static void put_escaped(uint32_t c)
+{
+    if (c >= 0x10000)
+        printf("\\u%04x\\u%04x", 0xd800 + ((c - 0x10000) >> 10), 0xdc00 + ((c - 0x10000) & 0x3ff));
+    else
+        printf("\\u%04x", c);
+}
+
+/* Is a json_dump_callback_t: jansson splits no character. */
+static int put_json(const char *text, size_t left, void *user)
+{
+    (void)user;
+    const char *plain = text;
+    for (size_t length; left > 0; text += length, left -= length) {
+        uint32_t c;
+        enum text_kind kind = text_next(text, left, &length, &c);
+        /* Those of C0 are the line ends of an indented document: within strings they are escaped already. */
+        if (kind == TEXT_PRINTABLE || (kind == TEXT_CONTROL && c < ' '))
+            continue;
+        fwrite(plain, 1, (size_t)(text - plain), stdout);
+        put_escaped(kind == TEXT_INVALID ? 0xfffd : c);
+        plain = text + length;
+    }
+    fwrite(plain, 1, (size_t)(text - plain), stdout);
+    return 0;
+}
+
+int cli_json(json_t *document, size_t flags)
+{
+    bool failed = !document || json_dump_callback(document, put_json, NULL, flags) < 0;
+    json_decref(document);
+    putchar('\n');
+    return failed || ferror(stdout) ? CLI_FAILED : 0;
+}
+
+int cli_json_text(const char *text)
+{
+    (void)put_json(text, strlen(text), NULL);
+    putchar('\n');
+    return ferror(stdout) ? CLI_FAILED : 0;
+}
+
 int cli_fail(const lr_error *e, bool json)
 {
-    fprintf(stderr, "light-runner: %s: %s", lr_code_name(e->code), e->message);
-    if (e->hint[0])
-        fprintf(stderr, " (%s)", e->hint);
-    fputc('\n', stderr);
-    if (json) {
-        json_t *document = json_pack("{so}", "error", error_to_json(e));
-        char *text = document ? json_dumps(document, JSON_COMPACT) : NULL;
-        json_decref(document);
-        if (text)
-            puts(text);
-        free(text);
-        fflush(stdout);
-    }
+    bool hint = e->hint[0] != '\0';
+    cli_line(stderr, "light-runner: %s: %s%s%s%s", lr_code_name(e->code), e->message,
+             hint ? " (" : "", e->hint, hint ? ")" : "");
+    if (json)
+        (void)cli_json(json_pack("{so}", "error", error_to_json(e)), JSON_COMPACT);
+    fflush(stdout);
     return CLI_FAILED;
 }
 

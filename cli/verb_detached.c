@@ -333,9 +333,7 @@ static void print_line(void *user, lr_stream stream, int64_t time_ms, const char
             text = json_string(clean);
         json_t *line = json_pack("{ss,ss,so*}", "time", time, "stream",
                                  stream == LR_STDOUT ? "stdout" : "stderr", "text", text);
-        json_dumpf(line, stdout, JSON_COMPACT);
-        json_decref(line);
-        putchar('\n');
+        (void)cli_json(line, JSON_COMPACT);
     } else {
         FILE *to = stream == LR_STDOUT ? stdout : stderr;
         if (w->timestamps)
@@ -437,8 +435,6 @@ static int add_row(void *user, json_t *state, lr_error *err)
     snprintf(row->id, sizeof(row->id), "%s", text_of(state, "id"));
     snprintf(row->text, sizeof(row->text), "%-25s  %-9s  %4s  %-20.19s  %-30s  %s", row->id,
              text_of(state, "status"), exit_code, row->started, image, command);
-    /* It may have been written by anybody who has run something for this user. */
-    text_make_printable(row->text);
     return 0;
 }
 
@@ -459,7 +455,7 @@ static int print_table(int dir, lr_error *err)
         if (rows.count > 0)
             qsort(rows.all, rows.count, sizeof(*rows.all), by_start);
         for (size_t i = 0; i < rows.count; i++)
-            puts(rows.all[i].text);
+            cli_line(stdout, "%s", rows.all[i].text);
     }
     free(rows.all);
     return rc;
@@ -471,9 +467,7 @@ static int print_states(int dir, lr_error *err)
     json_t *all;
     if (state_list(&all, dir, err) < 0)
         return -1;
-    json_dumpf(all, stdout, JSON_COMPACT);
-    putchar('\n');
-    json_decref(all);
+    (void)cli_json(all, JSON_COMPACT);
     return 0;
 }
 

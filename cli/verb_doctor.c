@@ -542,15 +542,15 @@ static void print_text(const struct finding *findings, const struct cell *cells,
         const struct finding *f = &findings[i];
         if (f->skipped)
             continue;
-        printf("%-8s %-16s %s\n", f->ok ? "ok" : "missing", checks[i].name, f->detail);
+        cli_line(stdout, "%-8s %-16s %s", f->ok ? "ok" : "missing", checks[i].name, f->detail);
         if (!f->ok && f->fix[0])
-            printf("%-8s %-16s   mend it with: %s\n", "", "", f->fix);
+            cli_line(stdout, "%-8s %-16s   mend it with: %s", "", "", f->fix);
     }
     putchar('\n');
     for (size_t i = 0; i < count; i++) {
         const struct cell *c = &cells[i];
-        printf("%-8s %-7s %-6s %s\n", c->works ? "works" : "does not", c->engine, c->tier,
-               c->reason);
+        cli_line(stdout, "%-8s %-7s %-6s %s", c->works ? "works" : "does not", c->engine, c->tier,
+                 c->reason);
     }
 }
 
@@ -573,12 +573,7 @@ static int print_json(const struct finding *findings, const struct cell *cells, 
                                                    c->hint[0] ? c->hint : NULL));
     }
     json_t *document = json_pack("{so,so}", "checks", found_list, "cells", cell_list);
-    cleanup_free char *text = document ? json_dumps(document, JSON_INDENT(2)) : NULL;
-    json_decref(document);
-    if (!text)
-        return -1;
-    puts(text);
-    return 0;
+    return cli_json(document, JSON_INDENT(2)) == 0 ? 0 : -1;
 }
 
 int verb_doctor(int argc, char **argv)

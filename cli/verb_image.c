@@ -132,9 +132,8 @@ static json_t *image_to_json(const struct image *i)
 /* Prints and frees the document. Returns the exit code. */
 static int print_json(json_t *document)
 {
-    int failed = !document || json_dumpf(document, stdout, JSON_COMPACT) < 0 || putchar('\n') < 0;
-    json_decref(document);
-    return failed || fflush(stdout) != 0 ? CLI_FAILED : 0;
+    int code = cli_json(document, JSON_COMPACT);
+    return fflush(stdout) == 0 ? code : CLI_FAILED;
 }
 
 /* -------------------------------------------------------------- import */
@@ -212,12 +211,12 @@ static int print_image(const struct image *image, const struct image_feedback *f
         fprintf(stderr, "light-runner: left out %" PRIu64 " devices, fifos and sockets\n",
                 feedback->skipped);
     if (feedback->architecture[0])
-        fprintf(stderr, "light-runner: the image is for %s, and this machine is %s\n",
-                feedback->architecture, layout_host_architecture());
+        cli_line(stderr, "light-runner: the image is for %s, and this machine is %s",
+                 feedback->architecture, layout_host_architecture());
     if (json)
         return print_json(image_to_json(image));
-    return printf("%s %s\n", image->name, image->digest) < 0 || fflush(stdout) != 0 ? CLI_FAILED
-                                                                                    : 0;
+    cli_line(stdout, "%s %s", image->name, image->digest);
+    return fflush(stdout) != 0 ? CLI_FAILED : 0;
 }
 
 static int image_import(int argc, char **argv)
@@ -306,8 +305,8 @@ static void print_table(const struct image *images, size_t count)
     for (size_t i = 0; i < count; i++) {
         char size[32];
         format_size(size, sizeof(size), images[i].size);
-        printf("%-*s  %.12s  %10s  %s\n", width, images[i].name,
-               images[i].digest + strlen("sha256:"), size, images[i].created);
+        cli_line(stdout, "%-*s  %.12s  %10s  %s", width, images[i].name,
+                 images[i].digest + strlen("sha256:"), size, images[i].created);
     }
 }
 
@@ -362,7 +361,7 @@ static int image_rm(int argc, char **argv)
         if (store_remove(store, o.words[i], &one) == 0) {
             json_array_append_new(removed, json_string(o.words[i]));
             if (!o.json)
-                printf("%s\n", o.words[i]);
+                cli_line(stdout, "%s", o.words[i]);
         } else if (!failed) {
             failed = true;
             err = one;

@@ -171,24 +171,23 @@ static int print_json(const struct verify *v, const lr_result *r)
         json_pack("{ss,ss,ss,sb,so,ss}", "runtime", r->isolation.runtime, "kernel",
                   r->isolation.kernel, "hostKernel", r->isolation.host_kernel, "verified",
                   r->isolation.verified, "evidence", evidence(v), "verdict", verdict(v, r));
-    cleanup_free char *text = document ? json_dumps(document, JSON_INDENT(2)) : NULL;
-    json_decref(document);
-    if (!text)
+    if (cli_json(document, JSON_INDENT(2)) != 0)
         return CLI_FAILED;
-    puts(text);
     return r->isolation.verified ? 0 : 1;
 }
 
 static int print_text(const struct verify *v, const lr_result *r)
 {
-    printf("%-8s %s\n%-8s %s\n%-8s %s\n", "tier", r->isolation.runtime, "kernel",
-           r->isolation.kernel, "host's", r->isolation.host_kernel);
+    cli_line(stdout, "%-8s %s", "tier", r->isolation.runtime);
+    cli_line(stdout, "%-8s %s", "kernel", r->isolation.kernel);
+    cli_line(stdout, "%-8s %s", "host's", r->isolation.host_kernel);
     for (size_t i = 0; i < v->count; i++) {
         const char *space = strchr(v->lines[i], ' ');
         if (space)
-            printf("%-8.*s %s\n", (int)(space - v->lines[i]), v->lines[i], space + 1);
+            cli_line(stdout, "%-8.*s %s", (int)(space - v->lines[i]), v->lines[i], space + 1);
     }
-    printf("\n%s\n", verdict(v, r));
+    putchar('\n');
+    cli_line(stdout, "%s", verdict(v, r));
     return r->isolation.verified ? 0 : 1;
 }
 

@@ -8,7 +8,9 @@
 
 #include "lightrunner.h"
 
+#include <jansson.h>
 #include <stdbool.h>
+#include <stdio.h>
 
 /* The exit code of our own failures, apart from those of the programs that are run. */
 #define CLI_FAILED 125
@@ -32,6 +34,19 @@ int verb_setup(int argc, char **argv);
 int verb_verify(int argc, char **argv);
 int verb_network(int argc, char **argv);
 int verb_version(int argc, char **argv);
+
+/*
+ * The two ways of writing text to the user. Nearly all of it has parts that an image, a sandbox, a registry or a
+ * daemon has chosen, and stdout may be a terminal. tests/layers rejects other ways.
+ *
+ * cli_line() writes one line, printable (text_make_printable()). cli_json() writes a document to stdout, in which
+ * characters that a terminal obeys are escaped, so that a reader gets them as they are; `flags` are those of
+ * json_dumps(). It takes over the document, which may be NULL (out of memory), and returns the exit code.
+ * cli_json_text() does the same with a document's text. None of them flushes.
+ */
+void cli_line(FILE *to, const char *format, ...) __attribute__((format(printf, 2, 3)));
+int cli_json(json_t *document, size_t flags);
+int cli_json_text(const char *text);
 
 /* A runner that finds the supervisor also where nothing is installed. engine, tier: NULL for the default. */
 int cli_runner(lr_runner **out, const char *engine, const char *tier, lr_error *err);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/error.h"
 
+#include "base/text.h"
+
 #include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -45,6 +47,7 @@ set(lr_error *err, lr_code code, const char *operation, const char *format, va_l
     err->hint[0] = '\0';
     snprintf(err->operation, sizeof(err->operation), "%s", operation ? operation : "");
     vsnprintf(err->message, sizeof(err->message), format, ap);
+    text_make_printable(err->message);
 }
 
 int error_set(lr_error *err, lr_code code, const char *operation, const char *format, ...)
@@ -86,6 +89,7 @@ int error_context(lr_error *err, const char *format, ...)
         va_end(ap);
         size_t used = strlen(err->message);
         snprintf(err->message + used, sizeof(err->message) - used, ": %s", old);
+        text_make_printable(err->message);
     }
     return -1;
 }
@@ -97,6 +101,7 @@ int error_hint(lr_error *err, const char *format, ...)
         va_start(ap, format);
         vsnprintf(err->hint, sizeof(err->hint), format, ap);
         va_end(ap);
+        text_make_printable(err->hint);
     }
     return -1;
 }

@@ -3,6 +3,8 @@
  * Filling an lr_error. Every function accepts a NULL err and returns -1, so that a failure is one
  * statement: `return error_set(err, LR_..., "image.resolve", "no image named '%s'", name);`
  * Layers add what they know on the way up; the error is printed once, at the edge.
+ * Messages and hints quote names and words of images, sandboxes and daemons. They are made printable here
+ * (text_make_printable()), whatever they are made of.
  */
 #ifndef BASE_ERROR_H
 #define BASE_ERROR_H

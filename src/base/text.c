@@ -99,13 +99,6 @@ bool text_is_env_name(const char *s, size_t length)
     return true;
 }
 
-void text_make_printable(char *s)
-{
-    for (; *s; s++)
-        if ((unsigned char)*s < ' ' || *s == 0x7f)
-            *s = '?';
-}
-
 /* Finds the segment at *s (without slashes) and moves *s behind it; false at the end. */
 static bool next_segment(const char **s, const char **segment, size_t *length)
 {
@@ -192,6 +185,60 @@ static size_t utf8_length(const unsigned char *s, size_t left)
         return length;
     }
     return 0;
+}
+
+/*
+ * Characters that a terminal obeys or that change the order in which a line is read: C0, DEL and C1
+ * (U+009B begins a control sequence as ESC [ does), line separators, and marks of direction, which can show
+ * a text as another one.
+ */
+static bool is_control(uint32_t c)
+{
+    static const struct {
+        uint32_t first, last;
+    } ranges[] = {
+        {0, 0x1f},        {0x7f, 0x9f},     {0x61c, 0x61c},   {0x200e, 0x200f},
+        {0x2028, 0x202e}, {0x2066, 0x2069},
+    };
+    for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++)
+        if (c >= ranges[i].first && c <= ranges[i].last)
+            return true;
+    return false;
+}
+
+static uint32_t decode(const unsigned char *s, size_t length)
+{
+    uint32_t c = length == 1 ? s[0] : s[0] & (0x7fu >> length);
+    for (size_t i = 1; i < length; i++)
+        c = c << 6 | (s[i] & 0x3fu);
+    return c;
+}
+
+enum text_kind text_next(const char *s, size_t left, size_t *length, uint32_t *character)
+{
+    *length = utf8_length((const unsigned char *)s, left);
+    *character = 0;
+    if (*length == 0) {
+        *length = 1;
+        return TEXT_INVALID;
+    }
+    *character = decode((const unsigned char *)s, *length);
+    return is_control(*character) ? TEXT_CONTROL : TEXT_PRINTABLE;
+}
+
+void text_make_printable(char *s)
+{
+    char *to = s;
+    for (size_t left = strlen(s), length; left > 0; s += length, left -= length) {
+        uint32_t c;
+        if (text_next(s, left, &length, &c) == TEXT_PRINTABLE) {
+            memmove(to, s, length);
+            to += length;
+        } else {
+            *to++ = c == '\n' || c == '\t' ? ' ' : '?';
+        }
+    }
+    *to = '\0';
 }
 
 char *text_to_utf8(const char *data, size_t length)

@@ -21,7 +21,21 @@ bool text_parse_duration_ms(const char *s, uint64_t *ms);
 /* A POSIX environment name: [A-Za-z_][A-Za-z0-9_]* of the given length. */
 bool text_is_env_name(const char *s, size_t length);
 
-/* Puts '?' in the place of control characters: what others say must not speak to a terminal. */
+/* What a text begins with. */
+enum text_kind {
+    TEXT_PRINTABLE,
+    TEXT_CONTROL, /* a terminal may obey it: C0, DEL, C1, line separators, marks of direction */
+    TEXT_INVALID, /* a byte that is not part of UTF-8 text, or NUL */
+};
+
+/* The first character of `left` > 0 bytes, and its length; *character is 0 if it is invalid. */
+enum text_kind text_next(const char *s, size_t left, size_t *length, uint32_t *character);
+
+/*
+ * Replaces every character that is not TEXT_PRINTABLE by '?', and line feeds and tabs by blanks. Text that a sandbox, an
+ * image, a registry or a daemon has written must not control the terminal that shows it. Errors (base/error.h) need no
+ * call of this: their text is always printable.
+ */
 void text_make_printable(char *s);
 
 /* A copy in which every byte that is no part of UTF-8 text, and NUL, is U+FFFD. malloc'd; NULL when memory

@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "base/text.h"
 #include "host/process.h"
 
 #include <fcntl.h>
@@ -107,9 +108,7 @@ static void make_printable(char *text)
     size_t length = strlen(text);
     while (length > 0 && text[length - 1] == '\n')
         text[--length] = '\0';
-    for (char *c = text; *c; c++)
-        if ((unsigned char)*c < ' ' || (unsigned char)*c >= 0x7f)
-            *c = *c == '\n' ? ' ' : '?';
+    text_make_printable(text);
 }
 
 static int drain(const struct spawn *s, int out_fd, int err_fd, int64_t deadline,

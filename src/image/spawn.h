@@ -37,7 +37,7 @@ struct spawn {
     void *user;
 };
 
-/* What a child has said, NUL-terminated, with everything that is not printable replaced by '?'. */
+/* The child's output, NUL-terminated and printable (text_make_printable()). */
 struct spawn_result {
     int code;                     /* its exit code, or SPAWN_KILLED + signal */
     char output[SPAWN_TEXT_SIZE]; /* of stdout, from its beginning */

@@ -5,6 +5,7 @@
 #include "wire/result.h"
 
 #include "base/cleanup.h"
+#include "base/text.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -50,21 +51,18 @@ static json_t *time_to_json(double ms)
 
 /*
  * A string, or NULL for an empty one, which is then left out. Reasons, kernel names and messages
- * quote what came out of a sandbox or a file system: it need not be UTF-8, and a message may be cut
- * within a character. That must not cost the whole document.
+ * quote text out of a sandbox or a file system: it need not be UTF-8, it may speak to a terminal, and a
+ * message may be cut within a character. None of this may cost the whole document, or get out of it.
  */
 static json_t *text_to_json(const char *text)
 {
     if (!text || !*text)
         return NULL;
-    json_t *s = json_string(text);
-    if (s)
-        return s;
     cleanup_free char *clean = strdup(text);
-    for (char *c = clean; c && *c; c++)
-        if ((unsigned char)*c >= 0x80)
-            *c = '?';
-    return clean ? json_string(clean) : NULL;
+    if (!clean)
+        return NULL;
+    text_make_printable(clean);
+    return json_string(clean);
 }
 
 static json_t *extracted_to_json(const lr_result *r)
@@ -364,6 +362,7 @@ static void copy_field(char *to, size_t size, const json_t *object, const char *
 {
     const char *text = json_string_value(json_object_get(object, field));
     snprintf(to, size, "%s", text ? text : "");
+    text_make_printable(to);
 }
 
 void error_from_json(lr_error *out, const char *json, size_t length)

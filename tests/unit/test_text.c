@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "unit.h"
 
+#include "base/error.h"
 #include "base/text.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 static void test_u64(void **state)
@@ -118,12 +120,50 @@ static void test_join(void **state)
     check_join("/a", "../b", "/a/../b");
 }
 
-static void control_characters_are_replaced_and_nothing_else(void **state)
+/* What a terminal obeys, what changes the order of reading, and what is no text; and what it becomes. */
+static const char nasty[] = "a\x1b[2J\r\n\t\x7f" "\xc2\x9b" "31m\xc2\x80\xc2\x9f" "\xd8\x9c\xe2\x80\x8e\xe2\x80\xa8"
+                            "\xe2\x80\xae\xe2\x81\xa6" "\xff\xc0\x80\xed\xa0\x80\xe2\x82";
+static const char shown[] = "a?[2J?  ??31m??" "???" "??" "????????";
+
+static void what_is_not_printable_is_replaced(void **state)
 {
     (void)state;
-    char text[] = "a\x1b[2J\r\n\x7f\xc3\xa9 ~";
+    char text[sizeof(nasty)];
+    strcpy(text, nasty);
     text_make_printable(text);
-    assert_string_equal(text, "a?[2J???\xc3\xa9 ~");
+    assert_string_equal(text, shown);
+}
+
+static void printable_text_stays_as_it_is(void **state)
+{
+    (void)state;
+    static const char plain[] = "caf\xc3\xa9 \xc2\xa0 \xe2\x82\xac \xe2\x80\xa7 \xf0\x9f\x98\x80 ~";
+    char text[sizeof(plain)];
+    strcpy(text, plain);
+    text_make_printable(text);
+    assert_string_equal(text, plain);
+}
+
+/* Whoever makes an error cannot forget it. */
+static void errors_are_printable_whatever_they_quote(void **state)
+{
+    (void)state;
+    lr_error e = {0};
+    error_set(&e, LR_INTERNAL, "test", "%s", nasty);
+    assert_string_equal(e.message, shown);
+    error_hint(&e, "%s", nasty);
+    assert_string_equal(e.hint, shown);
+    error_set(&e, LR_INTERNAL, "test", "m");
+    error_context(&e, "%s", nasty);
+    assert_memory_equal(e.message, shown, strlen(shown));
+    error_errno(&e, LR_INTERNAL, "test", ENOENT, "%s", nasty);
+    assert_memory_equal(e.message, shown, strlen(shown));
+    /* One that is cut within a character. */
+    char longer[2 * sizeof(e.message)] = "";
+    for (size_t i = 0; i + 3 < sizeof(longer); i += 2)
+        memcpy(longer + i, "\xc3\xa9", 3);
+    error_set(&e, LR_INTERNAL, "test", "%s", longer);
+    assert_int_equal(e.message[sizeof(e.message) - 2], '?');
 }
 
 int main(void)
@@ -136,7 +176,9 @@ int main(void)
         cmocka_unit_test(test_dotdot),
         cmocka_unit_test(test_beneath),
         cmocka_unit_test(test_join),
-        cmocka_unit_test(control_characters_are_replaced_and_nothing_else),
+        cmocka_unit_test(what_is_not_printable_is_replaced),
+        cmocka_unit_test(printable_text_stays_as_it_is),
+        cmocka_unit_test(errors_are_printable_whatever_they_quote),
     };
     return cmocka_run_group_tests_name("text", tests, NULL, NULL);
 }
