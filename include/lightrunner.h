@@ -134,7 +134,10 @@ typedef struct lr_runner_options {
     lr_switch no_new_privileges; /**< default on */
     const char *disk;            /**< cap on what a run may write; default "1g" */
     uint64_t max_extract_bytes;  /**< cap per extract entry; default 1 GiB */
-    uint64_t max_log_bytes;      /**< cap on a run's output; default 256 MiB */
+    /** Cap on a run's output; default 256 MiB. What is kept of it (of a detached run the log, else what the caller does
+     * not read yet) takes 256 KiB more at most: output in very small pieces, which have 16 bytes of header each, is cut
+     * earlier. */
+    uint64_t max_log_bytes;
     const char *supervisor; /**< path of light-runner-supervisor; default: $LIGHT_RUNNER_SUPERVISOR,
                                  then the installed one */
     const char *const

@@ -15,10 +15,15 @@ static const char operation[] = "output.send";
 
 enum { SPOOL_PIECE = 64 * 1024 };
 
+/* Of each piece of output that is kept, beside its bytes. */
+enum { LOG_HEADER_SIZE = FRAME_HEADER_SIZE + LOG_TIME_SIZE };
+
 void output_init(struct output *o, int socket, bool logs, uint64_t max_log_bytes)
 {
     *o = (struct output){
         .socket = socket, .logs = logs, .log_left = max_log_bytes, .spool = -1, .log = -1};
+    if (__builtin_add_overflow(max_log_bytes, OUTPUT_SLACK, &o->kept_max))
+        o->kept_max = UINT64_MAX;
     buffer_init(&o->rest, 2 * (FRAME_CALLER_MAX + FRAME_HEADER_SIZE));
 }
 
@@ -118,13 +123,31 @@ static int pass_on(struct output *o, enum frame_type stream, const char *data, s
                        : output_frame(o, stream, data, length, err);
 }
 
+/*
+ * How much of a piece may still be kept by what that costs: a program that writes single bytes makes a piece of each,
+ * and the headers are most of what is kept then.
+ */
+static size_t affordable(struct output *o, size_t length)
+{
+    uint64_t pieces = (length + FRAME_DATA_MAX - 1) / FRAME_DATA_MAX;
+    uint64_t headers = o->log >= 0 ? pieces * LOG_HEADER_SIZE : FRAME_HEADER_SIZE;
+    uint64_t kept = o->log >= 0 ? o->log_kept : (uint64_t)o->tail;
+    if (kept > o->kept_max || headers > o->kept_max - kept)
+        return 0;
+    uint64_t room = o->kept_max - kept - headers;
+    size_t take = length < room ? length : (size_t)room;
+    if (o->log >= 0)
+        o->log_kept += headers + take;
+    return take;
+}
+
 int output_log(struct output *o, enum frame_type stream, const char *data, size_t length,
                lr_error *err)
 {
     static const char notice[] = "\nlight-runner: the output is cut here: it is over the limit\n";
     if (!o->logs || o->truncated || length == 0)
         return 0;
-    size_t take = length < o->log_left ? length : (size_t)o->log_left;
+    size_t take = affordable(o, length < o->log_left ? length : (size_t)o->log_left);
     o->log_left -= take;
     if (take > 0 && pass_on(o, stream, data, take, err) < 0)
         return -1;

@@ -2,7 +2,8 @@
 /*
  * The supervisor's way back to its caller: frames over a socket that the caller may read slowly or
  * not at all. The run must not be held up by that, so what the socket does not take is kept in a
- * file without a name, in order. The program's output is cut at `max_log_bytes`. Should the disk be
+ * file without a name, in order. The program's output is cut at `max_log_bytes`, or when what is kept of it (that file;
+ * of a detached run the log) is longer than that and OUTPUT_SLACK with the headers of all pieces. Should the disk be
  * full, the frame at hand and the few that end the run are kept in memory: the caller is told why.
  */
 #ifndef RUN_OUTPUT_H
@@ -13,10 +14,15 @@
 
 #include <sys/types.h>
 
+/* Headers that are free. Output in pieces of 4 KiB and more is never cut because of its headers, up to 64 MiB. */
+#define OUTPUT_SLACK (256u << 10)
+
 struct output {
     int socket; /* -1 once the caller is gone */
     bool logs;  /* false: the program's output is thrown away */
-    uint64_t log_left;
+    uint64_t log_left; /* of the program's output */
+    uint64_t kept_max; /* what it may take with headers */
+    uint64_t log_kept; /* in the log so far, with headers */
     bool truncated;
     int spool;          /* -1 until it is needed */
     off_t head, tail;   /* what is still to be sent */

@@ -290,6 +290,16 @@ def test_the_log_is_capped(runner, states):
     assert b"cut" in runner.cli("logs", run_id).stderr
 
 
+def test_the_log_of_single_bytes_is_capped_with_its_headers(runner, states):
+    """Each byte that is written alone is kept as 17."""
+    cap, slack, notice = 256 << 10, 256 << 10, 256
+    run_id = detach(runner, "dd if=/dev/zero bs=1 count=300000 2>/dev/null", options={"maxLogBytes": cap})
+    result = wait_for_end(states, run_id)["result"]
+    size = (states / f"{run_id}.log").stat().st_size
+    assert result["logTruncated"] is True and result["exitCode"] == 0, (size, result)
+    assert cap <= size <= cap + slack + notice, (size, result)
+
+
 @pytest.mark.parametrize("damage", [b"", b"\0" * 100, b"\x10\0\0\0\xff\xff\xff\x7f", b"\x10\0\0\0\x02\0\0\0ab", os.urandom(64)],
                          ids=["empty", "zeros", "too-long", "too-short", "random"])
 def test_a_log_that_is_none(runner, states, damage):

@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "run/output.h"
+#include "wire/log.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,7 +13,9 @@
 
 #include <cmocka.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static int pair[2];
@@ -95,6 +98,62 @@ static void the_log_is_cut_at_its_cap_and_says_so(void **state)
     output_free(&o);
 }
 
+/* Each byte is a piece of its own, and the streams take turns. */
+static void write_single_bytes(struct output *o)
+{
+    lr_error err = {0};
+    for (int i = 0; i < 2000000 && !o->truncated; i++)
+        assert_int_equal(output_log(o, i % 2 ? FRAME_LOG_STDERR : FRAME_LOG_STDOUT, "x", 1, &err), 0);
+    assert_true(o->truncated);
+}
+
+enum { CAP = 256 << 10, NOTICE_MAX = 256 };
+
+static void what_waits_for_the_caller_is_bounded_with_its_headers(void **state)
+{
+    (void)state;
+    struct output o;
+    struct stat st;
+    output_init(&o, pair[0], true, CAP);
+    write_single_bytes(&o);
+    assert_int_equal(fstat(o.spool, &st), 0);
+    assert_true(st.st_size > CAP); /* control: the pieces were kept */
+    assert_true(st.st_size <= CAP + OUTPUT_SLACK + NOTICE_MAX);
+    output_free(&o);
+}
+
+static void a_log_is_bounded_with_its_headers(void **state)
+{
+    (void)state;
+    struct output o;
+    struct stat st;
+    output_init(&o, pair[0], true, CAP);
+    o.log = memfd_create("log", MFD_CLOEXEC);
+    write_single_bytes(&o);
+    assert_int_equal(fstat(o.log, &st), 0);
+    assert_true(st.st_size > CAP);
+    assert_true(st.st_size <= CAP + OUTPUT_SLACK + NOTICE_MAX);
+    output_free(&o);
+}
+
+/* The headers of ordinary output cost none of its bytes. */
+static void a_log_of_large_pieces_is_cut_at_its_cap_to_the_byte(void **state)
+{
+    (void)state;
+    static char piece[65536];
+    struct output o;
+    struct stat st;
+    lr_error err = {0};
+    output_init(&o, pair[0], true, CAP + 1);
+    o.log = memfd_create("log", MFD_CLOEXEC);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(output_log(&o, FRAME_LOG_STDOUT, piece, sizeof(piece), &err), 0);
+    assert_int_equal(fstat(o.log, &st), 0);
+    assert_int_equal(st.st_size, CAP + 4 * (FRAME_HEADER_SIZE + LOG_TIME_SIZE));
+    assert_false(o.truncated);
+    output_free(&o);
+}
+
 static void a_caller_that_is_gone_holds_nothing_up(void **state)
 {
     (void)state;
@@ -128,6 +187,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_late_reader_gets_everything_in_order),
         TEST(the_log_is_cut_at_its_cap_and_says_so),
+        TEST(what_waits_for_the_caller_is_bounded_with_its_headers),
+        TEST(a_log_is_bounded_with_its_headers),
+        TEST(a_log_of_large_pieces_is_cut_at_its_cap_to_the_byte),
         TEST(a_caller_that_is_gone_holds_nothing_up),
         TEST(output_that_nobody_wants_is_thrown_away),
     };
