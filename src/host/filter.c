@@ -7,12 +7,14 @@
 #include "host/process.h"
 #include "host/seccomp_profile.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <linux/audit.h>
 #include <linux/bpf_common.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -100,26 +102,54 @@ int filter_get(const char *folder, enum filter_base base, char **program, size_t
     return 0;
 }
 
-int filter_allow(char **program, size_t *length, int number, lr_error *err)
+/* Puts instructions in front of the program, whose own jumps are relative and stay right. */
+static int prepend(char **program, size_t *length, const struct sock_filter *first, size_t count,
+                   lr_error *err)
 {
-    /* In front of the program, whose own jumps are relative and stay right. */
-    const struct sock_filter first[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)NATIVE, 0, 3),
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)number, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    };
-    if (*length + sizeof(first) > BPF_MAXINSNS * sizeof(struct sock_filter))
+    size_t size = count * sizeof(*first);
+    if (*length + size > BPF_MAXINSNS * sizeof(struct sock_filter))
         return error_set(err, LR_CONTAINER_START_FAILED, operation,
                          "the compiled seccomp profile is too long");
-    char *longer = malloc(sizeof(first) + *length);
+    char *longer = malloc(size + *length);
     if (!longer)
         return error_oom(err, operation);
-    memcpy(longer, first, sizeof(first));
-    memcpy(longer + sizeof(first), *program, *length);
+    memcpy(longer, first, size);
+    memcpy(longer + size, *program, *length);
     free(*program);
     *program = longer;
-    *length += sizeof(first);
+    *length += size;
     return 0;
+}
+
+/* What is to become of some calls of the native calling convention. All others go on to the program behind. */
+static int decide(char **program, size_t *length, const int *numbers, size_t count, uint32_t action,
+                  lr_error *err)
+{
+    struct sock_filter first[FILTER_REFUSE_MAX + 4];
+    size_t used = 0;
+    if (count > FILTER_REFUSE_MAX)
+        return error_set(err, LR_INTERNAL, operation, "%zu system calls are too many", count);
+    first[used++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+                                                 offsetof(struct seccomp_data, arch));
+    first[used++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)NATIVE, 0,
+                                                 (uint8_t)(count + 2));
+    first[used++] =
+        (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
+    for (size_t i = 0; i < count; i++) {
+        bool last = i + 1 == count;
+        first[used++] = (struct sock_filter)BPF_JUMP(
+            BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)numbers[i], (uint8_t)(count - 1 - i), last);
+    }
+    first[used++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, action);
+    return prepend(program, length, first, used, err);
+}
+
+int filter_allow(char **program, size_t *length, int number, lr_error *err)
+{
+    return decide(program, length, &number, 1, SECCOMP_RET_ALLOW, err);
+}
+
+int filter_refuse(char **program, size_t *length, const int *numbers, size_t count, lr_error *err)
+{
+    return decide(program, length, numbers, count, SECCOMP_RET_ERRNO | EPERM, err);
 }

@@ -31,4 +31,8 @@ int filter_get(const char *folder, enum filter_base base, char **program, size_t
  */
 int filter_allow(char **program, size_t *length, int number, lr_error *err);
 
+/* Has it refuse these system calls (EPERM) whatever the profile says; at most FILTER_REFUSE_MAX. Same errors. */
+enum { FILTER_REFUSE_MAX = 64 };
+int filter_refuse(char **program, size_t *length, const int *numbers, size_t count, lr_error *err);
+
 #endif

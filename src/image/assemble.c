@@ -4,7 +4,6 @@
 #include "base/cleanup.h"
 #include "base/libexec.h"
 #include "base/text.h"
-#include "host/rootless.h"
 #include "image/digest.h"
 #include "image/layout.h"
 #include "image/spawn.h"
@@ -63,30 +62,45 @@ static int child_failed(const struct spawn_result *r, const char *doing, lr_erro
                      r->text[0] ? r->text : "it does not say why");
 }
 
-/* A fresh folder for what is unpacked. */
+/* A fresh folder for what is unpacked, which belongs to the root of the confinement. */
 static int make_rootfs(const struct assembly *a, char **out, lr_error *err)
 {
+    uint32_t owner = a->confinement.first_id;
     *out = text_path_join(a->staging.path, ROOTFS);
     if (!*out)
         return error_oom(err, OPERATION);
     /* The root folder's mode, should the archive not give one. The umask does not matter. */
     if (mkdirat(a->staging.folder, ROOTFS, 0755) < 0 ||
-        fchmodat(a->staging.folder, ROOTFS, 0755, 0) < 0)
+        fchmodat(a->staging.folder, ROOTFS, 0755, 0) < 0 ||
+        fchownat(a->staging.folder, ROOTFS, owner, owner, AT_SYMLINK_NOFOLLOW) < 0)
         return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot make '%s'", *out);
     return 0;
 }
 
-static int run_unpacker(struct assembly *a, struct spawn *spawn, struct reading *reading,
-                        const char *doing, lr_error *err)
+/* Of the programs that handle files of the image: it may have two million of them. */
+#define MKFS_MEMORY_MAX (8ull << 30)
+
+static int confine(struct assembly *a, lr_error *err)
+{
+    if (a->confinement.user_namespace >= 0)
+        return 0;
+    return confinement_open(&a->confinement, a->staging.store, err);
+}
+
+static int run_unpacker(struct assembly *a, const char *target, struct spawn *spawn,
+                        struct reading *reading, const char *doing, lr_error *err)
 {
     struct spawn_result result;
     uint64_t skipped;
-    /* Where the user has ids for them, files keep their owners as they do as root. */
-    if (rootless_has_ids() && rootless_enter(err) < 0)
-        return -1;
+    const struct spawn_tree tree = {target, UNPACK_TARGET + 1, true, true};
     spawn->environment = plain_environment;
     spawn->timeout_ms = STEP_TIMEOUT_MS;
-    spawn->capabilities = UINT64_MAX; /* it makes namespaces, and takes its rights away itself */
+    /* To change its root; it gives that one up itself. */
+    spawn->capabilities = 1ull << CAP_CHOWN | 1ull << CAP_DAC_OVERRIDE | 1ull << CAP_FOWNER |
+                          1ull << CAP_FSETID | 1ull << CAP_SYS_CHROOT | 1ull << CAP_SETPCAP;
+    spawn->confinement = &a->confinement;
+    spawn->trees = &tree;
+    spawn->tree_count = 1;
     spawn->tick = tick;
     spawn->user = reading;
     if (spawn_run(spawn, &result, err) < 0)
@@ -105,12 +119,12 @@ int assembly_unpack_archive(struct assembly *a, int fd, lr_error *err)
     cleanup_free char *target = NULL;
     char limit[24];
     snprintf(limit, sizeof(limit), "%" PRIu64, a->max_bytes);
-    if (make_rootfs(a, &target, err) < 0)
+    if (confine(a, err) < 0 || make_rootfs(a, &target, err) < 0)
         return -1;
-    const char *argv[] = {a->helper, "unpack", target, limit, NULL};
+    const char *argv[] = {a->helper, "unpack", limit, a->confinement.owners ? "1" : "0", NULL};
     struct spawn spawn = {.argv = argv, .stdin_fd = fd};
     struct reading reading = {&fd, 1, a->feedback};
-    return run_unpacker(a, &spawn, &reading, "unpacking the archive", err);
+    return run_unpacker(a, target, &spawn, &reading, "unpacking the archive", err);
 }
 
 static int digest_of(void *user, int fd, char hex[IMAGE_HEX_LENGTH + 1], lr_error *err)
@@ -126,16 +140,17 @@ int assembly_unpack_layers(struct assembly *a, int folder, struct image *config,
     char limit[24];
     const char *argv[4 + UNPACK_MAX_LAYERS + 1] = {a->helper, "layers"};
     snprintf(limit, sizeof(limit), "%" PRIu64, a->max_bytes);
-    if (layout_read(&layout, folder, digest_of, a, err) < 0 || make_rootfs(a, &target, err) < 0)
+    if (layout_read(&layout, folder, digest_of, a, err) < 0 || confine(a, err) < 0 ||
+        make_rootfs(a, &target, err) < 0)
         return -1;
-    argv[2] = target;
-    argv[3] = limit;
+    argv[2] = limit;
+    argv[3] = a->confinement.owners ? "1" : "0";
     memcpy(argv + 4, layout.digests, layout.count * sizeof(*argv));
     struct spawn spawn = {
         .argv = argv, .stdin_fd = -1, .more_fds = layout.layers, .more_count = layout.count};
     /* Progress is that of reading the archive, or of the download: both are over. */
     struct reading reading = {NULL, 0, a->feedback};
-    if (run_unpacker(a, &spawn, &reading, "unpacking the layers", err) < 0)
+    if (run_unpacker(a, target, &spawn, &reading, "unpacking the layers", err) < 0)
         return -1;
     if (a->feedback && layout.architecture[0] &&
         strcmp(layout.architecture, layout_host_architecture()) != 0)
@@ -146,25 +161,25 @@ int assembly_unpack_layers(struct assembly *a, int folder, struct image *config,
     return 0;
 }
 
-/* The file that becomes the image; of the owner who is to write it. */
-static int create_file(const struct assembly *a, const struct assembly_tree *tree, lr_error *err)
+/* The file that becomes the image, of the owner who is to write it. */
+static int create_file(const struct assembly *a, lr_error *err)
 {
+    uint32_t owner = a->confinement.first_id;
     cleanup_close int fd =
         openat(a->staging.folder, IMAGE, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (fd < 0 || fchown(fd, tree->owner, tree->owner) < 0)
+    if (fd < 0 || fchown(fd, owner, owner) < 0)
         return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot make the image's file");
     return steal_fd(&fd);
 }
 
-static int make_erofs(const struct assembly *a, const struct assembly_tree *tree, lr_error *err)
+static int make_erofs(const struct assembly *a, const char *tree, lr_error *err)
 {
     struct reading reading = {NULL, 0, a->feedback};
     cleanup_free char *target = text_path_join(a->staging.path, IMAGE);
-    cleanup_close int file = -1;
     if (!target)
         return error_oom(err, OPERATION);
-    /* The way to the store is closed to the namespace's root: it gets the file, open. */
-    if (tree->user_namespace >= 0 && (file = create_file(a, tree, err)) < 0)
+    cleanup_close int file = create_file(a, err);
+    if (file < 0)
         return -1;
     /*
      * noinline_data: gVisor cannot execute what is inlined into the metadata. --preserve-mtime
@@ -183,21 +198,23 @@ static int make_erofs(const struct assembly *a, const struct assembly_tree *tree
                           NULL,
                           NULL};
     size_t count = 5;
-    if (geteuid() != 0)
+    if (!a->confinement.owners)
         argv[count++] = "--all-root";
-    argv[count++] = file < 0 ? target : "/proc/self/fd/3";
-    argv[count++] = tree->path;
+    argv[count++] = "/image";
+    argv[count++] = "/source";
+    const struct spawn_tree trees[] = {{target, "image", false, true}, {tree, "source", true, false}};
     static const char *const environment[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C",
                                               "SOURCE_DATE_EPOCH=4102444800", NULL};
     struct spawn spawn = {
         .argv = argv,
         .environment = environment,
         .stdin_fd = -1,
-        .more_fds = &file,
-        .more_count = file < 0 ? 0 : 1,
-        .user_namespace = tree->user_namespace,
         .timeout_ms = STEP_TIMEOUT_MS,
         .capabilities = 1ull << CAP_DAC_OVERRIDE | 1ull << CAP_DAC_READ_SEARCH,
+        .confinement = &a->confinement,
+        .trees = trees,
+        .tree_count = 2,
+        .max_memory = MKFS_MEMORY_MAX,
         .tick = tick,
         .user = &reading,
     };
@@ -209,7 +226,7 @@ static int make_erofs(const struct assembly *a, const struct assembly_tree *tree
     }
     if (result.code != 0)
         return child_failed(&result, "mkfs.erofs", err);
-    if (file >= 0 && fchown(file, 0, 0) < 0)
+    if (fchown(file, 0, 0) < 0)
         return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot take the image over");
     return 0;
 }
@@ -252,12 +269,12 @@ static int finish(struct assembly *a, const char *name, struct image *image, lr_
     return store_add(a->staging.store, a->staging.folder, IMAGE, image, err);
 }
 
-int assembly_store_tree(struct assembly *a, const struct assembly_tree *tree, const char *name,
-                        struct image *config, struct image *out, lr_error *err)
+static int store_tree(struct assembly *a, const char *path, const char *name, struct image *config,
+                      struct image *out, lr_error *err)
 {
     cleanup_image struct image image = *config;
     *config = (struct image){0};
-    if (make_erofs(a, tree, err) < 0)
+    if (make_erofs(a, path, err) < 0)
         return -1;
     /* From here on the folder only takes up room. */
     (void)staging_remove_tree(a->staging.folder, ROOTFS);
@@ -268,14 +285,20 @@ int assembly_store_tree(struct assembly *a, const struct assembly_tree *tree, co
     return 0;
 }
 
+int assembly_store_tree(struct assembly *a, const struct assembly_tree *tree, const char *name,
+                        struct image *config, struct image *out, lr_error *err)
+{
+    return confinement_open_in(&a->confinement, a->staging.store, tree->user_namespace, tree->owner,
+                               err) < 0
+               ? -1
+               : store_tree(a, tree->path, name, config, out, err);
+}
+
 int assembly_store(struct assembly *a, const char *name, struct image *config, struct image *out,
                    lr_error *err)
 {
     cleanup_free char *source = text_path_join(a->staging.path, ROOTFS);
-    if (!source)
-        return error_oom(err, OPERATION);
-    const struct assembly_tree tree = {.path = source, .user_namespace = -1};
-    return assembly_store_tree(a, &tree, name, config, out, err);
+    return source ? store_tree(a, source, name, config, out, err) : error_oom(err, OPERATION);
 }
 
 static int read_limit(uint64_t *out, lr_error *err)
@@ -296,7 +319,8 @@ static int read_limit(uint64_t *out, lr_error *err)
 int assembly_begin(struct assembly *a, struct store *store, struct image_feedback *feedback,
                    lr_error *err)
 {
-    *a = (struct assembly){.staging = {.folder = -1}, .feedback = feedback};
+    *a = (struct assembly){
+        .staging = {.folder = -1}, .confinement = {.user_namespace = -1}, .feedback = feedback};
     if (read_limit(&a->max_bytes, err) < 0)
         return -1;
     a->helper = libexec_find("light-runner-unpack", err);
@@ -308,6 +332,7 @@ int assembly_begin(struct assembly *a, struct store *store, struct image_feedbac
 void assembly_end(struct assembly *a)
 {
     staging_end(&a->staging);
+    confinement_close(&a->confinement);
     free(a->helper);
     a->helper = NULL;
 }

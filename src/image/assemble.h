@@ -4,11 +4,12 @@
  *
  *      archive ────────────────┐
  *                              ├─ light-runner-unpack ─> rootfs/ ─ mkfs.erofs ─> file ─> store
- *      folder of layers ───────┘      (confined)
+ *      folder of layers ───────┘      (both confined, image/confinement.h)
  */
 #ifndef IMAGE_ASSEMBLE_H
 #define IMAGE_ASSEMBLE_H
 
+#include "image/confinement.h"
 #include "image/feedback.h"
 #include "image/staging.h"
 
@@ -21,6 +22,7 @@ struct assembly {
     struct staging staging;
     char *helper;                    /* light-runner-unpack */
     struct image_feedback *feedback; /* may be NULL */
+    struct confinement confinement;  /* of all helpers */
     uint64_t max_bytes;              /* of what is unpacked */
 };
 
@@ -28,6 +30,7 @@ struct assembly {
 int assembly_begin(struct assembly *a, struct store *store, struct image_feedback *feedback,
                    lr_error *err);
 void assembly_end(struct assembly *a);
+#define ASSEMBLY_NONE ((struct assembly){.staging = {.folder = -1}, .confinement = {.user_namespace = -1}})
 #define cleanup_assembly __attribute__((cleanup(assembly_end)))
 
 /* Unpacks the archive, from the fd's position on, into ASSEMBLY_ROOTFS. */
@@ -47,7 +50,7 @@ int assembly_store(struct assembly *a, const char *name, struct image *config, s
 /* A tree that is somewhere else: the root of a sandbox that has ended. */
 struct assembly_tree {
     const char *path;   /* absolute */
-    int user_namespace; /* in which its owners are those of the image, or -1 */
+    int user_namespace; /* in which its owners are those of the image */
     uid_t owner;        /* the host's id of that namespace's root */
 };
 

@@ -50,7 +50,7 @@ int import_archive(struct store *store, int fd, const char *name, struct image *
 {
     char normal[IMAGE_NAME_MAX + 1];
     cleanup_image struct image config = {0};
-    cleanup_assembly struct assembly a = {.staging = {.folder = -1}};
+    cleanup_assembly struct assembly a = ASSEMBLY_NONE;
     *out = (struct image){0};
     if (image_name_normalize(normal, name, err) < 0 ||
         assembly_begin(&a, store, feedback, err) < 0 || assembly_unpack_archive(&a, fd, err) < 0 ||
@@ -64,7 +64,7 @@ int import_folder(struct store *store, int folder, const char *name, struct imag
 {
     char normal[IMAGE_NAME_MAX + 1];
     cleanup_image struct image config = {0};
-    cleanup_assembly struct assembly a = {.staging = {.folder = -1}};
+    cleanup_assembly struct assembly a = ASSEMBLY_NONE;
     *out = (struct image){0};
     if (image_name_normalize(normal, name, err) < 0)
         return -1;

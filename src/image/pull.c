@@ -263,7 +263,7 @@ int pull_image(struct store *store, const char *reference, const struct pull_opt
 {
     char normal[IMAGE_NAME_MAX + 1];
     cleanup_image struct image config = {0};
-    cleanup_assembly struct assembly a = {.staging = {.folder = -1}};
+    cleanup_assembly struct assembly a = ASSEMBLY_NONE;
     *out = (struct image){0};
     if (image_name_normalize(normal, reference, err) < 0 ||
         assembly_begin(&a, store, feedback, err) < 0 || pull_into(&a, normal, options, err) < 0)

@@ -5,11 +5,10 @@
 #include "base/io.h"
 #include "base/text.h"
 #include "host/process.h"
+#include "image/spawn_confine.h"
 
 #include <fcntl.h>
-#include <grp.h>
 #include <poll.h>
-#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/pidfd.h>
@@ -37,27 +36,16 @@ static void set_up_fds(const struct spawn *s, const int stdio[3])
     close_range((unsigned)count, ~0u, CLOSE_RANGE_CLOEXEC);
 }
 
-/* To be root there, and nobody outside. */
-static void enter_namespace(int fd)
+static void set_up_child(const struct spawn *s, const char *program, const int stdio[3], int parent)
 {
-    /* EPERM: in a namespace of a single id there is no leaving of groups. */
-    if (setns(fd, CLONE_NEWUSER) < 0 || (setgroups(0, NULL) < 0 && errno != EPERM) ||
-        setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
-        _exit(127);
-}
-
-static void set_up_child(const struct spawn *s, const int stdio[3])
-{
-    if (s->confine && s->confine(s->confine_user) < 0) {
+    if (s->confinement && spawn_confine(s, program, parent) < 0) {
         dprintf(stdio[2], "cannot confine it: %s\n", strerror(errno));
         _exit(127);
     }
-    if (s->user_namespace > 0)
-        enter_namespace(s->user_namespace);
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     /* The bounding set is what a program that root executes gets at most. Without root there is
      * nothing to take away, and the call fails. */
-    for (unsigned long c = 0; s->capabilities != UINT64_MAX && c < 64; c++)
+    for (unsigned long c = 0; c < 64; c++)
         if (!(s->capabilities >> c & 1))
             prctl(PR_CAPBSET_DROP, c, 0, 0, 0);
     const struct rlimit none = {0};
@@ -71,17 +59,22 @@ static void set_up_child(const struct spawn *s, const int stdio[3])
     if (s->folder && chdir(s->folder) < 0)
         _exit(127);
     set_up_fds(s, stdio);
+    /* The last: from here on the helper's own system calls are all that there are. */
+    if (s->confinement && spawn_put_on_filter(s->confinement) < 0)
+        _exit(127);
 }
 
 static int start(const struct spawn *s, const char *program, const int stdio[3],
                  struct process *out, lr_error *err)
 {
-    pid_t pid = process_clone(out, s->namespaces);
+    cleanup_close int self = pidfd_open(getpid(), 0);
+    pid_t pid = self < 0 ? -1 : process_clone(out, s->confinement ? SPAWN_NAMESPACES : 0);
     if (pid < 0)
         return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot start '%s'", program);
     if (pid == 0) {
-        set_up_child(s, stdio);
-        execve(program, (char *const *)s->argv, (char *const *)s->environment);
+        set_up_child(s, program, stdio, self);
+        execve(s->confinement ? SPAWN_PROGRAM : program, (char *const *)s->argv,
+               (char *const *)s->environment);
         dprintf(2, "cannot execute '%s': %s\n", program, strerror(errno));
         _exit(127);
     }

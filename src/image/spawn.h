@@ -1,21 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Runs one helper of an import to its end. Other than process_run() of host/process.h it gives the
- * child a stdin, takes its rights away, and dies together with it: when the importer is killed, so
- * is the child.
+ * Runs one helper of an import to its end. Unlike process_run() of host/process.h it gives the
+ * child a stdin, confines it, and dies together with it: when the importer is killed, so is the child.
  */
 #ifndef IMAGE_SPAWN_H
 #define IMAGE_SPAWN_H
 
-#include "base/error.h"
-
-#include <stddef.h>
-#include <stdint.h>
+#include "image/confinement.h"
 
 enum {
     SPAWN_TEXT_SIZE = 4096,
     SPAWN_MORE_MAX = 128,
     SPAWN_KILLED = 1000, /* + the signal: how spawn_run() gives a death by signal */
+};
+
+/* A file or folder of the host, and where the child finds it. */
+struct spawn_tree {
+    const char *path;
+    const char *name; /* without a slash: "target" is /target */
+    bool folder;
+    bool writable;
 };
 
 struct spawn {
@@ -26,13 +30,13 @@ struct spawn {
     size_t more_count;              /* at most SPAWN_MORE_MAX */
     int output_fd;                  /* takes its stdout; 0: the result does */
     const char *folder;             /* to work in; NULL: the caller's own */
-    int user_namespace;             /* whose root it becomes; 0 or less: none */
     uint64_t max_file_bytes;        /* no file may grow beyond; 0: no limit but the caller's */
     int64_t timeout_ms;
-    uint64_t capabilities; /* bits of those that it may have at most; UINT64_MAX: as they are */
-    uint64_t namespaces;   /* CLONE_NEW... */
-    int (*confine)(void *confine_user); /* in the child, with all its rights; may be NULL */
-    void *confine_user;
+    uint64_t capabilities; /* bits of those that it may have at most */
+    const struct confinement *confinement; /* NULL: none, and it works on the host */
+    const struct spawn_tree *trees;        /* what it can reach there, beside its open files */
+    size_t tree_count;
+    uint64_t max_memory; /* of its address space, in a confinement; 0: it limits itself */
     int (*tick)(void *user); /* called a few times a second; other than 0: kill it. May be NULL */
     void *user;
 };

@@ -2,10 +2,13 @@
 /*
  * What light-runner-unpack and the import agree on.
  *
- *      light-runner-unpack unpack FOLDER [MAX_BYTES]   the archive is stdin
- *      light-runner-unpack layers FOLDER MAX_BYTES HEX...   the layers are fd 3 and those behind it,
- *                                                      HEX the digest of what each unpacks to
- *      light-runner-unpack digest                      the file is stdin; prints SHA-256 in hex
+ *      light-runner-unpack unpack MAX_BYTES OWNERS           the archive is stdin
+ *      light-runner-unpack layers MAX_BYTES OWNERS HEX...    the layers are fd 3 and those behind it,
+ *                                                            HEX the digest of what each unpacks to
+ *      light-runner-unpack digest                            the file is stdin; prints SHA-256 in hex
+ *
+ * The folder to unpack to is UNPACK_TARGET; OWNERS is 1 to give files their owners, else 0. All but `digest`, which
+ * understands nothing of what it reads, are started in a confinement (image/confinement.h).
  *
  * `unpack` and `layers` print how many devices, fifos and sockets it has left out.
  */
@@ -14,6 +17,8 @@
 
 /* Of what an archive, or all layers of an image, may unpack to. */
 #define UNPACK_MAX_BYTES (64ull << 30)
+
+#define UNPACK_TARGET "/target"
 
 enum {
     UNPACK_MAX_LAYERS = 127, /* what Docker takes */

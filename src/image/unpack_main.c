@@ -21,17 +21,17 @@ static int report(const lr_error *e)
 }
 
 /* An archive from stdin; or, with layers, those. */
-static int unpack(const char *folder, uint64_t max_bytes, const char *const *layers, int count)
+static int unpack(uint64_t max_bytes, bool owners, const char *const *layers, int count)
 {
     lr_error err = {0};
     uint64_t skipped = 0;
     struct unpack_limits limits = {
         .bytes = max_bytes,
         .entries = UNPACK_MAX_ENTRIES,
-        .owners = geteuid() == 0,
+        .owners = owners,
     };
     unpack_archive_prepare();
-    if (unpack_confine(folder, max_bytes, &err) < 0)
+    if (unpack_confine(UNPACK_TARGET, max_bytes, &err) < 0)
         return report(&err);
     if (count == 0
             ? unpack_archive(0, &limits, &skipped, &err) < 0
@@ -72,14 +72,16 @@ static int digest(void)
 int main(int argc, char **argv)
 {
     int code = UNPACK_FAILED;
-    uint64_t max_bytes = UNPACK_MAX_BYTES, given;
-    bool limited = argc >= 4 && text_parse_size(argv[3], &given);
-    if (limited && given < max_bytes)
-        max_bytes = given; /* only ever lower */
-    if (argc >= 2 && strcmp(argv[1], "unpack") == 0 && (argc == 3 || (argc == 4 && limited)))
-        code = unpack(argv[2], max_bytes, NULL, 0);
-    else if (limited && strcmp(argv[1], "layers") == 0 && argc > 4 && argc - 4 <= UNPACK_MAX_LAYERS)
-        code = unpack(argv[2], max_bytes, (const char *const *)argv + 4, argc - 4);
+    uint64_t max_bytes, owners;
+    const char *const *layers = (const char *const *)argv + 4;
+    bool unpacks = argc >= 4 && text_parse_size(argv[2], &max_bytes) &&
+                   text_parse_u64(argv[3], &owners);
+    if (unpacks && max_bytes > UNPACK_MAX_BYTES)
+        max_bytes = UNPACK_MAX_BYTES;
+    if (unpacks && argc == 4 && strcmp(argv[1], "unpack") == 0)
+        code = unpack(max_bytes, owners, NULL, 0);
+    else if (unpacks && argc > 4 && argc - 4 <= UNPACK_MAX_LAYERS && strcmp(argv[1], "layers") == 0)
+        code = unpack(max_bytes, owners, layers, argc - 4);
     else if (argc == 2 && strcmp(argv[1], "digest") == 0)
         code = digest();
     else

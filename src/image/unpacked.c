@@ -10,10 +10,8 @@
 
 #include <fcntl.h>
 #include <linux/capability.h>
-#include <linux/sched.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 #include <time.h>
 
@@ -22,6 +20,8 @@
 #define LOCK_FILE "lock"
 #define NEW       ".new"
 #define DEAD      ".dead"
+
+#define FSCK_MEMORY_MAX (8ull << 30)
 
 enum { UNPACK_TIMEOUT_MS = 10 * 60 * 1000, NAME_SIZE = IMAGE_HEX_LENGTH + 16 };
 
@@ -60,57 +60,33 @@ static int lock(int folder, int64_t deadline)
 
 /* -------------------------------------------------------------- unpacking */
 
-struct confinement {
-    int tree; /* the folder, as a mount that is nowhere yet */
-    const char *mountpoint;
-};
-
-/* In the child: the folder is the only thing that can be written to. */
-static int confine(void *user)
+/* fsck.erofs reads what may be hostile: it runs as the sandbox's own root, confined. */
+static int extract(struct store *store, const char *image, const char *target,
+                   const struct unpacked_owner *owner, lr_error *err)
 {
-    const struct confinement *c = user;
-    struct mount_attr none = {.attr_set = MOUNT_ATTR_RDONLY};
-    struct mount_attr target = {.attr_set =
-                                    MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC};
-    return mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0 ||
-                   mount_setattr(AT_FDCWD, "/", AT_RECURSIVE, &none, sizeof(none)) < 0 ||
-                   mount_setattr(c->tree, "", AT_EMPTY_PATH, &target, sizeof(target)) < 0 ||
-                   move_mount(c->tree, "", AT_FDCWD, c->mountpoint, MOVE_MOUNT_F_EMPTY_PATH) < 0
-               ? -1
-               : 0;
-}
-
-/* fsck.erofs reads what may be hostile: it runs as the sandbox's own root, without network. */
-static int extract(int target, int image_fd, const struct unpacked_owner *owner, lr_error *err)
-{
-    char option[128];
-    snprintf(option, sizeof(option), "--extract=%s", owner->mountpoint);
-    const char *argv[] = {"fsck.erofs",      option, "--preserve-perms", "--preserve-owner",
-                          "/proc/self/fd/3", NULL};
-    if (!owner->many) {
-        argv[3] = "--no-preserve-owner";
-    }
+    const char *argv[] = {"fsck.erofs",
+                          "--extract=/target",
+                          "--preserve-perms",
+                          owner->many ? "--preserve-owner" : "--no-preserve-owner",
+                          "/image",
+                          NULL};
     static const char *const environment[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C",
                                               NULL};
-    cleanup_close int tree =
-        open_tree(target, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
-    if (tree < 0)
-        return error_errno(err, LR_CONTAINER_START_FAILED, OPERATION, errno,
-                           "cannot show the folder for the image's files");
-    struct confinement confinement = {tree, owner->mountpoint};
+    const struct spawn_tree trees[] = {{image, "image", false, false}, {target, "target", true, true}};
+    cleanup_confinement struct confinement confinement = {.user_namespace = -1};
+    if (confinement_open_in(&confinement, store, owner->user_namespace, owner->first_id, err) < 0)
+        return -1;
     struct spawn spawn = {
         .argv = argv,
         .environment = environment,
         .stdin_fd = -1,
-        .more_fds = &image_fd,
-        .more_count = 1,
-        .user_namespace = owner->user_namespace,
         .timeout_ms = UNPACK_TIMEOUT_MS,
         .capabilities =
             1ull << CAP_CHOWN | 1ull << CAP_DAC_OVERRIDE | 1ull << CAP_FOWNER | 1ull << CAP_FSETID,
-        .namespaces = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC,
-        .confine = confine,
-        .confine_user = &confinement,
+        .confinement = &confinement,
+        .trees = trees,
+        .tree_count = 2,
+        .max_memory = FSCK_MEMORY_MAX,
     };
     struct spawn_result result;
     if (spawn_run(&spawn, &result, err) < 0) {
@@ -124,20 +100,26 @@ static int extract(int target, int image_fd, const struct unpacked_owner *owner,
     return 0;
 }
 
-static int unpack(int folder, const char *name, int image_fd, const struct unpacked_owner *owner,
-                  lr_error *err)
+/* `path`: that of the folder, as it is in this mount namespace. */
+static int unpack(struct store *store, const char *path, int folder, const char *name, int image_fd,
+                  const struct unpacked_owner *owner, lr_error *err)
 {
+    cleanup_free char *to = text_path_join(path, NEW), *image = NULL;
+    if (asprintf(&image, "%s/images/%.*s.erofs", store->path, IMAGE_HEX_LENGTH, name) < 0)
+        image = NULL;
+    if (!to || !image)
+        return error_oom(err, OPERATION);
     if (staging_remove_tree(folder, NEW) < 0 || mkdirat(folder, NEW, 0755) < 0)
         return error_errno(err, LR_CONTAINER_START_FAILED, OPERATION, errno,
                            "cannot make a folder for the image's files");
     cleanup_close int target = open_folder(folder, NEW);
     /* The store's folder is closed to all others: that the image can be read by others shows it to
-     * nobody but the namespace's root, who gets it open and opens it anew. */
+     * nobody but the namespace's root, to whom it is shown. */
     if (target < 0 || fchmod(image_fd, 0444) < 0 || fchmod(target, 0755) < 0 ||
         fchown(target, owner->first_id, owner->first_id) < 0)
         return error_errno(err, LR_CONTAINER_START_FAILED, OPERATION, errno,
                            "cannot make a folder for the image's files");
-    if (extract(target, image_fd, owner, err) < 0) {
+    if (extract(store, image, to, owner, err) < 0) {
         (void)staging_remove_tree(folder, NEW);
         return -1;
     }
@@ -174,7 +156,7 @@ int unpacked_open(int *out, struct store *store, const char *digest, int image_f
     *out = take(folder, name);
     if (*out >= 0)
         return 0;
-    if (unpack(folder, name, image_fd, owner, err) < 0)
+    if (unpack(store, path, folder, name, image_fd, owner, err) < 0)
         return -1;
     *out = take(folder, name);
     return *out >= 0 ? 0

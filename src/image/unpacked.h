@@ -21,7 +21,6 @@ struct unpacked_owner {
     uint32_t first_id;      /* its root, as it is called here */
     uint32_t host_id;       /* and on the host */
     bool many;              /* it has other ids too; else all files are root's */
-    const char *mountpoint; /* an empty folder that the namespace's root can reach */
 };
 
 /*

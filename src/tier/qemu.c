@@ -2,6 +2,7 @@
 #include "tier/qemu.h"
 
 #include "base/cleanup.h"
+#include "host/system_root.h"
 #include "wire/guest.h"
 
 #include <errno.h>
@@ -169,66 +170,23 @@ static void place_fds(const struct qemu_launch *l)
         place(aside[1 + i], FD_IMAGE + i);
 }
 
-static void show(const char *from, const char *to, bool folder)
+static void show(const char *from, const char *to)
 {
-    int fd = folder ? mkdir(to, 0755) : open(to, O_CREAT | O_WRONLY | O_CLOEXEC, 0644);
-    if (fd < 0 || mount(from, to, NULL, MS_BIND | (folder ? MS_REC : 0), NULL) < 0)
+    if (system_root_show(from, to, false) < 0)
         fail_child(to);
-    if (!folder)
-        close(fd);
-}
-
-/* `tree`: a mount of a file that is not anywhere yet. */
-static void show_tree(int tree, const char *to)
-{
-    int fd = open(to, O_CREAT | O_WRONLY | O_CLOEXEC, 0644);
-    if (fd < 0 || move_mount(tree, "", AT_FDCWD, to, MOVE_MOUNT_F_EMPTY_PATH) < 0)
-        fail_child(to);
-    close(fd);
-}
-
-/* Folders of the system, of which some are links into /usr. */
-static void show_system(void)
-{
-    static const char *const folders[] = {"usr", "lib", "lib32", "lib64"};
-    for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
-        char path[32], target[64];
-        struct stat st;
-        snprintf(path, sizeof(path), "/%s", folders[i]);
-        if (lstat(path, &st) < 0)
-            continue;
-        ssize_t n = S_ISLNK(st.st_mode) ? readlink(path, target, sizeof(target) - 1) : -1;
-        if (n < 0) {
-            show(path, folders[i], true);
-            continue;
-        }
-        target[n] = '\0';
-        if (symlink(target, folders[i]) < 0)
-            fail_child(path);
-    }
 }
 
 static void make_root(const struct qemu_launch *l, const int trees[2])
 {
-    struct mount_attr attributes = {.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID};
-    umask(0);
-    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
-        mount("qemu", l->root, "tmpfs", MS_NOSUID, "mode=0755,size=1m") < 0 || chdir(l->root) < 0 ||
-        mkdir("dev", 0755) < 0 || mkdir("etc", 0755) < 0)
+    if (system_root_begin(l->root) < 0)
         fail_child("cannot make QEMU's root");
-    show_system();
-    show("/dev/null", "dev/null", false);
-    show("/dev/urandom", "dev/urandom", false);
     if (strcmp(l->accelerator, "kvm") == 0)
-        show(KVM, "dev/kvm", false);
-    if (access("/etc/ld.so.cache", R_OK) == 0)
-        show("/etc/ld.so.cache", "etc/ld.so.cache", false);
+        show(KVM, "dev/kvm");
     if (l->resolv_conf)
-        show(l->resolv_conf, "etc/resolv.conf", false);
-    show_tree(trees[0], "kernel");
-    show_tree(trees[1], "initramfs");
-    if (mount_setattr(AT_FDCWD, ".", AT_RECURSIVE, &attributes, sizeof(attributes)) < 0 ||
-        syscall(SYS_pivot_root, ".", ".") < 0 || umount2(".", MNT_DETACH) < 0 || chdir("/") < 0)
+        show(l->resolv_conf, "etc/resolv.conf");
+    if (system_root_show_tree(trees[0], "kernel", false) < 0 ||
+        system_root_show_tree(trees[1], "initramfs", false) < 0 || system_root_seal() < 0 ||
+        system_root_enter() < 0)
         fail_child("cannot enter QEMU's root");
 }
 

@@ -68,6 +68,23 @@ static void the_call_goes_through_and_no_other(void **state)
     free(code);
 }
 
+static void calls_are_refused_and_no_others(void **state)
+{
+    (void)state;
+    size_t length;
+    char *code = program(&length);
+    const int refused[] = {SYS_getuid, SYS_getgid, SYS_getsid};
+    lr_error err = {0};
+    assert_int_equal(outcome(code, length, SYS_getuid), 0);
+    assert_int_equal(filter_refuse(&code, &length, refused, 3, &err), 0);
+    assert_int_equal(outcome(code, length, SYS_getuid), EPERM);
+    assert_int_equal(outcome(code, length, SYS_getgid), EPERM);
+    assert_int_equal(outcome(code, length, SYS_getsid), EPERM);
+    assert_int_equal(outcome(code, length, SYS_getppid), EDOM);
+    assert_int_equal(outcome(code, length, SYS_geteuid), 0);
+    free(code);
+}
+
 static void a_program_of_the_greatest_length_takes_no_more(void **state)
 {
     (void)state;
@@ -84,6 +101,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_call_goes_through_and_no_other),
+        cmocka_unit_test(calls_are_refused_and_no_others),
         cmocka_unit_test(a_program_of_the_greatest_length_takes_no_more),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -115,7 +115,7 @@ static int mount_image(struct local_sandbox *s, struct store *store, int image_f
                    ? -1
                    : 0;
     struct unpacked_owner owner = {
-        .user_namespace = s->user_namespace, .first_id = s->first_id, .mountpoint = folder_image};
+        .user_namespace = s->user_namespace, .first_id = s->first_id};
     uint32_t first, count;
     rootless_sandbox_ids(&first, &count, &owner.host_id);
     owner.many = count > 1;
@@ -651,7 +651,7 @@ static int local_commit(struct sandbox *base, const char *name, lr_error *err)
 {
     const struct local_sandbox *s = local_of(base);
     cleanup_store struct store *store = NULL;
-    cleanup_assembly struct assembly a = {.staging = {.folder = -1}};
+    cleanup_assembly struct assembly a = ASSEMBLY_NONE;
     cleanup_image struct image config = {0}, image = {0};
     const struct assembly_tree tree = {LOCAL_ROOT, s->user_namespace, s->first_id};
     if (mount_for_commit(s, err) < 0 || store_open(&store, true, err) < 0 ||

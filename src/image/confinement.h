@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The walls around the programs that handle an image: the unpacker, the readers of its documents, mkfs.erofs and fsck.erofs.
+ * All of them get the same (image/spawn.h, spawn.confinement):
+ *
+ *   - a user namespace: root in it owns the image's files and nothing on the host;
+ *   - PID, network, IPC, UTS and mount namespaces of their own;
+ *   - a root folder with the system's programs and libraries, read-only, and what they are given;
+ *   - the sandbox's seccomp profile without sockets, System V IPC and ptrace, and no new privileges;
+ *   - a session keyring of their own, which no system call can reach;
+ *   - limits: processes, memory, time, open files, size of a file.
+ */
+#ifndef IMAGE_CONFINEMENT_H
+#define IMAGE_CONFINEMENT_H
+
+#include "image/store.h"
+
+struct confinement {
+    int user_namespace; /* -1: not opened yet */
+    uint32_t first_id;  /* its root, as it is called here */
+    bool owners;        /* files of the image keep their owners; else all of them are root's */
+    char *filter;
+    size_t filter_length;
+};
+
+/*
+ * For the files of an image that is imported. As a user other than root this process enters its own namespace
+ * (rootless_enter()). Close it with confinement_close(), also on failure. Errors: CONTAINER_START_FAILED, IO_FAILED.
+ */
+int confinement_open(struct confinement *c, struct store *store, lr_error *err);
+
+/* The same in a user namespace that is there already; the fd stays the caller's. */
+int confinement_open_in(struct confinement *c, struct store *store, int user_namespace,
+                        uint32_t first_id, lr_error *err);
+
+void confinement_close(struct confinement *c);
+#define cleanup_confinement __attribute__((cleanup(confinement_close)))
+
+#endif

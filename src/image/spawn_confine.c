@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT */
+#include "image/spawn_confine.h"
+
+#include "host/system_root.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/filter.h>
+#include <linux/keyctl.h>
+#include <linux/seccomp.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SHADOW_MEMORY 1
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__)
+#define SHADOW_MEMORY 1
+#endif
+
+/* Files: those that are handed on are there three times while they are put at their numbers. */
+enum { PROCESSES_MAX = 64, FILES_MAX = 4 * SPAWN_MORE_MAX, CPU_MAX_S = 30 * 60 };
+
+static int set_attributes(const struct spawn_tree *t)
+{
+    struct mount_attr attributes = {
+        .attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC,
+        .attr_clr = t->writable ? MOUNT_ATTR_RDONLY : 0,
+    };
+    return mount_setattr(AT_FDCWD, t->name, 0, &attributes, sizeof(attributes));
+}
+
+static int make_root(const struct spawn *s, const char *program)
+{
+    /* On any folder that every system has. */
+    if (system_root_begin("/proc") < 0 ||
+        system_root_show(program, SPAWN_PROGRAM + 1, false) < 0)
+        return -1;
+    for (size_t i = 0; i < s->tree_count; i++)
+        if (system_root_show(s->trees[i].path, s->trees[i].name, s->trees[i].folder) < 0)
+            return -1;
+    if (system_root_seal() < 0)
+        return -1;
+    for (size_t i = 0; i < s->tree_count; i++)
+        if (set_attributes(&s->trees[i]) < 0)
+            return -1;
+    return system_root_enter();
+}
+
+static int limit(int resource, rlim_t value)
+{
+    struct rlimit now;
+    if (getrlimit(resource, &now) < 0)
+        return -1;
+    if (now.rlim_max < value)
+        value = now.rlim_max;
+    now = (struct rlimit){value, value};
+    return setrlimit(resource, &now);
+}
+
+static int limit_all(const struct spawn *s)
+{
+#ifndef SHADOW_MEMORY
+    if (s->max_memory && limit(RLIMIT_AS, s->max_memory) < 0)
+        return -1;
+#else
+    (void)s;
+#endif
+    return limit(RLIMIT_NPROC, PROCESSES_MAX) < 0 || limit(RLIMIT_NOFILE, FILES_MAX) < 0 ||
+                   limit(RLIMIT_CPU, CPU_MAX_S) < 0
+               ? -1
+               : 0;
+}
+
+/* To be root there, and nobody outside. */
+static int enter_user_namespace(int fd)
+{
+    /* EPERM: in a namespace of a single id there is no leaving of groups. */
+    return setns(fd, CLONE_NEWUSER) < 0 || (setgroups(0, NULL) < 0 && errno != EPERM) ||
+                   setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0
+               ? -1
+               : 0;
+}
+
+/* Another user is another owner of the death signal: it is asked for anew, and not too late. */
+static int die_with(int parent)
+{
+    struct pollfd dead = {.fd = parent, .events = POLLIN};
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+        return -1;
+    if (poll(&dead, 1, 0) != 0) {
+        errno = ESRCH;
+        return -1;
+    }
+    return 0;
+}
+
+int spawn_confine(const struct spawn *s, const char *program, int parent)
+{
+    if (make_root(s, program) < 0 || limit_all(s) < 0 ||
+        enter_user_namespace(s->confinement->user_namespace) < 0 || die_with(parent) < 0)
+        return -1;
+    /* A kernel without keyrings has none to leave. */
+    return syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0 && errno != ENOSYS ? -1 : 0;
+}
+
+int spawn_put_on_filter(const struct confinement *c)
+{
+    struct sock_fprog program = {(unsigned short)(c->filter_length / sizeof(struct sock_filter)),
+                                 (struct sock_filter *)(void *)c->filter};
+    return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
+}

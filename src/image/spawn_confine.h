@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The child's side of image/confinement.h, for spawn.c alone. The functions return 0, or -1 with errno.
+ */
+#ifndef IMAGE_SPAWN_CONFINE_H
+#define IMAGE_SPAWN_CONFINE_H
+
+#include "image/spawn.h"
+
+#include <linux/sched.h>
+
+#define SPAWN_NAMESPACES \
+    (CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP)
+
+/* Where the child finds the program to execute. */
+#define SPAWN_PROGRAM "/helper"
+
+/* Enters everything but the filter. `parent`: a pidfd of the process that has started this one. */
+int spawn_confine(const struct spawn *spawn, const char *program, int parent);
+
+int spawn_put_on_filter(const struct confinement *c);
+
+#endif
