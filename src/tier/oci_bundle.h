@@ -17,7 +17,7 @@ enum { OCI_BUNDLE_PIDS = 100 };
 struct oci_bundle {
     const char *rootfs; /* absolute path of the root */
     const char *hostname;
-    const char *agent;        /* absolute path of the agent on the host */
+    const char *agent;        /* path of the agent outside of the sandbox */
     const char *agent_target; /* where it is in the sandbox, see tier/agent_name.h */
     bool kernel_log;   /* the agent is to read the kernel's log as evidence */
     bool no_new_privileges;

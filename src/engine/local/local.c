@@ -15,9 +15,9 @@
 #include "engine/local/local.h"
 #include "base/cleanup.h"
 #include "base/io.h"
-#include "base/libexec.h"
 #include "engine/engine.h"
 #include "engine/local/mount_points.h"
+#include "engine/local/own_files.h"
 #include "engine/local/vm.h"
 #include "host/delegation.h"
 #include "host/egress.h"
@@ -51,6 +51,7 @@ static const char folder_scratch[] = LOCAL_FOLDER "/scratch";
 static const char folder_upper[] = LOCAL_FOLDER "/scratch/upper";
 static const char folder_work[] = LOCAL_FOLDER "/scratch/work";
 static const char folder_commit_work[] = LOCAL_FOLDER "/scratch/commit-work";
+static const char file_agent[] = LOCAL_FOLDER "/agent";
 static const char file_user_namespace[] = LOCAL_FOLDER "/userns";
 static const char folder_devices[] = LOCAL_FOLDER "/devices";
 
@@ -95,16 +96,22 @@ static int make_folders(lr_error *err)
 {
     static const char *const folders[] = {folder_bundle,  folder_state, folder_image,
                                           folder_scratch, LOCAL_ROOT,   folder_devices};
-    /* Nobody on the host sees this tmpfs; the sandbox's own root has to pass through it. */
+    /* Nobody on the host sees this tmpfs; the sandbox's own root has to pass through it. With large pages it takes the
+     * agent in a third of the time; a kernel without them does not know the word. */
     if (mount_private_namespace(err) < 0 ||
-        mount_tmpfs(LOCAL_FOLDER, "mode=0711,size=64m", err) < 0 ||
+        (mount_tmpfs(LOCAL_FOLDER, "mode=0711,size=64m,huge=within_size", NULL) < 0 &&
+         mount_tmpfs(LOCAL_FOLDER, "mode=0711,size=64m", err) < 0) ||
         mount_share(LOCAL_FOLDER, err) < 0)
         return -1;
     for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++)
         if (mkdir(folders[i], 0755) < 0)
             return error_errno(err, LR_CONTAINER_START_FAILED, "local.prepare", errno,
                                "cannot make '%s'", folders[i]);
-    return 0;
+    /* In a user namespace there are no device nodes but the host's. */
+    if (rootless_active())
+        return 0;
+    return mount_devices(folder_devices, err) < 0 ? -1
+                                                  : own_files_make_devices(folder_devices, err);
 }
 
 static int mount_image(struct local_sandbox *s, struct store *store, int image_fd, lr_error *err)
@@ -245,10 +252,8 @@ static int find_gpus(struct local_sandbox *s, const struct request *r, lr_error 
 
 static int make_gpu_nodes(struct local_sandbox *s, lr_error *err)
 {
-    if (json_object_size(s->gpus.nodes) == 0)
-        return 0;
-    return mount_devices(folder_devices, err) < 0
-               ? -1
+    return json_object_size(s->gpus.nodes) == 0
+               ? 0
                : cdi_edits_make_nodes(&s->gpus, folder_devices, err);
 }
 
@@ -265,15 +270,15 @@ static int write_resolv_conf(const struct local_sandbox *s, lr_error *err)
 
 static int make_config(struct local_sandbox *s, const struct request *r, lr_error *err)
 {
-    cleanup_free char *agent = libexec_find("light-runner-agent", err);
-    if (!agent || (s->outbound && write_resolv_conf(s, err) < 0))
+    if (own_files_copy_agent(file_agent, err) < 0 ||
+        (s->outbound && write_resolv_conf(s, err) < 0))
         return -1;
     char cgroup_path[96];
     snprintf(cgroup_path, sizeof(cgroup_path), "/%s/%s", CGROUP_PARENT, s->id);
     struct oci_bundle bundle = {
         .rootfs = LOCAL_ROOT,
         .hostname = s->id,
-        .agent = agent,
+        .agent = file_agent,
         .agent_target = s->agent_target,
         .kernel_log = s->base.tier->own_kernel,
         .no_new_privileges = r->no_new_privileges,
