@@ -72,7 +72,7 @@ def flood(_call, connection):
     return True
 
 
-BEFORE = ["GET /version", "GET /images", "GET /info", "GET /networks", "POST /containers/create", "POST /containers/ID/attach",
+BEFORE = ["GET /version", "GET /images", "GET /info", "GET /networks", "POST /containers/create", "HEAD /containers/ID/archive", "POST /containers/ID/attach",
           "POST /containers/ID/start"]
 # What the run can do without, or can only miss once the command has ended.
 SPARED = ["GET /containers/ID/json", "POST /containers/ID/wait", "DELETE /containers/ID", "DELETE /volumes/ID"]

@@ -11,6 +11,7 @@
  *     GET    /info                                 with a cap on the disk, and in the tier runc without a network
  *     GET    /networks/light-runner-isolated       unless the run has no network, or names one; Podman makes one for it
  *     POST   /containers/create                    once more, where the daemon turns out not to see the agent's file
+ *     HEAD   /containers/ID/archive                where volumes lead: of each part of their paths
  *     PUT    /containers/ID/archive                then, with a daemon elsewhere, and for setup steps: the agent
  *     POST   /networks/NAME/connect                for each network behind the first
  *     POST   /containers/ID/attach, /start         by the relay
@@ -30,6 +31,7 @@
 #include "engine/docker/reap.h"
 #include "engine/docker/relay.h"
 #include "engine/docker/trial.h"
+#include "engine/docker/volume.h"
 #include "engine/engine.h"
 #include "host/filter.h"
 #include "tier/agent_name.h"
@@ -266,7 +268,7 @@ static int create(struct docker_sandbox *s, const struct request *r, lr_error *e
     if (s->base.keep && !(config = docker_image_config(&s->base.image)))
         return error_oom(err, "docker.create");
     /* A volume has no cap of its own: a capped run keeps everything in its root. */
-    s->volume = !s->base.keep && !r->disk_asked && strcmp(workdir, "/") != 0;
+    s->volume = !s->base.keep && !r->disk_asked && !volume_is_reserved(workdir);
     struct container container = {
         .id = s->id,
         .image = s->base.image.digest,
@@ -281,7 +283,9 @@ static int create(struct docker_sandbox *s, const struct request *r, lr_error *e
         .podman = s->daemon->podman,
         .cgroup_namespace = s->daemon->api >= DAEMON_API_CGROUP_NAMESPACE,
     };
-    if (choose_runtime(&container, s->daemon, r, err) < 0 ||
+    const json_t *volumes = docker_image_volumes();
+    if (volume_check_places(volumes, r->disk_asked, err) < 0 ||
+        choose_runtime(&container, s->daemon, r, err) < 0 ||
         create_as(s, &container, r, &answer, err) < 0)
         return -1;
     if (container.agent && lacks_agent(&answer)) {
@@ -292,6 +296,8 @@ static int create(struct docker_sandbox *s, const struct request *r, lr_error *e
     }
     if (answer.status != 201)
         return create_failed(&answer, r, err);
+    if (volume_check_links(s->daemon, s->id, volumes, container.volume_at, err) < 0)
+        return -1;
     return container.agent ? 0 : agent_file_put(s->daemon, s->id, s->agent_at, err);
 }
 

@@ -120,7 +120,9 @@ static bool set_request(CURL *c, const struct http *h, const struct http_request
               curl_easy_setopt(c, CURLOPT_HTTPHEADER, headers) == CURLE_OK &&
               curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, on_data) == CURLE_OK &&
               curl_easy_setopt(c, CURLOPT_WRITEDATA, t) == CURLE_OK;
-    if (r->tar)
+    if (strcmp(r->method, "HEAD") == 0)
+        ok = ok && curl_easy_setopt(c, CURLOPT_NOBODY, 1L) == CURLE_OK;
+    else if (r->tar)
         ok = ok && curl_easy_setopt(c, CURLOPT_POSTFIELDS, r->tar) == CURLE_OK &&
              curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)r->tar_length) == CURLE_OK;
     else if (strcmp(r->method, "GET") != 0 && strcmp(r->method, "DELETE") != 0)
@@ -168,6 +170,7 @@ int http_call(struct http *h, const struct http_request *r, struct http_answer *
     struct transfer t = {.http = h, .request = r};
     cleanup_free char *url = NULL, *body = r->body ? json_dumps(r->body, JSON_COMPACT) : NULL;
     struct curl_slist *headers = make_headers(r);
+    struct curl_header *header;
     *out = (struct http_answer){0};
     if (asprintf(&url, "%s%s", h->endpoint->url, r->path) < 0)
         url = NULL;
@@ -179,6 +182,9 @@ int http_call(struct http *h, const struct http_request *r, struct http_answer *
     if (rc == 0) {
         if (!t.stopped)
             curl_easy_getinfo(h->curl, CURLINFO_RESPONSE_CODE, &out->status);
+        if (r->wanted &&
+            curl_easy_header(h->curl, r->wanted, 0, CURLH_HEADER, -1, &header) == CURLHE_OK)
+            out->header = strdup(header->value);
         if (buffer_length(&t.in) > 0)
             out->body = json_loadb(buffer_data(&t.in), buffer_length(&t.in), 0, NULL);
     }
@@ -190,5 +196,6 @@ int http_call(struct http *h, const struct http_request *r, struct http_answer *
 void http_answer_free(struct http_answer *answer)
 {
     json_decref(answer->body);
+    free(answer->header);
     *answer = (struct http_answer){0};
 }

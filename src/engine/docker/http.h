@@ -31,6 +31,7 @@ struct http_request {
     const void *tar;    /* in its place: an archive of that many bytes; NULL: none. Borrowed */
     size_t tar_length;
     const char *header; /* one more, "Name: value"; NULL: none */
+    const char *wanted; /* the name of a header of the answer that is kept; NULL: none */
     int64_t timeout_ms; /* 0: HTTP_TIMEOUT. With line(): of a silence */
     /* A stream of JSON documents, one a line: called for each. Other than 0 ends it. */
     int (*line)(void *user, const json_t *document);
@@ -42,7 +43,8 @@ struct http_request {
 
 struct http_answer {
     long status;  /* 0: a tick has ended the call */
-    json_t *body; /* NULL: none, or no JSON. Freed by http_answer_free() */
+    json_t *body; /* NULL: none, or no JSON */
+    char *header; /* the one that was wanted; NULL: the answer does not have it */
 };
 
 int http_open(struct http *out, const struct endpoint *endpoint, lr_error *err);
@@ -52,6 +54,7 @@ void http_close(struct http *h);
 int http_call(struct http *h, const struct http_request *request, struct http_answer *out,
               lr_error *err);
 
+/* Frees what it holds, and leaves it empty. */
 void http_answer_free(struct http_answer *answer);
 #define cleanup_answer __attribute__((cleanup(http_answer_free)))
 

@@ -124,6 +124,11 @@ int docker_image_find(struct daemon *d, const char *name, bool *found, struct im
     return image ? read_image(image, answer.body, name, err) : 0;
 }
 
+json_t *docker_image_volumes(void)
+{
+    return json_object_get(json_object_get(last.document, "Config"), "Volumes");
+}
+
 /* ---------------------------------------------------------------- pulling */
 
 struct pulling {

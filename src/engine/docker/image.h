@@ -16,6 +16,9 @@
 int docker_image_find(struct daemon *d, const char *name, bool *found, struct image *image,
                       lr_error *err);
 
+/* The paths where the image that was found last wants volumes: the keys of an object. NULL: nowhere. Borrowed. */
+json_t *docker_image_volumes(void);
+
 /* Pulls it, with the credentials that Docker's client would use. Errors: IMAGE_NOT_FOUND,
  * DOCKER_UNREACHABLE; none was set when feedback->progress has stopped it. */
 int docker_image_pull(struct daemon *d, const char *name, struct image_feedback *feedback,

@@ -4,6 +4,8 @@
 #include "base/cleanup.h"
 #include "engine/docker/agent_file.h"
 #include "engine/docker/container.h"
+#include "engine/docker/image.h"
+#include "engine/docker/volume.h"
 #include "engine/engine.h"
 #include "host/process.h"
 #include "tier/agent_name.h"
@@ -15,21 +17,32 @@
 /* ms. */
 enum { REMOVE_TIMEOUT = 30000 };
 
-/* The first image that the daemon has, whatever it is. malloc'd; NULL with an error. */
+/* The first image whose volumes do no harm. malloc'd; NULL with an error. */
 static char *any_image(struct daemon *d, lr_error *err)
 {
     struct http_request request = {.operation = OPERATION, .method = "GET"};
     cleanup_answer struct http_answer answer = {0};
     if (daemon_call(d, &request, &answer, err, "/images/json") < 0)
         return NULL;
-    const char *id = json_string_value(json_object_get(json_array_get(answer.body, 0), "Id"));
-    char *copy = id ? strdup(id) : NULL;
-    if (!copy) {
-        error_set(err, LR_CONTAINER_START_FAILED, OPERATION,
-                  "the Docker daemon has no image to try a runtime with");
-        error_hint(err, "docker pull busybox");
+    size_t i;
+    json_t *image;
+    json_array_foreach(answer.body, i, image)
+    {
+        bool found;
+        lr_error ignored;
+        const char *id = json_string_value(json_object_get(image, "Id"));
+        if (id && image_is_digest(id) && docker_image_find(d, id, &found, NULL, &ignored) == 0 &&
+            found && volume_check_places(docker_image_volumes(), false, &ignored) == 0) {
+            char *copy = strdup(id);
+            if (!copy)
+                error_oom(err, OPERATION);
+            return copy;
+        }
     }
-    return copy;
+    error_set(err, LR_CONTAINER_START_FAILED, OPERATION,
+              "the Docker daemon has no image to try a runtime with");
+    error_hint(err, "docker pull busybox");
+    return NULL;
 }
 
 static json_t *document(const char *name, const char *image, const char *agent, const char *runtime)

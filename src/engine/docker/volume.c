@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: MIT */
+#include "engine/docker/volume.h"
+
+#include "base/cleanup.h"
+#include "base/text.h"
+
+#include <nettle/base64.h>
+#include <string.h>
+
+#define OPERATION "docker.volumes"
+
+/* Of one path, links included. The kernel follows 40. */
+enum { LOOKUPS_MAX = 64, STAT_MAX = 32 * 1024 };
+
+/* Where the runtime and Docker mount something themselves, and what they rely on. */
+static const char *const reserved[] = {"/dev", "/etc", "/proc", "/sys"};
+
+bool volume_is_reserved(const char *path)
+{
+    if (strcmp(path, "/") == 0)
+        return true;
+    for (size_t i = 0; i < sizeof(reserved) / sizeof(reserved[0]); i++) {
+        size_t length = strlen(reserved[i]);
+        if (strncmp(path, reserved[i], length) == 0 &&
+            (path[length] == '/' || path[length] == '\0'))
+            return true;
+    }
+    return false;
+}
+
+static int rejected(const char *path, const char *why, const char *hint, lr_error *err)
+{
+    char shown[120];
+    snprintf(shown, sizeof(shown), "%s", path);
+    text_make_printable(shown);
+    error_set(err, LR_NOT_SUPPORTED, OPERATION, "the volume at '%.100s' %s", shown, why);
+    return error_hint(err, "%s", hint);
+}
+
+static int rejected_place(const char *path, lr_error *err)
+{
+    return rejected(path, "is at or below /, /dev, /etc, /proc or /sys",
+                    "use --engine local, which makes no volumes; or an image without it", err);
+}
+
+int volume_check_places(const json_t *declared, bool capped, lr_error *err)
+{
+    const char *path;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)declared, path, value)
+    {
+        cleanup_free char *whole = text_path_join("/", path);
+        if (!whole)
+            return error_oom(err, OPERATION);
+        if (text_path_has_dotdot(path) || volume_is_reserved(whole))
+            return rejected_place(path, err);
+        if (capped)
+            return rejected(path, "of the image would not be within the cap on the disk",
+                            "leave out --disk; or use --engine local, which keeps it within", err);
+    }
+    return 0;
+}
+
+/* ---------------------------------------------------------------- links */
+
+/* The target of a link out of the header that describes a file: JSON in base64. malloc'd; NULL: it is no link. */
+static char *target_in(const char *header)
+{
+    struct base64_decode_ctx context;
+    size_t length = strlen(header), size = BASE64_DECODE_LENGTH(length);
+    cleanup_free uint8_t *text = length <= STAT_MAX ? malloc(size + 1) : NULL;
+    base64_decode_init(&context);
+    if (!text || !base64_decode_update(&context, &size, text, length, header) ||
+        !base64_decode_final(&context))
+        return NULL;
+    json_t *stat = json_loadb((const char *)text, size, 0, NULL);
+    const char *target = json_string_value(json_object_get(stat, "linkTarget"));
+    char *copy = target && *target ? strdup(target) : NULL;
+    json_decref(stat);
+    return copy;
+}
+
+/* *target: where the link at `path` leads, malloc'd; NULL: there is no link. */
+static int look(struct daemon *d, const char *container, const char *path, char **target,
+                bool *missing, lr_error *err)
+{
+    struct http_request request = {
+        .operation = OPERATION, .method = "HEAD", .wanted = "X-Docker-Container-Path-Stat"};
+    cleanup_answer struct http_answer answer = {0};
+    cleanup_free char *escaped = daemon_escape(path);
+    *target = NULL;
+    if (!escaped)
+        return error_oom(err, OPERATION);
+    if (daemon_call(d, &request, &answer, err, "/containers/%s/archive?path=%s", container,
+                    escaped) < 0)
+        return -1;
+    *missing = answer.status == 404;
+    if (*missing)
+        return 0;
+    if (answer.status != 200 || !answer.header)
+        return daemon_refused(&answer, LR_CONTAINER_START_FAILED, OPERATION,
+                              "it cannot be seen where a volume would be mounted", err);
+    *target = target_in(answer.header);
+    /* Podman tells the path itself of what is no link. */
+    if (*target && strcmp(*target, path) == 0)
+        free(steal_ptr(*target));
+    return 0;
+}
+
+static void go_up(char *path)
+{
+    char *slash = strrchr(path, '/');
+    if (slash)
+        *slash = '\0';
+}
+
+/* *out: the path without links, malloc'd. */
+static int resolve(struct daemon *d, const char *container, const char *path, char **out,
+                   lr_error *err)
+{
+    cleanup_free char *at = strdup(""), *rest = strdup(path);
+    bool missing = false;
+    for (unsigned n = 0; at && rest;) {
+        const char *name = rest + strspn(rest, "/");
+        size_t length = strcspn(name, "/");
+        cleanup_free char *next = NULL, *target = NULL, *behind = strdup(name + length);
+        if (length == 0) {
+            *out = *at ? steal_ptr(at) : strdup("/");
+            return *out ? 0 : error_oom(err, OPERATION);
+        }
+        bool up = length == 2 && memcmp(name, "..", 2) == 0;
+        if (!behind || asprintf(&next, "%s/%.*s", at, (int)length, name) < 0)
+            break;
+        if (up) {
+            go_up(at);
+        } else if (length > 1 || name[0] != '.') {
+            if (++n > LOOKUPS_MAX)
+                return rejected(path, "is behind too many links",
+                                "use an image with a simpler path", err);
+            if (!missing && look(d, container, next, &target, &missing, err) < 0)
+                return -1;
+            if (!target) {
+                free(at);
+                at = steal_ptr(next);
+            } else if (target[0] == '/') {
+                at[0] = '\0';
+            }
+        }
+        free(steal_ptr(rest));
+        if (asprintf(&rest, "%s%s", target ? target : "", behind) < 0)
+            rest = NULL;
+    }
+    return error_oom(err, OPERATION);
+}
+
+static int check_link(struct daemon *d, const char *container, const char *path, lr_error *err)
+{
+    cleanup_free char *end = NULL;
+    if (resolve(d, container, path, &end, err) < 0)
+        return -1;
+    return volume_is_reserved(end) ? rejected_place(path, err) : 0;
+}
+
+int volume_check_links(struct daemon *d, const char *container, const json_t *declared,
+                       const char *own, lr_error *err)
+{
+    const char *path;
+    json_t *value;
+    if (own && check_link(d, container, own, err) < 0)
+        return -1;
+    json_object_foreach((json_t *)(uintptr_t)declared, path, value)
+    {
+        if (check_link(d, container, path, err) < 0)
+            return -1;
+    }
+    return 0;
+}
