@@ -150,6 +150,11 @@ typedef struct lr_runner_options {
                             addresses and the metadata services of clouds ("metadata"), unless they
                             are named here. On the engine docker they are not closed; see
                             lr_result.unenforced */
+    const char *setup_runtime; /**< the tier of setup steps (lr_request.run), which execute the image's own
+                                 programs; default: `runtime`. Only "runc" is supported today: a run with
+                                 steps in another tier is rejected (NOT_SUPPORTED) unless this says "runc" */
+    const char *setup_network; /**< "none": setup steps have no network; default: the default network,
+                                 also when the run has none */
 } lr_runner_options;
 
 /** Runs made with one set of options. Immutable: may be shared by threads. */
@@ -200,7 +205,8 @@ typedef struct lr_request {
     const char *entrypoint; /**< shell command, run as `sh -c`; default: the image's own */
     const char *const
         *run;        /**< setup steps, NULL-terminated: shell commands, done once on top of the
-                                 image, in a sandbox, and kept */
+                                 image, in a sandbox of their own, and kept. They execute the image's
+                                 programs: see setup_runtime and setup_network in lr_runner_options */
     const char *dir; /**< host folder copied into workdir */
     const char *input_json; /**< JSON text written to stdin, then EOF; NULL: empty stdin */
     int input_fd;           /**< or: bytes for stdin are read from here; 0 = none. Borrowed, may be
@@ -271,6 +277,11 @@ typedef struct lr_result {
     const char *accelerator; /**< what ran the code of the VM: "kvm", the processor, or "tcg", an
                                   emulator in software, which is much slower; NULL: there is none,
                                   or its engine does not say */
+    struct {
+        const char *runtime; /**< the tier that the setup steps were run in; NULL: there were none */
+        const char *kernel;  /**< the kernel that they ran on; NULL: an earlier run has done them */
+        const char *network; /**< "none", or the name of their network */
+    } setup;
 } lr_result;
 
 /** The result as the JSON document that the CLI prints. Borrowed from the result. Since 0.1. */

@@ -86,7 +86,9 @@ static int fill_options(json_t *j, const lr_runner_options *o, lr_error *err)
         set_bytes(j, "maxExtractBytes", o->max_extract_bytes, err) < 0 ||
         set_bytes(j, "maxLogBytes", o->max_log_bytes, err) < 0 ||
         set_names(j, "allowUnenforced", o->allow_unenforced, err) < 0 ||
-        set_names(j, "allowEgress", o->allow_egress, err) < 0)
+        set_names(j, "allowEgress", o->allow_egress, err) < 0 ||
+        set_string(j, "setupRuntime", o->setup_runtime, err) < 0 ||
+        set_string(j, "setupNetwork", o->setup_network, err) < 0)
         return -1;
     if (o->no_new_privileges > LR_OFF)
         return error_set(err, LR_INVALID_ARGUMENT, "runner.new",

@@ -80,7 +80,7 @@ enum engine_network_action {
 /* The networks that are there on every engine. In the default one connections lead out, and runs do not reach one
  * another. */
 #define ENGINE_NETWORK_NONE    "none"
-#define ENGINE_NETWORK_DEFAULT "light-runner-isolated"
+#define ENGINE_NETWORK_DEFAULT REQUEST_NETWORK_DEFAULT
 
 /* Images that are made of setup steps are named so (run/setup.h). */
 #define ENGINE_SETUP_REPOSITORY "light-runner/setup"

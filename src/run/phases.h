@@ -78,6 +78,7 @@ struct supervisor {
     lr_result result;
     char host_kernel[sizeof(((struct utsname *)0)->release)];
     char kernel[sizeof(((struct utsname *)0)->release)];
+    char setup_kernel[sizeof(((struct utsname *)0)->release)];
     char unenforced[64];
     int64_t began, prepared, running, ended; /* microseconds; 0: not reached */
 };

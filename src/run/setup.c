@@ -27,16 +27,35 @@ enum { TAIL_MAX = 400 };
 
 /* -------------------------------------------------------------- the name */
 
-static const char version[] = "light-runner setup 1";
+static const char version[] = "light-runner setup 2";
 
-/* The steps with their lengths, so that no two lists look the same. */
+/* The only tier of steps: what is written in a kernel of its own cannot be read from outside. request.c rejects
+ * other ones. */
+static const char tier[] = "runc";
+
+const char *setup_tier(const struct request *r)
+{
+    return r->run ? tier : NULL;
+}
+
+const char *setup_network(const struct request *r)
+{
+    return !r->run ? NULL : r->setup_network ? r->setup_network : ENGINE_NETWORK_DEFAULT;
+}
+
+/* How the steps are run is part of the name: an image of steps with a network does not serve a run that allows
+ * them none. The steps come with their lengths, so that no two lists look the same. */
 static int make_name(char out[IMAGE_NAME_MAX + 1], const struct request *r, const char *digest,
                      lr_error *err)
 {
     cleanup_buffer struct buffer text;
     buffer_init(&text, SIZE_MAX / 2);
-    bool fits = buffer_append(&text, version, sizeof(version)) &&
-                buffer_append(&text, digest, strlen(digest) + 1);
+    char egress[16];
+    snprintf(egress, sizeof(egress), "%u", r->allow_egress);
+    const char *const parts[] = {version, setup_tier(r), setup_network(r), egress, digest};
+    bool fits = true;
+    for (size_t i = 0; fits && i < sizeof(parts) / sizeof(parts[0]); i++)
+        fits = buffer_append(&text, parts[i], strlen(parts[i]) + 1);
     for (char **step = r->run; fits && *step; step++) {
         char length[24];
         int n = snprintf(length, sizeof(length), "%zu:", strlen(*step));
@@ -177,16 +196,14 @@ static int start(struct setup *s, const char *id, const struct engine *engine,
     cleanup_free char *script = setup_script(r->run);
     if (!script)
         return error_oom(err, OPERATION);
-    /* A root that is kept in the sandbox's own kernel cannot be made an image of from outside. The steps
-     * are the caller's own; what the run is for comes later. */
-    char *tier = strcmp(r->runtime, "runc") == 0 ? r->runtime : (char *)(uintptr_t) "runc";
+    char *networks[] = {(char *)(uintptr_t)setup_network(r), NULL};
     /* What it borrows from the run's own request outlives it. */
     struct run_order order = {
         .id = (char *)(uintptr_t)id,
         .logs = true,
         .request =
             {
-                .runtime = tier,
+                .runtime = (char *)(uintptr_t)setup_tier(r),
                 .engine = (char *)(uintptr_t)engine->name,
                 .memory_bytes = r->memory_bytes,
                 .cpus = r->cpus,
@@ -201,6 +218,7 @@ static int start(struct setup *s, const char *id, const struct engine *engine,
                 .image = (char *)(uintptr_t)digest,
                 .entrypoint = script,
                 .timeout_ms = SETUP_TIMEOUT,
+                .networks = networks,
             },
     };
     int pair[2];
@@ -290,6 +308,7 @@ static int run_steps(const char *id, const struct engine *engine, const struct r
     }
     if (!s.result->success)
         return steps_failed(&s, err);
+    snprintf(watch->setup_kernel, sizeof(watch->setup_kernel), "%s", s.result->isolation.kernel);
     /* It goes by itself now, and what it has made goes with it. */
     struct process_status status;
     if (process_wait(&s.child, clock_ms() + GRACE, &status) < 0)

@@ -5,7 +5,7 @@
  *
  *      light-runner/setup:<48 hex>
  *
- * The sandbox is one like any other of the tier runc, with the run's limits, the default network and nothing
+ * The sandbox is like any other of the tier runc, with the run's limits, the default network or none, and nothing
  * of the run: neither its files nor its env or input. Its supervisor is a fork of this one, which
  * makes an image of the root instead of extracting.
  */
@@ -18,6 +18,10 @@
  * provide_image(). */
 int setup_image(char **name, const char *id, const struct engine *engine, const struct request *r,
                 const char *digest, struct provide_watch *watch, lr_error *err);
+
+/* The tier and the network of the request's steps, as the result names them; NULL: it has no steps. */
+const char *setup_tier(const struct request *r);
+const char *setup_network(const struct request *r);
 
 /* The steps as one shell command: each in a shell of its own, up to the first that fails. malloc'd,
  * NULL when memory is out. */

@@ -31,6 +31,7 @@
 #include "run/housekeeping.h"
 #include "run/phases.h"
 #include "run/provide.h"
+#include "run/setup.h"
 #include "wire/result.h"
 #include "wire/state.h"
 
@@ -291,6 +292,7 @@ static int open_sandbox(struct supervisor *s, bool progress)
         (s->request->dir && seed_open(&s->seed, s->request->dir, &s->error) < 0))
         return -1;
     int rc = make_sandbox(s, engine, &watch);
+    snprintf(s->setup_kernel, sizeof(s->setup_kernel), "%s", watch.setup_kernel);
     if (engine->watch)
         engine->watch(NULL, NULL);
     /* Also when nobody has looked since: what the caller has said is taken from its socket only once. */
@@ -350,6 +352,12 @@ static void complete_result(struct supervisor *s, const struct cgroup_usage *usa
     if (s->sandbox)
         snprintf(s->host_kernel, sizeof(s->host_kernel), "%s", s->sandbox->host_release);
     r->isolation.host_kernel = s->host_kernel;
+    /* With an image the steps have been done, now or by an earlier run. */
+    if (s->image) {
+        r->setup.runtime = setup_tier(s->request);
+        r->setup.network = setup_network(s->request);
+        r->setup.kernel = s->setup_kernel[0] ? s->setup_kernel : NULL;
+    }
     int64_t ended = s->ended ? s->ended : s->running ? now : 0;
     r->timings.prepare_ms = ms_between(s->began, s->prepared);
     r->timings.start_ms = ms_between(s->prepared, s->running);

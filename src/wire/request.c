@@ -36,11 +36,25 @@ enum {
 
 /* -------------------------------------------------------------- options */
 
+static const char *const runtimes[] = {"runc", "runsc", "kata", REQUEST_KATA_SHIM, NULL};
+
 static int read_runtime(void *out, const char *field, const json_t *value, lr_error *err)
 {
-    static const char *const names[] = {"runc", "runsc", "kata", REQUEST_KATA_SHIM, NULL};
     struct request *r = out;
-    return check_choice(&r->runtime, field, value, names, err);
+    return check_choice(&r->runtime, field, value, runtimes, err);
+}
+
+static int read_setup_runtime(void *out, const char *field, const json_t *value, lr_error *err)
+{
+    struct request *r = out;
+    return check_choice(&r->setup_runtime, field, value, runtimes, err);
+}
+
+static int read_setup_network(void *out, const char *field, const json_t *value, lr_error *err)
+{
+    static const char *const names[] = {"none", REQUEST_NETWORK_DEFAULT, NULL};
+    struct request *r = out;
+    return check_choice(&r->setup_network, field, value, names, err);
 }
 
 static int read_engine(void *out, const char *field, const json_t *value, lr_error *err)
@@ -225,6 +239,8 @@ static const struct check_field option_fields[] = {
     {"maxLogBytes", read_max_log_bytes},
     {"allowUnenforced", read_allow_unenforced},
     {"allowEgress", read_allow_egress},
+    {"setupRuntime", read_setup_runtime},
+    {"setupNetwork", read_setup_network},
     {0},
 };
 
@@ -570,6 +586,22 @@ static int set_default(char **field, const char *value)
     return *field ? 0 : -1;
 }
 
+/*
+ * The steps execute the image's own programs, so they need the wall that the run asks for. Only runc leaves a
+ * root that an image can be made of from outside, and a weaker wall than the run's is for the user to choose.
+ */
+static int check_setup_runtime(const struct request *r, lr_error *err)
+{
+    const char *tier = r->setup_runtime ? r->setup_runtime : r->runtime;
+    if (!r->run || strcmp(tier, "runc") == 0)
+        return 0;
+    error_set(err, LR_NOT_SUPPORTED, OPERATION, "run: setup steps cannot be run in the tier '%s'",
+              tier);
+    return error_hint(err,
+                      "to run the steps, and with them the image's programs, on the host's kernel: "
+                      "--setup-runtime runc; or use an image that has what is needed");
+}
+
 int request_from_json(struct request *out, const json_t *document, lr_error *err)
 {
     cleanup_request struct request r = {
@@ -591,6 +623,8 @@ int request_from_json(struct request *out, const json_t *document, lr_error *err
         return check_fail(err, "dns", "names cannot be asked for without a network");
     if (set_default(&r.runtime, "runc") < 0 || set_default(&r.engine, "auto") < 0)
         return error_oom(err, OPERATION);
+    if (check_setup_runtime(&r, err) < 0)
+        return -1;
     *out = r;
     r = (struct request){0};
     return 0;
@@ -668,12 +702,13 @@ json_t *request_to_json(const struct request *r)
     json_t *disk = r->disk_asked ? size_to_json(r->disk_bytes) : NULL;
     json_t *unenforced = names_to_json(r->allow_unenforced, unenforced_names);
     json_t *egress = names_to_json(r->allow_egress, egress_names);
-    json_t *options = json_pack("{ss,ss,so*,sf,ss*,sb,so*,sI,sI,so*,so*}", "runtime", r->runtime,
+    json_t *options = json_pack("{ss,ss,so*,sf,ss*,sb,so*,sI,sI,so*,so*,ss*,ss*}", "runtime", r->runtime,
                                 "engine", r->engine, "memory", memory, "cpus", r->cpus, "gpus",
                                 r->gpus, "noNewPrivileges", r->no_new_privileges, "disk", disk,
                                 "maxExtractBytes", (json_int_t)r->max_extract_bytes, "maxLogBytes",
                                 (json_int_t)r->max_log_bytes, "allowUnenforced", unenforced,
-                                "allowEgress", egress);
+                                "allowEgress", egress, "setupRuntime", r->setup_runtime,
+                                "setupNetwork", r->setup_network);
     /* The input was dumped by us, or checked by whoever set it: it can be read back. */
     json_t *input = r->input ? json_loads(r->input, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL) : NULL;
     json_t *run = strings_to_json(r->run), *networks = strings_to_json(r->networks);
@@ -700,6 +735,8 @@ void request_free(struct request *r)
     free(r->runtime);
     free(r->engine);
     free(r->gpus);
+    free(r->setup_runtime);
+    free(r->setup_network);
     free(r->image);
     free(r->entrypoint);
     check_free_strings(r->run);

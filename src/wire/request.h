@@ -27,6 +27,9 @@ struct request_extract {
 /* Kata Containers under the name of its shim, which a Docker daemon needs no configuration for. */
 #define REQUEST_KATA_SHIM "io.containerd.kata.v2"
 
+/* The network of every engine in which connections lead out. */
+#define REQUEST_NETWORK_DEFAULT "light-runner-isolated"
+
 /* Where the request names no working directory, and the image's own is not asked for. */
 #define REQUEST_WORKDIR "/app"
 
@@ -45,6 +48,8 @@ struct request {
     uint64_t max_log_bytes;
     unsigned allow_unenforced; /* REQUEST_UNENFORCED_... bits */
     unsigned allow_egress;     /* REQUEST_EGRESS_... bits */
+    char *setup_runtime;       /* the tier of the setup steps; NULL: the run's own */
+    char *setup_network;       /* "none", or NULL: the default network */
 
     /* request */
     char *image;

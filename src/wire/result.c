@@ -98,6 +98,13 @@ static json_t *names_to_json(const char *names)
     return list;
 }
 
+static json_t *setup_to_json(const lr_result *r)
+{
+    return r->setup.runtime ? json_pack("{ss,ss*,so*}", "runtime", r->setup.runtime, "network",
+                                        r->setup.network, "kernel", text_to_json(r->setup.kernel))
+                            : NULL;
+}
+
 json_t *result_to_json(const lr_result *r)
 {
     char signal_text[16] = "";
@@ -107,8 +114,8 @@ json_t *result_to_json(const lr_result *r)
     if (r->extracted && !extracted)
         return NULL;
     return json_pack(
-        "{ss,sb,si,so*,sI,sb,sb,sb,sb,so*,s{sI,sI,sI,sI,sI},s{so*,so*,so*,sb,so*,ss*},s{so,so,so,"
-        "so}}",
+        "{ss,sb,si,so*,sI,sb,sb,sb,sb,so*,s{sI,sI,sI,sI,sI},s{so*,so*,so*,sb,so*,ss*,so*},s{so,so,"
+        "so,so}}",
         "id", r->id ? r->id : "", "success", r->success, "exitCode", r->exit_code, "signal",
         text_to_json(signal_text), "duration", (json_int_t)r->duration_ms, "cancelled",
         r->cancelled, "timedOut", r->timed_out, "oomKilled", r->oom_killed, "logTruncated",
@@ -118,7 +125,7 @@ json_t *result_to_json(const lr_result *r)
         (json_int_t)r->usage.processes, "isolation", "runtime", text_to_json(r->isolation.runtime),
         "kernel", text_to_json(r->isolation.kernel), "hostKernel",
         text_to_json(r->isolation.host_kernel), "verified", r->isolation.verified, "unenforced",
-        names_to_json(r->unenforced), "accelerator", r->accelerator, "timings", "prepareMs",
+        names_to_json(r->unenforced), "accelerator", r->accelerator, "setup", setup_to_json(r), "timings", "prepareMs",
         time_to_json(r->timings.prepare_ms), "startMs", time_to_json(r->timings.start_ms), "runMs",
         time_to_json(r->timings.run_ms), "collectMs", time_to_json(r->timings.collect_ms));
 }
@@ -232,6 +239,19 @@ static int take_extracted(struct owned_result *r, lr_error *err)
     return 0;
 }
 
+static int take_setup(lr_result *r, const json_t *setup, lr_error *err)
+{
+    if (!setup)
+        return 0;
+    if (take_string(&r->setup.runtime, setup, "runtime", true, err) < 0 ||
+        take_string(&r->setup.network, setup, "network", true, err) < 0 ||
+        take_string(&r->setup.kernel, setup, "kernel", false, err) < 0)
+        return -1;
+    if (!*r->setup.kernel)
+        r->setup.kernel = NULL;
+    return 0;
+}
+
 static int take_nested(lr_result *r, const json_t *document, lr_error *err)
 {
     const json_t *usage = json_object_get(document, "usage");
@@ -246,7 +266,8 @@ static int take_nested(lr_result *r, const json_t *document, lr_error *err)
         take_string(&r->isolation.kernel, isolation, "kernel", false, err) < 0 ||
         take_string(&r->isolation.host_kernel, isolation, "hostKernel", false, err) < 0 ||
         take_bool(&r->isolation.verified, isolation, "verified", err) < 0 ||
-        take_string(&r->accelerator, isolation, "accelerator", false, err) < 0)
+        take_string(&r->accelerator, isolation, "accelerator", false, err) < 0 ||
+        take_setup(r, json_object_get(isolation, "setup"), err) < 0)
         return -1;
     if (!*r->accelerator)
         r->accelerator = NULL;

@@ -24,7 +24,8 @@ def test_steps_are_done_in_their_order(runner, unique):
 
 
 def test_the_flag(runner, unique):
-    done = runner.plain("cat /made", "--setup", unique, "--setup", "echo 'it'\\''s made' > /made")
+    done = runner.plain("cat /made", "--setup", unique, "--setup", "echo 'it'\\''s made' > /made",
+                        "--setup-runtime", "runc")
     assert done.code == 0 and done.stdout == b"it's made\n"
 
 
@@ -87,6 +88,67 @@ def test_steps_are_sandboxed(runner, unique):
     seen = runner.ok("cat /who", run=steps).text
     inside = runner.ok("grep CapEff /proc/self/status; grep Seccomp: /proc/self/status").lines
     assert "refused" in seen and all(line in seen for line in inside)
+
+
+def without_a_choice(runner, script, **fields):
+    """The request as a user writes it who has not thought of the steps' tier."""
+    document = runner.request(script, **fields)
+    document["options"].pop("setupRuntime", None)
+    return document
+
+
+def test_in_a_stronger_tier_they_must_be_allowed_by_name(runner, unique):
+    document = without_a_choice(runner, "echo started; cat /made", run=[unique, "echo made > /made"])
+    outcome = runner.submit(document)
+    if runner.tier == "runc":
+        assert outcome.code == 0 and outcome.lines == ["started", "made"], outcome
+        return
+    for _ in range(2):
+        assert outcome.code == 125 and outcome.error["code"] == "NOT_SUPPORTED", outcome
+        assert outcome.error["message"].startswith("run: ") and runner.tier in outcome.error["message"]
+        assert "--setup-runtime runc" in outcome.error["hint"] and "started" not in outcome.text
+        # Once it was allowed, what is kept of that is nothing for a run that does not allow it.
+        document["options"]["setupRuntime"] = "runc"
+        assert runner.submit(document).lines == ["started", "made"]
+        del document["options"]["setupRuntime"]
+        outcome = runner.submit(document)
+
+
+@pytest.mark.parametrize("tier", ["runsc", "kata", "io.containerd.kata.v2"])
+def test_no_other_tier_is_possible_for_them(runner, unique, tier):
+    outcome = runner.run("echo started", run=[unique], options={"setupRuntime": tier})
+    assert outcome.code == 125 and outcome.error["code"] == "NOT_SUPPORTED", outcome
+    assert tier in outcome.error["message"] and "started" not in outcome.text
+
+
+def test_the_result_says_how_they_were_run(runner, unique):
+    steps = [unique, "uname -r > /kernel"]
+    first = runner.ok("cat /kernel", run=steps)
+    said = first.json["isolation"]["setup"]
+    assert said == {"runtime": "runc", "network": "light-runner-isolated", "kernel": first.lines[0]}, said
+    again = runner.ok("cat /kernel", run=steps)
+    del said["kernel"]  # what has not been run now has not been seen now
+    assert again.json["isolation"]["setup"] == said and again.lines == first.lines
+    assert "setup" not in runner.ok("true").json["isolation"]
+
+
+def test_the_network_can_be_taken_from_them(runner, unique):
+    """The run itself has none in both; what was made with one is not taken for what was made without."""
+    steps = [unique, "grep -v '|' /proc/net/dev | cut -d: -f1 | tr -d ' ' | sort | xargs > /interfaces"]
+    for _ in range(2):
+        outcome = runner.ok("cat /interfaces", run=steps)
+        assert "lo" in outcome.lines[0].split() and len(outcome.lines[0].split()) > 1, outcome
+        outcome = runner.ok("cat /interfaces", run=steps, options={"setupNetwork": "none"})
+        assert outcome.lines == ["lo"], outcome
+        assert outcome.json["isolation"]["setup"]["network"] == "none"
+
+
+@pytest.mark.parametrize("option", [{"setupRuntime": "lxc"}, {"setupRuntime": 1}, {"setupNetwork": "host"}, {"setupNetwork": ["none"]}],
+                         ids=str)
+def test_wrong_choices_for_them(runner, option):
+    outcome = runner.run("true", options=option)
+    assert outcome.code == 125 and outcome.error["code"] == "INVALID_ARGUMENT", outcome
+    assert outcome.error["message"].startswith("options." + next(iter(option))), outcome
 
 
 def test_a_step_that_fails(runner, store, unique):

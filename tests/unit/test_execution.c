@@ -601,6 +601,12 @@ static void test_bad_options(void **state)
     o = good;
     o.no_new_privileges = (lr_switch)7;
     check_options_refused(&o, "options.noNewPrivileges");
+    o = good;
+    o.setup_runtime = "lxc";
+    check_options_refused(&o, "options.setupRuntime");
+    o = good;
+    o.setup_network = "host";
+    check_options_refused(&o, "options.setupNetwork");
     static const char *const known[] = {"memory", "cpus", "pids", NULL};
     static const char *const unknown[] = {"memory", "disk", NULL};
     o = good;

@@ -64,7 +64,9 @@ static void test_every_field(void **state)
         "\"options\":{\"runtime\":\"runsc\",\"engine\":\"local\",\"memory\":\"64M\",\"cpus\":0.5,"
         "\"gpus\":\"all\",\"noNewPrivileges\":false,\"disk\":\"2g\",\"maxExtractBytes\":7,"
         "\"maxLogBytes\":8,\"allowUnenforced\":[\"pids\",\"memory\"],"
-        "\"allowEgress\":[\"metadata\"]}}");
+        "\"allowEgress\":[\"metadata\"],\"setupRuntime\":\"runc\",\"setupNetwork\":\"none\"}}");
+    assert_string_equal(r.setup_runtime, "runc");
+    assert_string_equal(r.setup_network, "none");
     assert_string_equal(r.entrypoint, "echo");
     assert_string_equal(r.run[1], "b");
     assert_null(r.run[2]);
@@ -170,6 +172,8 @@ static void test_wrong_values_are_refused(void **state)
         {"{\"image\":\"i\",\"detached\":1}", "detached"},
         {"{\"image\":\"i\",\"detached\":true,\"input\":1}", "input is refused for detached runs"},
         {"{\"image\":\"i\",\"options\":[]}", "options"},
+        {"{\"image\":\"i\",\"options\":{\"setupRuntime\":\"lxc\"}}", "options.setupRuntime"},
+        {"{\"image\":\"i\",\"options\":{\"setupNetwork\":\"host\"}}", "options.setupNetwork"},
         {"{\"image\":\"i\",\"options\":{\"runtime\":\"docker\"}}", "runc, runsc, kata"},
         {"{\"image\":\"i\",\"options\":{\"engine\":\"podman\"}}", "auto, local, docker"},
         {"{\"image\":\"i\",\"options\":{\"memory\":\"12q\"}}", "options.memory"},

@@ -50,12 +50,18 @@ static void test_round_trip(void **state)
 {
     (void)state;
     lr_result in = sample(), *r = NULL;
+    in.setup.runtime = "runc";
+    in.setup.kernel = "6.2";
+    in.setup.network = "none";
     char *text = text_of(&in);
     lr_error e = {0};
     if (result_from_json(&r, text, strlen(text), &e) < 0)
         fail_msg("%s", e.message);
     free(text);
     assert_true(r->success);
+    assert_string_equal(r->setup.runtime, "runc");
+    assert_string_equal(r->setup.kernel, "6.2");
+    assert_string_equal(r->setup.network, "none");
     assert_int_equal(r->exit_code, 0);
     assert_int_equal(r->signal, 0);
     assert_int_equal(r->duration_ms, 123);

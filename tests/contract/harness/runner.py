@@ -102,6 +102,8 @@ class Runner:
             fields["dir"] = str(fields["dir"])
         document.update(fields)
         document["options"] = {"engine": self.engine, "runtime": self.tier, **(options or {})}
+        if fields.get("run"):
+            document["options"].setdefault("setupRuntime", "runc")  # the only one that there is for steps
         return document
 
     def needs_disk_cap(self):
