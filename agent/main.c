@@ -68,6 +68,7 @@
 #include "extract.h"
 #include "hello.h"
 #include "hosts.h"
+#include "resolv.h"
 #include "seed.h"
 #include "workdir.h"
 
@@ -175,8 +176,11 @@ static void on_prepare(struct agent *a, const struct frame *f)
     if (a->state != STATE_FRESH || !workdir)
         fail_protocol(a, "PREPARE");
     /* Anywhere else than as PID 1 it would be the host's. */
-    if (getpid() == 1)
+    if (getpid() == 1) {
         hosts_provide();
+        if (resolv_provide(f, &failure) < 0)
+            fail(a, &failure);
+    }
     if (a->confined && confine_drop_capabilities(&failure) < 0)
         fail(a, &failure);
     if (user_resolve(&a->user, user ? user : "", &failure) < 0 ||

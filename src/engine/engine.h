@@ -20,6 +20,7 @@
 #define ENGINE_ENGINE_H
 
 #include "host/cgroup.h"
+#include "host/resolver.h"
 #include "image/feedback.h"
 #include "image/store.h"
 #include "tier/tier.h"
@@ -45,6 +46,8 @@ struct sandbox {
     /* A seccomp program that the agent is to put on itself; NULL: the runtime has done that. */
     char *filter;
     size_t filter_length;
+    /* Name servers that the agent is to write down; none: the engine has done that. */
+    struct resolver names;
     unsigned pids; /* processes that the agent is to allow; 0: the host's kernel counts them */
 
     unsigned unenforced; /* CGROUP_... limits that the request allows to be left out, and are */

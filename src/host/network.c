@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "host/egress.h"
+#include "host/forward.h"
 #include "host/rootless.h"
 
 #include <fcntl.h>
@@ -10,6 +11,7 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -24,6 +26,7 @@ enum { FD_TEXT = 3, FD_STARTED, FD_UP, FD_END, FD_ASIDE = 64 };
 struct keeper {
     struct process pasta;
     int tap, watch;
+    int listener; /* of calls that pasta makes, if the host's name server is on loopback; else -1 */
 };
 
 /* A reason of the keeper's ends up in the error, as pasta's own do. */
@@ -48,9 +51,10 @@ static int limit_pasta(void)
 /* In the child. --no-map-gw and the four "none": no address leads to the host's loopback, and no
  * port of one side is shown on the other. As root pasta has to be told to stay root; it gives up
  * its capabilities and its view of the file system by itself. */
-static _Noreturn void run_pasta(const struct network_launch *l, const char *path, const char *fifo)
+static _Noreturn void run_pasta(const struct network_launch *l, const char *path, const char *fifo,
+                                int report)
 {
-    const char *const argv[] = {"pasta",
+    const char *argv[] = {"pasta",
                                 "--foreground",
                                 "--quiet",
                                 "--config-net",
@@ -63,30 +67,48 @@ static _Noreturn void run_pasta(const struct network_launch *l, const char *path
                                 "none",
                                 "--udp-ns",
                                 "none",
-                                "--dns-forward",
-                                NETWORK_RESOLVER,
                                 "--pid",
                                 fifo,
                                 "--userns",
                                 l->user_namespace,
                                 "--netns",
                                 l->network_namespace,
-                                rootless_active() ? NULL : "--runas",
-                                "0",
+                                NULL,
+                                NULL,
+                                NULL,
+                                NULL,
                                 NULL};
-    if (limit_pasta() == 0 && dup2(FD_TEXT, 2) >= 0)
+    size_t count = 0;
+    while (argv[count])
+        count++;
+    if (!rootless_active()) {
+        argv[count++] = "--runas";
+        argv[count++] = "0";
+    }
+    /* Only where it is asked for: pasta would show all answers of the host's server as those of this address. */
+    if (l->names->host[0]) {
+        argv[count++] = "--dns-forward";
+        argv[count++] = NETWORK_RESOLVER;
+    }
+    if (limit_pasta() == 0 && dup2(FD_TEXT, 2) >= 0 &&
+        (report < 0 || forward_report(report) == 0))
         execve(path, (char *const *)argv, process_bare_environment);
     _exit(127);
 }
 
 /* pasta writes its pid once the interface is up. false: it has ended instead. */
-static bool await_pasta(const struct keeper *k)
+static bool await_pasta(const struct keeper *k, const struct network_launch *l)
 {
     struct pollfd fds[] = {{.fd = FD_STARTED, .events = POLLIN},
-                           {.fd = k->pasta.pidfd, .events = POLLIN}};
-    while (poll(fds, 2, -1) < 0 && errno == EINTR)
-        continue;
-    return fds[0].revents & POLLIN;
+                           {.fd = k->pasta.pidfd, .events = POLLIN},
+                           {.fd = k->listener, .events = POLLIN}};
+    for (;;) {
+        if (poll(fds, 3, -1) < 0)
+            continue;
+        if (fds[0].revents || fds[1].revents)
+            return fds[0].revents & POLLIN;
+        forward_handle(k->listener, k->pasta.pidfd, NETWORK_RESOLVER, l->names->host);
+    }
 }
 
 static int renew(struct keeper *k, const struct network_launch *l)
@@ -99,14 +121,16 @@ static int renew(struct keeper *k, const struct network_launch *l)
 static _Noreturn void keep_up(struct keeper *k, const struct network_launch *l)
 {
     struct pollfd fds[] = {{.fd = k->pasta.pidfd, .events = POLLIN},
-                           {.fd = k->watch, .events = POLLIN}};
-    while (!fds[0].revents) {
-        if (poll(fds, 2, -1) < 0)
-            fds[0].revents = fds[1].revents = 0;
-        if (fds[1].revents && renew(k, l) < 0)
-            break;
+                           {.fd = k->watch, .events = POLLIN},
+                           {.fd = k->listener, .events = POLLIN}};
+    for (;;) {
+        if (poll(fds, 3, -1) < 0)
+            continue;
+        if (fds[0].revents || (fds[1].revents && renew(k, l) < 0))
+            _exit(1);
+        if (fds[2].revents)
+            forward_handle(k->listener, k->pasta.pidfd, NETWORK_RESOLVER, l->names->host);
     }
-    _exit(1);
 }
 
 static void keep_files(int text, int started, int up)
@@ -125,10 +149,30 @@ static void keep_files(int text, int started, int up)
         _exit(1);
 }
 
+static void start_pasta(struct keeper *k, const struct network_launch *l, const char *path,
+                        const char *fifo)
+{
+    int pair[2] = {-1, -1};
+    if (l->names->host[0] && socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+        fail_keeper("cannot make a socket");
+    pid_t pid = process_clone(&k->pasta, 0);
+    if (pid == 0)
+        run_pasta(l, path, fifo, pair[1]);
+    if (pid < 0)
+        fail_keeper("cannot start pasta");
+    if (pair[0] < 0)
+        return;
+    close(pair[1]);
+    k->listener = forward_listen(pair[0]);
+    close(pair[0]);
+    if (k->listener < 0)
+        fail_keeper("questions cannot be forwarded to the host's name server");
+}
+
 static _Noreturn void keep(const struct network_launch *l, const char *path, const char *fifo,
                            int started, int up)
 {
-    struct keeper k = {.tap = -1};
+    struct keeper k = {.tap = -1, .listener = -1};
     process_forget_environment();
     bool entered = cgroup_enter(l->cgroup) == 0;
     int failed = errno;
@@ -140,13 +184,9 @@ static _Noreturn void keep(const struct network_launch *l, const char *path, con
     k.watch = egress_watch();
     if (k.watch < 0)
         fail_keeper("the host's addresses cannot be watched");
-    pid_t pid = process_clone(&k.pasta, 0);
-    if (pid == 0)
-        run_pasta(l, path, fifo);
-    if (pid < 0)
-        fail_keeper("cannot start pasta");
+    start_pasta(&k, l, path, fifo);
     /* When pasta ends it has said why; the keeper has nothing to add. */
-    if (!await_pasta(&k))
+    if (!await_pasta(&k, l))
         _exit(1);
     if (renew(&k, l) < 0)
         fail_keeper(errno == E2BIG || errno == ENOMEM

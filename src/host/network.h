@@ -46,7 +46,7 @@ struct network_launch {
     const struct cgroup *cgroup;                    /* of the run */
     int text;                                       /* gets the reason when it fails */
     unsigned egress;                                /* EGRESS_... bits: what it may reach as well */
-    const struct resolver *names;
+    const struct resolver *names; /* with a `host` NETWORK_RESOLVER is forwarded to that */
 };
 
 /*

@@ -12,9 +12,10 @@
 
 enum { FILE_MAX = 64 * 1024 };
 
-enum reach { NOT_AN_ADDRESS, ON_LOOPBACK, REACHABLE };
+/* Of no use: a link-local address of IPv6, which has a meaning on one link of the host only, and a server on ::1, as
+ * pasta forwards IPv4. */
+enum reach { OF_NO_USE, ON_LOOPBACK, REACHABLE };
 
-/* A link-local address of IPv6 has a meaning on one link of the host only. */
 static enum reach reach_of(const char *text)
 {
     struct in_addr v4;
@@ -23,9 +24,10 @@ static enum reach reach_of(const char *text)
         uint32_t first = ntohl(v4.s_addr) >> 24;
         return first == 127 || first == 0 ? ON_LOOPBACK : REACHABLE;
     }
-    if (inet_pton(AF_INET6, text, &v6) != 1 || IN6_IS_ADDR_LINKLOCAL(&v6))
-        return NOT_AN_ADDRESS;
-    return IN6_IS_ADDR_LOOPBACK(&v6) || IN6_IS_ADDR_UNSPECIFIED(&v6) ? ON_LOOPBACK : REACHABLE;
+    return inet_pton(AF_INET6, text, &v6) != 1 || IN6_IS_ADDR_LINKLOCAL(&v6) ||
+                   IN6_IS_ADDR_LOOPBACK(&v6) || IN6_IS_ADDR_UNSPECIFIED(&v6)
+               ? OF_NO_USE
+               : REACHABLE;
 }
 
 static void read_file(struct resolver *out, const char *path)

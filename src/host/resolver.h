@@ -16,7 +16,7 @@ enum { RESOLVER_MAX = 3 };
 struct resolver {
     char servers[RESOLVER_MAX][INET6_ADDRSTRLEN];
     size_t count;
-    char host[INET6_ADDRSTRLEN]; /* the host's own on loopback, if that is all there is; else "" */
+    char host[INET_ADDRSTRLEN]; /* the host's own on loopback, if that is all there is; else "" */
 };
 
 /* `asked`: NULL-terminated checked addresses; NULL: the host's. No server at all is no error. */

@@ -81,6 +81,15 @@ static int send_confine(struct supervisor *s)
 }
 
 /* The filter comes first: from then on the agent is as confined as the command will be. */
+static bool add_names(const struct supervisor *s, struct buffer *fields)
+{
+    const struct resolver *names = &s->sandbox->names;
+    for (size_t i = 0; i < names->count; i++)
+        if (!fields_add(fields, "nameserver", names->servers[i]))
+            return false;
+    return !s->request->dns || fields_add(fields, "named", "1");
+}
+
 static int send_prepare(struct supervisor *s)
 {
     if (s->sandbox->pids && send_confine(s) < 0)
@@ -92,7 +101,7 @@ static int send_prepare(struct supervisor *s)
     buffer_init(&fields, FRAME_AGENT_MAX);
     const char *user = s->sandbox->image.user;
     if (!fields_add(&fields, "workdir", s->request->workdir) ||
-        !fields_add(&fields, "user", user ? user : ""))
+        !fields_add(&fields, "user", user ? user : "") || !add_names(s, &fields))
         return error_oom(&s->error, "agent.prepare");
     return send_fields(s, FRAME_PREPARE, &fields);
 }

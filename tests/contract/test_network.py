@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: MIT
 """The default network: outbound works, and neither the host's own services nor other runs are reached."""
-import contextlib
 import http.server
 import os
 import subprocess
@@ -8,14 +7,8 @@ import threading
 
 import pytest
 
-from harness import host
+from harness import beyond, host
 from harness.image_maker import Image, busybox_layer, entry, folder, layer, symlink
-
-# Names and addresses of our own, so that two suites can run at the same time.
-SPACE = f"lr-test-{os.getpid()}"
-NEAR, FAR = f"lrn{os.getpid()}", f"lrf{os.getpid()}"
-SUBNET = f"198.18.{os.getpid() % 256}."
-OUTSIDE, INSIDE = SUBNET + "1", SUBNET + "2"
 
 
 def default_network(runner, script, **fields):
@@ -27,39 +20,13 @@ def default_network(runner, script, **fields):
     return outcome
 
 
-@contextlib.contextmanager
-def server_beyond_the_host():
-    """A web server in a network namespace of its own, which the host reaches by a veth pair."""
-    commands = [
-        ["ip", "netns", "add", SPACE],
-        ["ip", "link", "add", NEAR, "type", "veth", "peer", "name", FAR, "netns", SPACE],
-        ["ip", "addr", "add", OUTSIDE + "/24", "dev", NEAR],
-        ["ip", "link", "set", NEAR, "up"],
-        ["ip", "netns", "exec", SPACE, "ip", "addr", "add", INSIDE + "/24", "dev", FAR],
-        ["ip", "netns", "exec", SPACE, "ip", "link", "set", FAR, "up"],
-        ["ip", "netns", "exec", SPACE, "ip", "route", "add", "default", "via", OUTSIDE],
-    ]
-    server = None
-    try:
-        for command in commands:
-            subprocess.run(command, check=True, timeout=20, stdin=subprocess.DEVNULL)
-        server = subprocess.Popen(["ip", "netns", "exec", SPACE, "/bin/busybox", "nc", "-ll", "-p", "8080", "-e",
-                                   "/bin/echo", "from-outside"], stdin=subprocess.DEVNULL)
-        yield
-    finally:
-        if server:
-            server.kill()
-            server.wait()
-        subprocess.run(["ip", "netns", "del", SPACE], stderr=subprocess.DEVNULL, timeout=20)
-        subprocess.run(["ip", "link", "del", NEAR], stderr=subprocess.DEVNULL, timeout=20)
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="makes a host beyond this one, which takes root")
 def test_outbound_works(runner):
-    with server_beyond_the_host():
-        outcome = default_network(runner, f"i=0; while [ $i -lt 20 ]; do sleep 1 | nc -w 5 {INSIDE} 8080 && break; "
+    with beyond.host() as there:
+        if not there:
+            pytest.skip("makes a host beyond this one, which takes root")
+        outcome = default_network(runner, f"i=0; while [ $i -lt 20 ]; do sleep 1 | nc -w 5 {there} {beyond.PORT} && break; "
                                           "i=$((i+1)); sleep 0.1; done")
-        assert outcome.lines == ["from-outside"], outcome
+        assert outcome.lines == [beyond.TEXT], outcome
 
 
 def test_services_on_the_hosts_loopback_are_not_reached(runner):

@@ -56,7 +56,8 @@ static void test_host_with_a_server_on_loopback(void **state)
     (void)state;
     assert_string_equal(found("nameserver 127.0.0.53\n", "nameserver 192.0.2.53\n"), "192.0.2.53");
     assert_string_equal(found("nameserver 127.0.0.53\n", NULL), "/127.0.0.53");
-    assert_string_equal(found("nameserver ::1\nnameserver 127.0.0.1\n", "nameserver 127.0.0.2\n"), "/::1");
+    assert_string_equal(found("nameserver ::1\nnameserver 127.0.0.1\n", "nameserver 127.0.0.2\n"), "/127.0.0.1");
+    assert_string_equal(found("nameserver ::1\n", NULL), "");
     assert_string_equal(found("nameserver 127.0.0.1\nnameserver 192.0.2.53\n", "nameserver 192.0.2.54\n"),
                         "192.0.2.53");
 }

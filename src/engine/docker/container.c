@@ -142,13 +142,27 @@ static int add_all(json_t *to, json_t *from)
     return rc;
 }
 
+/* The servers that the request names. Docker's own server asks them, and gives the run their answers. */
+static int add_name_servers(json_t *host, const struct request *r)
+{
+    json_t *list = json_array();
+    for (char **server = r->dns; list && server && *server; server++) {
+        if (json_array_append_new(list, json_string(*server)) < 0) {
+            json_decref(list);
+            return -1;
+        }
+    }
+    return json_object_set_new(host, "Dns", list);
+}
+
 static json_t *host_part(const struct container *c, const struct request *r, lr_error *err)
 {
     json_t *host = json_pack("{so,ss,s{ss},sb,sb,ss*}", "Mounts", mounts(c), "NetworkMode",
                              c->network, "LogConfig", "Type", "none", "AutoRemove", 0, "Init", 0,
                              "Runtime", c->runtime);
     int rc = 0;
-    if (add_all(host, confinement(c, r)) < 0 || add_all(host, limits(c, r)) < 0)
+    if (add_all(host, confinement(c, r)) < 0 || add_all(host, limits(c, r)) < 0 ||
+        (r->dns && add_name_servers(host, r) < 0))
         rc = error_oom(err, OPERATION);
     else if (r->gpus)
         rc = add_gpus(host, r->gpus, err);

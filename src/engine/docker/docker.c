@@ -301,6 +301,22 @@ static int create(struct docker_sandbox *s, const struct request *r, lr_error *e
     return container.agent ? 0 : agent_file_put(s->daemon, s->id, s->agent_at, err);
 }
 
+/*
+ * On a network that is not called `bridge`, Docker's file names a server of its own at 127.0.0.11, in rules of the firewall
+ * that the network stacks of gVisor and of VMs do not see. They are given real servers. So is the default network, where
+ * there is nobody to be found by a name. On the request's own networks containers are found by theirs in the tier runc;
+ * there Docker's server asks those that the request names (container.c).
+ */
+static void find_names(struct docker_sandbox *s, const struct request *r)
+{
+    bool is_default = strcmp(container_network(r), ENGINE_NETWORK_DEFAULT) == 0;
+    if (engine_without_network(r) || s->daemon->podman || !(is_default || s->base.tier->own_kernel))
+        return;
+    /* Another machine's servers are not ours. */
+    if (r->dns || s->daemon->same_machine)
+        resolver_find(&s->base.names, r->dns);
+}
+
 /* Podman connects what is in a network, and keeps networks apart: there a run has one of its own. */
 static int find_network(struct docker_sandbox *s, const struct request *r, lr_error *err)
 {
@@ -315,10 +331,6 @@ static int find_network(struct docker_sandbox *s, const struct request *r, lr_er
 static int prepare_steps(struct docker_sandbox *s, const struct request *r, lr_error *err)
 {
     bool found;
-    if (r->dns) {
-        error_set(err, LR_NOT_SUPPORTED, "docker.prepare", "dns: the engine docker cannot set it yet");
-        return error_hint(err, "leave out --dns, or use --engine local");
-    }
     s->agent = libexec_find("light-runner-agent", err);
     if (!s->agent || agent_name_make(s->agent_at, err) < 0 || daemon_get(&s->daemon, err) < 0 ||
         tier_row(&s->base.tier, r->runtime, err) < 0 ||
@@ -339,6 +351,7 @@ static int prepare_steps(struct docker_sandbox *s, const struct request *r, lr_e
     s->base.egress_open = !engine_without_network(r) &&
                           r->allow_egress != (REQUEST_EGRESS_HOST | REQUEST_EGRESS_METADATA);
     describe_host(s);
+    find_names(s, r);
     if (find_filter(s, r, err) < 0 || find_network(s, r, err) < 0 || create(s, r, err) < 0)
         return -1;
     if (engine_without_network(r) || !r->networks)

@@ -437,7 +437,7 @@ static int check_tier(const struct local_sandbox *s, const struct request *r, lr
 static void find_names(struct local_sandbox *s, const struct request *r)
 {
     resolver_find(&s->names, r->dns);
-    if (s->names.count == 0)
+    if (s->names.host[0])
         strcpy(s->names.servers[s->names.count++], NETWORK_RESOLVER);
 }
 

@@ -22,13 +22,13 @@ ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", "..")
 TEST_SECONDS = 180
 
 # Where the engine itself has something to do, beyond starting a container.
-SHORT = ("test_docker", "test_control", "test_cleanup", "test_exit", "test_helpers", "test_image_config", "test_network",
+SHORT = ("test_docker", "test_control", "test_cleanup", "test_exit", "test_helpers", "test_image_config", "test_names", "test_network",
          "test_pull_on_run", "test_setup_steps", "test_cgroup_escape", "test_init_files")
 
 # What a machine of one's own has to do with. A VM that is emulated takes two seconds to come up, so that the rest is seen
 # only when this cell is asked for (make check-vms).
-VMS = ("test_control", "test_defaults", "test_egress", "test_exit", "test_guest", "test_helpers", "test_lying_guest", "test_network",
-       "test_paused", "test_result", "test_system_links")
+VMS = ("test_control", "test_defaults", "test_egress", "test_exit", "test_guest", "test_helpers", "test_lying_guest", "test_names",
+       "test_network", "test_paused", "test_result", "test_system_links")
 _survey = None
 _daemon = contextlib.ExitStack()
 

@@ -56,12 +56,13 @@ class Runner:
         self.executable, self.cell, self.scratch = executable, cell, str(scratch)
         self.engine, self.tier = cell
 
-    def cli(self, *argv, stdin=None, deadline=DEADLINE, expects_json=None, env=None):
-        """Calls the executable with these words. stdin: bytes, a file, or None for none."""
+    def cli(self, *argv, stdin=None, deadline=DEADLINE, expects_json=None, env=None, before=()):
+        """Calls the executable with these words. stdin: bytes, a file, or None for none. before: words of a command that
+        executes it."""
         given = {"input": stdin} if isinstance(stdin, bytes) else {"stdin": stdin or subprocess.DEVNULL}
         try:
             done = subprocess.run(
-                [self.executable, *argv],
+                [*before, self.executable, *argv],
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 timeout=deadline,
