@@ -21,10 +21,10 @@ static int compare(const void *a, const void *b)
     return strcmp(a, b);
 }
 
-int layer_paths_add(struct layer_paths *paths, const char *path, lr_error *err)
+static int add(void **set, const char *path, lr_error *err)
 {
     char *copy = strdup(path);
-    char **slot = copy ? tsearch(copy, &paths->root, compare) : NULL;
+    char **slot = copy ? tsearch(copy, set, compare) : NULL;
     if (!slot) {
         free(copy);
         return error_oom(err, OPERATION);
@@ -34,15 +34,35 @@ int layer_paths_add(struct layer_paths *paths, const char *path, lr_error *err)
     return 0;
 }
 
-static bool has(const struct layer_paths *paths, const char *path)
+int layer_paths_add(struct layer_paths *paths, const char *path, lr_error *err)
 {
-    return tfind(path, &paths->root, compare) != NULL;
+    return add(&paths->written, path, err);
+}
+
+static bool has(void *const *set, const char *path)
+{
+    return tfind(path, set, compare) != NULL;
+}
+
+/* Whether a folder on the way to the path is in the set, or the path itself. */
+static int is_beneath(void *const *set, const char *path, bool itself, bool *out, lr_error *err)
+{
+    *out = *set && ((itself && has(set, path)) || has(set, "."));
+    cleanup_free char *copy = *set && !*out ? strdup(path) : NULL;
+    if (*set && !*out && !copy)
+        return error_oom(err, OPERATION);
+    for (char *slash; copy && !*out && (slash = strrchr(copy, '/'));) {
+        *slash = '\0';
+        *out = has(set, copy);
+    }
+    return 0;
 }
 
 void layer_paths_free(struct layer_paths *paths)
 {
-    tdestroy(paths->root, free);
-    paths->root = NULL;
+    tdestroy(paths->written, free);
+    tdestroy(paths->cleared, free);
+    *paths = (struct layer_paths){.seen = paths->seen};
 }
 
 /* -------------------------------------------------------------- paths */
@@ -101,13 +121,40 @@ int layer_resolve(char **path, lr_error *err)
 
 /* -------------------------------------------------------------- removing */
 
+/* What is to be done with one file or folder; 0 or an errno. */
+static int purge_entry(struct layer_paths *paths, FTS *walk, FTSENT *e, bool whole)
+{
+    const char *name = strncmp(e->fts_path, "./", 2) == 0 ? e->fts_path + 2 : e->fts_path;
+    bool folder = e->fts_info == FTS_DP;
+    paths->seen++;
+    if (e->fts_info == FTS_D) {
+        /* Nothing in there is to be removed; the folder itself comes once more, as FTS_DP. */
+        if (has(&paths->cleared, name))
+            fts_set(walk, e, FTS_SKIP);
+        return 0;
+    }
+    if ((e->fts_level == 0 && !whole) || has(&paths->written, name))
+        return 0;
+    if (e->fts_info == FTS_DNR || e->fts_info == FTS_ERR || e->fts_info == FTS_NS)
+        return e->fts_errno;
+    if ((folder ? rmdir(e->fts_path) : unlink(e->fts_path)) == 0)
+        return 0;
+    return folder && (errno == ENOTEMPTY || errno == EEXIST) ? 0 : errno;
+}
+
 /*
  * Removes the tree at the path (itself too, with `whole`) except for what this layer has written,
- * and the folders on the way to that.
+ * and the folders on the way to that. Each file is looked at once, however many marks a layer has: what is left of a tree is
+ * this layer's own, and so is all that comes to it.
  */
-static int purge(const struct layer_paths *paths, const char *path, bool whole, lr_error *err)
+static int purge(struct layer_paths *paths, const char *path, bool whole, lr_error *err)
 {
     struct stat st;
+    bool cleared;
+    if (is_beneath(&paths->cleared, path, !whole, &cleared, err) < 0)
+        return -1;
+    if (cleared)
+        return 0;
     if (lstat(path, &st) < 0)
         return errno == ENOENT || errno == ENOTDIR
                    ? 0
@@ -120,26 +167,17 @@ static int purge(const struct layer_paths *paths, const char *path, bool whole, 
         return error_oom(err, OPERATION);
     int failed = 0;
     FTSENT *e;
-    while (!failed && (errno = 0, e = fts_read(walk))) {
-        const char *name = strncmp(e->fts_path, "./", 2) == 0 ? e->fts_path + 2 : e->fts_path;
-        bool folder = e->fts_info == FTS_DP;
-        if (e->fts_info == FTS_D || (e->fts_level == 0 && !whole) || has(paths, name))
-            continue;
-        if (e->fts_info == FTS_DNR || e->fts_info == FTS_ERR || e->fts_info == FTS_NS)
-            failed = e->fts_errno;
-        else if ((folder ? rmdir(e->fts_path) : unlink(e->fts_path)) < 0 &&
-                 !(folder && (errno == ENOTEMPTY || errno == EEXIST)))
-            failed = errno;
-    }
+    while (!failed && (errno = 0, e = fts_read(walk)))
+        failed = purge_entry(paths, walk, e, whole);
     if (!failed)
         failed = errno;
     fts_close(walk);
-    return failed
-               ? error_errno(err, LR_IO_FAILED, OPERATION, failed, "cannot remove '%.200s'", path)
-               : 0;
+    if (failed)
+        return error_errno(err, LR_IO_FAILED, OPERATION, failed, "cannot remove '%.200s'", path);
+    return add(&paths->cleared, path, err);
 }
 
-int layer_apply_mark(const struct layer_paths *paths, const char *path, bool *is_mark,
+int layer_apply_mark(struct layer_paths *paths, const char *path, bool *is_mark,
                      lr_error *err)
 {
     const char *slash = strrchr(path, '/');
@@ -166,7 +204,7 @@ int layer_apply_mark(const struct layer_paths *paths, const char *path, bool *is
     return purge(paths, gone, true, err);
 }
 
-int layer_make_way(const struct layer_paths *paths, const char *path, bool folder, lr_error *err)
+int layer_make_way(struct layer_paths *paths, const char *path, bool folder, lr_error *err)
 {
     struct stat st;
     if (strcmp(path, ".") == 0 || lstat(path, &st) < 0)

@@ -21,11 +21,14 @@
 #include "base/error.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
-/* The paths that the present layer has written. Starts as {0}. */
+/* What the present layer has done. Starts as {0}. */
 struct layer_paths {
-    void *root;
+    void *written;
+    void *cleared; /* below these paths there is nothing of the layers below any more */
+    uint64_t seen; /* files and folders that were looked at to be removed; for tests */
 };
 
 int layer_paths_add(struct layer_paths *paths, const char *path, lr_error *err);
@@ -39,10 +42,10 @@ void layer_paths_free(struct layer_paths *paths);
 int layer_resolve(char **path, lr_error *err);
 
 /* Does what the path says when it is a mark; then *is_mark, and there is nothing to unpack. */
-int layer_apply_mark(const struct layer_paths *paths, const char *path, bool *is_mark,
+int layer_apply_mark(struct layer_paths *paths, const char *path, bool *is_mark,
                      lr_error *err);
 
 /* Removes what is at the path and cannot stay there when an entry of that type comes. */
-int layer_make_way(const struct layer_paths *paths, const char *path, bool folder, lr_error *err);
+int layer_make_way(struct layer_paths *paths, const char *path, bool folder, lr_error *err);
 
 #endif

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT */
+/* How much a layer's marks look at, however many of them there are. What they do is in tests/cli/test_image_layers.py. */
+#include "unit.h"
+
+#include "image/unpack_layer.h"
+
+#include "scratch_folder.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { FILES = 200, MARKS = 200 };
+
+static void make_file(const char *path)
+{
+    int fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0644);
+    assert_true(fd >= 0);
+    close(fd);
+}
+
+static void apply(struct layer_paths *paths, const char *path)
+{
+    lr_error err = {0};
+    bool is_mark = false;
+    assert_int_equal(layer_apply_mark(paths, path, &is_mark, &err), 0);
+    assert_true(is_mark);
+}
+
+/* a/b, with files that this layer has written and one of a layer below. */
+static void make_tree(struct layer_paths *paths)
+{
+    lr_error err = {0};
+    assert_int_equal(mkdir("a", 0755), 0);
+    assert_int_equal(mkdir("a/b", 0755), 0);
+    for (int i = 0; i < FILES; i++) {
+        char path[32];
+        snprintf(path, sizeof(path), "a/b/%d", i);
+        make_file(path);
+        assert_int_equal(layer_paths_add(paths, path, &err), 0);
+    }
+    make_file("a/b/lower");
+}
+
+static void clear_away(struct layer_paths *paths)
+{
+    layer_paths_free(paths);
+    struct layer_paths nothing = {0};
+    apply(&nothing, ".wh.a");
+    layer_paths_free(&nothing);
+}
+
+static void check(const char *mark, const char *other)
+{
+    struct layer_paths paths = {0};
+    make_tree(&paths);
+    for (int i = 0; i < MARKS; i++) {
+        apply(&paths, mark);
+        apply(&paths, other);
+    }
+    assert_int_equal(access("a/b/lower", F_OK), -1);
+    assert_int_equal(access("a/b/7", F_OK), 0);
+    /* Each file once, and a few steps per mark; a walk per mark would be 2 * MARKS * FILES. */
+    assert_true(paths.seen >= FILES);
+    assert_true(paths.seen <= FILES + 4 * 2 * MARKS);
+    clear_away(&paths);
+}
+
+static void marks_of_one_folder_look_at_its_files_once(void **state)
+{
+    (void)state;
+    check("a/b/.wh..wh..opq", "a/b/.wh..wh..opq");
+    check("a/.wh.b", "a/b/.wh..wh..opq");
+    check("a/.wh.b", "a/.wh.b");
+}
+
+static void marks_of_a_folder_and_those_above_it_as_well(void **state)
+{
+    (void)state;
+    check("a/b/.wh..wh..opq", "a/.wh..wh..opq");
+    check("a/.wh.b", ".wh.a");
+}
+
+static void a_folder_that_is_cleared_can_still_be_removed(void **state)
+{
+    (void)state;
+    struct layer_paths paths = {0};
+    assert_int_equal(mkdir("a", 0755), 0);
+    assert_int_equal(mkdir("a/b", 0755), 0);
+    make_file("a/b/lower");
+    apply(&paths, "a/b/.wh..wh..opq");
+    assert_int_equal(access("a/b", F_OK), 0);
+    apply(&paths, "a/.wh.b");
+    assert_int_equal(access("a/b", F_OK), -1);
+    assert_int_equal(mkdir("a/c", 0755), 0);
+    apply(&paths, "a/c/.wh..wh..opq");
+    apply(&paths, "a/.wh..wh..opq");
+    assert_int_equal(access("a/c", F_OK), -1);
+    assert_int_equal(access("a", F_OK), 0);
+    clear_away(&paths);
+}
+
+/* The paths are relative to the working directory. */
+static int enter(void **state)
+{
+    return scratch_folder_make(state) == 0 ? chdir(scratch_folder) : -1;
+}
+
+static int leave(void **state)
+{
+    return chdir("/") == 0 ? scratch_folder_remove(state) : -1;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(marks_of_one_folder_look_at_its_files_once),
+        cmocka_unit_test(marks_of_a_folder_and_those_above_it_as_well),
+        cmocka_unit_test(a_folder_that_is_cleared_can_still_be_removed),
+    };
+    return cmocka_run_group_tests_name("unpack_layer", tests, enter, leave);
+}
