@@ -2,6 +2,7 @@
 #include "image/assemble.h"
 
 #include "base/cleanup.h"
+#include "base/io.h"
 #include "base/libexec.h"
 #include "base/text.h"
 #include "image/digest.h"
@@ -15,6 +16,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <time.h>
 
 #define OPERATION       "image.import"
@@ -30,6 +32,17 @@ struct reading {
     struct image_feedback *feedback;
 };
 
+/* mkfs.erofs 1.8 does not end when the disk is full: nothing is written any more, and there is no room. */
+#define FULL_PATIENCE_MS 5000
+
+struct writing {
+    struct reading reading; /* first: its tick() is called with a pointer to it */
+    int image;
+    blkcnt_t blocks;
+    int64_t since; /* when that was so first */
+    bool full;
+};
+
 static int tick(void *user)
 {
     const struct reading *r = user;
@@ -43,6 +56,20 @@ static int tick(void *user)
         done += at > 0 ? (uint64_t)at : 0;
     }
     return r->feedback->progress(r->feedback->user, done);
+}
+
+static int tick_writing(void *user)
+{
+    struct writing *w = user;
+    struct stat st;
+    struct statvfs room;
+    if (fstat(w->image, &st) == 0 && st.st_blocks != w->blocks) {
+        w->blocks = st.st_blocks;
+        w->since = clock_ms();
+    }
+    w->full = clock_ms() - w->since > FULL_PATIENCE_MS && fstatvfs(w->image, &room) == 0 &&
+              room.f_bavail == 0;
+    return w->full ? 1 : tick(&w->reading);
 }
 
 static const char *const plain_environment[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C",
@@ -174,13 +201,14 @@ static int create_file(const struct assembly *a, lr_error *err)
 
 static int make_erofs(const struct assembly *a, const char *tree, lr_error *err)
 {
-    struct reading reading = {NULL, 0, a->feedback};
     cleanup_free char *target = text_path_join(a->staging.path, IMAGE);
     if (!target)
         return error_oom(err, OPERATION);
     cleanup_close int file = create_file(a, err);
     if (file < 0)
         return -1;
+    struct writing writing = {
+        .reading = {NULL, 0, a->feedback}, .image = file, .since = clock_ms()};
     /*
      * noinline_data: gVisor cannot execute what is inlined into the metadata. --preserve-mtime
      * alone would put the present time into the superblock; SOURCE_DATE_EPOCH fixes that, and
@@ -215,11 +243,14 @@ static int make_erofs(const struct assembly *a, const char *tree, lr_error *err)
         .trees = trees,
         .tree_count = 2,
         .max_memory = MKFS_MEMORY_MAX,
-        .tick = tick,
-        .user = &reading,
+        .tick = tick_writing,
+        .user = &writing,
     };
     struct spawn_result result;
     if (spawn_run(&spawn, &result, err) < 0) {
+        if (writing.full)
+            return error_set(err, LR_IO_FAILED, OPERATION,
+                             "the disk is full: No space left on device");
         if (err && err->code == LR_NOT_SUPPORTED)
             error_hint(err, "apt-get install erofs-utils");
         return -1;

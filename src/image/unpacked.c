@@ -23,7 +23,7 @@
 
 #define FSCK_MEMORY_MAX (8ull << 30)
 
-enum { UNPACK_TIMEOUT_MS = 10 * 60 * 1000, NAME_SIZE = IMAGE_HEX_LENGTH + 16 };
+enum { UNPACK_TIMEOUT_MS = 10 * 60 * 1000, TICK_MS = 200, NAME_SIZE = IMAGE_HEX_LENGTH + 16 };
 
 static int open_folder(int at, const char *name)
 {
@@ -41,9 +41,15 @@ static int take(int folder, const char *name)
     return steal_fd(&fd);
 }
 
-/* deadline 0: do not wait. */
-static int lock(int folder, int64_t deadline)
+static bool is_stopped(const struct unpacked_owner *owner)
 {
+    return owner && owner->tick && owner->tick(owner->user) != 0;
+}
+
+/* deadline 0: do not wait. `owner`: who may stop it; may be NULL. */
+static int lock(int folder, int64_t deadline, const struct unpacked_owner *owner)
+{
+    int64_t look = clock_ms() + TICK_MS;
     cleanup_close int fd =
         openat(folder, LOCK_FILE, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     while (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0) {
@@ -52,6 +58,13 @@ static int lock(int folder, int64_t deadline)
         if (clock_ms() >= deadline) {
             errno = ETIMEDOUT;
             return -1;
+        }
+        if (clock_ms() >= look) {
+            look = clock_ms() + TICK_MS;
+            if (is_stopped(owner)) {
+                errno = ECANCELED;
+                return -1;
+            }
         }
         nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
     }
@@ -87,6 +100,8 @@ static int extract(struct store *store, const char *image, const char *target,
         .trees = trees,
         .tree_count = 2,
         .max_memory = FSCK_MEMORY_MAX,
+        .tick = owner->tick,
+        .user = owner->user,
     };
     struct spawn_result result;
     if (spawn_run(&spawn, &result, err) < 0) {
@@ -148,7 +163,7 @@ int unpacked_open(int *out, struct store *store, const char *digest, int image_f
     *out = take(folder, name);
     if (*out >= 0)
         return 0;
-    cleanup_close int locked = lock(folder, clock_ms() + UNPACK_TIMEOUT_MS);
+    cleanup_close int locked = lock(folder, clock_ms() + UNPACK_TIMEOUT_MS, owner);
     if (locked < 0)
         return error_errno(err, LR_CONTAINER_START_FAILED, OPERATION, errno, "cannot lock '%s/%s'",
                            store->path, FOLDER);
@@ -212,7 +227,7 @@ void unpacked_sweep(const struct store *store, const struct index *index)
     for (struct dirent *e; (e = readdir(dir));)
         needed = needed || strcmp(e->d_name, NEW) == 0 || strcmp(e->d_name, DEAD) == 0 ||
                  (is_ours(e->d_name) && !is_wanted(index, e->d_name));
-    cleanup_close int locked = needed ? lock(folder, 0) : -1;
+    cleanup_close int locked = needed ? lock(folder, 0, NULL) : -1;
     struct sweep s = {folder, index};
     if (locked >= 0)
         (void)rootless_call(sweep, &s);

@@ -528,3 +528,18 @@ def test_mkfs_that_is_missing_is_named(store, tmp_path):
     assert done.returncode == 125
     assert b"apt-get install erofs-utils" in done.stderr
     assert_tidy(store, files=0)
+
+
+def test_mkfs_that_does_not_end_on_a_full_disk(store, tmp_path):
+    """As that of erofs-utils 1.8 does: it is ended, and the error says why."""
+    store.mkdir()
+    tar = small_tar(tmp_path / "a.tar")
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    (programs / "mkfs.erofs").write_text("#!/bin/sh\nyes > /image 2>/dev/null\nsleep 1000\n")
+    (programs / "mkfs.erofs").chmod(0o755)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m,mode=0700", "small", str(store)], check=True, timeout=30)
+    try:
+        assert "No space left" in refused(store, tar, code="IO_FAILED", PATH=f"{programs}:{os.environ['PATH']}")
+    finally:
+        subprocess.run(["umount", "-l", str(store)], check=True, timeout=30)

@@ -4,6 +4,7 @@
 `tests/run --only rootless` takes such a user through the whole contract suite; here is what is particular.
 """
 import contextlib
+import fcntl
 import io
 import json
 import os
@@ -416,3 +417,36 @@ def make_extra(tar, target, size=1):
         info.uid, info.gid, info.mode, info.size = 12, 34, 0o750, size
         file.addfile(info, io.BytesIO(b"x" * size))
     os.chmod(target, 0o644)
+
+
+def test_a_run_that_waits_for_anothers_unpacking_can_be_cancelled(user):
+    """The image is being unpacked by another run, which does not get on."""
+    folder = user.make(".local", "share", "light-runner", "unpacked")
+    for name in os.listdir(folder):
+        if name != "lock":
+            subprocess.run(["rm", "-rf", "--", os.path.join(folder, name)], check=True, timeout=60)
+    lock = os.path.join(folder, "lock")
+    with open(lock, "a") as held:
+        os.chown(lock, user.uid, user.uid)
+        os.chmod(lock, 0o600)
+        fcntl.flock(held, fcntl.LOCK_EX)
+        process = subprocess.Popen(user.command("run", "--json", *ALL, "--network", "none", "busybox", "--", "echo ran"),
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=user.folder)
+        try:
+            assert host.wait_until(lambda: waits_for(lock), 30), "control: it came as far as the lock"
+            process.send_signal(signal.SIGINT)
+            stdout, stderr = process.communicate(timeout=20)
+        finally:
+            process.kill()
+        assert json.loads(stdout).get("cancelled") is True, (stdout, stderr)
+
+
+def waits_for(path):
+    """Whether another process than this one has the file open."""
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        if int(pid) != os.getpid():
+            with contextlib.suppress(OSError):
+                fds = f"/proc/{pid}/fd"
+                if any(os.readlink(os.path.join(fds, fd)) == path for fd in os.listdir(fds)):
+                    return True
+    return False

@@ -114,6 +114,18 @@ static int make_folders(lr_error *err)
                                                   : own_files_make_devices(folder_devices, err);
 }
 
+/* Of the process, which makes one sandbox. */
+static struct {
+    int (*tick)(void *user);
+    void *user;
+} watcher;
+
+static void local_watch(int (*tick)(void *user), void *user)
+{
+    watcher.tick = tick;
+    watcher.user = user;
+}
+
 static int mount_image(struct local_sandbox *s, struct store *store, int image_fd, lr_error *err)
 {
     if (!rootless_active())
@@ -122,7 +134,11 @@ static int mount_image(struct local_sandbox *s, struct store *store, int image_f
                    ? -1
                    : 0;
     struct unpacked_owner owner = {
-        .user_namespace = s->user_namespace, .first_id = s->first_id};
+        .user_namespace = s->user_namespace,
+        .first_id = s->first_id,
+        .tick = watcher.tick,
+        .user = watcher.user,
+    };
     uint32_t first, count;
     rootless_sandbox_ids(&first, &count, &owner.host_id);
     owner.many = count > 1;
@@ -753,6 +769,7 @@ const struct engine engine_local = {
     .pause = local_pause,
     .finish = local_finish,
     .commit = local_commit,
+    .watch = local_watch,
     .destroy = local_destroy,
     .reap = local_reap,
     .network = local_network,
