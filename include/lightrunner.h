@@ -193,6 +193,13 @@ typedef struct lr_progress {
  * "Callbacks" at the top of this file. */
 typedef void (*lr_progress_fn)(void *user, const lr_progress *progress);
 
+/**
+ * What comes out has the modes that it has in the sandbox, cut by the caller's umask. Files and folders that are there
+ * already stay or are replaced, but nothing is written into a `.git` that was there before, nor in its place: that is an
+ * error of the entry. Other files that tools execute by their name (Makefile, .envrc, package.json...) are not looked at: give
+ * a fresh folder for `to`. An entry that fails leaves the files that were complete, and no half of one. Each file and each
+ * folder counts as 512 bytes more than its contents, as in a tar.
+ */
 typedef struct lr_extract {
     const char *from; /**< absolute, or relative to workdir */
     const char *to;   /**< host folder, created with its parents */

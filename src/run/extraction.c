@@ -9,9 +9,10 @@
 
 static const char operation[] = "extract";
 
-int extraction_init(struct extraction *x, const struct request *r, lr_error *err)
+int extraction_init(struct extraction *x, const struct request *r, mode_t mask, lr_error *err)
 {
-    *x = (struct extraction){.request = r, .sink = SINK_NONE};
+    *x = (struct extraction){
+        .request = r, .umask = mask, .sink = SINK_NONE};
     buffer_init(&x->fields, FRAME_AGENT_MAX);
     size_t count = r->extract_count ? r->extract_count : 1;
     x->results = calloc(count, sizeof(*x->results));
@@ -133,7 +134,8 @@ static int on_begin(struct extraction *x, const struct frame *f, lr_error *err)
     }
     /* Only now: what is missing leaves no empty folder behind. */
     lr_error local = {0};
-    if (sink_open(&x->sink, x->results[x->at].to, x->request->max_extract_bytes, &local) < 0)
+    if (sink_open(&x->sink, x->results[x->at].to, x->umask, x->request->max_extract_bytes, &local) <
+        0)
         set_error(x, local.message);
     return 0;
 }

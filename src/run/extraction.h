@@ -12,6 +12,7 @@
 
 struct extraction {
     const struct request *request;
+    mode_t umask; /* of the caller */
     lr_extracted *results; /* request->extract_count of them */
     char (*reasons)[512];
     size_t at;   /* the entry at hand */
@@ -25,7 +26,7 @@ struct extraction {
     struct buffer fields;
 };
 
-int extraction_init(struct extraction *x, const struct request *r, lr_error *err);
+int extraction_init(struct extraction *x, const struct request *r, mode_t mask, lr_error *err);
 void extraction_free(struct extraction *x);
 
 /* Goes on to the next entry that the agent has to be asked for; *done when there is none. */

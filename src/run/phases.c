@@ -416,7 +416,7 @@ static void start_collecting(struct supervisor *s)
     s->deadline = clock_ms() + STALL_TIMEOUT;
     s->phase_deadline = clock_ms() + COLLECT_TIMEOUT;
     bool done = true;
-    if (extraction_init(&s->extraction, s->request, &s->error) < 0 ||
+    if (extraction_init(&s->extraction, s->request, s->umask, &s->error) < 0 ||
         extraction_next(&s->extraction, &s->link, &done, &s->error) < 0)
         phase_fail(s);
     else if (done)

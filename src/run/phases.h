@@ -43,6 +43,7 @@ struct supervisor {
     char *workdir;
     const char *id;
     const char *commit; /* NULL: nothing of the root is kept */
+    mode_t umask;       /* the caller's, for what is extracted */
     enum phase phase;
     int64_t deadline;       /* of the phase; IO_NO_DEADLINE: none */
     int64_t phase_deadline; /* of COLLECT as a whole */

@@ -26,8 +26,17 @@ static int open_beneath(int dirfd, const char *path, uint64_t flags, uint64_t mo
     return (int)syscall(SYS_openat2, dirfd, path, &how, sizeof(how));
 }
 
+/* The umask is the process's own otherwise. It has one thread. */
+static int make_folder(int dirfd, const char *name, mode_t mode, mode_t mask)
+{
+    mode_t before = umask(mask);
+    int rc = mkdirat(dirfd, name, mode);
+    umask(before);
+    return rc;
+}
+
 /* mkdir -p of a path that the caller gave: it may well lead through symlinks. */
-static int make_parents(const char *path, lr_error *err)
+static int make_parents(const char *path, mode_t mask, lr_error *err)
 {
     cleanup_free char *copy = strdup(path);
     if (!copy)
@@ -36,20 +45,21 @@ static int make_parents(const char *path, lr_error *err)
         if (*p != '/')
             continue;
         *p = '\0';
-        if (mkdir(copy, 0755) < 0 && errno != EEXIST)
+        if (make_folder(AT_FDCWD, copy, 0777, mask) < 0 && errno != EEXIST)
             return error_errno(err, LR_EXTRACT_FAILED, operation, errno, "cannot make '%s'", copy);
         *p = '/';
     }
-    if (mkdir(copy, 0755) < 0 && errno != EEXIST)
+    if (make_folder(AT_FDCWD, copy, 0777, mask) < 0 && errno != EEXIST)
         return error_errno(err, LR_EXTRACT_FAILED, operation, errno, "cannot make '%s'", copy);
     return 0;
 }
 
-int sink_open(struct sink *out, const char *to, uint64_t max, lr_error *err)
+int sink_open(struct sink *out, const char *to, mode_t mask, uint64_t max, lr_error *err)
 {
     *out = SINK_NONE;
     out->max = max;
-    if (make_parents(to, err) < 0)
+    out->umask = mask;
+    if (make_parents(to, mask, err) < 0)
         return -1;
     out->root = open(to, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (out->root < 0)
@@ -58,9 +68,18 @@ int sink_open(struct sink *out, const char *to, uint64_t max, lr_error *err)
     return 0;
 }
 
+/* Half a file looks like a whole one. */
+static void drop_file(struct sink *s)
+{
+    if (s->file < 0)
+        return;
+    cleanup_close_fd(&s->file);
+    (void)unlinkat(s->file_folder, s->file_name, 0);
+}
+
 void sink_close(struct sink *s)
 {
-    cleanup_close_fd(&s->file);
+    drop_file(s);
     cleanup_close_fd(&s->parent_fd);
     cleanup_close_fd(&s->root);
 }
@@ -74,6 +93,31 @@ static int charge(struct sink *s, uint64_t bytes, lr_error *err)
     return 0;
 }
 
+/*
+ * A .git that was there before belongs to the caller's repository: hooks and settings in it are run by the next `git`
+ * there, so nothing of a sandbox gets into it, or takes its place.
+ */
+static int check_git(struct sink *s, const char *path, lr_error *err)
+{
+    for (const char *at = path; *at; at += *at == '/') {
+        size_t length = strcspn(at, "/"), end = (size_t)(at - path) + length;
+        if (length == 4 && strncasecmp(at, ".git", 4) == 0) {
+            if (strlen(s->git) == end && memcmp(s->git, path, end) == 0)
+                return 0;
+            memcpy(s->git, path, end);
+            s->git[end] = '\0';
+            cleanup_close int fd = open_beneath(s->root, s->git, O_PATH | O_NOFOLLOW, 0);
+            if (fd < 0 && errno == ENOENT)
+                return 0;
+            s->git[0] = '\0';
+            return error_set(err, LR_EXTRACT_FAILED, operation,
+                             "'%.200s' would change a Git repository that was there before", path);
+        }
+        at += length;
+    }
+    return 0;
+}
+
 /* Checks the name, charges an entry, and gives the folder that it goes into and its last segment.
  */
 static int open_parent(struct sink *s, const char *path, int *dirfd, const char **name,
@@ -84,7 +128,7 @@ static int open_parent(struct sink *s, const char *path, int *dirfd, const char 
                          path);
     if (s->file >= 0)
         return error_set(err, LR_EXTRACT_FAILED, operation, "an entry within a file");
-    if (charge(s, TAR_BLOCK, err) < 0)
+    if (charge(s, TAR_BLOCK, err) < 0 || check_git(s, path, err) < 0)
         return -1;
     const char *slash = strrchr(path, '/');
     *name = slash ? slash + 1 : path;
@@ -112,7 +156,7 @@ int sink_folder(struct sink *s, const char *path, mode_t mode, lr_error *err)
     if (open_parent(s, path, &dirfd, &name, err) < 0)
         return -1;
     /* The owner's bits stay on: its contents are still to come. */
-    if (mkdirat(dirfd, name, (mode & 0777) | 0700) == 0)
+    if (make_folder(dirfd, name, (mode & 0777) | 0700, s->umask & 077) == 0)
         return 0;
     struct stat st;
     if (errno == EEXIST && fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
@@ -136,7 +180,9 @@ int sink_file(struct sink *s, const char *path, mode_t mode, lr_error *err)
         s->file = open_beneath(dirfd, name, flags, 0600);
     if (s->file < 0)
         return error_errno(err, LR_EXTRACT_FAILED, operation, errno, "cannot write '%.200s'", path);
-    s->file_mode = mode & 0777;
+    strcpy(s->file_name, name);
+    s->file_folder = dirfd;
+    s->file_mode = mode & 0777 & ~s->umask;
     s->file_size = 0;
     return 0;
 }
@@ -164,5 +210,7 @@ int sink_file_end(struct sink *s, lr_error *err)
     /* A full or remote disk may say so only now. */
     if (close(steal_fd(&s->file)) < 0 && !failed)
         failed = errno;
+    if (failed)
+        (void)unlinkat(s->file_folder, s->file_name, 0);
     return failed ? error_errno(err, LR_EXTRACT_FAILED, operation, failed, "cannot write") : 0;
 }

@@ -19,19 +19,23 @@
 struct sink {
     int root;         /* folder fd */
     int file;         /* being written, or -1 */
-    mode_t file_mode; /* given to it at its end */
+    char file_name[256]; /* in parent_fd, or in root where that is -1 */
+    int file_folder;     /* which of the two */
+    mode_t file_mode;    /* given to it at its end */
+    mode_t umask;
     uint64_t file_size;
     uint64_t bytes; /* so far */
     uint64_t max;
     char parent[4096]; /* the last parent folder, kept open: entries come folder by folder */
     int parent_fd;
+    char git[4096]; /* the last .git that was met and was not there before; "": none */
 };
 
 /* Not open; may be closed. */
 #define SINK_NONE ((struct sink){.root = -1, .file = -1, .parent_fd = -1})
 
-/* Opens the folder `to`, made with its parents. Errors: EXTRACT_FAILED. */
-int sink_open(struct sink *out, const char *to, uint64_t max, lr_error *err);
+/* Opens the folder `to`, made with its parents. Modes of all that is made are cut by the mask. Errors: EXTRACT_FAILED. */
+int sink_open(struct sink *out, const char *to, mode_t mask, uint64_t max, lr_error *err);
 
 /* Each of these fails with EXTRACT_FAILED and the reason as the message. */
 int sink_folder(struct sink *s, const char *path, mode_t mode, lr_error *err);
@@ -39,6 +43,7 @@ int sink_file(struct sink *s, const char *path, mode_t mode, lr_error *err);
 int sink_data(struct sink *s, const void *data, size_t length, lr_error *err);
 int sink_file_end(struct sink *s, lr_error *err);
 
+/* A file whose end has not come is removed. */
 void sink_close(struct sink *s);
 
 #endif

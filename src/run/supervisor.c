@@ -521,6 +521,7 @@ int supervisor_run_order(const struct run_order *order, const char *commit)
     init(&s, order->id);
     s.effective = order->request;
     s.commit = commit;
+    s.umask = order->umask;
     output_init(&s.output, SUPERVISOR_CALLER, order->logs, order->request.max_log_bytes);
     if (open_sandbox(&s, order->progress) == 0)
         loop(&s);
@@ -540,7 +541,7 @@ static int let_go_of_stderr(lr_error *err)
     return 0;
 }
 
-int supervisor_run(const char *id)
+int supervisor_run(const char *id, mode_t mask)
 {
     cleanup_order struct run_order order = {0};
     struct supervisor s;
@@ -557,6 +558,7 @@ int supervisor_run(const char *id)
         rc = error_errno(&s.error, LR_INTERNAL, "supervisor", errno, "cannot fork");
     if (rc == 0 && order.request.detached)
         rc = let_go_of_stderr(&s.error);
+    order.umask = mask;
     if (rc == 0)
         return supervisor_run_order(&order, NULL);
     s.failed = true;

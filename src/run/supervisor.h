@@ -5,6 +5,8 @@
 #ifndef RUN_SUPERVISOR_H
 #define RUN_SUPERVISOR_H
 
+#include <sys/types.h>
+
 /* The fds that a supervisor is started with. */
 enum supervisor_fd {
     SUPERVISOR_INPUT = 0,         /* bytes for the command's stdin */
@@ -15,8 +17,8 @@ enum supervisor_fd {
 
 struct run_order;
 
-/* Takes one REQUEST from the caller, runs it, answers with RESULT or ERROR. The exit code. */
-int supervisor_run(const char *id);
+/* Takes one REQUEST from the caller, runs it, answers with RESULT or ERROR. `mask` is the caller's umask. The exit code. */
+int supervisor_run(const char *id, mode_t mask);
 
 /* The same without the REQUEST. `commit`, when not NULL: after exit code 0 the sandbox's root becomes
  * an image of that name. */

@@ -23,6 +23,6 @@ int main(int argc, char **argv)
     for (int fd = SUPERVISOR_CALLER; fd <= SUPERVISOR_CANCEL; fd++)
         fcntl(fd, F_SETFD, FD_CLOEXEC);
     signal(SIGPIPE, SIG_IGN);
-    umask(022);
-    return supervisor_run(argv[2]);
+    /* Our own files are not the caller's affair; those that come out of the sandbox are. */
+    return supervisor_run(argv[2], umask(022));
 }

@@ -12,10 +12,13 @@
 
 #include "wire/request.h"
 
+#include <sys/types.h>
+
 struct run_order {
     char *id;      /* light-runner-<12 hex> */
     bool logs;     /* false: nobody listens, output is thrown away at its source */
     bool progress; /* PROGRESS frames are wanted */
+    mode_t umask;  /* of the caller; not in the document, as the supervisor inherits it */
     struct request request;
 };
 

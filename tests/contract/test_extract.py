@@ -217,6 +217,31 @@ def test_modes_are_kept(runner, tmp_path):
         "755": "0o755", "644": "0o644", "600": "0o600"}
 
 
+@pytest.mark.parametrize("mask, file, folder", [(0o077, 0o600, 0o700), (0o022, 0o644, 0o755), (0o002, 0o664, 0o775)])
+def test_modes_are_cut_by_the_callers_umask(runner, tmp_path, mask, file, folder):
+    out = tmp_path / "out"
+    before = os.umask(mask)
+    try:
+        entry = one(runner.run("umask 0; mkdir -p d/e; echo x > d/f; chmod 666 d/f; chmod 777 d/e", extract=[("d", out)]))
+    finally:
+        os.umask(before)
+    assert entry["status"] == "ok"
+    assert stat.S_IMODE(os.stat(out / "f").st_mode) == file
+    assert stat.S_IMODE(os.stat(out / "e").st_mode) == stat.S_IMODE(os.stat(out).st_mode) == folder
+
+
+def test_hooks_do_not_get_into_the_callers_repository(runner, tmp_path):
+    """The control is a folder without one: there the whole repository comes out."""
+    script = "mkdir -p d/.git/hooks; echo evil > d/.git/hooks/post-checkout; chmod +x d/.git/hooks/post-checkout"
+    mine, fresh = tmp_path / "mine", tmp_path / "fresh"
+    (mine / ".git" / "hooks").mkdir(parents=True)
+    entries = runner.ok(script, extract=[("d", mine), ("d", fresh)]).json["extracted"]
+    assert [entry["status"] for entry in entries] == ["error", "ok"], entries
+    assert ".git" in entries[0]["reason"]
+    assert tree(mine) == {".git": None, ".git/hooks": None}
+    assert tree(fresh)[".git/hooks/post-checkout"] == b"evil\n"
+
+
 def test_files_belong_to_the_caller(runner, tmp_path):
     out = tmp_path / "out"
     assert one(runner.run("mkdir d; echo x > d/f; chown -R 1234:1234 d", extract=[("d", out)]))["status"] == "ok"

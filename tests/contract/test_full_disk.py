@@ -98,6 +98,7 @@ def test_no_room_for_what_comes_out(runner, small):
     assert outcome.code == 0 and outcome.json["success"]
     entry = outcome.json["extracted"][0]
     assert entry["status"] == "error" and "No space left" in entry["reason"]
+    assert os.listdir(folder / "out") == [], "half a file looks like a whole one"
 
 
 def test_no_room_for_output_that_waits(runner, small):

@@ -91,7 +91,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct extraction x;
     struct agent_link link = {.to = -1, .from = -1};
     buffer_init(&link.out, 1 << 20);
-    PROMISE(extraction_init(&x, &request, NULL) == 0);
+    PROMISE(extraction_init(&x, &request, 022, NULL) == 0);
     feed(&x, &link, data, size);
     extraction_abort(&x, "the agent went away");
     for (size_t i = 0; i < ENTRIES; i++)

@@ -36,7 +36,7 @@ static void begin(const char *first, const char *second)
     lr_error err = {0};
     bool done;
     buffer_init(&unconnected.out, 1 << 20);
-    assert_int_equal(extraction_init(&x, &request, &err), 0);
+    assert_int_equal(extraction_init(&x, &request, 022, &err), 0);
     assert_int_equal(extraction_next(&x, &unconnected, &done, &err), 0);
 }
 

@@ -32,7 +32,7 @@ static struct sink open_sink(uint64_t max)
 {
     struct sink s;
     lr_error err = {0};
-    assert_int_equal(sink_open(&s, to, max, &err), 0);
+    assert_int_equal(sink_open(&s, to, 022, max, &err), 0);
     return s;
 }
 
@@ -148,6 +148,82 @@ static void setuid_bits_do_not_come_out(void **state)
     assert_int_equal(st.st_mode & 07777, 0755);
 }
 
+static mode_t mode_of(const char *name)
+{
+    char path[256];
+    struct stat st;
+    snprintf(path, sizeof(path), "%s/%s", to, name);
+    assert_int_equal(lstat(path, &st), 0);
+    return st.st_mode & 07777;
+}
+
+/* Of the caller, whatever this process's own is. */
+static void modes_are_cut_by_the_umask_that_is_given(void **state)
+{
+    (void)state;
+    static const struct {
+        mode_t mask, folder, file;
+    } cases[] = {{0, 0777, 0666}, {022, 0755, 0644}, {002, 0775, 0664}, {077, 0700, 0600}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct sink s;
+        lr_error err = {0};
+        snprintf(to, sizeof(to), "%s/to%zu", top, i);
+        assert_int_equal(sink_open(&s, to, cases[i].mask, 1 << 20, &err), 0);
+        assert_int_equal(sink_folder(&s, "d", 0777, &err), 0);
+        assert_int_equal(sink_file(&s, "d/f", 0666, &err), 0);
+        assert_int_equal(sink_file_end(&s, &err), 0);
+        sink_close(&s);
+        assert_int_equal(mode_of(""), cases[i].folder);
+        assert_int_equal(mode_of("d"), cases[i].folder);
+        assert_int_equal(mode_of("d/f"), cases[i].file);
+    }
+}
+
+static void half_a_file_does_not_stay(void **state)
+{
+    (void)state;
+    struct sink s = open_sink(1 << 20);
+    lr_error err = {0};
+    assert_int_equal(sink_folder(&s, "d", 0755, &err), 0);
+    assert_int_equal(write_file(&s, "d/whole", "whole", &err), 0);
+    assert_int_equal(sink_file(&s, "d/half", 0644, &err), 0);
+    assert_int_equal(sink_data(&s, "half", 4, &err), 0);
+    assert_file(to, "d/half", "half"); /* control */
+    sink_close(&s);
+    assert_file(to, "d/half", NULL);
+    assert_file(to, "d/whole", "whole");
+}
+
+static void a_repository_that_was_there_is_not_touched(void **state)
+{
+    (void)state;
+    static const char *const refused[] = {".git/hooks/post-checkout", ".git", ".GIT/config", "sub/.git/config"};
+    char path[256];
+    struct sink s = open_sink(1 << 20);
+    lr_error err = {0};
+    sink_close(&s);
+    static const char *const there[] = {".git", ".git/hooks", ".GIT", "sub", "sub/.git"};
+    for (size_t i = 0; i < sizeof(there) / sizeof(there[0]); i++) {
+        snprintf(path, sizeof(path), "%s/%s", to, there[i]);
+        assert_int_equal(mkdir(path, 0755), 0);
+    }
+    s = open_sink(1 << 20);
+    for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+        assert_int_equal(write_file(&s, refused[i], "evil", &err), -1);
+        assert_non_null(strstr(err.message, "Git repository"));
+        assert_file(to, refused[i], NULL);
+    }
+    assert_int_equal(sink_folder(&s, ".git", 0755, &err), -1);
+    /* Names that only look like it, and a repository that comes out as a whole. */
+    assert_int_equal(write_file(&s, ".gitignore", "x", &err), 0);
+    assert_int_equal(sink_folder(&s, "new", 0755, &err), 0);
+    assert_int_equal(sink_folder(&s, "new/.git", 0755, &err), 0);
+    assert_int_equal(sink_folder(&s, "new/.git/hooks", 0755, &err), 0);
+    assert_int_equal(write_file(&s, "new/.git/hooks/a", "x", &err), 0);
+    sink_close(&s);
+    assert_file(to, "new/.git/hooks/a", "x");
+}
+
 static void the_cap_counts_data_as_it_comes(void **state)
 {
     (void)state;
@@ -179,7 +255,7 @@ static void to_that_is_a_file_is_refused(void **state)
     struct sink s;
     lr_error err = {0};
     close(open(to, O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
-    assert_int_equal(sink_open(&s, to, 1, &err), -1);
+    assert_int_equal(sink_open(&s, to, 022, 1, &err), -1);
     assert_non_null(strstr(err.message, "is not a folder"));
 }
 
@@ -194,6 +270,9 @@ int main(void)
         TEST(a_link_in_a_files_place_is_replaced),
         TEST(a_hard_link_in_a_files_place_is_replaced),
         TEST(setuid_bits_do_not_come_out),
+        TEST(modes_are_cut_by_the_umask_that_is_given),
+        TEST(half_a_file_does_not_stay),
+        TEST(a_repository_that_was_there_is_not_touched),
         TEST(the_cap_counts_data_as_it_comes),
         TEST(the_cap_counts_empty_files),
         TEST(to_that_is_a_file_is_refused),

@@ -59,7 +59,7 @@ static int run_case(enum frame_type type, const char *text)
         write(caller, text, strlen(text)) != (ssize_t)strlen(text))
         return 10;
     uint64_t before = open_fds();
-    if (supervisor_run(ID) != 1)
+    if (supervisor_run(ID, 022) != 1)
         return 11;
     char answer[4096];
     if (recv(caller, answer, sizeof(answer), MSG_DONTWAIT) < FRAME_HEADER_SIZE)
