@@ -3,8 +3,8 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "host/id_range.h"
 #include "host/process.h"
-#include "host/userns.h"
 
 #include <fcntl.h>
 #include <pwd.h>
@@ -92,7 +92,7 @@ void rootless_find_ids(struct rootless_ids *out, uid_t uid)
         !rootless_read_ids("/etc/subgid", name, uid, &out->first_gid, &gids))
         return;
     uint32_t least = uids < gids ? uids : gids;
-    out->count = least < USERNS_SIZE ? least : USERNS_SIZE;
+    out->count = least < ID_RANGE_SIZE ? least : ID_RANGE_SIZE;
 }
 
 /* What can be mapped: the ids are no use without the program that maps them. */

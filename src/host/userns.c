@@ -3,33 +3,24 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "host/id_range.h"
 #include "host/process.h"
+#include "host/rootless.h"
 
 #include <assert.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/sched.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
-#include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Above what systemd, subuid files and directory services hand out, below the 2^31 at which some
- * tools take an id for a negative number. */
-#define RANGE_FIRST 0x60000000u
-#define RANGE_COUNT 0x1FFFu
+enum { MAKE_TIMEOUT_MS = 10000 };
 
-uint32_t userns_base(const char *id)
-{
-    /* The id ends in random hex digits. A collision is harmless: it is two runs as without ranges.
-     */
-    size_t length = strlen(id);
-    uint32_t number = (uint32_t)strtoul(id + (length > 6 ? length - 6 : 0), NULL, 16);
-    return RANGE_FIRST + number % RANGE_COUNT * USERNS_SIZE;
-}
-
-static_assert(RANGE_FIRST + (uint64_t)RANGE_COUNT * USERNS_SIZE <= USERNS_FILES_FIRST,
-              "the range for files is none of the runs'");
+static_assert(ID_RANGE_END <= USERNS_FILES_FIRST, "the range for files is none of the runs'");
 
 static int write_maps(pid_t pid, const char *map)
 {
@@ -50,26 +41,57 @@ static int open_namespace(pid_t pid, const char *name)
     return open(path, O_RDONLY | O_CLOEXEC);
 }
 
-static int open_mapped(int *user, int *net, const char *map, lr_error *err)
+/* Keeps the capabilities: some machines let nobody without them make a user namespace. */
+static int become(uint32_t id)
 {
-    struct process child;
-    pid_t pid = process_clone(&child, CLONE_NEWUSER | (net ? CLONE_NEWNET : 0));
-    if (pid == 0) {
-        process_forget_environment();
-        /* It is there to be looked at, until it is killed. */
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+    if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0 || setresgid(id, id, id) < 0 ||
+        setresuid(id, id, id) < 0 || syscall(SYS_capget, &header, data) < 0)
+        return -1;
+    for (size_t i = 0; i < _LINUX_CAPABILITY_U32S_3; i++)
+        data[i].effective = data[i].permitted;
+    return (int)syscall(SYS_capset, &header, data);
+}
+
+/* In the child: makes the namespaces, says so by one byte, and is there to be looked at until it is killed. */
+static _Noreturn void make(int done, uint32_t owner, bool net)
+{
+    /* Without root, the user's own limits are what all namespaces below are counted for in the end. */
+    if ((geteuid() == 0 && !rootless_active() && become(owner) < 0) ||
+        unshare(CLONE_NEWUSER | (net ? CLONE_NEWNET : 0)) < 0)
+        dprintf(done, "%c", errno);
+    /* Another user is another owner of the death signal: it is asked for anew. If the parent has ended before, nobody
+     * reads, and SIGPIPE ends this process. */
+    else if (prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && write(done, "", 1) == 1)
         for (;;)
             pause();
-    }
-    if (pid < 0)
+    _exit(1);
+}
+
+/* `owner`: the id that the namespace belongs to, if this is root. */
+static int open_mapped(int *user, int *net, const char *map, uint32_t owner, lr_error *err)
+{
+    __attribute__((cleanup(process_destroy))) struct process child = {.pidfd = -1};
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) < 0)
         return error_errno(err, LR_CONTAINER_START_FAILED, "userns.open", errno,
+                           "cannot make a pipe");
+    cleanup_close int done = ends[0], theirs = ends[1];
+    pid_t pid = process_clone(&child, 0);
+    if (pid == 0) {
+        close(steal_fd(&done));
+        make(theirs, owner, net != NULL);
+    }
+    cleanup_close_fd(&theirs);
+    unsigned char failed = 0;
+    if (pid < 0 || io_read_exact(done, &failed, 1, clock_ms() + MAKE_TIMEOUT_MS) < 0 || failed)
+        return error_errno(err, LR_CONTAINER_START_FAILED, "userns.open", failed ? failed : errno,
                            "cannot make a user namespace");
     cleanup_close int user_fd = open_namespace(pid, "user");
     cleanup_close int net_fd = net ? open_namespace(pid, "net") : -1;
-    int failed =
-        user_fd < 0 || (net && net_fd < 0) || write_maps(pid, map) < 0 ? errno : 0;
-    process_destroy(&child);
-    if (failed)
-        return error_errno(err, LR_CONTAINER_START_FAILED, "userns.open", failed,
+    if (user_fd < 0 || (net && net_fd < 0) || write_maps(pid, map) < 0)
+        return error_errno(err, LR_CONTAINER_START_FAILED, "userns.open", errno,
                            "cannot map the user namespace");
     *user = steal_fd(&user_fd);
     if (net)
@@ -81,14 +103,14 @@ int userns_open(int *user, int *net, uint32_t first, uint32_t count, lr_error *e
 {
     char map[64];
     snprintf(map, sizeof(map), "0 %u %u\n", first, count);
-    return open_mapped(user, net, map, err);
+    return open_mapped(user, net, map, first, err);
 }
 
 int userns_open_files(int *user, lr_error *err)
 {
-    const uint32_t first = USERNS_FILES_FIRST, behind = first + USERNS_SIZE;
+    const uint32_t first = USERNS_FILES_FIRST, size = ID_RANGE_SIZE, behind = first + size;
     char map[128];
-    snprintf(map, sizeof(map), "0 %u %u\n%u %u %u\n%u %u %u\n", first, USERNS_SIZE, USERNS_SIZE,
-             USERNS_SIZE, first - USERNS_SIZE, behind, behind, UINT32_MAX - behind);
-    return open_mapped(user, NULL, map, err);
+    snprintf(map, sizeof(map), "0 %u %u\n%u %u %u\n%u %u %u\n", first, size, size, size,
+             first - size, behind, behind, UINT32_MAX - behind);
+    return open_mapped(user, NULL, map, first, err);
 }

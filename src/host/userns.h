@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The user namespace of a sandbox: root inside is an owner outside that nothing on the host belongs
- * to. Each run has a range of its own, so that runs do not share per-user limits or signals either.
+ * The user namespace of a sandbox: root inside is an owner outside that nothing on the host belongs to (host/id_range.h).
+ *
+ * It belongs to that owner as well. What a process in it uses of the kernel's limits per user (inotify instances and watches,
+ * queued signals, bytes in message queues, locked memory, processes) is counted for the user who owns the namespace, too:
+ * if that were root, one run could use up what root's own programs on the host may have.
  */
 #ifndef HOST_USERNS_H
 #define HOST_USERNS_H
@@ -9,11 +12,6 @@
 #include "base/error.h"
 
 #include <stdint.h>
-
-enum { USERNS_SIZE = 65536 };
-
-/* The first host id of the range that a run's id stands for. */
-uint32_t userns_base(const char *id);
 
 /*
  * One for files of an image, which may belong to any id: 0 to 65535 are ids outside that nothing on the host belongs to

@@ -22,6 +22,7 @@
 #include "host/delegation.h"
 #include "host/egress.h"
 #include "host/filter.h"
+#include "host/id_range.h"
 #include "host/mount.h"
 #include "host/network.h"
 #include "host/process.h"
@@ -167,15 +168,20 @@ static int limit_processes(const struct cgroup_limits *limits, lr_error *err)
                : 0;
 }
 
+static int find_ids(struct local_sandbox *s, lr_error *err)
+{
+    uint32_t host_first;
+    s->id_count = ID_RANGE_SIZE;
+    if (!rootless_active())
+        return id_range_take(&s->id_lock, &s->first_id, ID_RANGE_FOLDER, id_range_ask, err);
+    rootless_sandbox_ids(&s->first_id, &s->id_count, &host_first);
+    return 0;
+}
+
 /* The user namespace, and the network, which takes longest to come up. */
 static int make_namespaces(struct local_sandbox *s, const struct request *r, lr_error *err)
 {
     cleanup_close int net = -1;
-    uint32_t host_first;
-    s->first_id = userns_base(s->id);
-    s->id_count = USERNS_SIZE;
-    if (rootless_active())
-        rootless_sandbox_ids(&s->first_id, &s->id_count, &host_first);
     if (userns_open(&s->user_namespace, s->outbound ? &net : NULL, s->first_id, s->id_count, err) <
             0 ||
         mount_namespace(s->user_namespace, file_user_namespace, err) < 0)
@@ -499,7 +505,7 @@ static int prepare_steps(struct local_sandbox *s, const struct request *r, lr_er
     s->base.unenforced = limits.leave_out & CGROUP_LIMITS;
     if (s->base.tier->is_guest)
         limits.memory_bytes += vm_memory(r) - r->memory_bytes + QEMU_HOST_OVERHEAD;
-    if (rootless_enter(err) < 0 ||
+    if (rootless_enter(err) < 0 || find_ids(s, err) < 0 ||
         (s->base.tier->is_guest ? vm_make_channel(s, err) : make_pipes(s, err)) < 0 ||
         make_folders(err) < 0 || limit_processes(&limits, err) < 0 ||
         cgroup_create(&s->cgroup, s->cgroup_root, s->id, &limits, err) < 0)
@@ -532,7 +538,7 @@ static int local_prepare(struct sandbox **out, const char *id, const struct requ
     snprintf(s->base.host_version, sizeof(s->base.host_version), "%s", host.version);
     s->process.pidfd = s->image_fd = -1;
     s->unpacked = -1;
-    s->scratch = s->user_namespace = s->config_pipe = s->stdio[0] = s->stdio[1] = s->stdio[2] = -1;
+    s->scratch = s->id_lock = s->user_namespace = s->config_pipe = s->stdio[0] = s->stdio[1] = s->stdio[2] = -1;
     s->network = NETWORK_NONE;
     s->vm = VM_NONE;
     s->outbound = !engine_without_network(r);
@@ -706,6 +712,7 @@ static void local_destroy(struct sandbox *base)
     mount_scratch_discard(s->scratch);
     cleanup_close_fd(&s->scratch);
     cleanup_close_fd(&s->user_namespace);
+    cleanup_close_fd(&s->id_lock);
     cdi_edits_free(&s->gpus);
     sandbox_close(base);
     free(s->runtime_path);

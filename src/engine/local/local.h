@@ -28,6 +28,7 @@ struct local_sandbox {
     char *runtime_path;
     int user_namespace;
     uint32_t first_id, id_count; /* first_id is the sandbox's root outside */
+    int id_lock;                 /* holds them; -1: they are those of a user other than root */
     bool outbound;               /* it has a network */
     int unpacked; /* the image's files, in use while this is open; -1: it is mounted */
     bool frozen;

@@ -5,7 +5,6 @@
 #include "base/io.h"
 #include "engine/local/local.h"
 #include "host/mount.h"
-#include "host/userns.h"
 #include "tier/accelerator.h"
 #include "tier/oci_bundle.h"
 
@@ -91,7 +90,7 @@ int vm_start(struct local_sandbox *s, lr_error *err)
         .accelerator = vm->accelerator,
         .files = &vm->files,
         .root = LOCAL_ROOT,
-        .uid = userns_base(s->id),
+        .uid = s->first_id,
         .cgroup = s->cgroup,
         .network_namespace = s->outbound ? LOCAL_NETWORK_NAMESPACE : NULL,
         .resolv_conf = s->outbound ? LOCAL_RESOLV_CONF : NULL,

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a process inherits from its parent, and must not decide over a sandbox: privileges that a caller has and does not mean
+ * to pass on (a negative nice value, a real-time priority, exemption from the OOM killer, limits of resources), and settings
+ * that programs do not expect (ignored signals, no address space randomization).
+ *
+ * What makes a caller weaker stays: a positive nice value, the idle classes of the processor and of I/O, and the set of
+ * processors. Who starts a run with less priority means the run.
+ */
+#ifndef HOST_INHERITED_H
+#define HOST_INHERITED_H
+
+/* Resets all of it for this process and those that it starts. It needs no privilege. 0, or -1 + errno. */
+int inherited_reset(void);
+
+/* For a process of a sandbox, in the child before exec: the OOM killer comes to it before it comes to programs of the
+ * host. Where it has CAP_SYS_RESOURCE this cannot be taken back inside. 0, or -1 + errno. */
+int inherited_yield_memory(void);
+
+#endif
