@@ -41,7 +41,7 @@ def decode(payload):
 class Agent:
     """A running agent. Every wait ends after `patience` seconds."""
 
-    def __init__(self, prefix=(), root=None, preexec=None, patience=20, arguments=()):
+    def __init__(self, prefix=(), root=None, preexec=None, patience=60, arguments=()):
         self.patience = patience
         self.unread = b''
 
