@@ -6,6 +6,7 @@
 #include "engine/docker/image.h"
 #include "engine/engine.h"
 #include "tier/oci_bundle.h"
+#include "wire/order.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -14,6 +15,12 @@
 
 /* PID 1 is the agent. A kernel in user space has threads of its own, which count where it is. */
 enum { PIDS = OCI_BUNDLE_PIDS + 1, PIDS_OWN_KERNEL = PIDS + 1024 };
+
+bool container_is_of_run(const char *name, const json_t *labels)
+{
+    const char *id = json_string_value(json_object_get(labels, CONTAINER_LABEL));
+    return name && id && order_id_is_valid(id) && strcmp(name, id) == 0;
+}
 
 const char *container_network(const struct request *r)
 {

@@ -14,7 +14,8 @@
 
 #include <jansson.h>
 
-/* The label that says that a container, a volume or a network is a run's; its value is the run's id. */
+/* The label that says that a container, a volume or a network is a run's; its value is the run's id. Containers inherit
+ * the labels of their images: it counts only where the id is the name as well (container_is_of_run()). */
 #define CONTAINER_LABEL "light-runner.run-id"
 
 /* And the one that says which supervisor it belongs to (process_identity() of host/process.h). */
@@ -38,6 +39,9 @@ struct container {
 
 /* The document; NULL with an error. Errors: INVALID_ARGUMENT (gpus, networks), OUT_OF_MEMORY. */
 json_t *container_document(const struct container *c, const struct request *r, lr_error *err);
+
+/* Whether what has that name and those labels was made for a run. */
+bool container_is_of_run(const char *name, const json_t *labels);
 
 bool container_is_network_name(const char *text);
 

@@ -8,7 +8,7 @@
  *
  *     GET    /version                              once per process
  *     GET    /images/NAME/json
- *     GET    /info                                 with a cap on the disk, and in the tier runc without a network
+ *     GET    /info                                 with a cap on the disk, with the default network, and without one
  *     GET    /networks/light-runner-isolated       unless the run has no network, or names one; Podman makes one for it
  *     POST   /containers/create                    once more, where the daemon turns out not to see the agent's file
  *     HEAD   /containers/ID/archive                where volumes lead: of each part of their paths
@@ -23,6 +23,7 @@
  * the volume, and a network of its own. All have the run's id as their label, and reap removes them.
  */
 #include "base/cleanup.h"
+#include "base/io.h"
 #include "base/libexec.h"
 #include "engine/docker/agent_file.h"
 #include "engine/docker/container.h"
@@ -41,8 +42,16 @@
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 
-/* ms. */
-enum { CREATE_PATIENCE = 10000, INSPECT_TIMEOUT = 5000, END_TIMEOUT = 10000, REMOVE_TIMEOUT = 30000 };
+/* ms. END_MAX: of all calls at the end together; the library gives a supervisor 60 s for it. END_LEAST: what each of them
+ * has all the same. */
+enum {
+    CREATE_PATIENCE = 10000,
+    INSPECT_TIMEOUT = 5000,
+    END_TIMEOUT = 10000,
+    REMOVE_TIMEOUT = 30000,
+    END_MAX = 40000,
+    END_LEAST = 2000
+};
 
 struct docker_sandbox {
     struct sandbox base; /* first: the engine's table is called with a pointer to it */
@@ -53,6 +62,7 @@ struct docker_sandbox {
     char agent_at[AGENT_NAME_SIZE];    /* and where it is in the container */
     bool container, volume, network; /* there is one of its own, or there may be */
     bool started, stopped, paused;
+    int64_t end_by; /* clock_ms(); 0: its end has not begun */
     struct cgroup *cgroup; /* the container's, made by the daemon; NULL: not on this machine, or not found */
     bool looked;           /* at what it has used */
     struct cgroup_usage usage;
@@ -398,6 +408,15 @@ static int docker_start(struct sandbox *base, lr_error *err)
 
 /* -------------------------------------------------------------- its end */
 
+/* Of one call at the end. */
+static int64_t end_timeout(struct docker_sandbox *s, int64_t most)
+{
+    if (s->end_by == 0)
+        s->end_by = clock_ms() + END_MAX;
+    int64_t left = s->end_by - clock_ms();
+    return left < END_LEAST ? END_LEAST : left < most ? left : most;
+}
+
 static int call_container(struct docker_sandbox *s, const char *operation, const char *method,
                           const char *what, int64_t timeout_ms, struct http_answer *answer,
                           lr_error *err)
@@ -456,7 +475,7 @@ static void docker_on_memory(struct sandbox *base)
 /* Of a container elsewhere, and of one that was gone at once, no more is known than that it ran out of memory. */
 static void look_at_end(struct docker_sandbox *s)
 {
-    json_t *document = inspect(s, END_TIMEOUT);
+    json_t *document = inspect(s, end_timeout(s, END_TIMEOUT));
     s->usage.oom_kills =
         json_is_true(json_object_get(json_object_get(document, "State"), "OOMKilled"));
     json_decref(document);
@@ -480,16 +499,35 @@ static void docker_kill(struct sandbox *base)
     base->alive = -1;
 }
 
-/* Whether it has ended by itself, now that nobody speaks to it any more. */
+/* 1: nothing of it runs any more; 0: it has not ended in time. */
+static int wait_for_end(struct docker_sandbox *s, lr_error *err)
+{
+    cleanup_answer struct http_answer answer = {0};
+    if (call_container(s, "docker.wait", "POST", "/wait?condition=not-running",
+                       end_timeout(s, END_TIMEOUT), &answer, err) < 0)
+        return -1;
+    /* 404: somebody else has removed it. */
+    return answer.status == 200 || answer.status == 404;
+}
+
+/* Nobody speaks to it any more, so that it ends by itself, or is killed. There is no result while it may be running. */
 static int await_end(struct docker_sandbox *s, lr_error *err)
 {
-    cleanup_answer struct http_answer waited = {0}, killed = {0};
+    cleanup_answer struct http_answer killed = {0};
     lr_error slow = {0};
-    if (call_container(s, "docker.wait", "POST", "/wait?condition=not-running", END_TIMEOUT,
-                       &waited, &slow) == 0 &&
-        waited.status != 0 && waited.status < 500)
+    if (wait_for_end(s, &slow) == 1)
         return 0;
-    return call_container(s, "docker.kill", "POST", "/kill", END_TIMEOUT, &killed, err);
+    if (call_container(s, "docker.kill", "POST", "/kill", end_timeout(s, END_TIMEOUT), &killed,
+                       err) < 0)
+        return -1;
+    /* It is not there, or does not run. */
+    if (killed.status == 404 || killed.status == 409)
+        return 0;
+    int ended = wait_for_end(s, err);
+    if (ended != 0)
+        return ended < 0 ? -1 : 0;
+    daemon_refused(&killed, LR_INTERNAL, "docker.kill", "the container may still be running", err);
+    return error_hint(err, "docker rm -f %s", s->id);
 }
 
 static int docker_finish(struct sandbox *base, struct cgroup_usage *usage, lr_error *err)
@@ -509,6 +547,7 @@ static int docker_finish(struct sandbox *base, struct cgroup_usage *usage, lr_er
 static int docker_commit(struct sandbox *base, const char *name, lr_error *err)
 {
     struct docker_sandbox *s = docker_of(base);
+    s->end_by = 0;
     return docker_image_commit(s->daemon, s->id, name, err);
 }
 
@@ -525,17 +564,19 @@ static void docker_destroy(struct sandbox *base)
     process_destroy(&s->relay);
     if (s->container) {
         cleanup_answer struct http_answer answer = {0};
-        call_container(s, "docker.remove", "DELETE", "?force=1&v=1", REMOVE_TIMEOUT, &answer,
-                       &ignored);
+        call_container(s, "docker.remove", "DELETE", "?force=1&v=1",
+                       end_timeout(s, REMOVE_TIMEOUT), &answer, &ignored);
     }
     if (s->volume) {
         struct http_request request = {
-            .operation = "docker.remove", .method = "DELETE", .timeout_ms = REMOVE_TIMEOUT};
+            .operation = "docker.remove",
+            .method = "DELETE",
+            .timeout_ms = end_timeout(s, REMOVE_TIMEOUT)};
         cleanup_answer struct http_answer answer = {0};
         daemon_call(s->daemon, &request, &answer, &ignored, "/volumes/%s", s->id);
     }
     if (s->network)
-        network_remove_own(s->daemon, s->id);
+        network_remove_own(s->daemon, s->id, end_timeout(s, REMOVE_TIMEOUT), &ignored);
     cgroup_destroy(s->cgroup);
     sandbox_close(base);
     free(s->agent);

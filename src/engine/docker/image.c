@@ -54,6 +54,27 @@ static int read_config(struct image *out, const json_t *config, const char *name
     return 0;
 }
 
+/* Whether the name is one that docker_image_commit() gives. Podman adds the registry of images that it makes itself. */
+static bool is_setup_name(const char *name)
+{
+    static const char local[] = "localhost/", prefix[] = ENGINE_SETUP_REPOSITORY ":";
+    if (name && strncmp(name, local, strlen(local)) == 0)
+        name += strlen(local);
+    return name && strncmp(name, prefix, strlen(prefix)) == 0;
+}
+
+static bool is_setup_image(const json_t *document)
+{
+    size_t i;
+    const json_t *tag;
+    json_array_foreach(json_object_get(document, "RepoTags"), i, tag)
+    {
+        if (is_setup_name(json_string_value(tag)))
+            return true;
+    }
+    return false;
+}
+
 static int read_image(struct image *out, const json_t *document, const char *name, lr_error *err)
 {
     cleanup_image struct image image = {0};
@@ -62,7 +83,7 @@ static int read_image(struct image *out, const json_t *document, const char *nam
     const char *kept =
         json_string_value(json_object_get(json_object_get(config, "Labels"),
                                           DOCKER_IMAGE_CONFIG_LABEL));
-    json_t *own = kept ? json_loads(kept, 0, NULL) : NULL;
+    json_t *own = kept && is_setup_image(document) ? json_loads(kept, 0, NULL) : NULL;
     if (!id || !image_is_digest(id)) {
         json_decref(own);
         return invalid(name, "the Docker daemon tells no id of it", err);
@@ -252,7 +273,11 @@ int docker_image_commit(struct daemon *d, const char *container, const char *nam
     const char *tag = tag_of(name);
     int n = snprintf(repository, sizeof(repository), "%.*s",
                      (int)(tag ? tag - name - 1 : (int)strlen(name)), name);
-    request.body = n < 0 || (size_t)n >= sizeof(repository) ? NULL : json_object();
+    /* The image is not the run's that made it: what is started from it must not look like that run. */
+    request.body = n < 0 || (size_t)n >= sizeof(repository)
+                       ? NULL
+                       : json_pack("{s{ss,ss}}", "Labels", CONTAINER_LABEL, "",
+                                   CONTAINER_OWNER_LABEL, "");
     int rc = request.body
                  ? daemon_call(d, &request, &answer, err,
                                "/commit?container=%s&repo=%s&tag=%s&pause=0", container, repository,
@@ -267,12 +292,13 @@ int docker_image_commit(struct daemon *d, const char *container, const char *nam
                                 "the setup cannot be kept", err);
 }
 
-/* 1: it is gone. One that is in use is left (409), and somebody else may have been faster (404). */
-static int remove_image(struct daemon *d, const char *id, lr_error *err)
+/* By a name: one that has others as well only loses this one. 1: it is gone. One that is in use is left (409), and somebody
+ * else may have been faster (404). */
+static int remove_image(struct daemon *d, const char *name, lr_error *err)
 {
     struct http_request request = {.operation = "docker.clean", .method = "DELETE"};
     cleanup_answer struct http_answer answer = {0};
-    cleanup_free char *escaped = daemon_escape(id);
+    cleanup_free char *escaped = daemon_escape(name);
     if (!escaped)
         return error_oom(err, request.operation);
     if (daemon_call(d, &request, &answer, err, "/images/%s", escaped) < 0)
@@ -292,15 +318,18 @@ int docker_image_clean(struct daemon *d, unsigned *count, lr_error *err)
     if (answer.status != 200)
         return daemon_refused(&answer, LR_DOCKER_UNREACHABLE, request.operation,
                               "cannot list the images", err);
-    size_t i;
-    json_t *image;
+    size_t i, j;
+    json_t *image, *tag;
     json_array_foreach(answer.body, i, image)
     {
-        const char *id = json_string_value(json_object_get(image, "Id"));
-        int rc = id ? remove_image(d, id, err) : 0;
-        if (rc < 0)
-            return -1;
-        *count += (unsigned)rc;
+        json_array_foreach(json_object_get(image, "RepoTags"), j, tag)
+        {
+            const char *name = json_string_value(tag);
+            int rc = is_setup_name(name) ? remove_image(d, name, err) : 0;
+            if (rc < 0)
+                return -1;
+            *count += (unsigned)rc;
+        }
     }
     return 0;
 }

@@ -43,6 +43,25 @@ static bool is_isolated(const json_t *network)
     return driver && strcmp(driver, "bridge") == 0 && icc && strcmp(icc, "false") == 0;
 }
 
+/*
+ * A network that keeps its containers apart does so by rules of the firewall for what passes its bridge. A daemon says
+ * where the kernel asks the firewall nothing of the kind; later versions, and those that are told to make no rules
+ * ("iptables": false), do not say so.
+ */
+static int check_firewall(struct daemon *d, lr_error *err)
+{
+    const json_t *info;
+    if (daemon_info(d, &info, err) < 0)
+        return -1;
+    if (!json_is_false(json_object_get(info, "BridgeNfIptables")))
+        return 0;
+    error_set(err, LR_NOT_SUPPORTED, OPERATION,
+              "the daemon's firewall does not keep the containers of a network apart: bridges "
+              "bypass it there");
+    return error_hint(err, "modprobe br_netfilter, and sysctl net.bridge.bridge-nf-call-iptables=1 "
+                           "on the daemon's machine; or use --network none");
+}
+
 static int make_default(struct daemon *d, lr_error *err)
 {
     cleanup_answer struct http_answer answer = {0}, made = {0}, removed = {0};
@@ -73,7 +92,7 @@ static int make_default(struct daemon *d, lr_error *err)
 int network_ensure(struct daemon *d, lr_error *err)
 {
     cleanup_answer struct http_answer answer = {0};
-    if (get_default(d, &answer, err) < 0)
+    if (check_firewall(d, err) < 0 || get_default(d, &answer, err) < 0)
         return -1;
     if (answer.status == 404)
         return make_default(d, err);
@@ -91,9 +110,10 @@ int network_ensure(struct daemon *d, lr_error *err)
 }
 
 /* 1: it is gone; 0 with the answer's error in *err: it is not. */
-static int remove_one(struct daemon *d, const char *name, lr_error *err)
+static int remove_one(struct daemon *d, const char *name, int64_t timeout_ms, lr_error *err)
 {
-    struct http_request request = {.operation = OPERATION, .method = "DELETE"};
+    struct http_request request = {
+        .operation = OPERATION, .method = "DELETE", .timeout_ms = timeout_ms};
     cleanup_answer struct http_answer answer = {0};
     if (daemon_call(d, &request, &answer, err, "/networks/%s", name) < 0)
         return -1;
@@ -149,10 +169,9 @@ int network_make_own(struct daemon *d, const char *id, const char *owner, lr_err
     return error_hint(err, "use --network none, or Podman 4.3 or later with netavark");
 }
 
-void network_remove_own(struct daemon *d, const char *id)
+int network_remove_own(struct daemon *d, const char *id, int64_t timeout_ms, lr_error *err)
 {
-    lr_error ignored;
-    remove_one(d, id, &ignored);
+    return remove_one(d, id, timeout_ms, err) == 1 ? 0 : -1;
 }
 
 int network_connect(struct daemon *d, const char *name, const char *container, lr_error *err)
@@ -224,7 +243,7 @@ static int prune(struct daemon *d, unsigned *count, lr_error *err)
             continue;
         /* One that is in use is refused by the daemon. */
         lr_error ignored;
-        int rc = remove_one(d, name, &ignored);
+        int rc = remove_one(d, name, 0, &ignored);
         if (rc < 0) {
             *err = ignored;
             return -1;
@@ -249,7 +268,7 @@ int network_do(struct daemon *d, enum engine_network_action action, const char *
     case ENGINE_NETWORK_CREATE:
         return create(d, name, err);
     case ENGINE_NETWORK_REMOVE:
-        return remove_one(d, name, err) == 1 ? 0 : -1;
+        return remove_one(d, name, 0, err) == 1 ? 0 : -1;
     default:
         return exists(d, name, count, err);
     }

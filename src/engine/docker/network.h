@@ -21,8 +21,8 @@ int network_ensure(struct daemon *d, lr_error *err);
  */
 int network_make_own(struct daemon *d, const char *id, const char *owner, lr_error *err);
 
-/* Once its container is gone. What is left is for reap. */
-void network_remove_own(struct daemon *d, const char *id);
+/* Once its container is gone. Errors: DOCKER_UNREACHABLE, INVALID_ARGUMENT (the daemon refuses). */
+int network_remove_own(struct daemon *d, const char *id, int64_t timeout_ms, lr_error *err);
 
 /* One more for a container that has not been started. Errors: CONTAINER_START_FAILED (there is none of
  * that name). */

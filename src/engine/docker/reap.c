@@ -71,6 +71,21 @@ static bool is_over(const json_t *container)
     return false;
 }
 
+/* "/ID"; a container that others are linked to has more names. */
+static bool is_ours(const json_t *container)
+{
+    size_t i;
+    const json_t *entry;
+    json_array_foreach(json_object_get(container, "Names"), i, entry)
+    {
+        const char *name = json_string_value(entry);
+        if (name && container_is_of_run(name + (name[0] == '/'),
+                                        json_object_get(container, "Labels")))
+            return true;
+    }
+    return false;
+}
+
 static int reap_containers(struct daemon *d, int64_t before, unsigned *count, lr_error *err)
 {
     json_t *all, *container;
@@ -83,7 +98,7 @@ static int reap_containers(struct daemon *d, int64_t before, unsigned *count, lr
     {
         const char *id = json_string_value(json_object_get(container, "Id"));
         json_int_t created = json_integer_value(json_object_get(container, "Created"));
-        if (!id || created * 1000 > before || !is_over(container))
+        if (!id || !is_ours(container) || created * 1000 > before || !is_over(container))
             continue;
         rc = removed(d, "containers", id, "?force=1&v=1", err);
         if (rc < 0)
@@ -104,7 +119,8 @@ static int reap_unused(struct daemon *d, const char *kind, const json_t *all, co
     {
         const char *name = json_string_value(json_object_get(one, "Name"));
         int64_t created = state_parse_time(json_string_value(json_object_get(one, created_at)));
-        if (!name || created < 0 || created > before || fate_of(one) == PROCESS_ALIVE)
+        if (!container_is_of_run(name, json_object_get(one, "Labels")) || created < 0 ||
+            created > before || fate_of(one) == PROCESS_ALIVE)
             continue;
         int rc = removed(d, kind, name, "", err);
         if (rc < 0)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What runs have left on the daemon whose supervisor was killed: containers and volumes with our label.
+ * What runs have left on the daemon whose supervisor was killed: containers, volumes and networks whose
+ * name is a run's id, and which have that id as their label.
  */
 #ifndef ENGINE_DOCKER_REAP_H
 #define ENGINE_DOCKER_REAP_H

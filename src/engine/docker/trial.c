@@ -62,10 +62,11 @@ int trial_of_runtime(struct daemon *d, const char *runtime, lr_error *err)
     cleanup_answer struct http_answer made = {0}, started = {0}, removed = {0};
     lr_error ignored;
     char name[64], agent[AGENT_NAME_SIZE];
-    snprintf(name, sizeof(name), "light-runner-trial-%d", (int)getpid());
     cleanup_free char *image = any_image(d, err);
     if (!image || agent_name_make(agent, err) < 0)
         return -1;
+    /* As a run's id, so that reap knows it. */
+    snprintf(name, sizeof(name), "light-runner-%.12s", agent + strlen(AGENT_NAME_PREFIX));
     request.body = document(name, image, agent, runtime);
     if (!request.body)
         return error_oom(err, OPERATION);
