@@ -7,7 +7,7 @@
 #define AGENT_FAILURE_H
 
 struct failure {
-    const char *operation; /* confine, filter, prepare, seed, exec, protocol */
+    const char *operation; /* confine, filter, inspect, prepare, seed, exec, protocol */
     int errnum;            /* 0: none */
     char message[768];
 };

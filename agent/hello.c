@@ -2,7 +2,9 @@
 #include "hello.h"
 
 #include "base/cleanup.h"
+#include "base/io.h"
 
+#include <fcntl.h>
 #include <string.h>
 #include <sys/klog.h>
 #include <sys/utsname.h>
@@ -10,7 +12,13 @@
 /* See syslog(2); glibc has no names for them. */
 enum { SYSLOG_ACTION_READ_ALL = 3, SYSLOG_ACTION_SIZE_BUFFER = 10 };
 
-enum { PROTOCOL_VERSION = 1, LOG_SENT = 256, LOG_DEFAULT = 64 * 1024, LOG_MAX = 1024 * 1024 };
+enum {
+    PROTOCOL_VERSION = 1,
+    LOG_SENT = 256,
+    LOG_DEFAULT = 64 * 1024,
+    LOG_MAX = 1024 * 1024,
+    BOOT_ID_MAX = 64
+};
 
 /*
  * The beginning of the kernel's log; false when it may not be read. A short buffer would not do:
@@ -43,6 +51,13 @@ int hello_send(struct channel *c, bool with_log)
     if (!fields_add_u64(&fields, "version", PROTOCOL_VERSION) ||
         !fields_add(&fields, "sysname", u.sysname) || !fields_add(&fields, "release", u.release) ||
         !fields_add(&fields, "kernel", u.version) || !fields_add(&fields, "machine", u.machine))
+        return -1;
+    /* Tells a kernel from another of the same version. */
+    cleanup_free char *boot =
+        io_read_file_at(AT_FDCWD, "/proc/sys/kernel/random/boot_id", BOOT_ID_MAX, NULL);
+    if (boot)
+        boot[strcspn(boot, "\n")] = '\0';
+    if (boot && !fields_add(&fields, "boot", boot))
         return -1;
     char log[LOG_SENT + 1];
     if (with_log && read_log(log) && !fields_add(&fields, "log", log))

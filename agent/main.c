@@ -26,6 +26,8 @@
  *      agent       HELLO           what kernel this is, before anything else runs
  *      supervisor  CONFINE         how many processes there may be; only in a kernel of the sandbox's own
  *      supervisor  FILTER          the seccomp program to put on; left out if the runtime has done it
+ *      supervisor  INSPECT
+ *      agent       WALLS           what confines it now
  *      supervisor  PREPARE         user and working directory
  *      supervisor  ENTRY, DATA..., ENTRY_END ... ENTRIES_END
  *                                  files to create in the working directory; left out if there are none.
@@ -70,6 +72,7 @@
 #include "hosts.h"
 #include "resolv.h"
 #include "seed.h"
+#include "walls.h"
 #include "workdir.h"
 
 #include "base/cleanup.h"
@@ -87,7 +90,7 @@
 
 /*
  *                    frames taken                          next
- * STATE_FRESH        CONFINE, FILTER, PREPARE              FRESH, PREPARED
+ * STATE_FRESH        CONFINE, FILTER, INSPECT, PREPARE     FRESH, PREPARED
  * STATE_PREPARED     ENTRY, ENTRIES_END, START             SEEDING, SEEDED, STARTING
  * STATE_SEEDING      ENTRY, DATA, ENTRY_END, ENTRIES_END   SEEDED
  * STATE_SEEDED       START                                 STARTING
@@ -169,6 +172,14 @@ static void require(struct agent *a, bool done)
 
 /* ---------------------------------------------------------------- frames of the supervisor */
 
+static void give_up_capabilities(struct agent *a)
+{
+    struct failure failure;
+    if (a->confined && confine_drop_capabilities(&failure) < 0)
+        fail(a, &failure);
+    a->confined = false;
+}
+
 static void on_prepare(struct agent *a, const struct frame *f)
 {
     const char *workdir = fields_get(f, "workdir"), *user = fields_get(f, "user");
@@ -181,8 +192,7 @@ static void on_prepare(struct agent *a, const struct frame *f)
         if (resolv_provide(f, &failure) < 0)
             fail(a, &failure);
     }
-    if (a->confined && confine_drop_capabilities(&failure) < 0)
-        fail(a, &failure);
+    give_up_capabilities(a);
     if (user_resolve(&a->user, user ? user : "", &failure) < 0 ||
         workdir_open(&a->workdir, workdir, &a->user, &failure) < 0)
         fail(a, &failure);
@@ -217,6 +227,17 @@ static void on_filter(struct agent *a, const struct frame *f)
         failure_errno(&failure, "filter", errno, "cannot put on the seccomp filter");
         fail(a, &failure);
     }
+}
+
+/* Nothing changes from here on: no capability is left for it. */
+static void on_inspect(struct agent *a)
+{
+    struct failure failure;
+    if (a->state != STATE_FRESH)
+        fail_protocol(a, "INSPECT");
+    give_up_capabilities(a);
+    if (walls_send(&a->channel, &failure) < 0)
+        fail(a, &failure);
 }
 
 static void on_tree(struct agent *a, const struct frame *f)
@@ -297,6 +318,9 @@ static void on_frame(struct agent *a, const struct frame *f)
         break;
     case FRAME_FILTER:
         on_filter(a, f);
+        break;
+    case FRAME_INSPECT:
+        on_inspect(a);
         break;
     case FRAME_PREPARE:
         on_prepare(a, f);

@@ -165,12 +165,21 @@ static json_t *evidence(const struct verify *v)
     return document;
 }
 
+/* As the result's own document has it. New reference; NULL: nothing was. */
+static json_t *checked(const lr_result *r)
+{
+    json_t *document = json_loads(lr_result_json(r), 0, NULL);
+    json_t *list = json_incref(json_object_get(json_object_get(document, "isolation"), "checked"));
+    json_decref(document);
+    return list;
+}
+
 static int print_json(const struct verify *v, const lr_result *r)
 {
-    json_t *document =
-        json_pack("{ss,ss,ss,sb,so,ss}", "runtime", r->isolation.runtime, "kernel",
-                  r->isolation.kernel, "hostKernel", r->isolation.host_kernel, "verified",
-                  r->isolation.verified, "evidence", evidence(v), "verdict", verdict(v, r));
+    json_t *document = json_pack(
+        "{ss,ss,ss,sb,so*,so,ss}", "runtime", r->isolation.runtime, "kernel", r->isolation.kernel,
+        "hostKernel", r->isolation.host_kernel, "verified", r->isolation.verified, "checked",
+        checked(r), "evidence", evidence(v), "verdict", verdict(v, r));
     if (cli_json(document, JSON_INDENT(2)) != 0)
         return CLI_FAILED;
     return r->isolation.verified ? 0 : 1;
@@ -181,6 +190,8 @@ static int print_text(const struct verify *v, const lr_result *r)
     cli_line(stdout, "%-8s %s", "tier", r->isolation.runtime);
     cli_line(stdout, "%-8s %s", "kernel", r->isolation.kernel);
     cli_line(stdout, "%-8s %s", "host's", r->isolation.host_kernel);
+    if (r->checked)
+        cli_line(stdout, "%-8s %s", "checked", r->checked);
     for (size_t i = 0; i < v->count; i++) {
         const char *space = strchr(v->lines[i], ' ');
         if (space)

@@ -272,7 +272,7 @@ typedef struct lr_result {
                   2 processes on the engine local); 0 where unknown */
     struct {
         const char *runtime, *kernel, *host_kernel;
-        bool verified; /**< the kernel was seen, before the command ran, to be the tier's own */
+        bool verified; /**< before the command ran, everything in `checked` was as promised */
     } isolation;
     struct {
         double prepare_ms, start_ms, run_ms, collect_ms;
@@ -289,6 +289,9 @@ typedef struct lr_result {
         const char *kernel;  /**< the kernel that they ran on; NULL: an earlier run has done them */
         const char *network; /**< "none", or the name of their network */
     } setup;
+    const char *checked;     /**< what the sandbox said of itself and was compared, before the command
+                                  ran, with what was promised: "kernel,processes,seccomp,noNewPrivileges,
+                                  capabilities,ids"; what was not promised is left out. NULL: nothing */
 } lr_result;
 
 /** The result as the JSON document that the CLI prints. Borrowed from the result. Since 0.1. */

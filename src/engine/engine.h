@@ -32,8 +32,9 @@ struct sandbox {
     struct image image; /* of the run: its entrypoint, env, user... */
     bool keep;          /* commit() follows: what is in its root is wanted */
 
-    /* The kernel that it must be seen on, or not, as uname -r and -v have it; an unknown version is "". */
-    char host_release[65], host_version[65];
+    /* The kernel that it must be seen on, or not, as uname -r and -v and its boot_id have it; what is unknown is "". */
+    char host_release[65], host_version[65], host_boot[TIER_BOOT_SIZE];
+    uint32_t first_id, id_count; /* of the user namespace that the engine made for it; 0, 0: none */
     bool at_least;      /* whoever starts it may have a stronger wall than was asked for */
     bool disk_uncapped; /* nothing caps what it writes outside of its memory */
     bool egress_open;   /* its network may reach addresses that the request does not allow */
@@ -46,6 +47,7 @@ struct sandbox {
     /* A seccomp program that the agent is to put on itself; NULL: the runtime has done that. */
     char *filter;
     size_t filter_length;
+    unsigned filters_min; /* how many filters are to be on, the runtime's included */
     /* Name servers that the agent is to write down; none: the engine has done that. */
     struct resolver names;
     unsigned pids; /* processes that the agent is to allow; 0: the host's kernel counts them */

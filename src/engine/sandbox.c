@@ -11,6 +11,7 @@ void sandbox_init(struct sandbox *s, const struct engine *engine, bool keep)
     *s = (struct sandbox){
         .engine = engine,
         .keep = keep,
+        .filters_min = 1,
         .to_agent = -1,
         .from_agent = -1,
         .runtime_text = -1,

@@ -3,6 +3,7 @@
 
 #include "base/io.h"
 #include "base/text.h"
+#include "run/evidence.h"
 #include "run/hold.h"
 #include "run/input.h"
 #include "run/supervisor.h"
@@ -80,7 +81,6 @@ static int send_confine(struct supervisor *s)
     return send_fields(s, FRAME_CONFINE, &fields);
 }
 
-/* The filter comes first: from then on the agent is as confined as the command will be. */
 static bool add_names(const struct supervisor *s, struct buffer *fields)
 {
     const struct resolver *names = &s->sandbox->names;
@@ -90,13 +90,19 @@ static bool add_names(const struct supervisor *s, struct buffer *fields)
     return !s->request->dns || fields_add(fields, "named", "1");
 }
 
-static int send_prepare(struct supervisor *s)
+/* The filter comes first: from then on the agent is as confined as the command will be, and says so. */
+static int send_walls(struct supervisor *s)
 {
     if (s->sandbox->pids && send_confine(s) < 0)
         return -1;
     if (s->sandbox->filter && agent_link_send(&s->link, FRAME_FILTER, s->sandbox->filter,
                                               s->sandbox->filter_length, &s->error) < 0)
         return -1;
+    return agent_link_send(&s->link, FRAME_INSPECT, NULL, 0, &s->error);
+}
+
+static int send_prepare(struct supervisor *s)
+{
     cleanup_buffer struct buffer fields;
     buffer_init(&fields, FRAME_AGENT_MAX);
     const char *user = s->sandbox->image.user;
@@ -168,28 +174,35 @@ static void leave_start(struct supervisor *s)
         phase_fail(s);
 }
 
+static bool is_good(struct supervisor *s, enum evidence evidence, const char *frame)
+{
+    if (evidence == EVIDENCE_BROKEN)
+        fail_protocol(s, frame);
+    else if (evidence == EVIDENCE_BAD)
+        phase_fail(s);
+    return evidence == EVIDENCE_GOOD;
+}
+
 static void on_hello(struct supervisor *s, const struct frame *f)
 {
-    const char *release = fields_get(f, "release"), *kernel = fields_get(f, "kernel");
-    const char *log = fields_get(f, "log");
-    if (!release || !kernel || strlen(release) >= sizeof(s->kernel)) {
-        fail_protocol(s, "HELLO");
+    s->heard = true;
+    if (!is_good(s, evidence_of_kernel(s, f), "HELLO"))
         return;
-    }
-    strcpy(s->kernel, release);
-    const struct tier_evidence seen = {release, kernel, log ? log : ""};
-    const struct tier_evidence host = {s->sandbox->host_release, s->sandbox->host_version, ""};
-    if (!s->sandbox->at_least && !s->sandbox->tier->verify(&seen, &host)) {
-        error_set(&s->error, LR_ISOLATION_FAILED, "isolation.verify",
-                  "'%s' was asked for, but the sandbox is on the kernel '%s'; nothing was run",
-                  s->sandbox->tier->name, release);
-        error_hint(&s->error, "see what works here: light-runner doctor");
+    if (send_walls(s) < 0) {
         phase_fail(s);
         return;
     }
-    s->result.isolation.verified = true;
+    /* The agent works on that meanwhile. */
+    agent_link_flush(&s->link);
     if (s->sandbox->engine->ready)
         s->sandbox->engine->ready(s->sandbox);
+}
+
+static void on_walls(struct supervisor *s, const struct frame *f)
+{
+    if (!is_good(s, evidence_of_walls(s, f), "WALLS"))
+        return;
+    s->result.isolation.verified = true;
     leave_start(s);
 }
 
@@ -502,10 +515,12 @@ static void on_frame(struct supervisor *s, const struct frame *f)
     }
     switch (s->phase) {
     case PHASE_START:
-        if (f->type == FRAME_HELLO && !s->result.isolation.verified)
+        if (f->type == FRAME_HELLO && !s->heard)
             on_hello(s, f);
+        else if (f->type == FRAME_WALLS && s->heard && !s->result.isolation.verified)
+            on_walls(s, f);
         else
-            fail_protocol(s, "something else before HELLO");
+            fail_protocol(s, "an unexpected frame before it was told to prepare");
         break;
     case PHASE_SEED:
         if (f->type == FRAME_RUNNING && s->seed_done)

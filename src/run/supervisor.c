@@ -352,6 +352,7 @@ static void complete_result(struct supervisor *s, const struct cgroup_usage *usa
     if (s->sandbox)
         snprintf(s->host_kernel, sizeof(s->host_kernel), "%s", s->sandbox->host_release);
     r->isolation.host_kernel = s->host_kernel;
+    r->checked = r->isolation.verified ? s->checked : NULL;
     /* With an image the steps have been done, now or by an earlier run. */
     if (s->image) {
         r->setup.runtime = setup_tier(s->request);

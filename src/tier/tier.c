@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 #include "tier/tier.h"
 
+#include "base/cleanup.h"
 #include "host/process.h"
 #include "tier/qemu.h"
 #include "wire/request.h"
 
+#include <fcntl.h>
+#include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/vfs.h>
+#include <unistd.h>
 
 enum { VERSION_TIMEOUT_MS = 10000 };
 
@@ -79,9 +84,11 @@ static bool is_host_kernel(const struct tier_evidence *seen, const struct tier_e
            (!known || strcmp(seen->kernel, host->kernel) == 0);
 }
 
-/* A guest's kernel: any but the host's. */
+/* A guest's kernel: any but the host's. It may well be of the same package, and has started at another time then. */
 static bool is_other_kernel(const struct tier_evidence *seen, const struct tier_evidence *host)
 {
+    if (*seen->boot && *host->boot)
+        return strcmp(seen->boot, host->boot) != 0;
     return !is_host_kernel(seen, host);
 }
 
@@ -106,6 +113,18 @@ static const struct tier tiers[] = {
     /* On Docker alone. */
     {.name = REQUEST_KATA_SHIM, .own_kernel = true, .verify = is_other_kernel},
 };
+
+void tier_host_boot(char out[TIER_BOOT_SIZE])
+{
+    struct statfs fs;
+    out[0] = '\0';
+    cleanup_close int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || fstatfs(fd, &fs) < 0 || fs.f_type != PROC_SUPER_MAGIC)
+        return;
+    ssize_t n = read(fd, out, TIER_BOOT_SIZE - 1);
+    out[n > 0 ? n : 0] = '\0';
+    out[strcspn(out, "\n")] = '\0';
+}
 
 int tier_row(const struct tier **out, const char *name, lr_error *err)
 {

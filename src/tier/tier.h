@@ -17,7 +17,14 @@ struct tier_evidence {
     const char *release;    /* uname -r */
     const char *kernel;     /* uname -v */
     const char *kernel_log; /* the first bytes of the kernel's log, "" where not readable */
+    const char *boot;       /* its boot_id, "" where not known */
 };
+
+enum { TIER_BOOT_SIZE = 65 };
+
+/* This machine's boot_id; "" where it cannot be had, or is another's than the kernel's: some containers are shown one that
+ * was made up. */
+void tier_host_boot(char out[TIER_BOOT_SIZE]);
 
 enum { TIER_FLAGS_MAX = 8 };
 
@@ -26,10 +33,11 @@ struct tier_runtime {
     const char *name;                  /* searched in PATH */
     const char *variable;              /* environment variable that names another path for it */
     const char *flags[TIER_FLAGS_MAX]; /* that it is always given, in front of its verb */
-    bool joins_cgroup;   /* wants the path of our cgroup; others keep their hands off cgroups */
-    unsigned pids;       /* how many tasks of its own are in the sandbox's cgroup meanwhile */
-    bool starts_early;   /* reads its config.json once: it may be a pipe that it waits for */
-    bool copies_itself;  /* starts itself again from a copy that nobody can write to, unless it is one */
+    bool joins_cgroup; /* wants the path of our cgroup; others keep their hands off cgroups */
+    unsigned pids;     /* how many tasks of its own are in the sandbox's cgroup meanwhile */
+    bool starts_early; /* reads its config.json once: it may be a pipe that it waits for */
+    bool
+        copies_itself; /* starts itself again from a copy that nobody can write to, unless it is one */
     bool refuses_hybrid; /* does not start where an empty cgroup2 is mounted beside v1 */
     bool pauses_itself;  /* by its verbs pause and resume; its processes must not be frozen */
     uint64_t memory_min; /* bytes that a sandbox takes before it runs anything */

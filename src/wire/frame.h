@@ -47,9 +47,10 @@ enum frame_type {
     FRAME_EXTRACT,      /* fields: path (absolute), max (bytes) */
     FRAME_FILTER,       /* raw: a seccomp program to put on, before PREPARE */
     FRAME_CONFINE,      /* fields: pids. What the host's kernel cannot limit, before FILTER */
+    FRAME_INSPECT,      /* empty: report the walls. After FILTER, before PREPARE */
 
     /* agent -> supervisor */
-    FRAME_HELLO = 64,    /* fields: version, sysname, release, kernel, machine, log */
+    FRAME_HELLO = 64,    /* fields: version, sysname, release, kernel, machine, boot, log */
     FRAME_SEEDED,        /* empty: answer to ENTRIES_END */
     FRAME_RUNNING,       /* empty: the command was executed */
     FRAME_FAILED,        /* fields: operation, message, errno. The agent ends itself */
@@ -59,6 +60,8 @@ enum frame_type {
     FRAME_EXIT,          /* fields: code, signal, user_us, system_us, peak_rss_kb */
     FRAME_EXTRACT_BEGIN, /* fields: status (ok, missing, error), reason, kind (dir, file), bytes */
     FRAME_EXTRACT_END,   /* fields: status (ok, error), reason. Only after a BEGIN with ok */
+    FRAME_WALLS, /* fields: pid, NoNewPrivs, Seccomp, Seccomp_filters, CapInh, CapPrm, CapEff, CapBnd, CapAmb (as in
+                    /proc/self/status), uid_map, gid_map. The answer to INSPECT */
 
     /* a file tree, in either direction */
     FRAME_ENTRY = 96,  /* fields: kind (dir, file), path (relative), mode (octal), mtime (s) */

@@ -21,7 +21,7 @@ struct owned_result {
     json_t *document;
     char *text;
     lr_extracted *extracted;
-    char unenforced[64];
+    char unenforced[64], checked[128];
 };
 
 static const char *const status_names[] = {
@@ -114,8 +114,8 @@ json_t *result_to_json(const lr_result *r)
     if (r->extracted && !extracted)
         return NULL;
     return json_pack(
-        "{ss,sb,si,so*,sI,sb,sb,sb,sb,so*,s{sI,sI,sI,sI,sI},s{so*,so*,so*,sb,so*,ss*,so*},s{so,so,"
-        "so,so}}",
+        "{ss,sb,si,so*,sI,sb,sb,sb,sb,so*,s{sI,sI,sI,sI,sI},s{so*,so*,so*,sb,so*,so*,ss*,so*},s{so,"
+        "so,so,so}}",
         "id", r->id ? r->id : "", "success", r->success, "exitCode", r->exit_code, "signal",
         text_to_json(signal_text), "duration", (json_int_t)r->duration_ms, "cancelled",
         r->cancelled, "timedOut", r->timed_out, "oomKilled", r->oom_killed, "logTruncated",
@@ -124,10 +124,11 @@ json_t *result_to_json(const lr_result *r)
         "peakMemoryBytes", (json_int_t)r->usage.peak_memory_bytes, "processes",
         (json_int_t)r->usage.processes, "isolation", "runtime", text_to_json(r->isolation.runtime),
         "kernel", text_to_json(r->isolation.kernel), "hostKernel",
-        text_to_json(r->isolation.host_kernel), "verified", r->isolation.verified, "unenforced",
-        names_to_json(r->unenforced), "accelerator", r->accelerator, "setup", setup_to_json(r), "timings", "prepareMs",
-        time_to_json(r->timings.prepare_ms), "startMs", time_to_json(r->timings.start_ms), "runMs",
-        time_to_json(r->timings.run_ms), "collectMs", time_to_json(r->timings.collect_ms));
+        text_to_json(r->isolation.host_kernel), "verified", r->isolation.verified, "checked",
+        names_to_json(r->checked), "unenforced", names_to_json(r->unenforced), "accelerator",
+        r->accelerator, "setup", setup_to_json(r), "timings", "prepareMs", time_to_json(r->timings.prepare_ms), "startMs",
+        time_to_json(r->timings.start_ms), "runMs", time_to_json(r->timings.run_ms), "collectMs",
+        time_to_json(r->timings.collect_ms));
 }
 
 /* ------------------------------------------------------------- reading */
@@ -279,26 +280,35 @@ static int take_nested(lr_result *r, const json_t *document, lr_error *err)
     return 0;
 }
 
-static int take_unenforced(struct owned_result *r, lr_error *err)
+/* A list of names becomes one text with commas, *out; NULL if there is none. `room` is where it is kept. */
+static int take_names(const char **out, char *room, size_t size, const json_t *isolation,
+                      const char *field, lr_error *err)
 {
-    const json_t *list = json_object_get(json_object_get(r->document, "isolation"), "unenforced");
-    const json_t *name;
+    const json_t *list = json_object_get(isolation, field), *name;
     size_t i, used = 0;
     if (!list)
         return 0;
     if (!json_is_array(list))
-        return lost(err, "unenforced");
+        return lost(err, field);
     json_array_foreach(list, i, name)
     {
         const char *text = json_string_value(name);
-        if (!text || strchr(text, ',') || strlen(text) + 2 > sizeof(r->unenforced) - used)
-            return lost(err, "unenforced");
-        int n = snprintf(r->unenforced + used, sizeof(r->unenforced) - used, "%s%s",
-                         used ? "," : "", text);
-        used += (size_t)n;
+        if (!text || strchr(text, ',') || strlen(text) + 2 > size - used)
+            return lost(err, field);
+        used += (size_t)snprintf(room + used, size - used, "%s%s", used ? "," : "", text);
     }
-    r->public.unenforced = used ? r->unenforced : NULL;
+    *out = used ? room : NULL;
     return 0;
+}
+
+static int take_lists(struct owned_result *r, lr_error *err)
+{
+    const json_t *isolation = json_object_get(r->document, "isolation");
+    if (take_names(&r->public.unenforced, r->unenforced, sizeof(r->unenforced), isolation,
+                   "unenforced", err) < 0)
+        return -1;
+    return take_names(&r->public.checked, r->checked, sizeof(r->checked), isolation, "checked",
+                      err);
 }
 
 static int take_all(struct owned_result *owned, lr_error *err)
@@ -320,7 +330,7 @@ static int take_all(struct owned_result *owned, lr_error *err)
     /* `success` follows from the others. A supervisor that says otherwise is not believed. */
     if (r->success != (code == 0 && !r->cancelled && !r->timed_out))
         return lost(err, "success");
-    if (take_extracted(owned, err) < 0 || take_unenforced(owned, err) < 0)
+    if (take_extracted(owned, err) < 0 || take_lists(owned, err) < 0)
         return -1;
     return take_nested(r, d, err);
 }

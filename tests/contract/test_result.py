@@ -58,9 +58,18 @@ def test_isolation_is_verified_before_the_program_runs(runner):
     # A daemon caps what is written only if it is asked to: that it did not is told.
     assert isolation.pop("unenforced", None) == (["disk"] if runner.engine == "docker" else None)
     assert isolation.pop("accelerator", None) in (("kvm", "tcg") if runner.cell == ("local", "kata") else (None,))
-    assert set(isolation) == {"runtime", "kernel", "hostKernel", "verified"}
+    assert set(isolation) == {"runtime", "kernel", "hostKernel", "verified", "checked"}
+    # Root inside is somebody else where the user namespace is ours.
+    expected = ["kernel", "processes", "seccomp", "noNewPrivileges", "capabilities", *(["ids"] if runner.cell == ("local", "runc") else [])]
+    assert isolation["checked"] == expected
     assert isolation["runtime"] == runner.tier and isolation["verified"] is True
     assert platform.release() in isolation["hostKernel"]
+
+
+def test_what_was_turned_off_is_not_checked(runner):
+    isolation = runner.ok("true", options={"noNewPrivileges": False}).json["isolation"]
+    assert isolation["verified"] is True
+    assert "noNewPrivileges" not in isolation["checked"] and {"seccomp", "capabilities"} <= set(isolation["checked"])
 
 
 def test_the_kernel_is_the_one_the_tier_promises(runner):

@@ -19,6 +19,7 @@ def test_what_is_seen(runner, store):
     before = host.leftovers(store)
     done = verify(runner)
     assert done.code == 0 and done.json["verified"] is True and done.json["runtime"] == runner.tier
+    assert {"kernel", "seccomp", "capabilities"} <= set(done.json["checked"])
     assert done.json["hostKernel"] == platform.release() and done.json["verdict"]
     evidence = done.json["evidence"]
     assert done.json["kernel"] in evidence["uname"][0] and len(evidence["maps"]) == 3 and evidence["version"]

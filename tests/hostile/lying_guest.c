@@ -31,7 +31,10 @@ static void pretend(void)
 {
     static const char hello[] =
         "version=1\0sysname=Linux\0release=1.2.3\0kernel=#1 made up\0machine=x86_64";
+    static const char walls[] =
+        "pid=1\0NoNewPrivs=1\0Seccomp=2\0CapInh=0\0CapPrm=0\0CapEff=0\0CapBnd=0\0CapAmb=0";
     say(FRAME_HELLO, hello, sizeof(hello));
+    say(FRAME_WALLS, walls, sizeof(walls));
     say(FRAME_RUNNING, NULL, 0);
 }
 

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-HELLO, SEEDED, RUNNING, FAILED, STDOUT, CREDIT, EXIT, BEGIN, END = 64, 65, 66, 67, 68, 70, 71, 72, 73
+HELLO, SEEDED, RUNNING, FAILED, STDOUT, CREDIT, EXIT, BEGIN, END, WALLS = 64, 65, 66, 67, 68, 70, 71, 72, 73, 74
 ENTRY, DATA, ENTRY_END = 96, 97, 98
 
 
@@ -28,7 +28,26 @@ def exit_frame(code=0, signal=0):
     return frame(EXIT, code=code, signal=signal, user_us=0, system_us=0, peak_rss_kb=0)
 
 
-STARTED = hello() + frame(RUNNING)
+CAPABILITIES = "00000000000004fb"
+ALL_CAPABILITIES = "000001ffffffffff"
+# Stands for what the kernel says of the run's own ids, which is as long. script() puts that in.
+MAP = "@" * 33
+
+
+def walls(uid_map=MAP, gid_map=MAP, **changes):
+    """What the real agent says."""
+    fields = {"pid": 1, "NoNewPrivs": 1, "Seccomp": 2, "Seccomp_filters": 1, "CapInh": "0" * 16, "CapPrm": CAPABILITIES,
+              "CapEff": CAPABILITIES, "CapBnd": CAPABILITIES, "CapAmb": "0" * 16, **changes, "uid_map": uid_map, "gid_map": gid_map}
+    return frame(WALLS, **{key: value for key, value in fields.items() if value is not None})
+
+
+STARTED = hello() + walls() + frame(RUNNING)
+
+
+def script(data):
+    """Shell commands that print these bytes."""
+    pieces = ("".join(f"\\{byte:03o}" for byte in piece) for piece in data.split(MAP.encode()))
+    return "; cat /proc/self/uid_map; ".join(f"printf '{piece}'" for piece in pieces)
 
 
 @pytest.fixture
@@ -43,9 +62,8 @@ def liar(runner, executable, tmp_path):
         os.symlink(os.path.join(build, folder, f"light-runner-{name}"), helpers / f"light-runner-{name}")
 
     def run(data, then="exec sleep 30", **fields):
-        escaped = "".join(f"\\{byte:03o}" for byte in data)
         agent = helpers / "light-runner-agent"
-        agent.write_text(f"#!/bin/sh\nprintf '{escaped}'\n{then}\n")
+        agent.write_text(f"#!/bin/sh\n{script(data)}\n{then}\n")
         agent.chmod(0o755)
         env = {**os.environ, "LIGHT_RUNNER_LIBEXEC": str(helpers)}
         begun = time.monotonic()
@@ -73,16 +91,58 @@ def test_another_kernel_than_was_asked_for_starts_nothing(liar):
         assert outcome.code == 125 and outcome.error["code"] == "ISOLATION_FAILED", outcome
 
 
+WEAKER = {
+    "seccomp": [{"Seccomp": 0}, {"Seccomp": 1}, {"Seccomp": None}, {"Seccomp": "two"}, {"Seccomp_filters": 0}, {"Seccomp_filters": -1}],
+    "noNewPrivileges": [{"NoNewPrivs": 0}, {"NoNewPrivs": None}, {"NoNewPrivs": "yes"}],
+    "capabilities": [{name: text} for name in ("CapBnd", "CapPrm", "CapEff", "CapInh", "CapAmb")
+                     for text in (ALL_CAPABILITIES, "00000000002004fb", None, "", "zz", "1" + "0" * 16)],
+    "processes": [{"pid": 2}, {"pid": None}],
+    "ids": [{"uid_map": "0 0 4294967295"}, {"gid_map": "0 0 4294967295"}, {"uid_map": None}, {"gid_map": ""}, {"uid_map": MAP + "0 0 1"},
+            {"uid_map": "0 0"}, {"gid_map": "0 -1 65536"}],
+}
+
+
+@pytest.mark.parametrize("name", WEAKER)
+def test_weaker_walls_than_were_promised_start_nothing(liar, name):
+    for lie in WEAKER[name]:
+        outcome = liar(hello() + walls(**lie) + frame(RUNNING) + exit_frame())
+        assert outcome.code == 125 and outcome.error["code"] == "ISOLATION_FAILED", (lie, outcome)
+        assert f" {name}: " in outcome.error["message"] and outcome.error["hint"], (lie, outcome)
+
+
+def test_walls_as_promised_are_named(liar):
+    """The control. How many filters there are is not known everywhere."""
+    for truth in ({}, {"Seccomp_filters": None}, {"Seccomp_filters": 2}, {"CapEff": "0" * 16}):
+        outcome = liar(hello() + walls(**truth) + frame(RUNNING) + exit_frame(code=7))
+        assert outcome.code == 7 and outcome.json["isolation"]["verified"] is True, (truth, outcome)
+        assert outcome.json["isolation"]["checked"] == ["kernel", "processes", "seccomp", "noNewPrivileges", "capabilities", "ids"]
+
+
+def test_without_no_new_privileges_there_is_a_filter_all_the_same(liar):
+    options = {"noNewPrivileges": False}
+    outcome = liar(hello() + walls(NoNewPrivs=0) + frame(RUNNING) + exit_frame(code=7), options=options)
+    assert outcome.code == 7 and "noNewPrivileges" not in outcome.json["isolation"]["checked"], outcome
+    outcome = liar(hello() + walls(NoNewPrivs=0, Seccomp=0, Seccomp_filters=0) + frame(RUNNING) + exit_frame(), options=options)
+    assert outcome.error["code"] == "ISOLATION_FAILED" and "noNewPrivileges" in outcome.error["hint"], outcome
+
+
+def test_the_kernels_name_reaches_no_terminal_as_it_is(liar):
+    outcome = liar(hello(release="a\x1b[31mb") + walls() + frame(RUNNING))
+    assert outcome.error["code"] == "ISOLATION_FAILED" and "a?[31mb" in outcome.error["message"], outcome
+    assert b"\x1b" not in outcome.stderr + outcome.stdout
+
+
 def test_an_agent_that_ends_at_once_is_an_error(liar):
-    for data in (b"", hello()):
+    for data in (b"", hello(), hello() + walls()):
         outcome = liar(data, "exit 3")
         assert outcome.code == 125 and outcome.error["code"] == "CONTAINER_START_FAILED", outcome
 
 
 @pytest.mark.parametrize("data", [
     hello() + hello(), hello() + exit_frame(), hello() + frame(STDOUT, b"early"), hello() + frame(BEGIN, status="ok"),
-    hello() + frame(FAILED, operation="x"),
-], ids=["hello twice", "exit", "output", "begin", "failed without words"])
+    hello() + frame(FAILED, operation="x"), walls() + frame(RUNNING), hello() + frame(RUNNING) + exit_frame(),
+    hello() + walls() + walls(), hello() + frame(WALLS, b"no field"),
+], ids=["hello twice", "exit", "output", "begin", "failed without words", "walls first", "no walls", "walls twice", "walls without fields"])
 def test_frames_before_their_time_are_an_error(liar, data):
     outcome = liar(data)
     assert outcome.code == 125 and outcome.error["code"] == "CONTAINER_START_FAILED", outcome
@@ -91,7 +151,7 @@ def test_frames_before_their_time_are_an_error(liar, data):
 @pytest.mark.parametrize("data", [
     exit_frame(code=999), exit_frame(signal=4096), frame(EXIT, code=0), frame(EXIT, code="-1", signal=0),
     frame(RUNNING), hello(), frame(CREDIT, bytes=1 << 60), frame(CREDIT, bytes=-5), frame(BEGIN, status="ok"), b"\0" * 9,
-    frame(DATA, b"x"),
+    frame(DATA, b"x"), walls(),
 ], ids=lambda data: data[:40].hex())
 def test_lies_while_the_command_runs_end_the_run(liar, data):
     outcome = liar(STARTED + data)

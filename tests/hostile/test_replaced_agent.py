@@ -15,7 +15,7 @@ import pytest
 from harness import dockerd
 from harness.docker_proxy import Proxy
 from harness.image_maker import Image, busybox_layer, entry, folder, layer, symlink
-from test_lying_agent import RUNNING, STDOUT, exit_frame, frame, hello
+from test_lying_agent import RUNNING, STDOUT, exit_frame, frame, hello, walls
 
 # A path that an image can be prepared for.
 KNOWN = "/.light-runner-init"
@@ -25,7 +25,7 @@ HEARD = "the image's own program is PID 1"
 def impostor(tier):
     """A program that says what the agent would."""
     said = hello() if tier == "runc" else hello(release="4.4.0", kernel="#1 SMP", log="[    0.000000] Starting gVisor...")
-    said += frame(RUNNING) + frame(STDOUT, HEARD.encode() + b"\n") + exit_frame()
+    said += walls() + frame(RUNNING) + frame(STDOUT, HEARD.encode() + b"\n") + exit_frame()
     escaped = "".join(f"\\{byte:03o}" for byte in said)
     return f"#!/bin/busybox sh\nprintf '{escaped}'\nexec /bin/busybox cat > /dev/null\n".encode()
 

@@ -416,6 +416,41 @@ class Pid1(AgentTest):
             a.close()
 
 
+class Walls(AgentTest):
+    def test_what_confines_it_is_reported(self):
+        a = self.agent()
+        a.send('INSPECT')
+        walls = a.expect('WALLS')
+        with open(f'/proc/{a.process.pid}/status') as f:
+            status = dict(line.rstrip('\n').split(':\t', 1) for line in f if ':\t' in line)
+        for key in ('NoNewPrivs', 'Seccomp', 'CapInh', 'CapPrm', 'CapEff', 'CapBnd', 'CapAmb'):
+            self.assertEqual(walls[key], status[key], key)
+        self.assertEqual(walls.get('Seccomp_filters'), status.get('Seccomp_filters'))
+        self.assertEqual(walls['pid'], str(a.process.pid))
+        with open(f'/proc/{a.process.pid}/uid_map') as f:
+            self.assertEqual(walls['uid_map'].split(), f.read().split())
+
+    def test_the_filter_is_on_by_then(self):
+        a = self.agent()
+        # Allows everything: BPF_RET | BPF_K, SECCOMP_RET_ALLOW.
+        a.send('FILTER', raw=struct.pack('<HBBI', 0x06, 0, 0, 0x7fff0000))
+        a.send('INSPECT')
+        self.assertEqual(a.expect('WALLS')['Seccomp'], '2')
+
+    def test_a_folder_of_the_images_is_no_evidence(self):
+        """/proc that is not the kernel's."""
+        with tempfile.TemporaryDirectory() as root:
+            shutil.copy(AGENT, os.path.join(root, 'agent'))
+            os.makedirs(os.path.join(root, 'proc/self'))
+            for name in ('status', 'uid_map', 'gid_map'):
+                with open(os.path.join(root, 'proc/self', name), 'w') as f:
+                    f.write('Seccomp:\t2\n')
+            a = self.agent(root=root)
+            a.send('INSPECT')
+            name, value = a.receive()
+            self.assertEqual((name, value.get('operation')), ('FAILED', 'inspect'))
+
+
 class Protocol(AgentTest):
     def test_frames_out_of_order(self):
         prepare = ('PREPARE', [('workdir', '/')])
@@ -427,7 +462,7 @@ class Protocol(AgentTest):
                 [prepare, ('ENTRY_END', ())], [prepare, ('EXTRACT', [('path', '/'), ('max', 1)])],
                 [prepare, ('START', ())], [prepare, ('START', [('env', 'A=1')])],
                 [prepare, ('ENTRIES_END', ()), entry], [prepare, ('ENTRIES_END', ()), prepare],
-                [prepare, ('HELLO', ())], [('PREPARE', ())],
+                [prepare, ('HELLO', ())], [('PREPARE', ())], [prepare, ('INSPECT', ())],
                 [prepare, ('ENTRY', [('kind', 'file'), ('path', 'f'), ('mode', '9'), ('mtime', 1)])],
                 [prepare, ('ENTRY', [('kind', 'file'), ('path', 'f'), ('mode', ''), ('mtime', 1)])],
                 [prepare, ('ENTRY', [('kind', 'file'), ('path', 'f'), ('mode', '7'), ('mtime', -1)])],

@@ -102,6 +102,20 @@ static void test_document_has_the_names_of_the_contract(void **state)
     lr_result_free(r);
 }
 
+static void test_what_was_checked_is_named(void **state)
+{
+    (void)state;
+    static const char all[] = "kernel,processes,seccomp,noNewPrivileges,capabilities,ids";
+    lr_result in = sample(), *r = NULL;
+    in.checked = all;
+    char *text = text_of(&in);
+    assert_non_null(strstr(text, "\"checked\":[\"kernel\",\"processes\","));
+    assert_int_equal(result_from_json(&r, text, strlen(text), NULL), 0);
+    assert_string_equal(r->checked, all);
+    free(text);
+    lr_result_free(r);
+}
+
 static void test_limits_that_were_not_enforced_are_named(void **state)
 {
     (void)state;
@@ -111,6 +125,7 @@ static void test_limits_that_were_not_enforced_are_named(void **state)
     assert_non_null(strstr(text, "\"unenforced\":[\"memory\",\"cpus\"]"));
     assert_int_equal(result_from_json(&r, text, strlen(text), NULL), 0);
     assert_string_equal(r->unenforced, "memory,cpus");
+    assert_null(r->checked);
     free(text);
     lr_result_free(r);
 }
@@ -301,6 +316,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_round_trip),
         cmocka_unit_test(test_document_has_the_names_of_the_contract),
+        cmocka_unit_test(test_what_was_checked_is_named),
         cmocka_unit_test(test_limits_that_were_not_enforced_are_named),
         cmocka_unit_test(test_signal_has_a_name),
         cmocka_unit_test(test_extracted_that_did_not_run_is_absent),

@@ -16,14 +16,14 @@
 
 #define LOG "<6>[   0.000000] Starting gVisor...\n<6>[    0.200000] Digging up root...\n"
 
-static const struct tier_evidence host = {"6.1.0", "#1 SMP Debian", ""};
+static const struct tier_evidence host = {"6.1.0", "#1 SMP Debian", "", "here"};
 
 static bool verified(const char *name, const char *release, const char *kernel, const char *log)
 {
     const struct tier *tier;
     lr_error err = {0};
     assert_int_equal(tier_find(&tier, name, &err), 0);
-    const struct tier_evidence seen = {release, kernel, log};
+    const struct tier_evidence seen = {release, kernel, log, ""};
     return tier->verify(&seen, &host);
 }
 
@@ -43,6 +43,29 @@ static void runsc_is_not_and_its_log_says_so(void **state)
     assert_false(verified("runsc", "4.19.0-gvisor", "#1 SMP", ""));
     assert_false(verified("runsc", "4.19.0-gvisor", "#1 SMP", "<6>[ 0.0] Linux version 4.19.0\n"));
     assert_false(verified("runsc", "6.1.0", "#1 SMP Debian", LOG));
+}
+
+static bool is_a_guest(const char *release, const char *boot, const char *host_boot)
+{
+    const struct tier *tier;
+    lr_error err = {0};
+    assert_int_equal(tier_find(&tier, "kata", &err), 0);
+    const struct tier_evidence seen = {release, "#1 SMP Debian", "", boot};
+    const struct tier_evidence here = {"6.1.0", "#1 SMP Debian", "", host_boot};
+    return tier->verify(&seen, &here);
+}
+
+static void kata_is_another_boot_of_any_kernel(void **state)
+{
+    (void)state;
+    assert_true(is_a_guest("6.1.0", "there", "here"));
+    assert_true(is_a_guest("6.2.0", "there", "here"));
+    assert_false(is_a_guest("6.1.0", "here", "here"));
+    assert_false(is_a_guest("6.2.0", "here", "here"));
+    /* Where the boot is not known, the version decides. */
+    assert_false(is_a_guest("6.1.0", "", "here"));
+    assert_false(is_a_guest("6.1.0", "there", ""));
+    assert_true(is_a_guest("6.2.0", "", ""));
 }
 
 /* A program that prints this, whatever it is asked, and ends with that. */
@@ -102,6 +125,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(runc_is_on_the_hosts_kernel),
         cmocka_unit_test(runsc_is_not_and_its_log_says_so),
+        cmocka_unit_test(kata_is_another_boot_of_any_kernel),
         cmocka_unit_test(a_runsc_of_years_ago_is_too_old),
         cmocka_unit_test(a_runsc_of_today_is_not),
         cmocka_unit_test(a_program_that_does_not_know_the_flags_is_none),

@@ -321,6 +321,10 @@ static int make_config(struct local_sandbox *s, const struct request *r, lr_erro
         bundle.upper = folder_scratch;
         bundle.upper_bytes = s->disk_bytes;
     }
+    if (bundle.user_namespace) {
+        s->base.first_id = s->first_id;
+        s->base.id_count = s->id_count;
+    }
     s->config = oci_bundle_config(&bundle, err);
     return s->config ? 0 : -1;
 }
@@ -536,6 +540,7 @@ static int local_prepare(struct sandbox **out, const char *id, const struct requ
     uname(&host);
     snprintf(s->base.host_release, sizeof(s->base.host_release), "%s", host.release);
     snprintf(s->base.host_version, sizeof(s->base.host_version), "%s", host.version);
+    tier_host_boot(s->base.host_boot);
     s->process.pidfd = s->image_fd = -1;
     s->unpacked = -1;
     s->scratch = s->id_lock = s->user_namespace = s->config_pipe = s->stdio[0] = s->stdio[1] = s->stdio[2] = -1;

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+#include "run/evidence.h"
+
+#include "base/text.h"
+#include "wire/confinement.h"
+#include "wire/fields.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char operation[] = "isolation.verify";
+
+static void add_checked(struct supervisor *s, const char *name)
+{
+    size_t used = strlen(s->checked);
+    snprintf(s->checked + used, sizeof(s->checked) - used, "%s%s", used ? "," : "", name);
+}
+
+/* -------------------------------------------------------------- the kernel */
+
+enum evidence evidence_of_kernel(struct supervisor *s, const struct frame *hello)
+{
+    const char *release = fields_get(hello, "release"), *kernel = fields_get(hello, "kernel");
+    const char *log = fields_get(hello, "log"), *boot = fields_get(hello, "boot");
+    const struct sandbox *x = s->sandbox;
+    if (!release || !kernel || strlen(release) >= sizeof(s->kernel))
+        return EVIDENCE_BROKEN;
+    strcpy(s->kernel, release);
+    text_make_printable(s->kernel);
+    const struct tier_evidence seen = {release, kernel, log ? log : "", boot ? boot : ""};
+    const struct tier_evidence host = {x->host_release, x->host_version, "", x->host_boot};
+    if (x->tier->verify(&seen, &host)) {
+        add_checked(s, "kernel");
+        return EVIDENCE_GOOD;
+    }
+    /* A stronger wall than was asked for: then its kernel is any other. */
+    if (x->at_least)
+        return EVIDENCE_GOOD;
+    error_set(&s->error, LR_ISOLATION_FAILED, operation,
+              "'%s' was asked for, but the sandbox is on the kernel '%s'; nothing was run",
+              x->tier->name, s->kernel);
+    error_hint(&s->error, "see what works here: light-runner doctor");
+    return EVIDENCE_BAD;
+}
+
+/* -------------------------------------------------------------- the walls */
+
+enum { TEXT_MAX = 160 };
+
+/* One of them. `seen` and `promised`: for the error. False: something else than what was promised. */
+struct wall {
+    const char *name;
+    bool (*holds)(const struct supervisor *s, const struct frame *f, char seen[TEXT_MAX],
+                  char promised[TEXT_MAX]);
+};
+
+static const char *get(const struct frame *f, const char *key)
+{
+    const char *value = fields_get(f, key);
+    return value ? value : "unknown";
+}
+
+static bool pid_holds(const struct supervisor *s, const struct frame *f, char seen[TEXT_MAX],
+                      char promised[TEXT_MAX])
+{
+    uint64_t pid;
+    (void)s;
+    snprintf(seen, TEXT_MAX, "the agent is process %s", get(f, "pid"));
+    snprintf(promised, TEXT_MAX, "process 1 of a namespace of its own");
+    return fields_get_u64(f, "pid", &pid) && pid == 1;
+}
+
+/* How many there are is known since Linux 5.9, and not in gVisor. */
+static bool seccomp_holds(const struct supervisor *s, const struct frame *f, char seen[TEXT_MAX],
+                          char promised[TEXT_MAX])
+{
+    uint64_t mode, filters, least = s->sandbox->filters_min;
+    bool counted = fields_get(f, "Seccomp_filters") != NULL;
+    snprintf(seen, TEXT_MAX, "mode %s, filters: %s", get(f, "Seccomp"), get(f, "Seccomp_filters"));
+    snprintf(promised, TEXT_MAX, "mode 2, filters: %" PRIu64, least);
+    return fields_get_u64(f, "Seccomp", &mode) && mode == 2 &&
+           (!counted || (fields_get_u64(f, "Seccomp_filters", &filters) && filters >= least));
+}
+
+static bool no_new_privileges_holds(const struct supervisor *s, const struct frame *f,
+                                    char seen[TEXT_MAX], char promised[TEXT_MAX])
+{
+    uint64_t on;
+    snprintf(seen, TEXT_MAX, "NoNewPrivs is %s", get(f, "NoNewPrivs"));
+    snprintf(promised, TEXT_MAX, "1");
+    return fields_get_u64(f, "NoNewPrivs", &on) &&
+           (on == 1 || (on == 0 && !s->request->no_new_privileges));
+}
+
+static bool parse_set(const char *text, uint64_t *out)
+{
+    char *end;
+    if (!text || strspn(text, "0123456789abcdef") != strlen(text) || strlen(text) > 16 || !*text)
+        return false;
+    *out = strtoull(text, &end, 16);
+    return *end == '\0';
+}
+
+static bool capabilities_hold(const struct supervisor *s, const struct frame *f,
+                              char seen[TEXT_MAX], char promised[TEXT_MAX])
+{
+    static const char *const sets[] = {"CapBnd", "CapPrm", "CapEff", "CapInh", "CapAmb"};
+    uint64_t most = 0, set;
+    (void)s;
+    for (const struct confinement_capability *c = confinement_capabilities; c->name; c++)
+        most |= UINT64_C(1) << c->number;
+    snprintf(promised, TEXT_MAX, "%016" PRIx64 " at most", most);
+    for (size_t i = 0; i < sizeof(sets) / sizeof(sets[0]); i++) {
+        snprintf(seen, TEXT_MAX, "%s is %s", sets[i], get(f, sets[i]));
+        if (!parse_set(fields_get(f, sets[i]), &set) || (set & ~most) != 0)
+            return false;
+    }
+    return true;
+}
+
+/* One line: first id inside, outside, how many. */
+static bool map_is(const char *text, uint64_t first, uint64_t count)
+{
+    const uint64_t wanted[] = {0, first, count};
+    for (size_t i = 0; text && i < sizeof(wanted) / sizeof(wanted[0]); i++) {
+        char *end;
+        text += strspn(text, " \t");
+        if (*text < '0' || *text > '9' || strtoull(text, &end, 10) != wanted[i])
+            return false;
+        text = end;
+    }
+    return text && text[strspn(text, " \t\n")] == '\0';
+}
+
+/* Only where the namespace is ours: a daemon's may be another, and a kernel of the sandbox's own needs none. */
+static bool ids_hold(const struct supervisor *s, const struct frame *f, char seen[TEXT_MAX],
+                     char promised[TEXT_MAX])
+{
+    uint32_t first = s->sandbox->first_id, count = s->sandbox->id_count;
+    snprintf(seen, TEXT_MAX, "users are %.60s, groups %.60s", get(f, "uid_map"), get(f, "gid_map"));
+    snprintf(promised, TEXT_MAX, "0 %" PRIu32 " %" PRIu32, first, count);
+    return map_is(fields_get(f, "uid_map"), first, count) &&
+           map_is(fields_get(f, "gid_map"), first, count);
+}
+
+static const struct wall walls[] = {
+    {"processes", pid_holds},
+    {"seccomp", seccomp_holds},
+    {"noNewPrivileges", no_new_privileges_holds},
+    {"capabilities", capabilities_hold},
+    {"ids", ids_hold},
+};
+
+/* Whether it is one that was promised. */
+static bool is_promised(const struct supervisor *s, const struct wall *w)
+{
+    if (w->holds == no_new_privileges_holds)
+        return s->request->no_new_privileges;
+    return w->holds != ids_hold || s->sandbox->id_count > 0;
+}
+
+static void explain(struct supervisor *s, const struct wall *w, char seen[TEXT_MAX],
+                    const char *promised)
+{
+    text_make_printable(seen);
+    error_set(&s->error, LR_ISOLATION_FAILED, operation,
+              "the sandbox is weaker than promised: %s: %s (expected %s); nothing was run", w->name,
+              seen, promised);
+    if (w->holds == seccomp_holds && !s->sandbox->filter)
+        error_hint(
+            &s->error,
+            "leave noNewPrivileges on, or use an OCI runtime with seccomp: without that option "
+            "the runtime alone can put a filter on");
+    else
+        error_hint(&s->error, "see what works here: light-runner doctor");
+}
+
+enum evidence evidence_of_walls(struct supervisor *s, const struct frame *f)
+{
+    for (size_t i = 0; i < sizeof(walls) / sizeof(walls[0]); i++) {
+        char seen[TEXT_MAX], promised[TEXT_MAX];
+        if (!is_promised(s, &walls[i]))
+            continue;
+        if (!walls[i].holds(s, f, seen, promised)) {
+            explain(s, &walls[i], seen, promised);
+            return EVIDENCE_BAD;
+        }
+        add_checked(s, walls[i].name);
+    }
+    return EVIDENCE_GOOD;
+}
