@@ -285,7 +285,8 @@ static void on_running(struct supervisor *s)
 static void on_failed(struct supervisor *s, const struct frame *f)
 {
     const char *operation = fields_get(f, "operation"), *message = fields_get(f, "message");
-    if (!operation || !message) {
+    /* Once the command runs there is nothing that could fail but the agent: the command did start. */
+    if (!operation || !message || s->running) {
         fail_protocol(s, "FAILED");
         return;
     }
@@ -422,12 +423,20 @@ int phase_control(void *user, const struct frame *f, lr_error *err)
     return rc;
 }
 
+/* Whoever takes the agent over could go on computing meanwhile. */
+static int64_t collect_timeout(const struct request *r)
+{
+    if (r->timeout_ms > COLLECT_TIMEOUT)
+        return COLLECT_TIMEOUT;
+    return r->timeout_ms < COLLECT_TIMEOUT_MIN ? COLLECT_TIMEOUT_MIN : (int64_t)r->timeout_ms;
+}
+
 static void start_collecting(struct supervisor *s)
 {
     hold_at("collect");
     s->phase = PHASE_COLLECT;
     s->deadline = clock_ms() + STALL_TIMEOUT;
-    s->phase_deadline = clock_ms() + COLLECT_TIMEOUT;
+    s->phase_deadline = clock_ms() + collect_timeout(s->request);
     bool done = true;
     if (extraction_init(&s->extraction, s->request, s->umask, &s->error) < 0 ||
         extraction_next(&s->extraction, &s->link, &done, &s->error) < 0)

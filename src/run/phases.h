@@ -19,8 +19,10 @@ enum phase { PHASE_START, PHASE_SEED, PHASE_RUN, PHASE_COLLECT, PHASE_END };
 
 /* ms. Of START and the orders, and of SEED and COLLECT without any progress. */
 enum { REQUEST_TIMEOUT = 10000, START_TIMEOUT = 60000, STALL_TIMEOUT = 60000 };
-/* COLLECT as a whole, and how long a result waits for a caller that is alive but does not read. */
-enum { COLLECT_TIMEOUT = 30 * 60000, RESULT_TIMEOUT = 24 * 3600000 };
+/* COLLECT as a whole: as long as the run's own timeout, but within these. */
+enum { COLLECT_TIMEOUT_MIN = 10000, COLLECT_TIMEOUT = 30 * 60000 };
+/* How long a result waits for a caller that is alive but does not read. */
+enum { RESULT_TIMEOUT = 24 * 3600000 };
 
 /* ms. Of a stop that names none. */
 enum { STOP_GRACE = 10000 };

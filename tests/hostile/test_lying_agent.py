@@ -151,7 +151,7 @@ def test_frames_before_their_time_are_an_error(liar, data):
 @pytest.mark.parametrize("data", [
     exit_frame(code=999), exit_frame(signal=4096), frame(EXIT, code=0), frame(EXIT, code="-1", signal=0),
     frame(RUNNING), hello(), frame(CREDIT, bytes=1 << 60), frame(CREDIT, bytes=-5), frame(BEGIN, status="ok"), b"\0" * 9,
-    frame(DATA, b"x"), walls(),
+    frame(DATA, b"x"), walls(), *(frame(FAILED, operation=name, message="x", errno=1) for name in ("seed", "exec", "protocol")),
 ], ids=lambda data: data[:40].hex())
 def test_lies_while_the_command_runs_end_the_run(liar, data):
     outcome = liar(STARTED + data)
@@ -168,6 +168,15 @@ def test_a_flood_of_output_is_cut_and_the_timeout_holds(liar):
     outcome = liar(STARTED, f"while :; do printf '{block}'; done", timeout=2000, options={"maxLogBytes": 100000})
     assert outcome.json["timedOut"] is True and outcome.json["logTruncated"] is True
     assert len(outcome.stderr) < 110000
+
+
+def test_an_extraction_without_end_ends_soon_after_the_timeout(liar, tmp_path):
+    """What has taken the agent over would go on computing all the while."""
+    piece = script(frame(DATA, b"x"))
+    outcome = liar(STARTED + exit_frame() + frame(BEGIN, status="ok", kind="file", bytes=1024) + frame(ENTRY, kind="file", path="f", mode=644, mtime=0),
+                   f"while :; do {piece}; sleep 0.2; done", timeout=1000, extract=[("f", tmp_path / "out")])
+    assert outcome.code == 0, outcome
+    assert [entry["status"] for entry in outcome.json["extracted"]] == ["error"] and "too long" in outcome.json["extracted"][0]["reason"]
 
 
 def test_silence_ends_with_the_timeout(liar):
