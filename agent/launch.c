@@ -8,6 +8,7 @@
 #include <limits.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
@@ -164,6 +165,10 @@ _Noreturn void launch_exec(const struct launch *l)
     if (close_range(4, ~0U, 0) < 0 && errno != ENOSYS && errno != EPERM)
         give_up(status, LAUNCH_STDIO, errno);
     if (become(l->user) < 0)
+        give_up(status, LAUNCH_USER, errno);
+    /* The memory is still the agent's, and becoming another user may have opened it to tracers (fs.suid_dumpable): close it
+     * before anything of the command's is there that could use that. What is executed gets memory of its own. */
+    if (prctl(PR_SET_DUMPABLE, 0) < 0)
         give_up(status, LAUNCH_USER, errno);
     give_up(status, LAUNCH_EXEC, search_and_exec(l));
 }

@@ -401,6 +401,28 @@ static long try_setuid(void)
     return setuid(65534);
 }
 
+static long try_setuid_root(void)
+{
+    return setresgid(0, 0, 0) < 0 ? -1 : setresuid(0, 0, 0);
+}
+
+/* What can be traced: so it is not that nothing can. */
+static long try_trace_child(void)
+{
+    pid_t pid = fork();
+    if (pid == 0)
+        for (;;)
+            pause();
+    long result = pid < 0 ? -1 : ptrace(PTRACE_SEIZE, pid, NULL, NULL);
+    int number = errno;
+    if (pid > 0) {
+        kill(pid, SIGKILL);
+        waitpid(pid, NULL, 0);
+    }
+    errno = number;
+    return result;
+}
+
 static long try_kill_self_0(void)
 {
     return kill(getpid(), 0);
@@ -480,6 +502,8 @@ static const struct {
     PROBE(mmap_exec),
     PROBE(chown),
     PROBE(setuid),
+    PROBE(setuid_root),
+    PROBE(trace_child),
     PROBE(kill_self_0),
 };
 
