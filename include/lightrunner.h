@@ -269,7 +269,7 @@ typedef struct lr_result {
     struct {
         uint64_t cpu_ms, user_ms, system_ms, peak_memory_bytes, processes;
     } usage; /**< of the whole sandbox, what carries its network included (about 20 MiB, 30 ms and
-                  2 processes on the engine local); 0 where unknown */
+                  3 processes on the engine local); 0 where unknown */
     struct {
         const char *runtime, *kernel, *host_kernel;
         bool verified; /**< before the command ran, everything in `checked` was as promised */

@@ -2,6 +2,7 @@
 #include "host/network.h"
 
 #include "base/cleanup.h"
+#include "base/io.h"
 #include "host/egress.h"
 #include "host/forward.h"
 #include "host/rootless.h"
@@ -20,8 +21,12 @@ static const char operation[] = "network.start";
 /* Sockets and pipes that pasta may have open. Each connection of a sandbox takes a socket, and a port, of the host's. */
 enum { PASTA_FILES = 4096 };
 
+/* ms, for pasta to be gone once it is killed. */
+enum { END_TIMEOUT = 10000 };
+
 /* The keeper's files: it has no others of the supervisor's, so that nobody waits for the keeper to close them. */
-enum { FD_TEXT = 3, FD_STARTED, FD_UP, FD_END, FD_ASIDE = 64 };
+enum { FD_TEXT = 3, FD_STARTED, FD_UP, FD_PASTA, FD_REPORT, FD_END, FD_ASIDE = 64 };
+enum { FD_COUNT = FD_END - FD_TEXT };
 
 struct keeper {
     struct process pasta;
@@ -48,7 +53,7 @@ static int limit_pasta(void)
     return setrlimit(RLIMIT_NOFILE, &files) < 0 || setrlimit(RLIMIT_CORE, &core) < 0 ? -1 : 0;
 }
 
-/* In the child. --no-map-gw and the four "none": no address leads to the host's loopback, and no
+/* In the child, which enters the run's cgroup before it is pasta. --no-map-gw and the four "none": no address leads to the host's loopback, and no
  * port of one side is shown on the other. As root pasta has to be told to stay root; it gives up
  * its capabilities and its view of the file system by itself. */
 static _Noreturn void run_pasta(const struct network_launch *l, const char *path, const char *fifo,
@@ -58,6 +63,7 @@ static _Noreturn void run_pasta(const struct network_launch *l, const char *path
                                 "--foreground",
                                 "--quiet",
                                 "--config-net",
+                                "--no-netns-quit",
                                 "--no-map-gw",
                                 "--tcp-ports",
                                 "none",
@@ -90,21 +96,41 @@ static _Noreturn void run_pasta(const struct network_launch *l, const char *path
         argv[count++] = "--dns-forward";
         argv[count++] = NETWORK_RESOLVER;
     }
-    if (limit_pasta() == 0 && dup2(FD_TEXT, 2) >= 0 &&
-        (report < 0 || forward_report(report) == 0))
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(l->text, 2) < 0)
+        _exit(127);
+    if (cgroup_enter(l->cgroup) < 0)
+        dprintf(2, "the network cannot enter the run's cgroup: %s\n", strerror(errno));
+    else if (limit_pasta() == 0 && (report < 0 || forward_report(report) == 0))
         execve(path, (char *const *)argv, process_bare_environment);
     _exit(127);
 }
 
+/*
+ * The end: pasta's first, which leaves the run's cgroup at once, as the keeper has the tap device open as well. That is
+ * removed when the keeper ends, which takes the kernel some 40 ms that nobody waits for.
+ */
+static _Noreturn void end_keeper(struct keeper *k)
+{
+    struct process_status status;
+    process_kill(&k->pasta);
+    (void)process_wait(&k->pasta, clock_ms() + END_TIMEOUT, &status);
+    _exit(1);
+}
+
 /* pasta writes its pid once the interface is up. false: it has ended instead. */
-static bool await_pasta(const struct keeper *k, const struct network_launch *l)
+static bool await_pasta(struct keeper *k, const struct network_launch *l)
 {
     struct pollfd fds[] = {{.fd = FD_STARTED, .events = POLLIN},
-                           {.fd = k->pasta.pidfd, .events = POLLIN},
-                           {.fd = k->listener, .events = POLLIN}};
+                           {.fd = FD_PASTA, .events = POLLIN},
+                           {.fd = k->listener, .events = POLLIN},
+                           {.fd = FD_UP}};
     for (;;) {
-        if (poll(fds, 3, -1) < 0)
+        if (poll(fds, 4, -1) < 0)
             continue;
+        /* The supervisor has closed its end. */
+        if (fds[3].revents)
+            end_keeper(k);
         if (fds[0].revents || fds[1].revents)
             return fds[0].revents & POLLIN;
         forward_handle(k->listener, k->pasta.pidfd, NETWORK_RESOLVER, l->names->host);
@@ -120,28 +146,31 @@ static int renew(struct keeper *k, const struct network_launch *l)
 /* For as long as pasta lives, and the program on its device can be kept up to date. */
 static _Noreturn void keep_up(struct keeper *k, const struct network_launch *l)
 {
-    struct pollfd fds[] = {{.fd = k->pasta.pidfd, .events = POLLIN},
+    struct pollfd fds[] = {{.fd = FD_PASTA, .events = POLLIN},
                            {.fd = k->watch, .events = POLLIN},
-                           {.fd = k->listener, .events = POLLIN}};
+                           {.fd = k->listener, .events = POLLIN},
+                           {.fd = FD_UP}};
     for (;;) {
-        if (poll(fds, 3, -1) < 0)
+        if (poll(fds, 4, -1) < 0)
             continue;
-        if (fds[0].revents || (fds[1].revents && renew(k, l) < 0))
-            _exit(1);
+        if (fds[0].revents || fds[3].revents || (fds[1].revents && renew(k, l) < 0))
+            end_keeper(k);
         if (fds[2].revents)
             forward_handle(k->listener, k->pasta.pidfd, NETWORK_RESOLVER, l->names->host);
     }
 }
 
-static void keep_files(int text, int started, int up)
+/* -1: there is none. */
+static void keep_files(const int given[FD_COUNT])
 {
-    const int given[] = {text, started, up};
-    int aside[FD_END - FD_TEXT], null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    for (int i = 0; i < FD_END - FD_TEXT; i++)
-        aside[i] = fcntl(given[i], F_DUPFD_CLOEXEC, FD_ASIDE);
-    for (int i = 0; i < FD_END - FD_TEXT; i++)
-        if (dup3(aside[i], FD_TEXT + i, O_CLOEXEC) < 0)
+    int aside[FD_COUNT], null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    for (int i = 0; i < FD_COUNT; i++)
+        aside[i] = given[i] < 0 ? -1 : fcntl(given[i], F_DUPFD_CLOEXEC, FD_ASIDE);
+    for (int i = 0; i < FD_COUNT; i++) {
+        close(FD_TEXT + i);
+        if (given[i] >= 0 && dup3(aside[i], FD_TEXT + i, O_CLOEXEC) < 0)
             _exit(1);
+    }
     for (int i = 0; i < FD_TEXT; i++)
         if (dup2(null, i) < 0)
             _exit(1);
@@ -149,53 +178,40 @@ static void keep_files(int text, int started, int up)
         _exit(1);
 }
 
-static void start_pasta(struct keeper *k, const struct network_launch *l, const char *path,
-                        const char *fifo)
-{
-    int pair[2] = {-1, -1};
-    if (l->names->host[0] && socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
-        fail_keeper("cannot make a socket");
-    pid_t pid = process_clone(&k->pasta, 0);
-    if (pid == 0)
-        run_pasta(l, path, fifo, pair[1]);
-    if (pid < 0)
-        fail_keeper("cannot start pasta");
-    if (pair[0] < 0)
-        return;
-    close(pair[1]);
-    k->listener = forward_listen(pair[0]);
-    close(pair[0]);
-    if (k->listener < 0)
-        fail_keeper("questions cannot be forwarded to the host's name server");
-}
-
 static _Noreturn void keep(const struct network_launch *l, const char *path, const char *fifo,
                            int started, int up)
 {
     struct keeper k = {.tap = -1, .listener = -1};
+    int pair[2] = {-1, -1};
     process_forget_environment();
-    bool entered = cgroup_enter(l->cgroup) == 0;
-    int failed = errno;
-    keep_files(l->text, started, up);
-    errno = failed;
-    if (!entered)
-        fail_keeper("the network cannot enter the run's cgroup");
+    bool forwards = l->names->host[0] != '\0';
+    if (forwards && socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+        _exit(1);
+    pid_t pid = process_clone(&k.pasta, 0);
+    if (pid == 0)
+        run_pasta(l, path, fifo, pair[1]);
+    if (pid < 0)
+        _exit(1);
+    const int given[FD_COUNT] = {l->text, started, up, k.pasta.pidfd, pair[0]};
+    keep_files(given);
+    k.pasta.pidfd = FD_PASTA;
     /* Before the addresses are read for the first time: no change is missed. */
     k.watch = egress_watch();
     if (k.watch < 0)
         fail_keeper("the host's addresses cannot be watched");
-    start_pasta(&k, l, path, fifo);
+    if (forwards)
+        k.listener = forward_listen(FD_REPORT);
     /* When pasta ends it has said why; the keeper has nothing to add. */
-    if (!await_pasta(&k, l))
-        _exit(1);
+    if ((forwards && k.listener < 0) || !await_pasta(&k, l))
+        end_keeper(&k);
     if (renew(&k, l) < 0)
         fail_keeper(errno == E2BIG || errno == ENOMEM
-                           ? "the host has more addresses than can be closed to the sandbox"
-                           : "the sandbox cannot be kept from the host's addresses");
+                        ? "the host has more addresses than can be closed to the sandbox"
+                        : "the sandbox cannot be kept from the host's addresses");
     if (write(FD_UP, "", 1) != 1)
-        _exit(1);
-    for (int fd = FD_TEXT; fd < FD_END; fd++)
-        close(fd);
+        end_keeper(&k);
+    close(FD_TEXT);
+    close(FD_STARTED);
     keep_up(&k, l);
 }
 
@@ -228,6 +244,7 @@ int network_start(struct network *out, const struct network_launch *l, lr_error 
     pid_t pid = process_clone(&out->keeper, CLONE_NEWPID);
     if (pid == 0)
         keep(l, program, fifo, started, up);
+    /* In the keeper the other end shows whether the supervisor still has this one: see network_stop(). */
     if (pid < 0)
         return error_errno(err, LR_CONTAINER_START_FAILED, operation, errno, "cannot start pasta");
     out->ready = steal_fd(&ready);
@@ -236,7 +253,6 @@ int network_start(struct network *out, const struct network_launch *l, lr_error 
 
 void network_stop(struct network *n)
 {
-    process_kill(&n->keeper);
-    cleanup_close_fd(&n->keeper.pidfd);
     cleanup_close_fd(&n->ready);
+    cleanup_close_fd(&n->keeper.pidfd);
 }

@@ -9,7 +9,8 @@
  *
  * The keeper is the init of pasta's PID namespace. It puts the egress program on pasta's tap device before it reports that
  * the network is up, renews the program when the host's addresses change, and ends when it cannot. Its own end, by its own
- * hand, the supervisor's or the kernel's, is pasta's. (pasta changes its credentials, which clears a death signal.)
+ * hand or the kernel's, is pasta's. (pasta changes its credentials, which clears a death signal.) It is in the supervisor's
+ * cgroup: it does nothing for the sandbox, and its end takes longer than that of the run's cgroup may.
  */
 #ifndef HOST_NETWORK_H
 #define HOST_NETWORK_H
@@ -27,7 +28,7 @@
 
 /*
  * pasta works for the sandbox, so it is in the run's cgroup. The limits are larger by what it takes, so that the run keeps
- * what it was promised: the keeper and pasta; pasta's memory, which is 20 MiB when idle and 25 MiB with 20 connections that
+ * what it was promised: pasta, and a process that it makes for a moment; pasta's memory, which is 20 MiB when idle and 25 MiB with 20 connections that
  * carry bulk data.
  */
 enum { NETWORK_PIDS = 2 };
@@ -56,7 +57,7 @@ struct network_launch {
 int network_start(struct network *out, const struct network_launch *l, lr_error *err);
 
 /*
- * Kills pasta. Does not wait: the kernel takes some 40 ms to take its interface down, and there is
+ * Has the keeper kill pasta, and end. Does not wait: the kernel takes some 40 ms to take the interface down, and there is
  * nothing that anybody could do meanwhile or that would have to be done then. Idempotent.
  */
 void network_stop(struct network *n);

@@ -618,6 +618,8 @@ static int local_finish(struct sandbox *base, struct cgroup_usage *usage, lr_err
     struct local_sandbox *s = local_of(base);
     struct process_status status;
     struct cgroup_usage told = {0};
+    /* pasta has to be gone before the cgroup can be removed, and that takes it some ms: beside the runtime. */
+    network_stop(&s->network);
     if (base->tier->is_guest) {
         vm_listen(s, &told);
         process_kill(&s->process);
