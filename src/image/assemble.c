@@ -7,20 +7,24 @@
 #include "base/text.h"
 #include "image/digest.h"
 #include "image/layout.h"
+#include "image/layout_document.h"
 #include "image/spawn.h"
 #include "image/unpack.h"
+#include "wire/fields.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
 #include <linux/capability.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <time.h>
 
 #define OPERATION       "image.import"
-#define STEP_TIMEOUT_MS (30 * 60 * 1000)
+#define STEP_TIMEOUT_MS     (30 * 60 * 1000)
+#define DOCUMENT_TIMEOUT_MS (60 * 1000)
 
 /* Within the staging folder. */
 #define ROOTFS ASSEMBLY_ROOTFS
@@ -160,6 +164,57 @@ static int digest_of(void *user, int fd, char hex[IMAGE_HEX_LENGTH + 1], lr_erro
     return digest_of_file(hex, fd, a->feedback, err);
 }
 
+/* What the helper has printed, of which no more is read than it may have printed. */
+static int read_answer(int fd, struct buffer *out, lr_error *err)
+{
+    struct stat st;
+    if (fstat(fd, &st) < 0 || st.st_size > LAYOUT_DOCUMENT_ANSWER_MAX)
+        return error_set(err, LR_IMAGE_INVALID, OPERATION, "a document of the image says too much");
+    size_t length = (size_t)st.st_size;
+    char *to = length ? buffer_reserve(out, length) : NULL;
+    if (length && (!to || pread(fd, to, length, 0) != (ssize_t)length))
+        return error_oom(err, OPERATION);
+    buffer_commit(out, length);
+    const struct frame f = {.length = (uint32_t)length, .payload = buffer_data(out)};
+    return fields_valid(&f) ? 0
+                            : error_set(err, LR_INTERNAL, OPERATION,
+                                        "the reader of the image's documents broke off");
+}
+
+int assembly_ask(void *user, const char *kind, int fd, struct buffer *out, lr_error *err)
+{
+    struct assembly *a = user;
+    cleanup_close int answer = memfd_create("document", MFD_CLOEXEC);
+    if (answer < 0)
+        return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot make a file");
+    /* A user's skopeo, which may come after this, cannot work in the namespace that is entered for the walls. So what
+     * is asked before the download, as a user, goes without them, but for the limit of memory. */
+    if (geteuid() == 0 && confine(a, err) < 0)
+        return -1;
+    const char *argv[] = {a->helper, "document", kind, NULL};
+    struct reading reading = {NULL, 0, a->feedback};
+    struct spawn spawn = {
+        .argv = argv,
+        .environment = plain_environment,
+        .stdin_fd = fd,
+        .output_fd = answer,
+        .max_file_bytes = LAYOUT_DOCUMENT_ANSWER_MAX,
+        .timeout_ms = DOCUMENT_TIMEOUT_MS,
+        .confinement = a->confinement.user_namespace >= 0 ? &a->confinement : NULL,
+        .tick = tick,
+        .user = &reading,
+    };
+    struct spawn_result result;
+    if (spawn_run(&spawn, &result, err) < 0 || read_answer(answer, out, err) < 0)
+        return -1;
+    if (result.code == 0)
+        return 0;
+    child_failed(&result, "reading a document of the image", err);
+    const struct frame f = {.length = (uint32_t)buffer_length(out), .payload = buffer_data(out)};
+    const char *hint = fields_get(&f, "hint");
+    return hint ? error_hint(err, "%s", hint) : -1;
+}
+
 int assembly_unpack_layers(struct assembly *a, int folder, struct image *config, lr_error *err)
 {
     cleanup_layout struct layout layout = {0};
@@ -167,7 +222,8 @@ int assembly_unpack_layers(struct assembly *a, int folder, struct image *config,
     char limit[24];
     const char *argv[4 + UNPACK_MAX_LAYERS + 1] = {a->helper, "layers"};
     snprintf(limit, sizeof(limit), "%" PRIu64, a->max_bytes);
-    if (layout_read(&layout, folder, digest_of, a, err) < 0 || confine(a, err) < 0 ||
+    const struct layout_helpers helpers = {digest_of, assembly_ask, a};
+    if (confine(a, err) < 0 || layout_read(&layout, folder, &helpers, err) < 0 ||
         make_rootfs(a, &target, err) < 0)
         return -1;
     argv[2] = limit;

@@ -9,6 +9,7 @@
 #ifndef IMAGE_ASSEMBLE_H
 #define IMAGE_ASSEMBLE_H
 
+#include "base/buffer.h"
 #include "image/confinement.h"
 #include "image/feedback.h"
 #include "image/staging.h"
@@ -41,6 +42,9 @@ int assembly_unpack_archive(struct assembly *a, int fd, lr_error *err);
  * *config gets its entrypoint, cmd, env, user and workdir; free it with image_free().
  */
 int assembly_unpack_layers(struct assembly *a, int folder, struct image *config, lr_error *err);
+
+/* What an open document of an image says: a layout_ask_fn whose user is the assembly. */
+int assembly_ask(void *user, const char *kind, int fd, struct buffer *out, lr_error *err);
 
 /* Makes the image of ASSEMBLY_ROOTFS and stores it under the name, which is in the stored form.
  * What `config` holds goes over to *out. */

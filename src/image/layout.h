@@ -6,13 +6,14 @@
  *                                                  manifest ─> configuration, layers; in blobs/
  *      docker save          manifest.json ─> configuration, layers
  *
- * All of it is hostile. Documents are bounded, links do not lead out of the folder, and what is
+ * All of it is hostile. Documents are bounded, and read by a confined helper (image/layout_document.h); links do not lead out of the folder, and what is
  * named by a digest is used only when it has that digest: manifest and configuration here, layers
  * when they are unpacked, by the digests of their contents that the configuration gives.
  */
 #ifndef IMAGE_LAYOUT_H
 #define IMAGE_LAYOUT_H
 
+#include "base/buffer.h"
 #include "image/image.h"
 
 #include <stddef.h>
@@ -30,28 +31,28 @@ struct layout {
     char *architecture;   /* as the image says, e.g. "amd64"; "" when it does not */
     size_t count;         /* of layers, at least one; lowest first */
     int *layers;          /* open for reading */
-    const char **digests; /* of what they unpack to, 64 hex digits; into `document` */
-    void *document;
+    char **digests; /* of what they unpack to, 64 hex digits */
 };
 
 /* Gives the SHA-256 of an open file from its beginning, as 64 hex digits. */
 typedef int (*layout_digest_fn)(void *user, int fd, char hex[IMAGE_HEX_LENGTH + 1], lr_error *err);
 
+/* Gives what an open document says, by layout_document_read() of a confined process. `kind` is one of its words. */
+typedef int (*layout_ask_fn)(void *user, const char *kind, int fd, struct buffer *out, lr_error *err);
+
+struct layout_helpers {
+    layout_digest_fn digest;
+    layout_ask_fn ask;
+    void *user;
+};
+
 /*
  * Reads the folder's one image; of an image for several platforms that of this machine. Free it
  * with layout_free(), also after a failure. Errors: IMAGE_INVALID, IO_FAILED, OUT_OF_MEMORY.
  */
-int layout_read(struct layout *out, int folder, layout_digest_fn digest, void *user, lr_error *err);
+int layout_read(struct layout *out, int folder, const struct layout_helpers *helpers, lr_error *err);
 void layout_free(struct layout *layout);
 #define cleanup_layout __attribute__((cleanup(layout_free)))
-
-/*
- * Bytes of the layers and the configuration that a manifest names, by what it says. Of an index
- * *total is 0, and `digest` that of this machine's manifest in it ("sha256:<hex>"); else it is "".
- * -1: neither.
- */
-int layout_total(const char *text, size_t length, uint64_t *total,
-                 char digest[IMAGE_DIGEST_LENGTH + 1]);
 
 /* The name of this machine's architecture in images, e.g. "amd64". Static. */
 const char *layout_host_architecture(void);

@@ -6,9 +6,11 @@
 #include "base/text.h"
 #include "image/assemble.h"
 #include "image/layout.h"
+#include "image/layout_document.h"
 #include "image/pull_error.h"
 #include "image/reference.h"
 #include "image/spawn.h"
+#include "wire/fields.h"
 
 #include <fcntl.h>
 #include <fts.h>
@@ -166,8 +168,9 @@ static int run_skopeo(struct pull *p, const char *const *words, int output_fd, i
 
 /* -------------------------------------------------------------- sizes */
 
-/* The manifest's or index's text; NULL when it cannot be had. */
-static char *ask_for_manifest(struct pull *p, const char *source, size_t *length)
+/* What the manifest or index says of its size; false when it cannot be had. */
+static bool ask_for_manifest(struct pull *p, const char *source, uint64_t *total,
+                             char digest[IMAGE_DIGEST_LENGTH + 1])
 {
     const char *words[WORDS] = {"inspect", "--raw"};
     size_t count = 2;
@@ -179,14 +182,21 @@ static char *ask_for_manifest(struct pull *p, const char *source, size_t *length
     }
     words[count] = source;
     cleanup_close int fd = memfd_create("manifest", MFD_CLOEXEC);
+    cleanup_buffer struct buffer answer;
     struct stat st;
+    buffer_init(&answer, LAYOUT_DOCUMENT_ANSWER_MAX);
     if (fd < 0 || run_skopeo(p, words, fd, ASK_TIMEOUT_MS, NULL) < 0 || fstat(fd, &st) < 0 ||
-        st.st_size <= 0 || st.st_size > LAYOUT_MAX_DOCUMENT)
-        return NULL;
-    char *text = malloc((size_t)st.st_size);
-    ssize_t n = text ? pread(fd, text, (size_t)st.st_size, 0) : -1;
-    *length = n > 0 ? (size_t)n : 0;
-    return text;
+        st.st_size <= 0 || st.st_size > LAYOUT_MAX_DOCUMENT || lseek(fd, 0, SEEK_SET) < 0 ||
+        assembly_ask(p->assembly, LAYOUT_DOCUMENT_TOTAL, fd, &answer, NULL) < 0)
+        return false;
+    const struct frame f = {.length = (uint32_t)buffer_length(&answer),
+                            .payload = buffer_data(&answer)};
+    const char *next = fields_get(&f, "next");
+    *total = 0;
+    (void)fields_get_u64(&f, "total", total);
+    snprintf(digest, IMAGE_DIGEST_LENGTH + 1, "%s%.*s", next ? "sha256:" : "", IMAGE_HEX_LENGTH,
+             next ? next : "");
+    return true;
 }
 
 /*
@@ -196,22 +206,17 @@ static char *ask_for_manifest(struct pull *p, const char *source, size_t *length
 static uint64_t ask_for_total(struct pull *p)
 {
     uint64_t total = 0;
-    size_t length = 0;
-    char digest[IMAGE_DIGEST_LENGTH + 1] = "";
-    cleanup_free char *first = ask_for_manifest(p, p->source, &length);
-    if (!first || layout_total(first, length, &total, digest) < 0 || !digest[0])
+    char digest[IMAGE_DIGEST_LENGTH + 1] = "", none[IMAGE_DIGEST_LENGTH + 1];
+    if (!ask_for_manifest(p, p->source, &total, digest) || !image_is_digest(digest))
         return total;
-    cleanup_free char *reference = NULL, *source = NULL, *second = NULL;
+    cleanup_free char *reference = NULL, *source = NULL;
     size_t name = strcspn(p->reference, "@");
     if (asprintf(&reference, "%.*s@%s", (int)name, p->reference, digest) < 0) {
         reference = NULL;
         return 0;
     }
     source = reference_for_skopeo(reference);
-    second = source ? ask_for_manifest(p, source, &length) : NULL;
-    if (second && layout_total(second, length, &total, digest) < 0)
-        total = 0;
-    return total;
+    return source && ask_for_manifest(p, source, &total, none) ? total : 0;
 }
 
 /* -------------------------------------------------------------- the whole */

@@ -5,6 +5,8 @@
  *      light-runner-unpack unpack MAX_BYTES OWNERS           the archive is stdin
  *      light-runner-unpack layers MAX_BYTES OWNERS HEX...    the layers are fd 3 and those behind it,
  *                                                            HEX the digest of what each unpacks to
+ *      light-runner-unpack document KIND                     a document of an image is stdin; prints what it says
+ *                                                            (image/layout_document.h)
  *      light-runner-unpack digest                            the file is stdin; prints SHA-256 in hex
  *
  * The folder to unpack to is UNPACK_TARGET; OWNERS is 1 to give files their owners, else 0. All but `digest`, which

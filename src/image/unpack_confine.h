@@ -16,4 +16,7 @@
  */
 int unpack_confine(const char *folder, uint64_t max_file_bytes, lr_error *err);
 
+/* Limits the address space, for a process that needs nothing else of this. */
+int unpack_limit_memory(uint64_t bytes, lr_error *err);
+
 #endif

@@ -1,18 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * light-runner-unpack: started by an import, not by people. It is the only program that links an
- * archive library; see unpack.h for what it is asked, unpack_confine.h for what it can reach.
+ * archive library, and that reads the documents of images; see unpack.h for what it is asked, unpack_confine.h for what it can reach.
  */
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "image/layout.h"
+#include "image/layout_document.h"
 #include "image/unpack.h"
 #include "image/unpack_archive.h"
 #include "image/unpack_confine.h"
+#include "wire/fields.h"
 
 #include <inttypes.h>
 #include <nettle/sha2.h>
 #include <string.h>
+
+enum { BLOCK = 1 << 20 };
+
+/* JSON of 4 MiB takes 316 MiB. */
+#define DOCUMENT_MEMORY_MAX (512ull << 20)
 
 static int report(const lr_error *e)
 {
@@ -41,9 +49,37 @@ static int unpack(uint64_t max_bytes, bool owners, const char *const *layers, in
     return UNPACK_OK;
 }
 
+/* JSON, from stdin, which the unpacker's own walls are around as well. */
+static int document(const char *kind)
+{
+    lr_error err = {0};
+    cleanup_buffer struct buffer text, out;
+    buffer_init(&text, LAYOUT_MAX_DOCUMENT + 1);
+    buffer_init(&out, LAYOUT_DOCUMENT_ANSWER_MAX);
+    if (unpack_limit_memory(DOCUMENT_MEMORY_MAX, &err) < 0)
+        return report(&err);
+    for (ssize_t n = 1; n > 0;) {
+        size_t room = buffer_room(&text), want = room < BLOCK ? room : BLOCK;
+        char *to = want ? buffer_reserve(&text, want) : NULL;
+        if (!to)
+            return UNPACK_FAILED;
+        n = read(0, to, want);
+        if (n < 0 && errno != EINTR)
+            return UNPACK_FAILED;
+        buffer_commit(&text, n > 0 ? (size_t)n : 0);
+        n = n < 0 ? 1 : n;
+    }
+    int rc = layout_document_read(&out, kind, buffer_data(&text), buffer_length(&text), &err);
+    if (rc < 0)
+        buffer_clear(&out);
+    if (rc < 0 && err.hint[0])
+        (void)fields_add(&out, "hint", err.hint);
+    fwrite(buffer_data(&out), 1, buffer_length(&out), stdout);
+    return rc < 0 ? report(&err) : UNPACK_OK;
+}
+
 static int digest(void)
 {
-    enum { BLOCK = 1 << 20 };
     cleanup_free unsigned char *block = malloc(BLOCK);
     struct sha256_ctx context;
     if (!block)
@@ -82,6 +118,8 @@ int main(int argc, char **argv)
         code = unpack(max_bytes, owners, NULL, 0);
     else if (unpacks && argc > 4 && argc - 4 <= UNPACK_MAX_LAYERS && strcmp(argv[1], "layers") == 0)
         code = unpack(max_bytes, owners, layers, argc - 4);
+    else if (argc == 3 && strcmp(argv[1], "document") == 0)
+        code = document(argv[2]);
     else if (argc == 2 && strcmp(argv[1], "digest") == 0)
         code = digest();
     else

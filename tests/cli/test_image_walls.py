@@ -211,3 +211,42 @@ def test_without_root(uid, ids, tmp_path):
         process = stack.enter_context(importing(argv, None))
         pid = wait_for(process, "light-runner-unpack")
         assert_walls(pid, process.pid, ordinary.SUBORDINATE if ids else uid)
+
+
+def test_the_reader_of_documents(environment, tmp_path):
+    """JSON that needs 79 times its size while it is read: not in the importer, and within a limit."""
+    text = b"[" + b"{}," * 1300000 + b"{}]"
+    layout = tmp_path / "layout"
+    layout.mkdir()
+    (layout / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
+    (layout / "index.json").write_bytes(text)
+    # It lives for as long as it takes to read that, which is not long: until it has been seen.
+    for _ in range(50):
+        with importing([RUNNER, "image", "import", str(layout), "x"], environment) as process:
+            host.wait_until(lambda: process.poll() is not None or seen_reader(process.pid, environment), 30, step=0.001)
+            if process.poll() is None:
+                break
+            error = process.communicate(timeout=30)[1].decode()
+            assert process.returncode == 125 and "IMAGE_INVALID" in error, error
+    else:
+        pytest.fail("the reader was never seen")
+
+
+def seen_reader(importer, environment):
+    """False until it is there; then what is true of it has been checked."""
+    pid = descendant(importer, "light-runner-unpack")
+    try:
+        words = open(f"/proc/{pid}/cmdline", "rb").read().split(b"\0")
+        if words[1:2] != [b"document"]:
+            return False
+        assert_walls(pid, importer, OWNER)
+        assert int(status(pid)["CapEff"], 16) == 0
+        limits = open(f"/proc/{pid}/limits").read()
+        memory = int(status(importer)["VmHWM"].split()[0])
+    except (OSError, KeyError):  # it has ended meanwhile
+        return False
+    if "ASAN_OPTIONS" not in environment:
+        if not re.search(r"Max address space +536870912 +536870912", limits):
+            return False  # it sets that itself, first of all
+        assert memory < 100 * 1024, f"{memory} KiB in the importer"
+    return True
