@@ -21,7 +21,7 @@
 #include <time.h>
 
 struct words {
-    bool json, help, follow, timestamps, only_stdout, only_stderr, states, images, all;
+    bool json, help, follow, timestamps, only_stdout, only_stderr, states, images, all, no_wait;
     int64_t since_ms;
     int signal;
     int64_t grace_ms; /* -1: the default */
@@ -136,6 +136,13 @@ static int set_grace(struct words *w, const char *value)
     return 0;
 }
 
+static int set_no_wait(struct words *w, const char *value)
+{
+    (void)value;
+    w->no_wait = true;
+    return 0;
+}
+
 static int set_age(struct words *w, const char *value)
 {
     return text_parse_duration_ms(value, &w->age_ms) && w->age_ms < INT64_MAX / 2 ? 0 : -1;
@@ -149,6 +156,7 @@ static const struct flag flags[] = {
     {"stderr", " logs ", NULL, "only what went to stderr", set_stderr},
     {"signal", " stop ", "NAME", "what the command is sent first (default TERM)", set_signal},
     {"grace", " stop ", "TIME", "how long it has before SIGKILL (default 10s)", set_grace},
+    {"no-wait", " stop cancel ", NULL, "return at once, not when the run has ended", set_no_wait},
     {"states", " clean ", NULL, "the states and the output of runs that have ended", set_states},
     {"images", " clean ", NULL, "the images that were made of setup steps", set_images},
     {"older-than", " clean ", "TIME", "only states of runs that ended so long ago", set_age},
@@ -174,9 +182,10 @@ static const struct {
      true},
     {"stop",
      "stop [flags] ID\n\n"
-     "Sends the command of a detached run a signal, and kills the run after a grace.",
+     "Sends the command of a detached run a signal, kills the run after a grace, and waits\n"
+     "for its end.",
      true},
-    {"cancel", "cancel [flags] ID\n\nKills a detached run.", true},
+    {"cancel", "cancel [flags] ID\n\nKills a detached run, and waits for its end.", true},
     {"pause",
      "pause [flags] ID\n\n"
      "Freezes a detached run. Its memory is kept, and its timeout goes on.",
@@ -374,8 +383,28 @@ static int act(const char *verb, const struct words *w, lr_execution *x, lr_erro
     return strcmp(verb, "pause") == 0 ? lr_execution_pause(x, err) : lr_execution_resume(x, err);
 }
 
+static bool has_ended(const char *id)
+{
+    cleanup_free char *text = NULL;
+    lr_states(id, &text, NULL);
+    json_t *state = text ? json_loads(text, 0, NULL) : NULL;
+    bool ended = json_is_object(state) && !state_is_running(state);
+    json_decref(state);
+    return ended;
+}
+
+/* A run that ended with an error of its own has ended too: that is not a failure of the verb. */
+static int await_end(const struct words *w, lr_execution *x, lr_error *err)
+{
+    lr_result *result = NULL;
+    int rc = lr_execution_wait(x, &result, err);
+    lr_result_free(result);
+    return rc == 0 || has_ended(w->id) ? 0 : -1;
+}
+
 int verb_control(int argc, char **argv)
 {
+    bool ends = strcmp(argv[0], "stop") == 0 || strcmp(argv[0], "cancel") == 0;
     struct words w;
     lr_error e = {0};
     if (parse(&w, argc, argv) < 0)
@@ -388,6 +417,8 @@ int verb_control(int argc, char **argv)
     if (!x)
         return unknown_run(&w);
     int rc = act(argv[0], &w, x, &e);
+    if (rc == 0 && ends && !w.no_wait)
+        rc = await_end(&w, x, &e);
     lr_execution_free(x);
     if (rc < 0)
         return cli_fail(&e, w.json);

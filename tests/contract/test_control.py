@@ -22,7 +22,7 @@ def test_stop_sends_sigterm_first(runner, states):
     run_id = detach(runner, "trap 'echo term; exit 3' TERM; echo ready; while :; do sleep 0.05; done")
     assert host.wait_until(lambda: lines_of(runner, run_id) == 1)
     assert runner.cli("stop", run_id).code == 0
-    state = wait_for_end(states, run_id)
+    state = state_of(states, run_id)
     assert state["exitCode"] == 3 and state["status"] == "cancelled" and state["cancelled"] is True
     assert runner.cli("logs", run_id).stdout == b"ready\nterm\n"
 
@@ -31,7 +31,30 @@ def test_stop_with_another_signal(runner, states):
     run_id = detach(runner, "trap 'exit 4' USR1; echo ready; while :; do sleep 0.05; done")
     assert host.wait_until(lambda: lines_of(runner, run_id) == 1)
     assert runner.cli("stop", "--signal", "SIGUSR1", run_id).code == 0
-    assert wait_for_end(states, run_id)["exitCode"] == 4
+    assert state_of(states, run_id)["exitCode"] == 4
+
+
+def test_cancel_and_stop_return_when_nothing_is_left(runner, store, states):
+    for verb in (("cancel",), ("stop", "--grace", "100ms")):
+        run_id = detach(runner, "trap '' TERM; while :; do sleep 0.05; done")
+        assert runner.cli(*verb, run_id).code == 0
+        assert state_of(states, run_id)["status"] == "cancelled"
+        assert not host.traces(run_id)
+
+
+def test_without_waiting(runner, states):
+    run_id = detach(runner, "trap '' TERM; echo ready; while :; do sleep 0.05; done")
+    assert host.wait_until(lambda: lines_of(runner, run_id) == 1)
+    # It ignores the signal and has an hour: whoever waited would not be back.
+    assert runner.cli("stop", "--no-wait", "--grace", "1h", run_id).code == 0
+    assert state_of(states, run_id)["status"] == "running"
+    assert runner.cli("cancel", "--no-wait", run_id).code == 0
+    assert wait_for_end(states, run_id)["status"] == "cancelled"
+
+
+@pytest.mark.parametrize("verb", ["pause", "resume", "logs"])
+def test_other_verbs_have_no_such_flag(runner, states, verb):
+    assert runner.cli(verb, "--no-wait", "light-runner-000000000000").code == 125
 
 
 @pytest.mark.parametrize("signal", ["NONE", "0", "65", "-1", ""])
@@ -46,7 +69,7 @@ def test_stop_kills_after_the_grace(runner, states):
     assert host.wait_until(lambda: lines_of(runner, run_id) == 1)
     begun = time.monotonic()
     assert runner.cli("stop", "--grace", "500ms", run_id).code == 0
-    state = wait_for_end(states, run_id)
+    state = state_of(states, run_id)
     assert state["exitCode"] == 137 and state["status"] == "cancelled" and state["result"]["timedOut"] is False
     assert time.monotonic() - begun >= 0.5
 
@@ -54,7 +77,7 @@ def test_stop_kills_after_the_grace(runner, states):
 def test_grace_of_zero_kills_at_once(runner, states):
     run_id = detach(runner, "trap 'sleep 5; exit 1' TERM; while :; do sleep 0.05; done")
     assert runner.cli("stop", "--grace", "0", run_id).code == 0
-    assert wait_for_end(states, run_id, 5)["exitCode"] == 137
+    assert state_of(states, run_id)["exitCode"] == 137
 
 
 def test_a_stopped_run_extracts_nothing(runner, states, tmp_path):
@@ -62,7 +85,7 @@ def test_a_stopped_run_extracts_nothing(runner, states, tmp_path):
                     extract=[("f", tmp_path / "out")])
     assert host.wait_until(lambda: lines_of(runner, run_id) == 1)
     runner.cli("stop", run_id)
-    state = wait_for_end(states, run_id)
+    state = state_of(states, run_id)
     assert state["exitCode"] == 0 and state["result"]["success"] is False
     assert "extracted" not in state["result"] and not (tmp_path / "out").exists()
 
@@ -116,7 +139,7 @@ def test_a_paused_run_can_be_ended(runner, states, verb):
     run_id = ticking(runner)
     runner.cli("pause", run_id)
     assert runner.cli(verb, run_id).code == 0
-    assert wait_for_end(states, run_id)["status"] == "cancelled"
+    assert state_of(states, run_id)["status"] == "cancelled"
 
 
 def test_the_timeout_goes_on_while_paused(runner, states):
