@@ -221,13 +221,10 @@ static int append_names(json_t *options, const struct flag *flag, const char *va
 
 static int put_input_json(struct run_flags *f, const char *value, lr_error *err)
 {
-    json_error_t e;
-    json_t *input = json_loads(value, JSON_DECODE_ANY | JSON_ALLOW_NUL, &e);
-    if (!input)
-        return error_set(err, LR_INVALID_ARGUMENT, OPERATION,
-                         "--input-json: not valid JSON: line %d, column %d: %s", e.line, e.column,
-                         e.text);
-    return put(f->given, "input", input, err);
+    json_t *input;
+    return request_input(&input, "--input-json", value, strlen(value), err) < 0
+               ? -1
+               : put(f->given, "input", input, err);
 }
 
 static int apply(struct run_flags *f, const struct flag *flag, const char *value, lr_error *err)

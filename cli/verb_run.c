@@ -5,6 +5,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "wire/request.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -43,7 +44,7 @@ static int print_id(const struct outcome *o, lr_execution *x, lr_error *err)
 /* *result is NULL for a run that was detached; its id is printed then. */
 static int execute(const struct run_flags *f, struct outcome *o, lr_result **result, lr_error *err)
 {
-    cleanup_free char *text = json_dumps(f->document, JSON_COMPACT);
+    cleanup_free char *text = request_dump(f->document);
     if (!text)
         return error_oom(err, OPERATION);
 

@@ -215,7 +215,7 @@ typedef struct lr_request {
                                  image, in a sandbox of their own, and kept. They execute the image's
                                  programs: see setup_runtime and setup_network in lr_runner_options */
     const char *dir; /**< host folder copied into workdir */
-    const char *input_json; /**< JSON text written to stdin, then EOF; NULL: empty stdin */
+    const char *input_json; /**< JSON text written to stdin as it is, then EOF; NULL: empty stdin */
     int input_fd;           /**< or: bytes for stdin are read from here; 0 = none. Borrowed, may be
                                  closed once lr_run() has returned */
     uint64_t timeout_ms;    /**< default 20 minutes */

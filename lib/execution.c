@@ -518,13 +518,10 @@ int lr_run(lr_runner *runner, const lr_request *request, lr_execution **out, lr_
     if (runner_take_struct(&base, sizeof(base), request, request->size, "lr_request", err) < 0)
         return -1;
     if (base.input_json) {
-        /* It goes to stdin letter by letter; what is parsed is only looked at. */
-        json_error_t e;
-        json_t *input = json_loads(base.input_json, JSON_DECODE_ANY | JSON_ALLOW_NUL, &e);
-        if (!input)
-            return error_set(err, LR_INVALID_ARGUMENT, "run.request",
-                             "input: not valid JSON: line %d, column %d: %s", e.line, e.column,
-                             e.text);
+        /* It goes to stdin letter by letter. */
+        json_t *input;
+        if (request_input(&input, "input", base.input_json, strlen(base.input_json), err) < 0)
+            return -1;
         json_decref(input);
     }
     if (document_from_request(&document, &base, err) < 0)

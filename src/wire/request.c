@@ -296,43 +296,11 @@ static int read_dir(void *out, const char *field, const json_t *value, lr_error 
     return check_copy_name(&r->dir, field, value, MAX_PATH, err);
 }
 
-static bool has_real(const json_t *value)
-{
-    const char *key;
-    json_t *member;
-    size_t i;
-    if (json_is_real(value))
-        return true;
-    json_object_foreach((json_t *)value, key, member) if (has_real(member)) return true;
-    json_array_foreach(value, i, member) if (has_real(member)) return true;
-    return false;
-}
-
-/* The text of a value, with numbers as short as they can be and still be read back as the same. */
-static char *dump_value(const json_t *value)
-{
-    size_t flags = JSON_COMPACT | JSON_ENCODE_ANY;
-    if (has_real(value)) {
-        for (size_t precision = 15; precision < 17; precision++) {
-            cleanup_free char *text = json_dumps(value, flags | JSON_REAL_PRECISION(precision));
-            if (!text)
-                return NULL;
-            json_t *back = json_loads(text, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
-            bool same = back && json_equal(back, value);
-            json_decref(back);
-            if (same)
-                return steal_ptr(text);
-        }
-    }
-    return json_dumps(value, flags | JSON_REAL_PRECISION(17));
-}
-
+/* Its text, which was checked when the document was read (request_text.c). */
 static int read_input(void *out, const char *field, const json_t *value, lr_error *err)
 {
     struct request *r = out;
-    (void)field;
-    r->input = dump_value(value);
-    return r->input ? 0 : error_oom(err, OPERATION);
+    return check_copy_string(&r->input, field, value, err);
 }
 
 static int read_timeout(void *out, const char *field, const json_t *value, lr_error *err)
@@ -630,28 +598,6 @@ int request_from_json(struct request *out, const json_t *document, lr_error *err
     return 0;
 }
 
-int request_load(json_t **out, const char *json, size_t length, lr_error *err)
-{
-    json_error_t e;
-    /* Twice the same key is refused: which of the two was meant is anybody's guess. */
-    *out = json_loadb(json, length, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &e);
-    if (!*out)
-        return error_set(err, LR_INVALID_ARGUMENT, "request.parse",
-                         "the request is not valid JSON: line %d, column %d: %s", e.line, e.column,
-                         e.text);
-    return 0;
-}
-
-int request_parse(struct request *out, const char *json, size_t length, lr_error *err)
-{
-    json_t *document;
-    if (request_load(&document, json, length, err) < 0)
-        return -1;
-    int rc = request_from_json(out, document, err);
-    json_decref(document);
-    return rc;
-}
-
 /* -------------------------------------------------------------- and back */
 
 static json_t *strings_to_json(char *const *strings)
@@ -709,8 +655,7 @@ json_t *request_to_json(const struct request *r)
                                 (json_int_t)r->max_log_bytes, "allowUnenforced", unenforced,
                                 "allowEgress", egress, "setupRuntime", r->setup_runtime,
                                 "setupNetwork", r->setup_network);
-    /* The input was dumped by us, or checked by whoever set it: it can be read back. */
-    json_t *input = r->input ? json_loads(r->input, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL) : NULL;
+    json_t *input = r->input ? json_string(r->input) : NULL;
     json_t *run = strings_to_json(r->run), *networks = strings_to_json(r->networks);
     json_t *env = strings_to_json(r->env), *extract = extract_to_json(r);
     json_t *dns = strings_to_json(r->dns);

@@ -56,7 +56,7 @@ struct request {
     char *entrypoint; /* NULL: the image's own */
     char **run;       /* NULL-terminated; NULL: none */
     char *dir;        /* NULL: none */
-    char *input;      /* JSON text for stdin; NULL: none */
+    char *input;      /* JSON text for stdin, as it was given; NULL: none */
     uint64_t timeout_ms;
     char **networks; /* NULL-terminated; NULL: the default network */
     char **dns;      /* addresses of name servers, NULL-terminated; NULL: the host's */
@@ -76,9 +76,19 @@ struct request {
 int request_parse(struct request *out, const char *json, size_t length, lr_error *err);
 int request_from_json(struct request *out, const json_t *document, lr_error *err);
 
-/* Only the reading of the JSON text, for those who change the document before it is checked. New
- * reference. */
+/*
+ * Only the reading of the JSON text, for those who change the document before it is checked. In such a document
+ * `input` is a string, the JSON text of the value, for that is passed on letter by letter: numbers of
+ * any size, the order of members, escapes. New reference.
+ */
 int request_load(json_t **out, const char *json, size_t length, lr_error *err);
+
+/* The value of `input` in a document, from its JSON text, which is checked. `field` is its name for the error. New
+ * reference. */
+int request_input(json_t **out, const char *field, const char *text, size_t length, lr_error *err);
+
+/* The JSON text of such a document. malloc'd; NULL when memory is out. */
+char *request_dump(const json_t *document);
 
 /* The document of a request, with every field: what the REQUEST frame carries. New reference. */
 json_t *request_to_json(const struct request *r);

@@ -17,6 +17,27 @@ def test_json_reaches_stdin(runner, value):
     assert json.loads(runner.ok("cat", input=value).text) == value
 
 
+EXACT = [b'{"id":10014255632117358197}', b'[1e400, -0, 1.50, 0.1e1]', b'{"b": 1,  "a": 2, "b": 3}', b'"\\u00e9\\/\\ud800"',
+         b'123456789012345678901234567890.5', b"[1,\n\t2]", "\"\u2603\"".encode()]
+
+
+@pytest.mark.parametrize("text", EXACT, ids=range(len(EXACT)))
+def test_json_is_passed_on_letter_by_letter(runner, text):
+    document = json.dumps(runner.request("cat")).encode()
+    outcome = runner.submit(b'{"input": ' + text + b" ," + document[1:])
+    assert outcome.code == 0 and outcome.stderr == text, outcome
+    assert runner.plain("cat", "--input-json", text.decode()).stdout == text
+
+
+@pytest.mark.parametrize("text", ["01", "[1,]", "nul", "{a:1}", "'a'", "1 2", "", '"\\x"', "[" * 5000 + "]" * 5000])
+def test_what_is_not_json_is_refused(runner, text):
+    outcome = runner.plain("echo started", "--input-json", text)
+    assert outcome.code == 125 and b"INVALID_ARGUMENT: --input-json: " in outcome.stderr and outcome.stdout == b"", outcome
+    document = json.dumps(runner.request("echo started")).encode()
+    outcome = runner.submit(b'{"input": ' + text.encode() + b"," + document[1:])
+    assert outcome.code == 125 and outcome.error["code"] == "INVALID_ARGUMENT" and "started" not in outcome.text, outcome
+
+
 def test_no_input_is_an_empty_stdin(runner):
     assert runner.ok("wc -c").lines[0].strip() == "0"
 

@@ -334,10 +334,63 @@ static void test_input_is_any_json_value(void **state)
     check_input("null", "null");
     check_input("\"text\"", "\"text\"");
     check_input("\"a\\u0000b\"", "\"a\\u0000b\"");
-    check_input("[1, true, {\"b\": 1, \"a\": 2}]", "[1,true,{\"b\":1,\"a\":2}]");
+    check_input("[1, true, {\"b\": 1,\n\"a\": 2}]", "[1, true, {\"b\": 1,\n\"a\": 2}]");
     check_input("0.1", "0.1");
     check_input("[0.30000000000000004]", "[0.30000000000000004]");
-    check_input("9223372036854775807", "9223372036854775807");
+    /* What a parser would not hold, or would write in another way. */
+    static const char *const as_they_are[] = {
+        "9223372036854775807", "10014255632117358197", "-123456789012345678901234567890",
+        "1e400", "1.50", "-0", "1E+2", "{\"a\":1,\"a\":2}", "\"\\u00e9\\/\\ud800\"", "{ }", "{\"input\":[3]}",
+    };
+    for (size_t i = 0; i < sizeof(as_they_are) / sizeof(as_they_are[0]); i++)
+        check_input(as_they_are[i], as_they_are[i]);
+    /* Blanks around it are the document's; a name may have escapes. */
+    struct request r = parsed("{ \"in\\u0070ut\" :\t18446744073709551616 \n, \"image\": \"i\" }");
+    assert_string_equal(r.input, "18446744073709551616");
+    request_free(&r);
+}
+
+static void test_input_that_is_not_json_is_refused(void **state)
+{
+    (void)state;
+    static const char *const values[] = {
+        "", "01", "1.", ".5", "+1", "-", "1e", "nul", "tru e", "[1,]", "[1 2]", "{\"a\"}", "{\"a\":}", "{a:1}",
+        "{\"a\":1,}", "'a'", "\"\\x\"", "\"\\u12g4\"", "\"a\nb\"", "[", "\"", "NaN", "1}{", "\"\xff\"", "\"\xc3\"",
+    };
+    for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
+        char json[200];
+        snprintf(json, sizeof(json), "{\"image\":\"i\",\"input\":%s}", values[i]);
+        check_refused(json, "");
+        json_t *input = NULL;
+        lr_error e = {0};
+        assert_int_equal(request_input(&input, "f", values[i], strlen(values[i]), &e), -1);
+        assert_int_equal(e.code, LR_INVALID_ARGUMENT);
+    }
+    check_refused("{\"image\":\"i\",\"input\":1,\"input\":2}", "duplicate");
+    check_refused("{\"image\":\"i\",\"input\":1,\"in\\u0070ut\":2}", "duplicate");
+    check_refused("{\"image\":\"i\",\"in\\u0070ut\":[1}", "not valid JSON");
+    /* The place is that in the text that was given. */
+    check_refused("{\"image\":\"i\",\"input\":[1,\n2,\n3],\"timeout\":\"x\",]}", "line 3");
+}
+
+static void check_dump(const char *json, const char *expected)
+{
+    json_t *document;
+    lr_error e = {0};
+    if (request_load(&document, json, strlen(json), &e) < 0)
+        fail_msg("%s", e.message);
+    char *text = request_dump(document);
+    assert_string_equal(text, expected);
+    free(text);
+    json_decref(document);
+}
+
+static void test_a_document_is_dumped_with_its_input(void **state)
+{
+    (void)state;
+    check_dump("{\"image\": \"i\"}", "{\"image\":\"i\"}");
+    check_dump("{\"image\": \"i\", \"input\": [1.50, 1e400]}", "{\"input\":[1.50, 1e400],\"image\":\"i\"}");
+    check_dump("{\"input\": \"text\"}", "{\"input\":\"text\"}");
 }
 
 static void test_cpus_as_text(void **state)
@@ -393,6 +446,8 @@ int main(void)
         cmocka_unit_test(test_env_over_what_the_kernel_takes_is_refused),
         cmocka_unit_test(test_extract_entries_are_kept_as_they_are),
         cmocka_unit_test(test_input_is_any_json_value),
+        cmocka_unit_test(test_input_that_is_not_json_is_refused),
+        cmocka_unit_test(test_a_document_is_dumped_with_its_input),
         cmocka_unit_test(test_cpus_as_text),
         cmocka_unit_test(test_document_round_trip),
     };

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A request as JSON text, whose `input` is kept letter by letter. In the document it is the text of the
+ * value, as a string.
+ */
+#include "wire/request.h"
+
+#include "base/cleanup.h"
+#include "wire/json_text.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define OPERATION "request.parse"
+
+static const char input[] = "input";
+
+int request_input(json_t **out, const char *field, const char *text, size_t length, lr_error *err)
+{
+    size_t at;
+    if (!json_text_is_valid(text, length, &at))
+        return error_set(err, LR_INVALID_ARGUMENT, OPERATION, "%s: not valid JSON at byte %zu",
+                         field, at + 1);
+    *out = json_stringn(text, length);
+    return *out ? 0
+                : error_set(err, LR_INVALID_ARGUMENT, OPERATION, "%s: must be UTF-8", field);
+}
+
+/* In the place of the value there is a 0 and blanks, so that the parser's errors have the right line and column. */
+static char *blank_out(const char *json, size_t length, const struct json_span *span)
+{
+    char *copy = malloc(length + 1);
+    if (!copy)
+        return NULL;
+    memcpy(copy, json, length);
+    copy[length] = '\0';
+    for (size_t i = span->offset; i < span->offset + span->length; i++)
+        if (copy[i] != '\n')
+            copy[i] = ' ';
+    copy[span->offset] = '0';
+    return copy;
+}
+
+static json_t *load(const char *json, size_t length, json_error_t *e)
+{
+    /* Twice the same key is refused: which of the two was meant is anybody's guess. */
+    return json_loadb(json, length, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, e);
+}
+
+static int not_json(const json_error_t *e, lr_error *err)
+{
+    return error_set(err, LR_INVALID_ARGUMENT, OPERATION,
+                     "the request is not valid JSON: line %d, column %d: %s", e->line, e->column,
+                     e->text);
+}
+
+int request_load(json_t **out, const char *json, size_t length, lr_error *err)
+{
+    json_error_t e = {.line = 1, .column = 1, .text = "not an object"};
+    struct json_span span = {0};
+    int found = json_text_member(json, length, input, &span);
+    cleanup_free char *rest = found > 0 ? blank_out(json, length, &span) : NULL;
+    if (found > 0 && !rest)
+        return error_oom(err, OPERATION);
+    json_t *document = load(rest ? rest : json, length, &e), *value = NULL;
+    /* What the scanner does not take the parser must not either: an input could be anywhere in it. */
+    if (!document || found < 0) {
+        json_decref(document);
+        return not_json(&e, err);
+    }
+    if (found > 0 && (request_input(&value, input, json + span.offset, span.length, err) < 0 ||
+                      json_object_set_new(document, input, value) < 0)) {
+        json_decref(document);
+        return value ? error_oom(err, OPERATION) : -1;
+    }
+    *out = document;
+    return 0;
+}
+
+char *request_dump(const json_t *document)
+{
+    json_t *rest = json_copy((json_t *)(uintptr_t)document);
+    const char *value = json_string_value(json_object_get(document, input));
+    (void)json_object_del(rest, input);
+    char *text = rest ? json_dumps(rest, JSON_COMPACT) : NULL;
+    json_decref(rest);
+    if (!text || !value)
+        return text;
+    /* Before the others, of which there may be none. */
+    char *whole = NULL;
+    int n = asprintf(&whole, "{\"%s\":%s%s%s", input, value, text[1] == '}' ? "" : ",", text + 1);
+    free(text);
+    return n < 0 ? NULL : whole;
+}
+
+int request_parse(struct request *out, const char *json, size_t length, lr_error *err)
+{
+    json_t *document;
+    if (request_load(&document, json, length, err) < 0)
+        return -1;
+    int rc = request_from_json(out, document, err);
+    json_decref(document);
+    return rc;
+}
