@@ -250,7 +250,7 @@ typedef struct lr_extracted {
     const char *to;
     lr_extract_status status;
     uint64_t bytes; /**< size of the archive that carried it (512 per entry, data rounded to 512) */
-    const char *reason; /**< for LR_EXTRACT_ERROR, else NULL */
+    const char *reason; /**< for LR_EXTRACT_ERROR, else NULL; in JSON it is named "error" */
 } lr_extracted;
 
 /** What became of a run. Pointers live as long as the result. Since 0.1. */

@@ -74,7 +74,7 @@ static json_t *extracted_to_json(const lr_result *r)
         json_t *bytes = ok ? json_integer((json_int_t)e->bytes) : NULL;
         json_t *entry =
             json_pack("{ss,ss,ss,so*,so*}", "from", e->from, "to", e->to, "status",
-                      status_names[e->status], "bytes", bytes, "reason", text_to_json(e->reason));
+                      status_names[e->status], "bytes", bytes, "error", text_to_json(e->reason));
         if (!entry || json_array_append_new(list, entry) < 0) {
             json_decref(list);
             return NULL;
@@ -205,7 +205,7 @@ static int take_extracted_entry(lr_extracted *e, const json_t *object, lr_error 
     if (take_string(&e->from, object, "from", true, err) < 0 ||
         take_string(&e->to, object, "to", true, err) < 0 ||
         take_string(&status, object, "status", true, err) < 0 ||
-        take_string(&reason, object, "reason", false, err) < 0)
+        take_string(&reason, object, "error", false, err) < 0)
         return -1;
     size_t i = 0;
     while (i <= LR_EXTRACT_ERROR && strcmp(status_names[i], status) != 0)

@@ -125,7 +125,7 @@ def test_missing_fails_no_run(runner, tmp_path):
 @pytest.mark.parametrize("path", ["..", "../x", "a/../../x", "/app/../etc/passwd", "a/..", "/.."])
 def test_dotdot_is_refused(runner, tmp_path, path):
     entry = one(runner.run("true", extract=[(path, tmp_path / "out")]))
-    assert entry["status"] == "error" and "path traversal rejected" in entry["reason"]
+    assert entry["status"] == "error" and "path traversal rejected" in entry["error"]
     assert tree(tmp_path) == {}
 
 
@@ -139,14 +139,14 @@ def test_dots_in_names_are_no_traversal(runner, tmp_path):
 def test_empty_from_or_to_is_an_error_of_the_entry(runner, tmp_path, source, target):
     to = str(tmp_path / target) if target else ""
     entry = one(runner.run("echo x > f", extract=[(source, to)]))
-    assert entry["status"] == "error" and entry["reason"]
+    assert entry["status"] == "error" and entry["error"]
     assert tree(tmp_path) == {}
 
 
 def test_to_that_is_a_file_is_an_error_of_the_entry(runner, tmp_path):
     (tmp_path / "file").write_text("mine")
     entry = one(runner.run("echo x > f", extract=[("f", tmp_path / "file")]))
-    assert entry["status"] == "error" and entry["reason"]
+    assert entry["status"] == "error" and entry["error"]
     assert tree(tmp_path) == {"file": b"mine"}
 
 
@@ -289,7 +289,7 @@ def test_over_the_cap_is_an_error_and_nothing_is_written(runner, tmp_path):
     out = tmp_path / "out"
     entry = one(runner.run("head -c 2000000 /dev/zero > f", extract=[("f", out)],
                            options={"maxExtractBytes": 1000000}))
-    assert entry["status"] == "error" and "1000000" in entry["reason"]
+    assert entry["status"] == "error" and "1000000" in entry["error"]
     assert sum(len(v or b"") for v in tree(tmp_path).values()) == 0
 
 

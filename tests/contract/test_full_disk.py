@@ -97,7 +97,7 @@ def test_no_room_for_what_comes_out(runner, small):
     outcome = runner.run("dd if=/dev/zero of=f bs=1M count=8 2>/dev/null", extract=[("f", folder / "out")])
     assert outcome.code == 0 and outcome.json["success"]
     entry = outcome.json["extracted"][0]
-    assert entry["status"] == "error" and "No space left" in entry["reason"]
+    assert entry["status"] == "error" and "No space left" in entry["error"]
     assert os.listdir(folder / "out") == [], "half a file looks like a whole one"
 
 

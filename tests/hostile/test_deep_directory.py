@@ -28,7 +28,7 @@ def test_extracting_a_deep_tree_is_told_truly(runner, tmp_path):
         if entry["status"] == "ok":
             assert depth(out) == 2000
         else:
-            assert entry["status"] == "error" and entry["reason"]
+            assert entry["status"] == "error" and entry["error"]
     finally:
         host.remove(out)
 

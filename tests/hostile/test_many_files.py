@@ -10,7 +10,7 @@ def test_empty_files_count_against_the_cap(runner, tmp_path):
     script = "mkdir d; cd d; i=0; while [ $i -lt 100000 ]; do : > $i; i=$((i+1)); done"
     outcome = runner.ok(script, extract=[("d", tmp_path / "out")], options={"maxExtractBytes": 20 << 20}, deadline=150)
     entry = outcome.json["extracted"][0]
-    assert entry["status"] == "error" and str(20 << 20) in entry["reason"]
+    assert entry["status"] == "error" and str(20 << 20) in entry["error"]
     assert not (tmp_path / "out").exists() or os.listdir(tmp_path / "out") == []
 
 
