@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <sys/personality.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 
 #define OOM_SCORE_ADJ "/proc/self/oom_score_adj"
@@ -103,7 +102,6 @@ static int raise_oom_score(int least)
 int inherited_reset(void)
 {
     reset_signals();
-    umask(022);
     return personality(PER_LINUX) < 0 || reset_limits() < 0 || reset_priorities() < 0 ||
                    raise_oom_score(0) < 0
                ? -1

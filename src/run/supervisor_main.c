@@ -4,6 +4,8 @@
  */
 #include "run/supervisor.h"
 
+#include "host/inherited.h"
+
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -22,6 +24,10 @@ int main(int argc, char **argv)
     close_range(SUPERVISOR_CANCEL + 1, ~0u, 0);
     for (int fd = SUPERVISOR_CALLER; fd <= SUPERVISOR_CANCEL; fd++)
         fcntl(fd, F_SETFD, FD_CLOEXEC);
+    if (inherited_reset() < 0) {
+        perror("light-runner-supervisor: cannot reset what it has inherited");
+        return 125;
+    }
     signal(SIGPIPE, SIG_IGN);
     /* Our own files are not the caller's affair; those that come out of the sandbox are. */
     return supervisor_run(argv[2], umask(022));

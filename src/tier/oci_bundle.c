@@ -36,7 +36,8 @@ static const char namespaces[] = "[{'type':'pid'},{'type':'ipc'},{'type':'uts'},
 static json_t *rlimits(void)
 {
     struct rlimit files = {1024, 1024};
-    /* The hard limit is kept: raising it takes a capability that we may not have. */
+    /* The hard limit is kept: raising it takes a capability that we may not have. All other limits are those that the
+     * supervisor has set for itself (host/inherited.h). */
     getrlimit(RLIMIT_NOFILE, &files);
     json_int_t hard = (json_int_t)files.rlim_max, soft = hard < 1024 ? hard : 1024;
     return json_pack("[{s:s, s:I, s:I}, {s:s, s:i, s:i}]", "type", "RLIMIT_NOFILE", "soft", soft,

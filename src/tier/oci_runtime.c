@@ -2,6 +2,7 @@
 #include "tier/oci_runtime.h"
 
 #include "base/cleanup.h"
+#include "host/inherited.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -68,6 +69,8 @@ static void run_child(const struct oci_runtime_launch *l, char *const argv[])
         fail_child("dup2");
     if (cgroup_enter(l->cgroup) < 0)
         fail_child("cannot enter the cgroup");
+    if (inherited_yield_memory() < 0)
+        fail_child("cannot set the score for the OOM killer");
     /* The host's /proc shows other numbers than this namespace has. */
     if (mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)
         fail_child("cannot mount /proc");

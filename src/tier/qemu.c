@@ -2,6 +2,7 @@
 #include "tier/qemu.h"
 
 #include "base/cleanup.h"
+#include "host/inherited.h"
 #include "host/system_root.h"
 #include "wire/guest.h"
 
@@ -219,6 +220,8 @@ static _Noreturn void run_child(const struct qemu_launch *l, const struct comman
     int network = l->network_namespace ? open(l->network_namespace, O_RDONLY | O_CLOEXEC) : -1;
     if (l->cgroup && cgroup_enter(l->cgroup) < 0)
         fail_child("cannot enter the cgroup");
+    if (inherited_yield_memory() < 0)
+        fail_child("cannot set the score for the OOM killer");
     if (l->network_namespace && setns(network, CLONE_NEWNET) < 0)
         fail_child("cannot enter the sandbox's network");
     make_root(l, trees);
