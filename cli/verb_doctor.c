@@ -397,6 +397,24 @@ static void check_user_namespaces(struct finding *f)
                 limit ? "forbidden" : "unknown to the kernel");
 }
 
+/* A program that is piped to is not started for a sandbox (RLIMIT_CORE), but a socket is connected to all the same. */
+static void check_core_pattern(struct finding *f)
+{
+    cleanup_free char *pattern =
+        io_read_file_at(AT_FDCWD, "/proc/sys/kernel/core_pattern", 4096, NULL);
+    if (pattern)
+        pattern[strcspn(pattern, "\n")] = '\0';
+    if (!pattern)
+        missing(f, "mount -t proc proc /proc", "/proc/sys/kernel/core_pattern cannot be read");
+    else if (pattern[0] == '@')
+        missing(f, "sysctl -w kernel.core_pattern=core",
+                "'%.80s' is a socket: a service of the host gets the memory of programs that crash in a "
+                "sandbox of the tier runc",
+                pattern);
+    else
+        found(f, "'%.80s' gets nothing from a sandbox", pattern);
+}
+
 static void check_seccomp(struct finding *f)
 {
     json_t *profile = NULL;
@@ -480,6 +498,7 @@ static const struct check {
     {"loop devices", check_loop, false, ROOT, NULL},
     {"cgroups", check_cgroup, false, ALL, NULL},
     {"delegation", check_delegation, false, USER, NULL},
+    {"core dumps", check_core_pattern, true, ALL, "runc"},
     {"seccomp profile", check_seccomp, false, ALL, NULL},
     {"user namespaces", check_user_namespaces, false, ALL, NULL},
     {"own namespace", check_own_namespace, false, USER, NULL},

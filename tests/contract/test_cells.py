@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Which cells of the matrix this machine can test. An absent one is one skip, with its reason."""
+import json
+import os
+import subprocess
+
 import pytest
 
 from harness import cells
@@ -18,3 +22,17 @@ def test_cell_is_available(which, executable, record_property):
 def test_the_default_cell_works(executable):
     """Without it the whole suite would be empty, and green."""
     assert survey()[("local", "runc")] is None
+
+
+@pytest.mark.parametrize("pattern, ok", [("core", True), ("|/usr/lib/helper %p", True), ("@/run/cores.sock", False)])
+def test_the_doctor_warns_of_a_socket_for_core_dumps(executable, tmp_path, pattern, ok):
+    """The kernel connects to it whatever RLIMIT_CORE says."""
+    if os.geteuid() != 0:
+        pytest.skip("takes a mount namespace")
+    (tmp_path / "pattern").write_text(pattern + "\n")
+    script = 'mount --bind "$0" /proc/sys/kernel/core_pattern && exec "$1" doctor --json'
+    done = subprocess.run(["unshare", "-m", "sh", "-c", script, str(tmp_path / "pattern"), executable], stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, timeout=60)
+    row = [check for check in json.loads(done.stdout)["checks"] if check["name"] == "core dumps"][0]
+    assert row["ok"] is ok and pattern in row["detail"], row
+    assert ok or row["fix"].startswith("sysctl -w kernel.core_pattern="), row
