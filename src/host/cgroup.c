@@ -6,6 +6,7 @@
 #include "base/text.h"
 
 #include <fcntl.h>
+#include <fnmatch.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,7 +17,7 @@
 #include <time.h>
 
 enum { REAP_THAWED_MS = 2000, REAP_NEWBORN_MS = 100 };
-enum { CPU_PERIOD_US = 100000, CONTROLLERS_MAX = 5, FREEZE_TIMEOUT_MS = 5000 };
+enum { CPU_PERIOD_US = 100000, CONTROLLERS_MAX = 6, FREEZE_TIMEOUT_MS = 5000 };
 
 struct controller {
     const char *name; /* of the folder */
@@ -26,11 +27,11 @@ struct controller {
 /* The controllers of v1, each a folder of its own. v2 has one folder, named "" here. */
 static const struct controller v1_controllers[] = {
     {"memory", CGROUP_MEMORY}, {"cpu", CGROUP_CPUS},         {"cpuacct", CGROUP_CPU_USAGE},
-    {"pids", CGROUP_PIDS},     {"freezer", CGROUP_FREEZING},
+    {"pids", CGROUP_PIDS},     {"freezer", CGROUP_FREEZING}, {"hugetlb", CGROUP_HUGE_PAGES},
 };
 static const struct controller v2_controllers[] = {{"", CGROUP_ALL}};
 
-enum { MEMORY, CPU, CPUACCT, PIDS, FREEZER };
+enum { MEMORY, CPU, CPUACCT, PIDS, FREEZER, HUGETLB };
 
 struct cgroup {
     enum cgroup_mode mode;
@@ -100,8 +101,10 @@ static int make_held(int dirfd, const char *name)
 /* v2 hands controllers down level by level, from the root to our parent folder. */
 static int enable_v2_controllers(int dirfd, unsigned purposes, lr_error *err)
 {
-    static const struct controller wanted[] = {
-        {"+memory", CGROUP_MEMORY}, {"+pids", CGROUP_PIDS}, {"+cpu", CGROUP_CPUS}};
+    static const struct controller wanted[] = {{"+memory", CGROUP_MEMORY},
+                                               {"+pids", CGROUP_PIDS},
+                                               {"+cpu", CGROUP_CPUS},
+                                               {"+hugetlb", CGROUP_HUGE_PAGES}};
     for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
         if ((purposes & wanted[i].purposes) &&
             io_write_control(dirfd, "cgroup.subtree_control", wanted[i].name) < 0)
@@ -110,8 +113,32 @@ static int enable_v2_controllers(int dirfd, unsigned purposes, lr_error *err)
     return 0;
 }
 
+/* Whether groups can be made beneath `root` with the controller for huge pages. */
+static bool offers_huge_pages(const struct cgroup *c, const char *root)
+{
+    static const char name[] = "hugetlb";
+    char path[512];
+    if (c->mode == CGROUP_V1) {
+        snprintf(path, sizeof(path), "%s/%s/%s", root, name, CGROUP_PARENT);
+        if (access(path, W_OK) == 0)
+            return true;
+        snprintf(path, sizeof(path), "%s/%s", root, name);
+        return access(path, W_OK) == 0;
+    }
+    snprintf(path, sizeof(path), "%s/cgroup.controllers", root);
+    cleanup_free char *list = io_read_file_at(AT_FDCWD, path, 4096, NULL);
+    char *rest = NULL;
+    for (char *word = list ? strtok_r(list, " \n", &rest) : NULL; word;
+         word = strtok_r(NULL, " \n", &rest))
+        if (strcmp(word, name) == 0)
+            return true;
+    return false;
+}
+
 static int open_groups(struct cgroup *c, const char *root, lr_error *err)
 {
+    if (!offers_huge_pages(c, root))
+        c->purposes &= ~(unsigned)CGROUP_HUGE_PAGES;
     for (size_t i = 0; i < c->count; i++) {
         char path[512];
         if (!(c->controllers[i].purposes & c->purposes))
@@ -157,6 +184,16 @@ static bool has_swap(void)
     return lines && lines[1] != '\0';
 }
 
+/* One file per size of page, and one more for what is reserved. */
+static int forbid_huge_pages(int group, const char *files, lr_error *err)
+{
+    cleanup_closedir DIR *list = group < 0 ? NULL : io_list(group);
+    for (struct dirent *e; list && (e = readdir(list));)
+        if (fnmatch(files, e->d_name, 0) == 0 && write_limit(group, e->d_name, "0", err) < 0)
+            return -1;
+    return 0;
+}
+
 static int write_limits(struct cgroup *c, const struct cgroup_limits *limits, lr_error *err)
 {
     char memory[32], pids[32], quota[64];
@@ -179,7 +216,7 @@ static int write_limits(struct cgroup *c, const struct cgroup_limits *limits, lr
         if (memory_fd >= 0 && io_write_control(memory_fd, "memory.swap.max", "0") < 0 && has_swap())
             return error_errno(err, LR_CONTAINER_START_FAILED, "cgroup.create", errno,
                                "cannot forbid swap, so memory would not be capped");
-        return 0;
+        return forbid_huge_pages(group_of(c, HUGETLB, CGROUP_HUGE_PAGES), "hugetlb.*.max", err);
     }
     snprintf(quota, sizeof(quota), "%" PRIu64, quota_us);
     if (write_limit(memory_fd, "memory.limit_in_bytes", memory, err) < 0 ||
@@ -191,7 +228,14 @@ static int write_limits(struct cgroup *c, const struct cgroup_limits *limits, lr
         has_swap() && io_write_control(memory_fd, "memory.swappiness", "0") < 0)
         return error_errno(err, LR_CONTAINER_START_FAILED, "cgroup.create", errno,
                            "cannot forbid swap, so memory would not be capped");
-    return 0;
+    /* Buffers of TCP have a counter of their own, which counts nothing without a limit. */
+    if (memory_fd >= 0 &&
+        io_write_control(memory_fd, "memory.kmem.tcp.limit_in_bytes", memory) < 0 &&
+        errno != ENOENT)
+        return error_errno(err, LR_CONTAINER_START_FAILED, "cgroup.create", errno,
+                           "cannot set the limit memory.kmem.tcp.limit_in_bytes = %s", memory);
+    return forbid_huge_pages(group_of(c, HUGETLB, CGROUP_HUGE_PAGES), "hugetlb.*.limit_in_bytes",
+                             err);
 }
 
 /* Nothing of it is open yet. An empty id: it is somebody else's. */

@@ -4,7 +4,7 @@
  * sandbox lives in it, the OCI runtime included, whatever the tier: the limits are ours to write
  * and the usage ours to read, and no runtime's own cgroup driver is involved.
  *
- * v1 has one folder per controller (memory, cpu, cpuacct, pids, freezer), v2 a single one; the
+ * v1 has one folder per controller (memory, cpu, cpuacct, pids, freezer, hugetlb), v2 a single one; the
  * table in cgroup.c is all that differs.
  */
 #ifndef HOST_CGROUP_H
@@ -34,7 +34,10 @@ enum cgroup_purpose {
     /* v1 has hierarchies for these; in v2 they come with every cgroup. */
     CGROUP_CPU_USAGE = 8,
     CGROUP_FREEZING = 16,
-    CGROUP_ALL = 31,
+    /* Pages of a pool that the administrator has made, which the limit on memory does not count: a run gets none. Left
+     * out where the kernel does not have the controller, or a user has not been handed it: the seccomp filter is there too. */
+    CGROUP_HUGE_PAGES = 32,
+    CGROUP_ALL = 63,
 };
 
 struct cgroup_limits {

@@ -48,6 +48,7 @@ say pids "$($run busybox -- 'i=0; while [ $i -lt 150 ]; do sleep 3 & i=$((i+1));
 say cpus "$($run --cpus 0.5 busybox -- 'timeout 3 sh -c "while :; do :; done"; exit 0' 2>/dev/null)"
 id=$(light-runner run --network none --detach busybox -- 'i=0; while :; do i=$((i+1)); echo $i; sleep 0.1; done')
 light-runner pause $id >/dev/null
+say huge "\\"$(cat /sys/fs/cgroup/light-runner/$id/hugetlb.*.max | sort -u | tr -d '\\n')\\""
 say frozen "\\"$(cat /sys/fs/cgroup/light-runner/$id/cgroup.freeze)\\""
 light-runner resume $id >/dev/null
 say thawed "\\"$(cat /sys/fs/cgroup/light-runner/$id/cgroup.freeze)\\""
@@ -162,4 +163,6 @@ def test_limits_by_cgroup_v2(executable, store, tmp_path):
     assert results["pids"]["exitCode"] != 0 and 90 < results["pids"]["usage"]["processes"] <= 110, results["pids"]
     cpus = results["cpus"]
     assert cpus["usage"]["cpuMs"] < 0.8 * cpus["duration"], cpus
+    # Nothing where the kernel has no controller for huge pages.
+    assert results["huge"] in ("0", ""), results["huge"]
     assert (results["frozen"], results["thawed"], results["left"]) == ("1", "0", "")

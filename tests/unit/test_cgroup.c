@@ -134,6 +134,26 @@ static void v2_hands_the_controllers_down(void **state)
     assert_holds("light-runner/cgroup.subtree_control", "+cpusry");
 }
 
+/* Huge pages are forbidden where the kernel has a controller for them, which is then handed down like the others. */
+static void v2_hands_down_huge_pages_where_it_can(void **state)
+{
+    (void)state;
+    struct cgroup *c;
+    lr_error err = {0};
+    put("cgroup.controllers", "cpu memory hugetlb pids\n");
+    put("cgroup.subtree_control", "");
+    put("light-runner/cgroup.subtree_control", "");
+    assert_int_equal(cgroup_create(&c, root, "box", &limits, &err), -1);
+    assert_non_null(strstr(err.message, "memory.max = 67108864"));
+    assert_holds("cgroup.subtree_control", "+hugetlb");
+    assert_holds("light-runner/cgroup.subtree_control", "+hugetlb");
+    /* Not by a name that is like it. */
+    put("cgroup.controllers", "cpu memory hugetlbx pids\n");
+    put("cgroup.subtree_control", "");
+    assert_int_equal(cgroup_create(&c, root, "box", &limits, &err), -1);
+    assert_holds("cgroup.subtree_control", "+cpusry");
+}
+
 /* Whatever is asked for is still an error when it cannot be had. */
 static void what_is_left_out_is_not_looked_for(void **state)
 {
@@ -231,6 +251,7 @@ int main(void)
         SCRATCH_TEST(an_existing_group_is_refused),
         SCRATCH_TEST(a_limit_that_cannot_be_set_is_an_error),
         SCRATCH_TEST(v2_hands_the_controllers_down),
+        SCRATCH_TEST(v2_hands_down_huge_pages_where_it_can),
         SCRATCH_TEST(what_is_left_out_is_not_looked_for),
         SCRATCH_TEST(without_any_limit_there_is_no_group),
         SCRATCH_TEST(v2_tells_when_memory_runs_out),
