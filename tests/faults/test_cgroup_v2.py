@@ -44,7 +44,7 @@ say() { echo "RESULT $1 $2"; }
 say doctor "$(light-runner doctor --json | tr -d '\\n')"
 say plain "$($run busybox -- 'exit 3' 2>/dev/null)"
 say memory "$($run --memory 32m busybox -- 'exec tail /dev/zero' 2>/dev/null)"
-say pids "$($run busybox -- 'i=0; while [ $i -lt 150 ]; do sleep 3 & i=$((i+1)); done; wait' 2>/dev/null)"
+say pids "$($run busybox -- 'i=0; while [ $i -lt 150 ]; do sleep 60 & i=$((i+1)); done; wait' 2>/dev/null)"
 say cpus "$($run --cpus 0.5 busybox -- 'timeout 3 sh -c "while :; do :; done"; exit 0' 2>/dev/null)"
 id=$(light-runner run --network none --detach busybox -- 'i=0; while :; do i=$((i+1)); echo $i; sleep 0.1; done')
 light-runner pause $id >/dev/null
