@@ -11,10 +11,15 @@
  *     ready()    the agent has spoken
  *     running()  the command has begun
  *     kill()     everything in the sandbox, at once; returns without waiting
- *     pause()    freezes and thaws it
+ *     pause()    freezes and thaws it, or begins to
+ *     paused()   the end of that
  *     finish()   waits until nothing of it is alive, reads what it used
  *     commit()   after that: an image of what is in its root now
  *     destroy()  removes what is left; at any moment, also after a failure
+ *
+ * The supervisor's loop calls ready(), on_memory(), running(), kill(), pause() and paused(). They do not block: an engine
+ * that has to ask somebody else has that done by another process. What finish() and destroy() ask takes less than the 60 s
+ * after which the library gives a supervisor up.
  */
 #ifndef ENGINE_ENGINE_H
 #define ENGINE_ENGINE_H
@@ -62,6 +67,7 @@ struct sandbox {
     int network;      /* readable once the network is up; -1: it is, or there is none */
     int network_lost; /* readable once it is clear that it never will be */
     int memory;       /* readable when on_memory() is to look; -1: never */
+    int pausing;      /* readable when paused() is to be called; -1: no pause() is under way */
 };
 
 /* For prepare(): nothing of it is there yet. */
@@ -111,8 +117,10 @@ struct engine {
     /* The command has begun: what was used before is not its own. NULL: nothing that would count is. */
     void (*running)(struct sandbox *s);
     void (*kill)(struct sandbox *s);
-    /* Freezes everything in it, or thaws it. */
+    /* Freezes everything in it, or thaws it. 0: that is done; 1: it is under way, and sandbox.pausing is set. One at a time. */
     int (*pause)(struct sandbox *s, bool on, lr_error *err);
+    /* What came of it. After a failure it may be either. NULL: pause() is never under way. */
+    int (*paused)(struct sandbox *s, lr_error *err);
     int (*finish)(struct sandbox *s, struct cgroup_usage *usage, lr_error *err);
     /* Its configuration is that of the sandbox's image. */
     int (*commit)(struct sandbox *s, const char *name, lr_error *err);

@@ -19,6 +19,7 @@ void sandbox_init(struct sandbox *s, const struct engine *engine, bool keep)
         .network = -1,
         .network_lost = -1,
         .memory = -1,
+        .pausing = -1,
     };
 }
 

@@ -22,6 +22,7 @@ enum { CLIENTS_MAX = 64, REQUEST_MAX = 4096, ANNOUNCE_TIMEOUT = 2000 };
 struct client {
     int fd; /* -1: a free place */
     bool waits;
+    bool asked; /* and is answered later: control.question */
     struct buffer in;
 };
 
@@ -30,6 +31,8 @@ struct control {
     int listener;
     int dirfd;
     char name[64];
+    char question[REQUEST_MAX];
+    uint32_t question_length;
     struct client clients[CLIENTS_MAX];
 };
 
@@ -88,7 +91,7 @@ static void drop(struct client *k)
 {
     cleanup_close_fd(&k->fd);
     buffer_free(&k->in);
-    k->waits = false;
+    k->waits = k->asked = false;
 }
 
 static bool is_allowed(int fd)
@@ -141,7 +144,28 @@ char *control_answer(const struct frame *f, const lr_error *failed)
     return text;
 }
 
-static void take_frames(struct client *k, control_fn act, void *user)
+/* It is small: whoever has no room for it does not read at all. */
+static void answer(struct client *k, const struct frame *f, const lr_error *failed)
+{
+    cleanup_free char *text = control_answer(f, failed);
+    if (!text || !send_frame(k->fd, FRAME_CONTROLLED, text, clock_ms()))
+        drop(k);
+}
+
+void control_answer_later(struct control *c, const lr_error *failed)
+{
+    for (size_t i = 0; c && i < CLIENTS_MAX; i++) {
+        struct client *k = &c->clients[i];
+        const struct frame f = {
+            .type = FRAME_CONTROL, .length = c->question_length, .payload = c->question};
+        if (k->fd < 0 || !k->asked)
+            continue;
+        k->asked = false;
+        answer(k, &f, failed);
+    }
+}
+
+static void take_frames(struct control *c, struct client *k, control_fn act, void *user)
 {
     struct frame f;
     enum frame_status status;
@@ -155,18 +179,21 @@ static void take_frames(struct client *k, control_fn act, void *user)
         } else {
             lr_error e = {0};
             int rc = act(user, &f, &e);
-            cleanup_free char *answer = control_answer(&f, rc < 0 ? &e : NULL);
-            /* It is small: whoever has no room for it does not read at all. */
-            if (!answer || !send_frame(k->fd, FRAME_CONTROLLED, answer, clock_ms())) {
-                drop(k);
-                return;
+            if (rc > 0) {
+                memcpy(c->question, f.payload, f.length);
+                c->question_length = f.length;
+                k->asked = true;
+            } else {
+                answer(k, &f, rc < 0 ? &e : NULL);
+                if (k->fd < 0)
+                    return;
             }
         }
         frame_consume(&k->in, &f);
     }
 }
 
-static void read_client(struct client *k, control_fn act, void *user)
+static void read_client(struct control *c, struct client *k, control_fn act, void *user)
 {
     size_t room = buffer_room(&k->in);
     char *to = room ? buffer_reserve(&k->in, room) : NULL;
@@ -178,7 +205,7 @@ static void read_client(struct client *k, control_fn act, void *user)
         return;
     }
     buffer_commit(&k->in, (size_t)n);
-    take_frames(k, act, user);
+    take_frames(c, k, act, user);
 }
 
 void control_serve(struct control *c, control_fn act, void *user)
@@ -189,7 +216,7 @@ void control_serve(struct control *c, control_fn act, void *user)
         if (events[i].data.u32 == CLIENTS_MAX)
             accept_one(c);
         else
-            read_client(&c->clients[events[i].data.u32], act, user);
+            read_client(c, &c->clients[events[i].data.u32], act, user);
     }
 }
 

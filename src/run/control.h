@@ -14,7 +14,7 @@
 
 struct control;
 
-/* Acts on one CONTROL frame. -1 with the error that is the answer. */
+/* Acts on one CONTROL frame. -1 with the error that is the answer; 1: control_answer_later() follows, before another 1. */
 typedef int (*control_fn)(void *user, const struct frame *f, lr_error *err);
 
 /* Listens at <id>.sock of the open folder. Errors: IO_FAILED. */
@@ -25,6 +25,10 @@ int control_fd(const struct control *c);
 
 /* Takes what has come, without waiting. */
 void control_serve(struct control *c, control_fn act, void *user);
+
+/* Answers the frame for which the function has returned 1; nothing happens when whoever sent it is gone, or it came another
+ * way. Accepts NULL. */
+void control_answer_later(struct control *c, const lr_error *failed);
 
 /* The outcome, a RESULT or an ERROR, for all who wait. */
 void control_announce(struct control *c, enum frame_type type, const char *text);

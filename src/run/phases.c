@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "run/phases.h"
 
+#include "base/cleanup.h"
 #include "base/io.h"
 #include "base/text.h"
 #include "run/evidence.h"
@@ -17,11 +18,29 @@
 
 /* ---------------------------------------------------------------- ways to the end */
 
+/* To whoever has asked for the pause or the resume that was under way. */
+static void answer_later(struct supervisor *s, const lr_error *failed)
+{
+    control_answer_later(s->control, failed);
+    struct frame f;
+    if (frame_peek(&s->asked, CONTROL_MAX, &f) != FRAME_OK)
+        return;
+    cleanup_free char *text = control_answer(&f, failed);
+    if (text)
+        output_frame(&s->output, FRAME_CONTROLLED, text, strlen(text), NULL);
+    buffer_clear(&s->asked);
+}
+
 void phase_end(struct supervisor *s)
 {
     if (s->phase == PHASE_END)
         return;
     s->phase = PHASE_END;
+    if (s->sandbox && s->sandbox->pausing >= 0) {
+        lr_error e = {0};
+        error_set(&e, LR_INVALID_ARGUMENT, "control", "the run has ended");
+        answer_later(s, &e);
+    }
     if (s->sandbox)
         s->sandbox->engine->kill(s->sandbox);
 }
@@ -341,6 +360,17 @@ void phase_feed_input(struct supervisor *s)
 
 /* ---------------------------------------------------------------- control */
 
+/* 0: it is done; 1: phase_on_paused() follows. */
+static int begin_pause(struct supervisor *s, bool on, lr_error *err)
+{
+    int rc = s->sandbox->engine->pause(s->sandbox, on, err);
+    if (rc == 0)
+        s->paused = on;
+    s->pause_unsure = false;
+    s->pause_to = on;
+    return rc;
+}
+
 static int control_stop(struct supervisor *s, const json_t *request, lr_error *err)
 {
     json_int_t number = SIGTERM, grace = STOP_GRACE;
@@ -355,9 +385,8 @@ static int control_stop(struct supervisor *s, const json_t *request, lr_error *e
         phase_cancel(s);
         return 0;
     }
-    if (s->paused && s->sandbox->engine->pause(s->sandbox, false, err) < 0)
+    if (s->paused && s->sandbox->pausing < 0 && begin_pause(s, false, err) < 0)
         return -1;
-    s->paused = false;
     cleanup_buffer struct buffer fields;
     buffer_init(&fields, FRAME_AGENT_MAX);
     if (!fields_add_u64(&fields, "signal", (uint64_t)number) ||
@@ -384,10 +413,26 @@ static int set_paused(struct supervisor *s, bool on, lr_error *err)
     if (s->phase != PHASE_RUN)
         return error_set(err, LR_INVALID_ARGUMENT, on ? "control.pause" : "control.resume",
                          "the command is not running");
-    if (s->paused != on && s->sandbox->engine->pause(s->sandbox, on, err) < 0)
-        return -1;
-    s->paused = on;
-    return 0;
+    if (s->sandbox->pausing >= 0) {
+        error_set(err, LR_INVALID_ARGUMENT, on ? "control.pause" : "control.resume",
+                  "another pause or resume is under way");
+        return error_hint(err, "wait for its answer");
+    }
+    return s->paused == on && !s->pause_unsure ? 0 : begin_pause(s, on, err);
+}
+
+void phase_on_paused(struct supervisor *s)
+{
+    lr_error e = {0};
+    int rc = s->sandbox->engine->paused(s->sandbox, &e);
+    if (rc == 0)
+        s->paused = s->pause_to;
+    s->pause_unsure = rc < 0;
+    answer_later(s, rc < 0 ? &e : NULL);
+    /* A command that has been told to end must be able to. If it is not, the grace has an end. */
+    lr_error ignored;
+    if (s->stopping && s->paused)
+        begin_pause(s, false, &ignored);
 }
 
 static int control_pause(struct supervisor *s, const json_t *request, lr_error *err)

@@ -72,6 +72,9 @@ struct supervisor {
     int64_t kill_at; /* the grace of a stop; IO_NO_DEADLINE: none */
     bool stopping;   /* the command has been told to end */
     bool paused;
+    bool pause_to;     /* what is under way on the engine (sandbox.pausing) */
+    bool pause_unsure; /* the last one has failed, and it may be paused or not */
+    struct buffer asked; /* the caller's CONTROL frame that is answered when that has ended; empty: there is none */
     struct buffer said; /* by the caller, not yet acted on */
     bool caller_gone;
     bool ordered; /* the agent has been told to start the command */
@@ -103,8 +106,10 @@ void phase_feed_input(struct supervisor *s);
 /* START: the network is up, or never will be. */
 void phase_on_network(struct supervisor *s, bool up);
 /* RUN: does what a CONTROL frame says; `user` is the supervisor. -1 with the error that is the
- * answer. */
+ * answer; 1: it is answered later (control_fn). */
 int phase_control(void *user, const struct frame *f, lr_error *err);
+/* RUN: a pause or a resume has come to its end on the engine. */
+void phase_on_paused(struct supervisor *s);
 /* Deals with the frames that have come. */
 void phase_take_frames(struct supervisor *s);
 /* The sandbox's end of the channel is closed: it is dead, or as good as that. */

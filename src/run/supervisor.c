@@ -52,6 +52,7 @@ enum {
     AT_NETWORK,
     AT_NETWORK_LOST,
     AT_MEMORY,
+    AT_PAUSED,
     AT_CALLER,
     AT_SHARED,
     AT_CANCEL,
@@ -76,6 +77,7 @@ static void set_polls(const struct supervisor *s, struct pollfd *p)
         [AT_NETWORK] = {s->sandbox->network, POLLIN, 0},
         [AT_NETWORK_LOST] = {s->sandbox->network_lost, POLLIN, 0},
         [AT_MEMORY] = {s->sandbox->memory, POLLIN, 0},
+        [AT_PAUSED] = {s->sandbox->pausing, POLLIN, 0},
         [AT_CALLER] = {s->caller_gone ? -1 : SUPERVISOR_CALLER, caller, 0},
         [AT_SHARED] = {s->state ? -1 : SUPERVISOR_CANCEL_SHARED, POLLIN, 0},
         [AT_CANCEL] = {SUPERVISOR_CANCEL, POLLIN, 0},
@@ -166,7 +168,9 @@ static void on_caller(struct supervisor *s)
            f.type == FRAME_CONTROL) {
         lr_error e = {0};
         int rc = phase_control(s, &f, &e);
-        cleanup_free char *answer = control_answer(&f, rc < 0 ? &e : NULL);
+        cleanup_free char *answer = rc > 0 ? NULL : control_answer(&f, rc < 0 ? &e : NULL);
+        if (rc > 0)
+            buffer_append(&s->asked, buffer_data(&s->said), FRAME_HEADER_SIZE + f.length);
         if (answer)
             output_frame(&s->output, FRAME_CONTROLLED, answer, strlen(answer), NULL);
         frame_consume(&s->said, &f);
@@ -179,6 +183,8 @@ static void serve(struct supervisor *s, const struct pollfd *p)
 {
     if (p[AT_MEMORY].revents)
         s->sandbox->engine->on_memory(s->sandbox);
+    if (p[AT_PAUSED].revents)
+        phase_on_paused(s);
     /* What the sandbox says is taken before its end is noticed: EXIT may be in the pipe. */
     if (p[AT_TEXT].revents)
         read_runtime_text(s);
@@ -493,6 +499,7 @@ static int finish(struct supervisor *s)
     cleanup_close_fd(&s->state_dir);
     json_decref(s->state);
     buffer_free(&s->said);
+    buffer_free(&s->asked);
     free(s->image);
     free(s->workdir);
     return s->failed ? 1 : 0;
@@ -512,6 +519,7 @@ static void init(struct supervisor *s, const char *id)
         .extraction.sink = SINK_NONE,
     };
     buffer_init(&s->said, CONTROL_MAX + FRAME_HEADER_SIZE);
+    buffer_init(&s->asked, CONTROL_MAX + FRAME_HEADER_SIZE);
     s->request = &s->effective;
     output_init(&s->output, SUPERVISOR_CALLER, true, 0);
 }

@@ -15,7 +15,7 @@
  *     PUT    /containers/ID/archive                then, with a daemon elsewhere, and for setup steps: the agent
  *     POST   /networks/NAME/connect                for each network behind the first
  *     POST   /containers/ID/attach, /start         by the relay
- *     GET    /containers/ID/json                   before the command; with a daemon elsewhere behind its end
+ *     GET    /containers/ID/json                   by the relay, before the command; with a daemon elsewhere after its end
  *     POST   /containers/ID/wait
  *     DELETE /containers/ID, /volumes/ID           and on Podman /networks/ID
  *
@@ -26,6 +26,7 @@
 #include "base/io.h"
 #include "base/libexec.h"
 #include "engine/docker/agent_file.h"
+#include "engine/docker/call.h"
 #include "engine/docker/container.h"
 #include "engine/docker/image.h"
 #include "engine/docker/network.h"
@@ -39,6 +40,8 @@
 #include "tier/agent_name.h"
 #include "tier/oci_bundle.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
@@ -47,8 +50,8 @@
  * has all the same. */
 enum {
     CREATE_PATIENCE = 10000,
-    INSPECT_TIMEOUT = 5000,
     END_TIMEOUT = 10000,
+    THAW_TIMEOUT = 5000,
     REMOVE_TIMEOUT = 30000,
     END_MAX = 40000,
     END_LEAST = 2000
@@ -62,7 +65,11 @@ struct docker_sandbox {
     char *agent;                       /* the program, on this machine */
     char agent_at[AGENT_NAME_SIZE];    /* and where it is in the container */
     bool container, volume, network; /* there is one of its own, or there may be */
-    bool started, stopped, paused;
+    bool started, stopped;
+    bool maybe_paused; /* it has been asked to be, and nothing else has been seen since */
+    bool pausing;      /* the call that is under way is a pause, not an unpause */
+    struct call call;
+    int facts; /* relay_pipes.facts; -1: it is not started, or they have been read */
     int64_t end_by; /* clock_ms(); 0: its end has not begun */
     struct cgroup *cgroup; /* the container's, made by the daemon; NULL: not on this machine, or not found */
     bool looked;           /* at what it has used */
@@ -387,7 +394,8 @@ static int docker_prepare(struct sandbox **out, const char *id, const struct req
     if (!s)
         return error_oom(err, "docker.prepare");
     sandbox_init(&s->base, &engine_docker, keep);
-    s->relay.pidfd = -1;
+    s->relay.pidfd = s->facts = -1;
+    call_init(&s->call);
     snprintf(s->id, sizeof(s->id), "%s", id);
     process_identity(s->owner);
     if (prepare_steps(s, r, err) < 0) {
@@ -409,6 +417,7 @@ static int docker_start(struct sandbox *base, lr_error *err)
     base->from_agent = pipes.from_agent;
     base->runtime_text = pipes.text;
     base->alive = s->relay.pidfd;
+    s->facts = pipes.facts;
     return 0;
 }
 
@@ -432,18 +441,26 @@ static int call_container(struct docker_sandbox *s, const char *operation, const
     return daemon_call(s->daemon, &request, answer, err, "/containers/%s%s", s->id, what);
 }
 
+/* The loop goes on meanwhile: a daemon may take long for it. */
 static int docker_pause(struct sandbox *base, bool on, lr_error *err)
 {
     struct docker_sandbox *s = docker_of(base);
-    cleanup_answer struct http_answer answer = {0};
-    const char *operation = on ? "docker.pause" : "docker.unpause";
-    if (call_container(s, operation, "POST", on ? "/pause" : "/unpause", 0, &answer, err) < 0)
+    if (call_start(&s->call, s->daemon, s->id, on ? "pause" : "unpause", err) < 0)
         return -1;
-    if (answer.status != 204)
-        return daemon_refused(&answer, LR_IO_FAILED, operation,
-                              on ? "cannot pause" : "cannot go on", err);
-    s->paused = on;
-    return 0;
+    s->pausing = on;
+    s->maybe_paused = true;
+    base->pausing = s->call.answer;
+    return 1;
+}
+
+static int docker_paused(struct sandbox *base, lr_error *err)
+{
+    struct docker_sandbox *s = docker_of(base);
+    int rc = call_finish(&s->call, err);
+    base->pausing = -1;
+    if (rc == 0)
+        s->maybe_paused = s->pausing;
+    return rc;
 }
 
 static json_t *inspect(struct docker_sandbox *s, int64_t timeout_ms)
@@ -462,13 +479,15 @@ static json_t *inspect(struct docker_sandbox *s, int64_t timeout_ms)
 static void docker_ready(struct sandbox *base)
 {
     struct docker_sandbox *s = docker_of(base);
-    json_t *document = s->daemon->same_machine ? inspect(s, INSPECT_TIMEOUT) : NULL;
-    const char *id = json_string_value(json_object_get(document, "Id"));
-    json_int_t pid = json_integer_value(json_object_get(json_object_get(document, "State"), "Pid"));
-    if (id && strlen(id) == IMAGE_HEX_LENGTH && pid > 0 && pid <= INT32_MAX &&
+    char line[RELAY_FACTS_MAX + 1], id[IMAGE_HEX_LENGTH + 1];
+    int32_t pid = 0;
+    ssize_t n = read(s->facts, line, sizeof(line) - 1);
+    cleanup_close_fd(&s->facts);
+    line[n > 0 ? n : 0] = '\0';
+    if (sscanf(line, "%64[0-9a-f] %9" SCNd32 "\n", id, &pid) == 2 &&
+        strlen(id) == IMAGE_HEX_LENGTH && pid > 0 &&
         cgroup_open_of(&s->cgroup, CGROUP_ROOT, (pid_t)pid, id) == 0)
         base->memory = cgroup_watch_memory(s->cgroup);
-    json_decref(document);
 }
 
 static void docker_on_memory(struct sandbox *base)
@@ -490,7 +509,6 @@ static void look_at_end(struct docker_sandbox *s)
 static void docker_kill(struct sandbox *base)
 {
     struct docker_sandbox *s = docker_of(base);
-    lr_error ignored;
     if (s->stopped || !s->started)
         return;
     s->stopped = true;
@@ -498,8 +516,6 @@ static void docker_kill(struct sandbox *base)
         cgroup_read_usage(s->cgroup, &s->usage);
         s->looked = true;
     }
-    if (s->paused)
-        docker_pause(base, false, &ignored);
     /* The container's stdin is closed with it, which ends the agent, and that everything. */
     process_destroy(&s->relay);
     base->alive = -1;
@@ -516,12 +532,24 @@ static int wait_for_end(struct docker_sandbox *s, lr_error *err)
     return answer.status == 200 || answer.status == 404;
 }
 
+/* What is frozen does not notice that nobody speaks to it any more. False: it may be frozen yet. */
+static bool thaw(struct docker_sandbox *s)
+{
+    cleanup_answer struct http_answer answer = {0};
+    lr_error ignored;
+    call_abandon(&s->call);
+    s->base.pausing = -1;
+    /* 500, 409: it is not paused. */
+    return !s->maybe_paused || call_container(s, "docker.unpause", "POST", "/unpause",
+                                              end_timeout(s, THAW_TIMEOUT), &answer, &ignored) == 0;
+}
+
 /* Nobody speaks to it any more, so that it ends by itself, or is killed. There is no result while it may be running. */
 static int await_end(struct docker_sandbox *s, lr_error *err)
 {
     cleanup_answer struct http_answer killed = {0};
     lr_error slow = {0};
-    if (wait_for_end(s, &slow) == 1)
+    if (thaw(s) && wait_for_end(s, &slow) == 1)
         return 0;
     if (call_container(s, "docker.kill", "POST", "/kill", end_timeout(s, END_TIMEOUT), &killed,
                        err) < 0)
@@ -568,6 +596,8 @@ static void docker_destroy(struct sandbox *base)
     /* A run that was cancelled is cleaned up all the same. */
     daemon_watch(NULL, NULL);
     process_destroy(&s->relay);
+    call_abandon(&s->call);
+    cleanup_close_fd(&s->facts);
     if (s->container) {
         cleanup_answer struct http_answer answer = {0};
         call_container(s, "docker.remove", "DELETE", "?force=1&v=1",
@@ -620,6 +650,7 @@ LR_API const struct engine engine_docker = {
     .on_memory = docker_on_memory,
     .kill = docker_kill,
     .pause = docker_pause,
+    .paused = docker_paused,
     .finish = docker_finish,
     .commit = docker_commit,
     .destroy = docker_destroy,

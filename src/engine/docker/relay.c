@@ -14,13 +14,13 @@
 #define OPERATION "docker.start"
 
 /* ms. Of the answer to the attach; the start has the supervisor's own deadline. */
-enum { ATTACH_TIMEOUT = 30000 };
+enum { ATTACH_TIMEOUT = 30000, INSPECT_TIMEOUT = 5000 };
 
 enum { CHUNK = 256 * 1024, HEAD_MAX = 16 * 1024 };
 
 /* The child's own ends. */
 struct ends {
-    int in, out, text;
+    int in, out, text, facts;
 };
 
 /* One direction: what has been read and not yet written. */
@@ -136,6 +136,24 @@ static int attach(struct connection *c, const struct daemon *d, const char *cont
     return -1;
 }
 
+/* What the supervisor wants to know of a container on this machine, without asking a daemon itself. */
+static void tell_facts(const struct connection *c, struct daemon *d, const char *container)
+{
+    struct http_request request = {
+        .operation = OPERATION, .method = "GET", .timeout_ms = INSPECT_TIMEOUT};
+    cleanup_answer struct http_answer answer = {0};
+    lr_error ignored;
+    if (!d->same_machine ||
+        daemon_call(d, &request, &answer, &ignored, "/containers/%s/json", container) < 0)
+        return;
+    const char *id = json_string_value(json_object_get(answer.body, "Id"));
+    json_t *pid = json_object_get(json_object_get(answer.body, "State"), "Pid");
+    char line[RELAY_FACTS_MAX];
+    int n = snprintf(line, sizeof(line), "%s %lld\n", id ? id : "", (long long)json_integer_value(pid));
+    if (answer.status == 200 && id && n > 0 && (size_t)n < sizeof(line))
+        (void)io_write_all(c->ends.facts, line, (size_t)n, clock_ms() + 1000);
+}
+
 static int start(struct connection *c, const struct daemon *d, const char *container)
 {
     struct http http;
@@ -152,9 +170,11 @@ static int start(struct connection *c, const struct daemon *d, const char *conta
     if (rc < 0) {
         say(c, e.message);
         say(c, "\n");
+    } else {
+        tell_facts(c, &own, container);
     }
     http_answer_free(&answer);
-    http_close(&http);
+    http_close(&own.http);
     return rc;
 }
 
@@ -260,19 +280,21 @@ static void loop(struct connection *c)
 static _Noreturn void run_child(const struct daemon *d, const char *container,
                                 const struct ends *given)
 {
-    enum { FIRST = 3, LAST = 5 };
+    enum { FIRST = 3, LAST = 6 };
     struct connection c = {.socket = -1};
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     /* Out of the way of the numbers that they get. */
     int in = fcntl(given->in, F_DUPFD_CLOEXEC, 64), out = fcntl(given->out, F_DUPFD_CLOEXEC, 64);
     int text = fcntl(given->text, F_DUPFD_CLOEXEC, 64);
+    int facts = fcntl(given->facts, F_DUPFD_CLOEXEC, 64);
     for (int fd = 0; fd < FIRST; fd++)
         if (dup2(null, fd) < 0)
             _exit(1);
     c.ends = (struct ends){dup3(in, FIRST, O_CLOEXEC), dup3(out, FIRST + 1, O_CLOEXEC),
-                           dup3(text, LAST, O_CLOEXEC)};
+                           dup3(text, FIRST + 2, O_CLOEXEC), dup3(facts, LAST, O_CLOEXEC)};
     /* The caller's socket among others: it must see the supervisor's end. */
-    if (c.ends.in < 0 || c.ends.out < 0 || c.ends.text < 0 || close_range(LAST + 1, ~0u, 0) < 0)
+    if (c.ends.in < 0 || c.ends.out < 0 || c.ends.text < 0 || c.ends.facts < 0 ||
+        close_range(LAST + 1, ~0u, 0) < 0)
         _exit(1);
     signal(SIGPIPE, SIG_IGN);
     prctl(PR_SET_NAME, "docker-relay");
@@ -284,6 +306,7 @@ static _Noreturn void run_child(const struct daemon *d, const char *container,
         _exit(1);
     /* libcurl has read what it needs of it (a proxy), and what follows comes from the sandbox. */
     process_forget_environment();
+    cleanup_close_fd(&c.ends.facts);
     loop(&c);
     _exit(0);
 }
@@ -293,27 +316,30 @@ static _Noreturn void run_child(const struct daemon *d, const char *container,
 int relay_start(struct process *out, struct relay_pipes *pipes, const struct daemon *daemon,
                 const char *container, lr_error *err)
 {
-    int made[3][2] = {{-1, -1}, {-1, -1}, {-1, -1}};
+    enum { PIPES = 4 };
+    int made[PIPES][2] = {{-1, -1}, {-1, -1}, {-1, -1}, {-1, -1}};
     int rc = 0;
-    for (int i = 0; i < 3 && rc == 0; i++)
+    for (int i = 0; i < PIPES && rc == 0; i++)
         rc = pipe2(made[i], O_CLOEXEC);
+    if (rc == 0)
+        rc = io_set_nonblock(made[3][0], true);
     if (rc == 0) {
         fcntl(made[0][1], F_SETPIPE_SZ, 1 << 20);
         fcntl(made[1][1], F_SETPIPE_SZ, 1 << 20);
-        const struct ends theirs = {made[0][0], made[1][1], made[2][1]};
+        const struct ends theirs = {made[0][0], made[1][1], made[2][1], made[3][1]};
         pid_t pid = process_clone(out, 0);
         if (pid == 0)
             run_child(daemon, container, &theirs);
         rc = pid < 0 ? -1 : 0;
     }
     int failed = errno;
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < PIPES; i++)
         cleanup_close_fd(&made[i][i != 0]);
     if (rc == 0) {
-        *pipes = (struct relay_pipes){made[0][1], made[1][0], made[2][0]};
+        *pipes = (struct relay_pipes){made[0][1], made[1][0], made[2][0], made[3][0]};
         return 0;
     }
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < PIPES; i++)
         cleanup_close_fd(&made[i][i == 0]);
     return error_errno(err, LR_CONTAINER_START_FAILED, OPERATION, failed, "cannot start the relay");
 }

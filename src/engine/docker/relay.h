@@ -18,9 +18,11 @@
 #include "engine/docker/daemon.h"
 #include "host/process.h"
 
-/* The supervisor's ends; the caller closes them. */
+/* The supervisor's ends; the caller closes them. `facts` does not block: there is a line "ID PID", of the container and its
+ * first process on the daemon's machine, before anything comes from the agent, or there never will be. */
+enum { RELAY_FACTS_MAX = 128 };
 struct relay_pipes {
-    int to_agent, from_agent, text;
+    int to_agent, from_agent, text, facts;
 };
 
 /* Begins to attach to a container that has been created, and to start it. Errors: CONTAINER_START_FAILED;
