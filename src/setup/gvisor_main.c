@@ -24,8 +24,11 @@
 #include "setup/report.h"
 #include "tier/tier.h"
 
+#include <arpa/inet.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -165,15 +168,40 @@ static int check_release(struct setup *s, lr_error *err)
     return error_hint(err, "latest, or a date with a number behind it, like 20260901.0");
 }
 
+/* By TLS, or from this machine itself. "http://127.0.0.1@elsewhere" is elsewhere, and so is what only looks like an
+ * address, as DNS resolves it. */
+static bool is_trusted_url(const char *url)
+{
+    static const char plain[] = "http://";
+    char host[64];
+    struct in_addr address;
+    if (strncmp(url, "https://", 8) == 0)
+        return true;
+    if (strncmp(url, plain, strlen(plain)) != 0)
+        return false;
+    const char *authority = url + strlen(plain);
+    size_t length = strcspn(authority, "/?#"), name = strcspn(authority, ":/?#");
+    if (name >= sizeof(host) || memchr(authority, '@', length) || memchr(authority, '\\', length))
+        return false;
+    memcpy(host, authority, name);
+    host[name] = '\0';
+    return strcmp(host, "localhost") == 0 ||
+           (inet_pton(AF_INET, host, &address) == 1 && ntohl(address.s_addr) >> 24 == 127);
+}
+
 static int check_words(struct setup *s, lr_error *err)
 {
     static const char name_letters[] =
         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
     struct utsname host;
     uname(&host);
-    if (strncmp(s->mirror, "https://", 8) != 0 && strncmp(s->mirror, "http://", 7) != 0)
-        return error_set(err, LR_INVALID_ARGUMENT, "setup.flags",
-                         "mirror: '%.100s' is no http or https URL", s->mirror);
+    if (!is_trusted_url(s->mirror)) {
+        error_set(err, LR_INVALID_ARGUMENT, "setup.flags",
+                  "mirror: '%.100s' is not an https URL, nor an http URL of this machine",
+                  s->mirror);
+        return error_hint(err, "use https://: the digests come from there too, and what is "
+                               "installed is run as root");
+    }
     if (s->prefix[0] != '/' || s->daemon_json[0] != '/')
         return error_set(err, LR_INVALID_ARGUMENT, "setup.flags",
                          "prefix, daemon-json: must be absolute paths");
@@ -324,6 +352,21 @@ static int install(struct setup *s, lr_error *err)
     return 0;
 }
 
+/* Whether a process is a Docker daemon, by the file that it executes: the number may have been given to another one since. */
+static bool is_dockerd(pid_t pid)
+{
+    static const char name[] = "dockerd", replaced[] = " (deleted)";
+    char link[32], path[PATH_MAX];
+    snprintf(link, sizeof(link), "/proc/%d/exe", (int)pid);
+    ssize_t n = readlink(link, path, sizeof(path) - 1);
+    if (n < 0)
+        return false;
+    path[n] = '\0';
+    const char *base = strrchr(path, '/');
+    return base && strncmp(base + 1, name, strlen(name)) == 0 &&
+           (base[1 + strlen(name)] == '\0' || strcmp(base + 1 + strlen(name), replaced) == 0);
+}
+
 /* The daemon reads its configuration again at SIGHUP. 0 as well when there is none that could. */
 static int reload(struct setup *s, lr_error *err)
 {
@@ -337,6 +380,12 @@ static int reload(struct setup *s, lr_error *err)
         return 0;
     }
     cleanup_close int fd = pidfd_open((pid_t)pid, 0);
+    /* Looked at while the pidfd is held: the signal goes to the process that was looked at, or to none. */
+    if ((fd < 0 && errno == ESRCH) || (fd >= 0 && !is_dockerd((pid_t)pid))) {
+        tell(s, "process %d, which %s names, is no Docker daemon: it will know the runtime when it is started",
+             (int)pid, s->pid_file);
+        return 0;
+    }
     if (fd < 0 || pidfd_send_signal(fd, SIGHUP, NULL, 0) < 0) {
         error_errno(err, LR_IO_FAILED, "setup.reload", errno,
                     "cannot tell the Docker daemon (process %d) to reload", (int)pid);
