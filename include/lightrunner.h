@@ -226,7 +226,9 @@ typedef struct lr_request {
     const lr_extract *extract;   /**< what to bring out after exit code 0 */
     size_t extract_count;
     bool detached; /**< the run outlives this process: lr_run() returns once the command runs, or
-                              cannot; input is refused, and no output is delivered here. It is kept (lr_logs()), its state too */
+                        with an error if it never will (CONTAINER_START_FAILED also when the run was
+                        cancelled before that); input is refused, and no output is delivered here. It
+                        is kept (lr_logs()), its state too */
     int cancel_fd; /**< when this fd becomes readable the run is cancelled; 0 = none. Readable
                               already: cancelled at once. One eventfd may serve many runs */
     lr_output_fn on_log; /**< once per line, without its newline; lines over 16 MiB come in parts */
@@ -304,26 +306,35 @@ LR_API void lr_result_free(lr_result *result);
 typedef struct lr_execution lr_execution;
 
 /**
- * Checks the request and starts one run. Returns without waiting for the sandbox.
- * @param out  receives the handle; free it with lr_execution_free()
+ * Checks the request and starts one run. Returns without waiting for the sandbox, unless the run is detached.
+ * @param runner  is only read, and may be freed once this has returned
+ * @param out     receives the handle; free it with lr_execution_free(). NULL on failure
  * Errors: INVALID_ARGUMENT (nothing was started), SUPERVISOR_LOST (the supervisor cannot be
- * started). Everything later comes from lr_execution_wait(). Since 0.1.
+ * started), IO_FAILED, OUT_OF_MEMORY; for a detached run all that keep the command from running. Everything later
+ * comes from lr_execution_wait(). Since 0.1.
+ *
+ * The run's supervisor is a child process of the caller. The caller may ignore SIGCHLD or wait for all children:
+ * an error then cannot say how the supervisor ended, and nothing else changes. The run is cancelled when the
+ * caller's process ends. A process that the caller has forked, and that does not exec, keeps the handle's socket open:
+ * while it lives, the caller's death does not cancel the run.
  */
-LR_API int lr_run(lr_runner *runner, const lr_request *request, lr_execution **out, lr_error *err);
+LR_API int lr_run(const lr_runner *runner, const lr_request *request, lr_execution **out,
+                  lr_error *err);
 
 /**
  * The same with the request as a JSON document (docs/request.schema.json). Its `options` override
  * the runner's, field by field.
- * @param base  fds and callbacks to use; its other fields must be zero. May be NULL.
+ * @param json  `length` bytes, UTF-8, without a NUL at the end
+ * @param base  fds, callbacks and `user`; its other fields must be zero. May be NULL
  */
-LR_API int lr_run_json(lr_runner *runner, const char *json, size_t length, const lr_request *base,
-                       lr_execution **out, lr_error *err);
+LR_API int lr_run_json(const lr_runner *runner, const char *json, size_t length,
+                       const lr_request *base, lr_execution **out, lr_error *err);
 
 /** The run's id, "light-runner-<12 hex>". Borrowed from the handle. */
 LR_API const char *lr_execution_id(const lr_execution *execution);
 
-/** An fd that is readable when lr_execution_dispatch() has work. Borrowed: do not read or close it.
- */
+/** An fd that is readable when lr_execution_dispatch() may have work, and for ever once the end is known. It is the
+ * same for the life of the handle. Borrowed: do not read or close it. */
 LR_API int lr_execution_fd(const lr_execution *execution);
 
 /**
@@ -384,12 +395,16 @@ LR_API int lr_execution_resume(lr_execution *execution, lr_error *err);
 
 /**
  * A handle for a detached run, of this process or of another one of the same user. With callbacks in
- * `base` the output from now on is delivered while lr_execution_wait() waits. Several may be attached at
- * once. Freeing the handle leaves the run alone.
- * @param out   receives the handle; NULL when the id is unknown, which is no error
- * @param base  callbacks to use; its other fields must be zero. May be NULL.
- * Errors: IO_FAILED. For a run whose supervisor is gone the state becomes `failed`, and
- * lr_execution_wait() says so: SUPERVISOR_LOST. Since 0.1.
+ * `base` the output from now on is delivered by lr_execution_wait() and lr_execution_dispatch(). Several may be
+ * attached at once. Freeing the handle leaves the run alone.
+ * @param id    the run's id
+ * @param base  callbacks and `user`; its other fields must be zero. May be NULL
+ * @param out   receives the handle; free it with lr_execution_free(). NULL on failure, and when the id is
+ *              unknown, which is not an error
+ * Errors: INVALID_ARGUMENT; IO_FAILED: the state cannot be read, or the supervisor cannot be reached (waits up to
+ * 5 s) and is not known to be gone: it may be stopped, or on another machine that shares the folder. The run
+ * is left as it is then. For a run whose supervisor is known to be gone lr_attach() succeeds, the state becomes
+ * `failed`, and lr_execution_wait() returns SUPERVISOR_LOST. Since 0.1.
  */
 LR_API int lr_attach(const char *id, const lr_request *base, lr_execution **out, lr_error *err);
 
@@ -469,9 +484,14 @@ LR_API int lr_network_prune(const lr_runner *runner, unsigned *count, lr_error *
  * Since 0.1. */
 LR_API int lr_clean_images(const lr_runner *runner, unsigned *count, lr_error *err);
 
-/** Marks the states of runs whose supervisor is gone as failed, and removes what such runs have left beside
- * them. @param count how many; may be NULL.
- * Since 0.1. */
+/**
+ * Marks the states of runs whose supervisor is gone as failed, and removes what such runs have left beside
+ * them. A supervisor is gone when nobody listens at its socket and its process has ended; or, if the process cannot
+ * be seen from here (another machine that shares the folder, another PID namespace, an earlier boot), when the run
+ * should have ended two hours ago.
+ * @param count  receives how many were marked; may be NULL
+ * Errors: IO_FAILED, after all states were visited that can be read. Since 0.1.
+ */
 LR_API int lr_reap_states(unsigned *count, lr_error *err);
 
 /** Removes the states and the output of runs that ended at least so long ago (ms). Since 0.1. */

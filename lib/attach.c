@@ -8,6 +8,7 @@
 #include "wire/result.h"
 #include "wire/state.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
@@ -18,8 +19,8 @@
 
 #define OPERATION "attach"
 
-/* ms, for a supervisor whose queue of connections is full. */
-enum { CONNECT_TIMEOUT = 5000 };
+/* ms: for a supervisor whose queue of connections is full, and between two looks at one that may be dying. */
+enum { CONNECT_TIMEOUT = 5000, LOOK_INTERVAL = 10 };
 
 int attach_connect(int state_dir, const char *id)
 {
@@ -27,6 +28,7 @@ int attach_connect(int state_dir, const char *id)
     /* By way of the folder's fd: its own path may be longer than an address can be. */
     snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/%.40s.sock", state_dir,
              id);
+    const char *name = strrchr(address.sun_path, '/') + 1;
     int64_t deadline = clock_ms() + CONNECT_TIMEOUT;
     for (;;) {
         cleanup_close int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -34,6 +36,8 @@ int attach_connect(int state_dir, const char *id)
             return -1;
         if (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0)
             return steal_fd(&fd);
+        if (errno == ENOENT && faccessat(state_dir, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+            errno = EIO; /* it is /proc that is not there */
         if ((errno != EAGAIN && errno != EINTR) || clock_ms() >= deadline)
             return -1;
         poll(NULL, 0, 5);
@@ -48,7 +52,22 @@ int attach_wait(int socket)
     return n == sizeof(header) ? 0 : -1;
 }
 
-int attach_mark_lost(json_t *state, int state_dir, lr_error *err)
+static bool is_lost(const json_t *state, int failed)
+{
+    return (failed == ECONNREFUSED || failed == ENOENT || failed == ECONNRESET ||
+            failed == EPIPE) &&
+           state_fate(state) == PROCESS_GONE;
+}
+
+int attach_unreachable(const char *id, int failed, lr_error *err)
+{
+    error_errno(err, LR_IO_FAILED, OPERATION, failed,
+                "the supervisor of '%.40s' cannot be reached, and may still be running", id);
+    return error_hint(err, "try again, or on the machine and in the container where the run was "
+                           "started; its state is left as it is");
+}
+
+static int mark_lost(json_t *state, int state_dir, lr_error *err)
 {
     lr_error lost = {0};
     error_set(&lost, LR_SUPERVISOR_LOST, OPERATION,
@@ -64,6 +83,12 @@ int attach_mark_lost(json_t *state, int state_dir, lr_error *err)
     return state_write(state_dir, state, err);
 }
 
+/* A number of that file may be anything; what no run takes is not known. */
+static uint64_t duration_of(double ms)
+{
+    return ms > 0 && ms < (double)STATE_TIMEOUT_MAX ? (uint64_t)ms : 0;
+}
+
 /* Of a state that another program has written: what it says, and nothing more. */
 static json_t *result_of_fields(const json_t *state)
 {
@@ -75,9 +100,7 @@ static json_t *result_of_fields(const json_t *state)
         .id = state_id(state),
         .exit_code = json_is_integer(code) ? (int)(json_integer_value(code) & 255) : 128 + SIGKILL,
         .cancelled = json_is_true(json_object_get(state, "cancelled")),
-        .duration_ms = json_is_number(duration) && json_number_value(duration) > 0
-                           ? (uint64_t)json_number_value(duration)
-                           : 0,
+        .duration_ms = duration_of(json_number_value(duration)),
     };
     r.isolation.host_kernel = host.release;
     r.success = r.exit_code == 0 && !r.cancelled;
@@ -93,7 +116,7 @@ static int take_result(lr_result **result, const json_t *state, lr_error *err)
     return text ? result_from_json(result, text, strlen(text), err) : error_oom(err, OPERATION);
 }
 
-static int take_error(const json_t *state, lr_error *err)
+static void take_error(const json_t *state, lr_error *err)
 {
     const json_t *kept = json_object_get(state, "error");
     cleanup_free char *text = kept ? json_dumps(kept, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
@@ -103,27 +126,52 @@ static int take_error(const json_t *state, lr_error *err)
     else
         error_set(&e, LR_SUPERVISOR_LOST, OPERATION, "the run failed");
     snprintf(e.container, sizeof(e.container), "%s", state_id(state));
-    if (err)
-        *err = e;
-    return -1;
+    *err = e;
 }
 
-int attach_outcome_of(lr_result **result, json_t *state, int state_dir, lr_error *err)
+void attach_outcome_of(lr_result **result, const json_t *state, lr_error *err)
 {
-    if (state_is_running(state) && attach_mark_lost(state, state_dir, err) < 0)
-        return -1;
     const char *status = json_string_value(json_object_get(state, "status"));
-    return strcmp(status, "failed") == 0 ? take_error(state, err) : take_result(result, state, err);
+    if (strcmp(status, "failed") == 0)
+        take_error(state, err);
+    else
+        (void)take_result(result, state, err);
 }
 
-int attach_outcome(lr_result **result, int state_dir, const char *id, lr_error *err)
+int attach_look(json_t **out, bool *lost, int state_dir, const char *id, int failed,
+                int64_t deadline, lr_error *err)
+{
+    *out = NULL;
+    *lost = false;
+    for (;;) {
+        json_t *state;
+        if (state_read(&state, state_dir, id, err) < 0)
+            return -1;
+        if (!state)
+            return error_set(err, LR_SUPERVISOR_LOST, OPERATION, "the state of '%.40s' is gone",
+                             id);
+        *lost = state_is_running(state) && is_lost(state, failed);
+        int rc = *lost ? mark_lost(state, state_dir, err) : 0;
+        if (rc == 0 && !state_is_running(state)) {
+            *out = state;
+            return 1;
+        }
+        bool dying = state_fate(state) == PROCESS_ALIVE;
+        json_decref(state);
+        if (rc < 0 || !dying || clock_ms() >= deadline)
+            return rc;
+        poll(NULL, 0, LOOK_INTERVAL);
+    }
+}
+
+int attach_outcome(lr_result **result, int state_dir, const char *id, int failed,
+                   int64_t deadline, lr_error *err)
 {
     json_t *state;
-    if (state_read(&state, state_dir, id, err) < 0)
-        return -1;
-    if (!state)
-        return error_set(err, LR_SUPERVISOR_LOST, OPERATION, "the state of '%.40s' is gone", id);
-    int rc = attach_outcome_of(result, state, state_dir, err);
+    bool lost;
+    int rc = attach_look(&state, &lost, state_dir, id, failed, deadline, err);
+    if (rc > 0)
+        attach_outcome_of(result, state, err);
     json_decref(state);
-    return rc;
+    return rc != 0;
 }

@@ -9,22 +9,35 @@
 
 #include <jansson.h>
 
-/* A connection to the run's socket, non-blocking; -1 with errno: its supervisor is gone. */
+/* ms: a supervisor that is killed closes its socket before its process is seen to be gone. */
+enum { GONE_TIMEOUT_MS = 2000 };
+
+/*
+ * A connection to the run's socket, non-blocking; -1 with errno. That is no proof that the supervisor is gone: not
+ * even ECONNREFUSED, which is also the answer to another machine that shares the folder.
+ */
 int attach_connect(int state_dir, const char *id);
 
-/* Asks for the outcome. */
+/* Asks for the outcome. -1 with errno. */
 int attach_wait(int socket);
 
 /*
- * What became of a run, out of its state: *result, or -1 with the error that it ended with. A state that
- * says that it is running is marked as failed: call it only when its supervisor is known to be gone.
+ * Looks at the state of a run whose supervisor cannot be spoken to; `failed` is the errno that says why, ECONNRESET when
+ * the connection has ended. 1: the run is over, and *out is its state, a new reference. 0: that is not known.
+ * A run that is known to be lost is marked as failed (*lost); nothing else is changed. Until the deadline it waits
+ * for a supervisor that is there, as that may be about to end. Errors: IO_FAILED, SUPERVISOR_LOST (no state).
  */
-int attach_outcome(lr_result **result, int state_dir, const char *id, lr_error *err);
+int attach_look(json_t **out, bool *lost, int state_dir, const char *id, int failed,
+                int64_t deadline, lr_error *err);
 
-/* The same out of a state that has been read. */
-int attach_outcome_of(lr_result **result, json_t *state, int state_dir, lr_error *err);
+/* What became of such a run: 1: *result is it, or *err when that is NULL. 0: it is not known to be over. */
+int attach_outcome(lr_result **result, int state_dir, const char *id, int failed, int64_t deadline,
+                   lr_error *err);
 
-/* Marks a state whose supervisor is gone. Errors: IO_FAILED. */
-int attach_mark_lost(json_t *state, int state_dir, lr_error *err);
+/* The same of a state that has been read, and does not say that it is running. */
+void attach_outcome_of(lr_result **result, const json_t *state, lr_error *err);
+
+/* The error of a run that cannot be reached, and may be alive. Returns -1. */
+int attach_unreachable(const char *id, int failed, lr_error *err);
 
 #endif

@@ -29,16 +29,15 @@ static int control(lr_execution *x, json_t *request, bool ended_is_fine, lr_erro
 {
     x->answered = false;
     x->awaited = 0;
-    if (!x->done)
-        execution_receive(x);
-    if (x->done || x->freed) {
+    execution_receive(x);
+    if (x->ending || x->ended || x->freed) {
         json_decref(request);
     } else {
         if (send_control(x, request, err) < 0)
             return -1;
         x->awaited = x->last_number;
         int64_t limit = clock_ms() + CONTROL_TIMEOUT_MS;
-        while (!x->answered && !x->done && !x->freed && clock_ms() < limit) {
+        while (!x->answered && !x->ending && !x->ended && !x->freed && clock_ms() < limit) {
             struct pollfd p = {x->process.socket, POLLIN, 0};
             if (poll(&p, 1, io_poll_timeout(limit)) > 0)
                 execution_receive(x);
@@ -51,9 +50,17 @@ static int control(lr_execution *x, json_t *request, bool ended_is_fine, lr_erro
             *err = x->answer;
         return -1;
     }
-    if (x->done && ended_is_fine)
+    /* Whether there is still a run: an order to one that cannot be reached has not been carried out. */
+    if (x->ended && !x->freed)
+        execution_run_until(x, &x->ending);
+    if (x->unreachable) {
+        if (err)
+            *err = x->error;
+        return -1;
+    }
+    if (x->ending && ended_is_fine)
         return 0;
-    return x->done
+    return x->ending
                ? error_set(err, LR_INVALID_ARGUMENT, "control", "the run has ended")
                : error_set(err, LR_SUPERVISOR_LOST, "control", "the supervisor does not answer");
 }
@@ -61,7 +68,7 @@ static int control(lr_execution *x, json_t *request, bool ended_is_fine, lr_erro
 /* Sends a CONTROL (whose reference it takes) to a run that may have ended, and leaves it at that. */
 static int notify(lr_execution *x, json_t *request, lr_error *err)
 {
-    if (!x->done && x->process.socket >= 0)
+    if (!x->ending && !x->ended && x->process.socket >= 0)
         return send_control(x, request, err);
     json_decref(request);
     return 0;

@@ -16,21 +16,30 @@
 #include "wire/state.h"
 
 #include <string.h>
-#include <sys/eventfd.h>
+#include <sys/epoll.h>
+#include <sys/timerfd.h>
 
 #define OPERATION "attach"
 
-void detached_take_log(lr_execution *x)
+bool detached_take_log(lr_execution *x)
 {
     struct log_piece piece;
-    while (x->log_fd >= 0 && !x->freed && log_reader_next(&x->log, &piece) > 0)
+    for (int i = 0; i < PIECES_PER_DISPATCH; i++) {
+        if (x->log_fd < 0 || x->freed || log_reader_next(&x->log, &piece) <= 0)
+            return false;
         execution_deliver(x, piece.stream, piece.data, piece.length);
+    }
+    return !x->freed;
 }
 
-void detached_take_end(lr_execution *x)
+void detached_take_end(lr_execution *x, int failed)
 {
-    detached_take_log(x);
-    attach_outcome(&x->result, x->state_dir, x->id, &x->error);
+    if (attach_outcome(&x->result, x->state_dir, x->id, failed, 0, &x->error) == 0) {
+        if (clock_ms() < x->end_deadline)
+            return;
+        x->unreachable = true;
+        attach_unreachable(x->id, failed, &x->error);
+    }
     execution_finish(x);
 }
 
@@ -48,9 +57,47 @@ static int connect_detached(lr_execution *x, lr_error *err)
     buffer_free(&x->in);
     buffer_init(&x->in, FRAME_HEADER_SIZE + FRAME_CALLER_MAX);
     x->process.socket = attach_connect(x->state_dir, x->id);
-    if (x->process.socket < 0 || attach_wait(x->process.socket) < 0)
-        detached_take_end(x);
+    if (x->process.socket >= 0 && attach_wait(x->process.socket) == 0)
+        return 0;
+    int failed = errno;
+    if (attach_outcome(&x->result, x->state_dir, x->id, failed, clock_ms() + GONE_TIMEOUT_MS,
+                       &x->error) == 0)
+        return attach_unreachable(x->id, failed, err);
+    execution_finish(x);
     return 0;
+}
+
+/*
+ * What a caller with a loop of its own polls for a detached run: the connection, and a timer. The timer ticks while
+ * there may be output in the file, and stands still, expired, once the outcome is known.
+ */
+static int make_watch(lr_execution *x, lr_error *err)
+{
+    x->watch = epoll_create1(EPOLL_CLOEXEC);
+    x->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    struct epoll_event event = {.events = EPOLLIN};
+    if (x->watch < 0 || x->timer < 0 ||
+        epoll_ctl(x->watch, EPOLL_CTL_ADD, x->timer, &event) < 0 ||
+        (x->process.socket >= 0 &&
+         epoll_ctl(x->watch, EPOLL_CTL_ADD, x->process.socket, &event) < 0))
+        return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot watch the run");
+    detached_set_timer(x, false);
+    return 0;
+}
+
+void detached_set_timer(lr_execution *x, bool more)
+{
+    if (x->timer < 0)
+        return;
+    uint64_t ticks;
+    (void)!read(x->timer, &ticks, sizeof(ticks));
+    long tick = LOOK_INTERVAL_MS * 1000000L;
+    struct itimerspec next = {0};
+    if (x->log_fd >= 0)
+        next.it_interval.tv_nsec = next.it_value.tv_nsec = tick;
+    if (x->ending || more)
+        next.it_value.tv_nsec = 1;
+    timerfd_settime(x->timer, 0, &next, NULL);
 }
 
 /* What was started is a process that has ended already, and a supervisor that is on its own. */
@@ -68,57 +115,55 @@ int detached_hand_over(lr_execution *x, lr_error *err)
             *err = x->error;
         return -1;
     }
+    /* There is no state: nobody would know the id. */
+    if (!x->started)
+        return execution_never_ran(err);
     cleanup_close_fd(&x->process.socket);
     cleanup_close_fd(&x->caller_cancel);
     /* The output of a detached run is kept, and read by who wants it. */
     x->on_output = NULL;
     x->lines[0].deliver = x->lines[1].deliver = NULL;
-    if (state_open_dir(&x->state_dir, false, err) < 0)
+    if (state_open_dir(&x->state_dir, false, err) < 0 || connect_detached(x, err) < 0)
         return -1;
-    return connect_detached(x, err);
+    return make_watch(x, err);
 }
 
 int lr_attach(const char *id, const lr_request *base_request, lr_execution **out, lr_error *err)
 {
     if (!id || !out)
-        return error_set(err, LR_INVALID_ARGUMENT, "attach", "id or out is NULL");
+        return error_set(err, LR_INVALID_ARGUMENT, OPERATION, "id or out is NULL");
     *out = NULL;
     lr_request base = {0};
     if (base_request && runner_take_struct(&base, sizeof(base), base_request, base_request->size,
                                            "lr_request", err) < 0)
         return -1;
-    if (!document_is_empty(&base))
-        return error_set(err, LR_INVALID_ARGUMENT, "attach", "base: only its callbacks may be set");
+    if (!document_is_empty(&base) || base.input_fd || base.cancel_fd || base.input_json)
+        return error_set(err, LR_INVALID_ARGUMENT, OPERATION,
+                         "base: only its callbacks and `user` may be set");
     cleanup_close int dir = -1;
     json_t *state;
     if (state_open_dir(&dir, false, err) < 0 || state_read(&state, dir, id, err) < 0)
         return -1;
     if (!state)
         return 0;
-    const json_t *timeout = json_object_get(state, "timeout");
-    bool running = state_is_running(state);
     lr_execution *x = execution_new();
-    if (x) {
-        x->detached = true;
-        x->started = true;
-        snprintf(x->id, sizeof(x->id), "%s", state_id(state));
-        x->state_dir = steal_fd(&dir);
-        x->cancel = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-        x->deadline = clock_ms() + OVERTIME_MS +
-                      (json_is_integer(timeout) ? json_integer_value(timeout) : OVERTIME_MS);
-        execution_set_callbacks(x, &base);
-        /* Nothing more is to be learned from anywhere. */
-        if (!running) {
-            attach_outcome_of(&x->result, state, x->state_dir, &x->error);
-            execution_finish(x);
-        }
+    if (!x) {
+        json_decref(state);
+        return error_oom(err, OPERATION);
+    }
+    x->detached = x->started = true;
+    snprintf(x->id, sizeof(x->id), "%s", state_id(state));
+    x->state_dir = steal_fd(&dir);
+    x->deadline = clock_ms() + OVERTIME_MS + state_timeout(state);
+    execution_set_callbacks(x, &base);
+    bool running = state_is_running(state);
+    /* Nothing more is to be learned from anywhere. */
+    if (!running) {
+        attach_outcome_of(&x->result, state, &x->error);
+        execution_finish(x);
     }
     json_decref(state);
-    if (!x || x->cancel < 0) {
-        lr_execution_free(x);
-        return error_oom(err, "attach");
-    }
-    if (running && connect_detached(x, err) < 0) {
+    if ((running && connect_detached(x, err) < 0) || make_watch(x, err) < 0) {
         lr_execution_free(x);
         return -1;
     }

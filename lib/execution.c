@@ -11,6 +11,7 @@
  * what became of the run is in its state.
  */
 #include "execution.h"
+#include "attach.h"
 #include "document.h"
 #include "runner.h"
 
@@ -75,13 +76,27 @@ int execution_leave(lr_execution *x, int rc, lr_error *err)
 
 void execution_finish(lr_execution *x)
 {
-    if (x->done)
-        return;
-    x->done = true;
-    x->in_callback = true;
-    for (int i = 0; i < 2; i++)
-        lines_finish(&x->lines[i]);
-    x->in_callback = false;
+    x->ending = true;
+}
+
+/* Delivers kept output, and ends what has come to its end. Returns whether there is more to do already. */
+static bool settle(lr_execution *x)
+{
+    bool more = detached_take_log(x);
+    if (x->ending && !x->done && !more && !x->freed) {
+        x->done = true;
+        x->in_callback = true;
+        for (int i = 0; i < 2; i++)
+            lines_finish(&x->lines[i]);
+        x->in_callback = false;
+    }
+    return more;
+}
+
+int execution_never_ran(lr_error *err)
+{
+    return error_set(err, LR_CONTAINER_START_FAILED, OPERATION,
+                     "the run was cancelled before its command started");
 }
 
 __attribute__((format(printf, 2, 3))) static void lose(lr_execution *x, const char *format, ...)
@@ -129,7 +144,6 @@ void execution_reap(lr_execution *x, char *how, size_t size)
 
 static void take_outcome(lr_execution *x, const struct frame *f)
 {
-    detached_take_log(x);
     if (f->type == FRAME_ERROR)
         error_from_json(&x->error, f->payload, f->length);
     else if (result_from_json(&x->result, f->payload, f->length, &x->error) < 0)
@@ -181,7 +195,7 @@ static void take_frames(lr_execution *x)
 {
     struct frame f;
     enum frame_status status;
-    while (!x->done && !x->freed &&
+    while (!x->ending && !x->freed &&
            (status = frame_peek(&x->in, FRAME_CALLER_MAX, &f)) != FRAME_PARTIAL) {
         if (status == FRAME_BROKEN) {
             lose(x, "the supervisor broke the protocol");
@@ -213,22 +227,39 @@ static void take_frames(lr_execution *x)
     }
 }
 
-/* The socket has ended, or the process has. */
+static bool has_exited(const lr_execution *x)
+{
+    struct pollfd p = {.fd = x->process.pidfd, .events = POLLIN};
+    return x->process.pidfd < 0 || poll(&p, 1, 0) != 0;
+}
+
+/*
+ * The socket has ended, or the process has, without an outcome. Called again until there is one. The supervisor of
+ * a run of ours has nothing more to do then: it is killed, should it still be there.
+ */
 static void take_end(lr_execution *x)
 {
-    if (x->detached) {
-        detached_take_end(x);
-        return;
+    if (!x->ended) {
+        x->ended = true;
+        x->end_deadline = clock_ms() + (x->detached ? GONE_TIMEOUT_MS : EXIT_TIMEOUT_MS);
+        if (x->process.pidfd >= 0)
+            pidfd_send_signal(x->process.pidfd, SIGKILL, NULL, 0);
     }
-    char how[64];
-    execution_reap(x, how, sizeof(how));
-    lose(x, "the supervisor ended without a result: %s", how);
+    if (x->detached) {
+        detached_take_end(x, ECONNRESET);
+    } else if (has_exited(x) || clock_ms() >= x->end_deadline) {
+        char how[64];
+        execution_reap(x, how, sizeof(how));
+        lose(x, "the supervisor ended without a result: %s", how);
+    }
 }
 
 /* Reads what is there. Returns whether the socket had nothing more to give. */
 bool execution_receive(lr_execution *x)
 {
-    for (int i = 0; i < READS_PER_DISPATCH && !x->done && !x->freed && !(x->handed_over && x->started); i++) {
+    for (int i = 0; i < READS_PER_DISPATCH && !x->ending && !x->ended && !x->freed &&
+                    !(x->handed_over && x->started);
+         i++) {
         size_t room = buffer_room(&x->in);
         size_t want = room < READ_SIZE ? room : READ_SIZE;
         char *to = want ? buffer_reserve(&x->in, want) : NULL;
@@ -250,26 +281,32 @@ bool execution_receive(lr_execution *x)
     return false;
 }
 
+/* What poll() waits for; the fds of the cancels are -1 once they have been seen. */
+static int wait_for_work(lr_execution *x, struct pollfd p[4], const int cancels[2], bool more)
+{
+    const struct pollfd wanted[4] = {
+        {.fd = x->ended ? -1 : x->process.socket, .events = POLLIN},
+        {.fd = x->process.pidfd, .events = POLLIN},
+        {.fd = cancels[0], .events = POLLIN},
+        {.fd = cancels[1], .events = POLLIN},
+    };
+    memcpy(p, wanted, sizeof(wanted));
+    int timeout = io_poll_timeout(x->deadline);
+    if ((x->log_fd >= 0 || x->ended) && (timeout < 0 || timeout > LOOK_INTERVAL_MS))
+        timeout = LOOK_INTERVAL_MS;
+    return poll(p, 4, more || x->ending ? 0 : timeout);
+}
+
 /* Until *enough is true, the outcome is known, or the deadline has passed. */
 void execution_run_until(lr_execution *x, const bool *enough)
 {
     int cancels[2] = {x->cancel, x->caller_cancel};
+    bool more = settle(x);
     while (!x->done && !x->freed && !*enough) {
-        struct pollfd p[4] = {
-            {.fd = x->process.socket, .events = POLLIN},
-            {.fd = x->process.pidfd, .events = POLLIN},
-            {.fd = cancels[0], .events = POLLIN}, /* -1 once seen */
-            {.fd = cancels[1], .events = POLLIN},
-        };
-        int timeout = io_poll_timeout(x->deadline);
-        if (x->log_fd >= 0 && (timeout < 0 || timeout > LOOK_INTERVAL_MS))
-            timeout = LOOK_INTERVAL_MS;
-        int n = poll(p, 4, timeout);
-        detached_take_log(x);
-        if (n < 0 && errno != EINTR) {
+        struct pollfd p[4];
+        int n = wait_for_work(x, p, cancels, more);
+        if (n < 0 && errno != EINTR)
             lose(x, "cannot wait for the supervisor: %s", strerrordesc_np(errno));
-            return;
-        }
         /* From here on there is a limit to how long the end may take. Neither fd is read: the
          * supervisor watches the same two. */
         if ((n > 0 && (p[2].revents || p[3].revents)) || (cancels[0] >= 0 && x->cancelled)) {
@@ -280,9 +317,12 @@ void execution_run_until(lr_execution *x, const bool *enough)
         bool empty = true;
         if (n > 0 && p[0].revents)
             empty = execution_receive(x);
-        if (n > 0 && p[1].revents && !x->done && empty && execution_receive(x) && !x->done && !x->freed)
-            take_end(x); /* it is gone, and somebody else holds its end of the socket */
-        if (!x->done && !x->freed && clock_ms() >= x->deadline)
+        /* It is gone, and somebody else may hold its end of the socket. */
+        if (x->ended || (n > 0 && p[1].revents && empty && execution_receive(x)))
+            if (!x->ending && !x->freed)
+                take_end(x);
+        more = settle(x);
+        if (!x->ending && !x->freed && clock_ms() >= x->deadline)
             lose(x, "the supervisor did not end in time");
     }
 }
@@ -361,7 +401,7 @@ static int set_cancelled_result(lr_execution *x, const struct request *r, lr_err
     if (result_from_json(&x->result, text, strlen(text), err) < 0)
         return -1;
     uint64_t one = 1;
-    x->done = true;
+    x->ending = x->done = true;
     /* Nobody reads it: lr_execution_fd() stays readable. */
     return write(x->cancel, &one, sizeof(one)) == sizeof(one) ? 0 : error_oom(err, OPERATION);
 }
@@ -372,7 +412,7 @@ lr_execution *execution_new(void)
     if (!x)
         return NULL;
     x->process = (struct launched){.pidfd = -1, .socket = -1};
-    x->cancel = x->caller_cancel = x->state_dir = x->log_fd = -1;
+    x->cancel = x->caller_cancel = x->state_dir = x->log_fd = x->watch = x->timer = -1;
     return x;
 }
 
@@ -478,9 +518,11 @@ static int execute(const lr_runner *runner, const struct request *r, const lr_re
     int rc = x->cancel < 0
                  ? error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot make an eventfd")
                  : make_id(x->id, err);
-    if (rc == 0)
-        rc = is_readable(base->cancel_fd) ? set_cancelled_result(x, r, err)
-                                          : start(x, runner, r, base, err);
+    bool cancelled = is_readable(base->cancel_fd);
+    if (rc == 0 && cancelled)
+        rc = r->detached ? execution_never_ran(err) : set_cancelled_result(x, r, err);
+    else if (rc == 0)
+        rc = start(x, runner, r, base, err);
     if (rc == 0 && r->detached && !x->done)
         rc = detached_hand_over(x, err);
     if (rc < 0) {
@@ -509,10 +551,11 @@ static int execute_document(const lr_runner *runner, json_t *document, const lr_
     return rc < 0 ? -1 : execute(runner, &r, base, out, err);
 }
 
-int lr_run(lr_runner *runner, const lr_request *request, lr_execution **out, lr_error *err)
+int lr_run(const lr_runner *runner, const lr_request *request, lr_execution **out, lr_error *err)
 {
     if (!runner || !request || !out)
         return error_set(err, LR_INVALID_ARGUMENT, "run.request", "runner, request or out is NULL");
+    *out = NULL;
     lr_request base;
     json_t *document;
     if (runner_take_struct(&base, sizeof(base), request, request->size, "lr_request", err) < 0)
@@ -529,11 +572,12 @@ int lr_run(lr_runner *runner, const lr_request *request, lr_execution **out, lr_
     return execute_document(runner, document, &base, out, err);
 }
 
-int lr_run_json(lr_runner *runner, const char *json, size_t length, const lr_request *base_request,
+int lr_run_json(const lr_runner *runner, const char *json, size_t length, const lr_request *base_request,
                 lr_execution **out, lr_error *err)
 {
     if (!runner || !json || !out)
         return error_set(err, LR_INVALID_ARGUMENT, "run.request", "runner, json or out is NULL");
+    *out = NULL;
     lr_request base = {0};
     if (base_request && runner_take_struct(&base, sizeof(base), base_request, base_request->size,
                                            "lr_request", err) < 0)
@@ -556,6 +600,8 @@ const char *lr_execution_id(const lr_execution *execution)
 
 int lr_execution_fd(const lr_execution *execution)
 {
+    if (execution->watch >= 0)
+        return execution->watch;
     return execution->process.socket >= 0 ? execution->process.socket : execution->cancel;
 }
 
@@ -566,8 +612,14 @@ int lr_execution_dispatch(lr_execution *execution, bool *done, lr_error *err)
     if (execution_enter(execution, OPERATION, err) < 0)
         return -1;
     if (!execution->done) {
-        detached_take_log(execution);
         execution_receive(execution);
+        if (execution->ended && !execution->ending && !execution->freed) {
+            /* Its fd stays readable: a caller's loop that comes back at once must not spin. */
+            struct pollfd process = {.fd = execution->process.pidfd, .events = POLLIN};
+            (void)poll(&process, 1, END_PAUSE_MS);
+            take_end(execution);
+        }
+        detached_set_timer(execution, settle(execution));
     }
     /* A loop that goes by this alone must not come back to a handle that is gone. */
     if (done)
@@ -655,6 +707,8 @@ void lr_execution_free(lr_execution *x)
     cleanup_close_fd(&x->state_dir);
     log_reader_free(&x->log);
     cleanup_close_fd(&x->log_fd);
+    cleanup_close_fd(&x->watch);
+    cleanup_close_fd(&x->timer);
     buffer_free(&x->in);
     lines_free(&x->lines[0]);
     lines_free(&x->lines[1]);

@@ -21,9 +21,11 @@ enum {
     CANCEL_TIMEOUT_MS = 60 * 1000,    /* for the outcome after a cancel */
     OVERTIME_MS = 2 * 60 * 60 * 1000, /* for all but the command: images, setup, extraction */
     CONTROL_TIMEOUT_MS = 15 * 1000,   /* for the answer to a CONTROL */
+    END_PAUSE_MS = 5,                 /* of a dispatch, while the supervisor is about to end */
     LOOK_INTERVAL_MS = 50,            /* between two looks at the kept output */
     READ_SIZE = 256 * 1024,
-    READS_PER_DISPATCH = 32, /* then the caller's loop gets its turn */
+    READS_PER_DISPATCH = 32,  /* then the caller's loop gets its turn */
+    PIECES_PER_DISPATCH = 64, /* the same, of kept output: up to 8 MiB */
 };
 
 struct lr_execution {
@@ -42,6 +44,7 @@ struct lr_execution {
     bool detached;
     bool started;          /* the command is running */
     int state_dir, log_fd; /* of a detached run; -1: none */
+    int watch, timer;      /* of the handle of one: an epoll, and what it watches beside the socket */
     struct log_reader log;
     int64_t last_number; /* of a CONTROL; the answer has the same */
     int64_t awaited;     /* the number whose answer is waited for; 0: none */
@@ -49,7 +52,11 @@ struct lr_execution {
     lr_error answer;
     bool in_callback; /* the caller's code runs: nothing may read or free what it was called from */
     bool freed;       /* by a callback: free the handle before the call that made the callback returns */
-    bool done;        /* the outcome is known: result, or error */
+    bool ended;       /* the socket has: the outcome is to be found by other ways */
+    int64_t end_deadline; /* until when, once it has ended */
+    bool unreachable;     /* the outcome is that it cannot be known whether the run goes on */
+    bool ending; /* the outcome is known: result, or error */
+    bool done;   /* and all output was delivered */
     bool waited; /* and was handed over */
     lr_result *result;
     lr_error error;
@@ -72,8 +79,11 @@ int execution_send(int socket, enum frame_type type, const char *payload, lr_err
 /* Waits for the end of the process that was started, killing it if need be, and says how it ended. */
 void execution_reap(lr_execution *x, char *how, size_t size);
 
-/* The outcome is known: no more output comes. */
+/* The outcome is known. What is left is to deliver output that has been kept. */
 void execution_finish(lr_execution *x);
+
+/* The error of a detached run that has ended, by a cancel, before its command. Returns -1. */
+int execution_never_ran(lr_error *err);
 
 /* Hands output to the caller's callbacks. */
 void execution_deliver(lr_execution *x, lr_stream stream, const char *data, size_t length);
@@ -89,10 +99,14 @@ int execution_leave(lr_execution *x, int rc, lr_error *err);
 /* The run of which the command has been awaited goes on by itself; the handle is one of lr_attach(). */
 int detached_hand_over(lr_execution *x, lr_error *err);
 
-/* The supervisor is gone: what became of the run is in its state. */
-void detached_take_end(lr_execution *x);
+/* The connection has ended (`failed`: errno): what became of the run is in its state, now or, should the supervisor
+ * still be going, later. */
+void detached_take_end(lr_execution *x, int failed);
 
-/* Delivers the kept output that has come since the last look. */
-void detached_take_log(lr_execution *x);
+/* Delivers the kept output that has come since the last look. Returns whether there may be more already. */
+bool detached_take_log(lr_execution *x);
+
+/* After each look: when the fd is to be readable again. `more`: at once. */
+void detached_set_timer(lr_execution *x, bool more);
 
 #endif

@@ -78,6 +78,20 @@ static int follow(struct log_reader *reader, struct timed streams[2], int socket
     }
 }
 
+/* *out is -1 for a run that has ended meanwhile: there is nothing to wait for. */
+static int open_follow(int *out, int dir, const char *id, lr_error *err)
+{
+    *out = attach_connect(dir, id);
+    int failed = errno;
+    if (*out >= 0)
+        return 0;
+    json_t *state;
+    bool lost;
+    int rc = attach_look(&state, &lost, dir, id, failed, clock_ms() + GONE_TIMEOUT_MS, err);
+    json_decref(state);
+    return rc == 0 ? attach_unreachable(id, failed, err) : rc < 0 ? -1 : 0;
+}
+
 int lr_logs(const char *id, const lr_logs_options *options, lr_error *err)
 {
     lr_logs_options o;
@@ -102,13 +116,13 @@ int lr_logs(const char *id, const lr_logs_options *options, lr_error *err)
         return errno == ENOENT ? 0
                                : error_errno(err, LR_IO_FAILED, OPERATION, errno,
                                              "cannot open the output of '%.60s'", id);
+    if (o.follow && running && open_follow(&socket, dir, id, err) < 0)
+        return -1;
     struct log_reader reader;
     struct timed streams[2] = {{.options = &o}, {.options = &o}};
     log_reader_init(&reader, fd);
     lines_init(&streams[0].lines, LR_STDOUT, on_line, &streams[0]);
     lines_init(&streams[1].lines, LR_STDERR, on_line, &streams[1]);
-    if (o.follow && running)
-        socket = attach_connect(dir, id);
     int rc = socket >= 0 ? follow(&reader, streams, socket, &o, err) : 0;
     if (rc == 0)
         rc = drain(&reader, streams, err);

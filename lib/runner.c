@@ -115,6 +115,7 @@ int lr_runner_new(lr_runner **out, const lr_runner_options *options, lr_error *e
 {
     if (!out)
         return error_set(err, LR_INVALID_ARGUMENT, "runner.new", "out is NULL");
+    *out = NULL;
     lr_runner_options o = {0};
     if (options &&
         runner_take_struct(&o, sizeof(o), options, options->size, "lr_runner_options", err) < 0)

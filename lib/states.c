@@ -76,57 +76,67 @@ static int for_all(int (*act)(json_t *state, int dir, int64_t number, lr_error *
 static int reap_one(json_t *state, int dir, int64_t number, lr_error *err)
 {
     (void)number;
-    if (!state_is_running(state))
+    if (!state_is_running(state) || state_fate(state) == PROCESS_UNKNOWN)
         return 0;
     cleanup_close int fd = attach_connect(dir, state_id(state));
+    int failed = errno;
     if (fd >= 0)
         return 0;
-    /* It may have ended between the two looks: then its state says so by now. */
-    json_t *now;
-    if (state_read(&now, dir, state_id(state), err) < 0)
-        return -1;
-    int rc = now && state_is_running(now) ? attach_mark_lost(now, dir, err) < 0 ? -1 : 1 : 0;
-    json_decref(now);
-    return rc;
+    json_t *ended;
+    bool lost;
+    int rc = attach_look(&ended, &lost, dir, state_id(state), failed, clock_ms() + GONE_TIMEOUT_MS,
+                         err);
+    json_decref(ended);
+    return rc < 0 ? -1 : lost;
+}
+
+/* Whether the file has not been touched for a while: what is younger may be about to get its state. */
+static bool is_old(int dir, const char *name)
+{
+    struct stat st;
+    return fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+           st.st_mtime + TEMPORARY_SECONDS < time(NULL);
+}
+
+static bool nobody_listens(int dir, const char *id)
+{
+    cleanup_close int fd = attach_connect(dir, id);
+    return fd < 0 && (errno == ECONNREFUSED || errno == ENOENT);
 }
 
 /*
- * What a supervisor leaves that is killed before it has written its state: it listens first, so what has
- * neither a state nor anybody who listens is nobody's. And what is left of a file that was being written.
+ * Removes what a supervisor leaves that is killed before it has written its state: a socket or a log, without a
+ * state and without anybody who listens. And temporary files that were not renamed.
  */
 static void sweep(int dir)
 {
     cleanup_closedir DIR *entries = io_list(dir);
     for (struct dirent *e; entries && (e = readdir(entries));) {
         char id[ID_SIZE] = "", state[ID_SIZE + 8];
-        struct stat st;
-        if (fnmatch(".light-runner-*.json.*.tmp", e->d_name, 0) == 0 &&
-            fstatat(dir, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-            st.st_mtime + TEMPORARY_SECONDS < time(NULL))
+        if (fnmatch(".light-runner-*.tmp", e->d_name, 0) == 0 && is_old(dir, e->d_name))
             unlinkat(dir, e->d_name, 0);
         const char *end = strrchr(e->d_name, '.');
         if (!end || (strcmp(end, ".sock") != 0 && strcmp(end, ".log") != 0))
             continue;
         snprintf(id, sizeof(id), "%.*s", (int)(end - e->d_name), e->d_name);
         snprintf(state, sizeof(state), "%s.json", id);
-        if (!order_id_is_valid(id) || faccessat(dir, state, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
-            continue;
-        cleanup_close int alive = attach_connect(dir, id);
-        if (alive < 0 && faccessat(dir, state, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+        if (order_id_is_valid(id) && is_old(dir, e->d_name) &&
+            faccessat(dir, state, F_OK, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT &&
+            nobody_listens(dir, id) &&
+            faccessat(dir, state, F_OK, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT)
             unlinkat(dir, e->d_name, 0);
     }
 }
 
 int lr_reap_states(unsigned *count, lr_error *err)
 {
-    if (for_all(reap_one, 0, count, err) < 0)
-        return -1;
+    int rc = for_all(reap_one, 0, count, err);
     cleanup_close int dir = -1;
-    if (state_open_dir(&dir, false, err) < 0)
+    if (state_open_dir(&dir, false, rc < 0 ? NULL : err) < 0)
         return -1;
     if (dir >= 0)
         sweep(dir);
-    return 0;
+    return rc;
 }
 
 static int clean_one(json_t *state, int dir, int64_t before_ms, lr_error *err)

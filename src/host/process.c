@@ -144,51 +144,6 @@ void process_destroy(struct process *p)
     }
 }
 
-/* When it was started, in ticks since the machine was. 0: there is none. */
-static unsigned long long start_of(pid_t pid)
-{
-    char path[64];
-    snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-    cleanup_free char *text = io_read_file_at(AT_FDCWD, path, 4096, NULL);
-    /* The name in the second field may hold anything; what is wanted is the 20th behind it. */
-    char *at = text ? strrchr(text, ')') : NULL;
-    for (int i = 0; at && i < 20; i++)
-        at = strchr(at + 1, ' ');
-    return at ? strtoull(at + 1, NULL, 10) : 0;
-}
-
-/* This boot of this machine, and the PID namespace. */
-static void place(char boot[37], unsigned long long *namespace_inode)
-{
-    struct stat st;
-    cleanup_free char *text =
-        io_read_file_at(AT_FDCWD, "/proc/sys/kernel/random/boot_id", 64, NULL);
-    snprintf(boot, 37, "%.36s", text ? text : "-");
-    *namespace_inode = stat("/proc/self/ns/pid", &st) == 0 ? (unsigned long long)st.st_ino : 0;
-}
-
-void process_identity(char out[PROCESS_IDENTITY_SIZE])
-{
-    char boot[37];
-    unsigned long long inode;
-    place(boot, &inode);
-    snprintf(out, PROCESS_IDENTITY_SIZE, "%s %llu %d %llu", boot, inode, (int)getpid(),
-             start_of(getpid()));
-}
-
-enum process_fate process_fate(const char *identity)
-{
-    char boot[37], their_boot[37];
-    unsigned long long inode, their_inode, start;
-    int pid;
-    place(boot, &inode);
-    if (sscanf(identity, "%36s %llu %d %llu", their_boot, &their_inode, &pid, &start) != 4 ||
-        pid <= 0 || start == 0 || inode == 0 || inode != their_inode ||
-        strcmp(boot, their_boot) != 0)
-        return PROCESS_UNKNOWN;
-    return start_of(pid) == start ? PROCESS_ALIVE : PROCESS_GONE;
-}
-
 /* Reads both pipes to their end, keeping the first bytes of each. */
 static int drain(int out_fd, char *out, size_t out_size, int err_fd, char *text, size_t text_size,
                  int64_t deadline)

@@ -7,6 +7,7 @@
 #define HOST_PROCESS_H
 
 #include "base/error.h"
+#include "base/process_identity.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -48,15 +49,6 @@ void process_kill(const struct process *p);
 
 /* Kills, waits and closes. Idempotent. */
 void process_destroy(struct process *p);
-
-/* Which process this is, for others on this machine and for later: a number alone is given to others. */
-enum { PROCESS_IDENTITY_SIZE = 128 };
-void process_identity(char out[PROCESS_IDENTITY_SIZE]);
-
-/* Whether the process of that identity is still there. It cannot be known when it is, or was, on another machine,
- * before a reboot or in another PID namespace. */
-enum process_fate { PROCESS_UNKNOWN, PROCESS_ALIVE, PROCESS_GONE };
-enum process_fate process_fate(const char *identity);
 
 /* The environment of every helper program that needs none: a search path and the C locale. */
 extern char *const process_bare_environment[];

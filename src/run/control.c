@@ -36,18 +36,32 @@ struct control {
     struct client clients[CLIENTS_MAX];
 };
 
-static int listen_at(const char *path)
+/*
+ * Listens at <id>.sock of the folder. It gets that name once it listens: a socket that is bound alone refuses
+ * connections, as one does whose process is gone.
+ */
+static int listen_in(int dirfd, const char *name)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    if (strlen(path) >= sizeof(address.sun_path)) {
+    char temporary[80];
+    snprintf(temporary, sizeof(temporary), ".%s.tmp", name);
+    /* By way of the folder's fd: its own path may be longer than an address can be. */
+    int n = snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/%s", dirfd,
+                     temporary);
+    if (n < 0 || (size_t)n >= sizeof(address.sun_path)) {
         errno = ENAMETOOLONG;
         return -1;
     }
-    strcpy(address.sun_path, path);
     cleanup_close int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
-        listen(fd, CLIENTS_MAX) < 0)
+    unlinkat(dirfd, temporary, 0);
+    if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
         return -1;
+    if (listen(fd, CLIENTS_MAX) < 0 || renameat(dirfd, temporary, dirfd, name) < 0) {
+        int saved = errno;
+        unlinkat(dirfd, temporary, 0);
+        errno = saved;
+        return -1;
+    }
     return steal_fd(&fd);
 }
 
@@ -66,13 +80,9 @@ int control_open(struct control **out, int dirfd, const char *id, lr_error *err)
     for (size_t i = 0; i < CLIENTS_MAX; i++)
         c->clients[i].fd = -1;
     snprintf(c->name, sizeof(c->name), "%s.sock", id);
-    /* By way of the folder's fd: its own path may be longer than an address can be. */
-    char path[96];
-    snprintf(path, sizeof(path), "/proc/self/fd/%d/%s", dirfd, c->name);
-    unlinkat(dirfd, c->name, 0);
     c->epoll = epoll_create1(EPOLL_CLOEXEC);
     c->dirfd = fcntl(dirfd, F_DUPFD_CLOEXEC, 0);
-    c->listener = listen_at(path);
+    c->listener = listen_in(dirfd, c->name);
     if (c->epoll < 0 || c->dirfd < 0 || c->listener < 0 || watch(c, c->listener, CLIENTS_MAX) < 0) {
         error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot listen at '%s'", c->name);
         control_close(c);

@@ -132,8 +132,11 @@ int state_read(json_t **out, int dirfd, const char *id, lr_error *err)
     file_name(name, id, ends[0]);
     size_t length;
     cleanup_free char *text = io_read_file_at(dirfd, name, STATE_MAX_BYTES, &length);
+    /* Only a name that is not there is an unknown run; a folder, or what is too large, is not a state. */
+    if (!text && (errno == ENOENT || errno == EISDIR || errno == ENXIO || errno == EFBIG))
+        return 0;
     if (!text)
-        return errno == ENOMEM ? error_oom(err, OPERATION) : 0;
+        return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot read the state '%s'", name);
     json_t *state = json_loadb(text, length, JSON_REJECT_DUPLICATES, NULL);
     if (is_state(state, id))
         *out = state;
@@ -186,6 +189,7 @@ int state_each(int dirfd, state_each_fn each, void *user, lr_error *err)
     cleanup_closedir DIR *dir = io_list(dirfd);
     if (!dir)
         return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot list the states");
+    int failed = 0;
     for (struct dirent *e; (e = readdir(dir));) {
         char id[NAME_SIZE];
         size_t length = strlen(e->d_name), end = strlen(ends[0]);
@@ -193,14 +197,15 @@ int state_each(int dirfd, state_each_fn each, void *user, lr_error *err)
             continue;
         snprintf(id, sizeof(id), "%.*s", (int)(length - end), e->d_name);
         json_t *state;
-        if (state_read(&state, dirfd, id, err) < 0)
-            return -1;
-        int rc = state ? each(user, state, err) : 0;
+        lr_error *first = failed ? NULL : err;
+        int rc = state_read(&state, dirfd, id, first);
+        if (rc == 0 && state)
+            rc = each(user, state, first);
         json_decref(state);
         if (rc < 0)
-            return -1;
+            failed = -1;
     }
-    return 0;
+    return failed;
 }
 
 static int collect(void *user, json_t *state, lr_error *err)
@@ -280,6 +285,24 @@ static int64_t wall_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+int64_t state_timeout(const json_t *state)
+{
+    const json_t *timeout = json_object_get(state, "timeout");
+    json_int_t ms = json_is_integer(timeout) ? json_integer_value(timeout) : 0;
+    return ms < 0 ? 0 : ms > STATE_TIMEOUT_MAX ? STATE_TIMEOUT_MAX : (int64_t)ms;
+}
+
+enum process_fate state_fate(const json_t *state)
+{
+    const char *supervisor = json_string_value(json_object_get(state, "supervisor"));
+    enum process_fate fate = supervisor ? process_fate(supervisor) : PROCESS_UNKNOWN;
+    if (fate != PROCESS_UNKNOWN)
+        return fate;
+    int64_t started = state_parse_time(json_string_value(json_object_get(state, "startedAt")));
+    return wall_ms() - STATE_OVERTIME - state_timeout(state) > started ? PROCESS_GONE
+                                                                       : PROCESS_UNKNOWN;
+}
+
 json_t *state_begin(const char *id, const struct request *r)
 {
     char now[32];
@@ -287,11 +310,14 @@ json_t *state_begin(const char *id, const struct request *r)
     json_t *document = request_to_json(r);
     if (!document)
         return NULL;
+    char supervisor[PROCESS_IDENTITY_SIZE];
+    process_identity(supervisor);
     json_t *state =
-        json_pack("{ss,ss,ss,ss,ss,ss*,sI,sO*,ss,ss}", "id", id, "container", id, "volume", id,
+        json_pack("{ss,ss,ss,ss,ss,ss*,sI,sO*,ss,ss,ss}", "id", id, "container", id, "volume", id,
                   "image", r->image, "workdir", r->workdir ? r->workdir : REQUEST_WORKDIR,
                   "command", r->entrypoint, "timeout", (json_int_t)r->timeout_ms, "extract",
-                  json_object_get(document, "extract"), "startedAt", now, "status", "running");
+                  json_object_get(document, "extract"), "startedAt", now, "status", "running",
+                  "supervisor", supervisor);
     json_decref(document);
     return state;
 }

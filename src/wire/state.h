@@ -13,19 +13,25 @@
 #ifndef WIRE_STATE_H
 #define WIRE_STATE_H
 
+#include "base/process_identity.h"
 #include "wire/request.h"
 
 #include <stdbool.h>
 
 enum { STATE_MAX_BYTES = 8 * 1024 * 1024 };
 
+/* ms: the longest timeout that is believed, and how much longer than its timeout a run may take: for the
+ * extraction, and for the sandbox's end. */
+#define STATE_TIMEOUT_MAX (INT64_MAX / 8)
+enum { STATE_OVERTIME = 2 * 60 * 60 * 1000 };
+
 /* The fd of the folder; made when `create` says so and it is missing. *out is -1 where there is none.
  * Errors: IO_FAILED, INVALID_ARGUMENT (LIGHT_RUNNER_STATE_DIR, or a folder that others may write). */
 int state_open_dir(int *out, bool create, lr_error *err);
 
 /*
- * Reads one. *out is NULL for an id that is unknown, or a file that is no state; an id that is none is
- * unknown. New reference. Errors: IO_FAILED.
+ * Reads one. *out is NULL for an id that is unknown, malformed, or whose file is not a state. A file that is there
+ * but cannot be read is an error. New reference. Errors: IO_FAILED.
  */
 int state_read(json_t **out, int dirfd, const char *id, lr_error *err);
 
@@ -36,8 +42,9 @@ int state_write(int dirfd, const json_t *state, lr_error *err);
 void state_remove(int dirfd, const char *id);
 
 /*
- * Calls `each` for every state, in no order; less than 0 ends it, with the error that it has set. The state is borrowed. One
- * after the other, so that there may be any number.
+ * Calls `each` for every state, in no order; the state is borrowed. One after the other, so that there may be any
+ * number. A state that cannot be read, or for which `each` returns less than 0, does not keep the others from
+ * being visited; the first such error is returned after that.
  */
 typedef int (*state_each_fn)(void *user, json_t *state, lr_error *err);
 int state_each(int dirfd, state_each_fn each, void *user, lr_error *err);
@@ -56,6 +63,16 @@ int state_end(json_t *state, const json_t *document, bool failed);
 
 const char *state_id(const json_t *state);
 bool state_is_running(const json_t *state);
+
+/*
+ * What is known of the supervisor of a run that says that it is running: by the process that `supervisor` names, which
+ * process_identity() made. One that cannot be seen from here is gone when its deadline has passed by hours. Ask only
+ * when nobody listens at the run's socket.
+ */
+enum process_fate state_fate(const json_t *state);
+
+/* The run's timeout: ms, at least 0 and not more than STATE_TIMEOUT_MAX. */
+int64_t state_timeout(const json_t *state);
 
 /* "2026-01-31T12:00:00.123Z" */
 void state_format_time(char out[32], int64_t ms);

@@ -427,11 +427,13 @@ def test_what_is_left_without_a_state_is_reaped(runner, states):
     for name in ("light-runner-cccccccccccc.log", "light-runner-cccccccccccc.sock", ".light-runner-cccccccccccc.json.1.tmp",
                  "light-runner-notours.log", "notes.log"):
         (states / name).write_text("x")
-    os.utime(states / ".light-runner-cccccccccccc.json.1.tmp", (1, 1))
+        os.utime(states / name, (1, 1))
+    # What is young may be about to get its state.
+    (states / "light-runner-dddddddddddd.log").write_text("x")
     # One that is just being made: somebody listens, and there is no state yet.
     (states / f"{run_id}.json").rename(states / "kept")
     assert runner.cli("reap").code == 0
     (states / "kept").rename(states / f"{run_id}.json")
     assert sorted(os.listdir(states)) == sorted([f"{run_id}.json", f"{run_id}.log", f"{run_id}.sock", "light-runner-notours.log",
-                                                 "notes.log"])
+                                                 "light-runner-dddddddddddd.log", "notes.log"])
     assert wait_for_end(states, run_id)["exitCode"] == 0

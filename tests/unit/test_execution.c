@@ -380,6 +380,25 @@ static void test_cancelled_before_it_began_starts_nothing(void **state)
     close(fd);
 }
 
+/* Its id would be unknown to everybody: there is no state before the command runs. */
+static void test_a_detached_run_that_ends_before_its_command(void **state)
+{
+    (void)state;
+    int fd = eventfd(1, EFD_CLOEXEC);
+    REQUEST(request, "lines"); /* a result, and no STARTED */
+    request.detached = true;
+    for (int i = 0; i < 2; i++) {
+        lr_execution *x = (lr_execution *)&request;
+        lr_error e = LR_ERROR_INIT;
+        assert_int_equal(lr_run(runner, &request, &x, &e), -1);
+        assert_int_equal(e.code, LR_CONTAINER_START_FAILED);
+        assert_non_null(strstr(e.message, "cancelled"));
+        assert_null(x);
+        request.cancel_fd = fd; /* is readable: cancelled before anything is started */
+    }
+    close(fd);
+}
+
 static void test_dispatch_from_an_event_loop(void **state)
 {
     (void)state;
@@ -721,6 +740,7 @@ int main(void)
         cmocka_unit_test(test_cancel_by_the_handle),
         cmocka_unit_test(test_cancel_by_the_callers_fd),
         cmocka_unit_test(test_cancelled_before_it_began_starts_nothing),
+        cmocka_unit_test(test_a_detached_run_that_ends_before_its_command),
         cmocka_unit_test(test_dispatch_from_an_event_loop),
         cmocka_unit_test(test_errors_of_the_supervisor),
         cmocka_unit_test(test_supervisor_that_is_lost),
