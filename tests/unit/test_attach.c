@@ -9,7 +9,7 @@
 #include "base/process_identity.h"
 #include "lightrunner.h"
 #include "scratch_folder.h"
-#include "wire/frame.h"
+#include "wire/log.h"
 
 #include <fcntl.h>
 #include <jansson.h>
@@ -439,7 +439,10 @@ static void test_a_cancel_in_the_midst_of_an_order(void **state)
 
 static void hang_up(int listener, int say, int hear)
 {
-    close(accept4(listener, NULL, NULL, SOCK_CLOEXEC));
+    char attached_frame[FRAME_HEADER_SIZE];
+    int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    (void)!read(fd, attached_frame, sizeof(attached_frame));
+    close(fd);
     be_deaf(listener, say, hear);
 }
 
@@ -457,6 +460,188 @@ static void test_a_stop_that_does_not_arrive(void **state)
     end_fake(&f);
 }
 
+/* ---------------------------------------------------------------- an event loop */
+
+static bool is_readable(lr_execution *x, int timeout_ms)
+{
+    struct pollfd p = {lr_execution_fd(x), POLLIN, 0};
+    return poll(&p, 1, timeout_ms) == 1;
+}
+
+static void test_the_fd_of_a_run_that_had_ended(void **state)
+{
+    (void)state;
+    write_state("exited", "2020-01-01T00:00:00Z", ",\"exitCode\":3");
+    lr_execution *x = attached(NULL);
+    lr_result *r = NULL;
+    bool done = false;
+    for (int i = 0; i < 3; i++) {
+        assert_true(is_readable(x, 10000));
+        assert_int_equal(lr_execution_dispatch(x, &done, NULL), 0);
+        assert_true(done);
+    }
+    assert_int_equal(lr_execution_wait(x, &r, NULL), 0);
+    assert_int_equal(r->exit_code, 3);
+    lr_result_free(r);
+    lr_execution_free(x);
+}
+
+static void append_log(const char *text)
+{
+    char path[PATH_MAX];
+    lr_error e = LR_ERROR_INIT;
+    path_of(path, ".log");
+    int fd = open(path, O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0600);
+    assert_int_equal(log_append(fd, FRAME_LOG_STDOUT, text, strlen(text), &e), 0);
+    close(fd);
+}
+
+static void count(void *user, lr_stream stream, const char *data, size_t length)
+{
+    (void)stream;
+    (void)data;
+    *(size_t *)user += length;
+}
+
+static void test_the_fd_tells_of_kept_output(void **state)
+{
+    (void)state;
+    struct fake f = start_fake(1, serve);
+    size_t length = 0;
+    LR_INIT(lr_request, base);
+    base.on_output = count;
+    base.user = &length;
+    append_log("before");
+    lr_execution *x = attached(&base);
+    append_log("behind");
+    for (int i = 0; i < 100 && length == 0; i++) {
+        assert_true(is_readable(x, 10000));
+        assert_int_equal(lr_execution_dispatch(x, NULL, NULL), 0);
+    }
+    assert_int_equal(length, 6);
+    lr_execution_free(x);
+    end_fake(&f);
+}
+
+/* One call does not deliver all of a log that is long, and none of it is lost. */
+static void test_a_dispatch_is_bounded(void **state)
+{
+    (void)state;
+    struct fake f = start_fake(1, serve);
+    size_t length = 0;
+    LR_INIT(lr_request, base);
+    base.on_output = count;
+    base.user = &length;
+    make_log();
+    lr_execution *x = attached(&base);
+    for (int i = 0; i < 1000; i++)
+        append_log("x");
+    assert_int_equal(lr_execution_dispatch(x, NULL, NULL), 0);
+    assert_in_range(length, 1, 999);
+    end_fake(&f);
+    write_state("exited", "2020-01-01T00:00:00Z", ",\"exitCode\":0");
+    bool done = false;
+    while (!done) {
+        assert_true(is_readable(x, 10000));
+        assert_int_equal(lr_execution_dispatch(x, &done, NULL), 0);
+    }
+    assert_int_equal(length, 1000);
+    lr_execution_free(x);
+}
+
+static void stop_it(void *user, lr_stream stream, const char *data, size_t length)
+{
+    lr_execution **x = user;
+    lr_error e = LR_ERROR_INIT;
+    lr_result *r;
+    (void)stream;
+    (void)data;
+    (void)length;
+    assert_int_equal(lr_execution_wait(*x, &r, &e), -1);
+    assert_int_equal(e.code, LR_INVALID_ARGUMENT);
+    assert_int_equal(lr_execution_stop(*x, 0, -1, &e), 0);
+    lr_execution_free(*x);
+    *x = NULL;
+}
+
+static void test_callbacks_of_kept_output(void **state)
+{
+    (void)state;
+    struct fake f = start_fake(1, serve);
+    lr_execution *x = NULL;
+    LR_INIT(lr_request, base);
+    base.on_output = stop_it;
+    base.user = &x;
+    make_log();
+    x = attached(&base);
+    append_log("a");
+    append_log("b");
+    lr_execution *same = x;
+    lr_result *r = NULL;
+    lr_error e = LR_ERROR_INIT;
+    char heard[32] = "";
+    assert_int_equal(lr_execution_wait(same, &r, &e), -1);
+    assert_non_null(strstr(e.message, "freed"));
+    assert_null(x);
+    assert_true(read(f.hear, heard, sizeof(heard) - 1) > 0);
+    assert_string_equal(heard, "stop ");
+    end_fake(&f);
+}
+
+/* ---------------------------------------------------------------- what is taken */
+
+/* Other programs write such files too. */
+static void test_numbers_of_a_state(void **state)
+{
+    (void)state;
+    static const char *const rows[] = {
+        ",\"exitCode\":0,\"durationMs\":1e300,\"timeout\":9223372036854775807",
+        ",\"exitCode\":9223372036854775807,\"durationMs\":-1e300,\"timeout\":-9223372036854775807",
+        ",\"durationMs\":18446744073709551616.0",
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        lr_result *r = NULL;
+        lr_error e = LR_ERROR_INIT;
+        write_state("exited", "2020-01-01T00:00:00Z", rows[i]);
+        lr_execution *x = attached(NULL);
+        if (lr_execution_wait(x, &r, &e) < 0)
+            fail_msg("row %zu: %s", i, e.message);
+        assert_int_equal(r->duration_ms, 0);
+        lr_result_free(r);
+        lr_execution_free(x);
+        /* While it is running the timeout counts. */
+        struct fake f = start_fake(1, serve);
+        write_state("running", "2999-01-01T00:00:00Z", rows[i]);
+        lr_execution_free(attached(NULL));
+        end_fake(&f);
+        char path[PATH_MAX];
+        path_of(path, ".sock");
+        unlink(path);
+    }
+}
+
+static void test_fields_that_have_no_meaning_are_refused(void **state)
+{
+    (void)state;
+    int fds[2];
+    assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+    write_state("exited", "2020-01-01T00:00:00Z", "");
+    for (int i = 0; i < 4; i++) {
+        lr_execution *x = (lr_execution *)fds;
+        lr_error e = LR_ERROR_INIT;
+        LR_INIT(lr_request, base);
+        base.input_fd = i == 0 ? fds[0] : 0;
+        base.cancel_fd = i == 1 ? fds[0] : 0;
+        base.input_json = i == 2 ? "1" : NULL;
+        base.detached = i == 3;
+        assert_int_equal(lr_attach(ID, &base, &x, &e), -1);
+        assert_int_equal(e.code, LR_INVALID_ARGUMENT);
+        assert_null(x);
+    }
+    close(fds[0]);
+    close(fds[1]);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, scratch_folder_remove)
@@ -470,6 +655,12 @@ int main(void)
         TEST(test_a_state_that_cannot_be_read),
         TEST(test_a_cancel_in_the_midst_of_an_order),
         TEST(test_a_stop_that_does_not_arrive),
+        TEST(test_the_fd_of_a_run_that_had_ended),
+        TEST(test_the_fd_tells_of_kept_output),
+        TEST(test_a_dispatch_is_bounded),
+        TEST(test_callbacks_of_kept_output),
+        TEST(test_numbers_of_a_state),
+        TEST(test_fields_that_have_no_meaning_are_refused),
     };
     return cmocka_run_group_tests_name("attach", tests, NULL, NULL);
 }
