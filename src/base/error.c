@@ -43,8 +43,8 @@ lr_code error_code_from_name(const char *name)
 __attribute__((format(printf, 4, 0))) static void
 set(lr_error *err, lr_code code, const char *operation, const char *format, va_list ap)
 {
-    err->code = code;
-    err->hint[0] = '\0';
+    /* All of it: the caller's may be uninitialised, or hold an earlier error. */
+    *err = (lr_error){.code = code};
     snprintf(err->operation, sizeof(err->operation), "%s", operation ? operation : "");
     vsnprintf(err->message, sizeof(err->message), format, ap);
     text_make_printable(err->message);

@@ -11,7 +11,7 @@
 
 #include "lightrunner.h"
 
-/* Sets code, operation and message; clears the hint. */
+/* Sets code, operation and message; clears everything else, also the container. */
 int error_set(lr_error *err, lr_code code, const char *operation, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 

@@ -5,8 +5,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -157,12 +159,15 @@ int io_write_control(int dirfd, const char *path, const char *text)
 int io_write_file_atomic(int dirfd, const char *name, const void *data, size_t length, mode_t mode)
 {
     char temporary[300];
-    int n = snprintf(temporary, sizeof(temporary), ".%s.%d.tmp", name, (int)getpid());
+    uint64_t unique;
+    if (getrandom(&unique, sizeof(unique), 0) != sizeof(unique))
+        return -1;
+    /* Threads and PID namespaces that write the same file have the same number for a process. */
+    int n = snprintf(temporary, sizeof(temporary), ".%s.%016" PRIx64 ".tmp", name, unique);
     if (n < 0 || (size_t)n >= sizeof(temporary)) {
         errno = ENAMETOOLONG;
         return -1;
     }
-    unlinkat(dirfd, temporary, 0);
     cleanup_close int fd = openat(dirfd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
     if (fd < 0)
         return -1;

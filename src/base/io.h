@@ -37,7 +37,10 @@ char *io_read_file_at(int dirfd, const char *path, size_t max, size_t *length);
 /* Writes a short string to an existing file, as the kernel's control files want it. */
 int io_write_control(int dirfd, const char *path, const char *text);
 
-/* Writes a file by temporary name and rename within dirfd, so that a reader sees all or nothing. */
+/*
+ * Writes a file by temporary name and rename within dirfd, so that a reader sees all or nothing, however many write at
+ * once: the last rename counts. A process that is killed in between leaves `.name.*.tmp`.
+ */
 int io_write_file_atomic(int dirfd, const char *name, const void *data, size_t length, mode_t mode);
 
 /* Removes the files of a folder whose names begin with `prefix`, but for those that begin with `kept`. */

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/* An error is wholly the one that was set last. */
+#include "unit.h"
+
+#include "base/error.h"
+
+#include <errno.h>
+
+static void test_nothing_of_an_earlier_error_is_left(void **state)
+{
+    (void)state;
+    lr_error e, empty = {0};
+    for (int i = 0; i < 2; i++) {
+        memset(&e, 'A', sizeof(e)); /* uninitialised, as far as anybody knows */
+        if (i == 0)
+            error_set(&e, LR_IO_FAILED, "test", "text");
+        else
+            error_errno(&e, LR_IO_FAILED, "test", ENOENT, "text");
+        assert_int_equal(e.code, LR_IO_FAILED);
+        assert_string_equal(e.operation, "test");
+        assert_string_equal(e.message, i == 0 ? "text" : "text: No such file or directory");
+        /* To the last byte: the whole struct goes through sockets and into copies. */
+        assert_memory_equal(e.container, empty.container, sizeof(e.container));
+        assert_memory_equal(e.hint, empty.hint, sizeof(e.hint));
+        assert_int_equal(e.message[sizeof(e.message) - 1], 0);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_nothing_of_an_earlier_error_is_left),
+    };
+    return cmocka_run_group_tests_name("error", tests, NULL, NULL);
+}
