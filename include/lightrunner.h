@@ -19,8 +19,14 @@
  *    NULL).
  *  - What comes through a `**out` parameter is the caller's to free with the matching `_free`; what
  * is returned by value as a pointer is borrowed. Every `_free` accepts NULL.
- *  - Option structs start with `size`; set it to sizeof the struct (LR_INIT does). A zero field
- *    means the default. New fields are only appended.
+ *  - Structs that the caller makes and that start with `size` may grow: set `size` to sizeof the struct
+ *    (LR_INIT does). A zero field means the default. New fields are only appended, so that a program works
+ *    with an older and with a newer library than the one that it was compiled for; an option that the
+ *    library does not know is an error.
+ *  - lr_result and lr_progress, which the library makes, may grow at their end. A program may read a field only if
+ *    lr_version() is at least the version of the field's "Since".
+ *  - lr_error, lr_extract and lr_extracted never change: they have no size, and are made in arrays or on the
+ *    caller's stack.
  *  - "Their program failed" is a result; "we failed" is an error.
  *  - The library starts no threads, installs no signal handlers and keeps no global state. Distinct
  *    handles may be used from distinct threads at the same time; one handle from one thread at a
@@ -448,7 +454,7 @@ LR_API int lr_logs(const char *id, const lr_logs_options *options, lr_error *err
  */
 LR_API int lr_available(const lr_runner *runner, lr_error *err);
 
-/** What lr_reap() has removed. Set with LR_INIT(). Since 0.1. */
+/** What lr_reap() has removed. Declare it with LR_INIT(). Since 0.1. */
 typedef struct lr_reaped {
     size_t size;
     unsigned containers; /**< or what the local engine has in their place */

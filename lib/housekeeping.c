@@ -142,21 +142,20 @@ int lr_reap(const lr_runner *runner, int64_t min_age_ms, lr_reaped *out, lr_erro
 {
     json_t *answer;
     lr_reaped reaped = {0};
-    if (out && out->size < sizeof(reaped))
-        return error_set(err, LR_INVALID_ARGUMENT, OPERATION, "lr_reaped.size is not set");
+    size_t size = out ? out->size : sizeof(reaped);
+    /* Before anything is removed. */
+    if (out && runner_give_struct(out, size, &reaped, sizeof(reaped), "lr_reaped", err) < 0)
+        return -1;
     if (lr_reap_states(&reaped.states, err) < 0 ||
         ask(&answer, runner,
             json_pack("{ss,sI}", "ask", "reap", "minAgeMs",
                       (json_int_t)(min_age_ms < 0 ? LR_REAP_AGE_MS : min_age_ms)),
             err) < 0)
         return -1;
-    if (out) {
-        out->states = reaped.states;
-        out->containers = number_in(answer, "containers");
-        out->volumes = number_in(answer, "volumes");
-    }
+    reaped.containers = number_in(answer, "containers");
+    reaped.volumes = number_in(answer, "volumes");
     json_decref(answer);
-    return 0;
+    return out ? runner_give_struct(out, size, &reaped, sizeof(reaped), "lr_reaped", err) : 0;
 }
 
 int lr_network_create(const lr_runner *runner, const char *name, lr_error *err)

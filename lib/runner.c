@@ -32,6 +32,20 @@ int runner_take_struct(void *to, size_t known, const void *from, size_t given, c
     return 0;
 }
 
+int runner_give_struct(void *to, size_t given, const void *from, size_t known, const char *name,
+                       lr_error *err)
+{
+    if (given < sizeof(size_t)) {
+        error_set(err, LR_INVALID_ARGUMENT, "run.options", "%s.size is not set", name);
+        return error_hint(err, "declare it with LR_INIT(%s, ...)", name);
+    }
+    size_t common = given < known ? given : known;
+    memcpy((char *)to + sizeof(size_t), (const char *)from + sizeof(size_t),
+           common - sizeof(size_t));
+    memset((char *)to + common, 0, given - common);
+    return 0;
+}
+
 static int set_string(json_t *options, const char *name, const char *value, lr_error *err)
 {
     if (!value)

@@ -22,4 +22,9 @@ struct lr_runner {
 int runner_take_struct(void *to, size_t known, const void *from, size_t given, const char *name,
                        lr_error *err);
 
+/* Fills such a struct of the caller's, whose size is `given`: it gets the fields that it has, and zeros for what is not
+ * known here. */
+int runner_give_struct(void *to, size_t given, const void *from, size_t known, const char *name,
+                       lr_error *err);
+
 #endif

@@ -97,6 +97,18 @@ def test_reap(runner, library, tmp_path, monkeypatch):
     assert json.loads((tmp_path / "state" / f"{run_id}.json").read_text())["status"] == "failed"
 
 
+@pytest.mark.parametrize("size", [16, 64], ids=["older", "newer"])
+def test_reap_for_a_program_of_another_version(library, tmp_path, monkeypatch, size):
+    monkeypatch.setenv("LIGHT_RUNNER_STATE_DIR", str(tmp_path / "state"))
+    room = ctypes.create_string_buffer(b"\xff" * 80, 80)
+    ctypes.c_size_t.from_buffer(room).value = size
+    lib = library()
+    assert lib.call("lr_reap", ctypes.c_int64(-1), room) == 0, lib.error.message
+    known = ctypes.sizeof(Reaped)
+    assert room.raw[size:] == b"\xff" * (80 - size), "behind the program's own struct"
+    assert room.raw[8:12] != b"\xff" * 4 and room.raw[known:size] == b"\0" * max(0, size - known)
+
+
 def test_reap_leaves_what_is_young(runner, library, tmp_path, monkeypatch):
     monkeypatch.setenv("LIGHT_RUNNER_STATE_DIR", str(tmp_path / "state"))
     lib, once = library(), Reaped(ctypes.sizeof(Reaped))
