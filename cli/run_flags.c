@@ -150,7 +150,7 @@ static int append_env(struct run_flags *f, const char *value, lr_error *err)
 {
     if (strchr(value, '='))
         return append_text(f->given, "env", "env", value, err);
-    const char *ours = getenv(value);
+    const char *ours = secure_getenv(value);
     if (!ours)
         return member(f->given, "env", json_array) ? 0 : error_oom(err, OPERATION);
     cleanup_free char *both = NULL;

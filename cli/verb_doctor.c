@@ -247,7 +247,7 @@ static void check_docker(struct finding *f)
         missing(f, e.hint, "%s", e.message);
         return;
     }
-    const char *host = getenv("DOCKER_HOST");
+    const char *host = secure_getenv("DOCKER_HOST");
     found(f, "answers at %s", host && *host ? host : "its usual place");
 }
 

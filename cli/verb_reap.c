@@ -32,7 +32,7 @@ int verb_reap(int argc, char **argv)
         return cli_usage("reap", json, "unknown argument '%s'", argv[json ? 2 : 1]);
 
     uint64_t age_ms = DEFAULT_AGE_MS;
-    const char *age = getenv("LIGHT_RUNNER_REAP_AGE_MS");
+    const char *age = secure_getenv("LIGHT_RUNNER_REAP_AGE_MS");
     if (age && *age && (!text_parse_u64(age, &age_ms) || age_ms > INT64_MAX / 2))
         return cli_usage("reap", json, "LIGHT_RUNNER_REAP_AGE_MS: '%s' is not a number", age);
 

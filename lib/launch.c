@@ -6,12 +6,12 @@
 #include "base/io.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
-#include <spawn.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
-#include <sys/pidfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
@@ -57,40 +57,75 @@ static void close_all(int (*fds)[CHILD_FDS])
         cleanup_close_fd(&(*fds)[i]);
 }
 
-static int spawn(pid_t *pid, const char *path, const char *id, const int fds[CHILD_FDS])
-{
-    posix_spawn_file_actions_t actions;
-    posix_spawnattr_t attributes;
-    int error = posix_spawn_file_actions_init(&actions);
-    if (error)
-        return error;
-    error = posix_spawnattr_init(&attributes);
-    if (error) {
-        posix_spawn_file_actions_destroy(&actions);
-        return error;
-    }
-    for (int i = 0; i < CHILD_FDS && !error; i++)
-        if (fds[i] >= 0)
-            error = posix_spawn_file_actions_adddup2(&actions, fds[i], i);
-    if (!error)
-        error = posix_spawn_file_actions_addclosefrom_np(&actions, CHILD_FDS);
+/* What the child gets. It shares the caller's memory until it executes, so it writes to `error` alone. */
+struct child {
+    const char *path, *id;
+    const int *fds;
+    int error; /* 0: it was executed */
+};
 
-    /* The caller's blocked and ignored signals are its own affair. */
-    sigset_t none, all;
+/*
+ * In a setuid program the environment is that of the user who called it. The library ignores it (secure_getenv()), but
+ * a program that has become root altogether would pass it on to a supervisor that cannot know.
+ */
+static char *const *environment(void)
+{
+    static char *const bare[] = {
+        (char *)"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        (char *)"LC_ALL=C", NULL};
+    return getauxval(AT_SECURE) ? bare : environ;
+}
+
+/* Not sanitized: it leaves its stack without returning, which would be remembered of that memory. */
+__attribute__((no_sanitize("address"))) static int run_child(void *user)
+{
+    struct child *c = user;
+    char *argv[] = {(char *)"light-runner-supervisor", (char *)"run", (char *)(uintptr_t)c->id,
+                    NULL};
+    /* The caller's blocked and ignored signals are its own affair. Here they are all blocked. */
+    const struct sigaction by_default = {.sa_handler = SIG_DFL};
+    sigset_t none;
     sigemptyset(&none);
+    for (int number = 1; number < NSIG; number++)
+        sigaction(number, &by_default, NULL);
+    bool ready = setsid() >= 0;
+    for (int i = 0; i < CHILD_FDS && ready; i++)
+        ready = c->fds[i] < 0 || dup2(c->fds[i], i) == i;
+    if (ready && close_range(CHILD_FDS, ~0u, 0) == 0 && sigprocmask(SIG_SETMASK, &none, NULL) == 0)
+        execve(c->path, argv, environment());
+    c->error = errno;
+    _exit(127);
+}
+
+/*
+ * As posix_spawn() does it: the child borrows the caller's memory, which is not copied, and the caller waits until it
+ * has executed. Unlike posix_spawn() this gives a pidfd together with the child: with the number alone somebody
+ * who waits for every child may have waited for this one, and the number may be another's, before a pidfd is open.
+ */
+static int spawn(struct launched *out, struct child *c)
+{
+    enum { STACK_SIZE = 64 * 1024 };
+    char *stack = mmap(NULL, STACK_SIZE, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+    if (stack == MAP_FAILED)
+        return errno;
+    sigset_t all, before;
     sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &before);
+    int pidfd = -1;
+    pid_t pid = clone(run_child, stack + STACK_SIZE,
+                      CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, c, &pidfd);
+    int error = pid < 0 ? errno : c->error;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    munmap(stack, STACK_SIZE);
+    if (error && pid > 0) {
+        siginfo_t ignored;
+        while (waitid(P_PIDFD, (id_t)pidfd, &ignored, WEXITED) < 0 && errno == EINTR)
+            continue;
+        close(pidfd);
+    }
     if (!error)
-        error = posix_spawnattr_setsigmask(&attributes, &none);
-    if (!error)
-        error = posix_spawnattr_setsigdefault(&attributes, &all);
-    if (!error)
-        error = posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK |
-                                                          POSIX_SPAWN_SETSIGDEF);
-    char *argv[] = {(char *)"light-runner-supervisor", (char *)"run", (char *)id, NULL};
-    if (!error)
-        error = posix_spawn(pid, path, &actions, &attributes, argv, environ);
-    posix_spawnattr_destroy(&attributes);
-    posix_spawn_file_actions_destroy(&actions);
+        *out = (struct launched){.pid = pid, .pidfd = pidfd, .socket = -1};
     return error;
 }
 
@@ -140,8 +175,9 @@ int launch_supervisor(struct launched *out, const struct launch *l, lr_error *er
         return -1;
 
     const char *path = find_supervisor(l->supervisor);
-    pid_t pid;
-    int error = spawn(&pid, path, l->id, fds);
+    struct child child = {.path = path, .id = l->id, .fds = fds};
+    struct launched launched = {.pidfd = -1, .socket = -1};
+    int error = spawn(&launched, &child);
     if (error) {
         error_errno(err, LR_SUPERVISOR_LOST, OPERATION, error, "cannot start the supervisor '%s'",
                     path);
@@ -149,15 +185,7 @@ int launch_supervisor(struct launched *out, const struct launch *l, lr_error *er
                           "install light-runner, or set LIGHT_RUNNER_SUPERVISOR to the path of "
                           "light-runner-supervisor");
     }
-    int pidfd = pidfd_open(pid, 0);
-    if (pidfd < 0) {
-        int saved = errno;
-        /* Not yet waited for, so the number is still its own. */
-        kill(pid, SIGKILL);
-        waitpid(pid, NULL, 0);
-        return error_errno(err, LR_SUPERVISOR_LOST, OPERATION, saved,
-                           "cannot watch the supervisor");
-    }
-    *out = (struct launched){.pid = pid, .pidfd = pidfd, .socket = steal_fd(&ours)};
+    launched.socket = steal_fd(&ours);
+    *out = launched;
     return 0;
 }

@@ -65,7 +65,7 @@ char *libexec_find(const char *program, lr_error *err)
 {
     char folder[PATH_MAX];
     char *found = NULL;
-    const char *chosen = getenv("LIGHT_RUNNER_LIBEXEC");
+    const char *chosen = secure_getenv("LIGHT_RUNNER_LIBEXEC");
     if (chosen && chosen[0] == '/')
         found = look(chosen, ".", program);
     if (!found && own_folder(folder))

@@ -38,7 +38,7 @@ static bool listens(const char *path)
 
 static bool is_given(void)
 {
-    const char *host = getenv("DOCKER_HOST");
+    const char *host = secure_getenv("DOCKER_HOST");
     return host && *host;
 }
 

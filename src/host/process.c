@@ -32,7 +32,7 @@ char *process_find_program(const char *name)
     if (strchr(name, '/'))
         return access(name, X_OK) == 0 ? strdup(name) : NULL;
     /* sbin is not on every user's PATH, and some of what we start lives there. */
-    const char *user_path = getenv("PATH");
+    const char *user_path = secure_getenv("PATH");
     const char *const lists[] = {user_path ? user_path : "",
                                  "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"};
     for (size_t i = 0; i < 2; i++) {

@@ -390,7 +390,7 @@ int assembly_store(struct assembly *a, const char *name, struct image *config, s
 
 static int read_limit(uint64_t *out, lr_error *err)
 {
-    const char *text = getenv("LIGHT_RUNNER_IMAGE_MAX_BYTES");
+    const char *text = secure_getenv("LIGHT_RUNNER_IMAGE_MAX_BYTES");
     *out = UNPACK_MAX_BYTES;
     uint64_t bytes;
     if (!text)

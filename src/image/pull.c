@@ -61,7 +61,7 @@ static bool is_there(const char *folder, const char *file)
 /* Skopeo refuses to work without a policy; a distribution has one, but not every installation. */
 static bool has_policy(void)
 {
-    return is_there(getenv("HOME"), ".config/containers/policy.json") ||
+    return is_there(secure_getenv("HOME"), ".config/containers/policy.json") ||
            is_there("/etc/containers", "policy.json");
 }
 
@@ -71,7 +71,7 @@ static bool has_policy(void)
  */
 static int find_auth_file(struct pull *p, lr_error *err)
 {
-    const char *file = getenv("REGISTRY_AUTH_FILE"), *folder = getenv("DOCKER_CONFIG");
+    const char *file = secure_getenv("REGISTRY_AUTH_FILE"), *folder = secure_getenv("DOCKER_CONFIG");
     cleanup_free char *docker = NULL;
     if (folder && asprintf(&docker, "%s/config.json", folder) < 0) {
         docker = NULL;

@@ -13,7 +13,7 @@
 
 static int choose_path(char **out, lr_error *err)
 {
-    const char *chosen = getenv("LIGHT_RUNNER_DATA_DIR");
+    const char *chosen = secure_getenv("LIGHT_RUNNER_DATA_DIR");
     const char *base = NULL, *below = "";
     if (chosen && chosen[0]) {
         if (chosen[0] != '/' || text_path_has_dotdot(chosen))
@@ -25,7 +25,7 @@ static int choose_path(char **out, lr_error *err)
     } else if (rootless_host_uid() == 0) {
         base = "/var/lib/light-runner";
     } else {
-        const char *data = getenv("XDG_DATA_HOME"), *home = getenv("HOME");
+        const char *data = secure_getenv("XDG_DATA_HOME"), *home = secure_getenv("HOME");
         if (data && data[0] == '/') {
             base = data;
             below = "light-runner";

@@ -39,7 +39,7 @@ static int open_spool(struct output *o, lr_error *err)
 {
     if (o->spool >= 0)
         return 0;
-    const char *folder = getenv("TMPDIR");
+    const char *folder = secure_getenv("TMPDIR");
     o->spool =
         open(folder && folder[0] == '/' ? folder : "/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
     if (o->spool < 0)

@@ -33,7 +33,7 @@ static bool is_better(const char *a, const char *b)
 int guest_files_release(char release[65], lr_error *err)
 {
     static const char prefix[] = "vmlinuz-";
-    const char *chosen = getenv("LIGHT_RUNNER_GUEST_KERNEL");
+    const char *chosen = secure_getenv("LIGHT_RUNNER_GUEST_KERNEL");
     release[0] = '\0';
     if (chosen && *chosen) {
         if (is_complete(chosen) && !strchr(chosen, '/')) {

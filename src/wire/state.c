@@ -35,10 +35,11 @@ static char *folder_path(lr_error *err)
         return copy;
     }
     const char *home = secure_getenv("HOME");
-    /* A system service has no HOME, but its user has a home folder. */
-    const struct passwd *user = home ? NULL : getpwuid(geteuid());
-    if (user)
-        home = user->pw_dir;
+    /* A system service has no HOME, but its user has a home folder. Nor has a setuid program one that counts. */
+    char text[4096];
+    struct passwd user, *found = NULL;
+    if (!home && getpwuid_r(geteuid(), &user, text, sizeof(text), &found) == 0 && found)
+        home = user.pw_dir;
     if (!home || home[0] != '/') {
         error_set(err, LR_INVALID_ARGUMENT, OPERATION, "there is no home folder for the states");
         error_hint(err, "set LIGHT_RUNNER_STATE_DIR");

@@ -34,7 +34,7 @@ void endpoint_free(struct endpoint *e)
 
 char *endpoint_config_folder(void)
 {
-    const char *chosen = getenv("DOCKER_CONFIG"), *home = getenv("HOME");
+    const char *chosen = secure_getenv("DOCKER_CONFIG"), *home = secure_getenv("HOME");
     char *folder = NULL;
     if (chosen && *chosen)
         return strdup(chosen);
@@ -147,7 +147,7 @@ static int set_certificates(struct endpoint *e, const char *folder, lr_error *er
 static int from_environment(struct endpoint *e, const char *host, lr_error *err)
 {
     /* As in Docker's client, any value of the first asks for TLS, and so does a folder. */
-    const char *verify = getenv("DOCKER_TLS_VERIFY"), *folder = getenv("DOCKER_CERT_PATH");
+    const char *verify = secure_getenv("DOCKER_TLS_VERIFY"), *folder = secure_getenv("DOCKER_CERT_PATH");
     bool certificates = folder && *folder, tls = (verify && *verify) || certificates;
     /* Docker's client verifies nothing with a folder alone. Only an explicit word takes that away here. */
     e->insecure = certificates && verify && !*verify;
@@ -202,7 +202,7 @@ static int from_context(struct endpoint *e, const char *name, lr_error *err)
 /* malloc'd; NULL: the default one. */
 static char *context_name(void)
 {
-    const char *name = getenv("DOCKER_CONTEXT");
+    const char *name = secure_getenv("DOCKER_CONTEXT");
     json_t *config = NULL;
     if (!name || !*name) {
         config = endpoint_config();
@@ -216,7 +216,7 @@ static char *context_name(void)
 /* A daemon without root has its socket in the user's own folder. */
 static int from_usual_socket(struct endpoint *e, lr_error *err)
 {
-    const char *runtime = getenv("XDG_RUNTIME_DIR");
+    const char *runtime = secure_getenv("XDG_RUNTIME_DIR");
     char host[200];
     if (runtime && *runtime && access(default_socket, F_OK) < 0) {
         int n = snprintf(host, sizeof(host), "unix://%s/docker.sock", runtime);
@@ -230,7 +230,7 @@ static int from_usual_socket(struct endpoint *e, lr_error *err)
 int endpoint_find(struct endpoint *out, lr_error *err)
 {
     *out = (struct endpoint){0};
-    const char *host = getenv("DOCKER_HOST");
+    const char *host = secure_getenv("DOCKER_HOST");
     cleanup_free char *context = host && *host ? NULL : context_name();
     int rc = host && *host ? from_environment(out, host, err)
              : context     ? from_context(out, context, err)

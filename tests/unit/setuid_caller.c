@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A program that an administrator might make setuid: it asks light-runner whether runs on Docker are possible, and where
+ * the program `planted` is. setuid_caller SUPERVISOR [become]: with `become` it is root in every respect before.
+ */
+#include "host/process.h"
+#include "lightrunner.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+int main(int argc, char **argv)
+{
+    if (argc < 2)
+        return 2;
+    if (argc > 2 && strcmp(argv[2], "become") == 0 && (setgid(0) < 0 || setuid(0) < 0))
+        return 3;
+    LR_INIT(lr_runner_options, options);
+    options.supervisor = argv[1];
+    options.engine = "docker";
+    lr_runner *runner = NULL;
+    lr_error e = LR_ERROR_INIT;
+    if (lr_runner_new(&runner, &options, &e) < 0) {
+        puts(e.message);
+        return 4;
+    }
+    int rc = lr_available(runner, &e);
+    char *found = process_find_program("planted");
+    printf("euid %d: %s\nfound: %s\n", (int)geteuid(), rc == 0 ? "available" : e.message,
+           found ? found : "nothing");
+    free(found);
+    lr_runner_free(runner);
+    return 0;
+}
