@@ -237,7 +237,7 @@ def test_hooks_do_not_get_into_the_callers_repository(runner, tmp_path):
     (mine / ".git" / "hooks").mkdir(parents=True)
     entries = runner.ok(script, extract=[("d", mine), ("d", fresh)]).json["extracted"]
     assert [entry["status"] for entry in entries] == ["error", "ok"], entries
-    assert ".git" in entries[0]["reason"]
+    assert ".git" in entries[0]["error"]
     assert tree(mine) == {".git": None, ".git/hooks": None}
     assert tree(fresh)[".git/hooks/post-checkout"] == b"evil\n"
 

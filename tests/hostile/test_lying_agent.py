@@ -176,7 +176,7 @@ def test_an_extraction_without_end_ends_soon_after_the_timeout(liar, tmp_path):
     outcome = liar(STARTED + exit_frame() + frame(BEGIN, status="ok", kind="file", bytes=1024) + frame(ENTRY, kind="file", path="f", mode=644, mtime=0),
                    f"while :; do {piece}; sleep 0.2; done", timeout=1000, extract=[("f", tmp_path / "out")])
     assert outcome.code == 0, outcome
-    assert [entry["status"] for entry in outcome.json["extracted"]] == ["error"] and "too long" in outcome.json["extracted"][0]["reason"]
+    assert [entry["status"] for entry in outcome.json["extracted"]] == ["error"] and "too long" in outcome.json["extracted"][0]["error"]
 
 
 def test_silence_ends_with_the_timeout(liar):
