@@ -31,6 +31,9 @@ enum { FD_IMAGE = 3, FD_DISK, FD_AGENT, FD_CONTROL, FD_END, FD_ASIDE = 64 };
 
 enum { ARGUMENTS_MAX = 64, TEXT_MAX = 1024 };
 
+/* Open files: each connection of the guest to the outside is one. */
+enum { FILES_MAX = 1024 };
+
 /* ---------------------------------------------------------------- the command line */
 
 struct command {
@@ -198,13 +201,37 @@ static gid_t kvm_group(void)
     return stat(KVM, &st) == 0 ? st.st_gid : 0;
 }
 
+/* What QEMU needs at most. A write behind the end of the run's disk kills it. */
+static void set_limits(const struct qemu_launch *l)
+{
+    struct stat disk = {0};
+    if (l->disk >= 0 && fstat(l->disk, &disk) < 0)
+        fail_child("cannot read the size of the disk");
+    const struct {
+        int which;
+        rlim_t most;
+    } limits[] = {
+        {RLIMIT_CORE, 1}, /* with 0 a core pattern that is a pipe would still start a program */
+        {RLIMIT_NOFILE, FILES_MAX},
+        {RLIMIT_FSIZE, (rlim_t)disk.st_size},
+        {RLIMIT_MEMLOCK, 0},
+        /* Counted for the user id, which only a run has for itself. */
+        {RLIMIT_NPROC, l->cgroup ? QEMU_PIDS + l->cpus : RLIM_INFINITY},
+    };
+    for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
+        const struct rlimit limit = {limits[i].most, limits[i].most};
+        if (limit.rlim_max != RLIM_INFINITY && setrlimit((__rlimit_resource_t)limits[i].which, &limit) < 0)
+            fail_child("cannot set QEMU's limits");
+    }
+}
+
 static void become_nobody(const struct qemu_launch *l, int parent)
 {
     gid_t kvm = strcmp(l->accelerator, "kvm") == 0 ? kvm_group() : 0;
     struct pollfd dead = {.fd = parent, .events = POLLIN};
-    const struct rlimit core = {1, 1};
     /* Another user is another owner of the death signal: it is asked for anew, and not too late. */
-    if (setrlimit(RLIMIT_CORE, &core) < 0 || setgroups(kvm ? 1 : 0, &kvm) < 0 ||
+    set_limits(l);
+    if (setgroups(kvm ? 1 : 0, &kvm) < 0 ||
         setresgid(l->uid, l->uid, l->uid) < 0 || setresuid(l->uid, l->uid, l->uid) < 0 ||
         prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
         fail_child("cannot give up privileges");

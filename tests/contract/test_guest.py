@@ -29,6 +29,21 @@ def test_it_has_no_module_that_it_does_not_need(vm):
     assert "virtio_blk" in modules and not [name for name in modules if "net" in name or "failover" in name], modules
 
 
+def test_qemu_has_limits_of_its_own(vm):
+    """In the place of those that the caller happens to have."""
+    process = vm.start("echo up; sleep 60", options={"disk": "64m"})
+    try:
+        assert process.stderr.readline() == b"up\n"
+        machine = next(pid for pid, argv in host.descendants(process.pid).items() if argv.startswith("qemu "))
+        with open(f"/proc/{machine}/limits", encoding="ascii") as file:
+            limits = {line[:26].strip(): tuple(line[26:].split()[:2]) for line in file.readlines()[1:]}
+    finally:
+        process.terminate()
+        process.communicate(timeout=30)
+    wanted = {"Max open files": 1024, "Max file size": 64 << 20, "Max core file size": 1, "Max locked memory": 0, "Max processes": 65}
+    assert {name: limits[name] for name in wanted} == {name: (str(most), str(most)) for name, most in wanted.items()}, limits
+
+
 def guest_memory(pid, mib):
     """MiB that the host has given to the machine, which has that much."""
     with open(f"/proc/{pid}/smaps", encoding="ascii") as file:
