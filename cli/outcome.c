@@ -112,7 +112,8 @@ static void report(struct outcome *o, const lr_result *r, uint64_t timeout_ms)
         outcome_say(o, "warning: no cgroup has held these limits: %s", r->unenforced);
     /* Said to people; the result has it for programs. */
     if (r->accelerator && strcmp(r->accelerator, "tcg") == 0 && isatty(STDERR_FILENO))
-        outcome_say(o, "warning: an emulator ran the VM, as KVM does not work here");
+        outcome_say(o, "warning: an emulator ran the VM, as KVM does not work here: no security boundary by QEMU's "
+                       "own policy (--accelerator kvm rejects it)");
     for (size_t i = 0; i < r->extracted_count; i++) {
         const lr_extracted *e = &r->extracted[i];
         if (e->status == LR_EXTRACT_MISSING)

@@ -44,6 +44,8 @@ static const struct flag {
     const char *description;
 } flags[] = {
     {"runtime", OPTION_TEXT, "runtime", "TIER", "runc (default), runsc or kata"},
+    {"accelerator", OPTION_TEXT, "accelerator", "NAME",
+     "of a VM: any (default), or kvm, which rejects an emulator"},
     {"engine", OPTION_TEXT, "engine", "NAME", "auto (default), local or docker"},
     {"memory", OPTION_TEXT, "memory", "SIZE", "memory cap (default 512m)"},
     {"cpus", OPTION_NUMBER, "cpus", "N", "cores, also fractions (default 1)"},

@@ -182,8 +182,8 @@ static void check_accelerator(struct finding *f)
     if (!known)
         missing(f, "light-runner setup kata", "it has not been tried yet whether KVM works");
     else if (strcmp(known, ACCELERATOR_TCG) == 0)
-        missing(f, "run it where the processor's virtualization can be used",
-                "KVM does not work here: VMs run in an emulator, ten times slower and more");
+        missing(f, "use --runtime runsc for hostile code, or a machine where the processor's virtualization can be used",
+                "KVM does not work here: VMs run in an emulator, which is slow and no security boundary");
     else
         found(f, "KVM");
 }

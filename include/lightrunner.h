@@ -161,6 +161,8 @@ typedef struct lr_runner_options {
                                  steps in another tier is rejected (NOT_SUPPORTED) unless this says "runc" */
     const char *setup_network; /**< "none": setup steps have no network; default: the default network,
                                  also when the run has none */
+    const char *accelerator; /**< of the tier "kata" on the engine "local": "any" (default), or "kvm",
+                                 so that a run is refused where an emulator would run its VM */
 } lr_runner_options;
 
 /** Runs made with one set of options. Immutable: may be shared by threads. */

@@ -64,6 +64,17 @@ static int read_engine(void *out, const char *field, const json_t *value, lr_err
     return check_choice(&r->engine, field, value, names, err);
 }
 
+static int read_accelerator(void *out, const char *field, const json_t *value, lr_error *err)
+{
+    static const char *const names[] = {"any", "kvm", NULL};
+    struct request *r = out;
+    cleanup_free char *name = NULL;
+    if (check_choice(&name, field, value, names, err) < 0)
+        return -1;
+    r->kvm_only = strcmp(name, "kvm") == 0;
+    return 0;
+}
+
 static int read_size(uint64_t *out, const char *field, const json_t *value, uint64_t min,
                      const char *min_text, lr_error *err)
 {
@@ -229,6 +240,7 @@ static int read_allow_egress(void *out, const char *field, const json_t *value, 
 
 static const struct check_field option_fields[] = {
     {"runtime", read_runtime},
+    {"accelerator", read_accelerator},
     {"engine", read_engine},
     {"memory", read_memory},
     {"cpus", read_cpus},
@@ -648,7 +660,8 @@ json_t *request_to_json(const struct request *r)
     json_t *disk = r->disk_asked ? size_to_json(r->disk_bytes) : NULL;
     json_t *unenforced = names_to_json(r->allow_unenforced, unenforced_names);
     json_t *egress = names_to_json(r->allow_egress, egress_names);
-    json_t *options = json_pack("{ss,ss,so*,sf,ss*,sb,so*,sI,sI,so*,so*,ss*,ss*}", "runtime", r->runtime,
+    json_t *options = json_pack("{ss,ss*,ss,so*,sf,ss*,sb,so*,sI,sI,so*,so*,ss*,ss*}", "runtime", r->runtime,
+                                "accelerator", r->kvm_only ? "kvm" : NULL,
                                 "engine", r->engine, "memory", memory, "cpus", r->cpus, "gpus",
                                 r->gpus, "noNewPrivileges", r->no_new_privileges, "disk", disk,
                                 "maxExtractBytes", (json_int_t)r->max_extract_bytes, "maxLogBytes",

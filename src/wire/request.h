@@ -41,6 +41,7 @@ struct request {
     uint64_t memory_bytes;
     double cpus;
     char *gpus; /* NULL: none */
+    bool kvm_only; /* a VM that an emulator would run is refused */
     bool no_new_privileges;
     uint64_t disk_bytes;
     bool disk_asked; /* it is not the default */

@@ -29,6 +29,17 @@ def test_it_has_no_module_that_it_does_not_need(vm):
     assert "virtio_blk" in modules and not [name for name in modules if "net" in name or "failover" in name], modules
 
 
+def test_an_emulator_can_be_rejected(runner):
+    """KVM alone is a security boundary by QEMU's own policy."""
+    outcome = runner.run("true", options={"accelerator": "kvm"})
+    works = runner.cell == ("local", "kata") and runner.ok("true").json["isolation"]["accelerator"] == "kvm"
+    if works:
+        assert outcome.json["success"] is True and outcome.json["isolation"]["accelerator"] == "kvm", outcome
+    else:
+        assert outcome.code == 125 and outcome.error["code"] == "NOT_SUPPORTED" and "options.accelerator" in outcome.error["message"], outcome
+    assert runner.run("true", options={"accelerator": "tcg"}).error["code"] == "INVALID_ARGUMENT"
+
+
 def test_qemu_has_limits_of_its_own(vm):
     """In the place of those that the caller happens to have."""
     process = vm.start("echo up; sleep 60", options={"disk": "64m"})

@@ -38,6 +38,7 @@ static void test_defaults(void **state)
     assert_true(r.cpus == 1.0);
     assert_null(r.gpus);
     assert_true(r.no_new_privileges);
+    assert_false(r.kvm_only);
     assert_int_equal(r.disk_bytes, 1 << 30);
     assert_int_equal(r.max_extract_bytes, 1 << 30);
     assert_int_equal(r.max_log_bytes, 256 << 20);
@@ -61,7 +62,8 @@ static void test_every_field(void **state)
         "{\"image\":\"i\",\"entrypoint\":\"echo\",\"run\":[\"a\",\"b\"],\"dir\":\"d\","
         "\"input\":{\"n\":1},\"timeout\":5,\"networks\":[\"none\"],\"env\":{\"A\":\"1\"},"
         "\"workdir\":\"/w//x/.\",\"extract\":[{\"from\":\"f\",\"to\":\"t\"}],\"detached\":false,"
-        "\"options\":{\"runtime\":\"runsc\",\"engine\":\"local\",\"memory\":\"64M\",\"cpus\":0.5,"
+        "\"options\":{\"runtime\":\"runsc\",\"accelerator\":\"kvm\",\"engine\":\"local\",\"memory\":\"64M\","
+        "\"cpus\":0.5,"
         "\"gpus\":\"all\",\"noNewPrivileges\":false,\"disk\":\"2g\",\"maxExtractBytes\":7,"
         "\"maxLogBytes\":8,\"allowUnenforced\":[\"pids\",\"memory\"],"
         "\"allowEgress\":[\"metadata\"],\"setupRuntime\":\"runc\",\"setupNetwork\":\"none\"}}");
@@ -83,6 +85,7 @@ static void test_every_field(void **state)
     assert_string_equal(r.extract[0].from, "f");
     assert_string_equal(r.extract[0].to, "t");
     assert_string_equal(r.runtime, "runsc");
+    assert_true(r.kvm_only);
     assert_string_equal(r.engine, "local");
     assert_int_equal(r.memory_bytes, 64 << 20);
     assert_true(r.cpus == 0.5);
@@ -188,6 +191,8 @@ static void test_wrong_values_are_refused(void **state)
         {"{\"image\":\"i\",\"options\":{\"cpus\":\"\"}}", "options.cpus"},
         {"{\"image\":\"i\",\"options\":{\"cpus\":\"1 2\"}}", "options.cpus"},
         {"{\"image\":\"i\",\"options\":{\"cpus\":1e300}}", "options.cpus"},
+        {"{\"image\":\"i\",\"options\":{\"accelerator\":\"tcg\"}}", "options.accelerator"},
+        {"{\"image\":\"i\",\"options\":{\"accelerator\":true}}", "options.accelerator"},
         {"{\"image\":\"i\",\"options\":{\"gpus\":\"-1\"}}", "options.gpus"},
         {"{\"image\":\"i\",\"options\":{\"gpus\":\"a;b\"}}", "options.gpus"},
         {"{\"image\":\"i\",\"options\":{\"gpus\":\"\"}}", "options.gpus"},
@@ -411,7 +416,7 @@ static void test_document_round_trip(void **state)
         "{\"image\":\"i\",\"entrypoint\":\"\",\"run\":[\"a\"],\"dir\":\"d\",\"input\":[0.1,"
         "\"\\u0000\"],"
         "\"timeout\":1,\"networks\":[\"a\",\"b\"],\"env\":{\"A\":\"\xc3\xa9\"},\"workdir\":\"/\","
-        "\"extract\":[],\"options\":{\"cpus\":0.1,\"gpus\":\"0,1\",\"memory\":\"7m\"}}",
+        "\"extract\":[],\"options\":{\"cpus\":0.1,\"gpus\":\"0,1\",\"memory\":\"7m\",\"accelerator\":\"kvm\"}}",
         "{\"image\":\"i\",\"extract\":[{\"from\":\"a\",\"to\":\"b\"}],\"detached\":true}",
     };
     for (size_t i = 0; i < sizeof(documents) / sizeof(documents[0]); i++) {
@@ -423,6 +428,7 @@ static void test_document_round_trip(void **state)
             fail_msg("%s", e.message);
         json_t *second = request_to_json(&again);
         assert_true(json_equal(first, second));
+        assert_int_equal(r.kvm_only, again.kvm_only);
         json_decref(first);
         json_decref(second);
         request_free(&r);

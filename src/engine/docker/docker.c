@@ -354,6 +354,11 @@ static int find_network(struct docker_sandbox *s, const struct request *r, lr_er
 static int prepare_steps(struct docker_sandbox *s, const struct request *r, lr_error *err)
 {
     bool found;
+    if (r->kvm_only) {
+        error_set(err, LR_NOT_SUPPORTED, "docker.prepare",
+                  "options.accelerator: only the local engine chooses what runs a VM");
+        return error_hint(err, "leave out --accelerator, or use --engine local");
+    }
     s->agent = libexec_find("light-runner-agent", err);
     if (!s->agent || agent_name_make(s->agent_at, err) < 0 || daemon_get(&s->daemon, err) < 0 ||
         tier_row(&s->base.tier, r->runtime, err) < 0 ||

@@ -451,6 +451,11 @@ static int check_tier(const struct local_sandbox *s, const struct request *r, lr
                   s->base.tier->name);
         return error_hint(err, "run as root, or use --runtime runc");
     }
+    if (r->kvm_only && !s->base.tier->is_guest) {
+        error_set(err, LR_NOT_SUPPORTED, operation,
+                  "options.accelerator: the tier '%s' has no VM", s->base.tier->name);
+        return error_hint(err, "leave out --accelerator, or use --runtime kata");
+    }
     if (s->base.tier->is_guest && s->base.keep) {
         error_set(err, LR_NOT_SUPPORTED, operation, "setup: steps cannot be run in the tier '%s'",
                   s->base.tier->name);

@@ -72,6 +72,11 @@ int vm_prepare(struct local_sandbox *s, const struct request *r, int image,
         accelerator_find(&vm->accelerator, s->runtime_path, &vm->files, scratch_folder, LOCAL_ROOT,
                          err) < 0)
         return -1;
+    if (r->kvm_only && strcmp(vm->accelerator, ACCELERATOR_KVM) != 0) {
+        error_set(err, LR_NOT_SUPPORTED, "local.prepare",
+                  "options.accelerator: 'kvm' was asked for, and KVM does not work on this machine");
+        return error_hint(err, "use --runtime runsc, or leave out --accelerator kvm");
+    }
     s->base.accelerator = vm->accelerator;
     /* The agent limits the processes of the run by itself, and is one; the first of the guest's must not be able to
      * have more than both of them take. */
