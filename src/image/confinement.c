@@ -59,6 +59,16 @@ int confinement_open_in(struct confinement *c, struct store *store, int user_nam
                                  : load_filter(c, store, err);
 }
 
+int confinement_open_calls(struct confinement *c, struct store *store, lr_error *err)
+{
+    cleanup_free char *folder = NULL;
+    *c = (struct confinement){.user_namespace = -1};
+    return store_scratch_folder(store, &folder, err) < 0 ||
+                   filter_get(folder, FILTER_ALONE, &c->filter, &c->filter_length, err) < 0
+               ? -1
+               : 0;
+}
+
 void confinement_close(struct confinement *c)
 {
     cleanup_close_fd(&c->user_namespace);

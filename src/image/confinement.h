@@ -16,7 +16,7 @@
 #include "image/store.h"
 
 struct confinement {
-    int user_namespace; /* -1: not opened yet */
+    int user_namespace; /* -1: none (yet) */
     uint32_t first_id;  /* its root, as it is called here */
     bool owners;        /* files of the image keep their owners; else all of them are root's */
     char *filter;
@@ -32,6 +32,9 @@ int confinement_open(struct confinement *c, struct store *store, lr_error *err);
 /* The same in a user namespace that is there already; the fd stays the caller's. */
 int confinement_open_in(struct confinement *c, struct store *store, int user_namespace,
                         uint32_t first_id, lr_error *err);
+
+/* Only the system calls: the sandbox's profile, as it is, with sockets. For skopeo, which needs the host's files and network. */
+int confinement_open_calls(struct confinement *c, struct store *store, lr_error *err);
 
 void confinement_close(struct confinement *c);
 #define cleanup_confinement __attribute__((cleanup(confinement_close)))

@@ -38,6 +38,7 @@ struct pull {
     struct assembly *assembly;
     const char *reference;
     const char *source; /* docker://... */
+    struct confinement calls;
     bool insecure;
     char *auth_file; /* NULL: where skopeo looks by itself */
     int64_t moved;   /* when the download grew the last time */
@@ -48,6 +49,7 @@ struct pull {
 static void pull_free(struct pull *p)
 {
     free(p->auth_file);
+    confinement_close(&p->calls);
 }
 
 /* -------------------------------------------------------------- where skopeo finds its files */
@@ -138,6 +140,7 @@ static int run_skopeo(struct pull *p, const char *const *words, int output_fd, i
         .timeout_ms = timeout_ms,
         /* The user's own files with credentials, when root reads them. */
         .capabilities = 1ull << CAP_DAC_OVERRIDE | 1ull << CAP_DAC_READ_SEARCH,
+        .calls = &p->calls,
         .tick = tick,
         .user = p,
     };
@@ -250,13 +253,15 @@ static int pull_into(struct assembly *a, const char *reference, const struct pul
         .assembly = a,
         .reference = reference,
         .source = source,
+        .calls = {.user_namespace = -1},
         .insecure = (options && options->insecure) || reference_is_loopback(reference),
     };
     if (!source)
         return error_oom(err, OPERATION);
     if (mkdirat(a->staging.folder, TEMPORARY, 0700) < 0)
         return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot make a folder");
-    if (find_auth_file(&p, err) < 0)
+    if (find_auth_file(&p, err) < 0 ||
+        confinement_open_calls(&p.calls, a->staging.store, err) < 0)
         return -1;
     if (a->feedback && a->feedback->want_total)
         a->feedback->total = ask_for_total(&p);

@@ -60,7 +60,8 @@ static void set_up_child(const struct spawn *s, const char *program, const int s
         _exit(127);
     set_up_fds(s, stdio);
     /* The last: from here on the helper's own system calls are all that there are. */
-    if (s->confinement && spawn_put_on_filter(s->confinement) < 0)
+    const struct confinement *calls = s->confinement ? s->confinement : s->calls;
+    if (calls && spawn_put_on_filter(calls) < 0)
         _exit(127);
 }
 

@@ -34,6 +34,7 @@ struct spawn {
     int64_t timeout_ms;
     uint64_t capabilities; /* bits of those that it may have at most */
     const struct confinement *confinement; /* NULL: none, and it works on the host */
+    const struct confinement *calls;       /* without one: its filter alone is put on. May be NULL */
     const struct spawn_tree *trees;        /* what it can reach there, beside its open files */
     size_t tree_count;
     uint64_t max_memory; /* of its address space, in a confinement; 0: it limits itself */

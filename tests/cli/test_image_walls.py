@@ -250,3 +250,15 @@ def seen_reader(importer, environment):
             return False  # it sets that itself, first of all
         assert memory < 100 * 1024, f"{memory} KiB in the importer"
     return True
+
+
+def test_skopeo(environment):
+    """It asks a registry that never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        argv = [RUNNER, "image", "pull", f"127.0.0.1:{server.getsockname()[1]}/x"]
+        with importing(argv, environment) as process:
+            inside = status(wait_for(process, "skopeo"))
+            assert status(process.pid)["Seccomp"] == "0"
+    assert inside["Seccomp"] == "2" and inside["NoNewPrivs"] == "1", inside
+    for name, number in FORBIDDEN.items():
+        assert not int(inside["CapBnd"], 16) >> number & 1, (name, inside)
