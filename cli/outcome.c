@@ -110,6 +110,9 @@ static void report(struct outcome *o, const lr_result *r, uint64_t timeout_ms)
     if (r->unenforced && strncmp(r->unenforced, "disk", 4) != 0 &&
         strncmp(r->unenforced, "egress", 6) != 0)
         outcome_say(o, "warning: no cgroup has held these limits: %s", r->unenforced);
+    if (r->left_behind)
+        outcome_say(o, "warning: the Docker daemon has not removed what the run left (%s); fix: light-runner reap",
+                    r->left_behind);
     /* Said to people; the result has it for programs. */
     if (r->accelerator && strcmp(r->accelerator, "tcg") == 0 && isatty(STDERR_FILENO))
         outcome_say(o, "warning: an emulator ran the VM, as KVM does not work here: no security boundary by QEMU's "

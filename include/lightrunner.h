@@ -302,6 +302,8 @@ typedef struct lr_result {
     const char *checked;     /**< what the sandbox said of itself and was compared, before the command
                                   ran, with what was promised: "kernel,processes,seccomp,noNewPrivileges,
                                   capabilities,ids"; what was not promised is left out. NULL: nothing */
+    const char *left_behind; /**< what the Docker daemon did not remove, with commas: "container", "volume",
+                                  "network", all named `id`; lr_reap() removes it. NULL: nothing */
 } lr_result;
 
 /** The result as the JSON document that the CLI prints. Borrowed from the result. Since 0.1. */
@@ -356,7 +358,7 @@ LR_API int lr_execution_dispatch(lr_execution *execution, bool *done, lr_error *
 
 /**
  * Waits for the end, calling the callbacks meanwhile. After it has returned 0 or the run's error,
- * nothing of the sandbox is left.
+ * nothing of the sandbox is left, unless the result says so (left_behind).
  * @param out  receives the result; free it with lr_result_free(). NULL on failure
  * Errors: those of the run; INVALID_ARGUMENT (a second call, called in a callback of the same handle, or a
  * callback has freed the handle).

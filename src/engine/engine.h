@@ -81,6 +81,9 @@ struct engine_reaped {
     unsigned containers, volumes;
 };
 
+/* What may be left of a sandbox; all has the run's id as its name. */
+enum { ENGINE_LEFT_CONTAINER = 1, ENGINE_LEFT_VOLUME = 2, ENGINE_LEFT_NETWORK = 4 };
+
 enum engine_network_action {
     ENGINE_NETWORK_CREATE,
     ENGINE_NETWORK_REMOVE,
@@ -124,7 +127,8 @@ struct engine {
     int (*finish)(struct sandbox *s, struct cgroup_usage *usage, lr_error *err);
     /* Its configuration is that of the sandbox's image. */
     int (*commit)(struct sandbox *s, const char *name, lr_error *err);
-    void (*destroy)(struct sandbox *s); /* accepts NULL */
+    /* ENGINE_LEFT_...: what could not be removed, or may be there yet. Accepts NULL. */
+    unsigned (*destroy)(struct sandbox *s);
     /* Removes what is left of runs whose supervisor was killed, if it is older than min_age_ms. Adds to *out. */
     int (*reap)(int64_t min_age_ms, struct engine_reaped *out, lr_error *err);
     int (*network)(enum engine_network_action action, const char *name, unsigned *count,

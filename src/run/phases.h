@@ -86,6 +86,7 @@ struct supervisor {
     char kernel[sizeof(((struct utsname *)0)->release)];
     char setup_kernel[sizeof(((struct utsname *)0)->release)];
     char unenforced[64];
+    char left_behind[64];
     char checked[96]; /* what the evidence was about (evidence.h) */
     bool heard;       /* the agent's HELLO has come */
     int64_t began, prepared, running, ended; /* microseconds; 0: not reached */

@@ -384,6 +384,17 @@ static void commit(struct supervisor *s)
         s->failed = true;
 }
 
+static void name_left(struct supervisor *s, unsigned left)
+{
+    static const char *const names[] = {"container", "volume", "network"}; /* by their bits */
+    size_t used = 0;
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (left & (1u << i))
+            used += (size_t)snprintf(s->left_behind + used, sizeof(s->left_behind) - used, "%s%s",
+                                     used ? "," : "", names[i]);
+    s->result.left_behind = used ? s->left_behind : NULL;
+}
+
 /* Kills, waits, removes; then there is nothing left of the sandbox but what is in the result. */
 static void close_sandbox(struct supervisor *s)
 {
@@ -403,7 +414,7 @@ static void close_sandbox(struct supervisor *s)
     complete_result(s, &usage, clock_us());
     agent_link_free(&s->link);
     if (s->sandbox)
-        s->sandbox->engine->destroy(s->sandbox);
+        name_left(s, s->sandbox->engine->destroy(s->sandbox));
     s->sandbox = NULL;
 }
 

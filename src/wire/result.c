@@ -21,7 +21,7 @@ struct owned_result {
     json_t *document;
     char *text;
     lr_extracted *extracted;
-    char unenforced[64], checked[128];
+    char unenforced[64], checked[128], left_behind[64];
 };
 
 static const char *const status_names[] = {
@@ -114,12 +114,12 @@ json_t *result_to_json(const lr_result *r)
     if (r->extracted && !extracted)
         return NULL;
     return json_pack(
-        "{ss,sb,si,so*,sI,sb,sb,sb,sb,so*,s{sI,sI,sI,sI,sI},s{so*,so*,so*,sb,so*,so*,ss*,so*},s{so,"
+        "{ss,sb,si,so*,sI,sb,sb,sb,sb,so*,so*,s{sI,sI,sI,sI,sI},s{so*,so*,so*,sb,so*,so*,ss*,so*},s{so,"
         "so,so,so}}",
         "id", r->id ? r->id : "", "success", r->success, "exitCode", r->exit_code, "signal",
         text_to_json(signal_text), "duration", (json_int_t)r->duration_ms, "cancelled",
         r->cancelled, "timedOut", r->timed_out, "oomKilled", r->oom_killed, "logTruncated",
-        r->log_truncated, "extracted", extracted, "usage", "cpuMs", (json_int_t)r->usage.cpu_ms,
+        r->log_truncated, "extracted", extracted, "leftBehind", names_to_json(r->left_behind), "usage", "cpuMs", (json_int_t)r->usage.cpu_ms,
         "userMs", (json_int_t)r->usage.user_ms, "systemMs", (json_int_t)r->usage.system_ms,
         "peakMemoryBytes", (json_int_t)r->usage.peak_memory_bytes, "processes",
         (json_int_t)r->usage.processes, "isolation", "runtime", text_to_json(r->isolation.runtime),
@@ -281,10 +281,10 @@ static int take_nested(lr_result *r, const json_t *document, lr_error *err)
 }
 
 /* A list of names becomes one text with commas, *out; NULL if there is none. `room` is where it is kept. */
-static int take_names(const char **out, char *room, size_t size, const json_t *isolation,
+static int take_names(const char **out, char *room, size_t size, const json_t *object,
                       const char *field, lr_error *err)
 {
-    const json_t *list = json_object_get(isolation, field), *name;
+    const json_t *list = json_object_get(object, field), *name;
     size_t i, used = 0;
     if (!list)
         return 0;
@@ -306,6 +306,9 @@ static int take_lists(struct owned_result *r, lr_error *err)
     const json_t *isolation = json_object_get(r->document, "isolation");
     if (take_names(&r->public.unenforced, r->unenforced, sizeof(r->unenforced), isolation,
                    "unenforced", err) < 0)
+        return -1;
+    if (take_names(&r->public.left_behind, r->left_behind, sizeof(r->left_behind), r->document,
+                   "leftBehind", err) < 0)
         return -1;
     return take_names(&r->public.checked, r->checked, sizeof(r->checked), isolation, "checked",
                       err);

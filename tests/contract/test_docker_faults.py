@@ -119,6 +119,22 @@ def test_what_the_command_does_not_need(runner, daemon, tmp_path, where, how):
     nothing_is_left(runner, daemon)
 
 
+@pytest.mark.parametrize("where, left", [("DELETE /containers/ID", ["container", "volume"]), ("DELETE /volumes/ID", ["volume"]), ("DELETE /nothing", None)])
+def test_what_cannot_be_removed_is_in_the_result(runner, daemon, tmp_path, where, left):
+    outcome, names = spoiled(daemon, tmp_path, runner, where, refuse)
+    assert outcome.code == 0 and outcome.json.get("leftBehind") == left, (outcome, names)
+    assert (daemon.leftovers() != set()) == (left is not None), daemon.leftovers()
+    nothing_is_left(runner, daemon)
+
+
+def test_a_container_of_somebody_elses_is_not_removed(runner, daemon, tmp_path):
+    """The name is taken: neither that container nor a volume of that name is the run's."""
+    outcome, names = spoiled(daemon, tmp_path, runner, "POST /containers/create",
+                             lambda call, c: answer(c, 409, {"message": "Conflict. The container name is already in use"}))
+    assert outcome.code == 125 and "already in use" in outcome.error["message"], outcome
+    assert not [name for name in names if name.startswith("DELETE")], names
+
+
 @pytest.mark.parametrize("words", [b"\x00" * 8 + b"x" * 100, b"\x09\0\0\0\0\0\0\x01x", b"\x01\0\0\0\xff\xff\xff\xff" + b"y" * 5000,
                                    b"\x01\0\0\0\0\0\0\x08\xff\xff\xff\xff\xff\xff\xff\xff", b"\x02\0\0\0\0\0\0\x05hello"])
 def test_a_stream_of_rubbish(runner, daemon, tmp_path, words):

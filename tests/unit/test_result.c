@@ -130,6 +130,19 @@ static void test_limits_that_were_not_enforced_are_named(void **state)
     lr_result_free(r);
 }
 
+static void test_what_is_left_behind_is_named(void **state)
+{
+    (void)state;
+    lr_result in = sample(), *r = NULL;
+    in.left_behind = "container,volume";
+    char *text = text_of(&in);
+    assert_non_null(strstr(text, "\"leftBehind\":[\"container\",\"volume\"]"));
+    assert_int_equal(result_from_json(&r, text, strlen(text), NULL), 0);
+    assert_string_equal(r->left_behind, "container,volume");
+    free(text);
+    lr_result_free(r);
+}
+
 static void test_signal_has_a_name(void **state)
 {
     (void)state;
@@ -318,6 +331,7 @@ int main(void)
         cmocka_unit_test(test_document_has_the_names_of_the_contract),
         cmocka_unit_test(test_what_was_checked_is_named),
         cmocka_unit_test(test_limits_that_were_not_enforced_are_named),
+        cmocka_unit_test(test_what_is_left_behind_is_named),
         cmocka_unit_test(test_signal_has_a_name),
         cmocka_unit_test(test_extracted_that_did_not_run_is_absent),
         cmocka_unit_test(test_bytes_that_are_not_utf8_do_not_cost_the_result),

@@ -237,6 +237,9 @@ static int create_as(struct docker_sandbox *s, const struct container *c, const 
     s->container = true;
     int rc = daemon_call(s->daemon, &request, answer, err, "/containers/create?name=%s", s->id);
     json_decref(body);
+    /* That name is somebody else's: nothing of it is this run's. */
+    if (rc == 0 && answer->status == 409)
+        s->container = s->volume = false;
     return rc;
 }
 
@@ -390,7 +393,7 @@ static int prepare_steps(struct docker_sandbox *s, const struct request *r, lr_e
     return 0;
 }
 
-static void docker_destroy(struct sandbox *base);
+static unsigned docker_destroy(struct sandbox *base);
 
 static int docker_prepare(struct sandbox **out, const char *id, const struct request *r, bool keep,
                           lr_error *err)
@@ -590,12 +593,25 @@ static int docker_commit(struct sandbox *base, const char *name, lr_error *err)
     return docker_image_commit(s->daemon, s->id, name, err);
 }
 
+/* Whether it is gone: it has been removed, or is not there. */
+static bool removed(struct docker_sandbox *s, const char *kind, const char *how)
+{
+    struct http_request request = {.operation = "docker.remove",
+                                   .method = "DELETE",
+                                   .timeout_ms = end_timeout(s, REMOVE_TIMEOUT)};
+    cleanup_answer struct http_answer answer = {0};
+    lr_error ignored;
+    return daemon_call(s->daemon, &request, &answer, &ignored, "/%s/%s%s", kind, s->id, how) == 0 &&
+           (answer.status == 204 || answer.status == 404);
+}
+
 /* By its name, so that one is removed as well whose making was not answered. Whatever is left is for
  * reap. */
-static void docker_destroy(struct sandbox *base)
+static unsigned docker_destroy(struct sandbox *base)
 {
+    unsigned left = 0;
     if (!base)
-        return;
+        return 0;
     struct docker_sandbox *s = docker_of(base);
     lr_error ignored;
     /* A run that was cancelled is cleaned up all the same. */
@@ -603,25 +619,18 @@ static void docker_destroy(struct sandbox *base)
     process_destroy(&s->relay);
     call_abandon(&s->call);
     cleanup_close_fd(&s->facts);
-    if (s->container) {
-        cleanup_answer struct http_answer answer = {0};
-        call_container(s, "docker.remove", "DELETE", "?force=1&v=1",
-                       end_timeout(s, REMOVE_TIMEOUT), &answer, &ignored);
-    }
-    if (s->volume) {
-        struct http_request request = {
-            .operation = "docker.remove",
-            .method = "DELETE",
-            .timeout_ms = end_timeout(s, REMOVE_TIMEOUT)};
-        cleanup_answer struct http_answer answer = {0};
-        daemon_call(s->daemon, &request, &answer, &ignored, "/volumes/%s", s->id);
-    }
-    if (s->network)
-        network_remove_own(s->daemon, s->id, end_timeout(s, REMOVE_TIMEOUT), &ignored);
+    if (s->container && !removed(s, "containers", "?force=1&v=1"))
+        left |= ENGINE_LEFT_CONTAINER;
+    if (s->volume && !removed(s, "volumes", ""))
+        left |= ENGINE_LEFT_VOLUME;
+    if (s->network &&
+        network_remove_own(s->daemon, s->id, end_timeout(s, REMOVE_TIMEOUT), &ignored) < 0)
+        left |= ENGINE_LEFT_NETWORK;
     cgroup_destroy(s->cgroup);
     sandbox_close(base);
     free(s->agent);
     free(s);
+    return left;
 }
 
 static int reap(int64_t min_age_ms, struct engine_reaped *out, lr_error *err)

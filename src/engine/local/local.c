@@ -532,7 +532,7 @@ static int prepare_steps(struct local_sandbox *s, const struct request *r, lr_er
     return make_config(s, r, err);
 }
 
-static void local_destroy(struct sandbox *base);
+static unsigned local_destroy(struct sandbox *base);
 
 static int local_prepare(struct sandbox **out, const char *id, const struct request *r, bool keep,
                          lr_error *err)
@@ -705,10 +705,10 @@ static int local_commit(struct sandbox *base, const char *name, lr_error *err)
     return assembly_store_tree(&a, &tree, name, &config, &image, err);
 }
 
-static void local_destroy(struct sandbox *base)
+static unsigned local_destroy(struct sandbox *base)
 {
     if (!base)
-        return;
+        return 0;
     struct local_sandbox *s = local_of(base);
     network_stop(&s->network);
     process_destroy(&s->process);
@@ -729,6 +729,7 @@ static void local_destroy(struct sandbox *base)
     sandbox_close(base);
     free(s->runtime_path);
     free(s);
+    return 0;
 }
 
 static int local_reap(int64_t min_age_ms, struct engine_reaped *out, lr_error *err)
