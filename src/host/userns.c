@@ -18,6 +18,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+static const char operation[] = "userns.open";
+
 enum { MAKE_TIMEOUT_MS = 10000 };
 
 static_assert(ID_RANGE_END <= USERNS_FILES_FIRST, "the range for files is none of the runs'");
@@ -69,41 +71,64 @@ static _Noreturn void make(int done, uint32_t owner, bool net)
     _exit(1);
 }
 
-/* `owner`: the id that the namespace belongs to, if this is root. */
-static int open_mapped(int *user, int *net, const char *map, uint32_t owner, lr_error *err)
+void userns_abandon(struct userns_birth *b)
 {
-    __attribute__((cleanup(process_destroy))) struct process child = {.pidfd = -1};
+    process_destroy(&b->child);
+    cleanup_close_fd(&b->done);
+}
+
+int userns_begin(struct userns_birth *out, uint32_t first, bool net, lr_error *err)
+{
     int ends[2];
+    *out = USERNS_BIRTH_NONE;
     if (pipe2(ends, O_CLOEXEC) < 0)
-        return error_errno(err, LR_CONTAINER_START_FAILED, "userns.open", errno,
-                           "cannot make a pipe");
+        return error_errno(err, LR_CONTAINER_START_FAILED, operation, errno, "cannot make a pipe");
     cleanup_close int done = ends[0], theirs = ends[1];
-    pid_t pid = process_clone(&child, 0);
+    pid_t pid = process_clone(&out->child, 0);
     if (pid == 0) {
         close(steal_fd(&done));
-        make(theirs, owner, net != NULL);
+        make(theirs, first, net);
     }
-    cleanup_close_fd(&theirs);
+    if (pid < 0)
+        return error_errno(err, LR_CONTAINER_START_FAILED, operation, errno, "cannot fork");
+    out->done = steal_fd(&done);
+    out->first = first;
+    out->net = net;
+    return 0;
+}
+
+static int finish(struct userns_birth *b, int *user, int *net, const char *map, lr_error *err)
+{
     unsigned char failed = 0;
-    if (pid < 0 || io_read_exact(done, &failed, 1, clock_ms() + MAKE_TIMEOUT_MS) < 0 || failed)
-        return error_errno(err, LR_CONTAINER_START_FAILED, "userns.open", failed ? failed : errno,
+    if (io_read_exact(b->done, &failed, 1, clock_ms() + MAKE_TIMEOUT_MS) < 0 || failed)
+        return error_errno(err, LR_CONTAINER_START_FAILED, operation, failed ? failed : errno,
                            "cannot make a user namespace");
-    cleanup_close int user_fd = open_namespace(pid, "user");
-    cleanup_close int net_fd = net ? open_namespace(pid, "net") : -1;
-    if (user_fd < 0 || (net && net_fd < 0) || write_maps(pid, map) < 0)
-        return error_errno(err, LR_CONTAINER_START_FAILED, "userns.open", errno,
+    cleanup_close int user_fd = open_namespace(b->child.pid, "user");
+    cleanup_close int net_fd = b->net ? open_namespace(b->child.pid, "net") : -1;
+    if (user_fd < 0 || (b->net && net_fd < 0) || write_maps(b->child.pid, map) < 0)
+        return error_errno(err, LR_CONTAINER_START_FAILED, operation, errno,
                            "cannot map the user namespace");
     *user = steal_fd(&user_fd);
-    if (net)
+    if (b->net)
         *net = steal_fd(&net_fd);
     return 0;
 }
 
-int userns_open(int *user, int *net, uint32_t first, uint32_t count, lr_error *err)
+int userns_finish(struct userns_birth *b, int *user, int *net, uint32_t count, lr_error *err)
 {
     char map[64];
-    snprintf(map, sizeof(map), "0 %u %u\n", first, count);
-    return open_mapped(user, net, map, first, err);
+    snprintf(map, sizeof(map), "0 %u %u\n", b->first, count);
+    int failed = finish(b, user, net, map, err);
+    userns_abandon(b);
+    return failed;
+}
+
+int userns_open(int *user, int *net, uint32_t first, uint32_t count, lr_error *err)
+{
+    struct userns_birth birth;
+    return userns_begin(&birth, first, net != NULL, err) < 0
+               ? -1
+               : userns_finish(&birth, user, net, count, err);
 }
 
 int userns_open_files(int *user, lr_error *err)
@@ -112,5 +137,6 @@ int userns_open_files(int *user, lr_error *err)
     char map[128];
     snprintf(map, sizeof(map), "0 %u %u\n%u %u %u\n%u %u %u\n", first, size, size, size,
              first - size, behind, behind, UINT32_MAX - behind);
-    return open_mapped(user, NULL, map, first, err);
+    __attribute__((cleanup(userns_abandon))) struct userns_birth birth;
+    return userns_begin(&birth, first, false, err) < 0 ? -1 : finish(&birth, user, NULL, map, err);
 }

@@ -10,7 +10,9 @@
 #define HOST_USERNS_H
 
 #include "base/error.h"
+#include "host/process.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /*
@@ -21,10 +23,30 @@
 #define USERNS_FILES_FIRST 0x7fff0000u
 int userns_open_files(int *user, lr_error *err);
 
+/* One that is being made: a child is at it, while its parent does something else. */
+struct userns_birth {
+    struct process child;
+    int done; /* says when it has made them */
+    uint32_t first;
+    bool net;
+};
+
+#define USERNS_BIRTH_NONE ((struct userns_birth){.child = {.pidfd = -1}, .done = -1})
+
+/* Begins with a namespace whose ids are those from `first` on; `net`: and with a network namespace that belongs to it.
+ * Errors: CONTAINER_START_FAILED. */
+int userns_begin(struct userns_birth *out, uint32_t first, bool net, lr_error *err);
+
 /*
- * Makes one in which `count` ids from `first` on are 0 and those behind it, held by the fd alone; and,
- * if net is not NULL, a network namespace that belongs to it. Errors: CONTAINER_START_FAILED.
+ * Waits until it is there. `count` ids from the first on are 0 and those behind it in the namespace, which is held by the fd
+ * alone; *net is set if there is a network namespace. Errors: CONTAINER_START_FAILED.
  */
+int userns_finish(struct userns_birth *b, int *user, int *net, uint32_t count, lr_error *err);
+
+/* Gives it up, if it is not finished. Idempotent. */
+void userns_abandon(struct userns_birth *b);
+
+/* Both at once; net may be NULL. */
 int userns_open(int *user, int *net, uint32_t first, uint32_t count, lr_error *err);
 
 #endif

@@ -168,22 +168,27 @@ static int limit_processes(const struct cgroup_limits *limits, lr_error *err)
                : 0;
 }
 
-static int find_ids(struct local_sandbox *s, lr_error *err)
+/* Its ids, and with them its namespaces: a child makes them while this process goes on. A limit on processes that is to hold
+ * in a user namespace is there before. */
+static int begin_namespaces(struct local_sandbox *s, lr_error *err)
 {
     uint32_t host_first;
     s->id_count = ID_RANGE_SIZE;
-    if (!rootless_active())
-        return id_range_take(&s->id_lock, &s->first_id, ID_RANGE_FOLDER, id_range_ask, err);
-    rootless_sandbox_ids(&s->first_id, &s->id_count, &host_first);
-    return 0;
+    if (rootless_active())
+        rootless_sandbox_ids(&s->first_id, &s->id_count, &host_first);
+    else if (id_range_take(&s->id_lock, &s->first_id, ID_RANGE_FOLDER, id_range_ask, err) < 0)
+        return -1;
+    /* A guest has namespaces of its own. */
+    return s->base.tier->is_guest && !s->outbound
+               ? 0
+               : userns_begin(&s->birth, s->first_id, s->outbound, err);
 }
 
 /* The user namespace, and the network, which takes longest to come up. */
 static int make_namespaces(struct local_sandbox *s, const struct request *r, lr_error *err)
 {
     cleanup_close int net = -1;
-    if (userns_open(&s->user_namespace, s->outbound ? &net : NULL, s->first_id, s->id_count, err) <
-            0 ||
+    if (userns_finish(&s->birth, &s->user_namespace, &net, s->id_count, err) < 0 ||
         mount_namespace(s->user_namespace, file_user_namespace, err) < 0)
         return -1;
     if (!s->outbound)
@@ -514,9 +519,10 @@ static int prepare_steps(struct local_sandbox *s, const struct request *r, lr_er
     s->base.unenforced = limits.leave_out & CGROUP_LIMITS;
     if (s->base.tier->is_guest)
         limits.memory_bytes += vm_memory(r) - r->memory_bytes + QEMU_HOST_OVERHEAD;
-    if (rootless_enter(err) < 0 || find_ids(s, err) < 0 ||
+    if (rootless_enter(err) < 0 || limit_processes(&limits, err) < 0 ||
+        begin_namespaces(s, err) < 0 ||
         (s->base.tier->is_guest ? vm_make_channel(s, err) : make_pipes(s, err)) < 0 ||
-        make_folders(err) < 0 || limit_processes(&limits, err) < 0 ||
+        make_folders(err) < 0 ||
         cgroup_create(&s->cgroup, s->cgroup_root, s->id, &limits, err) < 0)
         return -1;
     if (s->base.tier->own_kernel)
@@ -548,9 +554,11 @@ static int local_prepare(struct sandbox **out, const char *id, const struct requ
     tier_host_boot(s->base.host_boot);
     s->process.pidfd = s->image_fd = -1;
     s->unpacked = -1;
-    s->scratch = s->id_lock = s->user_namespace = s->config_pipe = s->stdio[0] = s->stdio[1] = s->stdio[2] = -1;
+    s->scratch = s->id_lock = s->user_namespace = s->config_pipe = -1;
+    s->stdio[0] = s->stdio[1] = s->stdio[2] = -1;
     s->network = NETWORK_NONE;
     s->vm = VM_NONE;
+    s->birth = USERNS_BIRTH_NONE;
     s->outbound = !engine_without_network(r);
     s->allow_suid = !r->no_new_privileges;
     snprintf(s->id, sizeof(s->id), "%s", id);
@@ -724,6 +732,7 @@ static unsigned local_destroy(struct sandbox *base)
     mount_scratch_discard(s->scratch);
     cleanup_close_fd(&s->scratch);
     cleanup_close_fd(&s->user_namespace);
+    userns_abandon(&s->birth);
     cleanup_close_fd(&s->id_lock);
     cdi_edits_free(&s->gpus);
     sandbox_close(base);

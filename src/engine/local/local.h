@@ -7,6 +7,7 @@
 #include "engine/local/vm.h"
 #include "host/network.h"
 #include "host/process.h"
+#include "host/userns.h"
 #include "tier/agent_name.h"
 #include "tier/cdi.h"
 
@@ -26,6 +27,7 @@ struct local_sandbox {
     char agent_target[AGENT_NAME_SIZE]; /* where the agent is in the sandbox */
     const struct tier_runtime *runtime;
     char *runtime_path;
+    struct userns_birth birth; /* of the namespaces, until they are there */
     int user_namespace;
     uint32_t first_id, id_count; /* first_id is the sandbox's root outside */
     int id_lock;                 /* holds them; -1: they are those of a user other than root */
