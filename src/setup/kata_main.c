@@ -91,7 +91,7 @@ static int print_text(const struct setup *s)
     bool kvm = strcmp(s->accelerator, ACCELERATOR_KVM) == 0;
     printf("%-8s %s\n%-8s %s\n%-8s %s\n", "qemu", s->qemu, "kernel", s->files.release, "code",
            kvm ? "run by the processor (KVM)"
-               : "run by an emulator (TCG), ten times slower and more: KVM does not work here");
+               : "run by an emulator (TCG), slow and no security boundary: KVM does not work here");
     return 0;
 }
 

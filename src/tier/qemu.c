@@ -219,8 +219,15 @@ static void set_limits(const struct qemu_launch *l)
         {RLIMIT_NPROC, l->cgroup ? QEMU_PIDS + l->cpus : RLIM_INFINITY},
     };
     for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
-        const struct rlimit limit = {limits[i].most, limits[i].most};
-        if (limit.rlim_max != RLIM_INFINITY && setrlimit((__rlimit_resource_t)limits[i].which, &limit) < 0)
+        __rlimit_resource_t which = (__rlimit_resource_t)limits[i].which;
+        struct rlimit limit;
+        if (getrlimit(which, &limit) < 0)
+            fail_child("cannot read the limits");
+        /* The caller's may be below, and take a capability to be raised. */
+        if (limits[i].most < limit.rlim_max || which == RLIMIT_CORE)
+            limit.rlim_max = limits[i].most;
+        limit.rlim_cur = limit.rlim_max;
+        if (setrlimit(which, &limit) < 0)
             fail_child("cannot set QEMU's limits");
     }
 }
