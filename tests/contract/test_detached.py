@@ -292,8 +292,8 @@ def test_the_log_is_capped(runner, states):
 
 def test_the_log_of_single_bytes_is_capped_with_its_headers(runner, states):
     """Each byte that is written alone is kept as 17."""
-    cap, slack, notice = 256 << 10, 256 << 10, 256
-    run_id = detach(runner, "dd if=/dev/zero bs=1 count=300000 2>/dev/null", options={"maxLogBytes": cap})
+    cap, slack, notice = 32 << 10, 256 << 10, 256
+    run_id = detach(runner, "dd if=/dev/zero bs=1 count=40000 2>/dev/null", options={"maxLogBytes": cap})
     result = wait_for_end(states, run_id)["result"]
     size = (states / f"{run_id}.log").stat().st_size
     assert result["logTruncated"] is True and result["exitCode"] == 0, (size, result)
