@@ -495,11 +495,13 @@ static void test_callers_that_reap_every_child(void **state)
 
 static bool others_reap;
 
-/* In the place of libc's: somebody who waits for every child is faster than the one who asks for a pidfd. */
+/* In the place of libc's: the child has ended and somebody has waited for it before a pidfd is asked for. */
 int pidfd_open(pid_t pid, unsigned int flags)
 {
-    if (others_reap)
+    if (others_reap) {
+        kill(pid, SIGKILL);
         waitpid(pid, NULL, 0);
+    }
     return (int)syscall(SYS_pidfd_open, pid, flags);
 }
 
