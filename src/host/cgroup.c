@@ -119,6 +119,10 @@ static bool offers_huge_pages(const struct cgroup *c, const char *root)
     static const char name[] = "hugetlb";
     char path[512];
     if (c->mode == CGROUP_V1) {
+        /* A folder without this file is one where the hierarchy could be mounted, but is not. */
+        snprintf(path, sizeof(path), "%s/%s/cgroup.procs", root, name);
+        if (access(path, F_OK) < 0)
+            return false;
         snprintf(path, sizeof(path), "%s/%s/%s", root, name, CGROUP_PARENT);
         if (access(path, W_OK) == 0)
             return true;

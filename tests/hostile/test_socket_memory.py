@@ -33,16 +33,18 @@ def test_huge_pages_are_forbidden_where_the_kernel_can(runner, tmp_path):
     """By the controller, where there is one: the seccomp filter refuses them anyway."""
     if runner.cell != ("local", "runc") or os.geteuid() != 0:
         pytest.skip("the limit of a group that root makes")
-    # Where the hierarchy is not mounted, it is for as long as this takes.
-    script = """cd /sys/fs/cgroup && mkdir -p hugetlb || exit 77
-        mountpoint -q hugetlb || { mount -t cgroup -o hugetlb hugetlb hugetlb || exit 77; ours=1; }
+    # Where the hierarchy is not mounted, it is for as long as this takes, and seen by nobody else: in another tree.
+    script = """cd "$1" && shift && mkdir old && mount --rbind /sys/fs/cgroup old && mount -t tmpfs tmpfs /sys/fs/cgroup || exit 77
+        for old in old/*; do new=/sys/fs/cgroup/${old#old/}; mkdir $new && mount --bind $old $new || exit 77; done
+        cd /sys/fs/cgroup
+        [ -e hugetlb ] || { mkdir hugetlb && mount -t cgroup -o hugetlb hugetlb hugetlb || exit 77; ours=1; }
         "$@" &
         for i in $(seq 100); do cat hugetlb/light-runner/*/hugetlb.2MB.limit_in_bytes 2>/dev/null && break; sleep 0.1; done
         wait
         [ -z "$ours" ] || { rmdir hugetlb/light-runner; umount hugetlb; }"""
     if not os.path.isdir("/sys/fs/cgroup/memory"):
         pytest.skip("the machine has cgroup v2: tests/faults/test_cgroup_v2.py")
-    done = subprocess.run(["unshare", "-m", "sh", "-c", script, "sh", runner.executable, "run", "--network", "none", "busybox", "--",
+    done = subprocess.run(["unshare", "-m", "sh", "-c", script, "sh", str(tmp_path), runner.executable, "run", "--network", "none", "busybox", "--",
                            "sleep 3"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60)
     if done.returncode == 77:
         pytest.skip(f"the controller cannot be mounted: {done.stderr.decode(errors='replace')}")
