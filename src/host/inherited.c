@@ -5,6 +5,7 @@
 #include "base/io.h"
 
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/ioprio.h>
 #include <sched.h>
 #include <signal.h>
@@ -17,6 +18,9 @@
 
 /* Between the host's programs, at 0 in general, and the command, which the agent puts at 1000. */
 enum { OOM_SCORE_SANDBOX = 500 };
+
+/* Open files; see tier/oci_bundle.c. */
+enum { FILES_SANDBOX = 1024 };
 
 /* The kernel's own defaults where it has one; as far as the caller's hard limit lets this process go. NOFILE: a program
  * may look at every number up to it. */
@@ -111,4 +115,23 @@ int inherited_reset(void)
 int inherited_yield_memory(void)
 {
     return raise_oom_score(OOM_SCORE_SANDBOX);
+}
+
+bool inherited_may_limit_others(void)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+    return syscall(SYS_capget, &header, data) == 0 &&
+           (data[CAP_TO_INDEX(CAP_SYS_RESOURCE)].effective & CAP_TO_MASK(CAP_SYS_RESOURCE));
+}
+
+int inherited_limit(void)
+{
+    struct rlimit files, core = {1, 1};
+    if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+        return -1;
+    if (files.rlim_max > FILES_SANDBOX)
+        files.rlim_max = FILES_SANDBOX;
+    files.rlim_cur = files.rlim_max;
+    return setrlimit(RLIMIT_NOFILE, &files) < 0 || setrlimit(RLIMIT_CORE, &core) < 0 ? -1 : 0;
 }

@@ -10,11 +10,20 @@
 #ifndef HOST_INHERITED_H
 #define HOST_INHERITED_H
 
+#include <stdbool.h>
+
 /* Resets all of it for this process and those that it starts. It needs no privilege. 0, or -1 + errno. */
 int inherited_reset(void);
 
 /* For a process of a sandbox, in the child before exec: the OOM killer comes to it before it comes to programs of the
  * host. Where it has CAP_SYS_RESOURCE this cannot be taken back inside. 0, or -1 + errno. */
 int inherited_yield_memory(void);
+
+/* Whether this process may set resource limits of another user's process: whether it has CAP_SYS_RESOURCE. */
+bool inherited_may_limit_others(void);
+
+/* For a process of a sandbox, in the child before exec: the limits on open files and core files that a sandbox has. Hard
+ * ones, as a runtime written in Go raises its soft limit on files. 0, or -1 + errno. */
+int inherited_limit(void);
 
 #endif

@@ -99,13 +99,13 @@ json_t *oci_bundle_read_only_paths(void)
 static json_t *process_section(const struct oci_bundle *b)
 {
     bool gvisor = b->image != NULL;
-    return json_pack("{s:b, s:{s:i, s:i}, s:[s,s*], s:[s], s:s, s:{s:o, s:o, s:o}, s:o, s:b}",
+    return json_pack("{s:b, s:{s:i, s:i}, s:[s,s*], s:[s], s:s, s:{s:o, s:o, s:o}, s:o*, s:b}",
                      "terminal", 0, "user", "uid", 0, "gid", 0, "args", b->agent_target,
                      b->kernel_log ? "log" : NULL, "env",
                      "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "cwd",
                      "/", "capabilities", "bounding", oci_bundle_capabilities(gvisor), "effective",
                      oci_bundle_capabilities(gvisor), "permitted", oci_bundle_capabilities(gvisor),
-                     "rlimits", rlimits(), "noNewPrivileges", b->no_new_privileges);
+                     "rlimits", b->keeps_limits ? NULL : rlimits(), "noNewPrivileges", b->no_new_privileges);
 }
 
 static json_t *namespace_section(const struct oci_bundle *b)

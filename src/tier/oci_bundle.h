@@ -21,6 +21,7 @@ struct oci_bundle {
     const char *agent_target; /* where it is in the sandbox, see tier/agent_name.h */
     bool kernel_log;   /* the agent is to read the kernel's log as evidence */
     bool no_new_privileges;
+    bool keeps_limits; /* the runtime is started with the sandbox's resource limits, and must not set them */
     const char *user_namespace;    /* path of the namespace to join; NULL: a new one */
     uint32_t first_id, id_count;   /* and what it maps */
     const char *network_namespace; /* the same; NULL: a new one with a loopback interface only */

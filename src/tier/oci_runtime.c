@@ -69,6 +69,8 @@ static void run_child(const struct oci_runtime_launch *l, char *const argv[])
         fail_child("dup2");
     if (cgroup_enter(l->cgroup) < 0)
         fail_child("cannot enter the cgroup");
+    if (l->limit && inherited_limit() < 0)
+        fail_child("cannot set the resource limits");
     if (inherited_yield_memory() < 0)
         fail_child("cannot set the score for the OOM killer");
     /* The host's /proc shows other numbers than this namespace has. */

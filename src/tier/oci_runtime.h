@@ -29,6 +29,7 @@ struct oci_runtime_launch {
     const char *id;
     const char *flags[OCI_RUNTIME_FLAGS_MAX]; /* of this run, behind those of the runtime's row */
     const struct cgroup *cgroup;
+    bool limit; /* start it with the sandbox's resource limits */
     int stdio[3];
     int config; /* becomes OCI_RUNTIME_CONFIG; -1: none */
     int image;  /* open file that it has as OCI_RUNTIME_IMAGE; -1: none */

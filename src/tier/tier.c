@@ -31,6 +31,7 @@ static const struct tier_runtime runc_runtimes[] = {
         .name = "runc",
         .variable = "LIGHT_RUNNER_RUNC",
         .joins_cgroup = true,
+        .sets_limits_of_others = true,
         .pids = 24,
         .starts_early = true,
         .copies_itself = true,

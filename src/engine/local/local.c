@@ -22,6 +22,7 @@
 #include "host/delegation.h"
 #include "host/egress.h"
 #include "host/filter.h"
+#include "host/inherited.h"
 #include "host/id_range.h"
 #include "host/mount.h"
 #include "host/network.h"
@@ -295,6 +296,15 @@ static int write_resolv_conf(const struct local_sandbox *s, lr_error *err)
     return 0;
 }
 
+/*
+ * The sandbox's first process has an id of the run, in a user namespace that the run's id owns. A runtime that sets its limits
+ * from outside needs CAP_SYS_RESOURCE for that, which root lacks in containers and on some machines.
+ */
+static bool starts_limited(const struct local_sandbox *s)
+{
+    return s->runtime->sets_limits_of_others && !inherited_may_limit_others();
+}
+
 static int make_config(struct local_sandbox *s, const struct request *r, lr_error *err)
 {
     if (own_files_copy_agent(file_agent, err) < 0 ||
@@ -316,6 +326,7 @@ static int make_config(struct local_sandbox *s, const struct request *r, lr_erro
         .resolv_conf = s->outbound ? LOCAL_RESOLV_CONF : NULL,
         /* Without root runc makes one below ours, or none: it must not insist. */
         .cgroup_path = s->runtime->joins_cgroup && !rootless_active() ? cgroup_path : NULL,
+        .keeps_limits = starts_limited(s),
         .seccomp_path = s->base.filter ? NULL : SECCOMP_PROFILE,
         .edits = r->gpus ? &s->gpus : NULL,
     };
@@ -362,6 +373,7 @@ static int start_runtime(struct local_sandbox *s, int config, lr_error *err)
         .id = s->id,
         .cgroup = s->cgroup,
         .stdio = {s->stdio[0], s->stdio[1], s->stdio[2]},
+        .limit = starts_limited(s),
         .config = config,
         .image = s->image_fd,
     };
