@@ -262,7 +262,7 @@ def test_the_default_network(user):
     with ordinary.network_device():
         done = user.run("ip addr show dev eth0 | grep -c inet || ls /sys/class/net; cat /etc/resolv.conf", *ALL,
                         network=None)
-    assert done.returncode == 0 and b"nameserver 169.254.1.1" in done.stdout, done
+    assert done.returncode == 0 and b"nameserver " in done.stdout, done
 
 
 def test_a_network_device_that_is_closed_is_an_error_with_the_command(user):
