@@ -16,6 +16,7 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "engine/engine.h"
+#include "engine/local/images.h"
 #include "engine/local/mount_points.h"
 #include "engine/local/own_files.h"
 #include "engine/local/vm.h"
@@ -31,7 +32,6 @@
 #include "host/seccomp_profile.h"
 #include "host/userns.h"
 #include "image/assemble.h"
-#include "image/pull.h"
 #include "image/unpacked.h"
 #include "tier/oci_bundle.h"
 #include "tier/oci_runtime.h"
@@ -671,25 +671,6 @@ static int local_available(const char *name, lr_error *err)
                : 0;
 }
 
-static int local_find_image(const char *name, char **digest, lr_error *err)
-{
-    cleanup_store struct store *store = NULL;
-    return store_open(&store, false, err) < 0 ? -1 : store_find(store, name, digest, err);
-}
-
-static int local_pull(const char *name, struct image_feedback *feedback, lr_error *err)
-{
-    cleanup_store struct store *store = NULL;
-    cleanup_image struct image image = {0};
-    if (image_is_digest(name)) {
-        error_set(err, LR_CONTAINER_START_FAILED, "image.resolve", "no image named '%s'", name);
-        return error_hint(err, "light-runner image ls shows what is there");
-    }
-    if (store_open(&store, true, err) < 0)
-        return -1;
-    return pull_image(store, name, NULL, &image, feedback, err);
-}
-
 /* The root is still mounted; what the runtime mounted in it went with its namespace. It is mounted anew, without the
  * mount points that were made for the runtime. An overlay without syncs wants a fresh folder to work in. */
 static int mount_for_commit(const struct local_sandbox *s, lr_error *err)
@@ -773,36 +754,11 @@ static int local_network(enum engine_network_action action, const char *name, un
     return error_hint(err, "use --engine docker");
 }
 
-static int local_clean_images(unsigned *count, lr_error *err)
-{
-    static const char prefix[] = ENGINE_SETUP_REPOSITORY ":";
-    cleanup_store struct store *store = NULL;
-    struct image *images = NULL;
-    size_t all = 0;
-    if (store_open(&store, false, err) < 0 || store_list(store, &images, &all, err) < 0)
-        return -1;
-    int rc = 0;
-    for (size_t i = 0; rc == 0 && i < all; i++) {
-        if (strncmp(images[i].name, prefix, strlen(prefix)) != 0)
-            continue;
-        lr_error one = {0};
-        rc = store_remove(store, images[i].name, &one);
-        if (rc == 0)
-            (*count)++;
-        else if (one.code == LR_IMAGE_NOT_FOUND)
-            rc = 0; /* another was faster */
-        else
-            *err = one;
-    }
-    store_list_free(images, all);
-    return rc;
-}
-
 const struct engine engine_local = {
     .name = "local",
     .available = local_available,
-    .find_image = local_find_image,
-    .pull = local_pull,
+    .find_image = local_images_find,
+    .pull = local_images_pull,
     .prepare = local_prepare,
     .start = local_start,
     .running = local_running,
@@ -814,5 +770,5 @@ const struct engine engine_local = {
     .destroy = local_destroy,
     .reap = local_reap,
     .network = local_network,
-    .clean_images = local_clean_images,
+    .clean_images = local_images_clean,
 };

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+#include "engine/local/images.h"
+
+#include "base/cleanup.h"
+#include "engine/engine.h"
+#include "image/pull.h"
+#include "image/store.h"
+
+#include <string.h>
+
+int local_images_find(const char *name, char **digest, lr_error *err)
+{
+    cleanup_store struct store *store = NULL;
+    return store_open(&store, false, err) < 0 ? -1 : store_find(store, name, digest, err);
+}
+
+int local_images_pull(const char *name, struct image_feedback *feedback, lr_error *err)
+{
+    cleanup_store struct store *store = NULL;
+    cleanup_image struct image image = {0};
+    if (image_is_digest(name)) {
+        error_set(err, LR_CONTAINER_START_FAILED, "image.resolve", "no image named '%s'", name);
+        return error_hint(err, "light-runner image ls shows what is there");
+    }
+    if (store_open(&store, true, err) < 0)
+        return -1;
+    return pull_image(store, name, NULL, &image, feedback, err);
+}
+
+int local_images_clean(unsigned *count, lr_error *err)
+{
+    static const char prefix[] = ENGINE_SETUP_REPOSITORY ":";
+    cleanup_store struct store *store = NULL;
+    struct image *images = NULL;
+    size_t all = 0;
+    if (store_open(&store, false, err) < 0 || store_list(store, &images, &all, err) < 0)
+        return -1;
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < all; i++) {
+        if (strncmp(images[i].name, prefix, strlen(prefix)) != 0)
+            continue;
+        lr_error one = {0};
+        rc = store_remove(store, images[i].name, &one);
+        if (rc == 0)
+            (*count)++;
+        else if (one.code == LR_IMAGE_NOT_FOUND)
+            rc = 0; /* another was faster */
+        else
+            *err = one;
+    }
+    store_list_free(images, all);
+    return rc;
+}
