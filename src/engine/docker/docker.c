@@ -9,7 +9,7 @@
  *     GET    /version                              once per process
  *     GET    /images/NAME/json
  *     GET    /info                                 with a cap on the disk, with the default network, and without one
- *     GET    /networks/light-runner-isolated       unless the run has no network, or names one; Podman makes one for it
+ *     GET    /networks/NAME                        the first one, unless the run has none; of the default one Podman makes its own
  *     POST   /containers/create                    once more, where the daemon turns out not to see the agent's file
  *     HEAD   /containers/ID/archive                where volumes lead: of each part of their paths
  *     PUT    /containers/ID/archive                then, with a daemon elsewhere, and for setup steps: the agent
@@ -346,8 +346,12 @@ static void find_names(struct docker_sandbox *s, const struct request *r)
 /* Podman connects what is in a network, and keeps networks apart: there a run has one of its own. */
 static int find_network(struct docker_sandbox *s, const struct request *r, lr_error *err)
 {
-    if (strcmp(container_network(r), ENGINE_NETWORK_DEFAULT) != 0)
+    const char *name = container_network(r);
+    if (strcmp(name, ENGINE_NETWORK_NONE) == 0)
         return 0;
+    if (strcmp(name, ENGINE_NETWORK_DEFAULT) != 0)
+        /* A name that is none is rejected with the others. */
+        return container_is_network_name(name) ? network_look_up(s->daemon, name, err) : 0;
     if (!s->daemon->podman)
         return network_ensure(s->daemon, err);
     s->network = true;

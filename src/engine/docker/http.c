@@ -21,6 +21,14 @@ struct transfer {
 int http_unreachable(const struct endpoint *endpoint, const char *operation, const char *why,
                      lr_error *err)
 {
+    /* A daemon that is up, and a user who is not in its group: the most common error of all. */
+    if (endpoint->socket && access(endpoint->socket, R_OK | W_OK) < 0 && errno == EACCES) {
+        error_set(err, LR_DOCKER_UNREACHABLE, operation,
+                  "this user may not use the Docker daemon's socket '%.200s': Permission denied",
+                  endpoint->socket);
+        return error_hint(err, "sudo usermod -aG docker $USER, and log in again; or use --engine "
+                               "local");
+    }
     error_set(err, LR_DOCKER_UNREACHABLE, operation,
               "the Docker daemon at '%.200s' does not answer: %s", endpoint->name, why);
     return error_hint(

@@ -174,6 +174,27 @@ int network_remove_own(struct daemon *d, const char *id, int64_t timeout_ms, lr_
     return remove_one(d, id, timeout_ms, err) == 1 ? 0 : -1;
 }
 
+static int hint_create(const char *name, lr_error *err)
+{
+    return error_hint(err, "networks that a run names must be there: docker network create %s",
+                      name);
+}
+
+int network_look_up(struct daemon *d, const char *name, lr_error *err)
+{
+    struct http_request request = {.operation = OPERATION, .method = "GET"};
+    cleanup_answer struct http_answer answer = {0};
+    cleanup_free char *escaped = daemon_escape(name);
+    if (!escaped)
+        return error_oom(err, OPERATION);
+    if (daemon_call(d, &request, &answer, err, "/networks/%s", escaped) < 0)
+        return -1;
+    if (answer.status == 200)
+        return 0;
+    daemon_refused(&answer, LR_CONTAINER_START_FAILED, OPERATION, "networks", err);
+    return answer.status == 404 ? hint_create(name, err) : -1;
+}
+
 int network_connect(struct daemon *d, const char *name, const char *container, lr_error *err)
 {
     struct http_request request = {.operation = OPERATION, .method = "POST"};
@@ -189,8 +210,7 @@ int network_connect(struct daemon *d, const char *name, const char *container, l
         return rc;
     daemon_refused(&answer, LR_CONTAINER_START_FAILED, OPERATION, "a network cannot be connected",
                    err);
-    return error_hint(err, "networks that a run names must be there: docker network create %s",
-                      name);
+    return hint_create(name, err);
 }
 
 /* -------------------------------------------------------------- those of the user */

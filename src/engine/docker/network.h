@@ -24,6 +24,9 @@ int network_make_own(struct daemon *d, const char *id, const char *owner, lr_err
 /* Once its container is gone. Errors: DOCKER_UNREACHABLE, INVALID_ARGUMENT (the daemon refuses). */
 int network_remove_own(struct daemon *d, const char *id, int64_t timeout_ms, lr_error *err);
 
+/* Whether there is a network of that name. Errors: CONTAINER_START_FAILED (there is none). */
+int network_look_up(struct daemon *d, const char *name, lr_error *err);
+
 /* One more for a container that has not been started. Errors: CONTAINER_START_FAILED (there is none of
  * that name). */
 int network_connect(struct daemon *d, const char *name, const char *container, lr_error *err);
