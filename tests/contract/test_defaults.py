@@ -94,17 +94,17 @@ def test_the_hosts_loopback_is_not_reachable(runner):
         assert runner.run(f"echo x | nc -w 2 127.0.0.1 {port}").code != 0
 
 
-@pytest.mark.parametrize("path", [
-    "/proc/sys/kernel/domainname", "/proc/sys/vm/drop_caches", "/proc/sys/net/ipv4/ip_forward", "/proc/sysrq-trigger",
-    "/proc/irq/default_smp_affinity"])
-def test_kernel_settings_are_read_only(runner, path):
-    outcome = runner.run(f"[ -e {path} ] || exit 9; (echo 1 > {path}) 2>&1 && echo written; exit 0")
-    assert "written" not in outcome.text
+def test_kernel_settings_are_read_only(runner):
+    paths = ["/proc/sys/kernel/domainname", "/proc/sys/vm/drop_caches", "/proc/sys/net/ipv4/ip_forward", "/proc/sysrq-trigger",
+             "/proc/irq/default_smp_affinity"]
+    outcome = runner.ok(f"for f in {' '.join(paths)}; do if [ -e $f ] && (echo 1 > $f) 2>/dev/null; then echo written $f; fi; done")
+    assert outcome.lines == [], outcome
 
 
-@pytest.mark.parametrize("path", ["/proc/kcore", "/proc/keys", "/proc/timer_list", "/proc/latency_stats"])
-def test_revealing_kernel_files_are_masked(runner, path):
-    assert runner.ok(f"head -c 1 {path} 2>/dev/null | wc -c").lines[-1].strip() == "0"
+def test_revealing_kernel_files_are_masked(runner):
+    paths = ["/proc/kcore", "/proc/keys", "/proc/timer_list", "/proc/latency_stats"]
+    outcome = runner.ok(f"for f in {' '.join(paths)}; do head -c 1 $f 2>/dev/null | wc -c; done")
+    assert [line.strip() for line in outcome.lines] == ["0"] * len(paths), outcome
 
 
 def test_sys_is_read_only_or_absent(runner):
