@@ -68,15 +68,12 @@ static uint64_t mix(uint64_t hash, const struct stat *st)
 }
 
 /* Another for every version of what is in it. */
-static int name_of(char *name, size_t size, const char *release, lr_error *err)
+static int name_of(char *name, size_t size, const char *release, const char *init,
+                   const char *agent, lr_error *err)
 {
     char kernel[128], modules[128];
     snprintf(kernel, sizeof(kernel), "/boot/vmlinuz-%s", release);
     snprintf(modules, sizeof(modules), "/lib/modules/%s/modules.dep", release);
-    cleanup_free char *init = libexec_find("light-runner-guest-init", err);
-    cleanup_free char *agent = init ? libexec_find("light-runner-agent", err) : NULL;
-    if (!agent)
-        return -1;
     const char *const parts[] = {kernel, modules, init, agent};
     uint64_t hash = 0xcbf29ce484222325;
     for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
@@ -116,8 +113,10 @@ int guest_files_open(struct guest_files *out, const char *folder, lr_error *err)
 {
     char name[128];
     *out = GUEST_FILES_NONE;
-    if (guest_files_release(out->release, err) < 0 ||
-        name_of(name, sizeof(name), out->release, err) < 0)
+    cleanup_free char *init = libexec_find("light-runner-guest-init", err);
+    cleanup_free char *agent = init ? libexec_find("light-runner-agent", err) : NULL;
+    if (!agent || guest_files_release(out->release, err) < 0 ||
+        name_of(name, sizeof(name), out->release, init, agent, err) < 0)
         return -1;
     cleanup_close int dirfd = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (dirfd >= 0 && open_both(out, dirfd, name))
@@ -125,7 +124,7 @@ int guest_files_open(struct guest_files *out, const char *folder, lr_error *err)
     cleanup_free char *maker = libexec_find("light-runner-initramfs", err);
     if (!maker)
         return -1;
-    const char *const argv[] = {maker, folder, name, out->release, NULL};
+    const char *const argv[] = {maker, folder, name, out->release, init, agent, NULL};
     if (process_run(argv, MAKE_TIMEOUT_MS, NULL, 0, LR_CONTAINER_START_FAILED, err) < 0)
         return -1;
     return open_both(out, dirfd, name)

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * light-runner-initramfs FOLDER NAME RELEASE: makes FOLDER/NAME.kernel and FOLDER/NAME.initramfs, for VMs with the kernel
- * of that release, and removes those of others. Apart, so that nothing else loads libarchive.
+ * light-runner-initramfs FOLDER NAME RELEASE INIT AGENT: makes FOLDER/NAME.kernel and FOLDER/NAME.initramfs, for VMs with the
+ * kernel of that release, and removes those of others. Apart, so that nothing else loads libarchive.
  *
- *      /init           light-runner-guest-init
- *      /agent          light-runner-agent
+ *      /init           INIT, light-runner-guest-init
+ *      /agent          AGENT, light-runner-agent
  *      /modules/NN-... the kernel modules, in the order that they are loaded in
  *      /network/NN-... those that a guest with a network loads as well
  *      /balloon/NN-... those that memory is given back with, if the kernel can
@@ -17,7 +17,6 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/io.h"
-#include "base/libexec.h"
 #include "tier/guest_files.h"
 
 #include <archive.h>
@@ -48,7 +47,7 @@ struct module {
 };
 
 struct maker {
-    const char *release;
+    const char *release, *init, *agent;
     char *dependencies, *builtin;
     struct module modules[MODULES_MAX];
     size_t count;
@@ -179,15 +178,10 @@ static int add_unpacked(struct maker *m, const char *path, const char *from)
     return failed;
 }
 
-static int add_program(struct maker *m, const char *path, const char *name)
+static int add_program(struct maker *m, const char *path, const char *from)
 {
-    lr_error e = {0};
     size_t length;
-    cleanup_free char *from = libexec_find(name, &e);
-    cleanup_free char *data =
-        from ? io_read_file_at(AT_FDCWD, from, MODULE_BYTES_MAX, &length) : NULL;
-    if (!from)
-        return fail("%s", e.message);
+    cleanup_free char *data = io_read_file_at(AT_FDCWD, from, MODULE_BYTES_MAX, &length);
     return data ? add_entry(m, path, S_IFREG | 0755, data, length)
                 : fail("cannot read '%s': %s", from, strerror(errno));
 }
@@ -200,8 +194,7 @@ static int add_everything(struct maker *m)
     for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++)
         if (add_entry(m, folders[i], S_IFDIR | 0755, NULL, 0) < 0)
             return -1;
-    if (add_program(m, "init", "light-runner-guest-init") < 0 ||
-        add_program(m, "agent", "light-runner-agent") < 0 ||
+    if (add_program(m, "init", m->init) < 0 || add_program(m, "agent", m->agent) < 0 ||
         add_entry(m, "resolv.conf", S_IFREG | 0644, resolver, sizeof(resolver) - 1) < 0)
         return -1;
     for (size_t i = 0; i < m->count; i++) {
@@ -269,11 +262,11 @@ static int write_archive(struct maker *m, int dirfd, const char *name)
 
 int main(int argc, char **argv)
 {
-    if (argc != 4)
+    if (argc != 6)
         return fail("light-runner-initramfs is started by light-runner; run 'light-runner --help'")
                    ? 125
                    : 0;
-    struct maker m = {.release = argv[3]};
+    struct maker m = {.release = argv[3], .init = argv[4], .agent = argv[5]};
     cleanup_close int dirfd = open(argv[1], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     m.dependencies = read_list(m.release, "modules.dep");
     m.builtin = read_list(m.release, "modules.builtin");
