@@ -39,11 +39,11 @@ def test_timings_add_up(runner):
 
 
 def test_usage_counts_cpu(runner):
+    """How much of a second a busy machine gives to a loop is not known; that it is more than to sleep is."""
     usage = runner.ok("timeout 1 sh -c 'while :; do :; done'; exit 0").json["usage"]
     assert set(usage) == {"cpuMs", "userMs", "systemMs", "peakMemoryBytes", "processes"}
-    assert 500 < usage["cpuMs"] < 2500
     idle = runner.ok("sleep 1").json["usage"]
-    assert idle["cpuMs"] < 400
+    assert idle["cpuMs"] < 400 and idle["cpuMs"] + 100 < usage["cpuMs"] < 2500, (usage, idle)
 
 
 def test_usage_tells_memory(runner):
