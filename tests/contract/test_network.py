@@ -24,7 +24,7 @@ def test_outbound_works(runner):
     with beyond.host() as there:
         if not there:
             pytest.skip("makes a host beyond this one, which takes root")
-        outcome = default_network(runner, f"i=0; while [ $i -lt 20 ]; do sleep 1 | nc -w 5 {there} {beyond.PORT} && break; "
+        outcome = default_network(runner, f"i=0; while [ $i -lt 20 ]; do sleep 1 | timeout 10 nc -w 5 {there} {beyond.PORT} && break; "
                                           "i=$((i+1)); sleep 0.1; done")
         assert outcome.lines == [beyond.TEXT], outcome
 
