@@ -54,12 +54,18 @@ static int read_config(struct image *out, const json_t *config, const char *name
     return 0;
 }
 
-/* Whether the name is one that docker_image_commit() gives. Podman adds the registry of images that it makes itself. */
+/* Whether the name is one that docker_image_commit() gives. Podman shows it with a registry: the one that short names stand
+ * for in Docker's API, or its own for images that it has made. */
 static bool is_setup_name(const char *name)
 {
-    static const char local[] = "localhost/", prefix[] = ENGINE_SETUP_REPOSITORY ":";
-    if (name && strncmp(name, local, strlen(local)) == 0)
-        name += strlen(local);
+    static const char *const registries[] = {"docker.io/", "localhost/"};
+    static const char prefix[] = ENGINE_SETUP_REPOSITORY ":";
+    for (size_t i = 0; name && i < sizeof(registries) / sizeof(registries[0]); i++) {
+        if (strncmp(name, registries[i], strlen(registries[i])) == 0) {
+            name += strlen(registries[i]);
+            break;
+        }
+    }
     return name && strncmp(name, prefix, strlen(prefix)) == 0;
 }
 
