@@ -19,9 +19,6 @@
 /* Between the host's programs, at 0 in general, and the command, which the agent puts at 1000. */
 enum { OOM_SCORE_SANDBOX = 500 };
 
-/* Open files; see tier/oci_bundle.c. */
-enum { FILES_SANDBOX = 1024 };
-
 /* The kernel's own defaults where it has one; as far as the caller's hard limit lets this process go. NOFILE: a program
  * may look at every number up to it. */
 static const struct {
@@ -125,13 +122,13 @@ bool inherited_may_limit_others(void)
            (data[CAP_TO_INDEX(CAP_SYS_RESOURCE)].effective & CAP_TO_MASK(CAP_SYS_RESOURCE));
 }
 
-int inherited_limit(void)
+int inherited_limit(rlim_t files_max)
 {
     struct rlimit files, core = {1, 1};
     if (getrlimit(RLIMIT_NOFILE, &files) < 0)
         return -1;
-    if (files.rlim_max > FILES_SANDBOX)
-        files.rlim_max = FILES_SANDBOX;
+    if (files.rlim_max > files_max)
+        files.rlim_max = files_max;
     files.rlim_cur = files.rlim_max;
     return setrlimit(RLIMIT_NOFILE, &files) < 0 || setrlimit(RLIMIT_CORE, &core) < 0 ? -1 : 0;
 }

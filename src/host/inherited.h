@@ -11,6 +11,7 @@
 #define HOST_INHERITED_H
 
 #include <stdbool.h>
+#include <sys/resource.h>
 
 /* Resets all of it for this process and those that it starts. It needs no privilege. 0, or -1 + errno. */
 int inherited_reset(void);
@@ -22,8 +23,11 @@ int inherited_yield_memory(void);
 /* Whether this process may set resource limits of another user's process: whether it has CAP_SYS_RESOURCE. */
 bool inherited_may_limit_others(void);
 
-/* For a process of a sandbox, in the child before exec: the limits on open files and core files that a sandbox has. Hard
- * ones, as a runtime written in Go raises its soft limit on files. 0, or -1 + errno. */
-int inherited_limit(void);
+/*
+ * For a process of a sandbox, or one that serves it, in the child before exec: at most `files_max` open files, and neither a
+ * core file nor a program that a core pattern starts. The limit on files is a hard one, as a runtime written in Go raises its
+ * soft limit. 0, or -1 + errno.
+ */
+int inherited_limit(rlim_t files_max);
 
 #endif

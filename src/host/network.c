@@ -5,13 +5,13 @@
 #include "base/io.h"
 #include "host/egress.h"
 #include "host/forward.h"
+#include "host/inherited.h"
 #include "host/rootless.h"
 
 #include <fcntl.h>
 #include <linux/sched.h>
 #include <poll.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -39,18 +39,6 @@ static _Noreturn void fail_keeper(const char *what)
 {
     dprintf(FD_TEXT, "%s: %s\n", what, strerror(errno));
     _exit(1);
-}
-
-/* RLIMIT_CORE as in the sandbox: no core file, and no program of the host's that a core pattern starts. */
-static int limit_pasta(void)
-{
-    struct rlimit files, core = {1, 1};
-    if (getrlimit(RLIMIT_NOFILE, &files) < 0)
-        return -1;
-    if (files.rlim_max > PASTA_FILES)
-        files.rlim_max = PASTA_FILES;
-    files.rlim_cur = files.rlim_max;
-    return setrlimit(RLIMIT_NOFILE, &files) < 0 || setrlimit(RLIMIT_CORE, &core) < 0 ? -1 : 0;
 }
 
 /* In the child, which enters the run's cgroup before it is pasta. --no-map-gw and the four "none": no address leads to the host's loopback, and no
@@ -101,7 +89,7 @@ static _Noreturn void run_pasta(const struct network_launch *l, const char *path
         _exit(127);
     if (cgroup_enter(l->cgroup) < 0)
         dprintf(2, "the network cannot enter the run's cgroup: %s\n", strerror(errno));
-    else if (limit_pasta() == 0 && (report < 0 || forward_report(report) == 0))
+    else if (inherited_limit(PASTA_FILES) == 0 && (report < 0 || forward_report(report) == 0))
         execve(path, (char *const *)argv, process_bare_environment);
     _exit(127);
 }

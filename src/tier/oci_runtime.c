@@ -15,6 +15,9 @@
 
 enum { ARGV_MAX = 24, PAUSE_TIMEOUT_MS = 10000 };
 
+/* Open files of a sandbox; tier/oci_bundle.c has the same number for runtimes that set it. */
+enum { FILES_SANDBOX = 1024 };
+
 /* In the child, between clone and exec: every failure ends it with its reason on stderr. */
 static void fail_child(const char *what)
 {
@@ -69,7 +72,7 @@ static void run_child(const struct oci_runtime_launch *l, char *const argv[])
         fail_child("dup2");
     if (cgroup_enter(l->cgroup) < 0)
         fail_child("cannot enter the cgroup");
-    if (l->limit && inherited_limit() < 0)
+    if (l->limit && inherited_limit(FILES_SANDBOX) < 0)
         fail_child("cannot set the resource limits");
     if (inherited_yield_memory() < 0)
         fail_child("cannot set the score for the OOM killer");
