@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "base/text.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -85,6 +86,8 @@ int command_start(struct command *c, const struct frame *f, const struct user *u
 {
     struct launch l;
     int failed = launch_prepare(&l, f, user);
+    const char *report = fields_get(f, "report");
+    c->reports_exit = report && strcmp(report, "exit") == 0;
     l.workdir = workdir;
     if (failed && errno == EINVAL)
         failure_set(failure, "protocol", "START without a command");
@@ -96,16 +99,57 @@ int command_start(struct command *c, const struct frame *f, const struct user *u
     return failed;
 }
 
-int command_started(struct command *c, struct failure *failure)
+/* As shells have it: 127 for a program that is not there, 126 for one that is. 0: it is we who could not. */
+static int exit_code_of(int errnum)
+{
+    static const int not_there[] = {ENOENT, ENOTDIR, ENAMETOOLONG};
+    static const int no_program[] = {EACCES, EPERM, ENOEXEC, EISDIR, ELOOP, ETXTBSY, EINVAL, ELIBBAD};
+    for (size_t i = 0; i < sizeof(not_there) / sizeof(not_there[0]); i++)
+        if (errnum == not_there[i])
+            return 127;
+    for (size_t i = 0; i < sizeof(no_program) / sizeof(no_program[0]); i++)
+        if (errnum == no_program[i])
+            return 126;
+    return 0;
+}
+
+/* The kernel has one word for a program that is not there, and for one whose interpreter or loader is not. */
+static void explain_missing(const struct command *c, int workdir, struct failure *failure)
+{
+    if (!strchr(c->program, '/'))
+        failure_set(failure, operation, "cannot execute '%.200s': it is in no folder of PATH",
+                    c->program);
+    else if (faccessat(workdir, c->program, F_OK, 0) == 0)
+        failure_set(failure, operation,
+                    "cannot execute '%.200s': the interpreter or loader that it names is not there",
+                    c->program);
+}
+
+int command_started(struct command *c, int workdir, struct failure *failure)
 {
     struct launch_report report;
     ssize_t n = read(c->status, &report, sizeof(report));
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return 0;
     cleanup_close_fd(&c->status);
-    if (n == (ssize_t)sizeof(report))
-        return launch_failure(&report, c->program, failure);
-    return 1;
+    if (n != (ssize_t)sizeof(report))
+        return 1;
+    launch_failure(&report, c->program, failure);
+    if (c->reports_exit && report.step == LAUNCH_EXEC) {
+        c->exit_code = exit_code_of(report.errnum);
+        if (report.errnum == ENOENT)
+            explain_missing(c, workdir, failure);
+    }
+    return -1;
+}
+
+int command_say(const struct failure *failure, struct channel *channel)
+{
+    char line[sizeof(failure->message) + 32];
+    snprintf(line, sizeof(line), "light-runner: %s", failure->message);
+    text_make_printable(line);
+    strcat(line, "\n");
+    return channel_send(channel, FRAME_STDERR, line, strlen(line));
 }
 
 int command_input(struct command *c, const char *data, size_t length)
@@ -214,6 +258,8 @@ int command_send_exit(const struct command *c, struct channel *channel)
 {
     int signal = WIFSIGNALED(c->wait_status) ? WTERMSIG(c->wait_status) : 0;
     int code = signal ? 128 + signal : WEXITSTATUS(c->wait_status);
+    if (c->exit_code)
+        code = c->exit_code;
     struct rusage usage = {0};
     getrusage(RUSAGE_CHILDREN, &usage);
     cleanup_buffer struct buffer fields;

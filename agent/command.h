@@ -12,6 +12,8 @@ struct command {
     pid_t pid; /* and its session's and process group's; 0 before the start */
     bool reaped;
     int wait_status; /* once reaped */
+    bool reports_exit; /* what cannot be executed is an end, and not a failure */
+    int exit_code;     /* of that end; 0: it was executed */
 
     int status; /* of the start; -1 once it is known */
     char program[256];
@@ -33,8 +35,11 @@ void command_free(struct command *c);
 int command_start(struct command *c, const struct frame *f, const struct user *user, int workdir,
                   struct failure *failure);
 
-/* 1: it runs; 0: not known yet; -1: it could not be executed. */
-int command_started(struct command *c, struct failure *failure);
+/* 1: it runs; 0: not known yet; -1: it could not be executed. With an exit_code that is its end, and not ours. */
+int command_started(struct command *c, int workdir, struct failure *failure);
+
+/* The reason for such an end, as if the command had written it to its stderr. -1: no memory. */
+int command_say(const struct failure *failure, struct channel *channel);
 
 /* Queues input. -1: more than the supervisor has credit for. */
 int command_input(struct command *c, const char *data, size_t length);

@@ -34,7 +34,8 @@
  *                                  A folder is an ENTRY alone
  *      agent       SEEDED          only after ENTRIES_END
  *      supervisor  START           need not wait for SEEDED
- *      agent       RUNNING         exec() has succeeded
+ *      agent       RUNNING         exec() has succeeded; or has not, and START says that this is an end like any other: then the
+ *                                  reason and EXIT follow
  *      both        STDIN, STDIN_EOF, SIGNAL  /  STDOUT, STDERR, STDIN_CREDIT
  *      agent       EXIT            nothing of the command is alive any more, all output has been sent
  *      supervisor  EXTRACT         any number
@@ -394,13 +395,15 @@ static void take_output(struct agent *a)
 static void check_start(struct agent *a)
 {
     struct failure failure;
-    int started = command_started(&a->command, &failure);
-    if (started < 0)
+    int started = command_started(&a->command, a->workdir, &failure);
+    if (started < 0 && !a->command.exit_code)
         fail(a, &failure);
     if (started == 0)
         return;
     require(a, channel_send(&a->channel, FRAME_RUNNING, NULL, 0) == 0);
     a->state = STATE_RUNNING;
+    if (started < 0)
+        require(a, command_say(&failure, &a->channel) == 0);
     command_feed(&a->command);
 }
 

@@ -23,6 +23,7 @@ enum kind {
     FIELD_DURATION, /* a field in milliseconds */
     OPTION_TEXT,    /* a field of `options` */
     OPTION_NUMBER,
+    OPTION_COUNT,
     OPTION_BYTES,
     OPTION_NAMES, /* a list of names in `options`, with commas between them */
     EXTRACT,
@@ -31,6 +32,7 @@ enum kind {
     INPUT_JSON,
     REQUEST,
     DETACH, /* from here on: without a value */
+    ARGV,
     JSON,
     TIMING,
     HELP,
@@ -49,6 +51,7 @@ static const struct flag {
     {"engine", OPTION_TEXT, "engine", "NAME", "auto (default), local or docker"},
     {"memory", OPTION_TEXT, "memory", "SIZE", "memory cap (default 512m)"},
     {"cpus", OPTION_NUMBER, "cpus", "N", "cores, also fractions (default 1)"},
+    {"pids", OPTION_COUNT, "pids", "N", "processes and threads, 1 to 32768 (default 100)"},
     {"disk", OPTION_TEXT, "disk", "SIZE", "cap on what the run may write (default 1g)"},
     {"gpus", OPTION_TEXT, "gpus", "WHICH", "all, a count, or device=0"},
     {"timeout", FIELD_DURATION, "timeout", "TIME",
@@ -74,6 +77,7 @@ static const struct flag {
      "go without memory, cpus or pids limits if they cannot be set (commas)"},
     {"allow-egress", OPTION_NAMES, "allowEgress", "WHICH",
      "open addresses of the host, or of metadata services (commas)"},
+    {"argv", ARGV, NULL, NULL, "the words after IMAGE are the command as it is, without a shell"},
     {"request", REQUEST, NULL, "FILE|-", "the request as a JSON document; flags go over it"},
     {"detach", DETACH, NULL, NULL, "print the id once the command runs, and return"},
     {"json", JSON, NULL, NULL, "print the result as JSON on stdout, output on stderr"},
@@ -88,7 +92,8 @@ void run_flags_help(void)
     puts("usage: light-runner run [flags] IMAGE [--] [SHELL COMMAND]\n\n"
          "Runs a command in a sandbox that exists for this one run. The words after IMAGE are "
          "joined\n"
-         "with spaces and given to `sh -c`; without any, the image's own command runs.\n");
+         "with spaces and given to `sh -c`; with --argv they are the command's words as they are.\n"
+         "Without any, the image's own command runs.\n");
     for (size_t i = 0; i < FLAG_COUNT; i++) {
         char left[40];
         snprintf(left, sizeof(left), "--%s %s", flags[i].name,
@@ -207,6 +212,15 @@ static int put_bytes(json_t *options, const struct flag *flag, const char *value
     return put(options, flag->field, json_integer((json_int_t)bytes), err);
 }
 
+static int put_count(json_t *options, const struct flag *flag, const char *value, lr_error *err)
+{
+    uint64_t count;
+    if (!text_parse_u64(value, &count) || count > INT64_MAX)
+        return error_set(err, LR_INVALID_ARGUMENT, OPERATION, "--%s: '%.40s' is not a number",
+                         flag->name, value);
+    return put(options, flag->field, json_integer((json_int_t)count), err);
+}
+
 static int append_names(json_t *options, const struct flag *flag, const char *value, lr_error *err)
 {
     for (const char *at = value, *end;; at = end + 1) {
@@ -247,6 +261,8 @@ static int apply(struct run_flags *f, const struct flag *flag, const char *value
     case OPTION_TEXT:
     case OPTION_NUMBER: /* the request takes numbers of cores as text too, and checks them */
         return put_text(options, flag->field, flag->name, value, err);
+    case OPTION_COUNT:
+        return put_count(options, flag, value, err);
     case OPTION_BYTES:
         return put_bytes(options, flag, value, err);
     case OPTION_NAMES:
@@ -265,6 +281,9 @@ static int apply(struct run_flags *f, const struct flag *flag, const char *value
         return 0;
     case DETACH:
         return put(f->given, "detached", json_true(), err);
+    case ARGV:
+        f->argv = true;
+        return 0;
     case JSON:
         f->json = true;
         return 0;
@@ -345,8 +364,11 @@ static int merge(struct run_flags *f, lr_error *err)
 {
     json_t *d = f->document;
     json_t *options = json_object_get(d, "options"), *given = json_object_get(f->given, "options");
-    if (json_object_get(f->given, "entrypoint"))
-        json_object_del(d, "command"); /* the older names */
+    /* The older names too. */
+    static const char *const commands[] = {"entrypoint", "command", "argv"};
+    bool command = json_object_get(f->given, "entrypoint") || json_object_get(f->given, "argv");
+    for (size_t i = 0; command && i < sizeof(commands) / sizeof(commands[0]); i++)
+        json_object_del(d, commands[i]);
     if (json_object_get(f->given, "networks"))
         json_object_del(d, "network");
     if (f->input_file)
@@ -359,13 +381,25 @@ static int merge(struct run_flags *f, lr_error *err)
     return json_object_update(d, f->given) < 0 ? error_oom(err, OPERATION) : 0;
 }
 
+/* The words as they are. */
+static int put_argv(struct run_flags *f, int argc, char **argv, lr_error *err)
+{
+    for (int i = 0; i < argc; i++)
+        if (append_text(f->given, "argv", "argv", argv[i], err) < 0)
+            return -1;
+    if (argc > 0)
+        return 0;
+    error_set(err, LR_INVALID_ARGUMENT, OPERATION, "--argv: there is no command after the image");
+    return error_hint(err, "write it like: light-runner run --argv IMAGE -- PROGRAM ARGUMENT");
+}
+
 static int take_words(struct run_flags *f, int argc, char **argv, lr_error *err)
 {
-    if (argc == 0)
-        return 0;
-    if (put_text(f->given, "image", "image", argv[0], err) < 0)
-        return -1;
     int first = argc > 1 && strcmp(argv[1], "--") == 0 ? 2 : 1;
+    if (argc > 0 && put_text(f->given, "image", "image", argv[0], err) < 0)
+        return -1;
+    if (f->argv)
+        return put_argv(f, argc - first, argv + first, err);
     size_t length = 1;
     for (int i = first; i < argc; i++)
         length += strlen(argv[i]) + 1;

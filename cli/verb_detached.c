@@ -444,6 +444,20 @@ struct rows {
     size_t count, room;
 };
 
+/* The command as it was given: a shell's text, or words. As much of it as there is room for. */
+static void show_command(char *out, size_t size, const json_t *state)
+{
+    const json_t *argv = json_object_get(state, "argv"), *word;
+    size_t i, used = (size_t)snprintf(out, size, "%s", text_of(state, "command"));
+    json_array_foreach(argv, i, word)
+    {
+        const char *text = json_string_value(word);
+        if (used >= size || !text)
+            return;
+        used += (size_t)snprintf(out + used, size - used, "%s%s", used ? " " : "", text);
+    }
+}
+
 static int add_row(void *user, json_t *state, lr_error *err)
 {
     struct rows *rows = user;
@@ -460,7 +474,7 @@ static int add_row(void *user, json_t *state, lr_error *err)
     char exit_code[24] = "", command[41], image[31];
     if (json_is_integer(code))
         snprintf(exit_code, sizeof(exit_code), "%" JSON_INTEGER_FORMAT, json_integer_value(code));
-    snprintf(command, sizeof(command), "%s", text_of(state, "command"));
+    show_command(command, sizeof(command), state);
     snprintf(image, sizeof(image), "%s", text_of(state, "image"));
     snprintf(row->started, sizeof(row->started), "%s", text_of(state, "startedAt"));
     snprintf(row->id, sizeof(row->id), "%s", text_of(state, "id"));

@@ -163,6 +163,7 @@ typedef struct lr_runner_options {
                                  also when the run has none */
     const char *accelerator; /**< of the tier "kata" on the engine "local": "any" (default), or "kvm",
                                  so that a run is refused where an emulator would run its VM */
+    unsigned pids; /**< processes and threads of a run, at most 32768; default 100 */
 } lr_runner_options;
 
 /** Runs made with one set of options. Immutable: may be shared by threads. */
@@ -245,6 +246,10 @@ typedef struct lr_request {
     lr_progress_fn on_progress;
     const char *const *dns; /**< NULL-terminated: addresses of name servers, at most 3, which are
                                  asked on port 53; default: those that the host asks */
+    /** The command as a list of words, NULL-terminated, in the place of `entrypoint`: no shell reads them, and the
+     * image needs none. The first names a program, which is looked up in the run's PATH unless it holds a slash. If it
+     * is not there, the command ends with exit code 127; if it cannot be executed, with 126; stderr says why */
+    const char *const *argv;
 } lr_request;
 
 /* ------------------------------------------------------------------ result */

@@ -67,6 +67,13 @@ static int set_bytes(json_t *options, const char *name, uint64_t value, lr_error
                : 0;
 }
 
+static int set_pids(json_t *options, unsigned pids, lr_error *err)
+{
+    return pids == 0 || json_object_set_new(options, "pids", json_integer(pids)) == 0
+               ? 0
+               : error_oom(err, "runner.new");
+}
+
 static int set_names(json_t *options, const char *name, const char *const *values, lr_error *err)
 {
     json_t *list = values && *values ? json_array() : NULL;
@@ -97,6 +104,7 @@ static int fill_options(json_t *j, const lr_runner_options *o, lr_error *err)
         set_string(j, "engine", o->engine, err) < 0 ||
         set_string(j, "accelerator", o->accelerator, err) < 0 ||
         set_string(j, "memory", o->memory, err) < 0 || set_cpus(j, o->cpus, err) < 0 ||
+        set_pids(j, o->pids, err) < 0 ||
         set_string(j, "gpus", o->gpus, err) < 0 || set_string(j, "disk", o->disk, err) < 0 ||
         set_bytes(j, "maxExtractBytes", o->max_extract_bytes, err) < 0 ||
         set_bytes(j, "maxLogBytes", o->max_log_bytes, err) < 0 ||

@@ -46,7 +46,7 @@ int engine_workdir(char **out, const struct request *r, const struct image *imag
 {
     static const char operation[] = "image.workdir";
     const char *own = image->workdir, *chosen = r->workdir;
-    if (!chosen && (!r->entrypoint || keep) && own && *own) {
+    if (!chosen && ((!r->entrypoint && !r->argv) || keep) && own && *own) {
         if (text_path_has_dotdot(own))
             return error_set(err, LR_IMAGE_INVALID, operation,
                              "the image's working directory '%.80s' holds '..'", own);

@@ -140,14 +140,21 @@ static bool name_is_in(const char *assignment, char *const *list)
     return false;
 }
 
-/* The command's words: `sh -c` with what was asked for, else what the image says. */
+/* The command's words: those of the request, or `sh -c` with its command, else what the image says. */
 static bool add_command(struct supervisor *s, struct buffer *fields)
 {
     const struct image *image = &s->sandbox->image;
     if (s->request->entrypoint)
         return fields_add(fields, "arg", "sh") && fields_add(fields, "arg", "-c") &&
                fields_add(fields, "arg", s->request->entrypoint);
+    /* A program that is not there is the request's doing then, and its end like that of any other. */
     char *const *lists[] = {image->entrypoint, image->cmd};
+    if (s->request->argv) {
+        if (!fields_add(fields, "report", "exit"))
+            return false;
+        lists[0] = s->request->argv;
+        lists[1] = NULL;
+    }
     for (size_t i = 0; i < 2; i++)
         for (char *const *word = lists[i]; word && *word; word++)
             if (!fields_add(fields, "arg", *word))
@@ -160,7 +167,7 @@ static int send_start(struct supervisor *s)
     static const char operation[] = "agent.start";
     const struct image *image = &s->sandbox->image;
     bool has_own = (image->entrypoint && *image->entrypoint) || (image->cmd && *image->cmd);
-    if (!s->request->entrypoint && !has_own) {
+    if (!s->request->entrypoint && !s->request->argv && !has_own) {
         error_set(&s->error, LR_INVALID_ARGUMENT, operation,
                   "entrypoint: none was given, and the image '%s' has none", s->request->image);
         return error_hint(&s->error, "add a shell command behind the image's name");
@@ -177,7 +184,8 @@ static int send_start(struct supervisor *s)
         fits = fields_add(&fields, "env", *e);
     if (!fits)
         return error_set(&s->error, LR_INVALID_ARGUMENT, operation,
-                         "entrypoint and env: longer than %d bytes in all", FRAME_AGENT_MAX);
+                         "%s and env: longer than %d bytes in all",
+                         s->request->argv ? "argv" : "entrypoint", FRAME_AGENT_MAX);
     s->ordered = true;
     return send_fields(s, FRAME_START, &fields);
 }
@@ -317,7 +325,7 @@ static void on_failed(struct supervisor *s, const struct frame *f)
               seeding ? "seed.write" : "agent.start", "%s", text);
     if (strcmp(operation, "exec") == 0)
         error_hint(&s->error,
-                   "the image must have what is to be run in it (a shell command needs sh)");
+                   "the image must have what is to be run in it (a shell command needs sh; --argv does not)");
     else if (seeding && strstr(text, "No space left"))
         error_hint(&s->error, "raise the run's storage: --disk 4g");
     phase_fail(s);

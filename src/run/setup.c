@@ -207,6 +207,8 @@ static int start(struct setup *s, const char *id, const struct engine *engine,
                 .engine = (char *)(uintptr_t)engine->name,
                 .memory_bytes = r->memory_bytes,
                 .cpus = r->cpus,
+                /* They are a shell's, which a run with fewer may well do without. */
+                .pids = r->pids > REQUEST_PIDS_DEFAULT ? r->pids : REQUEST_PIDS_DEFAULT,
                 .no_new_privileges = r->no_new_privileges,
                 .disk_bytes = r->disk_bytes,
                 .disk_asked = r->disk_asked,

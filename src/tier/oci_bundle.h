@@ -12,7 +12,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { OCI_BUNDLE_PIDS = 100 };
+/* Processes of ours that a sandbox holds beside the request's: the agent. */
+enum { OCI_BUNDLE_OWN_PIDS = 1 };
 
 struct oci_bundle {
     const char *rootfs; /* absolute path of the root */

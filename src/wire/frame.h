@@ -40,7 +40,8 @@ enum frame_type {
 
     /* supervisor -> agent */
     FRAME_PREPARE = 32, /* fields: workdir, user. Makes the workdir */
-    FRAME_START,        /* fields: arg..., env... Starts the command */
+    FRAME_START,        /* fields: arg..., env..., report ("exit", optional: what cannot be executed is the command's end,
+                           with code 127 or 126). Starts the command */
     FRAME_STDIN,        /* raw; only within the credit */
     FRAME_STDIN_EOF,    /* empty */
     FRAME_SIGNAL,       /* fields: signal. To the command */

@@ -22,6 +22,8 @@ enum {
     MAX_PATH = 4095,
     MAX_STRING = 128 * 1024 - 1, /* what the kernel takes as one argument or variable */
     MAX_ENV = 1024 * 1024,       /* of all variables together */
+    MAX_ARGV_WORDS = 65536,
+    MAX_ARGV = 1024 * 1024, /* of all words together */
     MAX_EXTRACT = 1024,
     MAX_EXTRACT_BYTES = 1024 * 1024, /* of all paths together: they come back in one RESULT frame */
     MAX_NETWORKS = 64,
@@ -129,6 +131,16 @@ static int read_cpus(void *out, const char *field, const json_t *value, lr_error
     if (!isfinite(cpus) || cpus <= 0 || cpus > MAX_CPUS)
         return check_fail(err, field, "is %g; it must be above 0 and at most %g", cpus, MAX_CPUS);
     r->cpus = cpus;
+    return 0;
+}
+
+static int read_pids(void *out, const char *field, const json_t *value, lr_error *err)
+{
+    struct request *r = out;
+    uint64_t pids;
+    if (check_positive(&pids, field, value, REQUEST_PIDS_MAX, err) < 0)
+        return -1;
+    r->pids = (unsigned)pids;
     return 0;
 }
 
@@ -244,6 +256,7 @@ static const struct check_field option_fields[] = {
     {"engine", read_engine},
     {"memory", read_memory},
     {"cpus", read_cpus},
+    {"pids", read_pids},
     {"gpus", read_gpus},
     {"noNewPrivileges", read_no_new_privileges},
     {"disk", read_disk},
@@ -288,6 +301,27 @@ static int read_entrypoint(void *out, const char *field, const json_t *value, lr
     if (length > MAX_STRING)
         return check_fail(err, field, "is %zu bytes long; the kernel takes at most %d", length,
                           MAX_STRING);
+    return 0;
+}
+
+static int read_argv(void *out, const char *field, const json_t *value, lr_error *err)
+{
+    struct request *r = out;
+    if (check_copy_strings(&r->argv, field, value, MAX_ARGV_WORDS, err) < 0)
+        return -1;
+    if (!r->argv || !r->argv[0][0])
+        return check_fail(err, field, r->argv ? "the first word is empty; it must name a program"
+                                              : "is empty; it must hold at least one word");
+    size_t total = 0;
+    for (size_t i = 0; r->argv[i]; i++) {
+        size_t length = strlen(r->argv[i]);
+        if (length > MAX_STRING)
+            return check_fail(err, field, "word %zu is %zu bytes long; the kernel takes at most %d",
+                              i, length, MAX_STRING);
+        total += length + 1;
+        if (total > MAX_ARGV)
+            return check_fail(err, field, "is over the limit of %d bytes in all", MAX_ARGV);
+    }
     return 0;
 }
 
@@ -544,6 +578,7 @@ static const struct check_field request_fields[] = {
     {"image", read_image},
     {"entrypoint", read_entrypoint},
     {"command", read_entrypoint}, /* the older name */
+    {"argv", read_argv},
     {"run", read_run},
     {"dir", read_dir},
     {"input", read_input},
@@ -587,6 +622,7 @@ int request_from_json(struct request *out, const json_t *document, lr_error *err
     cleanup_request struct request r = {
         .memory_bytes = 512ull << 20,
         .cpus = 1,
+        .pids = REQUEST_PIDS_DEFAULT,
         .no_new_privileges = true,
         .disk_bytes = 1ull << 30,
         .max_extract_bytes = 1ull << 30,
@@ -597,6 +633,8 @@ int request_from_json(struct request *out, const json_t *document, lr_error *err
         return -1;
     if (!r.image)
         return check_fail(err, "image", "is missing");
+    if (r.argv && r.entrypoint)
+        return check_fail(err, "argv", "cannot be given together with 'entrypoint'");
     if (r.detached && r.input)
         return check_fail(err, "", "input is refused for detached runs");
     if (r.dns && r.networks && strcmp(r.networks[0], "none") == 0)
@@ -660,10 +698,10 @@ json_t *request_to_json(const struct request *r)
     json_t *disk = r->disk_asked ? size_to_json(r->disk_bytes) : NULL;
     json_t *unenforced = names_to_json(r->allow_unenforced, unenforced_names);
     json_t *egress = names_to_json(r->allow_egress, egress_names);
-    json_t *options = json_pack("{ss,ss*,ss,so*,sf,ss*,sb,so*,sI,sI,so*,so*,ss*,ss*}", "runtime", r->runtime,
-                                "accelerator", r->kvm_only ? "kvm" : NULL,
-                                "engine", r->engine, "memory", memory, "cpus", r->cpus, "gpus",
-                                r->gpus, "noNewPrivileges", r->no_new_privileges, "disk", disk,
+    json_t *options = json_pack("{ss,ss*,ss,so*,sf,si,ss*,sb,so*,sI,sI,so*,so*,ss*,ss*}", "runtime",
+                                r->runtime, "accelerator", r->kvm_only ? "kvm" : NULL, "engine",
+                                r->engine, "memory", memory, "cpus", r->cpus, "pids", (int)r->pids,
+                                "gpus", r->gpus, "noNewPrivileges", r->no_new_privileges, "disk", disk,
                                 "maxExtractBytes", (json_int_t)r->max_extract_bytes, "maxLogBytes",
                                 (json_int_t)r->max_log_bytes, "allowUnenforced", unenforced,
                                 "allowEgress", egress, "setupRuntime", r->setup_runtime,
@@ -671,14 +709,14 @@ json_t *request_to_json(const struct request *r)
     json_t *input = r->input ? json_string(r->input) : NULL;
     json_t *run = strings_to_json(r->run), *networks = strings_to_json(r->networks);
     json_t *env = strings_to_json(r->env), *extract = extract_to_json(r);
-    json_t *dns = strings_to_json(r->dns);
+    json_t *dns = strings_to_json(r->dns), *argv = strings_to_json(r->argv);
     bool complete = memory && !disk == !r->disk_asked && options &&
                     !unenforced == !r->allow_unenforced && !egress == !r->allow_egress &&
-                    !dns == !r->dns && !input == !r->input && !run == !r->run &&
+                    !argv == !r->argv && !dns == !r->dns && !input == !r->input && !run == !r->run &&
                     !networks == !r->networks && !env == !r->env && !extract == !r->has_extract;
     json_t *document =
-        json_pack("{ss,ss*,so*,ss*,so*,sI,so*,so*,so*,ss*,so*,sb,so*}", "image", r->image, "entrypoint",
-                  r->entrypoint, "run", run, "dir", r->dir, "input", input, "timeout",
+        json_pack("{ss,ss*,so*,so*,ss*,so*,sI,so*,so*,so*,ss*,so*,sb,so*}", "image", r->image,
+                  "entrypoint", r->entrypoint, "argv", argv, "run", run, "dir", r->dir, "input", input, "timeout",
                   (json_int_t)r->timeout_ms, "networks", networks, "dns", dns, "env", env, "workdir",
                   r->workdir, "extract", extract, "detached", r->detached, "options", options);
     if (!complete) {
@@ -697,6 +735,7 @@ void request_free(struct request *r)
     free(r->setup_network);
     free(r->image);
     free(r->entrypoint);
+    check_free_strings(r->argv);
     check_free_strings(r->run);
     check_free_strings(r->dns);
     free(r->dir);

@@ -16,6 +16,9 @@ enum { REQUEST_UNENFORCED_MEMORY = 1, REQUEST_UNENFORCED_CPUS = 2, REQUEST_UNENF
 /* Addresses that are closed to the default network unless they are named. */
 enum { REQUEST_EGRESS_HOST = 1, REQUEST_EGRESS_METADATA = 2 };
 
+/* Processes and threads of a run. */
+enum { REQUEST_PIDS_DEFAULT = 100, REQUEST_PIDS_MAX = 32768 };
+
 /* Name servers of a run: as many as libc asks. */
 enum { REQUEST_DNS_MAX = 3 };
 
@@ -40,6 +43,7 @@ struct request {
     char *engine;  /* "auto", "local", "docker" */
     uint64_t memory_bytes;
     double cpus;
+    unsigned pids;
     char *gpus; /* NULL: none */
     bool kvm_only; /* a VM that an emulator would run is refused */
     bool no_new_privileges;
@@ -54,7 +58,8 @@ struct request {
 
     /* request */
     char *image;
-    char *entrypoint; /* NULL: the image's own */
+    char *entrypoint; /* a shell command; NULL: argv, else the image's own command */
+    char **argv;      /* the command's words, NULL-terminated, at least one; NULL: not given */
     char **run;       /* NULL-terminated; NULL: none */
     char *dir;        /* NULL: none */
     char *input;      /* JSON text for stdin, as it was given; NULL: none */

@@ -21,6 +21,8 @@ static void check_request(const struct request *r)
     PROMISE(!r->workdir || (r->workdir[0] == '/' && !text_path_has_dotdot(r->workdir)));
     for (char **e = r->env; e && *e; e++)
         PROMISE(text_is_env_name(*e, strcspn(*e, "=")) && strchr(*e, '='));
+    PROMISE(!r->argv || (r->argv[0] && r->argv[0][0] && !r->entrypoint));
+    PROMISE(r->pids >= 1 && r->pids <= REQUEST_PIDS_MAX);
     for (size_t i = 0; i < r->extract_count; i++)
         PROMISE(r->extract[i].from && r->extract[i].to);
 

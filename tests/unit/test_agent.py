@@ -108,6 +108,23 @@ class Command(AgentTest):
                                     "cannot execute 'no-such-program': No such file or directory")
         self.assertEqual(failed['errno'], '2')
 
+    def test_what_cannot_be_executed_can_be_an_end_like_others(self):
+        os.makedirs(self.workdir)
+        with open(self.path('script'), 'w') as f:
+            f.write('#!/no/interpreter\n')
+        os.chmod(self.path('script'), 0o755)
+        open(self.path('text'), 'w').close()
+        for program, code, reason in (('no-such-program', 127, 'it is in no folder of PATH'),
+                                      (self.path('nothing'), 127, 'No such file or directory'),
+                                      (self.path('script'), 127, 'the interpreter or loader that it names is not there'),
+                                      (self.path('text'), 126, 'Permission denied'), ('/', 126, 'Permission denied')):
+            a = self.prepared()
+            a.send('START', [('arg', program), ('arg', 'x'), ('report', 'exit')])
+            a.expect('RUNNING')
+            end, out, err, _ = a.collect()
+            self.assertEqual((end['code'], end['signal'], out), (str(code), '0', b''))
+            self.assertEqual(err.decode(), f"light-runner: cannot execute '{program}': {reason}\n")
+
     def test_is_searched_for_in_its_own_path(self):
         os.makedirs(self.path('bin'))
         with open(self.path('bin', 'mine'), 'w') as f:

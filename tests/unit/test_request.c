@@ -63,7 +63,7 @@ static void test_every_field(void **state)
         "\"input\":{\"n\":1},\"timeout\":5,\"networks\":[\"none\"],\"env\":{\"A\":\"1\"},"
         "\"workdir\":\"/w//x/.\",\"extract\":[{\"from\":\"f\",\"to\":\"t\"}],\"detached\":false,"
         "\"options\":{\"runtime\":\"runsc\",\"accelerator\":\"kvm\",\"engine\":\"local\",\"memory\":\"64M\","
-        "\"cpus\":0.5,"
+        "\"cpus\":0.5,\"pids\":32768,"
         "\"gpus\":\"all\",\"noNewPrivileges\":false,\"disk\":\"2g\",\"maxExtractBytes\":7,"
         "\"maxLogBytes\":8,\"allowUnenforced\":[\"pids\",\"memory\"],"
         "\"allowEgress\":[\"metadata\"],\"setupRuntime\":\"runc\",\"setupNetwork\":\"none\"}}");
@@ -89,6 +89,7 @@ static void test_every_field(void **state)
     assert_string_equal(r.engine, "local");
     assert_int_equal(r.memory_bytes, 64 << 20);
     assert_true(r.cpus == 0.5);
+    assert_int_equal(r.pids, 32768);
     assert_string_equal(r.gpus, "all");
     assert_false(r.no_new_privileges);
     assert_true(r.disk_bytes == 2ull << 30);
@@ -106,6 +107,26 @@ static void test_name_servers(void **state)
     json_t *document = request_to_json(&r);
     char *text = document ? json_dumps(json_object_get(document, "dns"), JSON_COMPACT) : NULL;
     assert_string_equal(text, "[\"192.0.2.53\",\"2001:db8::53\"]");
+    free(text);
+    json_decref(document);
+    request_free(&r);
+}
+
+static void test_words_of_a_command(void **state)
+{
+    (void)state;
+    struct request r = parsed("{\"image\":\"i\",\"argv\":[\"echo\",\"\",\"a  b\"]}");
+    assert_null(r.entrypoint);
+    assert_int_equal(r.pids, 100);
+    assert_string_equal(r.argv[0], "echo");
+    assert_string_equal(r.argv[1], "");
+    assert_string_equal(r.argv[2], "a  b");
+    assert_null(r.argv[3]);
+    json_t *document = request_to_json(&r);
+    char *text = document ? json_dumps(json_object_get(document, "argv"), JSON_COMPACT) : NULL;
+    assert_string_equal(text, "[\"echo\",\"\",\"a  b\"]");
+    assert_int_equal(json_integer_value(json_object_get(json_object_get(document, "options"), "pids")),
+                     100);
     free(text);
     json_decref(document);
     request_free(&r);
@@ -161,6 +182,14 @@ static void test_wrong_values_are_refused(void **state)
         {"{\"image\":\"i\",\"workdir\":\"\"}", "workdir"},
         {"{\"image\":\"i\",\"dir\":\"\"}", "dir"},
         {"{\"image\":\"i\",\"entrypoint\":[\"a\"]}", "entrypoint"},
+        {"{\"image\":\"i\",\"argv\":[]}", "argv: is empty"},
+        {"{\"image\":\"i\",\"argv\":\"a\"}", "argv"},
+        {"{\"image\":\"i\",\"argv\":[\"\"]}", "argv: the first word is empty"},
+        {"{\"image\":\"i\",\"argv\":[\"a\",1]}", "argv[1]"},
+        {"{\"image\":\"i\",\"argv\":[\"a\"],\"entrypoint\":\"\"}", "argv: cannot be given together"},
+        {"{\"image\":\"i\",\"options\":{\"pids\":0}}", "options.pids: is 0; it must be from 1 to 32768"},
+        {"{\"image\":\"i\",\"options\":{\"pids\":32769}}", "options.pids"},
+        {"{\"image\":\"i\",\"options\":{\"pids\":\"5\"}}", "options.pids"},
         {"{\"image\":\"i\",\"run\":\"a\"}", "run"},
         {"{\"image\":\"i\",\"run\":[1]}", "run[0]"},
         {"{\"image\":\"i\",\"networks\":[\"\"]}", "networks"},
@@ -442,6 +471,7 @@ int main(void)
         cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_every_field),
         cmocka_unit_test(test_name_servers),
+        cmocka_unit_test(test_words_of_a_command),
         cmocka_unit_test(test_older_names),
         cmocka_unit_test(test_unknown_fields_are_named),
         cmocka_unit_test(test_wrong_values_are_refused),

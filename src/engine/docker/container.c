@@ -13,8 +13,8 @@
 
 #define OPERATION "docker.create"
 
-/* PID 1 is the agent. A kernel in user space has threads of its own, which count where it is. */
-enum { PIDS = OCI_BUNDLE_PIDS + 1, PIDS_OWN_KERNEL = PIDS + 1024 };
+/* A kernel in user space has threads of its own, which count where it is. */
+enum { PIDS_OWN_KERNEL = 1024 };
 
 bool container_is_of_run(const char *name, const json_t *labels)
 {
@@ -137,7 +137,8 @@ static json_t *limits(const struct container *c, const struct request *r)
     return json_pack("{sI,sI,sI,si,so*,s[{sssIsI}]}", "Memory", (json_int_t)r->memory_bytes,
                      "MemorySwap", (json_int_t)r->memory_bytes, "NanoCpus",
                      (json_int_t)(r->cpus * 1e9 + 0.5), "PidsLimit",
-                     c->tier->own_kernel ? PIDS_OWN_KERNEL : PIDS, "StorageOpt", storage,
+                     (int)r->pids + OCI_BUNDLE_OWN_PIDS + (c->tier->own_kernel ? PIDS_OWN_KERNEL : 0),
+                     "StorageOpt", storage,
                      /* As in the bundle of the local engine: no core file, and nothing that a core pattern starts. */
                      "Ulimits", "Name", "core", "Soft", (json_int_t)1, "Hard", (json_int_t)1);
 }

@@ -378,7 +378,7 @@ static int prepare_steps(struct docker_sandbox *s, const struct request *r, lr_e
     if (r->disk_asked && check_disk(s->daemon, err) < 0)
         return -1;
     if (s->base.tier->is_gvisor)
-        s->base.pids = OCI_BUNDLE_PIDS;
+        s->base.pids = r->pids + OCI_BUNDLE_OWN_PIDS;
     /* Without a runtime of its own the daemon decides, and may have a stronger one. */
     s->base.at_least = !s->base.tier->own_kernel;
     s->base.disk_uncapped = !r->disk_asked;

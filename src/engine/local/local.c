@@ -509,7 +509,7 @@ static int prepare_steps(struct local_sandbox *s, const struct request *r, lr_er
     struct cgroup_limits limits = {
         .memory_bytes = r->memory_bytes,
         .cpus = r->cpus,
-        .pids = OCI_BUNDLE_PIDS + s->runtime->pids,
+        .pids = r->pids + OCI_BUNDLE_OWN_PIDS + s->runtime->pids,
     };
     if (s->outbound) {
         /* What pasta takes is not taken from the run. */
@@ -538,7 +538,7 @@ static int prepare_steps(struct local_sandbox *s, const struct request *r, lr_er
         cgroup_create(&s->cgroup, s->cgroup_root, s->id, &limits, err) < 0)
         return -1;
     if (s->base.tier->own_kernel)
-        s->base.pids = OCI_BUNDLE_PIDS;
+        s->base.pids = r->pids + OCI_BUNDLE_OWN_PIDS;
     if (s->base.tier->is_guest)
         return (s->outbound && (make_namespaces(s, r, err) < 0 || write_resolv_conf(s, err) < 0)) ||
                        vm_prepare(s, r, image_fd, scratch_folder, err) < 0

@@ -83,7 +83,7 @@ int vm_prepare(struct local_sandbox *s, const struct request *r, int image,
     snprintf(vm->settings, sizeof(vm->settings),
              GUEST_HOSTNAME "=%s " GUEST_MEMORY "=%" PRIu64 " " GUEST_PIDS "=%u " GUEST_NETWORK
                             "=%d " GUEST_SUID "=%d",
-             s->id, r->memory_bytes, OCI_BUNDLE_PIDS + 1, s->outbound, s->allow_suid);
+             s->id, r->memory_bytes, r->pids + OCI_BUNDLE_OWN_PIDS + 1, s->outbound, s->allow_suid);
     return mount_scratch_file(scratch_folder, s->disk_bytes, &vm->disk, err);
 }
 
