@@ -243,6 +243,7 @@ def main():
 
     with tempfile.TemporaryDirectory(prefix="lr-bench-") as scratch:
         os.environ["LIGHT_RUNNER_DATA_DIR"] = os.path.join(scratch, "data")
+        os.environ["LIGHT_RUNNER_ENGINE"] = "local"  # whatever daemon is there
         executable = os.path.abspath(os.path.join(options.build, "light-runner"))
         tar = images.make_busybox_tar(os.path.join(scratch, "busybox.tar"))
         figures["import, ms"] = call([executable, "image", "import", tar, "busybox"])[0]

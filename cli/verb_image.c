@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * light-runner image: what is in the store, and how it gets there.
+ * light-runner image: which images there are, and how they get there. The local store is meant, and Docker where --engine
+ * or $LIGHT_RUNNER_ENGINE says so, or where the local engine cannot run them (engine_find_for_image()).
  */
 #include "base/cleanup.h"
 #include "base/error.h"
-#include "image/import.h"
+#include "engine/engine.h"
 #include "image/layout.h"
 #include "image/pull.h"
 #include "progress.h"
@@ -26,10 +27,14 @@ static const char help_image[] =
     "  ls                        list the images\n"
     "  rm NAME...                remove images\n"
     "\n"
+    "Each takes --engine auto|local|docker: the local store, or the images of Docker. By default\n"
+    "images go into the local store, and `run` looks there first; where the local engine cannot\n"
+    "run them and Docker is there, they go to Docker. `ls` lists both.\n"
+    "\n"
     "light-runner image COMMAND --help says more.\n";
 
 static const char help_import[] =
-    "Usage: light-runner image import [--json] FILE|DIR|- [NAME]\n"
+    "Usage: light-runner image import [--engine ENGINE] [--json] FILE|DIR|- [NAME]\n"
     "\n"
     "Makes an image of\n"
     "  - the tar of a root file system, as `docker export` or debootstrap tools write it,\n"
@@ -41,36 +46,47 @@ static const char help_import[] =
     "Devices, fifos, sockets and file capabilities are left out. An archive that writes\n"
     "outside of its root, by `..` or through a link, is refused.\n"
     "\n"
-    "  --json   print the image as a JSON object\n"
+    "  --engine auto|local|docker  where it goes (see light-runner image --help); it is unpacked\n"
+    "                              here before Docker gets it\n"
+    "  --json                      print the image as a JSON object\n"
     "\n"
+    "LIGHT_RUNNER_ENGINE           for --engine auto: local or docker\n"
     "LIGHT_RUNNER_DATA_DIR         where the images are\n"
     "LIGHT_RUNNER_IMAGE_MAX_BYTES  what an archive may unpack to (at most 64g, the default)\n";
 
-static const char help_ls[] = "Usage: light-runner image ls [--json]\n"
-                              "\n"
-                              "Lists the images.\n"
-                              "\n"
-                              "  --json   print a JSON array\n";
+static const char help_ls[] =
+    "Usage: light-runner image ls [--engine ENGINE] [--json]\n"
+    "\n"
+    "Lists the images of the local store, and those of Docker where it answers. Of two with the\n"
+    "same name `run` takes that of the local store, unless it is told an engine.\n"
+    "\n"
+    "  --engine auto|local|docker  only those of that engine\n"
+    "  --json                      print a JSON array\n";
 
 static const char help_rm[] =
-    "Usage: light-runner image rm [--json] NAME...\n"
+    "Usage: light-runner image rm [--engine ENGINE] [--json] NAME...\n"
     "\n"
     "Removes images by their name. Given a digest, or 12 or more of its digits, removes the\n"
     "image with all its names. Runs that use an image are not disturbed.\n"
+    "Docker's own images are removed with --engine docker alone, but for those that were made of\n"
+    "setup steps.\n"
     "\n"
-    "  --json   print {\"removed\": [NAME...]}\n";
+    "  --engine auto|local|docker  whose image\n"
+    "  --json                      print {\"removed\": [NAME...]}\n";
 
 static const char help_pull[] =
-    "Usage: light-runner image pull [--json] [--insecure] NAME\n"
+    "Usage: light-runner image pull [--engine ENGINE] [--json] [--insecure] NAME\n"
     "\n"
-    "Gets an image from a registry, for this machine's platform, with skopeo. NAME is as\n"
-    "Docker has it: alpine, alpine:3.20, ghcr.io/owner/name:tag, name@sha256:...; it is stored\n"
+    "Gets an image from a registry, for this machine's platform, with skopeo or by the Docker\n"
+    "daemon. NAME is as Docker has it: alpine, alpine:3.20, ghcr.io/owner/name:tag, name@sha256:...; it is stored\n"
     "under the same name. Prints the name and the digest of the stored image.\n"
     "\n"
     "Credentials are those of `docker login`, `podman login` and `skopeo login`.\n"
     "\n"
+    "  --engine auto|local|docker  where it goes (see light-runner image --help)\n"
     "  --insecure   also without TLS, or with a certificate that proves nothing; a registry\n"
-    "               on localhost or 127.0.0.0/8 is always taken so\n"
+    "               on localhost or 127.0.0.0/8 is always taken so. Not on Docker, whose\n"
+    "               daemon.json says which registries are taken so\n"
     "  --json       print the image as a JSON object\n"
     "\n"
     "REGISTRY_AUTH_FILE, DOCKER_CONFIG    where the credentials are\n"
@@ -81,6 +97,7 @@ struct options {
     bool json;
     bool help;
     bool insecure;
+    const char *engine;
     char **words; /* what is not a flag */
     int count;
 };
@@ -91,18 +108,24 @@ static int parse(int argc, char **argv, struct options *out)
     static const struct option flags[] = {{"json", no_argument, NULL, 'j'},
                                           {"help", no_argument, NULL, 'h'},
                                           {"insecure", no_argument, NULL, 'i'},
+                                          {"engine", required_argument, NULL, 'e'},
                                           {0}};
     bool pull = strcmp(argv[0], "pull") == 0;
-    *out = (struct options){0};
+    *out = (struct options){.engine = "auto"};
     optind = 0; /* start anew: the verbs' own words have been read before */
     opterr = 0;
-    for (int c; (c = getopt_long(argc, argv, "h", flags, NULL)) != -1;) {
+    for (int c; (c = getopt_long(argc, argv, ":h", flags, NULL)) != -1;) {
         if (c == 'j') {
             out->json = true;
         } else if (c == 'h') {
             out->help = true;
         } else if (c == 'i' && pull) {
             out->insecure = true;
+        } else if (c == 'e') {
+            out->engine = optarg;
+        } else if (c == ':') {
+            cli_usage("image", out->json, "the flag '%s' needs a value", argv[optind - 1]);
+            return -1;
         } else {
             cli_usage("image", out->json, "unknown flag '%s'", argv[optind - 1]);
             return -1;
@@ -121,12 +144,17 @@ static json_t *list_to_json(char *const *list)
     return array;
 }
 
-static json_t *image_to_json(const struct image *i)
+/* Docker's list of images says nothing of their configurations. */
+static json_t *image_to_json(const struct image *i, const struct engine *engine)
 {
-    return json_pack("{s:s, s:s, s:I, s:s, s:{s:o, s:o, s:o, s:s, s:s}}", "name", i->name, "digest",
-                     i->digest, "size", (json_int_t)i->size, "created", i->created, "config",
-                     "entrypoint", list_to_json(i->entrypoint), "cmd", list_to_json(i->cmd), "env",
-                     list_to_json(i->env), "user", i->user, "workdir", i->workdir);
+    json_t *config = !i->user ? NULL
+                              : json_pack("{s:o, s:o, s:o, s:s, s:s}", "entrypoint",
+                                          list_to_json(i->entrypoint), "cmd", list_to_json(i->cmd),
+                                          "env", list_to_json(i->env), "user", i->user, "workdir",
+                                          i->workdir);
+    return json_pack("{s:s, s:s, s:I, s:s, s:s, s:o*}", "name", i->name, "digest", i->digest, "size",
+                     (json_int_t)i->size, "created", i->created, "engine", engine->name, "config",
+                     config);
 }
 
 /* Prints and frees the document. Returns the exit code. */
@@ -182,14 +210,13 @@ static char *default_name(const char *file)
     return name;
 }
 
-static int open_archive(const char *file, int *out, bool *folder, struct bar *bar, lr_error *err)
+static int open_archive(const char *file, int *out, struct bar *bar, lr_error *err)
 {
     struct stat st;
     bool is_stdin = strcmp(file, "-") == 0;
     *out = is_stdin ? fcntl(0, F_DUPFD_CLOEXEC, 3) : open(file, O_RDONLY | O_CLOEXEC);
     if (*out < 0 || fstat(*out, &st) < 0)
         return error_errno(err, LR_IO_FAILED, "image.import", errno, "cannot open '%s'", file);
-    *folder = S_ISDIR(st.st_mode);
     if (S_ISREG(st.st_mode) && st.st_size > 0)
         bar->total = (uint64_t)st.st_size;
     return 0;
@@ -205,7 +232,8 @@ static void catch_signals(void)
 }
 
 /* The end of an import or a pull that went well. Returns the exit code. */
-static int print_image(const struct image *image, const struct image_feedback *feedback, bool json)
+static int print_image(const struct image *image, const struct engine *engine,
+                       const struct image_feedback *feedback, bool json)
 {
     if (feedback->skipped)
         fprintf(stderr, "light-runner: left out %" PRIu64 " devices, fifos and sockets\n",
@@ -214,7 +242,7 @@ static int print_image(const struct image *image, const struct image_feedback *f
         cli_line(stderr, "light-runner: the image is for %s, and this machine is %s",
                  feedback->architecture, layout_host_architecture());
     if (json)
-        return print_json(image_to_json(image));
+        return print_json(image_to_json(image, engine));
     cli_line(stdout, "%s %s", image->name, image->digest);
     return fflush(stdout) != 0 ? CLI_FAILED : 0;
 }
@@ -233,7 +261,7 @@ static int image_import(int argc, char **argv)
 
     lr_error err = {0};
     struct bar bar = {.doing = "importing"};
-    cleanup_store struct store *store = NULL;
+    const struct engine *engine;
     cleanup_image struct image image = {0};
     cleanup_close int fd = -1;
     cleanup_free char *name = o.count == 2 ? strdup(o.words[1]) : default_name(o.words[0]);
@@ -242,19 +270,42 @@ static int image_import(int argc, char **argv)
         error_oom(&err, "image.import");
         return cli_fail(&err, o.json);
     }
-    bool folder = false;
     progress_init(&bar.progress);
     catch_signals();
-    if (open_archive(o.words[0], &fd, &folder, &bar, &err) < 0 ||
-        store_open(&store, true, &err) < 0)
+    if (open_archive(o.words[0], &fd, &bar, &err) < 0 ||
+        engine_find_for_image(&engine, o.engine, "mkfs.erofs", &err) < 0)
         return cli_fail(&err, o.json);
-    int failed =
-        (folder ? import_folder : import_archive)(store, fd, name, &image, &feedback, &err);
+    int failed = engine->import_image(fd, name, &image, &feedback, &err);
     progress_clear(&bar.progress);
-    return failed ? cli_fail(&err, o.json) : print_image(&image, &feedback, o.json);
+    return failed ? cli_fail(&err, o.json) : print_image(&image, engine, &feedback, o.json);
 }
 
 /* -------------------------------------------------------------- pull */
+
+static int pull_to_store(const struct engine *engine, const struct options *o, struct image *image,
+                         struct image_feedback *feedback, lr_error *err)
+{
+    (void)engine;
+    cleanup_store struct store *store = NULL;
+    const struct pull_options options = {.insecure = o->insecure};
+    return store_open(&store, true, err) < 0
+               ? -1
+               : pull_image(store, o->words[0], &options, image, feedback, err);
+}
+
+static int pull_by_engine(const struct engine *engine, const struct options *o, struct image *image,
+                          struct image_feedback *feedback, lr_error *err)
+{
+    if (o->insecure) {
+        error_set(err, LR_NOT_SUPPORTED, "image.pull", "--insecure: the engine %s decides that itself",
+                  engine->name);
+        return error_hint(err, "list the registry in /etc/docker/daemon.json under "
+                               "\"insecure-registries\"; or use --engine local");
+    }
+    if (engine->pull(o->words[0], feedback, err) < 0)
+        return interrupted ? error_set(err, LR_IO_FAILED, "image.pull", "stopped") : -1;
+    return engine->describe_image(o->words[0], image, err);
+}
 
 static int image_pull(int argc, char **argv)
 {
@@ -266,20 +317,20 @@ static int image_pull(int argc, char **argv)
     if (o.count != 1)
         return cli_usage("image", o.json, "pull takes one NAME");
     lr_error err = {0};
-    cleanup_store struct store *store = NULL;
+    const struct engine *engine;
     cleanup_image struct image image = {0};
     struct bar bar = {.doing = "pulling"};
     progress_init(&bar.progress);
     struct image_feedback feedback = {
         .progress = show_progress, .user = &bar, .want_total = bar.progress.terminal};
-    const struct pull_options options = {.insecure = o.insecure};
     bar.feedback = &feedback;
     catch_signals();
-    if (store_open(&store, true, &err) < 0)
+    if (engine_find_for_image(&engine, o.engine, "skopeo", &err) < 0)
         return cli_fail(&err, o.json);
-    int failed = pull_image(store, o.words[0], &options, &image, &feedback, &err);
+    int failed = (engine == &engine_local ? pull_to_store : pull_by_engine)(
+        engine, &o, &image, &feedback, &err);
     progress_clear(&bar.progress);
-    return failed ? cli_fail(&err, o.json) : print_image(&image, &feedback, o.json);
+    return failed ? cli_fail(&err, o.json) : print_image(&image, engine, &feedback, o.json);
 }
 
 /* -------------------------------------------------------------- ls, rm */
@@ -295,19 +346,61 @@ static void format_size(char *out, size_t size, uint64_t bytes)
     snprintf(out, size, unit ? "%.1f %s" : "%.0f %s", value, units[unit]);
 }
 
-static void print_table(const struct image *images, size_t count)
+/* The images of one engine. */
+struct listing {
+    const struct engine *engine;
+    struct image *images;
+    size_t count;
+};
+
+static void print_table(const struct listing *lists, size_t lists_count)
 {
     int width = (int)strlen("NAME");
-    for (size_t i = 0; i < count; i++)
-        if ((int)strlen(images[i].name) > width)
-            width = (int)strlen(images[i].name);
-    printf("%-*s  %-12s  %10s  %s\n", width, "NAME", "DIGEST", "SIZE", "CREATED");
-    for (size_t i = 0; i < count; i++) {
-        char size[32];
-        format_size(size, sizeof(size), images[i].size);
-        cli_line(stdout, "%-*s  %.12s  %10s  %s", width, images[i].name,
-                 images[i].digest + strlen("sha256:"), size, images[i].created);
+    for (size_t l = 0; l < lists_count; l++)
+        for (size_t i = 0; i < lists[l].count; i++)
+            if ((int)strlen(lists[l].images[i].name) > width)
+                width = (int)strlen(lists[l].images[i].name);
+    printf("%-*s  %-12s  %10s  %-20s  %s\n", width, "NAME", "DIGEST", "SIZE", "CREATED", "ENGINE");
+    for (size_t l = 0; l < lists_count; l++) {
+        for (size_t i = 0; i < lists[l].count; i++) {
+            const struct image *image = &lists[l].images[i];
+            char size[32];
+            format_size(size, sizeof(size), image->size);
+            cli_line(stdout, "%-*s  %.12s  %10s  %-20s  %s", width, image->name,
+                     image->digest + strlen("sha256:"), size, image->created, lists[l].engine->name);
+        }
     }
+}
+
+static int print_lists(const struct listing *lists, size_t count, bool json)
+{
+    if (!json) {
+        print_table(lists, count);
+        return fflush(stdout) != 0 ? CLI_FAILED : 0;
+    }
+    json_t *list = json_array();
+    for (size_t l = 0; l < count; l++)
+        for (size_t i = 0; i < lists[l].count; i++)
+            json_array_append_new(list, image_to_json(&lists[l].images[i], lists[l].engine));
+    return print_json(list);
+}
+
+enum { ENGINES_MAX = 2 };
+
+/* Those whose images are meant: one that is named; else the local one, and Docker where it is used. */
+static int find_engines(struct listing lists[ENGINES_MAX], size_t *count, const char *name, lr_error *err)
+{
+    const struct engine *docker;
+    lr_error ignored;
+    *count = 1;
+    if (!engine_is_automatic(name))
+        return engine_find(&lists[0].engine, name, err);
+    lists[0].engine = &engine_local;
+    if (engine_find_docker(&docker, &ignored) == 0 && docker) {
+        lists[1].engine = docker;
+        *count = 2;
+    }
+    return 0;
 }
 
 static int image_ls(int argc, char **argv)
@@ -320,23 +413,46 @@ static int image_ls(int argc, char **argv)
     if (o.count != 0)
         return cli_usage("image", o.json, "ls takes no argument");
     lr_error err = {0};
-    cleanup_store struct store *store = NULL;
-    struct image *images = NULL;
-    size_t count = 0;
-    if (store_open(&store, false, &err) < 0 || store_list(store, &images, &count, &err) < 0)
+    struct listing lists[ENGINES_MAX] = {0};
+    size_t count;
+    if (find_engines(lists, &count, o.engine, &err) < 0)
         return cli_fail(&err, o.json);
     int code = 0;
-    if (o.json) {
-        json_t *list = json_array();
-        for (size_t i = 0; i < count; i++)
-            json_array_append_new(list, image_to_json(&images[i]));
-        code = print_json(list);
-    } else {
-        print_table(images, count);
-        code = fflush(stdout) != 0 ? CLI_FAILED : 0;
+    for (size_t i = 0; code == 0 && i < count; i++) {
+        if (lists[i].engine->list_images(&lists[i].images, &lists[i].count, &err) == 0)
+            continue;
+        /* A daemon that nobody has asked for may be down. */
+        if (i == 0)
+            code = cli_fail(&err, o.json);
+        else
+            cli_line(stderr, "light-runner: Docker's images are not listed: %s", err.message);
     }
-    store_list_free(images, count);
+    if (code == 0)
+        code = print_lists(lists, count, o.json);
+    for (size_t i = 0; i < count; i++)
+        store_list_free(lists[i].images, lists[i].count);
     return code;
+}
+
+static bool has_image(const struct engine *engine, const char *name)
+{
+    cleanup_free char *digest = NULL;
+    lr_error ignored;
+    return engine->find_image(name, &digest, &ignored) == 0 && digest;
+}
+
+/* With an engine of its own choice it removes no image of Docker's that somebody else may have made. */
+static int remove_one(const struct listing *lists, size_t count, const char *name, lr_error *err)
+{
+    static const char setup[] = ENGINE_SETUP_REPOSITORY ":";
+    const struct engine *first = lists[0].engine, *docker = count > 1 ? lists[1].engine : NULL;
+    if (docker && !has_image(first, name) && has_image(docker, name)) {
+        if (strncmp(name, setup, strlen(setup)) == 0)
+            return docker->remove_image(name, err);
+        error_set(err, LR_IMAGE_NOT_FOUND, "image.rm", "no image named '%s' is in the local store", name);
+        return error_hint(err, "for that of Docker: light-runner image rm --engine docker %s", name);
+    }
+    return first->remove_image(name, err);
 }
 
 static int image_rm(int argc, char **argv)
@@ -349,8 +465,9 @@ static int image_rm(int argc, char **argv)
     if (o.count == 0)
         return cli_usage("image", o.json, "rm takes at least one NAME");
     lr_error err = {0};
-    cleanup_store struct store *store = NULL;
-    if (store_open(&store, false, &err) < 0)
+    struct listing lists[ENGINES_MAX] = {0};
+    size_t count;
+    if (find_engines(lists, &count, o.engine, &err) < 0)
         return cli_fail(&err, o.json);
     /* What can be removed is, whatever becomes of the others; the first failure is the one shown.
      */
@@ -358,7 +475,7 @@ static int image_rm(int argc, char **argv)
     bool failed = false;
     for (int i = 0; i < o.count; i++) {
         lr_error one = {0};
-        if (store_remove(store, o.words[i], &one) == 0) {
+        if (remove_one(lists, count, o.words[i], &one) == 0) {
             json_array_append_new(removed, json_string(o.words[i]));
             if (!o.json)
                 cli_line(stdout, "%s", o.words[i]);

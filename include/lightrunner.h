@@ -132,8 +132,9 @@ typedef struct lr_runner_options {
     size_t size;
     const char *runtime;         /**< tier: "runc" (default), "runsc", "kata" */
     const char *engine;          /**< "auto" (default), "local", "docker". "auto" is Docker if a
-                                      daemon answers, but local for an image that only the local
-                                      store has */
+                                      daemon answers, but local for an image that the local store
+                                      has, and for one that has to be pulled for a tier that only
+                                      the local engine has */
     const char *memory;          /**< hard cap, <digits>[k|m|g]; default "512m" */
     double cpus;                 /**< cores, > 0; default 1 */
     const char *gpus;            /**< "all", a count, "device=0", "0,1"; default none */

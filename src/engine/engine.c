@@ -3,11 +3,14 @@
 
 #include "base/cleanup.h"
 #include "base/libexec.h"
+#include "host/delegation.h"
+#include "host/process.h"
 
 #include <dlfcn.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 static const char automatic[] = "auto", docker_name[] = "docker";
 static const char docker_socket[] = "/var/run/docker.sock";
@@ -66,6 +69,11 @@ static const char *decided(const char *name)
     return chosen && *chosen ? chosen : name;
 }
 
+bool engine_is_automatic(const char *name)
+{
+    return strcmp(decided(name), automatic) == 0;
+}
+
 int engine_find(const struct engine **out, const char *name, lr_error *err)
 {
     name = decided(name);
@@ -92,15 +100,50 @@ static bool names_network(const struct request *r)
     return false;
 }
 
-int engine_prefer_image(const struct engine **engine, const struct request *r, lr_error *err)
+int engine_find_for_run(const struct engine **out, const struct request *r, lr_error *err)
 {
-    cleanup_free char *there = NULL, *here = NULL;
+    cleanup_free char *here = NULL;
     lr_error ignored;
-    if (*engine == &engine_local || strcmp(decided(r->engine), automatic) != 0 || names_network(r))
+    /* A store that cannot be read is no obstacle for Docker. */
+    if (engine_is_automatic(r->engine) && !names_network(r) &&
+        engine_local.find_image(r->image, &here, &ignored) == 0 && here) {
+        *out = &engine_local;
+        return 0;
+    }
+    return engine_find(out, r->engine, err);
+}
+
+int engine_prefer_tier(const struct engine **engine, const struct request *r, lr_error *err)
+{
+    cleanup_free char *there = NULL;
+    lr_error ignored;
+    if (*engine == &engine_local || !engine_is_automatic(r->engine) || names_network(r) ||
+        strcmp(r->runtime, "runc") == 0)
         return 0;
     if ((*engine)->find_image(r->image, &there, err) < 0)
         return -1;
-    if (!there && engine_local.find_image(r->image, &here, &ignored) == 0 && here)
+    if (!there && (*engine)->available(r->runtime, &ignored) < 0 &&
+        engine_local.available(r->runtime, &ignored) == 0)
         *engine = &engine_local;
+    return 0;
+}
+
+static bool runs_locally(const char *program)
+{
+    lr_error ignored;
+    cleanup_free char *path = process_find_program(program), *root = NULL;
+    if (!path || engine_local.available("runc", &ignored) < 0)
+        return false;
+    return geteuid() == 0 ||
+           ((root = delegation_root()) && !(delegation_lacking(root) & CGROUP_LIMITS));
+}
+
+int engine_find_for_image(const struct engine **out, const char *name, const char *program, lr_error *err)
+{
+    lr_error ignored;
+    if (!engine_is_automatic(name))
+        return engine_find(out, name, err);
+    if (runs_locally(program) || choose(out, &ignored) < 0)
+        *out = &engine_local;
     return 0;
 }

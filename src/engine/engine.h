@@ -108,6 +108,15 @@ struct engine {
     int (*available)(const char *tier, lr_error *err);
     /* *digest is that of the image, malloc'd; NULL: the engine does not have it. */
     int (*find_image)(const char *name, char **digest, lr_error *err);
+    /* All that is known of one; free *out with image_free(). Errors: IMAGE_NOT_FOUND, CONTAINER_START_FAILED. */
+    int (*describe_image)(const char *name, struct image *out, lr_error *err);
+    /* Of an archive or a folder, as image/import.h has it. *out as from describe_image(). */
+    int (*import_image)(int fd, const char *name, struct image *out,
+                        struct image_feedback *feedback, lr_error *err);
+    /* Those that have a name, by their names. Free *out with store_list_free(). */
+    int (*list_images)(struct image **out, size_t *count, lr_error *err);
+    /* Errors: IMAGE_NOT_FOUND, IO_FAILED (Docker: a container uses it). */
+    int (*remove_image)(const char *name, lr_error *err);
     /* From its registry. Blocks; feedback->progress can stop it. */
     int (*pull)(const char *name, struct image_feedback *feedback, lr_error *err);
     int (*prepare)(struct sandbox **out, const char *id, const struct request *r, bool keep,
@@ -144,11 +153,26 @@ struct engine {
  */
 int engine_find(const struct engine **out, const char *name, lr_error *err);
 
+/* Whether the name leaves the choice to us: "auto", and $LIGHT_RUNNER_ENGINE says nothing else. */
+bool engine_is_automatic(const char *name);
+
 /*
- * For a run whose engine is "auto": if the image exists only in the local store, *engine becomes the local engine. Does
- * nothing for a request that names a network, which the local engine does not have. Errors: those of find_image().
+ * As engine_find(), of the request's engine; but "auto" is the local engine for an image that its store has, so that what was
+ * imported is what runs. Not for a request that names a network, which the local engine does not have.
  */
-int engine_prefer_image(const struct engine **engine, const struct request *r, lr_error *err);
+int engine_find_for_run(const struct engine **out, const struct request *r, lr_error *err);
+
+/*
+ * An image that neither engine has comes from a registry, so "auto" takes it to the one that has the tier: *engine becomes
+ * the local engine where only that one does. Asks the daemon. Errors: those of find_image().
+ */
+int engine_prefer_tier(const struct engine **engine, const struct request *r, lr_error *err);
+
+/*
+ * Where "auto" puts an image: into the local store, unless this user's runs cannot be there (the OCI runtime, `program`, or
+ * an ordinary user's cgroups are missing) and Docker answers. Errors: as engine_find().
+ */
+int engine_find_for_image(const struct engine **out, const char *name, const char *program, lr_error *err);
 
 /* Docker's, where somebody uses it: DOCKER_HOST is set, or somebody listens at its usual socket. Else *out is NULL. For
  * what is done on every engine; the local one is always there. Errors: as engine_find(). */

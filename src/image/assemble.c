@@ -118,6 +118,11 @@ static int confine(struct assembly *a, lr_error *err)
     return confinement_open(&a->confinement, a->staging.store, err);
 }
 
+/* To change its root, which it gives up itself; the others are for files of all owners. */
+static const uint64_t unpacker_capabilities = 1ull << CAP_CHOWN | 1ull << CAP_DAC_OVERRIDE |
+                                              1ull << CAP_FOWNER | 1ull << CAP_FSETID |
+                                              1ull << CAP_SYS_CHROOT | 1ull << CAP_SETPCAP;
+
 static int run_unpacker(struct assembly *a, const char *target, struct spawn *spawn,
                         struct reading *reading, const char *doing, lr_error *err)
 {
@@ -126,9 +131,7 @@ static int run_unpacker(struct assembly *a, const char *target, struct spawn *sp
     const struct spawn_tree tree = {target, UNPACK_TARGET + 1, true, true};
     spawn->environment = plain_environment;
     spawn->timeout_ms = STEP_TIMEOUT_MS;
-    /* To change its root; it gives that one up itself. */
-    spawn->capabilities = 1ull << CAP_CHOWN | 1ull << CAP_DAC_OVERRIDE | 1ull << CAP_FOWNER |
-                          1ull << CAP_FSETID | 1ull << CAP_SYS_CHROOT | 1ull << CAP_SETPCAP;
+    spawn->capabilities = unpacker_capabilities;
     spawn->confinement = &a->confinement;
     spawn->trees = &tree;
     spawn->tree_count = 1;
@@ -156,6 +159,35 @@ int assembly_unpack_archive(struct assembly *a, int fd, lr_error *err)
     struct spawn spawn = {.argv = argv, .stdin_fd = fd};
     struct reading reading = {&fd, 1, a->feedback};
     return run_unpacker(a, target, &spawn, &reading, "unpacking the archive", err);
+}
+
+int assembly_pack(struct assembly *a, int fd, lr_error *err)
+{
+    cleanup_free char *source = text_path_join(a->staging.path, ROOTFS);
+    char limit[24];
+    snprintf(limit, sizeof(limit), "%" PRIu64, a->max_bytes);
+    if (!source)
+        return error_oom(err, OPERATION);
+    const char *argv[] = {a->helper, "pack", limit, a->confinement.owners ? "1" : "0", NULL};
+    const struct spawn_tree tree = {source, UNPACK_TARGET + 1, true, false};
+    struct reading reading = {NULL, 0, a->feedback};
+    const struct spawn spawn = {
+        .argv = argv,
+        .environment = plain_environment,
+        .stdin_fd = -1,
+        .output_fd = fd,
+        .timeout_ms = STEP_TIMEOUT_MS,
+        .capabilities = unpacker_capabilities,
+        .confinement = &a->confinement,
+        .trees = &tree,
+        .tree_count = 1,
+        .tick = tick,
+        .user = &reading,
+    };
+    struct spawn_result result;
+    if (spawn_run(&spawn, &result, err) < 0)
+        return -1;
+    return result.code == 0 ? 0 : child_failed(&result, "packing the image", err);
 }
 
 static int digest_of(void *user, int fd, char hex[IMAGE_HEX_LENGTH + 1], lr_error *err)

@@ -46,6 +46,9 @@ int assembly_unpack_layers(struct assembly *a, int folder, struct image *config,
 /* What an open document of an image says: a layout_ask_fn whose user is the assembly. */
 int assembly_ask(void *user, const char *kind, int fd, struct buffer *out, lr_error *err);
 
+/* Writes ASSEMBLY_ROOTFS as a tar to the fd, from its position on. */
+int assembly_pack(struct assembly *a, int fd, lr_error *err);
+
 /* Makes the image of ASSEMBLY_ROOTFS and stores it under the name, which is in the stored form.
  * What `config` holds goes over to *out. */
 int assembly_store(struct assembly *a, const char *name, struct image *config, struct image *out,

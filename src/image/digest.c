@@ -18,7 +18,7 @@ static int tick(void *user)
     return feedback && feedback->progress ? feedback->progress(feedback->user, 0) : 0;
 }
 
-int digest_of_file(char hex[IMAGE_HEX_LENGTH + 1], int fd, struct image_feedback *feedback,
+int digest_of_rest(char hex[IMAGE_HEX_LENGTH + 1], int fd, struct image_feedback *feedback,
                    lr_error *err)
 {
     cleanup_free char *helper = libexec_find("light-runner-unpack", err);
@@ -36,8 +36,6 @@ int digest_of_file(char hex[IMAGE_HEX_LENGTH + 1], int fd, struct image_feedback
         .user = feedback,
     };
     struct spawn_result result;
-    if (lseek(fd, 0, SEEK_SET) < 0)
-        return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot read what is digested");
     if (spawn_run(&spawn, &result, err) < 0)
         return -1;
     if (result.code != 0)
@@ -47,6 +45,14 @@ int digest_of_file(char hex[IMAGE_HEX_LENGTH + 1], int fd, struct image_feedback
         return error_set(err, LR_INTERNAL, OPERATION, "'%.40s' is no digest", result.output);
     memcpy(hex, result.output, IMAGE_HEX_LENGTH + 1);
     return 0;
+}
+
+int digest_of_file(char hex[IMAGE_HEX_LENGTH + 1], int fd, struct image_feedback *feedback,
+                   lr_error *err)
+{
+    if (lseek(fd, 0, SEEK_SET) < 0)
+        return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot read what is digested");
+    return digest_of_rest(hex, fd, feedback, err);
 }
 
 int digest_of_text(char hex[IMAGE_HEX_LENGTH + 1], const char *text, size_t length, lr_error *err)

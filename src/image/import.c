@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "image/assemble.h"
+#include "image/docker_archive.h"
 #include "image/layout.h"
 
 #include <fcntl.h>
@@ -45,36 +46,52 @@ static int take_layers(struct assembly *a, struct image *config, lr_error *err)
     return 0;
 }
 
-int import_archive(struct store *store, int fd, const char *name, struct image *out,
-                   struct image_feedback *feedback, lr_error *err)
+static int unpack_archive(struct assembly *a, int fd, struct image *config, lr_error *err)
 {
-    char normal[IMAGE_NAME_MAX + 1];
-    cleanup_image struct image config = {0};
-    cleanup_assembly struct assembly a = ASSEMBLY_NONE;
-    *out = (struct image){0};
-    if (image_name_normalize(normal, name, err) < 0 ||
-        assembly_begin(&a, store, feedback, err) < 0 || assembly_unpack_archive(&a, fd, err) < 0 ||
-        take_layers(&a, &config, err) < 0)
-        return -1;
-    return assembly_store(&a, normal, &config, out, err);
+    return assembly_unpack_archive(a, fd, err) < 0 ? -1 : take_layers(a, config, err);
 }
 
-int import_folder(struct store *store, int folder, const char *name, struct image *out,
-                  struct image_feedback *feedback, lr_error *err)
+static int unpack_folder(struct assembly *a, int folder, struct image *config, lr_error *err)
+{
+    if (layout_kind(folder) != LAYOUT_NONE)
+        return assembly_unpack_layers(a, folder, config, err);
+    error_set(err, LR_IMAGE_INVALID, OPERATION, "the folder is not an OCI image layout");
+    return error_hint(err, "for a root file system: tar -C FOLDER -c . | light-runner image "
+                           "import - NAME");
+}
+
+/* Archives and folders are told apart by the fd. */
+static int unpack(struct assembly *a, struct store *store, int fd, char normal[IMAGE_NAME_MAX + 1],
+                  const char *name, struct image *config, struct image_feedback *feedback,
+                  lr_error *err)
+{
+    struct stat st;
+    if (fstat(fd, &st) < 0)
+        return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot read the archive");
+    if (image_name_normalize(normal, name, err) < 0 || assembly_begin(a, store, feedback, err) < 0)
+        return -1;
+    return (S_ISDIR(st.st_mode) ? unpack_folder : unpack_archive)(a, fd, config, err);
+}
+
+int import_image(struct store *store, int fd, const char *name, struct image *out,
+                 struct image_feedback *feedback, lr_error *err)
 {
     char normal[IMAGE_NAME_MAX + 1];
     cleanup_image struct image config = {0};
     cleanup_assembly struct assembly a = ASSEMBLY_NONE;
     *out = (struct image){0};
-    if (image_name_normalize(normal, name, err) < 0)
-        return -1;
-    if (layout_kind(folder) == LAYOUT_NONE) {
-        error_set(err, LR_IMAGE_INVALID, OPERATION, "the folder is not an OCI image layout");
-        return error_hint(err, "for a root file system: tar -C FOLDER -c . | light-runner image "
-                               "import - NAME");
-    }
-    if (assembly_begin(&a, store, feedback, err) < 0 ||
-        assembly_unpack_layers(&a, folder, &config, err) < 0)
-        return -1;
-    return assembly_store(&a, normal, &config, out, err);
+    return unpack(&a, store, fd, normal, name, &config, feedback, err) < 0
+               ? -1
+               : assembly_store(&a, normal, &config, out, err);
+}
+
+int import_for_docker(struct store *store, int fd, const char *name, int *archive,
+                      struct image_feedback *feedback, lr_error *err)
+{
+    char normal[IMAGE_NAME_MAX + 1];
+    cleanup_image struct image config = {0};
+    cleanup_assembly struct assembly a = ASSEMBLY_NONE;
+    return unpack(&a, store, fd, normal, name, &config, feedback, err) < 0
+               ? -1
+               : docker_archive_make(archive, &a, normal, &config, err);
 }

@@ -18,17 +18,18 @@
 
 /*
  * Imports an archive, plain or compressed with gzip, zstd or xz, read from the fd's position on (a
- * file or a pipe). *out is what was stored; free it with image_free(). `feedback` may be NULL.
+ * file or a pipe); or the OCI image layout (or the unpacked archive of `docker save`) that an open
+ * folder holds. *out is what was stored; free it with image_free(). `feedback` may be NULL.
  * $LIGHT_RUNNER_IMAGE_MAX_BYTES lowers the cap of 64 GiB on what it may unpack to.
  * Errors: IMAGE_INVALID (not a tar archive, corrupt, over a limit, hostile, not for this machine),
  * INVALID_ARGUMENT (the name), NOT_SUPPORTED (mkfs.erofs is missing), IO_FAILED.
  */
-int import_archive(struct store *store, int fd, const char *name, struct image *out,
-                   struct image_feedback *feedback, lr_error *err);
+int import_image(struct store *store, int fd, const char *name, struct image *out,
+                 struct image_feedback *feedback, lr_error *err);
 
-/* Imports the OCI image layout (or the unpacked archive of `docker save`) that an open folder
- * holds. Errors: as above. */
-int import_folder(struct store *store, int folder, const char *name, struct image *out,
-                  struct image_feedback *feedback, lr_error *err);
+/* The same, not into the store, which is only worked in, but as *archive, a nameless file that a Docker daemon loads
+ * (image/docker_archive.h). */
+int import_for_docker(struct store *store, int fd, const char *name, int *archive,
+                      struct image_feedback *feedback, lr_error *err);
 
 #endif

@@ -5,6 +5,7 @@
  *      light-runner-unpack unpack MAX_BYTES OWNERS           the archive is stdin
  *      light-runner-unpack layers MAX_BYTES OWNERS HEX...    the layers are fd 3 and those behind it,
  *                                                            HEX the digest of what each unpacks to
+ *      light-runner-unpack pack MAX_BYTES OWNERS             the way back: prints the folder as a tar
  *      light-runner-unpack document KIND                     a document of an image is stdin; prints what it says
  *                                                            (image/layout_document.h)
  *      light-runner-unpack digest                            the file is stdin; prints SHA-256 in hex
@@ -19,6 +20,11 @@
 
 /* Of what an archive, or all layers of an image, may unpack to. */
 #define UNPACK_MAX_BYTES (64ull << 30)
+
+/* Of a tar of that: headers, long names, attributes and padding for each entry. */
+#define UNPACK_TAR_MAX_BYTES(bytes) ((bytes) + (UNPACK_MAX_ENTRIES + 1) * UNPACK_ENTRY_COST)
+#define UNPACK_MAX_ENTRIES          2000000ull
+#define UNPACK_ENTRY_COST           4096ull
 
 #define UNPACK_TARGET "/target"
 

@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/text.h"
+#include "image/unpack.h"
 #include "image/unpack_layer.h"
 #include "image/unpack_stream.h"
 
@@ -22,7 +23,6 @@ enum {
     MAX_PATH = 4000,    /* mkfs.erofs puts the staging folder's path before it */
     MAX_NAME = 254,     /* mkfs.erofs 1.5 cannot take 255 */
     MAX_DEPTH = 256,    /* what removes the tree again has one fd per level */
-    HEADER_COST = 4096, /* of the stream, per entry: headers, long names, attributes, padding */
     TAR_BLOCK = 512,
 };
 
@@ -125,7 +125,7 @@ static int broken(const struct unpacker *u, lr_error *err)
 
 static int open_tar(struct unpacker *u, int fd, lr_error *err)
 {
-    uint64_t max = u->limits->bytes + (u->limits->entries + 1) * (uint64_t)HEADER_COST;
+    uint64_t max = u->limits->bytes + (u->limits->entries + 1) * UNPACK_ENTRY_COST;
     sha256_init(&u->sum);
     if (unpack_stream_open(&u->stream, fd, max > u->streamed ? max - u->streamed : 0, err) < 0)
         return -1;

@@ -10,8 +10,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define UNPACK_MAX_ENTRIES 2000000ull
-
 struct unpack_limits {
     uint64_t bytes;   /* of all files together, holes included */
     uint64_t entries; /* of any kind */

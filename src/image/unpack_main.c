@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "image/layout.h"
 #include "image/layout_document.h"
+#include "image/pack_tree.h"
 #include "image/unpack.h"
 #include "image/unpack_archive.h"
 #include "image/unpack_confine.h"
@@ -47,6 +48,16 @@ static int unpack(uint64_t max_bytes, bool owners, const char *const *layers, in
         return report(&err);
     printf("%" PRIu64 "\n", skipped);
     return UNPACK_OK;
+}
+
+/* What was unpacked, to stdout. */
+static int pack(uint64_t max_bytes, bool owners)
+{
+    lr_error err = {0};
+    unpack_archive_prepare();
+    return unpack_confine(UNPACK_TARGET, max_bytes, &err) < 0 || pack_tree(STDOUT_FILENO, owners, &err) < 0
+               ? report(&err)
+               : UNPACK_OK;
 }
 
 /* JSON, from stdin, which the unpacker's own walls are around as well. */
@@ -118,6 +129,8 @@ int main(int argc, char **argv)
         code = unpack(max_bytes, owners, NULL, 0);
     else if (unpacks && argc > 4 && argc - 4 <= UNPACK_MAX_LAYERS && strcmp(argv[1], "layers") == 0)
         code = unpack(max_bytes, owners, layers, argc - 4);
+    else if (unpacks && argc == 4 && strcmp(argv[1], "pack") == 0)
+        code = pack(UNPACK_TAR_MAX_BYTES(max_bytes), owners);
     else if (argc == 3 && strcmp(argv[1], "document") == 0)
         code = document(argv[2]);
     else if (argc == 2 && strcmp(argv[1], "digest") == 0)

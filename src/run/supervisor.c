@@ -277,7 +277,7 @@ static int make_sandbox(struct supervisor *s, const struct engine *engine,
 {
     if (engine->watch)
         engine->watch(on_watch, watch);
-    if (engine_prefer_image(&engine, s->request, &s->error) < 0 ||
+    if (engine_prefer_tier(&engine, s->request, &s->error) < 0 ||
         provide_image(&s->image, s->id, engine, s->request, watch, &s->error) < 0)
         return -1;
     s->effective.image = s->image;
@@ -294,7 +294,7 @@ static int open_sandbox(struct supervisor *s, bool progress)
     struct provide_watch watch = {
         .output = &s->output, .progress = progress, .on_caller = on_caller_early, .user = s};
     s->seed_done = s->request->dir == NULL;
-    if (engine_find(&engine, s->request->engine, &s->error) < 0 ||
+    if (engine_find_for_run(&engine, s->request, &s->error) < 0 ||
         (s->request->dir && seed_open(&s->seed, s->request->dir, &s->error) < 0))
         return -1;
     int rc = make_sandbox(s, engine, &watch);

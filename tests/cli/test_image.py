@@ -458,13 +458,13 @@ def test_an_import_that_is_killed_leaves_a_store_that_works(store, tmp_path, num
 
 
 def test_ls_shows_a_table(store, tmp_path):
-    assert image(store, "ls").stdout.decode().split() == ["NAME", "DIGEST", "SIZE", "CREATED"]
+    assert image(store, "ls").stdout.decode().split() == ["NAME", "DIGEST", "SIZE", "CREATED", "ENGINE"]
     assert listed(store) == []
     done = imported(store, small_tar(tmp_path / "a.tar"), "a/b")
     lines = image(store, "ls").stdout.decode().splitlines()
     assert len(lines) == 2
     words = lines[1].split()
-    assert words[0] == "a/b:latest" and words[1] == done["digest"][7:19] and words[-1] == done["created"]
+    assert words[0] == "a/b:latest" and words[1] == done["digest"][7:19] and words[-2:] == [done["created"], "local"]
 
 
 def test_rm_drops_names_and_at_last_the_file(store, tmp_path):

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: MIT
 """Which engine a run takes that names none, where a Docker daemon answers."""
+import json
 import os
 
 import pytest
 
-from harness.image_maker import Image, busybox_layer, docker_archive, entry, layer
+from harness.image_maker import (Image, archive_of, busybox_layer, docker_archive, entry, folder, hardlink, image_layout, layer,
+                                 symlink, whiteout)
 
 
 @pytest.fixture
@@ -31,10 +33,14 @@ def test_an_image_of_the_local_store_runs(runner, undecided, tmp_path):
     assert done.code == 0 and done.stdout == b"local\n", done
 
 
-def test_docker_comes_first_where_both_have_the_image(runner, undecided, tmp_path):
+def test_the_local_store_comes_first_where_both_have_the_image(runner, undecided, tmp_path):
+    """What was imported is what runs, whatever else has that name."""
     import_locally(runner, "choice-both", b"local\n", tmp_path, undecided)
     runner.load(image(b"docker\n"), "choice-both")
-    done = runner.cli("run", "--network", "none", "choice-both", "--", "cat /text", env=undecided)
+    words = ["--network", "none", "choice-both", "--", "cat /text"]
+    done = runner.cli("run", *words, env=undecided)
+    assert done.code == 0 and done.stdout == b"local\n", done
+    done = runner.cli("run", "--engine", "docker", *words, env=undecided)
     assert done.code == 0 and done.stdout == b"docker\n", done
 
 
@@ -51,3 +57,89 @@ def test_a_named_network_keeps_the_run_on_docker(runner, undecided, tmp_path):
     import_locally(runner, "choice-network", b"local\n", tmp_path, undecided)
     done = runner.cli("run", "--json", "--network", "some-network", "choice-network", "--", "true", env=undecided)
     assert done.code == 125 and "--engine local" in done.error["hint"], done
+
+
+def test_an_image_that_nobody_has_goes_to_the_engine_with_the_tier(runner, undecided):
+    """The daemon here knows no tier kata. Where it would be pulled to is told by who cannot pull it."""
+    words = ["--json", "--network", "none", "127.0.0.1:1/nobody/nothing", "--", "true"]
+    done = runner.cli("run", *words, env=undecided)
+    assert done.code == 125 and done.error["operation"] == "docker.pull", done
+    done = runner.cli("run", "--runtime", "kata", *words, env=undecided)
+    assert done.code == 125 and done.error["operation"] == "image.pull", done
+
+
+SCRIPT = ("cat /text /again; cd /; ls -ln text again link folder/note | cut -c1-10; id -u; pwd; echo $WORD; "
+          "/bin/busybox stat -c '%u %g %a %Y' /text; /bin/busybox wc -c </hole")
+
+
+def rich_image():
+    return Image(busybox_layer(),
+                 layer(entry("text", data=b"text\n", mode=0o640, uid=7, gid=8), hardlink("again", "text"),
+                       symlink("link", "text"), entry("folder/note", data=b"x"), entry("gone", data=b"x"),
+                       entry("hole", data=b"\0" * 100000)),
+                 layer(whiteout("gone"), entry("n" * 180, data=b"long"), entry("caf\u00e9", data=b"x")),
+                 config={"Env": ['WORD=a "b" $c', "PATH=/bin"], "User": "7:8", "WorkingDir": "/folder",
+                         "Cmd": ["/bin/sh", "-c", SCRIPT]})
+
+
+def test_an_import_is_the_same_image_on_docker(runner, undecided, tmp_path):
+    """Each format, and a rootfs: what Docker's runs see is what the local ones see. No other name is given."""
+    made = rich_image()
+    archive = docker_archive(tmp_path / "a.tar", made)
+    rootfs = tmp_path / "rootfs.tar"
+    rootfs.write_bytes(layer(folder("bin"), entry("bin/busybox", data=open("/bin/busybox", "rb").read(), mode=0o755),
+                             symlink("bin/sh", "busybox"), entry("text", data=b"rootfs\n")))
+    sources = {"docker": archive, "oci": archive_of(image_layout(tmp_path / "l", made), tmp_path / "o.tar"),
+               "folder": tmp_path / "l"}
+    runner.load(image(b"not touched\n"), "image0")
+    seen = {}
+    for engine in ("local", "docker"):
+        for kind, source in sources.items() if engine == "docker" else [("docker", archive)]:
+            done = runner.cli("image", "import", "--json", "--engine", engine, str(source), f"import-{kind}", env=undecided)
+            assert done.code == 0 and done.json["engine"] == engine and done.json["config"]["user"] == "7:8", done
+            done = runner.cli("run", "--engine", engine, "--network", "none", f"import-{kind}", env=undecided)
+            assert done.code == 0, done
+            seen[engine, kind] = done.stdout
+    assert len(set(seen.values())) == 1 and b"text\ntext\n" in done.stdout and b'a "b" $c' in done.stdout, seen
+    with open(rootfs, "rb") as pipe:
+        done = runner.cli("image", "import", "--engine", "docker", "-", "import-rootfs", stdin=pipe.read(), env=undecided)
+    assert done.code == 0, done
+    done = runner.cli("run", "--network", "none", "import-rootfs", "--", "/bin/busybox cat /text", env=undecided)
+    assert done.code == 0 and done.stdout == b"rootfs\n", done
+    done = runner.cli("run", "--engine", "docker", "--network", "none", "image0", env=undecided)
+    assert done.stdout == b"not touched\n", done
+
+
+def listed(runner, env):
+    return json.loads(runner.cli("image", "ls", "--json", env=env, expects_json=False).stdout)
+
+
+def test_ls_shows_both_and_rm_is_careful(runner, undecided, tmp_path):
+    import_locally(runner, "verbs-both", b"local\n", tmp_path, undecided)
+    runner.load(image(b"docker\n"), "verbs-both")
+
+    def engines():
+        return sorted(row["engine"] for row in listed(runner, undecided) if row["name"].endswith("verbs-both:latest"))
+
+    assert engines() == ["docker", "local"]
+    table = runner.cli("image", "ls", env=undecided).stdout.decode().splitlines()
+    assert table[0].split()[-1] == "ENGINE" and {line.split()[-1] for line in table if "verbs-both" in line} == {"docker", "local"}
+    assert runner.cli("image", "rm", "verbs-both", env=undecided).code == 0 and engines() == ["docker"]
+    done = runner.cli("image", "rm", "--json", "verbs-both", env=undecided)
+    assert done.code == 125 and "--engine docker" in done.error["hint"] and engines() == ["docker"], done
+    hint = done.error["hint"].partition("light-runner ")[2].split()
+    assert runner.cli(*hint, env=undecided).code == 0 and engines() == []
+
+
+def test_rm_takes_setup_images_of_docker(runner, undecided):
+    runner.load(image(b"x"), "verbs-setup")
+    done = runner.cli("run", "--network", "none", "--engine", "docker", "--setup", "echo made >/made", "verbs-setup", "--", "cat /made",
+                      env=undecided)
+    assert done.code == 0 and done.stdout == b"made\n", done
+    names = {row["name"] for row in listed(runner, undecided)}
+    setup = [name for name in names if "light-runner/setup:" in name]
+    assert setup
+    done = runner.cli("image", "rm", *setup, env=undecided)
+    assert done.code == 0, done
+    left = {row["name"] for row in listed(runner, undecided)}
+    assert left == names - set(setup)

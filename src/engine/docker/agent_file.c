@@ -4,55 +4,25 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/libexec.h"
+#include "image/tar_header.h"
 
-#include <assert.h>
 #include <fcntl.h>
 #include <string.h>
-#include <tar.h>
 
 #define OPERATION "docker.agent"
 
-enum { AGENT_MAX = 64 << 20, BLOCK = 512 };
-
-/* POSIX.1-1988 (ustar): the numbers are octal digits with a NUL at their end. */
-struct header {
-    char name[100], mode[8], uid[8], gid[8], size[12], mtime[12], checksum[8], type, link[100],
-        magic[TMAGLEN], version[TVERSLEN], user[32], group[32], major[8], minor[8], prefix[155],
-        padding[12];
-};
-static_assert(sizeof(struct header) == BLOCK, "one block");
-
-static void fill_header(struct header *h, const char *name, size_t size)
-{
-    *h = (struct header){.type = REGTYPE};
-    snprintf(h->name, sizeof(h->name), "%s", name);
-    snprintf(h->mode, sizeof(h->mode), "%07o", 0755u);
-    snprintf(h->uid, sizeof(h->uid), "%07o", 0u);
-    snprintf(h->gid, sizeof(h->gid), "%07o", 0u);
-    snprintf(h->size, sizeof(h->size), "%011zo", size);
-    snprintf(h->mtime, sizeof(h->mtime), "%011o", 0u);
-    memcpy(h->magic, TMAGIC, TMAGLEN);
-    memcpy(h->version, TVERSION, TVERSLEN);
-    /* The checksum counts itself as eight spaces. */
-    memset(h->checksum, ' ', sizeof(h->checksum));
-    unsigned sum = 0;
-    for (size_t i = 0; i < sizeof(*h); i++)
-        sum += ((const unsigned char *)h)[i];
-    snprintf(h->checksum, sizeof(h->checksum), "%06o", sum);
-}
+enum { AGENT_MAX = 64 << 20 };
 
 /* An archive of one regular file: its header, its data up to a whole block, and two empty blocks. malloc'd. */
 static char *make_archive(size_t *length, const char *name, const char *data, size_t size)
 {
-    size_t blocks = 1 + (size + BLOCK - 1) / BLOCK + 2;
-    char *archive = calloc(blocks, BLOCK);
+    size_t blocks = 1 + (size + TAR_BLOCK - 1) / TAR_BLOCK + TAR_END_BLOCKS;
+    char *archive = calloc(blocks, TAR_BLOCK);
     if (!archive)
         return NULL;
-    struct header header;
-    fill_header(&header, name, size);
-    memcpy(archive, &header, sizeof(header));
-    memcpy(archive + BLOCK, data, size);
-    *length = blocks * BLOCK;
+    tar_header_fill(archive, name, 0755, size);
+    memcpy(archive + TAR_BLOCK, data, size);
+    *length = blocks * TAR_BLOCK;
     return archive;
 }
 

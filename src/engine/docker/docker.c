@@ -29,6 +29,7 @@
 #include "engine/docker/call.h"
 #include "engine/docker/container.h"
 #include "engine/docker/image.h"
+#include "engine/docker/images.h"
 #include "engine/docker/network.h"
 #include "engine/docker/reap.h"
 #include "engine/docker/relay.h"
@@ -82,7 +83,7 @@ static struct docker_sandbox *docker_of(struct sandbox *s)
     return (struct docker_sandbox *)s;
 }
 
-/* -------------------------------------------------------------- images */
+/* -------------------------------------------------------------- what there is */
 
 static int hint_register(const char *tier, lr_error *err)
 {
@@ -116,27 +117,6 @@ static int docker_available(const char *tier, lr_error *err)
     error_set(err, LR_CONTAINER_START_FAILED, "docker.info",
               "the Docker daemon has no runtime named '%s'", tier);
     return hint_register(tier, err);
-}
-
-static int docker_find_image(const char *name, char **digest, lr_error *err)
-{
-    struct daemon *d;
-    cleanup_image struct image image = {0};
-    bool found;
-    if (daemon_get(&d, err) < 0 || docker_image_find(d, name, &found, &image, err) < 0)
-        return -1;
-    *digest = found ? steal_ptr(image.digest) : NULL;
-    return 0;
-}
-
-static int docker_pull(const char *name, struct image_feedback *feedback, lr_error *err)
-{
-    struct daemon *d;
-    if (image_is_digest(name)) {
-        error_set(err, LR_CONTAINER_START_FAILED, "image.resolve", "no image named '%s'", name);
-        return error_hint(err, "docker image ls shows what is there");
-    }
-    return daemon_get(&d, err) < 0 ? -1 : docker_image_pull(d, name, feedback, err);
 }
 
 /* -------------------------------------------------------------- making it */
@@ -650,18 +630,17 @@ static int network(enum engine_network_action action, const char *name, unsigned
     return daemon_get(&d, err) < 0 ? -1 : network_do(d, action, name, count, err);
 }
 
-static int clean_images(unsigned *count, lr_error *err)
-{
-    struct daemon *d;
-    return daemon_get(&d, err) < 0 ? -1 : docker_image_clean(d, count, err);
-}
-
 LR_API const struct engine engine_docker = {
     .name = "docker",
     .watch = daemon_watch,
     .available = docker_available,
-    .find_image = docker_find_image,
-    .pull = docker_pull,
+    .find_image = docker_images_find,
+    .describe_image = docker_images_describe,
+    .pull = docker_images_pull,
+    .import_image = docker_images_import,
+    .list_images = docker_images_list,
+    .remove_image = docker_images_remove,
+    .clean_images = docker_images_clean,
     .prepare = docker_prepare,
     .start = docker_start,
     .ready = docker_ready,
@@ -674,5 +653,4 @@ LR_API const struct engine engine_docker = {
     .destroy = docker_destroy,
     .reap = reap,
     .network = network,
-    .clean_images = clean_images,
 };

@@ -6,6 +6,7 @@
 #include "base/io.h"
 
 #include <string.h>
+#include <unistd.h>
 
 /* Of one answer, and of one line of a stream. An image's document is the longest that is read. */
 enum { BODY_MAX = 8 << 20, LINE_MAX_LENGTH = 1 << 20 };
@@ -115,6 +116,39 @@ static int on_tick(void *user, curl_off_t a, curl_off_t b, curl_off_t c, curl_of
     return t->stopped;
 }
 
+/* ---------------------------------------------------------------- what goes out */
+
+static size_t on_read(char *to, size_t size, size_t count, void *user)
+{
+    const struct http_upload *u = user;
+    ssize_t n = pread(u->fd, to, size * count, (off_t)*u->sent);
+    if (n < 0)
+        return CURL_READFUNC_ABORT;
+    *u->sent += (uint64_t)n;
+    return (size_t)n;
+}
+
+/* A connection that was kept may turn out to be closed: it is sent again. */
+static int on_seek(void *user, curl_off_t offset, int origin)
+{
+    const struct http_upload *u = user;
+    if (origin != SEEK_SET || offset < 0)
+        return CURL_SEEKFUNC_CANTSEEK;
+    *u->sent = (uint64_t)offset;
+    return CURL_SEEKFUNC_OK;
+}
+
+static bool set_upload(CURL *c, const struct http_upload *u)
+{
+    *u->sent = 0;
+    return curl_easy_setopt(c, CURLOPT_POST, 1L) == CURLE_OK &&
+           curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)u->length) == CURLE_OK &&
+           curl_easy_setopt(c, CURLOPT_READFUNCTION, on_read) == CURLE_OK &&
+           curl_easy_setopt(c, CURLOPT_READDATA, u) == CURLE_OK &&
+           curl_easy_setopt(c, CURLOPT_SEEKFUNCTION, on_seek) == CURLE_OK &&
+           curl_easy_setopt(c, CURLOPT_SEEKDATA, u) == CURLE_OK;
+}
+
 /* ---------------------------------------------------------------- one call */
 
 static bool set_request(CURL *c, const struct http *h, const struct http_request *r,
@@ -130,6 +164,8 @@ static bool set_request(CURL *c, const struct http *h, const struct http_request
               curl_easy_setopt(c, CURLOPT_WRITEDATA, t) == CURLE_OK;
     if (strcmp(r->method, "HEAD") == 0)
         ok = ok && curl_easy_setopt(c, CURLOPT_NOBODY, 1L) == CURLE_OK;
+    else if (r->upload)
+        ok = ok && set_upload(c, r->upload);
     else if (r->tar)
         ok = ok && curl_easy_setopt(c, CURLOPT_POSTFIELDS, r->tar) == CURLE_OK &&
              curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)r->tar_length) == CURLE_OK;
@@ -150,7 +186,7 @@ static bool set_request(CURL *c, const struct http *h, const struct http_request
 static struct curl_slist *make_headers(const struct http_request *r)
 {
     struct curl_slist *list = curl_slist_append(
-        NULL, r->tar ? "Content-Type: application/x-tar" : "Content-Type: application/json");
+        NULL, r->tar || r->upload ? "Content-Type: application/x-tar" : "Content-Type: application/json");
     /* Without it a body of more than a KiB waits for the daemon's leave. */
     struct curl_slist *more = list ? curl_slist_append(list, "Expect:") : NULL;
     if (more && r->header)

@@ -23,6 +23,13 @@ struct http {
     void *user;
 };
 
+/* An archive of that many bytes, from the beginning of a file. */
+struct http_upload {
+    int fd;
+    uint64_t length;
+    uint64_t *sent; /* how much of it has been taken so far */
+};
+
 struct http_request {
     const char *operation; /* for errors: "docker.create" */
     const char *method;
@@ -30,6 +37,7 @@ struct http_request {
     json_t *body;       /* NULL: none. Borrowed */
     const void *tar;    /* in its place: an archive of that many bytes; NULL: none. Borrowed */
     size_t tar_length;
+    const struct http_upload *upload; /* or one in a file; NULL: none. Borrowed */
     const char *header; /* one more, "Name: value"; NULL: none */
     const char *wanted; /* the name of a header of the answer that is kept; NULL: none */
     int64_t timeout_ms; /* 0: HTTP_TIMEOUT. With line(): of a silence */

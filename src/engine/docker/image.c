@@ -85,6 +85,8 @@ static int read_image(struct image *out, const json_t *document, const char *nam
 {
     cleanup_image struct image image = {0};
     const char *id = json_string_value(json_object_get(document, "Id"));
+    const char *created = json_string_value(json_object_get(document, "Created"));
+    json_int_t size = json_integer_value(json_object_get(document, "Size"));
     const json_t *config = json_object_get(document, "Config");
     const char *kept =
         json_string_value(json_object_get(json_object_get(config, "Labels"),
@@ -96,7 +98,9 @@ static int read_image(struct image *out, const json_t *document, const char *nam
     }
     image.name = strdup(name);
     image.digest = strdup(id);
-    int rc = image.name && image.digest ? read_config(&image, own ? own : config, name, err)
+    image.created = strdup(created ? created : "");
+    image.size = size > 0 ? (uint64_t)size : 0;
+    int rc = image.name && image.digest && image.created ? read_config(&image, own ? own : config, name, err)
                                         : error_oom(err, "docker.image");
     json_decref(own);
     if (rc == 0) {
@@ -149,6 +153,11 @@ int docker_image_find(struct daemon *d, const char *name, bool *found, struct im
                               "the image cannot be looked at", err);
     remember(name, answer.body);
     return image ? read_image(image, answer.body, name, err) : 0;
+}
+
+void docker_image_forget(void)
+{
+    remember("", NULL);
 }
 
 json_t *docker_image_volumes(void)
@@ -231,7 +240,7 @@ int docker_image_pull(struct daemon *d, const char *name, struct image_feedback 
     cleanup_answer struct http_answer answer = {0};
     struct http_request request = {
         .operation = operation, .method = "POST", .line = on_line, .tick = tick, .user = &p};
-    remember("", NULL);
+    docker_image_forget();
     int rc = query && p.layers ? auth_header(&header, name, err) : error_oom(err, operation);
     request.header = header;
     if (rc == 0)

@@ -16,6 +16,9 @@
 int docker_image_find(struct daemon *d, const char *name, bool *found, struct image *image,
                       lr_error *err);
 
+/* What was found last is looked for anew. */
+void docker_image_forget(void);
+
 /* The paths where the image that was found last wants volumes: the keys of an object. NULL: nowhere. Borrowed. */
 json_t *docker_image_volumes(void);
 

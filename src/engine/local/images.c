@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "engine/engine.h"
+#include "image/import.h"
 #include "image/pull.h"
 #include "image/store.h"
 
@@ -12,6 +13,32 @@ int local_images_find(const char *name, char **digest, lr_error *err)
 {
     cleanup_store struct store *store = NULL;
     return store_open(&store, false, err) < 0 ? -1 : store_find(store, name, digest, err);
+}
+
+int local_images_describe(const char *name, struct image *out, lr_error *err)
+{
+    cleanup_store struct store *store = NULL;
+    cleanup_close int fd = -1;
+    return store_open(&store, false, err) < 0 ? -1 : store_resolve(store, name, out, &fd, err);
+}
+
+int local_images_import(int fd, const char *name, struct image *out,
+                        struct image_feedback *feedback, lr_error *err)
+{
+    cleanup_store struct store *store = NULL;
+    return store_open(&store, true, err) < 0 ? -1 : import_image(store, fd, name, out, feedback, err);
+}
+
+int local_images_list(struct image **out, size_t *count, lr_error *err)
+{
+    cleanup_store struct store *store = NULL;
+    return store_open(&store, false, err) < 0 ? -1 : store_list(store, out, count, err);
+}
+
+int local_images_remove(const char *name, lr_error *err)
+{
+    cleanup_store struct store *store = NULL;
+    return store_open(&store, false, err) < 0 ? -1 : store_remove(store, name, err);
 }
 
 int local_images_pull(const char *name, struct image_feedback *feedback, lr_error *err)

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The daemon's images as the image verbs mean them. The functions are rows of the engine's table (engine/engine.h); what
+ * a run asks of its image is in image.h.
+ */
+#ifndef ENGINE_DOCKER_IMAGES_H
+#define ENGINE_DOCKER_IMAGES_H
+
+#include "image/feedback.h"
+#include "image/image.h"
+
+#include <stddef.h>
+
+int docker_images_find(const char *name, char **digest, lr_error *err);
+int docker_images_describe(const char *name, struct image *out, lr_error *err);
+int docker_images_pull(const char *name, struct image_feedback *feedback, lr_error *err);
+int docker_images_import(int fd, const char *name, struct image *out,
+                         struct image_feedback *feedback, lr_error *err);
+int docker_images_list(struct image **out, size_t *count, lr_error *err);
+int docker_images_remove(const char *name, lr_error *err);
+int docker_images_clean(unsigned *count, lr_error *err);
+
+#endif

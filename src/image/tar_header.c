@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+#include "image/tar_header.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+#include <tar.h>
+
+/* The numbers are octal digits with a NUL at their end. */
+struct header {
+    char name[100], mode[8], uid[8], gid[8], size[12], mtime[12], checksum[8], type, link[100],
+        magic[TMAGLEN], version[TVERSLEN], user[32], group[32], major[8], minor[8], prefix[155],
+        padding[12];
+};
+static_assert(sizeof(struct header) == TAR_BLOCK, "one block");
+
+/* What eleven octal digits do not hold is binary, as GNU tar and all its successors have it. */
+static void fill_size(char field[12], uint64_t size)
+{
+    if (size < 1ull << 33) {
+        snprintf(field, 12, "%011llo", (unsigned long long)size);
+        return;
+    }
+    field[0] = (char)0x80;
+    for (int i = 11; i > 0; i--, size >>= 8)
+        field[i] = (char)(size & 0xff);
+}
+
+void tar_header_fill(char block[TAR_BLOCK], const char *name, unsigned mode, uint64_t size)
+{
+    struct header h = {.type = REGTYPE};
+    snprintf(h.name, sizeof(h.name), "%s", name);
+    snprintf(h.mode, sizeof(h.mode), "%07o", mode & 07777u);
+    snprintf(h.uid, sizeof(h.uid), "%07o", 0u);
+    snprintf(h.gid, sizeof(h.gid), "%07o", 0u);
+    fill_size(h.size, size);
+    snprintf(h.mtime, sizeof(h.mtime), "%011o", 0u);
+    memcpy(h.magic, TMAGIC, TMAGLEN);
+    memcpy(h.version, TVERSION, TVERSLEN);
+    /* The checksum counts itself as eight spaces. */
+    memset(h.checksum, ' ', sizeof(h.checksum));
+    unsigned sum = 0;
+    for (size_t i = 0; i < sizeof(h); i++)
+        sum += ((const unsigned char *)&h)[i];
+    snprintf(h.checksum, sizeof(h.checksum), "%06o", sum);
+    memcpy(block, &h, sizeof(h));
+}
