@@ -8,12 +8,13 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
 static const char operation[] = "output.send";
 
-enum { SPOOL_PIECE = 64 * 1024 };
+enum { SPOOL_PIECE = 64 * 1024, SPOOL_MEMORY_MAX = 64 << 20 };
 
 /* Of each piece of output that is kept, beside its bytes. */
 enum { LOG_HEADER_SIZE = FRAME_HEADER_SIZE + LOG_TIME_SIZE };
@@ -35,16 +36,35 @@ void output_free(struct output *o)
     o->socket = -1;
 }
 
+static const char *spool_folder(void)
+{
+    const char *folder = secure_getenv("TMPDIR");
+    return folder && folder[0] == '/' ? folder : "/tmp";
+}
+
+/* Where no file can be made (a root that is read-only, say), some output has room in memory. */
 static int open_spool(struct output *o, lr_error *err)
 {
     if (o->spool >= 0)
         return 0;
-    const char *folder = secure_getenv("TMPDIR");
-    o->spool =
-        open(folder && folder[0] == '/' ? folder : "/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-    if (o->spool < 0)
-        return error_errno(err, LR_IO_FAILED, operation, errno, "cannot keep output in a file");
-    return 0;
+    o->spool = open(spool_folder(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    if (o->spool >= 0)
+        return 0;
+    o->no_file = errno;
+    o->spool = memfd_create("light-runner-output", MFD_CLOEXEC);
+    return o->spool >= 0 ? 0 : error_errno(err, LR_IO_FAILED, operation, errno, "cannot keep output in memory");
+}
+
+static int no_room(const struct output *o, int number, lr_error *err)
+{
+    if (o->no_file)
+        error_errno(err, LR_IO_FAILED, operation, o->no_file,
+                    "over %d MiB of output wait for the caller, and '%.200s' takes no file",
+                    SPOOL_MEMORY_MAX >> 20, spool_folder());
+    else
+        error_errno(err, LR_IO_FAILED, operation, number, "cannot keep output in a file in '%.200s'",
+                    spool_folder());
+    return error_hint(err, "set TMPDIR to a folder that can be written and has room");
 }
 
 static int keep_in_file(struct output *o, const char **data, size_t *length, lr_error *err)
@@ -52,12 +72,14 @@ static int keep_in_file(struct output *o, const char **data, size_t *length, lr_
     if (open_spool(o, err) < 0)
         return -1;
     while (*length > 0) {
-        ssize_t n = pwrite(o->spool, *data, *length, o->tail);
+        ssize_t n = -1;
+        errno = ENOSPC;
+        if (!o->no_file || o->tail - o->head + (off_t)*length <= SPOOL_MEMORY_MAX)
+            n = pwrite(o->spool, *data, *length, o->tail);
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
-            return error_errno(err, LR_IO_FAILED, operation, n < 0 ? errno : ENOSPC,
-                               "cannot keep output in a file");
+            return no_room(o, n < 0 ? errno : ENOSPC, err);
         o->tail += n;
         *data += n;
         *length -= (size_t)n;
@@ -67,6 +89,9 @@ static int keep_in_file(struct output *o, const char **data, size_t *length, lr_
 
 static int keep(struct output *o, const char *data, size_t length, lr_error *err)
 {
+    /* Most frames are sent as a whole: no file is made for them. */
+    if (length == 0)
+        return 0;
     /* Behind what is in memory there is only memory. */
     bool in_memory = buffer_length(&o->rest) > 0;
     int rc = in_memory ? 0 : keep_in_file(o, &data, &length, err);
@@ -173,6 +198,9 @@ static bool flush_file(struct output *o)
         if (sent == 0)
             return false;
         o->head += sent;
+        /* Memory is what it costs, and is given back at once. */
+        if (o->no_file)
+            (void)fallocate(o->spool, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, o->head);
     }
     if (o->spool >= 0 && o->tail > 0 && ftruncate(o->spool, 0) == 0)
         o->head = o->tail = 0;

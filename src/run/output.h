@@ -4,7 +4,8 @@
  * not at all. The run must not be held up by that, so what the socket does not take is kept in a
  * file without a name, in order. The program's output is cut at `max_log_bytes`, or when what is kept of it (that file;
  * of a detached run the log) is longer than that and OUTPUT_SLACK with the headers of all pieces. Should the disk be
- * full, the frame at hand and the few that end the run are kept in memory: the caller is told why.
+ * full, the frame at hand and the few that end the run are kept in memory: the caller is told why. Where no file can be made,
+ * 64 MiB of memory are in its place.
  */
 #ifndef RUN_OUTPUT_H
 #define RUN_OUTPUT_H
@@ -25,6 +26,7 @@ struct output {
     uint64_t log_kept; /* in the log so far, with headers */
     bool truncated;
     int spool;          /* -1 until it is needed */
+    int no_file;        /* errno: it is memory, because no file can be made; 0: it is a file */
     off_t head, tail;   /* what is still to be sent */
     int log;            /* of a detached run: where the program's output is kept; -1: it is sent */
     struct buffer rest; /* and what the file did not take, behind that */

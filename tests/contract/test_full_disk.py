@@ -114,6 +114,13 @@ def test_no_room_for_output_that_waits(runner, small):
     assert process.returncode == 125 and b"No space left" in stderr, stderr[-300:]
 
 
+def test_no_folder_for_temporary_files(runner):
+    """A root that is read-only, or a TMPDIR that is not there: output that waits has room in memory."""
+    outcome = runner.submit(runner.request("i=0; while [ $i -lt 300 ]; do cat /bin/busybox; i=$((i+1)); done | head -c 3000000"),
+                            env=dict(os.environ, TMPDIR="/nonexistent"))
+    assert outcome.code == 0 and outcome.json["success"] and len(outcome.stderr) == 3000000, outcome.code
+
+
 def _sandbox(pid):
     """What a run has beside its supervisor."""
     return list(host.descendants(pid))[1:]

@@ -122,6 +122,39 @@ static void what_waits_for_the_caller_is_bounded_with_its_headers(void **state)
     output_free(&o);
 }
 
+/* No folder for a file: a frame that is sent needs none, some output waits in memory, and the end of that is told. */
+static void without_a_folder_output_waits_in_memory(void **state)
+{
+    (void)state;
+    static char piece[1 << 16], got[1 << 20];
+    struct output o;
+    lr_error err = {0};
+    assert_int_equal(setenv("TMPDIR", "/nonexistent", 1), 0);
+    output_init(&o, pair[0], true, UINT64_MAX / 2);
+    assert_int_equal(output_log(&o, FRAME_LOG_STDOUT, piece, sizeof(piece), &err), 0);
+    assert_int_equal(o.spool, -1);
+    uint64_t sent = sizeof(piece), taken = 0;
+    /* More than the cap passes through while it is read, */
+    for (int i = 0; i < 1600; i++) {
+        assert_int_equal(output_log(&o, FRAME_LOG_STDOUT, piece, sizeof(piece), &err), 0);
+        sent += sizeof(piece);
+        for (ssize_t n; i >= 400 && sent - taken > 20 << 20 && (n = recv(pair[1], got, sizeof(got), MSG_DONTWAIT)) > 0;) {
+            taken += (uint64_t)n;
+            output_flush(&o);
+        }
+    }
+    assert_true(o.spool >= 0 && o.tail > 64 << 20);
+    /* and no more than the cap waits. */
+    int rc = 0;
+    for (int i = 0; i < 1600 && rc == 0; i++)
+        rc = output_log(&o, FRAME_LOG_STDOUT, piece, sizeof(piece), &err);
+    assert_int_equal(rc, -1);
+    assert_non_null(strstr(err.message, "'/nonexistent'"));
+    assert_non_null(strstr(err.hint, "TMPDIR"));
+    output_free(&o);
+    unsetenv("TMPDIR");
+}
+
 static void a_log_is_bounded_with_its_headers(void **state)
 {
     (void)state;
@@ -188,6 +221,7 @@ int main(void)
         TEST(a_late_reader_gets_everything_in_order),
         TEST(the_log_is_cut_at_its_cap_and_says_so),
         TEST(what_waits_for_the_caller_is_bounded_with_its_headers),
+        TEST(without_a_folder_output_waits_in_memory),
         TEST(a_log_is_bounded_with_its_headers),
         TEST(a_log_of_large_pieces_is_cut_at_its_cap_to_the_byte),
         TEST(a_caller_that_is_gone_holds_nothing_up),
