@@ -12,7 +12,7 @@ MESON  := $(firstword $(wildcard /usr/bin/meson) meson)
 SOURCES = $(shell find include src lib cli agent tests bench examples -name '*.[ch]')
 
 .DELETE_ON_ERROR:
-.PHONY: all build asan deps tools demo check check-quick check-vms soak bench bench-docker bench-tiers bench-gvisor fuzz install uninstall format clean help
+.PHONY: all build asan deps tools demo check check-quick check-vms check-trixie soak bench bench-docker bench-tiers bench-gvisor fuzz install uninstall format clean help
 
 all: build  ## build the library and the programs (default)
 
@@ -48,35 +48,39 @@ demo: deps  ## one run from beginning to end, with a Python image
 
 check: tools  ## every test, twice: as built, and with the sanitizers
 	@$(MAKE) --no-print-directory build asan
-	@$(PYTHON) tests/run --build $(BUILD) --sanitized $(BUILD)-asan
+	@scripts/as-root $(PYTHON) tests/run --build $(BUILD) --sanitized $(BUILD)-asan
 
 check-quick: tools  ## every test, once
 	@$(MAKE) --no-print-directory build
-	@$(PYTHON) tests/run --build $(BUILD)
+	@scripts/as-root $(PYTHON) tests/run --build $(BUILD)
 
 check-vms: tools  ## every test in VMs of our own (tier kata): half an hour where they are emulated
 	@$(MAKE) --no-print-directory build
-	@$(PYTHON) tests/run --build $(BUILD) --cell local-kata
+	@scripts/as-root $(PYTHON) tests/run --build $(BUILD) --cell local-kata
+
+check-trixie: deps  ## the tests of the cell local-runc on Debian 13, in a root that mmdebstrap makes
+	@scripts/as-root scripts/in-debian trixie make --no-print-directory DEPS=skip BUILD=build-trixie build
+	@scripts/as-root scripts/in-debian trixie $(PYTHON) tests/run --build build-trixie --cell local-runc --only unit --only contract --only hostile
 
 soak: tools  ## 2000 runs of every kind with SIGKILLs in between (RUNS, SEED)
 	@$(MAKE) --no-print-directory build
-	@$(PYTHON) tests/faults/soak.py --build $(BUILD) --runs $(or $(RUNS),2000) $(if $(SEED),--seed $(SEED))
+	@scripts/as-root $(PYTHON) tests/faults/soak.py --build $(BUILD) --runs $(or $(RUNS),2000) $(if $(SEED),--seed $(SEED))
 
 bench: tools  ## measure
 	@$(MAKE) --no-print-directory build
-	@$(PYTHON) bench/bench.py --build $(BUILD)
+	@scripts/as-root $(PYTHON) bench/bench.py --build $(BUILD)
 
 bench-docker: tools  ## measure runs on Docker, beside Docker's own command line
 	@$(MAKE) --no-print-directory build
-	@$(PYTHON) bench/docker.py --build $(BUILD)
+	@scripts/as-root $(PYTHON) bench/docker.py --build $(BUILD)
 
 bench-tiers: tools  ## measure the tiers against one another, on every engine; the picture goes into docs/
 	@$(MAKE) --no-print-directory build
-	@$(PYTHON) bench/tiers.py --build $(BUILD) --json $(BUILD)/tiers.json --svg docs/tiers.svg
+	@scripts/as-root $(PYTHON) bench/tiers.py --build $(BUILD) --json $(BUILD)/tiers.json --svg docs/tiers.svg
 
 bench-gvisor: tools  ## measure what each of gVisor's settings does to the tier runsc
 	@$(MAKE) --no-print-directory build
-	@$(PYTHON) bench/gvisor.py --build $(BUILD)
+	@scripts/as-root $(PYTHON) bench/gvisor.py --build $(BUILD)
 
 $(BUILD)-fuzz/build.ninja:
 	CC=clang $(MESON) setup -Dfuzz=true -Db_sanitize=address,undefined -Db_lundef=false $(BUILD)-fuzz
@@ -99,7 +103,7 @@ format:  ## clang-format over every C file
 	clang-format -i $(SOURCES)
 
 clean:  ## remove the build folders
-	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-fuzz
+	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-fuzz build-trixie
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*##  */\1\t/p' Makefile | expand -t 14
