@@ -31,7 +31,7 @@
  *      supervisor  PREPARE         user and working directory
  *      supervisor  ENTRY, DATA..., ENTRY_END ... ENTRIES_END
  *                                  files to create in the working directory; left out if there are none.
- *                                  A folder is an ENTRY alone
+ *                                  A folder is an ENTRY alone, and so is a link
  *      agent       SEEDED          only after ENTRIES_END
  *      supervisor  START           need not wait for SEEDED
  *      agent       RUNNING         exec() has succeeded; or has not, and START says that this is an end like any other: then the

@@ -130,6 +130,25 @@ static int make_file(struct seed *s, int dirfd, const char *name, struct failure
     return s->file < 0 ? cannot(s, "make", failure) : 0;
 }
 
+/* What it leads to is the supervisor's business; nothing here ever follows it. */
+static int make_link(struct seed *s, int dirfd, const char *name, const char *target,
+                     struct failure *failure)
+{
+    const struct timespec times[2] = {{.tv_sec = s->mtime}, {.tv_sec = s->mtime}};
+    int failed = symlinkat(target, dirfd, name);
+    if (failed && errno == EEXIST) {
+        if (unlinkat(dirfd, name, 0) < 0)
+            return cannot(s, "replace", failure);
+        failed = symlinkat(target, dirfd, name);
+    }
+    if (failed)
+        return cannot(s, "make the link", failure);
+    if (fchownat(dirfd, name, s->uid, s->gid, AT_SYMLINK_NOFOLLOW) < 0 ||
+        utimensat(dirfd, name, times, AT_SYMLINK_NOFOLLOW) < 0)
+        return cannot(s, "set the attributes of", failure);
+    return 0;
+}
+
 static bool parse_mode(const char *text, mode_t *out)
 {
     char *end;
@@ -143,15 +162,18 @@ static bool parse_mode(const char *text, mode_t *out)
 int seed_entry(struct seed *s, const struct frame *f, struct failure *failure)
 {
     const char *kind = fields_get(f, "kind"), *path = fields_get(f, "path");
-    const char *mode = fields_get(f, "mode");
+    const char *mode = fields_get(f, "mode"), *target = fields_get(f, "target");
     uint64_t mtime;
     if (s->file >= 0 || !kind || !path || !mode || !parse_mode(mode, &s->mode) ||
         !fields_get_u64(f, "mtime", &mtime) || mtime > INT64_MAX)
         return failure_set(failure, "protocol", "ENTRY");
     s->mtime = (int64_t)mtime;
-    bool is_file = strcmp(kind, "file") == 0;
-    if (!is_file && strcmp(kind, "dir") != 0)
-        return failure_set(failure, operation, "'%.300s' is neither a folder nor a file", path);
+    bool is_file = strcmp(kind, "file") == 0, is_link = strcmp(kind, "link") == 0;
+    if (!is_file && !is_link && strcmp(kind, "dir") != 0)
+        return failure_set(failure, operation, "'%.300s' is neither a folder nor a file nor a link",
+                           path);
+    if (is_link && (!target || !*target))
+        return failure_set(failure, "protocol", "ENTRY of a link without a target");
     if (!text_path_is_beneath(path))
         return failure_set(failure, operation, "path traversal rejected: '%.300s'", path);
     strcpy(s->path, path); /* at most 4095 bytes, or it would not be beneath */
@@ -159,7 +181,8 @@ int seed_entry(struct seed *s, const struct frame *f, struct failure *failure)
     const char *name = NULL;
     if (open_parent(s, &dirfd, &name, failure) < 0)
         return -1;
-    return (is_file ? make_file : make_folder)(s, dirfd, name, failure);
+    return is_link ? make_link(s, dirfd, name, target, failure)
+                   : (is_file ? make_file : make_folder)(s, dirfd, name, failure);
 }
 
 int seed_data(struct seed *s, const struct frame *f, struct failure *failure)

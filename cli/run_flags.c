@@ -32,6 +32,7 @@ enum kind {
     INPUT_JSON,
     REQUEST,
     DETACH, /* from here on: without a value */
+    NO_IGNORE,
     ARGV,
     JSON,
     TIMING,
@@ -61,6 +62,11 @@ static const struct flag {
     {"env", ENV, "env", "NAME=VALUE", "a variable; NAME alone takes ours (repeatable)"},
     {"workdir", FIELD_TEXT, "workdir", "PATH", "working directory (default /app)"},
     {"dir", FIELD_TEXT, "dir", "PATH", "folder whose contents are copied into workdir"},
+    {"ignore", FIELD_LIST, "ignore", "NAME",
+     "left out of --dir at any depth, in the place of .git, node_modules... (repeatable)"},
+    {"no-ignore", NO_IGNORE, NULL, NULL, "nothing is left out of --dir by its name"},
+    {"links", FIELD_TEXT, "links", "WHICH",
+     "of --dir: skip (default), or inside: relative ones that stay in it are kept"},
     {"input", INPUT, NULL, "FILE|-", "bytes for the command's stdin"},
     {"input-json", INPUT_JSON, NULL, "JSON", "a JSON value for the command's stdin"},
     {"setup", FIELD_LIST, "run", "COMMAND",
@@ -281,6 +287,9 @@ static int apply(struct run_flags *f, const struct flag *flag, const char *value
         return 0;
     case DETACH:
         return put(f->given, "detached", json_true(), err);
+    case NO_IGNORE:
+        f->no_ignore = true;
+        return 0;
     case ARGV:
         f->argv = true;
         return 0;
@@ -496,6 +505,11 @@ int run_flags_parse(struct run_flags *f, int argc, char **argv, lr_error *err)
     if (f->help)
         return 0;
     if (take_words(f, argc - optind, argv + optind, err) < 0)
+        return -1;
+    if (f->no_ignore && json_object_get(f->given, "ignore"))
+        return error_set(err, LR_INVALID_ARGUMENT, OPERATION,
+                         "--ignore and --no-ignore cannot be given together");
+    if (f->no_ignore && put(f->given, "ignore", json_array(), err) < 0)
         return -1;
     if (f->input_file && json_object_get(f->given, "input"))
         return error_set(err, LR_INVALID_ARGUMENT, OPERATION,

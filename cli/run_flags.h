@@ -19,6 +19,7 @@ struct run_flags {
 
     /* while the flags are read */
     json_t *given; /* the fields that flags have set: they go over those of --request */
+    bool no_ignore;
     bool argv; /* the words after the image are not for a shell */
     const char *request_file;
     const char *input_file;

@@ -251,6 +251,11 @@ typedef struct lr_request {
      * image needs none. The first names a program, which is looked up in the run's PATH unless it holds a slash. If it
      * is not there, the command ends with exit code 127; if it cannot be executed, with 126; stderr says why */
     const char *const *argv;
+    const char *const *ignore; /**< NULL-terminated: names that are left out of `dir` at any depth, without slashes;
+                                    {NULL}: nothing is. Default: .git node_modules dist build .next .cache .turbo
+                                    coverage */
+    const char *links; /**< symbolic links in `dir`: "skip" (default), or "inside": those that are relative and lead
+                            to a file or folder that is copied are copied as links. All others are skipped */
 } lr_request;
 
 /* ------------------------------------------------------------------ result */

@@ -71,6 +71,8 @@ static int fill(json_t *document, const lr_request *r, lr_error *err)
         put_text(document, "entrypoint", r->entrypoint, err) < 0 ||
         put_texts(document, "argv", r->argv, err) < 0 ||
         put_texts(document, "run", r->run, err) < 0 || put_text(document, "dir", r->dir, err) < 0 ||
+        put_texts(document, "ignore", r->ignore, err) < 0 ||
+        put_text(document, "links", r->links, err) < 0 ||
         put_texts(document, "networks", r->networks, err) < 0 ||
         put_texts(document, "dns", r->dns, err) < 0 ||
         put_texts(document, "env", r->env, err) < 0 ||
@@ -98,7 +100,7 @@ int document_from_request(json_t **out, const lr_request *request, lr_error *err
 
 bool document_is_empty(const lr_request *r)
 {
-    return !r->image && !r->entrypoint && !r->argv && !r->run && !r->dir && !r->input_json && !r->timeout_ms &&
+    return !r->image && !r->entrypoint && !r->argv && !r->ignore && !r->links && !r->run && !r->dir && !r->input_json && !r->timeout_ms &&
            !r->networks && !r->dns && !r->env && !r->workdir && !r->extract && !r->extract_count &&
            !r->detached;
 }

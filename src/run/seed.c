@@ -2,6 +2,7 @@
 #include "run/seed.h"
 
 #include "base/cleanup.h"
+#include "run/seed_link.h"
 #include "wire/fields.h"
 
 #include <fcntl.h>
@@ -13,10 +14,9 @@ static const char operation[] = "seed.read";
 /* Each level holds an open folder. */
 enum { DEPTH_MAX = 200, PATH_MAX_BYTES = 4095 };
 
-static const char *const skipped[] = {".git",  "node_modules", "dist",   "build",
-                                      ".next", ".cache",       ".turbo", "coverage"};
-
 struct seed {
+    char *const *ignore; /* names that stay behind; borrowed */
+    bool links;          /* those that lead to what goes in do so as well */
     DIR *levels[DEPTH_MAX];
     size_t lengths[DEPTH_MAX]; /* of the path down to that level */
     size_t depth;
@@ -25,15 +25,18 @@ struct seed {
     struct buffer fields;
 };
 
-int seed_open(struct seed **out, const char *dir, lr_error *err)
+int seed_open(struct seed **out, const struct request *r, lr_error *err)
 {
-    cleanup_close int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return error_errno(err, LR_INVALID_ARGUMENT, operation, errno, "dir: cannot open '%s'",
-                           dir);
+    cleanup_close int fd = open(r->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) {
+        error_errno(err, LR_INVALID_ARGUMENT, operation, errno, "dir: cannot open '%s'", r->dir);
+        return error_hint(err, "name a folder that is there and that you may read");
+    }
     struct seed *s = calloc(1, sizeof(*s));
     if (!s)
         return error_oom(err, operation);
+    s->ignore = r->ignore;
+    s->links = r->links_inside;
     s->file = -1;
     buffer_init(&s->fields, FRAME_AGENT_MAX);
     s->levels[0] = fdopendir(fd);
@@ -58,27 +61,46 @@ void seed_close(struct seed *s)
     free(s);
 }
 
-static bool is_skipped(const char *name)
+static bool is_left_out(const void *user, const char *name)
 {
-    if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
-        return true;
-    for (size_t i = 0; i < sizeof(skipped) / sizeof(skipped[0]); i++)
-        if (strcmp(name, skipped[i]) == 0)
+    const struct seed *s = user;
+    for (char *const *n = s->ignore; n && *n; n++)
+        if (strcmp(name, *n) == 0)
             return true;
-    return false;
+    return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
 }
 
-static int add_entry(struct seed *s, struct buffer *out, const struct stat *st, lr_error *err)
+/* `target`: of a link; else NULL. */
+static int add_entry(struct seed *s, struct buffer *out, const struct stat *st, const char *target,
+                     lr_error *err)
 {
     char mode[16];
+    const char *kind = target ? "link" : S_ISDIR(st->st_mode) ? "dir" : "file";
     snprintf(mode, sizeof(mode), "%o", (unsigned)st->st_mode & 0777);
     buffer_clear(&s->fields);
-    if (!fields_add(&s->fields, "kind", S_ISDIR(st->st_mode) ? "dir" : "file") ||
-        !fields_add(&s->fields, "path", s->path) || !fields_add(&s->fields, "mode", mode) ||
+    if (!fields_add(&s->fields, "kind", kind) || !fields_add(&s->fields, "path", s->path) ||
+        !fields_add(&s->fields, "mode", mode) ||
+        (target && !fields_add(&s->fields, "target", target)) ||
         !fields_add_u64(&s->fields, "mtime", st->st_mtime > 0 ? (uint64_t)st->st_mtime : 0) ||
         !frame_append(out, FRAME_ENTRY, buffer_data(&s->fields), buffer_length(&s->fields)))
         return error_oom(err, operation);
     return 0;
+}
+
+/* Of the entry at hand, if it is a link that goes in. */
+static int add_link(struct seed *s, const char *name, struct buffer *out, lr_error *err)
+{
+    char target[PATH_MAX_BYTES + 1];
+    struct stat st;
+    int level = dirfd(s->levels[s->depth - 1]);
+    ssize_t n = readlinkat(level, name, target, sizeof(target));
+    if (n <= 0 || (size_t)n == sizeof(target) ||
+        fstatat(level, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return 0;
+    target[n] = '\0';
+    return seed_link_is_inside(dirfd(s->levels[0]), s->path, target, is_left_out, s)
+               ? add_entry(s, out, &st, target, err)
+               : 0;
 }
 
 /* Opens what the path at hand names, and says what it is; -1 in *fd when it is to be skipped. */
@@ -127,20 +149,23 @@ static int next_entry(struct seed *s, struct buffer *out, bool *done, lr_error *
             closedir(s->levels[--s->depth]);
             continue;
         }
-        if (is_skipped(e->d_name) || e->d_type == DT_LNK)
+        if (is_left_out(s, e->d_name) || (e->d_type == DT_LNK && !s->links))
             continue;
         int n =
             snprintf(s->path + base, sizeof(s->path) - base, "%s%s", base ? "/" : "", e->d_name);
         if (n < 0 || (size_t)n >= sizeof(s->path) - base)
             return error_set(err, LR_SEED_FAILED, operation, "dir: a path is longer than %d bytes",
                              PATH_MAX_BYTES);
+        if (s->links && (e->d_type == DT_LNK || e->d_type == DT_UNKNOWN) &&
+            add_link(s, e->d_name, out, err) < 0)
+            return -1;
         cleanup_close int fd = -1;
         struct stat st;
         if (open_entry(s, e->d_name, &fd, &st, err) < 0)
             return -1;
         if (fd < 0)
             continue;
-        if (add_entry(s, out, &st, err) < 0)
+        if (add_entry(s, out, &st, NULL, err) < 0)
             return -1;
         if (S_ISREG(st.st_mode)) {
             s->file = steal_fd(&fd);

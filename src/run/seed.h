@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Files in: walks the host folder `dir` and turns it into ENTRY, DATA and ENTRY_END frames, as many
- * at a time as the caller has room for. Version control and build leftovers are skipped by name at
- * any depth, and so is everything but folders and regular files; no symlink is followed.
+ * at a time as the caller has room for. The names of `ignore` are skipped at any depth, and so is everything but folders,
+ * regular files and, where the request says so, links that stay inside (run/seed_link.h); no symlink is followed.
  */
 #ifndef RUN_SEED_H
 #define RUN_SEED_H
 
 #include "base/buffer.h"
 #include "base/error.h"
+#include "wire/request.h"
 
 struct seed;
 
-/* Errors: INVALID_ARGUMENT when it is not a folder that can be read. */
-int seed_open(struct seed **out, const char *dir, lr_error *err);
+/* The request is borrowed until seed_close(). Errors: INVALID_ARGUMENT when its `dir` is not a folder that can be read. */
+int seed_open(struct seed **out, const struct request *r, lr_error *err);
 
 /*
  * Appends frames until `out` holds at least `enough` bytes or the tree is complete; then *done is

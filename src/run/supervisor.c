@@ -295,7 +295,7 @@ static int open_sandbox(struct supervisor *s, bool progress)
         .output = &s->output, .progress = progress, .on_caller = on_caller_early, .user = s};
     s->seed_done = s->request->dir == NULL;
     if (engine_find_for_run(&engine, s->request, &s->error) < 0 ||
-        (s->request->dir && seed_open(&s->seed, s->request->dir, &s->error) < 0))
+        (s->request->dir && seed_open(&s->seed, s->request, &s->error) < 0))
         return -1;
     int rc = make_sandbox(s, engine, &watch);
     snprintf(s->setup_kernel, sizeof(s->setup_kernel), "%s", watch.setup_kernel);

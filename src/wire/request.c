@@ -27,6 +27,8 @@ enum {
     MAX_EXTRACT = 1024,
     MAX_EXTRACT_BYTES = 1024 * 1024, /* of all paths together: they come back in one RESULT frame */
     MAX_NETWORKS = 64,
+    MAX_IGNORE = 1024,
+    MAX_NAME = 255, /* of a file, without its folder */
     MAX_STEPS = 1024,
 };
 
@@ -342,6 +344,55 @@ static int read_dir(void *out, const char *field, const json_t *value, lr_error 
     return check_copy_name(&r->dir, field, value, MAX_PATH, err);
 }
 
+static const char *const ignored_names[] = {".git",  "node_modules", "dist",   "build", ".next",
+                                            ".cache", ".turbo",       "coverage", NULL};
+
+static int copy_names(char ***out, const char *const *names)
+{
+    size_t count = 0;
+    while (names[count])
+        count++;
+    *out = calloc(count + 1, sizeof(**out));
+    for (size_t i = 0; *out && i < count; i++)
+        if (!((*out)[i] = strdup(names[i])))
+            return -1;
+    return *out ? 0 : -1;
+}
+
+static int read_ignore(void *out, const char *field, const json_t *value, lr_error *err)
+{
+    struct request *r = out;
+    static const char *const none[] = {NULL};
+    if (check_copy_strings(&r->ignore, field, value, MAX_IGNORE, err) < 0)
+        return -1;
+    if (!r->ignore && copy_names(&r->ignore, none) < 0)
+        return error_oom(err, OPERATION);
+    for (size_t i = 0; r->ignore[i]; i++) {
+        const char *name = r->ignore[i];
+        char path[160];
+        snprintf(path, sizeof(path), "%s[%zu]", field, i);
+        if (!*name || strchr(name, '/') || strcmp(name, ".") == 0 || strcmp(name, "..") == 0) {
+            check_fail(err, path, "'%.80s' is not the name of a file or folder", name);
+            return error_hint(err, "give a name without a slash; it is left out at any depth");
+        }
+        if (strlen(name) > MAX_NAME)
+            return check_fail(err, path, "is %zu bytes long; at most %d are possible", strlen(name),
+                              MAX_NAME);
+    }
+    return 0;
+}
+
+static int read_links(void *out, const char *field, const json_t *value, lr_error *err)
+{
+    static const char *const names[] = {"skip", "inside", NULL};
+    struct request *r = out;
+    cleanup_free char *name = NULL;
+    if (check_choice(&name, field, value, names, err) < 0)
+        return -1;
+    r->links_inside = strcmp(name, "inside") == 0;
+    return 0;
+}
+
 /* Its text, which was checked when the document was read (request_text.c). */
 static int read_input(void *out, const char *field, const json_t *value, lr_error *err)
 {
@@ -581,6 +632,8 @@ static const struct check_field request_fields[] = {
     {"argv", read_argv},
     {"run", read_run},
     {"dir", read_dir},
+    {"ignore", read_ignore},
+    {"links", read_links},
     {"input", read_input},
     {"timeout", read_timeout},
     {"networks", read_networks},
@@ -639,7 +692,8 @@ int request_from_json(struct request *out, const json_t *document, lr_error *err
         return check_fail(err, "", "input is refused for detached runs");
     if (r.dns && r.networks && strcmp(r.networks[0], "none") == 0)
         return check_fail(err, "dns", "names cannot be asked for without a network");
-    if (set_default(&r.runtime, "runc") < 0 || set_default(&r.engine, "auto") < 0)
+    if (set_default(&r.runtime, "runc") < 0 || set_default(&r.engine, "auto") < 0 ||
+        (!r.ignore && copy_names(&r.ignore, ignored_names) < 0))
         return error_oom(err, OPERATION);
     if (check_setup_runtime(&r, err) < 0)
         return -1;
@@ -710,13 +764,14 @@ json_t *request_to_json(const struct request *r)
     json_t *run = strings_to_json(r->run), *networks = strings_to_json(r->networks);
     json_t *env = strings_to_json(r->env), *extract = extract_to_json(r);
     json_t *dns = strings_to_json(r->dns), *argv = strings_to_json(r->argv);
+    json_t *ignore = strings_to_json(r->ignore);
     bool complete = memory && !disk == !r->disk_asked && options &&
                     !unenforced == !r->allow_unenforced && !egress == !r->allow_egress &&
-                    !argv == !r->argv && !dns == !r->dns && !input == !r->input && !run == !r->run &&
+                    !argv == !r->argv && !ignore == !r->ignore && !dns == !r->dns && !input == !r->input && !run == !r->run &&
                     !networks == !r->networks && !env == !r->env && !extract == !r->has_extract;
     json_t *document =
-        json_pack("{ss,ss*,so*,so*,ss*,so*,sI,so*,so*,so*,ss*,so*,sb,so*}", "image", r->image,
-                  "entrypoint", r->entrypoint, "argv", argv, "run", run, "dir", r->dir, "input", input, "timeout",
+        json_pack("{ss,ss*,so*,so*,ss*,so*,ss*,so*,sI,so*,so*,so*,ss*,so*,sb,so*}", "image", r->image,
+                  "entrypoint", r->entrypoint, "argv", argv, "run", run, "dir", r->dir, "ignore", ignore, "links", r->links_inside ? "inside" : NULL, "input", input, "timeout",
                   (json_int_t)r->timeout_ms, "networks", networks, "dns", dns, "env", env, "workdir",
                   r->workdir, "extract", extract, "detached", r->detached, "options", options);
     if (!complete) {
@@ -739,6 +794,7 @@ void request_free(struct request *r)
     check_free_strings(r->run);
     check_free_strings(r->dns);
     free(r->dir);
+    check_free_strings(r->ignore);
     free(r->input);
     check_free_strings(r->networks);
     check_free_strings(r->env);

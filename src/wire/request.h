@@ -62,6 +62,8 @@ struct request {
     char **argv;      /* the command's words, NULL-terminated, at least one; NULL: not given */
     char **run;       /* NULL-terminated; NULL: none */
     char *dir;        /* NULL: none */
+    char **ignore;    /* names that are left out of it, NULL-terminated */
+    bool links_inside; /* links in it that stay in it are kept */
     char *input;      /* JSON text for stdin, as it was given; NULL: none */
     uint64_t timeout_ms;
     char **networks; /* NULL-terminated; NULL: the default network */

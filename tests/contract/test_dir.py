@@ -84,6 +84,61 @@ def test_every_symlink_is_skipped(runner, tmp_path):
     assert runner.ok(LIST, dir=given).lines == ["./real", "./sub"]
 
 
+def test_links_that_stay_inside_are_kept_when_asked_for(runner, tmp_path):
+    """What a package manager leaves: relative links within the folder. All others stay out."""
+    given = tmp_path / "dir"
+    (given / "node_modules/.bin").mkdir(parents=True)
+    (given / "src").mkdir()
+    (given / "src/tool").write_text("#!/bin/sh\necho ran $0\n")
+    (given / "src/tool").chmod(0o755)
+    (given / "node_modules/.bin/tool").symlink_to("../../src/tool")
+    (given / "current").symlink_to("src")
+    (given / "chain").symlink_to("current/tool")
+    (given / "src/self").symlink_to("..")
+    for name, target in {"abs": "/etc/passwd", "out": "../outside", "src/out": "../../outside", "dangling": "nothing",
+                         "to-out": "out"}.items():
+        (given / name).symlink_to(target)
+    (tmp_path / "outside").write_text("secret")
+    listing = "find . -type l | sort; readlink chain; "
+    outcome = runner.ok(listing + "./chain; ./node_modules/.bin/tool; cat src/self/src/tool | wc -l", dir=given, links="inside",
+                        ignore=[])
+    assert outcome.lines == ["./chain", "./current", "./node_modules/.bin/tool", "./src/self", "current/tool", "ran ./chain",
+                             "ran ./node_modules/.bin/tool", "2"]
+    # What leads through a name that is left out would lead nowhere.
+    (given / "modules").symlink_to("node_modules")
+    outcome = runner.plain(listing, "--dir", str(given), "--links", "inside", "--ignore", "src")
+    assert outcome.stdout.decode().split() == ["./modules"], outcome
+    assert runner.plain("find . -type l", "--dir", str(given), "--links", "skip").stdout == b""
+
+
+def test_names_to_ignore_can_be_others(runner, tmp_path):
+    for name in (".git", "sub/.git", "secret", "sub/secret", "sub/kept"):
+        (tmp_path / name).mkdir(parents=True)
+    everything = ["./.git", "./secret", "./sub", "./sub/.git", "./sub/kept", "./sub/secret"]
+    assert runner.ok(LIST, dir=tmp_path, ignore=[]).lines == everything
+    assert runner.plain(LIST, "--dir", str(tmp_path), "--no-ignore").stdout.decode().split() == everything
+    assert runner.ok(LIST, dir=tmp_path, ignore=["secret", "kept"]).lines == ["./.git", "./sub", "./sub/.git"]
+    outcome = runner.plain(LIST, "--dir", str(tmp_path), "--ignore", "secret", "--ignore", ".git")
+    assert outcome.stdout.decode().split() == ["./sub", "./sub/kept"], outcome
+
+
+@pytest.mark.parametrize("fields,names", [
+    ({"ignore": ["a/b"]}, "ignore[0]: 'a/b' is not the name"), ({"ignore": ["a", ""]}, "ignore[1]"), ({"ignore": [".."]}, "ignore"),
+    ({"ignore": ["."]}, "ignore"), ({"ignore": "a"}, "ignore: must be a list"), ({"ignore": [1]}, "ignore[0]"),
+    ({"ignore": ["a" * 256]}, "ignore[0]: is 256 bytes"), ({"ignore": ["a\0b"]}, "NUL"), ({"ignore": ["a"] * 1025}, "ignore"),
+    ({"links": "all"}, "links: 'all' is none of: skip, inside"), ({"links": True}, "links"), ({"links": None}, "links"),
+], ids=lambda v: str(v)[:30])
+def test_what_is_no_choice_is_refused(runner, tmp_path, fields, names):
+    outcome = runner.run("echo started", dir=tmp_path, **fields)
+    assert outcome.code == 125 and outcome.error["code"] == "INVALID_ARGUMENT", outcome
+    assert names in outcome.error["message"] and "started" not in outcome.text, outcome
+
+
+def test_ignore_and_no_ignore_are_not_both_meant(runner, tmp_path):
+    outcome = runner.plain("echo started", "--no-ignore", "--ignore", "a", "--dir", str(tmp_path))
+    assert outcome.code == 125 and b"--ignore and --no-ignore" in outcome.stderr, outcome
+
+
 def test_a_dir_that_is_itself_a_link_is_followed_or_refused_before_the_start(runner, tmp_path):
     (tmp_path / "real").mkdir()
     (tmp_path / "real/f").write_text("x")

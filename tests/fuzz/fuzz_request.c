@@ -22,6 +22,9 @@ static void check_request(const struct request *r)
     for (char **e = r->env; e && *e; e++)
         PROMISE(text_is_env_name(*e, strcspn(*e, "=")) && strchr(*e, '='));
     PROMISE(!r->argv || (r->argv[0] && r->argv[0][0] && !r->entrypoint));
+    PROMISE(r->ignore);
+    for (char **n = r->ignore; *n; n++)
+        PROMISE(**n && !strchr(*n, '/') && strcmp(*n, "..") != 0);
     PROMISE(r->pids >= 1 && r->pids <= REQUEST_PIDS_MAX);
     for (size_t i = 0; i < r->extract_count; i++)
         PROMISE(r->extract[i].from && r->extract[i].to);

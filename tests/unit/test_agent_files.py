@@ -173,6 +173,30 @@ class Seed(AgentTest):
             pass
         self.assert_failed(a, 'seed', "'d/too-big'", 'No space left on device')
 
+    @staticmethod
+    def link_frame(a, path, target):
+        a.send('ENTRY', [('kind', 'link'), ('path', path), ('mode', '777'), ('mtime', 1600000000), ('target', target)])
+
+    def test_links_are_made_and_never_followed(self):
+        outside = os.path.join(self.folder, 'outside')
+        os.makedirs(outside)
+        os.makedirs(self.workdir)
+        open(self.path('taken'), 'w').close()
+        a = self.seeding()
+        self.link_frame(a, 'taken', 'f')
+        self.link_frame(a, 'out', '../outside')
+        self.file_frames(a, 'f', b'text')
+        a.send('ENTRY', [('kind', 'file'), ('path', 'out/planted'), ('mode', '644'), ('mtime', 1)])
+        self.assert_failed(a, 'seed', "'out'")
+        self.assertEqual(os.readlink(self.path('taken')), 'f')
+        self.assertEqual(os.lstat(self.path('taken')).st_mtime, 1600000000)
+        self.assertEqual(os.listdir(outside), [])
+
+    def test_a_link_without_a_target(self):
+        a = self.seeding()
+        a.send('ENTRY', [('kind', 'link'), ('path', 'f'), ('mode', '777'), ('mtime', 1)])
+        self.assert_failed(a, 'protocol', status=1)
+
     def test_kinds_that_are_never_made(self):
         a = self.seeding()
         a.send('ENTRY', [('kind', 'symlink'), ('path', 'f'), ('mode', '644'), ('mtime', 1)])

@@ -132,6 +132,28 @@ static void test_words_of_a_command(void **state)
     request_free(&r);
 }
 
+static void test_what_goes_in_of_a_folder(void **state)
+{
+    (void)state;
+    struct request r = parsed("{\"image\":\"i\"}");
+    assert_string_equal(r.ignore[0], ".git");
+    assert_string_equal(r.ignore[7], "coverage");
+    assert_null(r.ignore[8]);
+    assert_false(r.links_inside);
+    request_free(&r);
+    r = parsed("{\"image\":\"i\",\"ignore\":[],\"links\":\"inside\"}");
+    assert_null(r.ignore[0]);
+    assert_true(r.links_inside);
+    json_t *document = request_to_json(&r);
+    request_free(&r);
+    lr_error e;
+    assert_int_equal(request_from_json(&r, document, &e), 0);
+    json_decref(document);
+    assert_null(r.ignore[0]);
+    assert_true(r.links_inside);
+    request_free(&r);
+}
+
 static void test_older_names(void **state)
 {
     (void)state;
@@ -472,6 +494,7 @@ int main(void)
         cmocka_unit_test(test_every_field),
         cmocka_unit_test(test_name_servers),
         cmocka_unit_test(test_words_of_a_command),
+        cmocka_unit_test(test_what_goes_in_of_a_folder),
         cmocka_unit_test(test_older_names),
         cmocka_unit_test(test_unknown_fields_are_named),
         cmocka_unit_test(test_wrong_values_are_refused),

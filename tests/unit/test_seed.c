@@ -17,7 +17,7 @@
 
 #include "scratch_folder.h"
 
-/* What the walk gave: "kind path mode\n" lines, and the bytes of all files. */
+/* What the walk gave: "kind path mode\n" lines, of a link "link path -> target\n", and the bytes of all files. */
 static char lines[65536];
 static size_t data_bytes, most_waiting;
 
@@ -52,11 +52,16 @@ static void note(const struct frame *f)
     } else if (f->type == FRAME_ENTRY) {
         assert_true(fields_valid(f));
         char line[512];
-        snprintf(line, sizeof(line), "%s %s %s\n", fields_get(f, "kind"), fields_get(f, "path"),
-                 fields_get(f, "mode"));
+        const char *target = fields_get(f, "target");
+        snprintf(line, sizeof(line), "%s %s %s%s\n", fields_get(f, "kind"), fields_get(f, "path"),
+                 target ? "-> " : "", target ? target : fields_get(f, "mode"));
         strcat(lines, line);
     }
 }
+
+static char *git_and_modules[] = {(char *)".git", (char *)"node_modules", NULL};
+
+static struct request request = {.dir = scratch_folder, .ignore = git_and_modules};
 
 static int walk(lr_error *err)
 {
@@ -67,7 +72,7 @@ static int walk(lr_error *err)
     lines[0] = '\0';
     data_bytes = most_waiting = 0;
     buffer_init(&out, 1 << 20);
-    if (seed_open(&seed, scratch_folder, err) < 0)
+    if (seed_open(&seed, &request, err) < 0)
         return -1;
     while (!done && !failed) {
         failed = seed_fill(seed, &out, 1000, &done, err);
@@ -131,6 +136,75 @@ static void links_and_fifos_are_skipped(void **state)
     assert_string_equal(lines, "");
 }
 
+/* Of a tree of links, those that are to go in; each in a line of its own, whatever their order. */
+static void links_that_stay_inside_are_kept_when_asked_for(void **state)
+{
+    (void)state;
+    lr_error err = {0};
+    static const char *const kept[][2] = {
+        {"same", "f"},           {"dot", "./f"},       {"folder", "a"},      {"itself", "."},
+        {"a/up", "../f"},        {"a/b/top", "../.."}, {"chain", "a/up"},    {"through", "folder/b/deep"},
+        {"twice", "a//b/./deep"}, {"around", "a/../f"}, {"slash", "a/"},      {"back", "folder/../f"},
+        {"a/over", "../a/b/top/f"}, {"deep", "a/b"},
+    };
+    static const char *const skipped[][2] = {
+        {"absolute", "/etc/passwd"},   {"out", "../x"},           {"a/out", "../../x"},   {"nowhere", "nothing"},
+        {"loop", "loop"},              {"one", "other"},          {"other", "one"},       {"to-absolute", "absolute"},
+        {"to-out", "out"},             {"ignored", ".git/f"},     {"through-ignored", ".git/../f"},
+        {"chain-ignored", "ignored"},  {"file-as-folder", "f/x"}, {"fifo-link", "fifo"},  {"f-slash", "f/"}, {"f-dot", "f/."},
+        /* Where they lead is inside, but only for as long as others are what they are. */
+        {"text-leads-out", "deep/../../f"}, {"chain-leads-out", "text-leads-out"},
+        {"back-in", "../in/f"},        {"a/b/far", "top/../x"},   {"root", "/"},          {"a/node_modules-link", "../node_modules"},
+    };
+    char fifo[128];
+    put_folder("a");
+    put_folder("a/b");
+    put_folder(".git");
+    put_folder("node_modules");
+    put_folder("etc");
+    put_file("etc/passwd", 1, 0644);
+    put_file("f", 1, 0644);
+    put_file("a/b/deep", 1, 0644);
+    put_file(".git/f", 1, 0644);
+    snprintf(fifo, sizeof(fifo), "%s/fifo", scratch_folder);
+    assert_int_equal(mkfifo(fifo, 0644), 0);
+    for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
+        put_link(kept[i][1], kept[i][0]);
+    for (size_t i = 0; i < sizeof(skipped) / sizeof(skipped[0]); i++)
+        put_link(skipped[i][1], skipped[i][0]);
+    request.links_inside = true;
+    assert_int_equal(walk(&err), 0);
+    request.links_inside = false;
+    size_t count = 0;
+    for (const char *at = lines; (at = strstr(at, "link ")); at++)
+        count += at == lines || at[-1] == '\n';
+    for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++) {
+        char line[512];
+        snprintf(line, sizeof(line), "link %s -> %s\n", kept[i][0], kept[i][1]);
+        if (!strstr(lines, line))
+            fail_msg("'%s' is not in '%s'", line, lines);
+    }
+    if (count != sizeof(kept) / sizeof(kept[0]))
+        fail_msg("%zu links in '%s'", count, lines);
+}
+
+static void names_to_ignore_can_be_others(void **state)
+{
+    (void)state;
+    lr_error err = {0};
+    char *others[] = {(char *)"secret", NULL}, *none[] = {NULL};
+    put_folder("a");
+    put_file("a/secret", 1, 0644);
+    put_file("a/.git", 1, 0644);
+    request.ignore = others;
+    assert_int_equal(walk(&err), 0);
+    assert_string_equal(lines, "dir a 755\nfile a/.git 644\n");
+    request.ignore = none;
+    assert_int_equal(walk(&err), 0);
+    request.ignore = git_and_modules;
+    assert_int_equal(data_bytes, 2);
+}
+
 static void a_large_file_comes_in_bounded_pieces(void **state)
 {
     (void)state;
@@ -161,9 +235,11 @@ static void a_missing_folder_is_an_invalid_argument(void **state)
     (void)state;
     lr_error err = {0};
     struct seed *seed;
-    assert_int_equal(seed_open(&seed, "/nonexistent", &err), -1);
+    const struct request missing = {.dir = (char *)"/nonexistent"}, file = {.dir = (char *)"/etc/passwd"};
+    assert_int_equal(seed_open(&seed, &missing, &err), -1);
     assert_int_equal(err.code, LR_INVALID_ARGUMENT);
-    assert_int_equal(seed_open(&seed, "/etc/passwd", &err), -1);
+    assert_non_null(strstr(err.hint, "folder"));
+    assert_int_equal(seed_open(&seed, &file, &err), -1);
     assert_int_equal(err.code, LR_INVALID_ARGUMENT);
 }
 
@@ -173,6 +249,8 @@ int main(void)
         SCRATCH_TEST(contents_and_structure_are_kept),
         SCRATCH_TEST(skipped_names_are_skipped_at_any_depth),
         SCRATCH_TEST(links_and_fifos_are_skipped),
+        SCRATCH_TEST(links_that_stay_inside_are_kept_when_asked_for),
+        SCRATCH_TEST(names_to_ignore_can_be_others),
         SCRATCH_TEST(a_large_file_comes_in_bounded_pieces),
         SCRATCH_TEST(a_tree_without_end_is_an_error),
         SCRATCH_TEST(a_missing_folder_is_an_invalid_argument),
