@@ -136,16 +136,15 @@ def test_the_id_is_the_containers_and_the_volumes_name(runner, daemon):
 # ---------------------------------------------------------------- where it is
 
 def test_a_daemon_is_what_auto_takes(runner, daemon):
-    environment = {k: v for k, v in os.environ.items() if k != "LIGHT_RUNNER_ENGINE"}
     document = runner.request("true", options={"engine": "auto"})
     # Only a daemon leaves the disk uncapped.
-    assert runner.submit(document, env=environment).json["isolation"]["unenforced"] == ["disk"]
+    assert runner.submit(document).json["isolation"]["unenforced"] == ["disk"]
 
 
 def test_without_a_daemon_auto_is_local(runner, daemon):
     if os.path.exists("/var/run/docker.sock"):
         pytest.skip("there is a daemon at the usual socket")
-    environment = {k: v for k, v in os.environ.items() if k not in ("LIGHT_RUNNER_ENGINE", "DOCKER_HOST")}
+    environment = {k: v for k, v in os.environ.items() if k != "DOCKER_HOST"}
     document = runner.request("true", options={"engine": "auto", "runtime": "runc"})
     assert "unenforced" not in runner.submit(document, env=environment).json["isolation"]
 

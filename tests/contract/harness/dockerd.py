@@ -213,7 +213,7 @@ def shared():
 
 
 def use():
-    """For runs that name their engine: where the daemon is. Those that name none are local, as without one."""
-    if os.environ.get(VARIABLE):
-        os.environ["DOCKER_HOST"] = os.environ[VARIABLE]
-        os.environ["LIGHT_RUNNER_ENGINE"] = "local"
+    """For runs: where the daemon is. Those that name no engine choose it themselves, as a user's do."""
+    daemon = current()
+    if daemon:
+        os.environ["DOCKER_HOST"] = daemon.host

@@ -2,6 +2,7 @@
 """What can be seen of sandboxes from the host: processes, mounts, cgroups, files."""
 import os
 import re
+import select
 import signal
 import subprocess
 import time
@@ -86,11 +87,17 @@ def held_supervisor(marker):
 
 
 def kill_supervisor(run_id):
-    """Of a detached run, by SIGKILL."""
+    """Of a detached run, by SIGKILL. It has ended when this returns: a process that is ending has no command line any
+    more, but its sockets may still be open."""
     found = [pid for pid, argv in processes_with(run_id).items() if "light-runner-supervisor" in argv]
     assert found, processes_with(run_id)
     for pid in found:
-        os.kill(pid, signal.SIGKILL)
+        process = os.pidfd_open(pid)
+        try:
+            signal.pidfd_send_signal(process, signal.SIGKILL)
+            assert select.select([process], [], [], 30)[0], f"process {pid} does not end"
+        finally:
+            os.close(process)
 
 
 def supervisors(data_dir):
