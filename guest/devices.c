@@ -149,7 +149,9 @@ void devices_mount_root(const struct settings *s)
         if (mkdir(folders[i], 0755) < 0)
             stop("make", folders[i]);
     mkdir(DEVICES_ROOT, 0755);
+    /* As in host/mount.c: folders of the image can be renamed, and a file of several names stays one. */
     if (mount("overlay", DEVICES_ROOT, "overlay", MS_NODEV | (s->suid ? 0 : MS_NOSUID),
-              "lowerdir=/image,upperdir=/scratch/upper,workdir=/scratch/work,volatile") < 0)
+              "lowerdir=/image,upperdir=/scratch/upper,workdir=/scratch/work,volatile,"
+              "redirect_dir=on,index=on,xino=on") < 0)
         stop("mount", DEVICES_ROOT);
 }

@@ -18,6 +18,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <time.h>
 
 int mount_private_namespace(lr_error *err)
 {
@@ -330,19 +331,45 @@ void mount_scratch_discard(int scratch)
         (void)ioctl(scratch, EXT4_IOC_SHUTDOWN, &how);
 }
 
+/*
+ * redirect_dir: a folder of the image can be renamed; without it rename(2) fails with EXDEV. index: a file of the image with several
+ * names stays one file when it is written to. xino: a file keeps its number then. The notes for all that are attributes
+ * (trusted.overlay.*) that nobody in a sandbox can write; a user namespace has other attributes, with which the kernel
+ * offers neither of the first two.
+ */
+static const char overlay_options[] = "redirect_dir=on,index=on,xino=on";
+static const char overlay_options_user[] = "userxattr,xino=on";
+
+/* ms. With an index the kernel refuses layers that are still mounted: a namespace that has ended takes a moment to let go of them. */
+enum { OVERLAY_PATIENCE = 5000 };
+
 int mount_overlay(const char *lower, const char *upper, const char *work, const char *target,
                   bool nosuid, lr_error *err)
 {
     char options[1024];
-    /* In a user namespace its notes cannot be attributes that only root may write. */
-    snprintf(options, sizeof(options), "lowerdir=%s,upperdir=%s,workdir=%s,volatile%s", lower,
-             upper, work, rootless_active() ? ",userxattr" : "");
+    snprintf(options, sizeof(options), "lowerdir=%s,upperdir=%s,workdir=%s,volatile,%s", lower,
+             upper, work, rootless_active() ? overlay_options_user : overlay_options);
     unsigned long flags = MS_NODEV | (nosuid ? MS_NOSUID : 0);
-    if (mount("overlay", target, "overlay", flags, options) < 0) {
-        int failed = errno;
+    int64_t deadline = clock_ms() + OVERLAY_PATIENCE;
+    int failed;
+    while ((failed = mount("overlay", target, "overlay", flags, options) < 0 ? errno : 0) == EBUSY &&
+           clock_ms() < deadline)
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    if (failed) {
         error_errno(err, LR_CONTAINER_START_FAILED, "mount.overlay", failed,
                     "cannot mount the sandbox's root");
         return failed == ENODEV ? error_hint(err, "load the overlay driver: modprobe overlay") : -1;
     }
+    return 0;
+}
+
+int mount_overlay_move_index(const char *work, const char *fresh, lr_error *err)
+{
+    char from[512], to[512];
+    snprintf(from, sizeof(from), "%s/index", work);
+    snprintf(to, sizeof(to), "%s/index", fresh);
+    if (rename(from, to) < 0 && errno != ENOENT)
+        return error_errno(err, LR_IO_FAILED, "mount.overlay", errno, "cannot move '%s' to '%s'", from,
+                           to);
     return 0;
 }

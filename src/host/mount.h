@@ -64,8 +64,17 @@ int mount_folder(int folder, const char *target, lr_error *err);
  */
 void mount_scratch_discard(int scratch);
 
-/* Overlays `upper` on `lower`. Nothing is ever synced to disk: it dies with the run. */
+/*
+ * Overlays `upper` on `lower`. Nothing is ever synced to disk: it dies with the run. As root, folders of `lower` can be renamed,
+ * and a file of `lower` with several names keeps them all when it is written to. Errors: CONTAINER_START_FAILED.
+ */
 int mount_overlay(const char *lower, const char *upper, const char *work, const char *target,
                   bool nosuid, lr_error *err);
+
+/*
+ * For a second mount of the same layers with a fresh folder to work in, which an overlay without syncs wants: moves along which
+ * names belong to one file. Nothing may be mounted. Errors: IO_FAILED.
+ */
+int mount_overlay_move_index(const char *work, const char *fresh, lr_error *err);
 
 #endif

@@ -684,6 +684,8 @@ static int mount_for_commit(const struct local_sandbox *s, lr_error *err)
     if (mkdir(folder_commit_work, 0755) < 0)
         return error_errno(err, LR_IO_FAILED, "local.commit", errno, "cannot make '%s'",
                            folder_commit_work);
+    if (mount_overlay_move_index(folder_work, folder_commit_work, err) < 0)
+        return -1;
     return mount_overlay(folder_image, folder_upper, folder_commit_work, LOCAL_ROOT, true, err);
 }
 
