@@ -70,8 +70,7 @@
 #include "confine.h"
 #include "extract.h"
 #include "hello.h"
-#include "hosts.h"
-#include "resolv.h"
+#include "names.h"
 #include "seed.h"
 #include "walls.h"
 #include "workdir.h"
@@ -188,11 +187,8 @@ static void on_prepare(struct agent *a, const struct frame *f)
     if (a->state != STATE_FRESH || !workdir)
         fail_protocol(a, "PREPARE");
     /* Anywhere else than as PID 1 it would be the host's. */
-    if (getpid() == 1) {
-        hosts_provide();
-        if (resolv_provide(f, &failure) < 0)
-            fail(a, &failure);
-    }
+    if (getpid() == 1 && names_provide(f, &failure) < 0)
+        fail(a, &failure);
     give_up_capabilities(a);
     if (user_resolve(&a->user, user ? user : "", &failure) < 0 ||
         workdir_open(&a->workdir, workdir, &a->user, &failure) < 0)

@@ -208,32 +208,13 @@ static void mask(void)
 }
 
 /*
- * Names are asked of QEMU, which asks the host's own resolver. The image may have a link there, to anywhere, and /etc may be
- * one: there is nothing yet that it could lead to but the image's own files.
- */
-static void name_resolver(int resolver)
-{
-    static const char path[] = "/etc/resolv.conf";
-    static const int flags = O_CREAT | O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
-    if (mkdir("/etc", 0755) < 0 && errno != EEXIST)
-        give_up("make", "/etc");
-    int fd = open(path, flags, 0644);
-    if (fd < 0 && errno == ELOOP && unlink(path) == 0)
-        fd = open(path, flags, 0644);
-    if (fd < 0)
-        give_up("make", path);
-    bind_at(resolver, fd, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, path);
-}
-
-/*
  * The root is entered before anything is done in it, so that no link of the image leads to what this was put together from;
  * and nothing of that is left in its mount namespace.
  */
-static void enter_root(const struct settings *s)
+static void enter_root(void)
 {
     static const unsigned long safe = MS_NOSUID | MS_NOEXEC | MS_NODEV;
     static const char *const outside[] = {"/sys/fs/cgroup", "/sys", "/proc", "/dev", "/scratch", "/image"};
-    int resolver = s->network ? open("/resolv.conf", O_PATH | O_NOFOLLOW | O_CLOEXEC) : -1;
     if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 || chdir(DEVICES_ROOT) < 0)
         give_up("enter", DEVICES_ROOT);
     for (size_t i = 0; i < sizeof(outside) / sizeof(outside[0]); i++)
@@ -241,8 +222,6 @@ static void enter_root(const struct settings *s)
             give_up("unmount", outside[i]);
     if (mount(".", "/", NULL, MS_MOVE, NULL) < 0 || chroot(".") < 0 || chdir("/") < 0)
         give_up("enter", "the root");
-    if (s->network)
-        name_resolver(resolver);
     mount_on("proc", "/proc", safe, NULL);
     make_devices();
     mount_on("sysfs", "/sys", safe | MS_RDONLY, NULL);
@@ -287,7 +266,7 @@ _Noreturn static void run(const struct settings *s, int channel)
     if (agent < 0 || dup2(channel, STDIN_FILENO) < 0 || dup2(channel, STDOUT_FILENO) < 0 ||
         sethostname(s->hostname, strlen(s->hostname)) < 0)
         give_up("prepare", "the agent");
-    enter_root(s);
+    enter_root();
     umask(022);
     give_up_privileges(s);
     signal(SIGCHLD, SIG_DFL);

@@ -4,6 +4,7 @@
 #include "stop.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <net/if.h>
 #include <net/route.h>
 #include <string.h>
@@ -44,12 +45,28 @@ static void await(int socket)
         usleep(STEP * 1000);
 }
 
+/* As in tier/oci_bundle.c: every user may ping, and bind to any port. */
+static void let_everybody(void)
+{
+    static const char *const settings[][2] = {
+        {"/proc/sys/net/ipv4/ping_group_range", "0 2147483647"},
+        {"/proc/sys/net/ipv4/ip_unprivileged_port_start", "0"},
+    };
+    for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
+        int fd = open(settings[i][0], O_WRONLY | O_CLOEXEC);
+        if (fd < 0 || write(fd, settings[i][1], strlen(settings[i][1])) < 0)
+            stop("set", settings[i][0]);
+        close(fd);
+    }
+}
+
 void network_up(const struct settings *s)
 {
     int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         stop("open", "a socket");
     bring_up(fd, "lo");
+    let_everybody();
     if (s->network) {
         struct ifreq r = {0};
         struct rtentry route = {.rt_flags = RTF_UP | RTF_GATEWAY};

@@ -106,7 +106,8 @@ static bool add_names(const struct supervisor *s, struct buffer *fields)
     for (size_t i = 0; i < names->count; i++)
         if (!fields_add(fields, "nameserver", names->servers[i]))
             return false;
-    return !s->request->dns || fields_add(fields, "named", "1");
+    return (!s->request->dns || fields_add(fields, "named", "1")) &&
+           (s->sandbox->keep || fields_add(fields, "own", "1"));
 }
 
 /* The filter comes first: from then on the agent is as confined as the command will be, and says so. */

@@ -8,7 +8,6 @@
  *      /modules/NN-... the kernel modules, in the order that they are loaded in
  *      /network/NN-... those that a guest with a network loads as well
  *      /balloon/NN-... those that memory is given back with, if the kernel can
- *      /resolv.conf    what the sandbox is shown
  *
  * With a module that is not signed it is FOLDER/NAME.unsigned.initramfs: a kernel that is locked down would refuse it.
  *
@@ -188,14 +187,12 @@ static int add_program(struct maker *m, const char *path, const char *from)
 
 static int add_everything(struct maker *m)
 {
-    static const char resolver[] = "nameserver 10.0.2.3\n";
     static const char *const folders[] = {"dev",     "proc",    "sys",
                                           "modules", "network", "balloon"};
     for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++)
         if (add_entry(m, folders[i], S_IFDIR | 0755, NULL, 0) < 0)
             return -1;
-    if (add_program(m, "init", m->init) < 0 || add_program(m, "agent", m->agent) < 0 ||
-        add_entry(m, "resolv.conf", S_IFREG | 0644, resolver, sizeof(resolver) - 1) < 0)
+    if (add_program(m, "init", m->init) < 0 || add_program(m, "agent", m->agent) < 0)
         return -1;
     for (size_t i = 0; i < m->count; i++) {
         char path[160], from[512];

@@ -127,15 +127,30 @@ static json_t *id_mapping(const struct oci_bundle *b)
                      "size", (json_int_t)b->id_count);
 }
 
+/*
+ * What every user may do in a network of its own, as in Docker: ping, by the kernel's sockets for that, and bind to any port.
+ * gVisor's kernel has no such settings, and allows both.
+ */
+static json_t *settings(const struct oci_bundle *b)
+{
+    char groups[32];
+    if (b->image)
+        return NULL;
+    snprintf(groups, sizeof(groups), "0 %u", b->id_count - 1);
+    return json_pack("{s:s, s:s}", "net.ipv4.ping_group_range", groups,
+                     "net.ipv4.ip_unprivileged_port_start", "0");
+}
+
 static json_t *linux_section(const struct oci_bundle *b, lr_error *err)
 {
     json_t *seccomp = NULL;
     if (b->seccomp_path && seccomp_profile_load(&seccomp, b->seccomp_path, err) < 0)
         return NULL;
-    json_t *section = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o*}", "namespaces",
+    json_t *section = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o*, s:o*}", "namespaces",
                                 namespace_section(b), "uidMappings", id_mapping(b), "gidMappings",
                                 id_mapping(b), "maskedPaths", oci_bundle_masked_paths(),
-                                "readonlyPaths", oci_bundle_read_only_paths(), "seccomp", seccomp);
+                                "readonlyPaths", oci_bundle_read_only_paths(), "seccomp", seccomp, "sysctl",
+                                settings(b));
     if (section && b->cgroup_path)
         json_object_set_new(section, "cgroupsPath", json_string(b->cgroup_path));
     if (!section)

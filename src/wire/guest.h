@@ -26,6 +26,9 @@
 #define GUEST_TRIAL                                                                                \
     "lr.trial" /* 1: nothing of that; the machine says GUEST_TRIAL_ANSWER on its console, and ends */
 
+/* The name server that QEMU's network has for the guest. */
+#define GUEST_RESOLVER "10.0.2.3"
+
 #define GUEST_TRIAL_ANSWER "light-runner: the guest is up"
 
 #define GUEST_LINE_UP    "up"

@@ -7,6 +7,7 @@ import subprocess
 import pytest
 
 from harness import addresses, beyond, dockerd, names
+from harness.image_maker import Image, busybox_layer, entry, folder, layer, symlink
 
 RESOLV_CONF = "/etc/resolv.conf"
 UPSTREAM = "/run/systemd/resolve/resolv.conf"
@@ -121,3 +122,36 @@ def test_a_server_that_cannot_be_asked(runner):
         assert outcome.code == 125 and outcome.error["code"] == "INVALID_ARGUMENT" and "dns" in outcome.error["message"], outcome
     outcome = submit(runner, "true", dns=["192.0.2.53"], networks=["none"])
     assert outcome.code == 125 and "dns" in outcome.error["message"], outcome
+
+
+PASSWD = entry("etc/passwd", data=b"root:x:0:0:root:/:/bin/sh\n")
+FILES = ("hosts", "hostname", "resolv.conf", "nsswitch.conf")
+OWN_NAME = {
+    "absent": [],
+    "no-folder": [symlink("etc", "private/etc")],
+    "nowhere": [folder("etc"), *(symlink("etc/" + name, "../run/systemd/" + name) for name in FILES)],
+    "elsewhere": [folder("etc"), PASSWD, *(symlink("etc/" + name, "passwd") for name in FILES)],
+    "folders": [folder("etc"), *(folder("etc/" + name) for name in FILES)],
+    "read-only": [folder("etc", mode=0o555), *(entry("etc/" + name, mode=0o444) for name in FILES)],
+    "content": [folder("etc"), entry("etc/hosts", data=b"192.0.2.1 there\n127.0.0.1 here localhost # mine"), entry("etc/hostname", data=b"builder\n")],
+}
+
+
+@pytest.mark.parametrize("image", list(OWN_NAME))
+def test_the_files_by_which_names_are_found(runner, image):
+    """Whatever an image has in their places, a run starts, and finds its own name, localhost, and a server."""
+    if runner.tier == "kata" and image not in ("nowhere", "content"):
+        pytest.skip("the agent writes them as in gVisor")
+    if runner.engine == "docker" and image != "absent" and (image != "content" or runner.tier != "runc"):
+        pytest.skip("Docker puts files of its own in their places")
+    runner.load(Image(busybox_layer(), layer(*OWN_NAME[image])), f"names-{image}")
+    outcome = submit(runner, "busybox hostname; cat /etc/hostname; busybox grep -c nameserver /etc/resolv.conf; cat /etc/hosts; cat /etc/passwd",
+                     image=f"names-{image}", dns=["192.0.2.53"])
+    own, hostname, servers, *lines = outcome.lines
+    known = {(words[0], name) for words in (line.partition("#")[0].split() for line in lines) for name in words[1:]}
+    assert outcome.json["id"] == own == hostname and servers == "1", outcome
+    assert {("127.0.0.1", "localhost"), ("::1", "localhost")} <= known and any(name == own for _, name in known), outcome
+    if image == "elsewhere":  # what a link leads to is not written to
+        assert lines[-1] == PASSWD[1].decode().strip() and own not in lines[-1], outcome
+    if image == "content" and runner.engine == "local":
+        assert ("192.0.2.1", "there") in known and sum("localhost" in line for line in lines) == 2, outcome

@@ -123,19 +123,3 @@ def test_a_runs_network_namespace_is_its_own(runner):
         pytest.skip("in other tiers the kernel is its own")
     namespace = runner.ok("readlink /proc/self/ns/net").lines
     assert namespace != [os.readlink("/proc/self/ns/net")] and namespace[0].startswith("net:["), namespace
-
-
-@pytest.mark.parametrize("what", ["content", "link", "folder"])
-def test_what_the_image_has_as_its_hosts_stays(runner, what):
-    """A link or a folder is no place to write to, and no reason not to run."""
-    if runner.engine == "docker":
-        pytest.skip("Docker puts a file of its own in its place")
-    entries = {"content": entry("etc/hosts", data=b"192.0.2.1 somewhere\n"), "link": symlink("etc/hosts", "/etc/passwd"),
-               "folder": folder("etc/hosts")}
-    password = entry("etc/passwd", data=b"root:x:0:0:root:/:/bin/sh\n")
-    runner.load(Image(busybox_layer(), layer(folder("etc"), password, entries[what])), f"hosts-{what}")
-    outcome = runner.ok("busybox stat -c %F /etc/hosts; busybox stat -c %s /etc/passwd; [ -f /etc/hosts ] && cat /etc/hosts; true",
-                        f"hosts-{what}")
-    kinds = {"content": "regular file", "link": "symbolic link", "folder": "directory"}
-    assert outcome.lines[:2] == [kinds[what], str(len(password[1]))], outcome
-    assert outcome.lines[2:] == {"content": ["192.0.2.1 somewhere"], "link": [password[1].decode().strip()]}.get(what, []), outcome

@@ -129,6 +129,19 @@ static json_t *confinement(const struct container *c, const struct request *r)
                      oci_bundle_masked_paths(), "ReadonlyPaths", oci_bundle_read_only_paths());
 }
 
+/*
+ * As in tier/oci_bundle.c: every user may ping, and bind to any port. Docker has that by itself since 20.10; but it takes ::1 away
+ * from loopback in networks that have no IPv6. NULL: nothing is to be set.
+ */
+static json_t *settings(const struct container *c)
+{
+    if (c->tier->own_kernel || !(c->podman || c->loopback_ipv6))
+        return NULL;
+    return c->podman ? json_pack("{ss,ss}", "net.ipv4.ping_group_range", "0 65535",
+                                 "net.ipv4.ip_unprivileged_port_start", "0")
+                     : json_pack("{ss}", "net.ipv6.conf.lo.disable_ipv6", "0");
+}
+
 static json_t *limits(const struct container *c, const struct request *r)
 {
     char disk[32];
@@ -165,9 +178,9 @@ static int add_name_servers(json_t *host, const struct request *r)
 
 static json_t *host_part(const struct container *c, const struct request *r, lr_error *err)
 {
-    json_t *host = json_pack("{so,ss,s{ss},sb,sb,ss*}", "Mounts", mounts(c), "NetworkMode",
+    json_t *host = json_pack("{so,ss,s{ss},sb,sb,ss*,so*}", "Mounts", mounts(c), "NetworkMode",
                              c->network, "LogConfig", "Type", "none", "AutoRemove", 0, "Init", 0,
-                             "Runtime", c->runtime);
+                             "Runtime", c->runtime, "Sysctls", settings(c));
     int rc = 0;
     if (add_all(host, confinement(c, r)) < 0 || add_all(host, limits(c, r)) < 0 ||
         (r->dns && add_name_servers(host, r) < 0))

@@ -33,6 +33,7 @@ struct container {
     const char *runtime;   /* NULL: the daemon's own default */
     const char *network;   /* that it is created with */
     bool network_disabled; /* Docker has nothing to do with its network: there is none */
+    bool loopback_ipv6;    /* its network has none, and the machine has */
     bool podman;           /* it is Podman's service that makes it */
     bool cgroup_namespace; /* the daemon knows what that is */
 };

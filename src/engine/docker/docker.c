@@ -46,6 +46,7 @@
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
+#include <unistd.h>
 
 /* ms. END_MAX: of all calls at the end together; the library gives a supervisor 60 s for it. END_LEAST: what each of them
  * has all the same. */
@@ -286,6 +287,8 @@ static int create(struct docker_sandbox *s, const struct request *r, lr_error *e
         /* A mount would leave an empty file in the image that is made of the container. */
         .agent = s->daemon->same_machine && !s->base.keep ? s->agent : NULL,
         .network = s->network ? s->id : container_network(r),
+        .loopback_ipv6 = s->daemon->same_machine && !engine_without_network(r) &&
+                         access("/proc/net/if_inet6", F_OK) == 0,
         .podman = s->daemon->podman,
         .cgroup_namespace = s->daemon->api >= DAEMON_API_CGROUP_NAMESPACE,
     };

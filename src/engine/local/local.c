@@ -35,6 +35,7 @@
 #include "image/unpacked.h"
 #include "tier/oci_bundle.h"
 #include "tier/oci_runtime.h"
+#include "wire/guest.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -323,7 +324,7 @@ static int make_config(struct local_sandbox *s, const struct request *r, lr_erro
         .first_id = s->first_id,
         .id_count = s->id_count,
         .network_namespace = s->outbound ? LOCAL_NETWORK_NAMESPACE : NULL,
-        .resolv_conf = s->outbound ? LOCAL_RESOLV_CONF : NULL,
+        .resolv_conf = s->outbound && !s->base.tier->is_gvisor ? LOCAL_RESOLV_CONF : NULL,
         /* Without root runc makes one below ours, or none: it must not insist. */
         .cgroup_path = s->runtime->joins_cgroup && !rootless_active() ? cgroup_path : NULL,
         .keeps_limits = starts_limited(s),
@@ -487,6 +488,11 @@ static void find_names(struct local_sandbox *s, const struct request *r)
     resolver_find(&s->names, r->dns);
     if (s->names.host[0])
         strcpy(s->names.servers[s->names.count++], NETWORK_RESOLVER);
+    /* In a kernel of the sandbox's own the agent writes them down. QEMU's network has a server for the guest, which asks those. */
+    if (s->base.tier->is_gvisor)
+        s->base.names = s->names;
+    if (s->base.tier->is_guest && s->names.count > 0)
+        s->base.names = (struct resolver){.count = 1, .servers = {GUEST_RESOLVER}};
 }
 
 static int prepare_steps(struct local_sandbox *s, const struct request *r, lr_error *err)
