@@ -39,7 +39,7 @@ enum frame_type {
     FRAME_PROGRESS,        /* JSON: what, done, total. The image is being pulled, or set up */
 
     /* supervisor -> agent */
-    FRAME_PREPARE = 32, /* fields: workdir, user. Makes the workdir */
+    FRAME_PREPARE = 32, /* fields: workdir, user, and those of agent/names.h. Makes the workdir */
     FRAME_START,        /* fields: arg..., env..., report ("exit", optional: what cannot be executed is the command's end,
                            with code 127 or 126). Starts the command */
     FRAME_STDIN,        /* raw; only within the credit */

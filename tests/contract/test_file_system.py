@@ -5,6 +5,8 @@ import os
 
 import pytest
 
+from harness.image_maker import Image, busybox_layer, entry, folder, hardlink, layer
+
 # Prints what fails, by its name. Files of the image are those that every Debian has.
 SCRIPT = r'''
 import ctypes, errno, fcntl, json, mmap, os, shutil, stat
@@ -142,3 +144,15 @@ def test_files(runner, python_image, tmp_path):
     (tmp_path / "files.py").write_text(SCRIPT)
     outcome = runner.ok("python3 files.py", python_image, dir=tmp_path)
     assert json.loads(outcome.lines[-1]) == expected(runner), outcome
+
+
+def test_what_setup_steps_do_to_such_files_is_kept(runner):
+    if runner.cell != ("local", "runc") or os.geteuid() != 0:
+        pytest.skip("the image is made of the same files in every tier; a daemon makes it by itself")
+    files = [folder("moved"), entry("moved/in", data=b"in\n"), entry("one", data=b"1\n"), hardlink("other", "one")]
+    runner.load(Image(busybox_layer(), layer(*files)), "two-names")
+    outcome = runner.ok("cat /to/in /other; ls -d /moved; [ /one -ef /other ] && echo the same; cat /etc/hosts", "two-names",
+                        run=["busybox mv /moved /to && echo 2 >> /one"])
+    assert outcome.lines[:3] == ["in", "1", "2"] and "the same" in outcome.lines, outcome
+    # The steps' sandbox had another name.
+    assert len([line for line in outcome.lines if "light-runner-" in line]) == 1, outcome
