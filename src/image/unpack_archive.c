@@ -12,7 +12,6 @@
 #include <fcntl.h>
 #include <fts.h>
 #include <iconv.h>
-#include <locale.h>
 #include <nettle/sha2.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -44,8 +43,9 @@ struct unpacker {
     uint64_t bytes, entries, skipped;
     struct late_time *late;
     size_t late_count, late_room;
-    bool layered;               /* this is a layer of an image, not a whole file system */
-    struct layer_paths written; /* by the present layer */
+    bool layered;                /* this is a layer of an image, not a whole file system */
+    struct layer_paths written;  /* by the present layer */
+    struct layer_paths left_out; /* devices and the like, of all layers */
     struct sha256_ctx sum;      /* of the present layer's stream */
     uint64_t streamed;          /* by the layers before */
 };
@@ -67,6 +67,7 @@ static void unpacker_free(struct unpacker *u)
         free(u->late[i].path);
     free(u->late);
     layer_paths_free(&u->written);
+    layer_paths_free(&u->left_out);
     close_streams(u);
 }
 
@@ -80,11 +81,11 @@ static const char *text_of(struct archive *a)
 
 void unpack_archive_prepare(void)
 {
-    /* UTF-8 as the local character set: names of pax headers, which are UTF-8, pass unchanged. */
-    setlocale(LC_CTYPE, "C.UTF-8");
-    wchar_t wide;
-    (void)mbtowc(&wide, "a", 1);
-    iconv_t conversion = iconv_open("UTF-8", "UTF-16LE");
+    /*
+     * ASCII, the C locale's, stays the local character set. libarchive takes a name of a pax header that has no place in it as
+     * it is, while for UTF-8 it would compose the letters anew, and the name would be another one.
+     */
+    iconv_t conversion = iconv_open("ANSI_X3.4-1968", "UTF-8");
     if (conversion != (iconv_t)-1)
         iconv_close(conversion);
 }
@@ -118,9 +119,15 @@ static int broken(const struct unpacker *u, lr_error *err)
             *err = u->stream_error;
         return -1;
     }
-    if (u->entries == 0)
-        return invalid(err, "not a tar archive (plain, or packed with gzip, xz or zstd)");
+    if (archive_file_count(u->tar) == 0)
+        return invalid(err, "not a tar archive (plain, or packed with gzip, bzip2, xz or zstd)");
     return invalid(err, "the archive is cut off or corrupt: %s", text_of(u->tar));
+}
+
+/* A layer that changes nothing may have no bytes at all; libarchive takes that for no archive. */
+static bool is_empty(const struct unpacker *u)
+{
+    return u->stream_error.code == LR_OK && unpack_stream_total(u->stream) == 0;
 }
 
 static int open_tar(struct unpacker *u, int fd, lr_error *err)
@@ -133,7 +140,7 @@ static int open_tar(struct unpacker *u, int fd, lr_error *err)
     if (!u->tar)
         return error_oom(err, OPERATION);
     if (archive_read_support_format_tar(u->tar) != ARCHIVE_OK ||
-        archive_read_open(u->tar, u, NULL, give_stream, NULL) < ARCHIVE_WARN)
+        (archive_read_open(u->tar, u, NULL, give_stream, NULL) < ARCHIVE_WARN && !is_empty(u)))
         return broken(u, err);
     return 0;
 }
@@ -176,20 +183,20 @@ static int check_length(const char *path, lr_error *err)
     return 0;
 }
 
-/* The name within the folder: without slashes at its beginning; "." is the folder itself. */
-static int make_relative(const struct unpacker *u, char **out, const char *path, lr_error *err)
+/* The name within the folder: tidy, with the links on the way followed; "." is the folder itself. */
+static int make_relative(char **out, const char *path, lr_error *err)
 {
     while (*path == '/')
         path++;
     if (check_length(path, err) < 0)
         return -1;
-    if (text_path_has_dotdot(path))
-        return invalid(err, "the path '%s' leads out of the archive", path);
     *out = strdup(*path ? path : ".");
     if (!*out)
         return error_oom(err, OPERATION);
-    /* Links that are followed may make it longer. */
-    return u->layered && (layer_resolve(out, err) < 0 || check_length(*out, err) < 0) ? -1 : 0;
+    /* Links may make it longer. */
+    return layer_tidy(*out, err) < 0 || layer_resolve(out, err) < 0 || check_length(*out, err) < 0
+               ? -1
+               : 0;
 }
 
 /* Only those of users, and not those that overlayfs takes for its own. */
@@ -264,19 +271,18 @@ static int copy_data(struct unpacker *u, const char *path, lr_error *err)
 }
 
 /* Makes the paths of an entry relative. */
-static int check_paths(const struct unpacker *u, struct archive_entry *entry, char **path,
-                       lr_error *err)
+static int check_paths(struct archive_entry *entry, char **path, lr_error *err)
 {
     const char *name = archive_entry_pathname(entry), *target = archive_entry_hardlink(entry);
     if (!name || !name[0])
         return invalid(err, "the archive is corrupt: an entry has no name");
-    if (make_relative(u, path, name, err) < 0)
+    if (make_relative(path, name, err) < 0)
         return -1;
     archive_entry_copy_pathname(entry, *path);
     if (!target)
         return 0;
     cleanup_free char *relative = NULL;
-    if (make_relative(u, &relative, target, err) < 0)
+    if (make_relative(&relative, target, err) < 0)
         return -1;
     archive_entry_copy_hardlink(entry, relative);
     return 0;
@@ -284,15 +290,12 @@ static int check_paths(const struct unpacker *u, struct archive_entry *entry, ch
 
 /*
  * libarchive sets the times of folders at the end, but only of those that it makes for the entry.
- * For one that is there already (the root; made on the way to a file; named twice) it does so at
- * once, and whatever is put into the folder afterwards undoes it. With layers that goes for all.
+ * For one that is there already (the root; made on the way to a file; named twice; of a layer below) it does so at
+ * once, and whatever is put into the folder afterwards undoes it.
  */
 static int note_folder(struct unpacker *u, struct archive_entry *entry, const char *path,
                        lr_error *err)
 {
-    struct stat st;
-    if (!u->layered && (lstat(path, &st) < 0 || !S_ISDIR(st.st_mode)))
-        return 0;
     if (u->late_count == u->late_room) {
         size_t room = u->late_room ? u->late_room * 2 : 16;
         struct late_time *more = realloc(u->late, room * sizeof(*more));
@@ -311,12 +314,12 @@ static int note_folder(struct unpacker *u, struct archive_entry *entry, const ch
     return 0;
 }
 
-/* What an entry does to the layers below it. *done: there is nothing more to it. */
-static int layer_entry(struct unpacker *u, struct archive_entry *entry, const char *path,
-                       bool *done, lr_error *err)
+/* What an entry does to what is there already. *done: there is nothing more to it. */
+static int prepare_place(struct unpacker *u, struct archive_entry *entry, const char *path,
+                         bool *done, lr_error *err)
 {
     const char *target = archive_entry_hardlink(entry);
-    if (layer_apply_mark(&u->written, path, done, err) < 0)
+    if (u->layered && layer_apply_mark(&u->written, path, done, err) < 0)
         return -1;
     if (*done)
         return 0;
@@ -324,7 +327,30 @@ static int layer_entry(struct unpacker *u, struct archive_entry *entry, const ch
     bool folder = !target && archive_entry_filetype(entry) == AE_IFDIR;
     if (!*done && layer_make_way(&u->written, path, folder, err) < 0)
         return -1;
-    return layer_paths_add(&u->written, path, err);
+    return u->layered ? layer_paths_add(&u->written, path, err) : 0;
+}
+
+/* Devices, fifos and sockets are left out, and all further names of one. */
+static int leave_out(struct unpacker *u, struct archive_entry *entry, const char *path, bool *left_out,
+                     lr_error *err)
+{
+    const char *target = archive_entry_hardlink(entry);
+    mode_t type = archive_entry_filetype(entry);
+    struct stat st;
+    *left_out = target ? layer_paths_has(&u->left_out, target) && lstat(target, &st) < 0
+                       : type != AE_IFREG && type != AE_IFDIR && type != AE_IFLNK;
+    if (!*left_out)
+        return 0;
+    u->skipped++;
+    return layer_paths_add(&u->left_out, path, err);
+}
+
+/* A time that is no time, or before 1970, which mkfs.erofs takes for one in the far future, is 1970: as Docker has it. */
+static void bound_time(struct archive_entry *entry)
+{
+    time_t mtime = archive_entry_mtime(entry);
+    if (mtime < 0 || mtime > INT64_MAX / 1000000000)
+        archive_entry_set_mtime(entry, 0, 0);
 }
 
 static int unpack_entry(struct unpacker *u, struct archive_entry *entry, lr_error *err)
@@ -333,20 +359,17 @@ static int unpack_entry(struct unpacker *u, struct archive_entry *entry, lr_erro
     if (++u->entries > u->limits->entries)
         return error_set(err, LR_IMAGE_INVALID, OPERATION, "the archive has more than %llu entries",
                          (unsigned long long)u->limits->entries);
-    if (check_paths(u, entry, &path, err) < 0)
+    if (check_paths(entry, &path, err) < 0)
         return -1;
-    bool link = archive_entry_hardlink(entry) != NULL;
-    mode_t type = archive_entry_filetype(entry);
     bool done = false;
-    if (u->layered && layer_entry(u, entry, path, &done, err) < 0)
+    if (prepare_place(u, entry, path, &done, err) < 0)
+        return -1;
+    if (!done && leave_out(u, entry, path, &done, err) < 0)
         return -1;
     if (done)
         return 0;
-    if (!link && type != AE_IFREG && type != AE_IFDIR && type != AE_IFLNK) {
-        u->skipped++;
-        return 0;
-    }
-    bool data = !link && type == AE_IFREG;
+    mode_t type = archive_entry_filetype(entry);
+    bool data = !archive_entry_hardlink(entry) && type == AE_IFREG;
     la_int64_t size = data ? archive_entry_size(entry) : 0;
     if (size < 0)
         return invalid(err, "the archive is corrupt: the size of '%s'", path);
@@ -356,6 +379,7 @@ static int unpack_entry(struct unpacker *u, struct archive_entry *entry, lr_erro
     if (filter_attributes(entry, err) < 0)
         return -1;
     archive_entry_set_atime(entry, MARK_S, 0);
+    bound_time(entry);
     if (type == AE_IFDIR && note_folder(u, entry, path, err) < 0)
         return -1;
     if (check_written(u, archive_write_header(u->disk, entry), path, err) < 0)
@@ -411,7 +435,7 @@ static int unpack_entries(struct unpacker *u, lr_error *err)
     struct archive_entry *entry;
     for (;;) {
         int r = archive_read_next_header(u->tar, &entry);
-        if (r == ARCHIVE_EOF)
+        if (r == ARCHIVE_EOF || (r < ARCHIVE_WARN && is_empty(u)))
             break;
         if (r < ARCHIVE_WARN)
             return broken(u, err);
@@ -467,7 +491,7 @@ static int unpack_layer(struct unpacker *u, int fd, const char *digest, lr_error
 {
     if (open_tar(u, fd, err) < 0 || open_disk(u, err) < 0 || unpack_entries(u, err) < 0 ||
         check_written(u, archive_write_close(u->disk), ".", err) < 0 ||
-        check_sum(u, digest, err) < 0)
+        layer_finish(&u->written, err) < 0 || check_sum(u, digest, err) < 0)
         return -1;
     u->streamed += unpack_stream_total(u->stream);
     close_streams(u);

@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 
 #include <fts.h>
+#include <limits.h>
 #include <search.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -13,6 +14,9 @@
 #define MARK        ".wh."
 #define MARK_OPAQUE ".wh..wh..opq"
 #define MARK_OTHER  ".wh..wh."
+#define MARK_LINKS  ".wh..wh.plnk"
+
+enum { MAX_LINKS = 40 }; /* on the way to one name; as the kernel has it */
 
 /* -------------------------------------------------------------- what this layer has written */
 
@@ -44,6 +48,11 @@ static bool has(void *const *set, const char *path)
     return tfind(path, set, compare) != NULL;
 }
 
+bool layer_paths_has(const struct layer_paths *paths, const char *path)
+{
+    return has(&paths->written, path);
+}
+
 /* Whether a folder on the way to the path is in the set, or the path itself. */
 static int is_beneath(void *const *set, const char *path, bool itself, bool *out, lr_error *err)
 {
@@ -67,73 +76,134 @@ void layer_paths_free(struct layer_paths *paths)
 
 /* -------------------------------------------------------------- paths */
 
-/* In place: "./a//b/" becomes "a/b", and what is left empty ".". The text has no "..". */
-static void tidy(char *path)
+/* Where the last name of the path ends, of which the first `length` bytes count. */
+static size_t without_last(const char *path, size_t length)
 {
-    char *to = path;
-    for (const char *from = path; *from;) {
+    const char *slash = memrchr(path, '/', length);
+    return slash ? (size_t)(slash - path) : 0;
+}
+
+static bool is_name(const char *name, size_t length, const char *text)
+{
+    return length == strlen(text) && memcmp(name, text, length) == 0;
+}
+
+int layer_tidy(char *path, lr_error *err)
+{
+    size_t used = 0;
+    for (char *from = path; *from;) {
         size_t length = strcspn(from, "/");
-        if (length > 0 && !(length == 1 && *from == '.')) {
-            if (to != path)
-                *to++ = '/';
-            memmove(to, from, length);
-            to += length;
+        char *next = from + length + (from[length] == '/');
+        if (is_name(from, length, "..")) {
+            if (used == 0)
+                return error_set(err, LR_IMAGE_INVALID, OPERATION,
+                                 "the path '%.200s' leads out of the archive", path);
+            used = without_last(path, used);
+        } else if (length > 0 && !is_name(from, length, ".")) {
+            if (used > 0)
+                path[used++] = '/';
+            memmove(path + used, from, length);
+            used += length;
         }
-        from += length;
-        from += *from == '/';
+        from = next;
     }
-    *to = '\0';
-    if (to == path)
-        strcpy(path, "."); /* it held at least one byte, see check_paths() */
+    strcpy(path + used, used ? "" : "."); /* it held at least one byte */
+    return 0;
+}
+
+/* Adds a name to the resolved part. 0 or an errno. */
+static int append(char resolved[PATH_MAX], size_t *used, const char *name, size_t length)
+{
+    if (*used + 1 + length >= PATH_MAX)
+        return ENAMETOOLONG;
+    if (*used > 0)
+        resolved[(*used)++] = '/';
+    memcpy(resolved + *used, name, length);
+    *used += length;
+    resolved[*used] = '\0';
+    return 0;
+}
+
+/*
+ * Follows the links of `rest`, from the working directory on and never above it. What is not there is taken for a folder that
+ * is yet to come: archives name a link before the folder to which it leads. 0 or an errno.
+ */
+static int follow(char resolved[PATH_MAX], char *rest)
+{
+    char target[PATH_MAX];
+    size_t used = 0;
+    cleanup_free char *kept = NULL; /* in which `rest` is, once a link has been followed */
+    resolved[0] = '\0';
+    for (int links = 0; *rest;) {
+        size_t length = strcspn(rest, "/");
+        const char *name = rest;
+        rest += length + (rest[length] == '/');
+        size_t before = used;
+        if (is_name(name, length, ".."))
+            resolved[used = without_last(resolved, used)] = '\0';
+        if (length == 0 || is_name(name, length, ".") || is_name(name, length, ".."))
+            continue;
+        int failed = append(resolved, &used, name, length);
+        if (failed)
+            return failed;
+        ssize_t n = readlink(resolved, target, sizeof(target) - 1);
+        if (n < 0 && errno != EINVAL && errno != ENOENT && errno != ENOTDIR)
+            return errno;
+        if (n <= 0)
+            continue;
+        if (++links > MAX_LINKS)
+            return ELOOP;
+        char *longer;
+        if (asprintf(&longer, "%.*s/%s", (int)n, target, rest) < 0)
+            return ENOMEM;
+        free(kept);
+        rest = kept = longer;
+        resolved[used = *rest == '/' ? 0 : before] = '\0';
+    }
+    return 0;
 }
 
 int layer_resolve(char **path, lr_error *err)
 {
-    tidy(*path);
-    char *slash = strrchr(*path, '/');
-    cleanup_free char *real = NULL;
-    /* What is not there yet cannot be a link: only the part that exists is looked at. */
-    for (; slash && !real;) {
-        cleanup_free char *parent = NULL;
-        if (asprintf(&parent, "/%.*s", (int)(slash - *path), *path) < 0) {
-            parent = NULL;
-            return error_oom(err, OPERATION);
-        }
-        real = realpath(parent, NULL);
-        if (!real && errno == ENOMEM)
-            return error_oom(err, OPERATION);
-        if (!real && errno != ENOENT)
-            return error_errno(err, LR_IMAGE_INVALID, OPERATION, errno, "cannot unpack '%.200s'",
-                               *path);
-        if (!real)
-            slash = memrchr(*path, '/', (size_t)(slash - *path));
-    }
-    if (!real)
+    char resolved[PATH_MAX], *slash = strrchr(*path, '/'), *whole;
+    if (!slash)
         return 0;
-    char *resolved;
-    const char *parent = real + strspn(real, "/");
-    if (asprintf(&resolved, "%s%s%s", parent, *parent ? "/" : "", slash + 1) < 0)
+    *slash = '\0';
+    int failed = follow(resolved, *path);
+    *slash = '/';
+    if (failed == ENOMEM)
+        return error_oom(err, OPERATION);
+    if (failed)
+        return error_errno(err, LR_IMAGE_INVALID, OPERATION, failed, "cannot unpack '%.200s'", *path);
+    if (asprintf(&whole, "%s%s%s", resolved, *resolved ? "/" : "", slash + 1) < 0)
         return error_oom(err, OPERATION);
     free(*path);
-    *path = resolved;
+    *path = whole;
     return 0;
 }
 
 /* -------------------------------------------------------------- removing */
 
+enum purge {
+    PURGE_CONTENTS, /* what the layers below have put into the folder */
+    PURGE_WHOLE,    /* and the folder itself, or a file */
+    PURGE_ALL,      /* and what this layer has put there */
+};
+
 /* What is to be done with one file or folder; 0 or an errno. */
-static int purge_entry(struct layer_paths *paths, FTS *walk, FTSENT *e, bool whole)
+static int purge_entry(struct layer_paths *paths, FTS *walk, FTSENT *e, enum purge what)
 {
     const char *name = strncmp(e->fts_path, "./", 2) == 0 ? e->fts_path + 2 : e->fts_path;
     bool folder = e->fts_info == FTS_DP;
     paths->seen++;
     if (e->fts_info == FTS_D) {
         /* Nothing in there is to be removed; the folder itself comes once more, as FTS_DP. */
-        if (has(&paths->cleared, name))
+        if (what != PURGE_ALL && has(&paths->cleared, name))
             fts_set(walk, e, FTS_SKIP);
         return 0;
     }
-    if ((e->fts_level == 0 && !whole) || has(&paths->written, name))
+    if ((e->fts_level == 0 && what == PURGE_CONTENTS) ||
+        (what != PURGE_ALL && has(&paths->written, name)))
         return 0;
     if (e->fts_info == FTS_DNR || e->fts_info == FTS_ERR || e->fts_info == FTS_NS)
         return e->fts_errno;
@@ -143,15 +213,16 @@ static int purge_entry(struct layer_paths *paths, FTS *walk, FTSENT *e, bool who
 }
 
 /*
- * Removes the tree at the path (itself too, with `whole`) except for what this layer has written,
- * and the folders on the way to that. Each file is looked at once, however many marks a layer has: what is left of a tree is
- * this layer's own, and so is all that comes to it.
+ * Removes the tree at the path. What this layer has written stays, with the folders on the way to that, unless all is to go.
+ * Each file is looked at once, however many marks a layer has: what is left of a tree is this layer's own, and so is all that
+ * comes to it. Where all goes, nothing is left to be looked at again.
  */
-static int purge(struct layer_paths *paths, const char *path, bool whole, lr_error *err)
+static int purge(struct layer_paths *paths, const char *path, enum purge what, lr_error *err)
 {
     struct stat st;
-    bool cleared;
-    if (is_beneath(&paths->cleared, path, !whole, &cleared, err) < 0)
+    bool cleared = false;
+    if (what != PURGE_ALL &&
+        is_beneath(&paths->cleared, path, what == PURGE_CONTENTS, &cleared, err) < 0)
         return -1;
     if (cleared)
         return 0;
@@ -168,7 +239,7 @@ static int purge(struct layer_paths *paths, const char *path, bool whole, lr_err
     int failed = 0;
     FTSENT *e;
     while (!failed && (errno = 0, e = fts_read(walk)))
-        failed = purge_entry(paths, walk, e, whole);
+        failed = purge_entry(paths, walk, e, what);
     if (!failed)
         failed = errno;
     fts_close(walk);
@@ -182,15 +253,18 @@ int layer_apply_mark(struct layer_paths *paths, const char *path, bool *is_mark,
 {
     const char *slash = strrchr(path, '/');
     const char *name = slash ? slash + 1 : path;
-    *is_mark = strncmp(name, MARK, strlen(MARK)) == 0;
+    if (strncmp(path, MARK_LINKS "/", strlen(MARK_LINKS "/")) == 0)
+        return 0; /* until the layer's end, see layer_finish() */
+    *is_mark = strncmp(name, MARK, strlen(MARK)) == 0 ||
+               (slash && strncmp(path, MARK_OTHER, strlen(MARK_OTHER)) == 0);
     if (!*is_mark)
         return 0;
     cleanup_free char *parent = slash ? strndup(path, (size_t)(slash - path)) : strdup(".");
     if (!parent)
         return error_oom(err, OPERATION);
     if (strcmp(name, MARK_OPAQUE) == 0)
-        return purge(paths, parent, false, err);
-    if (strncmp(name, MARK_OTHER, strlen(MARK_OTHER)) == 0)
+        return purge(paths, parent, PURGE_CONTENTS, err);
+    if (strncmp(name, MARK_OTHER, strlen(MARK_OTHER)) == 0 || strncmp(name, MARK, strlen(MARK)) != 0)
         return 0; /* the bookkeeping of aufs, from which the marks come */
     name += strlen(MARK);
     if (!*name || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
@@ -201,7 +275,7 @@ int layer_apply_mark(struct layer_paths *paths, const char *path, bool *is_mark,
         gone = NULL;
         return error_oom(err, OPERATION);
     }
-    return purge(paths, gone, true, err);
+    return purge(paths, gone, PURGE_WHOLE, err);
 }
 
 int layer_make_way(struct layer_paths *paths, const char *path, bool folder, lr_error *err)
@@ -210,10 +284,14 @@ int layer_make_way(struct layer_paths *paths, const char *path, bool folder, lr_
     if (strcmp(path, ".") == 0 || lstat(path, &st) < 0)
         return 0; /* nothing there, or an obstacle on the way that the writer will name */
     if (S_ISDIR(st.st_mode))
-        return folder ? 0 : purge(paths, path, true, err);
-    /* Also when this layer has written it: the last entry of a name is the one that counts. A file
-     * with several names keeps the others, and their contents. */
+        return folder ? 0 : purge(paths, path, PURGE_ALL, err);
+    /* A file with several names keeps the others, and their contents. */
     return unlink(path) == 0
                ? 0
                : error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot replace '%.200s'", path);
+}
+
+int layer_finish(struct layer_paths *paths, lr_error *err)
+{
+    return purge(paths, MARK_LINKS, PURGE_ALL, err);
 }

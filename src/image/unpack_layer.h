@@ -5,15 +5,18 @@
  *      a/.wh.name       a/name of the layers below is gone
  *      a/.wh..wh..opq   everything in a/ of the layers below is gone
  *      a/name           takes the place of a/name; a folder on a folder keeps what is in it
+ *      .wh..wh.plnk/x   a file to which other entries of the layer are links; gone at its end
+ *      .wh..wh.*        nothing
  *
- * None of this touches what the same layer has put there, in whatever order the entries come.
+ * No mark touches what the same layer has put there, in whatever order the entries come. Of two entries of one name the last
+ * one counts, also where the first was a folder with something in it.
  *
  * umoci could do it, but it restores devices and file capabilities, knows no bound on what a layer
  * unpacks to, reads no zstd, and cannot be shut into the folder that it writes to, for it needs
  * files of the host. All of that the unpacker of plain archives has already.
  *
  * Paths are relative to the working directory, which is the root of the process ("/"): links are
- * followed within it, as the kernel sees them, and lead nowhere else.
+ * followed from there, and lead nowhere else.
  */
 #ifndef IMAGE_UNPACK_LAYER_H
 #define IMAGE_UNPACK_LAYER_H
@@ -32,20 +35,28 @@ struct layer_paths {
 };
 
 int layer_paths_add(struct layer_paths *paths, const char *path, lr_error *err);
+bool layer_paths_has(const struct layer_paths *paths, const char *path);
 void layer_paths_free(struct layer_paths *paths);
 
 /*
- * Brings a path into one form (no "." and no needless slash), and follows the links on the way to
- * its last name: an entry lib/x goes to usr/lib/x where a layer below has made lib a link. malloc'd
- * in *path, whose old text is freed.
+ * Brings a path into one form, in place: no ".", no ".." and no needless slash. Errors: IMAGE_INVALID (it leads out).
+ */
+int layer_tidy(char *path, lr_error *err);
+
+/*
+ * Follows the links on the way to the last name of a tidy path: an entry lib/x goes to usr/lib/x where lib is a link, of this
+ * layer or of one below, also when usr/lib is not there yet. malloc'd in *path, whose old text is freed.
  */
 int layer_resolve(char **path, lr_error *err);
 
-/* Does what the path says when it is a mark; then *is_mark, and there is nothing to unpack. */
+/* Does what the path says when it is a mark; then *is_mark, and there is nothing to unpack. *is_mark starts as false. */
 int layer_apply_mark(struct layer_paths *paths, const char *path, bool *is_mark,
                      lr_error *err);
 
 /* Removes what is at the path and cannot stay there when an entry of that type comes. */
 int layer_make_way(struct layer_paths *paths, const char *path, bool folder, lr_error *err);
+
+/* Removes what was only there for the layer's other entries. */
+int layer_finish(struct layer_paths *paths, lr_error *err);
 
 #endif

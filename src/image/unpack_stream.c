@@ -21,6 +21,7 @@ struct unpack_stream {
     size_t input_length;
     int read_errno;
 
+    bool empty;              /* there is nothing, packed or not */
     struct archive *filters; /* all but gzip */
     z_stream *gzip;
     unsigned char *output; /* BLOCK bytes, for gzip */
@@ -156,14 +157,17 @@ static int open_filters(struct unpack_stream *s)
     if (!a)
         return fail(s, LR_OUT_OF_MEMORY, "out of memory");
     /* Only what libarchive does by itself: it would run programs for other formats. */
-    if (archive_read_support_filter_xz(a) != ARCHIVE_OK ||
+    if (archive_read_support_filter_bzip2(a) != ARCHIVE_OK ||
+        archive_read_support_filter_xz(a) != ARCHIVE_OK ||
         archive_read_support_filter_zstd(a) != ARCHIVE_OK ||
-        archive_read_support_format_raw(a) != ARCHIVE_OK)
-        return fail(s, LR_IO_FAILED, "this libarchive lacks xz or zstd");
-    if (archive_read_open(a, s, NULL, give_input, NULL) < ARCHIVE_WARN ||
-        archive_read_next_header(a, &entry) < ARCHIVE_WARN)
-        return fail_corrupt(s, archive_error_string(a));
-    return 0;
+        archive_read_support_format_raw(a) != ARCHIVE_OK ||
+        archive_read_support_format_empty(a) != ARCHIVE_OK)
+        return fail(s, LR_IO_FAILED, "this libarchive lacks bzip2, xz or zstd");
+    int r = archive_read_open(a, s, NULL, give_input, NULL);
+    if (r >= ARCHIVE_WARN)
+        r = archive_read_next_header(a, &entry);
+    s->empty = r == ARCHIVE_EOF;
+    return r < ARCHIVE_WARN ? fail_corrupt(s, archive_error_string(a)) : 0;
 }
 
 static ssize_t next_filters(struct unpack_stream *s, const void **data)
@@ -192,8 +196,9 @@ static int open_stream(struct unpack_stream *s)
     ssize_t n = fill(s);
     if (n < 0)
         return fail(s, LR_IO_FAILED, "cannot read the archive");
-    if (n == 0)
-        return fail(s, LR_IMAGE_INVALID, "not a tar archive: it is empty");
+    s->empty = n == 0;
+    if (s->empty)
+        return 0;
     /* A pipe may give a single byte at first. No tar begins with this one. */
     return s->input[0] == 0x1f && (n < 2 || s->input[1] == 0x8b) ? open_gzip(s) : open_filters(s);
 }
@@ -219,7 +224,7 @@ ssize_t unpack_stream_next(struct unpack_stream *s, const void **data, lr_error 
 {
     ssize_t n = -1;
     if (s->failure.code == LR_OK) {
-        n = s->gzip ? next_gzip(s, data) : next_filters(s, data);
+        n = s->empty ? 0 : s->gzip ? next_gzip(s, data) : next_filters(s, data);
         s->total += n > 0 ? (uint64_t)n : 0;
         if (s->total > s->max)
             n = fail(s, LR_IMAGE_INVALID, "the archive unpacks to more than is allowed");

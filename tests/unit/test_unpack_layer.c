@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* How much a layer's marks look at, however many of them there are. What they do is in tests/cli/test_image_layers.py. */
+/* Where a layer's paths lead, and how much its marks look at, however many of them there are. What they do is in
+ * tests/cli/test_image_layers.py. */
 #include "unit.h"
 
 #include "image/unpack_layer.h"
@@ -101,6 +102,94 @@ static void a_folder_that_is_cleared_can_still_be_removed(void **state)
     clear_away(&paths);
 }
 
+/* Tidied and resolved, or NULL when the path is refused. malloc'd. */
+static char *place_of(const char *path)
+{
+    lr_error err = {0};
+    char *copy = strdup(path);
+    assert_non_null(copy);
+    if (layer_tidy(copy, &err) == 0 && layer_resolve(&copy, &err) == 0)
+        return copy;
+    assert_int_equal(err.code, LR_IMAGE_INVALID);
+    free(copy);
+    return NULL;
+}
+
+static void links_on_the_way_are_followed_and_lead_nowhere_else(void **state)
+{
+    static const char *const links[][2] = {
+        {"later", "usr/lib"},        {"absolute", "/usr/lib"},     {"up", "../../../usr"},
+        {"chain", "later/x"},        {"round", "round2"},          {"round2", "./round"},
+        {"usr/back", "../later/.."}, {"trailing", "usr/lib///"},   {"self", "."},
+    };
+    static const char *const places[][2] = {
+        {"a", "a"},
+        {"./a//b/", "a/b"},
+        {".", "."},
+        {"./", "."},
+        {"a/..", "."},
+        {"a/b/../../c", "c"},
+        {"..", NULL},
+        {"a/../../b", NULL},
+        {"...", "..."},
+        {"a/..b", "a/..b"},
+        {"later", "later"}, /* the last name is the link itself */
+        {"later/x", "usr/lib/x"},
+        {"later/../x", "x"}, /* a path's own are those of its text */
+        {"absolute/x/y", "usr/lib/x/y"},
+        {"up/x", "usr/x"},
+        {"chain/y", "usr/lib/x/y"},
+        {"round/x", NULL},
+        {"usr/back/x", "usr/x"},
+        {"trailing/x", "usr/lib/x"},
+        {"self/self/x", "x"},
+        {"file/x", "file/x"}, /* the writer refuses it */
+    };
+    (void)state;
+    assert_int_equal(mkdir("usr", 0755), 0);
+    make_file("file");
+    for (size_t i = 0; i < sizeof(links) / sizeof(links[0]); i++)
+        assert_int_equal(symlink(links[i][1], links[i][0]), 0);
+    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+        char *found = place_of(places[i][0]);
+        if (places[i][1])
+            assert_string_equal(found ? found : "refused", places[i][1]);
+        else
+            assert_null(found);
+        free(found);
+    }
+    struct layer_paths nothing = {0};
+    apply(&nothing, ".wh..wh..opq");
+    layer_paths_free(&nothing);
+}
+
+static void a_path_that_links_make_too_long_is_refused(void **state)
+{
+    char target[4001], path[8200];
+    (void)state;
+    memset(target, 'x', sizeof(target));
+    for (size_t i = 200; i < sizeof(target); i += 200)
+        target[i] = '/';
+    target[sizeof(target) - 1] = '\0';
+    assert_int_equal(symlink(target, "long"), 0);
+    snprintf(path, sizeof(path), "long/%s/y", target);
+    assert_null(place_of(path));
+    assert_int_equal(unlink("long"), 0);
+}
+
+static void the_last_entry_of_a_name_takes_the_place_of_all_before(void **state)
+{
+    lr_error err = {0};
+    (void)state;
+    struct layer_paths paths = {0};
+    make_tree(&paths);
+    assert_int_equal(layer_make_way(&paths, "a", true, &err), 0);
+    assert_int_equal(access("a/b/7", F_OK), 0);
+    assert_int_equal(layer_make_way(&paths, "a", false, &err), 0);
+    assert_int_equal(access("a", F_OK), -1);
+    layer_paths_free(&paths);
+}
+
 /* The paths are relative to the working directory. */
 static int enter(void **state)
 {
@@ -118,6 +207,9 @@ int main(void)
         cmocka_unit_test(marks_of_one_folder_look_at_its_files_once),
         cmocka_unit_test(marks_of_a_folder_and_those_above_it_as_well),
         cmocka_unit_test(a_folder_that_is_cleared_can_still_be_removed),
+        cmocka_unit_test(links_on_the_way_are_followed_and_lead_nowhere_else),
+        cmocka_unit_test(a_path_that_links_make_too_long_is_refused),
+        cmocka_unit_test(the_last_entry_of_a_name_takes_the_place_of_all_before),
     };
     return cmocka_run_group_tests_name("unpack_layer", tests, enter, leave);
 }

@@ -76,12 +76,13 @@ def as_json(value):
 class Image:
     """One image: its documents, and its blobs by their digests."""
 
-    def __init__(self, *layers, config=None, pack="gzip", architecture=ARCHITECTURE, os_name="linux", diff_ids=None):
+    def __init__(self, *layers, config=None, pack="gzip", architecture=ARCHITECTURE, os_name="linux", diff_ids=None,
+                 packed=None):
         self.plain = layers
         self.document = {"architecture": architecture, "os": os_name, "config": config or {},
                          "rootfs": {"type": "layers", "diff_ids": diff_ids or [sha256(data) for data in layers]}}
         self.config = as_json(self.document)
-        packed = [{"gzip": lambda d: gzip.compress(d, mtime=0), "zstd": zstd, None: lambda d: d}[pack](d) for d in layers]
+        packed = packed or [{"gzip": lambda d: gzip.compress(d, mtime=0), "zstd": zstd, None: lambda d: d}[pack](d) for d in layers]
         suffix = "+" + pack if pack else ""
         self.manifest = as_json({
             "schemaVersion": 2, "mediaType": OCI + "manifest.v1+json",

@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: MIT
+"""`light-runner image import` of what tar programs, builders and registries put into an image and beside it."""
+import bz2
+import gzip
+import io
+import os
+import pathlib
+import subprocess
+import tarfile
+
+import pytest
+
+from harness.image_maker import Image, entry, folder, hardlink, image_layout, layer, symlink, MTIME
+from test_image import imported, mounted, refused
+from test_image_layers import need_zstd, tree
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="mounting the images needs root")
+
+
+@pytest.fixture
+def store(tmp_path):
+    return tmp_path / "store"
+
+
+def root_file_system(path, *entries):
+    path.with_suffix(".tar").write_bytes(layer(*entries))
+    return path.with_suffix(".tar")
+
+
+def one_layer(path, *entries):
+    return image_layout(path, Image(layer(*entries)))
+
+
+# ---------------------------------------------------------------- entries of a tar
+
+COMPOSED, DECOMPOSED, HANGUL = "\u00e9", "e\u0301", "\u1112\u1161\u11ab"
+
+ENTRIES = [
+    # Below links: of the same archive, to a folder that is there, and to one that comes later or never.
+    folder("store"), folder("store/a"), symlink("modules", "store/a"), entry("modules/extra", data=b"1"),
+    symlink("lib64", "usr/lib64"), entry("lib64/ld", data=b"2"), folder("usr", mode=0o750), folder("usr/lib64", mode=0o555),
+    entry("usr/lib64/other", data=b"3"), hardlink("lib64/hard", "modules/extra"),
+    symlink("abs", "/never/../named"), entry("abs/x", data=b"4"), symlink("store/up", "../../../usr"), entry("store/up/y", data=b"5"),
+    # The last entry of a name counts.
+    folder("was-full"), folder("was-full/sub"), entry("was-full/sub/x", data=b"1"), entry("was-full", data=b"file"),
+    entry("was-file", data=b"1"), folder("was-file"), entry("was-file/x", data=b"6"),
+    folder("to-link"), entry("to-link/x", data=b"1"), symlink("to-link", "store"),
+    entry("twice", data=b"old"), hardlink("once", "twice"), entry("twice", data=b"new"),
+    # Names that are no tidy paths.
+    entry("a//b///c", data=b"7"), folder("d//"), entry("./e/./f", data=b"8"), entry("/root", data=b"9"), symlink("slash/", "d"),
+    entry("a/../dots", data=b"10"), hardlink("dots2", "./a/../dots"),
+    # Letters stay what they are.
+    entry(DECOMPOSED, data=b"decomposed"), entry(COMPOSED, data=b"composed"), entry(HANGUL, data=b"hangul"),
+    symlink("letter", DECOMPOSED), hardlink("letter2", DECOMPOSED), entry("bad\udcff", data=b"11"),
+    # What is left out, also under another name of it.
+    entry("dev/null", tarfile.CHRTYPE, devmajor=1, devminor=3), hardlink("dev/zero", "dev/null"), hardlink("dev/three", "dev/zero"),
+    entry("fifo", tarfile.FIFOTYPE), hardlink("fifo2", "fifo"),
+    # Times.
+    entry("before", data=b"12", mtime=-5.5), entry("after", data=b"13", mtime=1600000000.25), folder("old", mtime=-1),
+    # Other kinds.
+    entry("contiguous", tarfile.CONTTYPE, data=b"14"), symlink("dangling", "nowhere"), hardlink("dangling2", "dangling"),
+    entry(".no.prefetch.landmark", data=b"\xf0"), entry("stargz.index.json", data=b"{}"),
+    entry("attributes", data=b"15", pax_headers={
+        "LIBARCHIVE.xattr.user.b": "dg", "SCHILY.xattr.security.capability": "x", "SCHILY.acl.access": "user::rw-,user:1:r--"}),
+]
+FILES = {
+    "store/a/extra": b"1", "usr/lib64/ld": b"2", "usr/lib64/other": b"3", "usr/lib64/hard": b"1", "named/x": b"4", "usr/y": b"5",
+    "was-full": b"file", "was-file/x": b"6", "twice": b"new", "once": b"old",
+    "a/b/c": b"7", "e/f": b"8", "root": b"9", "dots": b"10", "dots2": b"10",
+    DECOMPOSED: b"decomposed", COMPOSED: b"composed", HANGUL: b"hangul", "letter2": b"decomposed", "bad\udcff": b"11",
+    "before": b"12", "after": b"13", "contiguous": b"14", ".no.prefetch.landmark": b"\xf0", "stargz.index.json": b"{}",
+    "attributes": b"15",
+}
+LINKS = {
+    "modules": "store/a", "lib64": "usr/lib64", "abs": "/never/../named", "store/up": "../../../usr", "to-link": "store",
+    "slash": "d", "letter": DECOMPOSED, "dangling": "nowhere", "dangling2": "nowhere",
+}
+
+
+@pytest.mark.parametrize("form", [root_file_system, one_layer])
+def test_whatever_entries_a_tar_has(store, tmp_path, form):
+    done = imported(store, form(tmp_path / "image", *ENTRIES))
+    with mounted(store, done["digest"], tmp_path / "m") as root:
+        found = tree(root)
+        assert {name: value for name, value in found.items() if isinstance(value, bytes)} == FILES
+        assert {name: value for name, value in found.items() if isinstance(value, str)} == LINKS
+        assert os.stat(root / "usr").st_mode & 0o7777 == 0o750 and os.stat(root / "usr/lib64").st_mode & 0o7777 == 0o555
+        assert {os.stat(root / name).st_mtime for name in ("usr", "usr/lib64", "store/a", "was-file")} == {MTIME}
+        assert [os.stat(root / name).st_mtime for name in ("before", "after", "old")] == [0, 1600000000.25, 0]
+        for one, other in (("dots", "dots2"), ("store/a/extra", "usr/lib64/hard"), ("dangling", "dangling2")):
+            assert os.lstat(root / one).st_ino == os.lstat(root / other).st_ino, one
+        assert os.listxattr(root / "attributes") in (["user.b"], []), "without any on a file system that has none"
+
+
+def v7(name, data=b""):
+    """Of a tar from before there was a format."""
+    info = tarfile.TarInfo(name)
+    info.size, info.mtime, info.mode = len(data), MTIME, 0o755
+    block = bytearray(info.tobuf(tarfile.USTAR_FORMAT)[:512])
+    block[156], block[257:] = 0, bytes(255)
+    block[148:156] = b" " * 8
+    block[148:156] = b"%06o\0 " % sum(block)
+    return bytes(block) + data.ljust(-len(data) % 512 + len(data), b"\0")
+
+
+def test_formats_of_tar(store, tmp_path):
+    """Each writes a layer of one image."""
+    source = tmp_path / "in"
+    deep = "/".join(["long" * 30] * 4)
+    (source / deep).mkdir(parents=True)
+    (source / deep / ("name" * 40)).write_bytes(b"deep")
+    os.link(source / deep / ("name" * 40), source / ("first" * 40))
+    os.symlink(deep * 3, source / "far")
+    with open(source / "holes", "wb") as file:
+        for at in (0, 100000, 1 << 20, 3 << 20):
+            file.seek(at)
+            file.write(b"x" * 5000)
+        file.truncate(5 << 20)
+    expected, layers = {}, []
+    for name, flags in (("gnu", ["--format=gnu"]), ("oldgnu", ["--format=oldgnu"]),
+                        *((f"pax{v}", ["--format=posix", f"--sparse-version={v}"]) for v in ("0.0", "0.1", "1.0"))):
+        done = subprocess.run(["tar", "--sparse", *flags, f"--transform=s,^\\./,{name}/,rSh", "-C", source, "-cf", "-", "."],
+                              stdout=subprocess.PIPE, check=True, timeout=60)
+        assert len(done.stdout) < 1 << 20, "the holes are no blocks of zeros"
+        layers.append(done.stdout)
+        expected.update({name: None, **{f"{name}/{path}": value for path, value in tree(source).items()}})
+    layers += [v7("v7/") + v7("v7/file", b"old") + bytes(1024),
+               layer(entry("behind", data=b"1")) + b"garbage" * 1000,
+               layer(entry("first", data=b"1")) + layer(entry("never", data=b"1"))]
+    with tarfile.open(fileobj=(out := io.BytesIO()), mode="w", format=tarfile.PAX_FORMAT, pax_headers={"comment": "of git"}) as tar:
+        tar.addfile(entry("git", data=b"")[0])
+    layers.append(out.getvalue())
+    expected.update({"v7": None, "v7/file": b"old", "behind": b"1", "first": b"1", "git": b""})
+    with mounted(store, imported(store, image_layout(tmp_path / "layout", Image(*layers)))["digest"], tmp_path / "m") as root:
+        found = tree(root)
+        assert {k: v if v is None else len(v) for k, v in found.items()} == {
+            k: v if v is None else len(v) for k, v in expected.items()}
+        assert found == expected
+
+
+def test_ways_to_pack_a_layer(store, tmp_path):
+    need_zstd()
+    data = [layer(entry(f"f{i}", data=b"%d" % i * 2000)) for i in range(5)]
+
+    def zstd(plain):
+        return subprocess.run(["zstd", "-q", "-c"], input=plain, stdout=subprocess.PIPE, check=True, timeout=60).stdout
+
+    def skipped(number, text):
+        return (0x184D2A50 + number).to_bytes(4, "little") + len(text).to_bytes(4, "little") + text
+
+    packs = [
+        # eStargz: a member per file, and a last one that is empty
+        (data[0], gzip.compress(data[0][:700]) + gzip.compress(data[0][700:]) + gzip.compress(b"")),
+        (data[1], gzip.compress(data[1]) + bytes(700)),
+        # zstd:chunked
+        (data[2], skipped(0, b"x") + zstd(data[2][:700]) + skipped(7, b"") + zstd(data[2][700:]) + skipped(15, b"table" * 99)),
+        (data[3], bz2.compress(data[3])),
+        (data[4], data[4]),
+        # layers that change nothing
+        (b"", b""), (b"", gzip.compress(b"")), (b"", zstd(b"")), (bytes(512), bytes(512)), (bytes(1024), gzip.compress(bytes(1024))),
+    ]
+    image = Image(*(plain for plain, _ in packs), packed=[packed for _, packed in packs])
+    found = {f"f{i}": b"%d" % i * 2000 for i in range(5)}
+    with mounted(store, imported(store, image_layout(tmp_path / "layout", image))["digest"], tmp_path / "m") as root:
+        assert tree(root) == found
+    plain = tmp_path / "plain.tar.bz2"
+    plain.write_bytes(bz2.compress(data[0]))
+    with mounted(store, imported(store, plain, "bz2")["digest"], tmp_path / "m2") as root:
+        assert tree(root) == {"f0": found["f0"]}
+    for number, cut in enumerate((bz2.compress(data[0])[:-5], zstd(data[0])[:-5])):
+        refused(tmp_path / f"s{number}", image_layout(tmp_path / f"cut{number}", Image(data[0], packed=[cut])))
+
+
+def test_what_aufs_leaves_in_a_layer(store, tmp_path):
+    """Its own files are not the image's, but those with several names are kept among them."""
+    image = Image(layer(
+        folder(".wh..wh.plnk"), entry(".wh..wh.plnk/12.34", data=b"both"), hardlink("one", ".wh..wh.plnk/12.34"),
+        hardlink("two", ".wh..wh.plnk/12.34"), entry(".wh..wh.aufs"), folder(".wh..wh.orph"), entry(".wh..wh.orph/x", data=b"x")),
+        layer(entry("three", data=b"3")))
+    with mounted(store, imported(store, image_layout(tmp_path / "layout", image))["digest"], tmp_path / "m") as root:
+        assert tree(root) == {"one": b"both", "two": b"both", "three": b"3"}
+        assert os.stat(root / "one").st_nlink == 2
