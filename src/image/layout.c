@@ -16,7 +16,7 @@
 
 #define OPERATION "image.layout"
 
-enum { MAX_NESTING = 3 }; /* of indexes */
+enum { MAX_CANDIDATES = 64 }; /* for being the image, in one index */
 
 #define invalid(err, ...) error_set(err, LR_IMAGE_INVALID, OPERATION, __VA_ARGS__)
 
@@ -77,13 +77,17 @@ static struct frame frame_of(const struct buffer *answer)
     return (struct frame){.length = (uint32_t)buffer_length(answer), .payload = buffer_data(answer)};
 }
 
+static bool is_hex(const char *value)
+{
+    return image_hex_length(value) == IMAGE_HEX_LENGTH && !value[IMAGE_HEX_LENGTH];
+}
+
 /* A value that the confined reader has given, and that is a digest's hex digits; NULL: it is none. */
 static const char *hex_at(const struct buffer *answer, const char *key)
 {
     struct frame f = frame_of(answer);
     const char *value = fields_get(&f, key);
-    return value && image_hex_length(value) == IMAGE_HEX_LENGTH && !value[IMAGE_HEX_LENGTH] ? value
-                                                                                            : NULL;
+    return value && is_hex(value) ? value : NULL;
 }
 
 static void blob_path(char out[96], const char *hex)
@@ -123,18 +127,69 @@ static int read_blob(const struct reader *r, const char *kind, const char *hex, 
     return read_document(r, kind, path, wanted, out, err);
 }
 
+/* -------------------------------------------------------------- which manifest */
+
+static bool is_key(const char *key, size_t length, const char *wanted)
+{
+    return length == strlen(wanted) && memcmp(key, wanted, length) == 0;
+}
+
+/* Reads the documents that an index leads to, one of which is to be an image's: *out becomes what that one says. */
+static int follow_index(const struct reader *r, struct buffer *out, lr_error *err)
+{
+    cleanup_buffer struct buffer index = *out, found;
+    buffer_init(out, LAYOUT_DOCUMENT_ANSWER_MAX);
+    buffer_init(&found, LAYOUT_DOCUMENT_ANSWER_MAX);
+    struct frame f = frame_of(&index);
+    const char *at = NULL, *key, *value;
+    size_t length, images = 0, count = 0;
+    while (images <= 1 && count <= MAX_CANDIDATES &&
+           fields_next(&f, &at, &key, &length, &value)) {
+        if (!is_key(key, length, "next"))
+            continue;
+        if (!is_hex(value))
+            return not_understood(err);
+        if (read_blob(r, LAYOUT_DOCUMENT_BLOB, value, &found, err) < 0)
+            return -1;
+        const struct frame says = frame_of(&found);
+        bool image = !fields_get(&says, "artifact");
+        /* An artifact stays for the error, should there be nothing else. */
+        if (image || count == 0) {
+            struct buffer other = *out;
+            *out = found;
+            found = other;
+        }
+        images += image;
+        count++;
+    }
+    if (images <= 1 && count <= MAX_CANDIDATES)
+        return 0;
+    invalid(err, "there are several images in it");
+    return error_hint(err, "save one image alone");
+}
+
+static int check_artifact(const struct buffer *manifest, lr_error *err)
+{
+    struct frame f = frame_of(manifest);
+    const char *type = fields_get(&f, "artifact");
+    char shown[128];
+    snprintf(shown, sizeof(shown), "%s", type ? type : "");
+    text_make_printable(shown);
+    return type ? invalid(err, "this is not the image of a container but an artifact, '%s'", shown)
+                : 0;
+}
+
 static int find_manifest(const struct reader *r, struct buffer *out, lr_error *err)
 {
     if (read_document(r, LAYOUT_DOCUMENT_INDEX, "index.json", NULL, out, err) < 0)
         return -1;
-    const char *next;
-    for (int i = 0; (next = hex_at(out, "next")); i++) {
-        if (i >= MAX_NESTING)
+    for (int i = 0; hex_at(out, "next"); i++) {
+        if (i >= LAYOUT_MAX_NESTING)
             return invalid(err, "the image's index is nested too deeply");
-        if (read_blob(r, LAYOUT_DOCUMENT_BLOB, next, out, err) < 0)
+        if (follow_index(r, out, err) < 0)
             return -1;
     }
-    return 0;
+    return check_artifact(out, err);
 }
 
 /* -------------------------------------------------------------- what it holds */
@@ -145,7 +200,7 @@ static size_t count_of(const struct buffer *answer, const char *wanted)
     const char *at = NULL, *key, *value;
     size_t length, count = 0;
     while (fields_next(&f, &at, &key, &length, &value))
-        count += length == strlen(wanted) && memcmp(key, wanted, length) == 0;
+        count += is_key(key, length, wanted);
     return count;
 }
 
@@ -161,8 +216,7 @@ static int take_list(char ***out, const struct buffer *answer, const char *wante
     if (!*out)
         return error_oom(err, OPERATION);
     while (fields_next(&f, &at, &key, &length, &value))
-        if (length == strlen(wanted) && memcmp(key, wanted, length) == 0 &&
-            !((*out)[used++] = strdup(value)))
+        if (is_key(key, length, wanted) && !((*out)[used++] = strdup(value)))
             return error_oom(err, OPERATION);
     return 0;
 }
@@ -204,6 +258,20 @@ static int take_configuration(struct layout *l, const struct buffer *answer, siz
     return 0;
 }
 
+/* A layer that may not be handed on has only an address in the image. Nothing is fetched from there: it can be any. */
+static int check_elsewhere(const struct buffer *manifest, const char *hex, size_t number, lr_error *err)
+{
+    struct frame f = frame_of(manifest);
+    const char *at = NULL, *key, *value;
+    size_t length;
+    while (fields_next(&f, &at, &key, &length, &value))
+        if (is_key(key, length, "elsewhere") && strcmp(value, hex) == 0) {
+            invalid(err, "layer %zu of the image is not in it but elsewhere (a foreign layer)", number);
+            return error_hint(err, "docker pull IMAGE; docker save IMAGE | light-runner image import - NAME");
+        }
+    return -1;
+}
+
 static int open_layers(struct layout *l, const struct reader *r, const struct buffer *manifest,
                        bool blobs, lr_error *err)
 {
@@ -212,11 +280,11 @@ static int open_layers(struct layout *l, const struct reader *r, const struct bu
     size_t length;
     while (fields_next(&f, &at, &key, &length, &value)) {
         char path[96];
-        if (length != strlen("layer") || memcmp(key, "layer", length) != 0)
+        if (!is_key(key, length, "layer"))
             continue;
         blob_path(path, value);
         if (open_file(r, blobs ? path : value, &l->layers[l->count], err) < 0)
-            return -1;
+            return check_elsewhere(manifest, value, l->count + 1, err);
         l->count++;
     }
     return 0;
@@ -243,6 +311,8 @@ static int read_docker(struct layout *l, const struct reader *r, struct buffer *
         return -1;
     struct frame f = frame_of(manifest);
     const char *path = fields_get(&f, "config");
+    if (check_artifact(manifest, err) < 0)
+        return -1;
     if (!path)
         return not_understood(err);
     return read_document(r, LAYOUT_DOCUMENT_CONFIG, path, NULL, config, err) < 0 ||
@@ -255,12 +325,18 @@ static int read_docker(struct layout *l, const struct reader *r, struct buffer *
 
 enum layout_kind layout_kind(int folder)
 {
-    static const char *const files[] = {
-        [LAYOUT_NONE] = NULL, [LAYOUT_OCI] = "oci-layout", [LAYOUT_DOCKER] = "manifest.json"};
-    for (int kind = LAYOUT_OCI; kind <= LAYOUT_DOCKER; kind++) {
-        cleanup_close int fd = open_beneath(folder, files[kind]);
+    static const struct {
+        const char *file;
+        enum layout_kind kind;
+    } signs[] = {
+        {"oci-layout", LAYOUT_OCI},
+        {"manifest.json", LAYOUT_DOCKER},
+        {"repositories", LAYOUT_OLD},
+    };
+    for (size_t i = 0; i < sizeof(signs) / sizeof(signs[0]); i++) {
+        cleanup_close int fd = open_beneath(folder, signs[i].file);
         if (fd >= 0)
-            return (enum layout_kind)kind;
+            return signs[i].kind;
     }
     return LAYOUT_NONE;
 }
@@ -272,8 +348,12 @@ int layout_read(struct layout *out, int folder, const struct layout_helpers *hel
     buffer_init(&manifest, LAYOUT_DOCUMENT_ANSWER_MAX);
     buffer_init(&config, LAYOUT_DOCUMENT_ANSWER_MAX);
     *out = (struct layout){0};
-    return (layout_kind(folder) == LAYOUT_OCI ? read_oci : read_docker)(out, &r, &manifest, &config,
-                                                                       err);
+    enum layout_kind kind = layout_kind(folder);
+    if (kind == LAYOUT_OLD) {
+        invalid(err, "the image was saved by a Docker before 1.10");
+        return error_hint(err, "load it into a newer Docker, and save it again");
+    }
+    return (kind == LAYOUT_OCI ? read_oci : read_docker)(out, &r, &manifest, &config, err);
 }
 
 void layout_free(struct layout *layout)

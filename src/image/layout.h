@@ -5,6 +5,7 @@
  *      OCI image layout     index.json ─> (index for several platforms) ─> manifest
  *                                                  manifest ─> configuration, layers; in blobs/
  *      docker save          manifest.json ─> configuration, layers
+ *      skopeo's form `dir`  manifest.json, which is a manifest ─> configuration, layers; beside it
  *
  * All of it is hostile. Documents are bounded, and read by a confined helper (image/layout_document.h); links do not lead out of the folder, and what is
  * named by a digest is used only when it has that digest: manifest and configuration here, layers
@@ -18,13 +19,18 @@
 
 #include <stddef.h>
 
-enum layout_kind { LAYOUT_NONE, LAYOUT_OCI, LAYOUT_DOCKER };
+enum layout_kind { LAYOUT_NONE, LAYOUT_OCI, LAYOUT_DOCKER, LAYOUT_OLD };
 
-/* What the folder is, by the files that it has. A newer `docker save` writes both: OCI. */
+/*
+ * What the folder is, by the files that it has. A newer `docker save` writes the files of both: OCI. One from before 2016, which
+ * is not read, has only the file that the others may have as well: OLD.
+ */
 enum layout_kind layout_kind(int folder);
 
 /* What registries allow for a manifest. */
 #define LAYOUT_MAX_DOCUMENT (4 << 20)
+
+enum { LAYOUT_MAX_NESTING = 3 }; /* of indexes */
 
 struct layout {
     struct image image;   /* entrypoint, cmd, env, user and workdir; nothing else is set */

@@ -27,6 +27,13 @@ static int put(struct buffer *out, const char *key, const char *value, lr_error 
     return fields_add(out, key, value) ? 0 : invalid(err, "a document of the image says too much");
 }
 
+/* A string's text, borrowed; NULL for anything else, and for one with a NUL in it. */
+static const char *plain_text(const json_t *value)
+{
+    const char *text = json_string_value(value);
+    return text && strlen(text) == json_string_length(value) ? text : NULL;
+}
+
 /* The hex digits of a descriptor's digest, borrowed; NULL when it has none that we know. */
 static const char *hex_of_text(const char *digest)
 {
@@ -35,71 +42,146 @@ static const char *hex_of_text(const char *digest)
 
 static const char *hex_of(const json_t *descriptor)
 {
-    return hex_of_text(json_string_value(json_object_get(descriptor, "digest")));
+    return hex_of_text(plain_text(json_object_get(descriptor, "digest")));
 }
-
-/* -------------------------------------------------------------- which image */
 
 static const char *text_at(const json_t *object, const char *key)
 {
-    const char *text = json_string_value(json_object_get(object, key));
+    const char *text = plain_text(json_object_get(object, key));
     return text ? text : "";
 }
 
-/* The higher the better; 0: not for this machine. */
+/* Whether the text is in the list, which ends with NULL, or empty. */
+static bool is_one_of(const char *text, const char *const *list)
+{
+    while (*text && *list && strcmp(text, *list) != 0)
+        list++;
+    return !*text || *list;
+}
+
+/* Of an image's configuration, or of the manifest that has it. */
+static const char *const image_types[] = {
+    "application/vnd.oci.image.config.v1+json",
+    "application/vnd.docker.container.image.v1+json",
+    "application/octet-stream", /* from before there was a name for it */
+    NULL,
+};
+
+/* -------------------------------------------------------------- which image */
+
+/*
+ * Registries and builders put signatures, attestations and bills of materials beside an image, in the same index. Not all of
+ * them can be told here: others turn out to be artifacts when their manifest is read.
+ */
+static bool is_beside(const json_t *descriptor)
+{
+    static const char *const manifests[] = {
+        "application/vnd.oci.image.manifest.v1+json",
+        "application/vnd.oci.image.index.v1+json",
+        "application/vnd.docker.distribution.manifest.v2+json",
+        "application/vnd.docker.distribution.manifest.list.v2+json",
+        NULL,
+    };
+    return json_object_get(json_object_get(descriptor, "annotations"),
+                           "vnd.docker.reference.type") ||
+           !is_one_of(text_at(descriptor, "mediaType"), manifests) ||
+           !is_one_of(text_at(descriptor, "artifactType"), image_types);
+}
+
+/* The higher the better; 0: not for this machine, or not an image. */
 static int suits(const json_t *descriptor)
 {
+    /* A variant may need more than this processor has, except for the one that all of them are. */
+    static const char *const every[] = {"amd64/v1", "arm64/v8", NULL};
     const json_t *platform = json_object_get(descriptor, "platform");
+    char name[32];
+    if (is_beside(descriptor))
+        return 0;
     if (!json_is_object(platform))
         return 1; /* says nothing: perhaps it is */
     const char *variant = text_at(platform, "variant");
     if (strcmp(text_at(platform, "os"), "linux") != 0 ||
         strcmp(text_at(platform, "architecture"), layout_host_architecture()) != 0)
         return 0;
-    /* A variant may need more than this processor has, except for the one that all of them are. */
-    return *variant == '\0' || strcmp(variant, "v8") == 0 ? 3 : 2;
+    snprintf(name, sizeof(name), "%s/%.8s", layout_host_architecture(), variant);
+    return !*variant || is_one_of(name, every) ? 3 : 2;
 }
 
-/* `top`: of index.json, where each one is an image of its own; below, they are the same image for
- * several platforms, and the first that suits is taken. */
-static int choose(const json_t *index, bool top, const json_t **out, lr_error *err)
+/*
+ * The document that the index leads to; several, if only their contents tell which of them is the image. `top`: of index.json,
+ * where each one is an image of its own; below, they are the same image for several platforms, and the first that suits is taken.
+ */
+static int read_index(struct buffer *out, const json_t *index, bool top, lr_error *err)
 {
     const json_t *list = json_object_get(index, "manifests"), *item;
-    size_t i, same = 0;
+    const char *last = NULL;
+    size_t i;
     int best = 0;
-    json_array_foreach(list, i, item)
-    {
-        int value = suits(item);
-        if (value > best) {
-            best = value;
-            same = 0;
-            *out = item;
-        }
-        /* The same manifest under several names is one image. */
-        const char *a = hex_of(item), *b = best ? hex_of(*out) : NULL;
-        if (value == best && best && !(same && a && b && strcmp(a, b) == 0))
-            same++;
-    }
+    json_array_foreach(list, i, item) best = suits(item) > best ? suits(item) : best;
     if (json_array_size(list) == 0)
         return invalid(err, "there is no image in it");
     if (best == 0)
         return invalid(err, "the image is not for this machine (linux/%s)",
                        layout_host_architecture());
-    if (same > 1 && (top || best == 1)) {
-        invalid(err, "there are %zu images in it", same);
-        return error_hint(err, "save one image alone");
+    json_array_foreach(list, i, item)
+    {
+        const char *hex = suits(item) == best ? hex_of(item) : NULL;
+        if (suits(item) != best || (last && !top && best > 1))
+            continue;
+        if (!hex)
+            return invalid(err, "the image names a document without a SHA-256 digest");
+        /* The same manifest under several names is one image. */
+        if (last && strcmp(last, hex) == 0)
+            continue;
+        last = hex;
+        if (put(out, "next", hex, err) < 0)
+            return -1;
     }
     return 0;
 }
 
-static int read_index(struct buffer *out, const json_t *document, bool top, lr_error *err)
+/* What a manifest is of that is not an image's; NULL when it is an image's. */
+static const char *artifact_type(const json_t *manifest)
 {
-    const json_t *chosen = NULL;
-    if (choose(document, top, &chosen, err) < 0)
+    const char *config = text_at(json_object_get(manifest, "config"), "mediaType");
+    const json_t *layers = json_object_get(manifest, "layers"), *item;
+    const char *type = text_at(manifest, "artifactType");
+    size_t i;
+    if (!is_one_of(type, image_types))
+        return type;
+    if (!is_one_of(config, image_types))
+        return config;
+    /* Signatures of cosign have an image's configuration. */
+    json_array_foreach(layers, i, item)
+    {
+        type = text_at(item, "mediaType");
+        if (!*type || strstr(type, "tar"))
+            return NULL;
+    }
+    return json_array_size(layers) > 0 ? type : NULL;
+}
+
+/* Only what is a tar can be unpacked, and only what is in it can be had. */
+static int put_layer(struct buffer *out, const json_t *layer, size_t number, lr_error *err)
+{
+    const char *type = text_at(layer, "mediaType");
+    if (!hex_of(layer))
+        return invalid(err, "the image names a layer without a SHA-256 digest");
+    if (strstr(type, "+encrypted")) {
+        invalid(err, "layer %zu of the image is encrypted", number);
+        return error_hint(err, "skopeo copy --decryption-key KEY docker://IMAGE oci-archive:FILE, "
+                               "then light-runner image import FILE");
+    }
+    if (*type && !strstr(type, "tar")) {
+        char shown[128];
+        snprintf(shown, sizeof(shown), "%s", type);
+        text_make_printable(shown);
+        return invalid(err, "layer %zu of the image is not a tar but '%s'", number, shown);
+    }
+    if (json_array_size(json_object_get(layer, "urls")) > 0 &&
+        put(out, "elsewhere", hex_of(layer), err) < 0)
         return -1;
-    const char *hex = hex_of(chosen);
-    return hex ? put(out, "next", hex, err)
-               : invalid(err, "the image names a document without a SHA-256 digest");
+    return put(out, "layer", hex_of(layer), err);
 }
 
 static int read_manifest(struct buffer *out, const json_t *document, lr_error *err)
@@ -109,22 +191,20 @@ static int read_manifest(struct buffer *out, const json_t *document, lr_error *e
     size_t i;
     if (!json_is_object(config) || !json_is_array(layers))
         return invalid(err, "the image's manifest lacks 'config' or 'layers'");
+    if (artifact_type(document))
+        return put(out, "artifact", artifact_type(document), err);
     if (!hex_of(config))
         return invalid(err, "the image names a document without a SHA-256 digest");
     if (put(out, "config", hex_of(config), err) < 0)
         return -1;
-    json_array_foreach(layers, i, item)
-    {
-        if (!hex_of(item))
-            return invalid(err, "the image names a layer without a SHA-256 digest");
-        if (put(out, "layer", hex_of(item), err) < 0)
-            return -1;
-    }
+    json_array_foreach(layers, i, item) if (put_layer(out, item, i + 1, err) < 0) return -1;
     return 0;
 }
 
 static int read_docker(struct buffer *out, const json_t *document, lr_error *err)
 {
+    if (json_is_object(document)) /* of skopeo's form `dir`: a manifest, beside files with the names of its digests */
+        return read_manifest(out, document, err);
     if (json_array_size(document) == 0)
         return invalid(err, "there is no image in it");
     if (json_array_size(document) > 1) {
@@ -133,7 +213,7 @@ static int read_docker(struct buffer *out, const json_t *document, lr_error *err
     }
     const json_t *image = json_array_get(document, 0), *item;
     const json_t *layers = json_object_get(image, "Layers");
-    const char *path = json_string_value(json_object_get(image, "Config"));
+    const char *path = plain_text(json_object_get(image, "Config"));
     size_t i;
     if (!path || !json_is_array(layers))
         return invalid(err, "manifest.json lacks 'Config' or 'Layers'");
@@ -141,9 +221,9 @@ static int read_docker(struct buffer *out, const json_t *document, lr_error *err
         return -1;
     json_array_foreach(layers, i, item)
     {
-        if (!json_is_string(item))
+        if (!plain_text(item))
             return invalid(err, "'Layers' of manifest.json is not a list of strings");
-        if (put(out, "layer", json_string_value(item), err) < 0)
+        if (put(out, "layer", plain_text(item), err) < 0)
             return -1;
     }
     return 0;
@@ -153,19 +233,17 @@ static int read_docker(struct buffer *out, const json_t *document, lr_error *err
 
 static uint64_t size_of(const json_t *descriptor)
 {
-    json_int_t size = json_integer_value(json_object_get(descriptor, "size"));
-    return size > 0 ? (uint64_t)size : 0;
+    double size = json_number_value(json_object_get(descriptor, "size"));
+    return size > 0 && size < 1e18 ? (uint64_t)size : 0;
 }
 
 static int read_total(struct buffer *out, const json_t *document, lr_error *err)
 {
-    const json_t *layers = json_object_get(document, "layers"), *item, *chosen = NULL;
+    const json_t *layers = json_object_get(document, "layers"), *item;
     uint64_t total = 0;
     size_t i;
     if (json_is_array(json_object_get(document, "manifests")))
-        return choose(document, false, &chosen, err) < 0 || !hex_of(chosen)
-                   ? -1
-                   : put(out, "next", hex_of(chosen), err);
+        return read_index(out, document, false, err);
     if (!json_is_array(layers))
         return invalid(err, "neither a manifest nor an index");
     total = size_of(json_object_get(document, "config"));
@@ -179,25 +257,28 @@ static int put_text(struct buffer *out, const char *field, const json_t *object,
                     lr_error *err)
 {
     const json_t *value = json_object_get(object, key);
-    if (value && !json_is_null(value) && !json_is_string(value))
+    if (value && !json_is_null(value) && !plain_text(value))
         return invalid(err, "'%s' of the image's configuration is not a string", key);
-    return put(out, field, json_is_string(value) ? json_string_value(value) : "", err);
+    return put(out, field, text_at(object, key), err);
 }
 
+/* With `word`, a string alone is a list of one, as in the first images of Docker. */
 static int put_list(struct buffer *out, const char *field, const json_t *object, const char *key,
-                    lr_error *err)
+                    bool word, lr_error *err)
 {
     const json_t *list = json_object_get(object, key), *item;
     size_t i;
     if (!list || json_is_null(list))
         return 0;
+    if (word && plain_text(list))
+        return put(out, field, plain_text(list), err);
     if (!json_is_array(list))
         return invalid(err, "'%s' of the image's configuration is not a list", key);
     json_array_foreach(list, i, item)
     {
-        if (!json_is_string(item))
+        if (!plain_text(item))
             return invalid(err, "'%s' of the image's configuration is not a list of strings", key);
-        if (put(out, field, json_string_value(item), err) < 0)
+        if (put(out, field, plain_text(item), err) < 0)
             return -1;
     }
     return 0;
@@ -214,9 +295,9 @@ static int read_config(struct buffer *out, const json_t *document, lr_error *err
     if (*os && strcmp(os, "linux") != 0)
         return invalid(err, "the image is for %.31s, not for Linux", os);
     if (put_text(out, "architecture", document, "architecture", err) < 0 ||
-        put_list(out, "entrypoint", config, "Entrypoint", err) < 0 ||
-        put_list(out, "cmd", config, "Cmd", err) < 0 ||
-        put_list(out, "env", config, "Env", err) < 0 ||
+        put_list(out, "entrypoint", config, "Entrypoint", true, err) < 0 ||
+        put_list(out, "cmd", config, "Cmd", true, err) < 0 ||
+        put_list(out, "env", config, "Env", false, err) < 0 ||
         put_text(out, "user", config, "User", err) < 0 ||
         put_text(out, "workdir", config, "WorkingDir", err) < 0)
         return -1;
@@ -224,9 +305,9 @@ static int read_config(struct buffer *out, const json_t *document, lr_error *err
         return invalid(err, "the image's configuration is larger than %d bytes", MAX_KEPT);
     json_array_foreach(list, i, item)
     {
-        if (!hex_of_text(json_string_value(item)))
+        if (!hex_of_text(plain_text(item)))
             return invalid(err, "a layer of the image has no SHA-256 digest");
-        if (put(out, "digest", hex_of_text(json_string_value(item)), err) < 0)
+        if (put(out, "digest", hex_of_text(plain_text(item)), err) < 0)
             return -1;
     }
     return 0;
@@ -237,8 +318,10 @@ static int read_config(struct buffer *out, const json_t *document, lr_error *err
 int layout_document_read(struct buffer *out, const char *kind, const char *text, size_t length,
                          lr_error *err)
 {
+    /* Fields that are of no interest here may hold any text and any number. */
+    const size_t flags = JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL;
     json_error_t where;
-    cleanup_json json_t *document = json_loadb(text, length, JSON_REJECT_DUPLICATES, &where);
+    cleanup_json json_t *document = json_loadb(text, length, flags, &where);
     if (!document)
         return invalid(err, "a document of the image is not valid JSON (line %d)", where.line);
     bool top = strcmp(kind, LAYOUT_DOCUMENT_INDEX) == 0;

@@ -4,11 +4,14 @@
  * read, and all of it is hostile: so it is read by light-runner-unpack, confined and limited, and by nothing else.
  *
  *      kind     the document                          fields
- *      index    index.json of an OCI layout           next (of an index: 64 hex digits of the document that it leads to); or
- *      blob     a document that it leads to           config, layer... (of a manifest: 64 hex digits)
+ *      index    index.json of an OCI layout           next... (of an index: 64 hex digits of the document that it leads to; several,
+ *                                                     of which one is the image); or
+ *      blob     a document that it leads to           config, layer... (of a manifest: 64 hex digits), elsewhere... (those of its
+ *                                                     layers that need not be in it); or
+ *                                                     artifact (of one that is no image's: what it is)
  *      docker   manifest.json of `docker save`        config, layer... (paths)
  *      config   an image's configuration              architecture, entrypoint..., cmd..., env..., user, workdir, digest...
- *      total    an index or a manifest                next; or total (bytes)
+ *      total    an index or a manifest                next...; or total (bytes)
  */
 #ifndef IMAGE_LAYOUT_DOCUMENT_H
 #define IMAGE_LAYOUT_DOCUMENT_H

@@ -169,7 +169,7 @@ static int run_skopeo(struct pull *p, const char *const *words, int output_fd, i
     return result.code == 0 ? 0 : pull_error_from_text(result.text, p->reference, err);
 }
 
-/* -------------------------------------------------------------- sizes */
+/* -------------------------------------------------------------- what the registry says of it */
 
 /* What the manifest or index says of its size; false when it cannot be had. */
 static bool ask_for_manifest(struct pull *p, const char *source, uint64_t *total,
@@ -202,29 +202,50 @@ static bool ask_for_manifest(struct pull *p, const char *source, uint64_t *total
     return true;
 }
 
-/*
- * Only for the bar, so it may fail: then there is no bar, and the download says what is wrong. What
- * the registry says here is believed no further than that.
- */
-static uint64_t ask_for_total(struct pull *p)
+/* The same repository's manifest of that digest. malloc'd; NULL: out of memory. */
+static char *source_of_digest(const struct pull *p, const char *digest)
 {
-    uint64_t total = 0;
-    char digest[IMAGE_DIGEST_LENGTH + 1] = "", none[IMAGE_DIGEST_LENGTH + 1];
-    if (!ask_for_manifest(p, p->source, &total, digest) || !image_is_digest(digest))
-        return total;
-    cleanup_free char *reference = NULL, *source = NULL;
+    cleanup_free char *reference = NULL;
     size_t name = strcspn(p->reference, "@");
     if (asprintf(&reference, "%.*s@%s", (int)name, p->reference, digest) < 0) {
         reference = NULL;
-        return 0;
+        return NULL;
     }
-    source = reference_for_skopeo(reference);
-    return source && ask_for_manifest(p, source, &total, none) ? total : 0;
+    return reference_for_skopeo(reference);
+}
+
+/*
+ * Follows the reference through indexes to a manifest: *total is what that one says of its size, *source where it is; NULL: the
+ * reference is that of the manifest. What the registry says here is believed no further than that. False if it cannot be had.
+ */
+static bool find_manifest(struct pull *p, uint64_t *total, char **source)
+{
+    for (int i = 0; i <= LAYOUT_MAX_NESTING; i++) {
+        char digest[IMAGE_DIGEST_LENGTH + 1] = "";
+        if (!ask_for_manifest(p, *source ? *source : p->source, total, digest))
+            return false;
+        if (!digest[0])
+            return true;
+        char *next = image_is_digest(digest) ? source_of_digest(p, digest) : NULL;
+        if (!next)
+            return false;
+        free(*source);
+        *source = next;
+    }
+    return false;
+}
+
+/* Only for the bar, so it may fail: then there is no bar, and the download says what is wrong. */
+static uint64_t ask_for_total(struct pull *p)
+{
+    cleanup_free char *source = NULL;
+    uint64_t total = 0;
+    return find_manifest(p, &total, &source) ? total : 0;
 }
 
 /* -------------------------------------------------------------- the whole */
 
-static int download(struct pull *p, lr_error *err)
+static int copy(struct pull *p, const char *source, lr_error *err)
 {
     /* As an OCI manifest, whatever it was: its layers stay as they are. */
     const char *words[WORDS] = {"copy",
@@ -240,9 +261,24 @@ static int download(struct pull *p, lr_error *err)
         words[count++] = "--src-authfile";
         words[count++] = p->auth_file;
     }
-    words[count++] = p->source;
+    words[count++] = source;
     words[count] = "oci:" LAYOUT;
     return run_skopeo(p, words, 0, PULL_TIMEOUT_MS, err);
+}
+
+/* Skopeo does not find every image in an index: it knows no index in an index, and no variant "v1". */
+static int download(struct pull *p, lr_error *err)
+{
+    lr_error failure = {0};
+    cleanup_free char *source = NULL;
+    uint64_t total;
+    if (copy(p, p->source, &failure) == 0)
+        return 0;
+    if (pull_error_is_of_index(&failure) && find_manifest(p, &total, &source) && source)
+        return copy(p, source, err);
+    if (err)
+        *err = failure;
+    return -1;
 }
 
 static int pull_into(struct assembly *a, const char *reference, const struct pull_options *options,

@@ -6,6 +6,9 @@
 
 #define OPERATION "image.pull"
 
+#define NO_IMAGE       "no image found in"
+#define INDEX_IN_INDEX "received a manifest list instead of a manifest"
+
 /*
  * Skopeo's exit code is 1 for everything, so its words are all there is. They are looked for in this
  * order: a message often tells the whole way down to its cause.
@@ -21,7 +24,11 @@ static const struct {
     {"name unknown", LR_IMAGE_NOT_FOUND, "check the name and the tag"},
     {"not found: manifest", LR_IMAGE_NOT_FOUND, "check the name and the tag"},
     {"status code 404", LR_IMAGE_NOT_FOUND, "check the name and the tag"},
-    {"no image found in", LR_IMAGE_INVALID, "the image is not there for this machine's platform"},
+    {NO_IMAGE, LR_IMAGE_INVALID, "the image is not there for this machine's platform"},
+    {INDEX_IN_INDEX, LR_IMAGE_INVALID, "the image is not there for this machine's platform"},
+    /* zstd under Docker's own name, which came after the skopeo of Debian 12 */
+    {"unsupported docker v2s2 media type", LR_NOT_SUPPORTED,
+     "take a newer skopeo, or: docker pull IMAGE; docker save IMAGE | light-runner image import - NAME"},
     {"unauthorized", LR_IO_FAILED, "log in first: docker login, or skopeo login"},
     {"authentication required", LR_IO_FAILED, "log in first: docker login, or skopeo login"},
     {"invalid username/password", LR_IO_FAILED, "log in first: docker login, or skopeo login"},
@@ -78,4 +85,9 @@ int pull_error_from_text(const char *text, const char *reference, lr_error *err)
     }
     return error_set(err, LR_IO_FAILED, OPERATION, "cannot pull '%.100s': %s", reference,
                      message[0] ? message : "skopeo does not say why");
+}
+
+bool pull_error_is_of_index(const lr_error *e)
+{
+    return strstr(e->message, NO_IMAGE) || strstr(e->message, INDEX_IN_INDEX);
 }

@@ -7,7 +7,12 @@
 
 #include "base/error.h"
 
+#include <stdbool.h>
+
 /* `text` is skopeo's stderr, printable and of one line. Returns -1. */
 int pull_error_from_text(const char *text, const char *reference, lr_error *err);
+
+/* Whether skopeo has failed at choosing from an index. */
+bool pull_error_is_of_index(const lr_error *e);
 
 #endif

@@ -3,15 +3,16 @@
 import bz2
 import gzip
 import io
+import json
 import os
-import pathlib
 import subprocess
 import tarfile
 
 import pytest
 
-from harness.image_maker import Image, entry, folder, hardlink, image_layout, layer, symlink, MTIME
-from test_image import imported, mounted, refused
+from harness.image_maker import (ARCHITECTURE, Image, archive_of, as_json, describe, docker_archive, entry, folder, hardlink,
+                                 image_layout, layer, sha256, symlink, write_layout, MTIME, OCI)
+from test_image import image, imported, mounted, refused
 from test_image_layers import need_zstd, tree
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="mounting the images needs root")
@@ -180,3 +181,172 @@ def test_what_aufs_leaves_in_a_layer(store, tmp_path):
     with mounted(store, imported(store, image_layout(tmp_path / "layout", image))["digest"], tmp_path / "m") as root:
         assert tree(root) == {"one": b"both", "two": b"both", "three": b"3"}
         assert os.stat(root / "one").st_nlink == 2
+
+
+# ---------------------------------------------------------------- beside an image
+
+MINE, OTHER = Image(layer(entry("mine", data=b"1")), config={"Cmd": ["mine"]}), Image(layer(entry("other", data=b"2")))
+COSIGN, SBOM = "application/vnd.dev.cosign.simplesigning.v1+json", "application/vnd.example.sbom"
+HOST = {"os": "linux", "architecture": ARCHITECTURE}
+
+
+def manifest(one, *types, config=OCI + "config.v1+json", **more):
+    """The image's, as a document that says other things of its parts. A type may come with more of the descriptor."""
+    types = [t if isinstance(t, dict) else {"mediaType": t} for t in types]
+    return as_json({"schemaVersion": 2, "mediaType": OCI + "manifest.v1+json", "config": describe(one.config, config),
+                    "layers": [{**describe(d, ""), **t} for d, t in zip(one.layers, types, strict=True)], **more})
+
+
+def of(data, **more):
+    kind = "index" if b'"manifests"' in data else "manifest"
+    return describe(data, OCI + kind + ".v1+json", **more)
+
+
+def index(*descriptors):
+    return as_json({"schemaVersion": 2, "manifests": descriptors})
+
+
+SIGNATURE = manifest(OTHER, COSIGN, subject=MINE.descriptor())
+BILL = manifest(OTHER, SBOM, config="application/vnd.oci.empty.v1+json", artifactType=SBOM)
+# What an index may name, and not have the blob of.
+BESIDE = {
+    "attestation of BuildKit": OTHER.descriptor(platform={"os": "unknown", "architecture": "unknown"}),
+    "attestation without a platform": OTHER.descriptor(annotations={"vnd.docker.reference.type": "attestation-manifest"}),
+    "attestation for this platform": OTHER.descriptor(platform=HOST, annotations={
+        "vnd.docker.reference.type": "attestation-manifest", "vnd.docker.reference.digest": sha256(MINE.manifest)}),
+    "artifact": OTHER.descriptor(artifactType=SBOM),
+    "something else": describe(b"<xml/>", "application/xml"),
+    "another form of artifacts": describe(b"{}", "application/vnd.oci.artifact.manifest.v1+json"),
+}
+
+
+def is_mine(store, source):
+    return imported(store, source)["config"]["cmd"] == ["mine"]
+
+
+def test_what_is_beside_an_image_is_skipped(store, tmp_path):
+    """In index.json itself, and in an index to which it leads; with a platform for the image, and without."""
+    blobs = [*MINE.blobs.values(), *OTHER.blobs.values(), MINE.manifest, SIGNATURE, BILL]
+    alone = [of(SIGNATURE, annotations={"kind": "dev.cosignproject.cosign/sigs"}), of(BILL)]
+    for number, image_itself in enumerate((MINE.descriptor(), MINE.descriptor(platform=HOST),
+                                           MINE.descriptor(platform={**HOST, "variant": {"amd64": "v1", "arm64": "v8"}.get(
+                                               ARCHITECTURE, "")}))):
+        all_of_them = [alone[0], *BESIDE.values(), image_itself, alone[1]]
+        assert is_mine(store, write_layout(tmp_path / f"top{number}", all_of_them, blobs))
+        inner = index(*all_of_them)
+        outer = index(of(inner))
+        assert is_mine(store, write_layout(tmp_path / f"in{number}", [of(outer)], [*blobs, inner, outer]))
+    archive = archive_of(tmp_path / "top0", tmp_path / "a.tar")
+    assert is_mine(store, archive)
+
+
+def test_variants_of_this_machine(store, tmp_path):
+    if ARCHITECTURE not in ("amd64", "arm64"):
+        pytest.skip("no variants are known of it")
+    first, later = {"amd64": ("v1", "v3"), "arm64": ("v8", "v9")}[ARCHITECTURE]
+    blobs = [MINE.manifest, *MINE.blobs.values(), OTHER.manifest, *OTHER.blobs.values()]
+    for number, variant in enumerate(({"variant": first}, {})):
+        source = write_layout(tmp_path / str(number), [OTHER.descriptor(platform={**HOST, "variant": later}),
+                                                       MINE.descriptor(platform={**HOST, **variant})], blobs)
+        assert is_mine(store, source)
+    only = write_layout(tmp_path / "only", [MINE.descriptor(platform={**HOST, "variant": later})], blobs)
+    assert is_mine(store, only), "perhaps it runs"
+
+
+def test_without_an_image_the_error_says_what_is_there(store, tmp_path):
+    blobs = [*MINE.blobs.values(), *OTHER.blobs.values(), MINE.manifest, OTHER.manifest, SIGNATURE, BILL]
+
+    def message(name, *descriptors, more=()):
+        return refused(store, write_layout(tmp_path / name, list(descriptors), [*blobs, *more]))
+
+    assert COSIGN in message("signature", of(SIGNATURE))
+    assert SBOM in message("bill", of(BILL))
+    assert COSIGN in message("both", of(SIGNATURE), of(BILL))
+    assert "linux/" in message("beside", *BESIDE.values())
+    assert "several images" in message("two", of(SIGNATURE), MINE.descriptor(), OTHER.descriptor())
+    inner = index(MINE.descriptor())
+    assert "several images" in message("index", of(inner), OTHER.descriptor(), more=[inner])
+    helm = manifest(MINE, OCI + "layer.v1.tar+gzip", config="application/vnd.cncf.helm.config.v1+json")
+    assert "helm" in message("helm", of(helm), more=[helm])
+    many = [manifest(OTHER, COSIGN, annotations={"number": str(n)}) for n in range(70)]
+    assert "several" in message("many", *map(of, many), more=many), "each one costs a process"
+    assert "\x1b" not in message("terminal", of(manifest(OTHER, SBOM, artifactType="\x1b[2J")),
+                                 more=[manifest(OTHER, SBOM, artifactType="\x1b[2J")])
+
+
+def test_layers_that_are_no_tar_or_not_there(store, tmp_path):
+    three = Image(*(layer(entry(name, data=b"1")) for name in "abc"))
+    plain = OCI + "layer.v1.tar+gzip"
+
+    def source(name, *types, without=None):
+        data = manifest(three, *types)
+        blobs = [data, three.config, *(d for d in three.layers if d is not without)]
+        return write_layout(tmp_path / name, [of(data)], blobs)
+
+    assert "layer 2 of the image is encrypted" in refused(store, source("encrypted", plain, plain + "+encrypted", plain))
+    assert "layer 3" in (said := refused(store, source("nydus", plain, plain, OCI + "layer.nydus.blob.v1"))) and "nydus" in said
+    foreign = {"mediaType": OCI + "layer.nondistributable.v1.tar+gzip", "urls": ["http://127.0.0.1:1/layer"]}
+    assert "layer 1" in (said := refused(store, source("foreign", foreign, plain, plain, without=three.layers[0]))) and "foreign" in said
+    assert "foreign" not in refused(store, source("missing", foreign, plain, plain, without=three.layers[1]))
+    docker = "application/vnd.docker."
+    for name, *types in (("there", foreign, plain, plain),
+                         ("docker", docker + "image.rootfs.foreign.diff.tar.gzip", docker + "image.rootfs.diff.tar.zstd",
+                          docker + "container.image.rootfs.diff+x-gtar"),
+                         ("none", {"mediaType": None}, {"mediaType": ""}, {"mediaType": OCI + "layer.v1.tar"})):
+        imported(store, source(name, *types))
+
+
+# ---------------------------------------------------------------- other forms of an image
+
+
+def test_a_folder_that_skopeo_writes(store, tmp_path):
+    """`skopeo copy ... dir:`, and `podman save --format docker-dir`."""
+    for number, (data, works) in enumerate(((MINE.manifest, True), (BILL, False))):
+        path = tmp_path / str(number)
+        path.mkdir()
+        (path / "version").write_text("Directory Transport Version: 1.1\n")
+        (path / "manifest.json").write_bytes(data)
+        for blob in (*MINE.blobs.values(), *OTHER.blobs.values()):
+            (path / sha256(blob).split(":")[1]).write_bytes(blob)
+        if works:
+            assert is_mine(store, path) and is_mine(store, archive_of(path, tmp_path / "a.tar"))
+        else:
+            assert SBOM in refused(tmp_path / "store2", path)
+
+
+def test_archives_of_old_and_new_dockers(store, tmp_path):
+    old = tmp_path / "old.tar"
+    files = [folder("0a"), entry("0a/VERSION", data=b"1.0"), entry("0a/json", data=b"{}"), entry("0a/layer.tar", data=MINE.plain[0]),
+             entry("repositories", data=b'{"x": {"latest": "0a"}}')]
+    old.write_bytes(layer(*files))
+    assert "1.10" in refused(store, old)
+    both = tmp_path / "both.tar"
+    both.write_bytes(layer(*files, entry("config.json", data=MINE.config), entry("manifest.json", data=as_json(
+        [{"Config": "config.json", "RepoTags": None, "Layers": ["./0a/layer.tar"]}]))))
+    assert is_mine(store, both)
+    several = docker_archive(tmp_path / "several.tar", MINE, OTHER)
+    done = image(store, "import", several, "x")
+    assert done.returncode == 125 and b"2 images" in done.stderr
+
+
+def test_configurations_that_say_odd_things(store, tmp_path):
+    def config_of(number, **changes):
+        one = Image(layer(entry("x", data=b"1")))
+        document = {**one.document, **changes}
+        one.config = as_json({key: value for key, value in document.items() if value is not ...})
+        one.manifest = manifest(one, OCI + "layer.v1.tar+gzip")
+        one.blobs = {sha256(data): data for data in (one.config, *one.layers)}
+        return imported(store, image_layout(tmp_path / str(number), one))["config"]
+
+    nothing = {"entrypoint": [], "cmd": [], "env": [], "user": "", "workdir": ""}
+    keys = ("Entrypoint", "Cmd", "Env", "User", "WorkingDir", "Labels", "Volumes", "ExposedPorts", "Healthcheck", "OnBuild", "Shell")
+    for number, changes in enumerate((
+            {"config": dict.fromkeys(keys)}, {"config": None}, {"config": ...}, {"architecture": ..., "os": ...},
+            {"history": [{"created_by": "/bin/sh -c #(nop)", "empty_layer": True}, {"created_by": "a\0b"}], "created": None},
+            {"config": {"Labels": {"a": "\0", "b": "\u2028"}, "Healthcheck": {"Interval": 2 ** 70, "Timeout": 1e300}}},
+            {"variant": "v8", "os.version": "1", "os.features": ["x"], "container_config": {"Cmd": 7}})):
+        assert config_of(number, **changes) == nothing
+    assert config_of("words", config={"Entrypoint": "/bin/program", "Cmd": "its word"}) == {
+        **nothing, "entrypoint": ["/bin/program"], "cmd": ["its word"]}
+    for number, config in enumerate(({"Env": ["A=\0"]}, {"User": "a\0"}, {"Cmd": "\0"}, {"Env": "A=1"})):
+        refused(tmp_path / "store2", image_layout(tmp_path / f"bad{number}", Image(layer(entry("x")), config=config)))

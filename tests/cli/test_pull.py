@@ -196,6 +196,51 @@ def test_no_image_for_this_platform(registry, store):
     fails(store, f"{registry.host}/foreign:all", code="IMAGE_INVALID")
 
 
+def test_indexes_in_which_skopeo_finds_nothing(registry, store):
+    """An index in an index, and the variant that every processor is."""
+    mine, other = Image(layer(entry("mine", data=b"1")), config={"Cmd": ["mine"]}), Image(layer(entry("other", data=b"1")))
+    for one in (mine, other):
+        registry.push("indexes", "part", one)
+    inner = platform_index(mine)
+    registry.push_manifest("indexes", "inner", inner, OCI + "index.v1+json")
+    variant = {"amd64": "v1"}.get(ARCHITECTURE)
+    unknown = other.descriptor(platform={"os": "unknown", "architecture": "unknown"})
+    for tag, descriptor in (("nested", describe(inner, OCI + "index.v1+json")),
+                            ("nested-here", describe(inner, OCI + "index.v1+json", platform=mine.platform)),
+                            ("variant", mine.descriptor(platform={**mine.platform, **({"variant": variant} if variant else {})}))):
+        registry.push_manifest("indexes", tag, json.dumps({"schemaVersion": 2, "mediaType": OCI + "index.v1+json", "manifests": [
+            unknown, descriptor]}).encode(), OCI + "index.v1+json")
+        assert pulled(store, f"{registry.host}/indexes:{tag}")["config"]["cmd"] == ["mine"], tag
+
+
+def test_what_is_no_image_for_us(registry, store):
+    """The signature, and layers that are encrypted or have a name that skopeo may not know."""
+    one, docker = SMALL, "application/vnd.docker."
+
+    def push(tag, layer_type, manifest_type=OCI + "manifest.v1+json", config=OCI + "config.v1+json", parts=one, **more):
+        for data in parts.blobs.values():
+            registry.push_blob("odd", data)
+        registry.push_manifest("odd", tag, json.dumps({
+            "schemaVersion": 2, "mediaType": manifest_type, "config": describe(parts.config, config),
+            "layers": [describe(d, layer_type) for d in parts.layers], **more}).encode(), manifest_type)
+        return f"{registry.host}/odd:{tag}"
+
+    cosign = "application/vnd.dev.cosign.simplesigning.v1+json"
+    assert cosign in fails(store, push("sha256-0.sig", cosign), code="IMAGE_INVALID")["message"]
+    encrypted = push("encrypted", OCI + "layer.v1.tar+gzip+encrypted")
+    assert "encrypted" in fails(store, encrypted, code="IMAGE_INVALID")["message"]
+    need_zstd()
+    packed = Image(layer(entry("x", data=b"1")), pack="zstd", config={"Cmd": ["x"]})
+    name = push("docker-zstd", docker + "image.rootfs.diff.tar.zstd", docker + "distribution.manifest.v2+json",
+                docker + "container.image.v1+json", packed)
+    done = image(store, "pull", "--json", name)
+    said = json.loads(done.stdout)
+    if done.returncode:
+        assert said["error"]["code"] == "NOT_SUPPORTED" and "docker save" in said["error"]["hint"]
+    else:
+        assert said["config"]["cmd"] == ["x"]
+
+
 @pytest.mark.parametrize("pack", ["gzip", "zstd", None])
 def test_layers_and_what_they_remove(registry, store, tmp_path, pack):
     if pack == "zstd":
