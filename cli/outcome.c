@@ -100,6 +100,8 @@ static void report(struct outcome *o, const lr_result *r, uint64_t timeout_ms)
         char text[32];
         format_ms(text, timeout_ms);
         outcome_say(o, "timed out after %s", text);
+    } else if (r->cpu_timed_out) {
+        outcome_say(o, "killed: its CPU time is used up");
     } else if (r->cancelled && o->out.error != EPIPE) { /* `| head` is no news to anybody */
         outcome_say(o, "cancelled");
     } else if (r->oom_killed) {

@@ -233,7 +233,7 @@ typedef struct lr_request {
     const char *const *env;      /**< "NAME=value", NULL-terminated; invalid names are dropped */
     const char *workdir;         /**< absolute; default "/app", or the image's own where
                                       `entrypoint` is not given */
-    const lr_extract *extract;   /**< what to bring out after exit code 0 */
+    const lr_extract *extract;   /**< what to bring out after exit code 0; see extract_when */
     size_t extract_count;
     bool detached; /**< the run outlives this process: lr_run() returns once the command runs, or
                         with an error if it never will (CONTAINER_START_FAILED also when the run was
@@ -256,6 +256,16 @@ typedef struct lr_request {
                                     coverage */
     const char *links; /**< symbolic links in `dir`: "skip" (default), or "inside": those that are relative and lead
                             to a file or folder that is copied are copied as links. All others are skipped */
+    /** When `extract` brings files out: "success" (default), after exit code 0; or "always", also after another exit
+     * code, a timeout or a kill for want of memory. Never after a cancel. If the whole sandbox has died (in the tier
+     * "runsc" of want of memory, say), the entries are errors */
+    const char *extract_when;
+    /** ms of CPU time of the whole sandbox, from the command's start on, however many processes share it; then the run is
+     * killed, and lr_result.cpu_timed_out set. 0: no such limit. Usually noticed within 10 ms times `cpus`; a run that
+     * has ended by itself before that is not affected. In the tier "runsc" gVisor's own kernel is counted, in "kata" the
+     * VM. Error NOT_SUPPORTED where nothing counts CPU time: without a cgroup of the user's, with a Docker daemon on
+     * another machine, with Docker's kata */
+    uint64_t cpu_timeout_ms;
 } lr_request;
 
 /* ------------------------------------------------------------------ result */
@@ -276,7 +286,7 @@ typedef struct lr_extracted {
 
 /** What became of a run. Pointers live as long as the result. Since 0.1. */
 typedef struct lr_result {
-    bool success;  /**< exit code 0, not cancelled, not timed out */
+    bool success;  /**< exit code 0, not cancelled, not timed out, not over its CPU time */
     int exit_code; /**< 128+N after signal N */
     int signal;    /**< the signal that ended the command, else 0 */
     bool cancelled;
@@ -315,6 +325,7 @@ typedef struct lr_result {
                                   capabilities,ids"; what was not promised is left out. NULL: nothing */
     const char *left_behind; /**< what the Docker daemon did not remove, with commas: "container", "volume",
                                   "network", all named `id`; lr_reap() removes it. NULL: nothing */
+    bool cpu_timed_out; /**< it has used up its cpu_timeout_ms */
 } lr_result;
 
 /** The result as the JSON document that the CLI prints. Borrowed from the result. Since 0.1. */

@@ -44,6 +44,14 @@ static int put_texts(json_t *document, const char *name, const char *const *valu
     return 0;
 }
 
+/* 0: not given. */
+static int put_ms(json_t *document, const char *name, uint64_t ms, lr_error *err)
+{
+    if (ms > INT64_MAX)
+        return error_set(err, LR_INVALID_ARGUMENT, OPERATION, "%s: is too large", name);
+    return ms ? put(document, name, json_integer((json_int_t)ms), err) : 0;
+}
+
 static int put_extract(json_t *document, const lr_request *r, lr_error *err)
 {
     if (!r->extract)
@@ -73,14 +81,14 @@ static int fill(json_t *document, const lr_request *r, lr_error *err)
         put_texts(document, "run", r->run, err) < 0 || put_text(document, "dir", r->dir, err) < 0 ||
         put_texts(document, "ignore", r->ignore, err) < 0 ||
         put_text(document, "links", r->links, err) < 0 ||
+        put_text(document, "extractWhen", r->extract_when, err) < 0 ||
         put_texts(document, "networks", r->networks, err) < 0 ||
         put_texts(document, "dns", r->dns, err) < 0 ||
         put_texts(document, "env", r->env, err) < 0 ||
         put_text(document, "workdir", r->workdir, err) < 0 || put_extract(document, r, err) < 0)
         return -1;
-    if (r->timeout_ms > INT64_MAX)
-        return error_set(err, LR_INVALID_ARGUMENT, OPERATION, "timeout: is too large");
-    if (r->timeout_ms && put(document, "timeout", json_integer((json_int_t)r->timeout_ms), err) < 0)
+    if (put_ms(document, "timeout", r->timeout_ms, err) < 0 ||
+        put_ms(document, "cpuTimeout", r->cpu_timeout_ms, err) < 0)
         return -1;
     return r->detached ? put(document, "detached", json_true(), err) : 0;
 }
@@ -100,7 +108,7 @@ int document_from_request(json_t **out, const lr_request *request, lr_error *err
 
 bool document_is_empty(const lr_request *r)
 {
-    return !r->image && !r->entrypoint && !r->argv && !r->ignore && !r->links && !r->run && !r->dir && !r->input_json && !r->timeout_ms &&
+    return !r->image && !r->entrypoint && !r->argv && !r->ignore && !r->links && !r->extract_when && !r->cpu_timeout_ms && !r->run && !r->dir && !r->input_json && !r->timeout_ms &&
            !r->networks && !r->dns && !r->env && !r->workdir && !r->extract && !r->extract_count &&
            !r->detached;
 }

@@ -10,6 +10,7 @@
  *     start()    the agent is coming up; the fds to it are there
  *     ready()    the agent has spoken
  *     running()  the command has begun
+ *     cpu_used() how much CPU time has gone by
  *     kill()     everything in the sandbox, at once; returns without waiting
  *     pause()    freezes and thaws it, or begins to
  *     paused()   the end of that
@@ -17,7 +18,7 @@
  *     commit()   after that: an image of what is in its root now
  *     destroy()  removes what is left; at any moment, also after a failure
  *
- * The supervisor's loop calls ready(), on_memory(), running(), kill(), pause() and paused(). They do not block: an engine
+ * The supervisor's loop calls ready(), on_memory(), running(), cpu_used(), kill(), pause() and paused(). They do not block: an engine
  * that has to ask somebody else has that done by another process. What finish() and destroy() ask takes less than the 60 s
  * after which the library gives a supervisor up.
  */
@@ -128,6 +129,8 @@ struct engine {
     void (*on_memory)(struct sandbox *s);
     /* The command has begun: what was used before is not its own. NULL: nothing that would count is. */
     void (*running)(struct sandbox *s);
+    /* The CPU time of the whole sandbox so far, its start included: microseconds. From ready() on. -1: nothing counts it. */
+    int (*cpu_used)(const struct sandbox *s, uint64_t *us);
     void (*kill)(struct sandbox *s);
     /* Freezes everything in it, or thaws it. 0: that is done; 1: it is under way, and sandbox.pausing is set. One at a time. */
     int (*pause)(struct sandbox *s, bool on, lr_error *err);

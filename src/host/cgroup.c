@@ -355,6 +355,16 @@ static uint64_t read_keyed(int dirfd, const char *file, const char *key)
     return 0;
 }
 
+int cgroup_read_cpu(const struct cgroup *c, uint64_t *us)
+{
+    int cpu = group_of(c, CPUACCT, CGROUP_CPU_USAGE);
+    const char *file = c->mode == CGROUP_V2 ? "cpu.stat" : "cpuacct.usage";
+    if (cpu < 0 || faccessat(cpu, file, R_OK, 0) < 0)
+        return -1;
+    *us = c->mode == CGROUP_V2 ? read_keyed(cpu, file, "usage_usec") : read_number(cpu, file) / 1000;
+    return 0;
+}
+
 void cgroup_read_usage(const struct cgroup *c, struct cgroup_usage *out)
 {
     *out = (struct cgroup_usage){0};

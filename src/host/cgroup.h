@@ -94,6 +94,9 @@ int cgroup_freeze(const struct cgroup *c, bool on);
 /* Somebody has removed it: there is nothing to read any more. */
 bool cgroup_is_gone(const struct cgroup *c);
 
+/* The CPU time alone, which takes one read. 0, or -1: nothing counts it, or the group is gone. */
+int cgroup_read_cpu(const struct cgroup *c, uint64_t *us);
+
 /* What the whole sandbox has used so far. */
 void cgroup_read_usage(const struct cgroup *c, struct cgroup_usage *out);
 

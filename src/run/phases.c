@@ -84,6 +84,20 @@ void phase_cancel(struct supervisor *s)
     phase_killed(s);
 }
 
+/* Whether its files come out although it was not a success. */
+static bool wants_files_anyway(const struct supervisor *s)
+{
+    return s->request->has_extract && s->request->extract_always && !s->result.cancelled;
+}
+
+void phase_lose_files(struct supervisor *s, const char *reason)
+{
+    lr_error ignored;
+    if (wants_files_anyway(s) && !s->extraction.results &&
+        extraction_init(&s->extraction, s->request, s->umask, &ignored) == 0)
+        extraction_abort(&s->extraction, reason);
+}
+
 /* ---------------------------------------------------------------- START */
 
 static int send_fields(struct supervisor *s, enum frame_type type, struct buffer *fields)
@@ -224,6 +238,14 @@ static void on_hello(struct supervisor *s, const struct frame *f)
     agent_link_flush(&s->link);
     if (s->sandbox->engine->ready)
         s->sandbox->engine->ready(s->sandbox);
+    uint64_t used;
+    if (!s->request->cpu_timeout_ms || s->sandbox->engine->cpu_used(s->sandbox, &used) == 0)
+        return;
+    error_set(&s->error, LR_NOT_SUPPORTED, "cpu.read",
+              "cpuTimeout: nothing counts the CPU time of a run in the tier '%s' on the engine '%s' here",
+              s->sandbox->tier->name, s->sandbox->engine->name);
+    error_hint(&s->error, "leave out --cpu-timeout; or see what works here: light-runner doctor");
+    phase_fail(s);
 }
 
 static void on_walls(struct supervisor *s, const struct frame *f)
@@ -304,6 +326,8 @@ static void on_running(struct supervisor *s)
     s->input_open = true;
     s->input_credit = FRAME_STDIN_WINDOW;
     s->input_pollable = input_is_pollable(SUPERVISOR_INPUT);
+    if (s->request->cpu_timeout_ms && s->sandbox->engine->cpu_used(s->sandbox, &s->cpu_before) == 0)
+        phase_look_at_cpu(s);
     if (begin_state(s) < 0 || output_frame(&s->output, FRAME_STARTED, "{}", 2, &s->error) < 0)
         phase_fail(s);
     hold_at("run");
@@ -369,6 +393,16 @@ void phase_feed_input(struct supervisor *s)
 
 /* ---------------------------------------------------------------- control */
 
+static int send_signal(struct supervisor *s, int number, lr_error *err)
+{
+    cleanup_buffer struct buffer fields;
+    buffer_init(&fields, FRAME_AGENT_MAX);
+    return fields_add_u64(&fields, "signal", (uint64_t)number)
+               ? agent_link_send(&s->link, FRAME_SIGNAL, buffer_data(&fields),
+                                 buffer_length(&fields), err)
+               : error_oom(err, "signal");
+}
+
 /* 0: it is done; 1: phase_on_paused() follows. */
 static int begin_pause(struct supervisor *s, bool on, lr_error *err)
 {
@@ -396,12 +430,8 @@ static int control_stop(struct supervisor *s, const json_t *request, lr_error *e
     }
     if (s->paused && s->sandbox->pausing < 0 && begin_pause(s, false, err) < 0)
         return -1;
-    cleanup_buffer struct buffer fields;
-    buffer_init(&fields, FRAME_AGENT_MAX);
-    if (!fields_add_u64(&fields, "signal", (uint64_t)number) ||
-        agent_link_send(&s->link, FRAME_SIGNAL, buffer_data(&fields), buffer_length(&fields), err) <
-            0)
-        return error_oom(err, "control.stop");
+    if (send_signal(s, (int)number, err) < 0)
+        return -1;
     s->result.cancelled = true;
     if (!s->stopping || clock_ms() + grace < s->kill_at)
         s->kill_at = clock_ms() + grace;
@@ -419,7 +449,7 @@ static int control_cancel(struct supervisor *s, const json_t *request, lr_error 
 
 static int set_paused(struct supervisor *s, bool on, lr_error *err)
 {
-    if (s->phase != PHASE_RUN)
+    if (s->phase != PHASE_RUN || s->killing)
         return error_set(err, LR_INVALID_ARGUMENT, on ? "control.pause" : "control.resume",
                          "the command is not running");
     if (s->sandbox->pausing >= 0) {
@@ -440,7 +470,7 @@ void phase_on_paused(struct supervisor *s)
     answer_later(s, rc < 0 ? &e : NULL);
     /* A command that has been told to end must be able to. If it is not, the grace has an end. */
     lr_error ignored;
-    if (s->stopping && s->paused)
+    if ((s->stopping || s->killing) && s->paused)
         begin_pause(s, false, &ignored);
 }
 
@@ -477,6 +507,59 @@ int phase_control(void *user, const struct frame *f, lr_error *err)
     return rc;
 }
 
+/* ---------------------------------------------------------------- its time */
+
+void phase_time_is_up(struct supervisor *s, bool of_cpu)
+{
+    if (of_cpu)
+        s->result.cpu_timed_out = true;
+    else
+        s->result.timed_out = true;
+    s->cpu_look_at = IO_NO_DEADLINE;
+    if (!wants_files_anyway(s)) {
+        phase_killed(s);
+        return;
+    }
+    /* The agent kills the command, and all that it has left. Frozen they would not die. */
+    lr_error e = {0};
+    s->killing = true;
+    s->input_open = false;
+    s->deadline = clock_ms() + KILLED_TIMEOUT;
+    if ((s->paused && s->sandbox->pausing < 0 && begin_pause(s, false, &e) < 0) ||
+        send_signal(s, SIGKILL, &e) < 0) {
+        phase_lose_files(s, e.message);
+        phase_killed(s);
+    }
+}
+
+/* The processors that it can have at the same time. */
+static double processors(const struct supervisor *s)
+{
+    double all = (double)sysconf(_SC_NPROCESSORS_ONLN), cpus = s->request->cpus;
+    bool held = !(s->sandbox->unenforced & CGROUP_CPUS);
+    return held && cpus < all ? cpus : all;
+}
+
+void phase_look_at_cpu(struct supervisor *s)
+{
+    uint64_t used, limit = s->request->cpu_timeout_ms * 1000;
+    double wait = CPU_LOOK_MIN;
+    /* It cannot be read any more once the sandbox is gone, which is noticed by other things. */
+    if (s->sandbox->engine->cpu_used(s->sandbox, &used) == 0) {
+        used -= used < s->cpu_before ? used : s->cpu_before;
+        if (used >= limit) {
+            phase_time_is_up(s, true);
+            return;
+        }
+        wait = (double)(limit - used) / 1000 / processors(s) - CPU_LOOK_PERIOD;
+    }
+    s->cpu_look_at = clock_ms() + (int64_t)(wait < CPU_LOOK_MIN   ? CPU_LOOK_MIN
+                                            : wait > CPU_LOOK_MAX ? CPU_LOOK_MAX
+                                                                  : wait);
+}
+
+/* ---------------------------------------------------------------- COLLECT */
+
 /* Whoever takes the agent over could go on computing meanwhile. */
 static int64_t collect_timeout(const struct request *r)
 {
@@ -511,8 +594,12 @@ static void on_command_end(struct supervisor *s, const struct frame *f)
     s->ended = clock_us();
     s->result.exit_code = (int)code;
     s->result.signal = (int)signal_number;
-    s->kill_at = IO_NO_DEADLINE;
-    if (code == 0 && s->request->has_extract && !s->result.cancelled)
+    s->kill_at = s->cpu_look_at = IO_NO_DEADLINE;
+    if (s->killing) {
+        s->result.exit_code = 128 + SIGKILL;
+        s->result.signal = SIGKILL;
+    }
+    if (wants_files_anyway(s) || (code == 0 && s->request->has_extract && !s->result.cancelled))
         start_collecting(s);
     else
         phase_end(s);
@@ -652,6 +739,7 @@ void phase_on_agent_gone(struct supervisor *s)
         phase_fail(s);
     } else if (s->running || may_have_run(s)) {
         /* Killed with all that was in it: by the OOM killer, or from outside. finish() tells. */
+        phase_lose_files(s, "the sandbox ended before its files could be extracted");
         phase_killed(s);
     } else {
         cut_runtime_text(s);

@@ -24,6 +24,12 @@ enum { COLLECT_TIMEOUT_MIN = 10000, COLLECT_TIMEOUT = 30 * 60000 };
 /* How long a result waits for a caller that is alive but does not read. */
 enum { RESULT_TIMEOUT = 24 * 3600000 };
 
+/* ms, for a command that has been killed so that its files can be had: the agent gives up sooner. */
+enum { KILLED_TIMEOUT = 30000 };
+
+/* ms between two looks at the CPU time. What quotas let through at once is PERIOD long. */
+enum { CPU_LOOK_MIN = 10, CPU_LOOK_MAX = 1000, CPU_LOOK_PERIOD = 100 };
+
 /* ms. Of a stop that names none. */
 enum { STOP_GRACE = 10000 };
 
@@ -71,6 +77,9 @@ struct supervisor {
 
     int64_t kill_at; /* the grace of a stop; IO_NO_DEADLINE: none */
     bool stopping;   /* the command has been told to end */
+    bool killing;    /* its time is up, and it has been killed: its end is awaited, and its files are wanted */
+    int64_t cpu_look_at; /* IO_NO_DEADLINE: never */
+    uint64_t cpu_before; /* microseconds of CPU time that had gone by when the command began */
     bool paused;
     bool pause_to;     /* what is under way on the engine (sandbox.pausing) */
     bool pause_unsure; /* the last one has failed, and it may be paused or not */
@@ -99,6 +108,13 @@ void phase_fail(struct supervisor *s);
 /* The same, with SIGKILL as the command's end. */
 void phase_killed(struct supervisor *s);
 void phase_cancel(struct supervisor *s);
+
+/* RUN: the command has had its time, by the clock or of the processors. */
+void phase_time_is_up(struct supervisor *s, bool of_cpu);
+/* RUN: whether it has had its CPU time; sets when to look again. */
+void phase_look_at_cpu(struct supervisor *s);
+/* The files that were wanted in any case cannot be had any more; the result says why. */
+void phase_lose_files(struct supervisor *s, const char *reason);
 
 /* SEED: makes frames of `dir` as far as the channel has room. */
 void phase_fill_seed(struct supervisor *s);

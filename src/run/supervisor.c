@@ -9,7 +9,8 @@
  *               asked for goes no further.
  *     SEED      the files of `dir` go in, then the command is started.
  *     RUN       stdin goes in, output comes out, until the agent reports the command's end.
- *     COLLECT   after exit code 0 the agent is asked for the entries of `extract`.
+ *     COLLECT   after exit code 0, or whatever came of the command if the request says so, the agent is asked for the
+ *               entries of `extract`.
  *     END       the sandbox is killed and waited for, what it used is read, all of it is removed,
  *               and only then the result is sent.
  *
@@ -127,9 +128,13 @@ static void on_deadline(struct supervisor *s)
         phase_fail(s);
         break;
     case PHASE_RUN:
-        /* Of the two ends that were set to the run, the first that has come is the one. */
-        s->result.timed_out = clock_ms() < s->kill_at;
-        phase_killed(s);
+        /* Two deadlines are running, the timeout and the grace of a stop; the earlier one decides what the result says. */
+        if (s->killing)
+            phase_lose_files(s, "the command could not be ended in time");
+        if (s->killing || clock_ms() >= s->kill_at)
+            phase_killed(s);
+        else
+            phase_time_is_up(s, false);
         break;
     case PHASE_COLLECT:
         extraction_abort(&s->extraction, "the extraction took too long");
@@ -234,15 +239,19 @@ static void loop(struct supervisor *s)
             deadline = s->phase_deadline;
         if (s->kill_at < deadline)
             deadline = s->kill_at;
-        int n = poll(p, AT_COUNT, io_poll_timeout(deadline));
+        int n = poll(p, AT_COUNT,
+                     io_poll_timeout(s->cpu_look_at < deadline ? s->cpu_look_at : deadline));
         if (n < 0 && errno != EINTR) {
             error_errno(&s->error, LR_INTERNAL, "supervisor.loop", errno, "poll");
             phase_fail(s);
             return;
         }
-        if (clock_ms() >= deadline)
+        /* It may be what ends the run, or sets it another deadline. */
+        if (clock_ms() >= s->cpu_look_at)
+            phase_look_at_cpu(s);
+        else if (clock_ms() >= deadline)
             on_deadline(s);
-        else if (n > 0)
+        if (n > 0 && s->phase != PHASE_END && clock_ms() < deadline)
             serve(s, p);
     }
 }
@@ -341,9 +350,10 @@ static void complete_result(struct supervisor *s, const struct cgroup_usage *usa
 {
     lr_result *r = &s->result;
     r->id = s->id;
-    r->oom_killed = usage->oom_kills > 0 && r->exit_code != 0 && !r->cancelled && !r->timed_out;
+    bool out_of_time = r->timed_out || r->cpu_timed_out;
+    r->oom_killed = usage->oom_kills > 0 && r->exit_code != 0 && !r->cancelled && !out_of_time;
     r->log_truncated = s->output.truncated;
-    r->success = r->exit_code == 0 && !r->cancelled && !r->timed_out;
+    r->success = r->exit_code == 0 && !r->cancelled && !out_of_time;
     r->duration_ms = (uint64_t)(now - s->began) / 1000;
     r->usage.cpu_ms = usage->cpu_us / 1000;
     r->usage.user_ms = usage->user_us / 1000;
@@ -370,7 +380,7 @@ static void complete_result(struct supervisor *s, const struct cgroup_usage *usa
     r->timings.start_ms = ms_between(s->prepared, s->running);
     r->timings.run_ms = ms_between(s->running, ended);
     r->timings.collect_ms = ms_between(ended, now);
-    if (s->extraction.results && s->exited) {
+    if (s->extraction.results && !r->cancelled) {
         r->extracted = s->extraction.results;
         r->extracted_count = s->request->extract_count;
     }
@@ -525,6 +535,7 @@ static void init(struct supervisor *s, const char *id)
         .deadline = IO_NO_DEADLINE,
         .phase_deadline = IO_NO_DEADLINE,
         .kill_at = IO_NO_DEADLINE,
+        .cpu_look_at = IO_NO_DEADLINE,
         .state_dir = -1,
         .link = AGENT_LINK_NONE,
         .extraction.sink = SINK_NONE,

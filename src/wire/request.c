@@ -408,6 +408,14 @@ static int read_timeout(void *out, const char *field, const json_t *value, lr_er
     return 0;
 }
 
+static int read_cpu_timeout(void *out, const char *field, const json_t *value, lr_error *err)
+{
+    struct request *r = out;
+    if (check_positive(&r->cpu_timeout_ms, field, value, MAX_TIMEOUT, err) < 0)
+        return error_hint(err, "it is in milliseconds of CPU time");
+    return 0;
+}
+
 static bool is_network_name(const char *s)
 {
     size_t length = strlen(s);
@@ -619,6 +627,17 @@ static int read_extract(void *out, const char *field, const json_t *value, lr_er
     return 0;
 }
 
+static int read_extract_when(void *out, const char *field, const json_t *value, lr_error *err)
+{
+    static const char *const names[] = {"success", "always", NULL};
+    struct request *r = out;
+    cleanup_free char *name = NULL;
+    if (check_choice(&name, field, value, names, err) < 0)
+        return -1;
+    r->extract_always = strcmp(name, "always") == 0;
+    return 0;
+}
+
 static int read_detached(void *out, const char *field, const json_t *value, lr_error *err)
 {
     struct request *r = out;
@@ -636,12 +655,14 @@ static const struct check_field request_fields[] = {
     {"links", read_links},
     {"input", read_input},
     {"timeout", read_timeout},
+    {"cpuTimeout", read_cpu_timeout},
     {"networks", read_networks},
     {"network", read_networks}, /* the older name */
     {"dns", read_dns},
     {"env", read_env},
     {"workdir", read_workdir},
     {"extract", read_extract},
+    {"extractWhen", read_extract_when},
     {"detached", read_detached},
     {"options", read_options},
     {0},
@@ -765,15 +786,17 @@ json_t *request_to_json(const struct request *r)
     json_t *env = strings_to_json(r->env), *extract = extract_to_json(r);
     json_t *dns = strings_to_json(r->dns), *argv = strings_to_json(r->argv);
     json_t *ignore = strings_to_json(r->ignore);
+    json_t *cpu_timeout = r->cpu_timeout_ms ? json_integer((json_int_t)r->cpu_timeout_ms) : NULL;
     bool complete = memory && !disk == !r->disk_asked && options &&
                     !unenforced == !r->allow_unenforced && !egress == !r->allow_egress &&
-                    !argv == !r->argv && !ignore == !r->ignore && !dns == !r->dns && !input == !r->input && !run == !r->run &&
+                    !argv == !r->argv && !ignore == !r->ignore &&
+                    !cpu_timeout == !r->cpu_timeout_ms && !dns == !r->dns && !input == !r->input && !run == !r->run &&
                     !networks == !r->networks && !env == !r->env && !extract == !r->has_extract;
     json_t *document =
-        json_pack("{ss,ss*,so*,so*,ss*,so*,ss*,so*,sI,so*,so*,so*,ss*,so*,sb,so*}", "image", r->image,
+        json_pack("{ss,ss*,so*,so*,ss*,so*,ss*,so*,sI,so*,so*,so*,so*,ss*,so*,ss*,sb,so*}", "image", r->image,
                   "entrypoint", r->entrypoint, "argv", argv, "run", run, "dir", r->dir, "ignore", ignore, "links", r->links_inside ? "inside" : NULL, "input", input, "timeout",
-                  (json_int_t)r->timeout_ms, "networks", networks, "dns", dns, "env", env, "workdir",
-                  r->workdir, "extract", extract, "detached", r->detached, "options", options);
+                  (json_int_t)r->timeout_ms, "cpuTimeout", cpu_timeout, "networks", networks, "dns", dns, "env", env, "workdir",
+                  r->workdir, "extract", extract, "extractWhen", r->extract_always ? "always" : NULL, "detached", r->detached, "options", options);
     if (!complete) {
         json_decref(document);
         return NULL;

@@ -66,6 +66,7 @@ struct request {
     bool links_inside; /* links in it that stay in it are kept */
     char *input;      /* JSON text for stdin, as it was given; NULL: none */
     uint64_t timeout_ms;
+    uint64_t cpu_timeout_ms; /* 0: none */
     char **networks; /* NULL-terminated; NULL: the default network */
     char **dns;      /* addresses of name servers, NULL-terminated; NULL: the host's */
     char **env;      /* "NAME=value" with valid names only, NULL-terminated; NULL: none */
@@ -73,6 +74,7 @@ struct request {
     struct request_extract *extract;
     size_t extract_count;
     bool has_extract; /* `extract` was given, be it empty */
+    bool extract_always; /* also after another exit code than 0, or a timeout */
     bool detached;
 };
 

@@ -114,11 +114,11 @@ json_t *result_to_json(const lr_result *r)
     if (r->extracted && !extracted)
         return NULL;
     return json_pack(
-        "{ss,sb,si,so*,sI,sb,sb,sb,sb,so*,so*,s{sI,sI,sI,sI,sI},s{so*,so*,so*,sb,so*,so*,ss*,so*},s{so,"
+        "{ss,sb,si,so*,sI,sb,sb,sb,sb,sb,so*,so*,s{sI,sI,sI,sI,sI},s{so*,so*,so*,sb,so*,so*,ss*,so*},s{so,"
         "so,so,so}}",
         "id", r->id ? r->id : "", "success", r->success, "exitCode", r->exit_code, "signal",
         text_to_json(signal_text), "duration", (json_int_t)r->duration_ms, "cancelled",
-        r->cancelled, "timedOut", r->timed_out, "oomKilled", r->oom_killed, "logTruncated",
+        r->cancelled, "timedOut", r->timed_out, "cpuTimedOut", r->cpu_timed_out, "oomKilled", r->oom_killed, "logTruncated",
         r->log_truncated, "extracted", extracted, "leftBehind", names_to_json(r->left_behind), "usage", "cpuMs", (json_int_t)r->usage.cpu_ms,
         "userMs", (json_int_t)r->usage.user_ms, "systemMs", (json_int_t)r->usage.system_ms,
         "peakMemoryBytes", (json_int_t)r->usage.peak_memory_bytes, "processes",
@@ -146,6 +146,13 @@ static int take_bool(bool *out, const json_t *object, const char *field, lr_erro
         return lost(err, field);
     *out = json_is_true(v);
     return 0;
+}
+
+/* States of before it was there do not have it. */
+static int take_later_bool(bool *out, const json_t *object, const char *field, lr_error *err)
+{
+    *out = false;
+    return json_object_get(object, field) ? take_bool(out, object, field, err) : 0;
 }
 
 static int take_u64(uint64_t *out, const json_t *object, const char *field, lr_error *err)
@@ -324,6 +331,7 @@ static int take_all(struct owned_result *owned, lr_error *err)
         take_signal(&r->signal, d, err) < 0 || take_u64(&r->duration_ms, d, "duration", err) < 0 ||
         take_bool(&r->cancelled, d, "cancelled", err) < 0 ||
         take_bool(&r->timed_out, d, "timedOut", err) < 0 ||
+        take_later_bool(&r->cpu_timed_out, d, "cpuTimedOut", err) < 0 ||
         take_bool(&r->oom_killed, d, "oomKilled", err) < 0 ||
         take_bool(&r->log_truncated, d, "logTruncated", err) < 0)
         return -1;
@@ -331,7 +339,7 @@ static int take_all(struct owned_result *owned, lr_error *err)
         return lost(err, "exitCode");
     r->exit_code = (int)code;
     /* `success` follows from the others. A supervisor that says otherwise is not believed. */
-    if (r->success != (code == 0 && !r->cancelled && !r->timed_out))
+    if (r->success != (code == 0 && !r->cancelled && !r->timed_out && !r->cpu_timed_out))
         return lost(err, "success");
     if (take_extracted(owned, err) < 0 || take_lists(owned, err) < 0)
         return -1;

@@ -157,6 +157,67 @@ def test_a_failed_run_extracts_nothing(runner, tmp_path, code):
     assert tree(tmp_path) == {}
 
 
+def test_files_of_a_failed_run_when_asked_for(runner, tmp_path):
+    """After another exit code, after a timeout by the clock and by CPU time, also if the command waits to be stopped."""
+    out = tmp_path / "out"
+    outcome = runner.run("echo x > f; exit 42", extract=[("f", out), ("nowhere", out)], extractWhen="always")
+    assert outcome.code == 42 and outcome.json["success"] is False, outcome
+    assert [e["status"] for e in outcome.json["extracted"]] == ["ok", "missing"] and tree(out) == {"f": b"x\n"}, outcome
+    daemons = "trap '' TERM INT HUP; (setsid sh -c 'while :; do echo y >> g; sleep 0.1; done' &); "
+    for name, script, limits, cause in (
+            ("clock", "sleep 1000", {"timeout": 1000}, "timedOut"),
+            ("cpu", "while :; do :; done", {"cpuTimeout": 500}, "cpuTimedOut"),
+            ("stopped", "kill -STOP $$; sleep 1000", {"timeout": 1000}, "timedOut")):
+        out = tmp_path / name
+        outcome = runner.run(f"{daemons} echo {name} > f; {script}", extract=[("f", out)], extractWhen="always", deadline=150,
+                             **limits)
+        assert outcome.code == 137 and outcome.json[cause] is True and outcome.json["success"] is False, outcome
+        assert outcome.json["signal"] == "SIGKILL" and outcome.json["cancelled"] is False, outcome
+        assert [e["status"] for e in outcome.json["extracted"]] == ["ok"], outcome
+        assert tree(out) == {"f": name.encode() + b"\n"}, outcome
+
+
+def test_files_of_a_run_that_ran_out_of_memory(runner, tmp_path):
+    """The command is killed, and its files come out; gVisor as a whole is, and the entries say so."""
+    out = tmp_path / "out"
+    outcome = runner.run("echo x > f; tail /dev/zero", extract=[("f", out)], extractWhen="always", deadline=150,
+                         options={"memory": "64m"})
+    assert outcome.code == 137 and outcome.json["oomKilled"] is True, outcome
+    entry, = outcome.json["extracted"]
+    if runner.tier == "runsc":
+        assert entry["status"] == "error" and "the sandbox ended" in entry["error"] and tree(tmp_path) == {}, outcome
+    else:
+        assert entry["status"] == "ok" and tree(out) == {"f": b"x\n"}, outcome
+
+
+def test_a_cancelled_run_extracts_nothing_whatever_is_asked_for(runner, tmp_path, monkeypatch):
+    monkeypatch.setenv("LIGHT_RUNNER_STATE_DIR", str(tmp_path / "state"))
+    document = runner.request("echo x > f; sleep 1000", extract=[("f", tmp_path / "out")], extractWhen="always", detached=True)
+    for stop in (["cancel"], ["stop", "--grace", "5s"]):
+        run_id = runner.submit(document).json["id"]
+        runner.cli(*stop, run_id)
+        outcome = runner.cli("attach", "--json", run_id)
+        assert outcome.json["cancelled"] is True and "extracted" not in outcome.json, outcome
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_paused_run_that_times_out_gives_its_files(runner, tmp_path, monkeypatch):
+    monkeypatch.setenv("LIGHT_RUNNER_STATE_DIR", str(tmp_path / "state"))
+    document = runner.request("echo x > f; sleep 1000", extract=[("f", tmp_path / "out")], extractWhen="always", detached=True,
+                              timeout=4000)
+    run_id = runner.submit(document).json["id"]
+    runner.cli("pause", run_id)
+    outcome = runner.cli("attach", "--json", run_id)
+    assert outcome.json["timedOut"] is True and outcome.json["extracted"][0]["status"] == "ok", outcome
+    assert tree(tmp_path / "out") == {"f": b"x\n"}
+
+
+@pytest.mark.parametrize("value", ["failure", "", True, None])
+def test_when_is_a_choice(runner, value):
+    outcome = runner.run("echo started", extractWhen=value)
+    assert outcome.code == 125 and "extractWhen" in outcome.error["message"] and "started" not in outcome.text, outcome
+
+
 def test_without_extract_there_is_no_extracted(runner):
     assert "extracted" not in runner.ok("true").json
 

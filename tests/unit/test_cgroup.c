@@ -182,6 +182,8 @@ static void without_any_limit_there_is_no_group(void **state)
     assert_int_equal(cgroup_enter(c), 0);
     cgroup_read_usage(c, &usage);
     assert_int_equal(usage.peak_memory_bytes + usage.oom_kills + usage.cpu_us, 0);
+    uint64_t us;
+    assert_int_equal(cgroup_read_cpu(c, &us), -1);
     cgroup_destroy(c);
 }
 

@@ -154,6 +154,22 @@ static void test_what_goes_in_of_a_folder(void **state)
     request_free(&r);
 }
 
+static void test_times_and_when_to_extract(void **state)
+{
+    (void)state;
+    struct request r = parsed("{\"image\":\"i\"}"), again;
+    assert_true(r.cpu_timeout_ms == 0 && !r.extract_always);
+    request_free(&r);
+    r = parsed("{\"image\":\"i\",\"cpuTimeout\":5000,\"extractWhen\":\"always\"}");
+    json_t *document = request_to_json(&r);
+    request_free(&r);
+    lr_error e;
+    assert_int_equal(request_from_json(&again, document, &e), 0);
+    json_decref(document);
+    assert_true(again.cpu_timeout_ms == 5000 && again.extract_always);
+    request_free(&again);
+}
+
 static void test_older_names(void **state)
 {
     (void)state;
@@ -495,6 +511,7 @@ int main(void)
         cmocka_unit_test(test_name_servers),
         cmocka_unit_test(test_words_of_a_command),
         cmocka_unit_test(test_what_goes_in_of_a_folder),
+        cmocka_unit_test(test_times_and_when_to_extract),
         cmocka_unit_test(test_older_names),
         cmocka_unit_test(test_unknown_fields_are_named),
         cmocka_unit_test(test_wrong_values_are_refused),

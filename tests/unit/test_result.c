@@ -92,13 +92,26 @@ static void test_document_has_the_names_of_the_contract(void **state)
     assert_string_equal(
         lr_result_json(r),
         "{\"id\":\"light-runner-0123456789ab\",\"success\":true,\"exitCode\":0,\"duration\":123,"
-        "\"cancelled\":false,\"timedOut\":false,\"oomKilled\":false,\"logTruncated\":false,"
+        "\"cancelled\":false,\"timedOut\":false,\"cpuTimedOut\":false,\"oomKilled\":false,\"logTruncated\":false,"
         "\"extracted\":[{\"from\":\"a\",\"to\":\"out\",\"status\":\"ok\",\"bytes\":1024}],"
         "\"usage\":{\"cpuMs\":1,\"userMs\":2,\"systemMs\":3,\"peakMemoryBytes\":1099511627776,"
         "\"processes\":5},\"isolation\":{\"runtime\":\"runc\",\"kernel\":\"6.1\",\"hostKernel\":"
         "\"6.1\","
         "\"verified\":true},\"timings\":{\"prepareMs\":1.5,\"startMs\":0.001,\"runMs\":1234567.89,"
         "\"collectMs\":0.0}}");
+    lr_result_free(r);
+}
+
+static void test_a_run_over_its_cpu_time(void **state)
+{
+    (void)state;
+    lr_result in = sample(), *r = NULL;
+    in.success = false;
+    in.cpu_timed_out = true;
+    char *text = text_of(&in);
+    assert_int_equal(result_from_json(&r, text, strlen(text), NULL), 0);
+    assert_true(r->cpu_timed_out && !r->success && !r->timed_out);
+    free(text);
     lr_result_free(r);
 }
 
@@ -227,7 +240,8 @@ static void test_nothing_is_taken_on_trust(void **state)
         json_object_foreach(part, key, value)
         {
             bool optional = strcmp(key, "extracted") == 0 || strcmp(key, "runtime") == 0 ||
-                            strcmp(key, "kernel") == 0 || strcmp(key, "hostKernel") == 0;
+                            strcmp(key, "kernel") == 0 || strcmp(key, "hostKernel") == 0 ||
+                            strcmp(key, "cpuTimedOut") == 0;
             json_t *copy = json_deep_copy(good);
             json_t *target = i ? json_object_get(copy, nested[i]) : copy;
             json_object_set_new(target, key, json_null());
@@ -258,6 +272,7 @@ static void test_values_out_of_range_are_refused(void **state)
     check_changed("exitCode", json_integer(1)); /* and yet `success` */
     check_changed("cancelled", json_true());
     check_changed("timedOut", json_true());
+    check_changed("cpuTimedOut", json_true());
     check_changed("success", json_false());
     check_changed("duration", json_integer(-1));
     check_changed("signal", json_string("SIGNOTHING"));
@@ -329,6 +344,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_round_trip),
         cmocka_unit_test(test_document_has_the_names_of_the_contract),
+        cmocka_unit_test(test_a_run_over_its_cpu_time),
         cmocka_unit_test(test_what_was_checked_is_named),
         cmocka_unit_test(test_limits_that_were_not_enforced_are_named),
         cmocka_unit_test(test_what_is_left_behind_is_named),

@@ -485,6 +485,14 @@ static void docker_ready(struct sandbox *base)
         base->memory = cgroup_watch_memory(s->cgroup);
 }
 
+/* A VM's processes need not be in the container's cgroup. */
+static int docker_cpu_used(const struct sandbox *base, uint64_t *us)
+{
+    const struct docker_sandbox *s = (const struct docker_sandbox *)base;
+    bool counted = s->cgroup && (!base->tier->own_kernel || base->tier->is_gvisor);
+    return counted ? cgroup_read_cpu(s->cgroup, us) : -1;
+}
+
 static void docker_on_memory(struct sandbox *base)
 {
     struct docker_sandbox *s = docker_of(base);
@@ -648,6 +656,7 @@ LR_API const struct engine engine_docker = {
     .start = docker_start,
     .ready = docker_ready,
     .on_memory = docker_on_memory,
+    .cpu_used = docker_cpu_used,
     .kill = docker_kill,
     .pause = docker_pause,
     .paused = docker_paused,

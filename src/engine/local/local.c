@@ -607,6 +607,12 @@ static void local_running(struct sandbox *base)
         cgroup_read_usage(s->cgroup, &s->vm.before);
 }
 
+static int local_cpu_used(const struct sandbox *base, uint64_t *us)
+{
+    const struct local_sandbox *s = (const struct local_sandbox *)base;
+    return cgroup_read_cpu(s->cgroup, us);
+}
+
 static int freeze(struct local_sandbox *s, bool on, lr_error *err)
 {
     if (cgroup_freeze(s->cgroup, on) < 0) {
@@ -774,6 +780,7 @@ const struct engine engine_local = {
     .prepare = local_prepare,
     .start = local_start,
     .running = local_running,
+    .cpu_used = local_cpu_used,
     .kill = local_kill,
     .pause = local_pause,
     .finish = local_finish,
