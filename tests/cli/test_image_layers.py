@@ -198,16 +198,19 @@ def test_one_kind_of_file_takes_the_place_of_another(store, tmp_path):
     lower = layer(folder("was-folder"), entry("was-folder/x", data=b"1"), entry("was-file", data=b"1"),
                   folder("target"), entry("target/kept", data=b"1"), symlink("was-link", "target"),
                   folder("to-link"), entry("to-link/x", data=b"1"), symlink("link-to-file", "was-file"),
-                  folder("merged", mode=0o700), entry("merged/old", data=b"1"))
+                  folder("merged", mode=0o700), entry("merged/old", data=b"1"),
+                  folder("fixed", mode=0o555), entry("fixed/old", data=b"1", mode=0o444), entry("fixed/gone", data=b"1"))
     upper = layer(entry("was-folder", data=b"2"), folder("was-file"), entry("was-file/y", data=b"2"),
                   folder("was-link"), entry("was-link/z", data=b"2"), symlink("to-link", "target"),
-                  entry("link-to-file", data=b"2"), folder("merged", mode=0o755), entry("merged/new", data=b"2"))
+                  entry("link-to-file", data=b"2"), folder("merged", mode=0o755), entry("merged/new", data=b"2"),
+                  entry("fixed/old", data=b"2"), whiteout("fixed/gone"))
     source = image_layout(tmp_path / "layout", Image(lower, upper))
     with mounted(store, imported(store, source)["digest"], tmp_path / "m") as root:
         assert tree(root) == {
             "was-folder": b"2", "was-file": None, "was-file/y": b"2", "target": None, "target/kept": b"1",
             "was-link": None, "was-link/z": b"2", "to-link": "target", "link-to-file": b"2",
-            "merged": None, "merged/old": b"1", "merged/new": b"2"}
+            "merged": None, "merged/old": b"1", "merged/new": b"2", "fixed": None, "fixed/old": b"2"}
+        assert os.stat(root / "fixed").st_mode & 0o777 == 0o555
         assert os.stat(root / "merged").st_mode & 0o777 == 0o755
         assert os.stat(root / "merged").st_mtime == MTIME
 
