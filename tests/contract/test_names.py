@@ -24,7 +24,8 @@ def server():
 
 def script(server):
     """What is found by UDP answers with its text; then the answer by TCP."""
-    return (f"i=0; while [ $i -lt 20 ]; do sleep 2 | timeout 10 nc -w 5 {names.NAME} {beyond.PORT} && break; i=$((i+1)); sleep 0.2; done; "
+    return (f"mkfifo nothing; i=0; while [ $i -lt 20 ]; do timeout 10 nc -w 5 {names.NAME} {beyond.PORT} <>nothing && break; "
+            "i=$((i+1)); sleep 0.2; done; "
             + names.ask_by_tcp(server))
 
 
@@ -83,7 +84,7 @@ def test_a_server_of_the_hosts_own(runner, tmp_path):
     if os.geteuid() != 0:
         pytest.skip("a name server's port takes root")
     with addresses.of_the_host(), names.running(addresses.OWN, "192.0.2.7"), addresses.server(addresses.OWN, "OWN") as port:
-        outcome = submit(runner, f"(sleep 2 | timeout 8 nc -w 2 {addresses.OWN} {port}); nslookup {names.NAME}; " + names.ask_by_tcp(FIRST),
+        outcome = submit(runner, f"mkfifo nothing; timeout 8 nc -w 2 {addresses.OWN} {port} <>nothing; nslookup {names.NAME}; " + names.ask_by_tcp(FIRST),
                          dns=[addresses.OWN])
         assert names.is_answer(outcome.lines[-1], "192.0.2.7") and "OWN" not in outcome.lines, outcome
         assert any(line.split()[-1:] == ["192.0.2.7"] for line in outcome.lines), outcome

@@ -32,7 +32,8 @@ def of_tier(runner, servers):
 
 def reached(runner, servers, *allowed):
     servers = of_tier(runner, servers)
-    script = "".join(f"(sleep 3 | timeout 8 nc -w 2 {address} {port}) & " for address, port in servers.items()) + "wait; true"
+    calls = "".join(f"timeout 8 nc -w 2 {address} {port} <>nothing & " for address, port in servers.items())
+    script = f"mkfifo nothing; {calls} wait; true"
     document = runner.request(script, options={"allowEgress": list(allowed)})
     del document["networks"]
     outcome = runner.submit(document)
@@ -63,7 +64,8 @@ def test_an_address_that_the_host_gets_while_the_sandbox_runs(local, allowed):
         pytest.skip("seen in the other tiers: it is the same program, on the same device")
     if addresses.present(addresses.LATER):
         pytest.skip(f"{addresses.LATER} is the host's already")
-    script = f"echo up; read port; for i in 1 2; do sleep 3 | timeout 8 nc -w 1 {addresses.LATER} $port; done; echo end"
+    script = ("mkfifo nothing; echo up; read port; "
+              f"for i in 1 2; do timeout 8 nc -w 1 {addresses.LATER} $port <>nothing; done; echo end")
     command = ["run", *local.cell_flags(), "--input", "-"]
     for name in allowed:
         command += ["--allow-egress", name]

@@ -73,7 +73,9 @@ def ask_by_tcp(server):
     labels = "".join(f"\\{len(label):03o}{label}" for label in NAME.split("."))
     length = len(NAME) + 2 + QUESTION_AT + 4
     header = "".join(f"\\{byte:03o}" for byte in struct.pack(">HHHHHHH", length, 0x1234, 0x0100, 1, 0, 0, 0))
-    return f"(printf '{header}{labels}\\000\\000\\001\\000\\001'; sleep 3) | timeout 10 nc -w 5 {server} 53 | hexdump -v -e '1/1 \"%02x\"'"
+    question = f"{header}{labels}\\000\\000\\001\\000\\001"
+    # nc has the pipe open for writing too: it sees no end there, and stays until the server closes.
+    return f"mkfifo question; printf '{question}' >question & timeout 10 nc -w 5 {server} 53 <>question | hexdump -v -e '1/1 \"%02x\"'"
 
 
 def is_answer(text, answer):
