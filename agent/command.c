@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/text.h"
+#include "pipe.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -33,16 +34,13 @@ void command_free(struct command *c)
 static int make_pipe(int *ours, int *theirs, bool we_read, const struct user *user)
 {
     int ends[2];
-    if (pipe2(ends, O_CLOEXEC) < 0)
+    if (pipe_make(ends, user, we_read) < 0)
         return -1;
     *ours = ends[we_read ? 0 : 1];
     *theirs = ends[we_read ? 1 : 0];
     /* A frame's worth at a time. Only a wish: the kernel limits how much a user may have of that.
      */
     fcntl(*ours, F_SETPIPE_SZ, FRAME_DATA_MAX);
-    /* So that /dev/stdout and its like can be opened by a command that is not root. */
-    if (user->uid != 0 && fchown(*theirs, user->uid, user->gid) < 0)
-        return -1;
     /* Of our end alone: the two ends of a pipe have flags of their own. */
     return io_set_nonblock(*ours, true);
 }

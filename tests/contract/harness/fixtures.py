@@ -36,7 +36,8 @@ VMS = {
                   "test_background_processes_do_not_hold_the_run", "test_a_daemon_that_holds_the_output_does_not_hold_the_run",
                   "test_orphans_are_reaped", "test_stopped_program_can_still_time_out"},
     "test_defaults": ALL, "test_egress": ALL, "test_guest": ALL, "test_helpers": ALL, "test_lying_guest": ALL, "test_names": ALL,
-    "test_network": ALL, "test_paused": ALL, "test_result": ALL, "test_system_links": ALL,
+    "test_network": ALL, "test_paused": ALL, "test_result": ALL, "test_standard_streams": ALL, "test_system_links": ALL,
+    "test_users": {"test_root_becomes_others"},
 }
 _survey = None
 _daemon = contextlib.ExitStack()

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+#include "pipe.h"
+
+#include "base/cleanup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* A folder that is there in every sandbox of gVisor's. */
+#define NAMED "/dev/shm/.light-runner-pipe"
+
+enum { MODE = 0666 };
+
+/* Not blocking, so that the reading end does not wait for the writing one. It is changed back. */
+static int open_named(int ends[2])
+{
+    cleanup_close int reader = open(NAMED, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
+    cleanup_close int writer = open(NAMED, O_WRONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
+    if (reader < 0 || writer < 0 || fchmod(reader, MODE) < 0 || fcntl(reader, F_SETFL, 0) < 0 ||
+        fcntl(writer, F_SETFL, 0) < 0)
+        return -1;
+    ends[0] = steal_fd(&reader);
+    ends[1] = steal_fd(&writer);
+    return 0;
+}
+
+/* There is nobody yet who could see the name. */
+static int make_named(int ends[2])
+{
+    if (mkfifo(NAMED, 0600) < 0)
+        return -1;
+    int failed = open_named(ends);
+    (void)unlink(NAMED);
+    return failed;
+}
+
+int pipe_make(int ends[2], const struct user *user, bool output)
+{
+    int plain[2];
+    if (pipe2(plain, O_CLOEXEC) < 0)
+        return -1;
+    cleanup_close int reader = plain[0], writer = plain[1];
+    /* In gVisor the mode of a pipe without a name cannot be changed. One with a name does not do for input: once the writing
+     * end is closed, opening the pipe would wait for another one. */
+    if (fchmod(reader, MODE) < 0 && errno == EPERM && output && make_named(ends) == 0) {
+        cleanup_close_fd(&reader);
+        cleanup_close_fd(&writer);
+        reader = ends[0];
+        writer = ends[1];
+    }
+    if (user->uid != 0 && fchown(reader, user->uid, user->gid) < 0)
+        return -1;
+    ends[0] = steal_fd(&reader);
+    ends[1] = steal_fd(&writer);
+    return 0;
+}
