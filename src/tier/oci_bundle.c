@@ -96,13 +96,14 @@ json_t *oci_bundle_read_only_paths(void)
     return path_list(confinement_read_only);
 }
 
+/* With a HOME a runtime does not look for one in the image's /etc/passwd, which may be a link to a file without an end. */
 static json_t *process_section(const struct oci_bundle *b)
 {
     bool gvisor = b->image != NULL;
-    return json_pack("{s:b, s:{s:i, s:i}, s:[s,s*], s:[s], s:s, s:{s:o, s:o, s:o}, s:o*, s:b}",
+    return json_pack("{s:b, s:{s:i, s:i}, s:[s,s*], s:[s,s], s:s, s:{s:o, s:o, s:o}, s:o*, s:b}",
                      "terminal", 0, "user", "uid", 0, "gid", 0, "args", b->agent_target,
                      b->kernel_log ? "log" : NULL, "env",
-                     "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "cwd",
+                     "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/", "cwd",
                      "/", "capabilities", "bounding", oci_bundle_capabilities(gvisor), "effective",
                      oci_bundle_capabilities(gvisor), "permitted", oci_bundle_capabilities(gvisor),
                      "rlimits", b->keeps_limits ? NULL : rlimits(), "noNewPrivileges", b->no_new_privileges);
