@@ -13,6 +13,7 @@
 #include <sys/syscall.h>
 
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+#define SHELL_FOLDER "/bin"
 
 static bool has_key(const char *key, size_t length, const char *wanted)
 {
@@ -38,7 +39,9 @@ int launch_prepare(struct launch *l, const struct frame *f, const struct user *u
     arguments = variables = 0;
     /* exec() takes char pointers that it does not write through. */
     for (at = NULL; fields_next(f, &at, &key, &key_length, &value);) {
-        if (has_key(key, key_length, "arg")) {
+        if (has_key(key, key_length, "shell")) {
+            l->shell = true;
+        } else if (has_key(key, key_length, "arg")) {
             l->argv[arguments++] = (char *)value;
         } else if (has_key(key, key_length, "env")) {
             l->envp[variables++] = (char *)value;
@@ -116,30 +119,46 @@ static int become(const struct user *u)
     return 0;
 }
 
-/* exec() by the search path. Returns only when it failed, with the errno that says most. */
-static int search_and_exec(const struct launch *l)
+/* Whether to look for the program in the next folder, after this errno. *most: the errno that says most so far. */
+static bool is_elsewhere(int errnum, int *most)
 {
-    const char *program = l->argv[0];
-    if (strchr(program, '/') || !*program) {
-        execve(program, l->argv, l->envp);
-        return errno;
-    }
-    int errnum = ENOENT;
-    for (const char *folder = l->path, *end; folder; folder = *end ? end + 1 : NULL) {
+    bool missing = errnum == ENOENT || errnum == ENOTDIR;
+    if (!missing)
+        *most = errnum;
+    /* EACCES: it is there, but not for us. */
+    return missing || errnum == EACCES;
+}
+
+/* exec() by a list of folders. Returns only when it failed: whether the program may be elsewhere. */
+static bool search(const struct launch *l, const char *folders, int *most)
+{
+    bool goes_on = true;
+    for (const char *folder = folders, *end; goes_on && folder; folder = *end ? end + 1 : NULL) {
         end = strchrnul(folder, ':');
         char file[PATH_MAX];
         int length = (int)(end - folder) < PATH_MAX ? (int)(end - folder) : PATH_MAX;
         int n = snprintf(file, sizeof(file), "%.*s/%s", length ? length : 1, length ? folder : ".",
-                         program);
+                         l->argv[0]);
         if (n < 0 || (size_t)n >= sizeof(file))
             continue;
         execve(file, l->argv, l->envp);
-        if (errno == EACCES)
-            errnum = EACCES; /* it is there, but not for us; the next folder may have another */
-        else if (errno != ENOENT && errno != ENOTDIR)
-            return errno;
+        goes_on = is_elsewhere(errno, most);
     }
-    return errnum;
+    return goes_on;
+}
+
+/* Returns only when it failed, with the errno that says most. A shell is where shells are, whatever the search path is. */
+static int search_and_exec(const struct launch *l)
+{
+    const char *program = l->argv[0], *path = *l->path ? l->path : DEFAULT_PATH;
+    int most = ENOENT;
+    if (strchr(program, '/') || !*program) {
+        execve(program, l->argv, l->envp);
+        return errno;
+    }
+    if ((!l->shell || search(l, SHELL_FOLDER, &most)) && search(l, path, &most) && l->shell)
+        (void)search(l, DEFAULT_PATH, &most);
+    return most;
 }
 
 _Noreturn void launch_exec(const struct launch *l)

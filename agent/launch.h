@@ -8,10 +8,13 @@
 #include "user.h"
 #include "wire/fields.h"
 
+#include <stdbool.h>
+
 struct launch {
     char **argv; /* the strings are borrowed from the frame */
     char **envp;
     const char *path; /* where programs are searched for */
+    bool shell;       /* the program is a shell: also searched for where shells are */
     const struct user *user;
     int workdir;
     int stdio[3]; /* the child's ends, all above 2 */

@@ -77,6 +77,7 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "base/text.h"
 
 #include <fcntl.h>
 #include <linux/bpf_common.h>
@@ -126,7 +127,7 @@ struct agent {
     struct channel channel;
     int signals;
     struct user user;
-    int workdir;
+    struct workdir workdir;
     struct seed seed;
     struct command command;
     bool confined;    /* it has capabilities to give up */
@@ -191,9 +192,9 @@ static void on_prepare(struct agent *a, const struct frame *f)
         fail(a, &failure);
     give_up_capabilities(a);
     if (user_resolve(&a->user, user ? user : "", &failure) < 0 ||
-        workdir_open(&a->workdir, workdir, &a->user, &failure) < 0)
+        workdir_open(&a->workdir, workdir, fields_get(f, "otherwise"), &a->user, &failure) < 0)
         fail(a, &failure);
-    seed_init(&a->seed, a->workdir, &a->user);
+    seed_init(&a->seed, a->workdir.fd, &a->user);
     a->state = STATE_PREPARED;
 }
 
@@ -271,7 +272,7 @@ static void on_start(struct agent *a, const struct frame *f)
     struct failure failure;
     if (a->state != STATE_PREPARED && a->state != STATE_SEEDED)
         fail_protocol(a, "START");
-    if (command_start(&a->command, f, &a->user, a->workdir, &failure) < 0)
+    if (command_start(&a->command, f, &a->user, a->workdir.fd, &failure) < 0)
         fail(a, &failure);
     a->state = STATE_STARTING;
 }
@@ -298,9 +299,10 @@ static void on_extract(struct agent *a, const struct frame *f)
 {
     const char *path = fields_get(f, "path");
     uint64_t max;
-    if (a->state != STATE_EXITED || !path || path[0] != '/' || !fields_get_u64(f, "max", &max))
+    if (a->state != STATE_EXITED || !path || !fields_get_u64(f, "max", &max))
         fail_protocol(a, "EXTRACT");
-    if (extract_run(&a->channel, path, max) < 0)
+    cleanup_free char *whole = text_path_join(a->workdir.path, path);
+    if (!whole || extract_run(&a->channel, whole, max) < 0)
         finish(a, 2);
 }
 
@@ -391,7 +393,7 @@ static void take_output(struct agent *a)
 static void check_start(struct agent *a)
 {
     struct failure failure;
-    int started = command_started(&a->command, a->workdir, &failure);
+    int started = command_started(&a->command, a->workdir.fd, &failure);
     if (started < 0 && !a->command.exit_code)
         fail(a, &failure);
     if (started == 0)
@@ -543,7 +545,7 @@ int main(int argc, char **argv)
         else if (strcmp(argv[i], "unlink") != 0 || unlink(argv[0]) < 0)
             return 2;
     }
-    static struct agent a = {.state = STATE_FRESH, .signals = -1, .workdir = -1};
+    static struct agent a = {.state = STATE_FRESH, .signals = -1, .workdir = {.fd = -1}};
     command_init(&a.command);
     close_inherited();
     if (prctl(PR_SET_DUMPABLE, 0) < 0 || channel_open(&a.channel) < 0)

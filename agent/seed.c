@@ -20,7 +20,7 @@ enum { WRITE_TIMEOUT = 10 * 60000 };
 void seed_init(struct seed *s, int root, const struct user *user)
 {
     *s = (struct seed){
-        .root = root, .uid = user->uid, .gid = user->gid, .file = -1, .parent_fd = -1};
+        .root = root, .user = user, .file = -1, .parent_fd = -1};
 }
 
 void seed_free(struct seed *s)
@@ -112,8 +112,10 @@ static int make_folder(struct seed *s, int dirfd, const char *name, struct failu
     if (fd < 0)
         return cannot(s, "open the folder", failure);
     /* Owner first: changing it may clear bits of the mode. */
-    if (created &&
-        (fchown(fd, s->uid, s->gid) < 0 || fchmod(fd, s->mode) < 0 || set_times(fd, s->mtime) < 0))
+    if (!created)
+        user_give_folder(s->user, fd);
+    else if (fchown(fd, s->user->uid, s->user->gid) < 0 || fchmod(fd, s->mode) < 0 ||
+             set_times(fd, s->mtime) < 0)
         return cannot(s, "set the attributes of", failure);
     return 0;
 }
@@ -143,7 +145,7 @@ static int make_link(struct seed *s, int dirfd, const char *name, const char *ta
     }
     if (failed)
         return cannot(s, "make the link", failure);
-    if (fchownat(dirfd, name, s->uid, s->gid, AT_SYMLINK_NOFOLLOW) < 0 ||
+    if (fchownat(dirfd, name, s->user->uid, s->user->gid, AT_SYMLINK_NOFOLLOW) < 0 ||
         utimensat(dirfd, name, times, AT_SYMLINK_NOFOLLOW) < 0)
         return cannot(s, "set the attributes of", failure);
     return 0;
@@ -202,7 +204,7 @@ int seed_entry_end(struct seed *s, const struct frame *f, struct failure *failur
     if (error)
         return failure_set(failure, operation, "'%.300s' did not come whole: %.200s", s->path,
                            error);
-    if (fchown(s->file, s->uid, s->gid) < 0 || fchmod(s->file, s->mode) < 0 ||
+    if (fchown(s->file, s->user->uid, s->user->gid) < 0 || fchmod(s->file, s->mode) < 0 ||
         set_times(s->file, s->mtime) < 0)
         return cannot(s, "set the attributes of", failure);
     /* Some file systems say only now that they are full. */

@@ -12,8 +12,7 @@
 
 struct seed {
     int root; /* borrowed */
-    uid_t uid;
-    gid_t gid;
+    const struct user *user; /* borrowed; whose the files are to be */
 
     int file; /* being written, or -1 */
     mode_t mode;

@@ -39,10 +39,11 @@ static char *read_database(const char *path)
     return steal_ptr(data);
 }
 
-/* Cuts the next line off *at and splits it into exactly `count` fields (the last takes what is
- * left); a line with fewer is passed over. false at the end. */
-static bool next_record(char **at, char *field[], size_t count)
+/* Cuts the next line off *at and splits it into `count` fields (the last takes what is left). A line with fewer
+ * than `least` is passed over; other fields that it does not have are empty. false at the end. */
+static bool next_record(char **at, char *field[], size_t least, size_t count)
 {
+    static char none[1];
     while (**at) {
         char *line = *at;
         char *end = strchrnul(line, '\n');
@@ -55,8 +56,11 @@ static bool next_record(char **at, char *field[], size_t count)
             if (line)
                 *line++ = '\0';
         }
-        if (found == count && field[0][0] != '#')
-            return true;
+        if (found < least || field[0][0] == '#')
+            continue;
+        while (found < count)
+            field[found++] = none;
+        return true;
     }
     return false;
 }
@@ -84,7 +88,7 @@ static int find_user(struct user *u, const char *wanted, char name[NAME_SIZE],
     enum { NAME, PASSWORD, UID, GID, GECOS, HOME, FIELDS };
     cleanup_free char *data = read_database("/etc/passwd");
     char *at = data, *field[FIELDS + 1];
-    while (data && next_record(&at, field, FIELDS + 1)) {
+    while (data && next_record(&at, field, GECOS, FIELDS + 1)) {
         uint32_t uid, gid;
         if (!parse_id(field[UID], &uid) || !parse_id(field[GID], &gid) ||
             !is_wanted(wanted, field[NAME], uid))
@@ -110,7 +114,7 @@ static int find_group(struct user *u, const char *wanted, struct failure *failur
     enum { NAME, PASSWORD, GID, FIELDS };
     cleanup_free char *data = read_database("/etc/group");
     char *at = data, *field[FIELDS + 1];
-    while (data && next_record(&at, field, FIELDS + 1)) {
+    while (data && next_record(&at, field, FIELDS, FIELDS + 1)) {
         uint32_t gid;
         if (parse_id(field[GID], &gid) && is_wanted(wanted, field[NAME], gid)) {
             u->gid = gid;
@@ -140,7 +144,7 @@ static int find_supplementary(struct user *u, const char *name, struct failure *
     enum { NAME, PASSWORD, GID, MEMBERS, FIELDS };
     cleanup_free char *data = read_database("/etc/group");
     char *at = data, *field[FIELDS];
-    while (data && next_record(&at, field, FIELDS)) {
+    while (data && next_record(&at, field, FIELDS, FIELDS)) {
         uint32_t gid;
         if (!parse_id(field[GID], &gid) || gid == u->gid || !list_has(field[MEMBERS], name))
             continue;
@@ -199,4 +203,28 @@ static int resolve(struct user *out, const char *text, struct failure *failure)
 int user_resolve(struct user *out, const char *text, struct failure *failure)
 {
     return resolve(out, text, failure) < 0 ? -1 : check_mapped(out, failure);
+}
+
+static bool has_group(const struct user *u, gid_t gid)
+{
+    for (size_t i = 0; i < u->group_count; i++)
+        if (u->groups[i] == gid)
+            return true;
+    return u->gid == gid;
+}
+
+/* By the mode alone: root may always, where the owner is an id of the sandbox. */
+static bool may_make_files(const struct user *u, const struct stat *st)
+{
+    unsigned shift = st->st_uid == u->uid ? 6 : has_group(u, st->st_gid) ? 3 : 0;
+    return u->uid == 0 || (st->st_mode >> shift & 3) == 3;
+}
+
+void user_give_folder(const struct user *u, int folder)
+{
+    struct stat st;
+    if (fstat(folder, &st) < 0 || may_make_files(u, &st))
+        return;
+    if (st.st_uid == u->uid || fchown(folder, u->uid, (gid_t)-1) == 0)
+        (void)fchmod(folder, (st.st_mode & 07777) | S_IRWXU);
 }

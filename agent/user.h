@@ -29,4 +29,8 @@ struct user {
  */
 int user_resolve(struct user *out, const char *text, struct failure *failure);
 
+/* Gives the folder to the user if it could not make files in it. The group stays. A folder that cannot be given away (in /proc,
+ * say) stays as it is. */
+void user_give_folder(const struct user *u, int folder);
+
 #endif

@@ -12,44 +12,66 @@
 
 static const char operation[] = "prepare";
 
-static int make_parents(char *path, bool *created, struct failure *failure)
+/* As many as the kernel follows in one path. */
+enum { LINKS_MAX = 40 };
+
+static int make_folders(char *path, int *links, bool *created, struct failure *failure);
+
+static int cannot_make(const char *path, int errnum, struct failure *failure)
+{
+    return failure_errno(failure, operation, errnum, "cannot make the folder '%.300s'", path);
+}
+
+/* What the link leads to, as seen from its folder. malloc'd. */
+static char *target_of(const char *path)
+{
+    char target[PATH_MAX], *joined;
+    ssize_t length = readlink(path, target, sizeof(target) - 1);
+    if (length <= 0)
+        return NULL;
+    target[length] = '\0';
+    int folder = target[0] == '/' ? 0 : (int)(strrchr(path, '/') + 1 - path);
+    return asprintf(&joined, "%.*s%s", folder, path, target) < 0 ? NULL : joined;
+}
+
+/* Where the image has a link to nothing, the folder is made that the link leads to. */
+static int make_folder(const char *path, int *links, bool *created, struct failure *failure)
+{
+    struct stat st;
+    *created = mkdir(path, 0755) == 0;
+    if (*created)
+        return 0;
+    if (errno != EEXIST)
+        return cannot_make(path, errno, failure);
+    if (stat(path, &st) == 0 || errno != ENOENT)
+        return 0; /* whether it can be entered is seen later */
+    cleanup_free char *target = target_of(path);
+    if (!target || --*links < 0)
+        return cannot_make(path, ELOOP, failure);
+    return make_folders(target, links, created, failure);
+}
+
+static int make_folders(char *path, int *links, bool *created, struct failure *failure)
 {
     for (char *slash = path; slash;) {
         slash = strchr(slash + 1, '/');
         if (slash)
             *slash = '\0';
-        int failed = mkdir(path, 0755);
-        if (failed && errno != EEXIST)
-            return failure_errno(failure, operation, errno, "cannot make the folder '%.300s'",
-                                 path);
-        *created = !failed;
+        if (make_folder(path, links, created, failure) < 0)
+            return -1;
         if (slash)
             *slash = '/';
     }
     return 0;
 }
 
-/* A mount of the run's own, which its user could not write to: that of a volume. */
-static bool is_fresh_mount(int fd, const char *path)
+static int open_folder(const char *path)
 {
-    struct stat here, above;
-    char parent[PATH_MAX];
-    snprintf(parent, sizeof(parent), "%s/..", path);
-    cleanup_close int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (copy < 0 || fstat(copy, &here) < 0 || stat(parent, &above) < 0 ||
-        here.st_dev == above.st_dev || here.st_uid != 0)
-        return false;
-    cleanup_closedir DIR *entries = fdopendir(copy);
-    if (!entries)
-        return false;
-    (void)steal_fd(&copy);
-    for (struct dirent *e; (e = readdir(entries));)
-        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
-            return false;
-    return true;
+    return open(path, O_RDONLY | O_DIRECTORY | O_NOCTTY | O_CLOEXEC);
 }
 
-int workdir_open(int *fd, const char *path, const struct user *user, struct failure *failure)
+int workdir_open(struct workdir *w, const char *path, const char *otherwise,
+                 const struct user *user, struct failure *failure)
 {
     if (path[0] != '/' || strlen(path) >= PATH_MAX || text_path_has_dotdot(path))
         return failure_set(failure, operation, "workdir '%.300s' is not an absolute path", path);
@@ -57,16 +79,25 @@ int workdir_open(int *fd, const char *path, const struct user *user, struct fail
     if (!clean)
         return failure_errno(failure, operation, ENOMEM, "workdir");
     bool created = false;
-    if (clean[1] && make_parents(clean, &created, failure) < 0)
+    int links = LINKS_MAX;
+    if (clean[1] && make_folders(clean, &links, &created, failure) < 0)
         return -1;
-    cleanup_close int opened = open(clean, O_RDONLY | O_DIRECTORY | O_NOCTTY | O_CLOEXEC);
+    cleanup_close int opened = open_folder(clean);
+    if (opened < 0 && errno == ENOTDIR && otherwise) {
+        free(steal_ptr(clean));
+        clean = text_path_join("/", otherwise);
+        opened = clean ? open_folder(clean) : -1;
+    }
     if (opened < 0)
-        return failure_errno(failure, operation, errno, "cannot open the folder '%.300s'", clean);
-    if (!created)
-        created = clean[1] && user->uid != 0 && is_fresh_mount(opened, clean);
+        return failure_errno(failure, operation, errno, "cannot open the folder '%.300s'",
+                             clean ? clean : path);
     if (created && (fchown(opened, user->uid, user->gid) < 0 || fchmod(opened, 0755) < 0))
         return failure_errno(failure, operation, errno,
                              "cannot give the folder '%.300s' to its user", clean);
-    *fd = steal_fd(&opened);
+    /* The root of it all stays root's, whoever starts there. */
+    if (clean[1])
+        user_give_folder(user, opened);
+    w->path = steal_ptr(clean);
+    w->fd = steal_fd(&opened);
     return 0;
 }

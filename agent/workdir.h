@@ -6,8 +6,17 @@
 #include "failure.h"
 #include "user.h"
 
-/* *fd becomes the folder `path` (absolute, without ".."). If it was not there before, it belongs to
- * `user` now. Symlinks of the image are followed: whatever they lead to is in the sandbox. */
-int workdir_open(int *fd, const char *path, const struct user *user, struct failure *failure);
+struct workdir {
+    int fd;
+    char *path;
+};
+
+/*
+ * Opens the folder `path` (absolute, without ".."), and makes it if it is not there. `user` can make files in it from now
+ * on, unless it is "/". Symlinks of the image are followed: whatever they lead to is in the sandbox. `otherwise`: the folder to
+ * take if `path` is not a folder; NULL: that is a failure.
+ */
+int workdir_open(struct workdir *w, const char *path, const char *otherwise,
+                 const struct user *user, struct failure *failure);
 
 #endif

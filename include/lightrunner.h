@@ -232,7 +232,9 @@ typedef struct lr_request {
     const char *const *networks; /**< NULL-terminated; {"none", NULL}: no network */
     const char *const *env;      /**< "NAME=value", NULL-terminated; invalid names are dropped */
     const char *workdir;         /**< absolute; default "/app", or the image's own where
-                                      `entrypoint` is not given */
+                                      `entrypoint` is not given. Made if it is missing; the command's
+                                      user can write to it, unless it is "/". If nobody names one and
+                                      the image has a file /app, it is "/" */
     const lr_extract *extract;   /**< what to bring out after exit code 0; see extract_when */
     size_t extract_count;
     bool detached; /**< the run outlives this process: lr_run() returns once the command runs, or

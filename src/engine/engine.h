@@ -191,6 +191,9 @@ bool engine_without_network(const struct request *r);
 int engine_workdir(char **out, const struct request *r, const struct image *image, bool keep,
                    lr_error *err);
 
+/* The one that the request names, or the image's own where that counts. NULL: it is the usual one. Borrowed. */
+const char *engine_named_workdir(const struct request *r, const struct image *image, bool keep);
+
 extern const struct engine engine_local;
 
 /* In a module of its own, which is loaded when it is asked for: libcurl and what that takes with it would

@@ -41,17 +41,22 @@ bool engine_without_network(const struct request *r)
     return false;
 }
 
+const char *engine_named_workdir(const struct request *r, const struct image *image, bool keep)
+{
+    const char *own = image->workdir;
+    if (r->workdir)
+        return r->workdir;
+    return ((!r->entrypoint && !r->argv) || keep) && own && *own ? own : NULL;
+}
+
 int engine_workdir(char **out, const struct request *r, const struct image *image, bool keep,
                    lr_error *err)
 {
     static const char operation[] = "image.workdir";
-    const char *own = image->workdir, *chosen = r->workdir;
-    if (!chosen && ((!r->entrypoint && !r->argv) || keep) && own && *own) {
-        if (text_path_has_dotdot(own))
-            return error_set(err, LR_IMAGE_INVALID, operation,
-                             "the image's working directory '%.80s' holds '..'", own);
-        chosen = own;
-    }
+    const char *chosen = engine_named_workdir(r, image, keep);
+    if (!r->workdir && chosen && text_path_has_dotdot(chosen))
+        return error_set(err, LR_IMAGE_INVALID, operation,
+                         "the image's working directory '%.80s' holds '..'", chosen);
     if (!chosen)
         chosen = keep ? "/" : REQUEST_WORKDIR;
     *out = text_path_join("/", chosen);

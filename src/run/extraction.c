@@ -85,7 +85,8 @@ int extraction_next(struct extraction *x, struct agent_link *link, bool *done, l
         }
         x->path = text_path_join(x->request->workdir, e->from);
         buffer_clear(&x->fields);
-        if (!x->path || !fields_add(&x->fields, "path", x->path) ||
+        /* The agent knows which folder the working directory has become. */
+        if (!x->path || !fields_add(&x->fields, "path", e->from[0] == '/' ? x->path : e->from) ||
             !fields_add_u64(&x->fields, "max", x->request->max_extract_bytes))
             return error_oom(err, operation);
         x->asked = true;

@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/text.h"
+#include "run/environment.h"
 #include "run/evidence.h"
 #include "run/hold.h"
 #include "run/input.h"
@@ -141,18 +142,10 @@ static int send_prepare(struct supervisor *s)
     buffer_init(&fields, FRAME_AGENT_MAX);
     const char *user = s->sandbox->image.user;
     if (!fields_add(&fields, "workdir", s->request->workdir) ||
+        (s->workdir_unnamed && !fields_add(&fields, "otherwise", "/")) ||
         !fields_add(&fields, "user", user ? user : "") || !add_names(s, &fields))
         return error_oom(&s->error, "agent.prepare");
     return send_fields(s, FRAME_PREPARE, &fields);
-}
-
-static bool name_is_in(const char *assignment, char *const *list)
-{
-    size_t length = strcspn(assignment, "=") + 1;
-    for (; list && *list; list++)
-        if (strncmp(assignment, *list, length) == 0)
-            return true;
-    return false;
 }
 
 /* The command's words: those of the request, or `sh -c` with its command, else what the image says. */
@@ -160,7 +153,8 @@ static bool add_command(struct supervisor *s, struct buffer *fields)
 {
     const struct image *image = &s->sandbox->image;
     if (s->request->entrypoint)
-        return fields_add(fields, "arg", "sh") && fields_add(fields, "arg", "-c") &&
+        return fields_add(fields, "shell", "1") && fields_add(fields, "arg", "sh") &&
+               fields_add(fields, "arg", "-c") &&
                fields_add(fields, "arg", s->request->entrypoint);
     /* A program that is not there is the request's doing then, and its end like that of any other. */
     char *const *lists[] = {image->entrypoint, image->cmd};
@@ -189,15 +183,8 @@ static int send_start(struct supervisor *s)
     }
     cleanup_buffer struct buffer fields;
     buffer_init(&fields, FRAME_AGENT_MAX);
-    bool fits = add_command(s, &fields);
-    char *const *given = s->request->env, *const *devices = s->sandbox->env;
-    for (char **e = image->env; fits && e && *e; e++)
-        fits = name_is_in(*e, given) || name_is_in(*e, devices) || fields_add(&fields, "env", *e);
-    for (char *const *e = given; fits && e && *e; e++)
-        fits = name_is_in(*e, devices) || fields_add(&fields, "env", *e);
-    for (char *const *e = devices; fits && e && *e; e++)
-        fits = fields_add(&fields, "env", *e);
-    if (!fits)
+    if (!add_command(s, &fields) ||
+        !environment_add(&fields, image->env, s->request->env, s->sandbox->env))
         return error_set(&s->error, LR_INVALID_ARGUMENT, operation,
                          "%s and env: longer than %d bytes in all",
                          s->request->argv ? "argv" : "entrypoint", FRAME_AGENT_MAX);

@@ -49,6 +49,7 @@ struct supervisor {
     struct request effective;      /* of the order, whose strings it borrows but for the next two */
     char *image;                   /* what the image goes by on the engine */
     char *workdir;
+    bool workdir_unnamed; /* nobody has named one: it is the usual one */
     const char *id;
     const char *commit; /* NULL: nothing of the root is kept */
     mode_t umask;       /* the caller's, for what is extracted */

@@ -260,6 +260,7 @@ static void loop(struct supervisor *s)
 
 static int choose_workdir(struct supervisor *s)
 {
+    s->workdir_unnamed = !engine_named_workdir(s->request, &s->sandbox->image, s->commit != NULL);
     if (engine_workdir(&s->workdir, &s->effective, &s->sandbox->image, s->commit != NULL,
                        &s->error) < 0)
         return -1;

@@ -39,13 +39,14 @@ enum frame_type {
     FRAME_PROGRESS,        /* JSON: what, done, total. The image is being pulled, or set up */
 
     /* supervisor -> agent */
-    FRAME_PREPARE = 32, /* fields: workdir, user, and those of agent/names.h. Makes the workdir */
-    FRAME_START,        /* fields: arg..., env..., report ("exit", optional: what cannot be executed is the command's end,
-                           with code 127 or 126). Starts the command */
+    FRAME_PREPARE = 32, /* fields: workdir, user, otherwise (the workdir if that one is no folder), and those of
+                           agent/names.h. Makes the workdir */
+    FRAME_START,        /* fields: arg..., env..., shell (optional: the program is a shell), report ("exit", optional: what cannot
+                           be executed is the command's end, with code 127 or 126). Starts the command */
     FRAME_STDIN,        /* raw; only within the credit */
     FRAME_STDIN_EOF,    /* empty */
     FRAME_SIGNAL,       /* fields: signal. To the command */
-    FRAME_EXTRACT,      /* fields: path (absolute), max (bytes) */
+    FRAME_EXTRACT,      /* fields: path (absolute, or relative to the workdir), max (bytes) */
     FRAME_FILTER,       /* raw: a seccomp program to put on, before PREPARE */
     FRAME_CONFINE,      /* fields: pids. What the host's kernel cannot limit, before FILTER */
     FRAME_INSPECT,      /* empty: report the walls. After FILTER, before PREPARE */

@@ -2,7 +2,7 @@
 """What an image says about itself: entrypoint, cmd, env, user, working directory."""
 import pytest
 
-from harness.image_maker import Image, busybox_layer, entry, folder, layer
+from harness.image_maker import Image, busybox_layer, entry, folder, layer, symlink
 
 PASSWD = b"root:x:0:0:root:/root:/bin/sh\napp:x:1000:1000::/home/app:/bin/sh\n"
 GROUP = b"root:x:0:\napp:x:1000:\nstaff:x:50:app,other\nextra:x:60:other\naudio:x:70:app\n"
@@ -42,6 +42,26 @@ def test_an_image_without_any_needs_a_command(runner, configured):
 def test_env_and_what_the_request_overrides(runner, configured):
     image = configured(Env=["A=image", "B=image", "PATH=/bin"])
     assert runner.ok("echo $A $B $C", image, env={"B": "request", "C": "request"}).lines == ["image request request"]
+
+
+def test_variables_are_there_once(runner, configured):
+    """The last value counts. An image's PATH or HOME without a value is not there, and what is no variable is not either."""
+    variables = ["A=old", "PATH=", "HOME=", "B=x=y", "EMPTY=", "NONE", "A=new", "C=image"]
+    if runner.engine == "local":
+        variables.append("=bad")  # a container of such an image is none that Docker starts
+    image = configured(Entrypoint=["env"], Env=variables)
+    said = runner.ok(None, image, env={"C": "request", "D": ""}).lines
+    assert sorted(said) == sorted(["A=new", "B=x=y", "EMPTY=", "C=request", "D=", "HOME=/root",
+                                   "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"])
+
+
+def test_a_shell_is_found_whatever_path_says(runner, configured):
+    assert runner.ok('echo "[$PATH]"', configured(Env=["PATH=/nowhere"])).lines == ["[/nowhere]"]
+    assert runner.ok('echo "[$PATH]"', env={"PATH": ""}).lines == ["[]"]
+    with open("/bin/busybox", "rb") as file:
+        tools = layer(folder("tools"), entry("tools/busybox", data=file.read(), mode=0o755), symlink("tools/sh", "busybox"))
+    runner.load(Image(tools, config={"Env": ["PATH=/tools"]}), "tools")
+    assert runner.ok("echo found", "tools").lines == ["found"]
 
 
 @pytest.mark.parametrize("user, said", [
@@ -103,3 +123,37 @@ def test_a_program_that_is_not_there(runner, configured):
     outcome = runner.run(None, configured(Entrypoint=["/no/such/program"]))
     assert outcome.code == 125 and outcome.error["code"] == "CONTAINER_START_FAILED"
     assert "/no/such/program" in outcome.error["message"]
+
+
+def test_a_program_where_the_workdir_would_be(runner, tmp_path):
+    """Nobody names a working directory, and the image has a program of that name."""
+    program = layer(entry("app", data=b"#!/bin/sh\npwd\necho made > /result\n", mode=0o755))
+    runner.load(Image(busybox_layer(), program, config={"Entrypoint": ["/app"]}), "program")
+    outcome = runner.ok(None, "program", extract=[("result", tmp_path / "out")])
+    assert outcome.lines == ["/"] and (tmp_path / "out" / "result").read_text() == "made\n"
+    named = runner.run(None, "program", workdir="/app")
+    assert named.code == 125 and "/app" in named.error["message"] and not named.text, named
+
+
+def test_workdirs_that_are_links_to_nothing(runner, tmp_path):
+    """What they lead to is made, within the sandbox."""
+    (tmp_path / "f").write_text("in\n")
+    links = layer(folder("srv"), symlink("data", "srv/one"), symlink("srv/one", "../tmp/two/three"), symlink("loop", "loop"))
+    runner.load(Image(busybox_layer(), links, config={"WorkingDir": "/data", "User": "1000", "Cmd": ["/bin/sh", "-c", "cat f && : > g && pwd -P"]}),
+                "links")
+    assert runner.ok(None, "links", dir=tmp_path).lines == ["in", "/tmp/two/three"]
+    loop = runner.run("echo started", "links", workdir="/loop/x")
+    assert loop.code == 125 and "started" not in loop.text, loop
+
+
+def test_a_workdir_of_roots_and_another_user(runner, tmp_path):
+    """Who the command runs as can write where its files are, also in folders of the image that they have gone into."""
+    (tmp_path / "in" / "src").mkdir(parents=True)
+    (tmp_path / "in" / "src" / "f").write_text("in\n")
+    roots = layer(folder("app"), folder("app/src"), folder("app/other"), entry("app/mine", data=b"image\n"))
+    runner.load(Image(busybox_layer(), roots, config={"User": "1000:1000"}), "roots")
+    script = """cat mine src/f && : > src/f && : > src/g && echo done > result || exit 1
+    (: > other/x) 2>/dev/null && exit 2; (: > /x) 2>/dev/null && exit 3; exit 0"""
+    outcome = runner.ok(script, "roots", dir=tmp_path / "in", extract=[("result", tmp_path / "out")])
+    assert outcome.lines == ["image", "in"] and (tmp_path / "out" / "result").read_text() == "done\n"
+    assert runner.ok("(: > x) 2>/dev/null; id -u; pwd; exit 0", "roots", workdir="/").lines == ["1000", "/"]

@@ -205,6 +205,12 @@ static bool lacks_agent(const struct http_answer *answer)
            strstr(daemon_message(answer), "bind source path does not exist") != NULL;
 }
 
+/* The image has a file where the volume would be. Of a file the daemon cannot make a copy into the volume. */
+static bool lacks_folder(const struct http_answer *answer)
+{
+    return answer->status == 500 && strstr(daemon_message(answer), "not directory") != NULL;
+}
+
 static int create_as(struct docker_sandbox *s, const struct container *c, const struct request *r,
                      struct http_answer *answer, lr_error *err)
 {
@@ -299,6 +305,14 @@ static int create(struct docker_sandbox *s, const struct request *r, lr_error *e
         return -1;
     if (container.agent && lacks_agent(&answer)) {
         container.agent = NULL;
+        http_answer_free(&answer);
+        if (create_as(s, &container, r, &answer, err) < 0)
+            return -1;
+    }
+    /* If nobody has named the folder, the command starts elsewhere. */
+    if (container.volume_at && !engine_named_workdir(r, &s->base.image, s->base.keep) &&
+        lacks_folder(&answer)) {
+        container.volume_at = NULL;
         http_answer_free(&answer);
         if (create_as(s, &container, r, &answer, err) < 0)
             return -1;

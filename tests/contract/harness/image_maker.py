@@ -56,7 +56,7 @@ def layer(*entries):
 def busybox_layer():
     with open(BUSYBOX, "rb") as file:
         program = file.read()
-    names = ("sh", "cat", "ls", "echo", "id", "env", "pwd", "true")
+    names = ("sh", "cat", "ls", "echo", "grep", "id", "env", "pwd", "true")
     return layer(folder("bin"), entry("bin/busybox", data=program, mode=0o755),
                  *(symlink("bin/" + name, "busybox") for name in names), folder("tmp", mode=0o1777))
 
