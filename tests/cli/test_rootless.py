@@ -16,7 +16,7 @@ import tarfile
 
 import pytest
 
-from harness import host, image_maker, images, ordinary
+from harness import host, image_maker, images, ordinary, registry
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 PROGRAM = os.path.abspath(os.environ.get("LIGHT_RUNNER", os.path.join(ROOT, "build", "light-runner")))
@@ -349,6 +349,49 @@ def test_an_image_is_unpacked_once_and_goes_with_its_name(user):
     assert len(unpacked(user)) == len(names) + 1
     assert user.call("image", "rm", "extra").returncode == 0
     assert unpacked(user) == names
+
+
+def odd_image():
+    """Owners, a read-only folder that a later layer changes, and what takes root to make."""
+    m = image_maker
+    return m.Image(
+        m.busybox_layer(),
+        m.layer(m.folder("fixed", mode=0o555, uid=12), m.entry("fixed/gone"), m.entry("fixed/kept", data=b"old\n", uid=12, gid=34),
+                m.entry("dev/null", tarfile.CHRTYPE, devmajor=1, devminor=3), m.hardlink("dev/zero", "dev/null"),
+                m.entry("dev/sda", tarfile.BLKTYPE, devmajor=8)),
+        m.layer(m.symlink("link", "fixed/later"), m.entry("link/x", data=b"below\n"), m.whiteout("fixed/gone"),
+                m.entry("fixed/kept", data=b"new\n", uid=12, mode=0o400), m.opaque("nowhere")),
+        config={"Cmd": ["/bin/sh", "-c", "ls /fixed; cat /fixed/kept /fixed/later/x; busybox stat -c %a /fixed"]})
+
+
+def check_odd_image(user, name):
+    done = user.call("run", "--network", "none", *ALL, name)
+    assert done.stdout.decode().split() == ["kept", "later", "new", "below", "555"], done.stderr
+
+
+def test_layers_with_what_only_root_can_write(user, lone_user):
+    for one in (user, lone_user):
+        layout = image_maker.image_layout(pathlib.Path(one.make("odd"), "layout"), odd_image())
+        done = one.call("image", "import", str(layout), "odd")
+        assert done.returncode == 0 and b"left out 3 " in done.stderr, done.stderr
+        check_odd_image(one, "odd")
+
+
+@pytest.mark.skipif(bool(registry.MISSING), reason=f"not installed: {', '.join(registry.MISSING)}")
+def test_an_index_in_an_index_is_pulled(user, tmp_path):
+    place, one = registry.Registry(tmp_path / "r"), odd_image()
+    try:
+        place.push("odd", "part", one)
+        inner = image_maker.platform_index(one)
+        place.push_manifest("odd", "inner", inner, image_maker.OCI + "index.v1+json")
+        outer = image_maker.as_json({"schemaVersion": 2, "manifests": [
+            image_maker.describe(inner, image_maker.OCI + "index.v1+json", platform=one.platform)]})
+        place.push_manifest("odd", "1", outer, image_maker.OCI + "index.v1+json")
+        done = user.call("image", "pull", f"{place.host}/odd:1")
+        assert done.returncode == 0, done.stderr
+        check_odd_image(user, f"{place.host}/odd:1")
+    finally:
+        place.stop()
 
 
 def test_an_image_in_use_is_not_removed_under_the_run(user):
