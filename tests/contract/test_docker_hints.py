@@ -43,3 +43,35 @@ def test_a_socket_that_is_closed_to_the_user(runner, daemon):
     if b"Permission denied" in done.stderr and b"DOCKER_UNREACHABLE" not in done.stderr:
         pytest.skip("the checkout cannot be entered by other users")
     assert done.returncode == 125 and b"usermod -aG docker" in done.stderr, done
+
+
+def test_two_default_networks_become_one(runner, daemon):
+    """As two first runs at once may leave them: the daemon takes their name for neither."""
+    name = "light-runner-isolated"
+
+    def there():
+        return [network["Id"] for network in daemon.call("GET", "/networks")[1] if network["Name"] == name]
+
+    for network in there():
+        daemon.call("DELETE", f"/networks/{network}")
+    body = {"Name": name, "Driver": "bridge", "Options": {"com.docker.network.bridge.enable_icc": "false"},
+            "Labels": {"light-runner.network": "default"}}
+    made = [daemon.call("POST", "/networks/create", body) for _ in range(2)]
+    if [status for status, _ in made] != [201, 201]:
+        pytest.skip("this daemon makes no two of a name")
+    runner.ok("true", networks=[name])
+    assert there() == [made[0][1]["Id"]], "the older one stays"
+
+
+def test_a_terminal_is_told_that_nothing_is_capped(runner, daemon):
+    """By default a run on Docker has no cap. The result has it for programs, whose stderr is left alone."""
+    command = [runner.executable, "run", *runner.cell_flags(), "--network", "none", "busybox", "--", "true"]
+    ours, theirs = pty.openpty()
+    try:
+        subprocess.run(command, stdin=subprocess.DEVNULL, stderr=theirs, check=True, timeout=60)
+        os.close(theirs)
+        said = os.read(ours, 65536)
+    finally:
+        os.close(ours)
+    assert b"nothing capped" in said and b"--disk" in said, said
+    assert runner.plain("true").stderr == b""

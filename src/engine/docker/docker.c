@@ -65,6 +65,7 @@ struct docker_sandbox {
     char id[48]; /* the container's name, the volume's, and that of a network of its own */
     char owner[PROCESS_IDENTITY_SIZE]; /* of all of them: the supervisor */
     char *agent;                       /* the program, on this machine */
+    char network_id[NETWORK_ID_SIZE];  /* of the default one; "": it is another, or has only a name */
     char agent_at[AGENT_NAME_SIZE];    /* and where it is in the container */
     bool container, volume, network; /* there is one of its own, or there may be */
     bool started, stopped;
@@ -292,7 +293,9 @@ static int create(struct docker_sandbox *s, const struct request *r, lr_error *e
         .agent_at = s->agent_at,
         /* A mount would leave an empty file in the image that is made of the container. */
         .agent = s->daemon->same_machine && !s->base.keep ? s->agent : NULL,
-        .network = s->network ? s->id : container_network(r),
+        .network = s->network         ? s->id
+                   : s->network_id[0] ? s->network_id
+                                      : container_network(r),
         .loopback_ipv6 = s->daemon->same_machine && !engine_without_network(r) &&
                          access("/proc/net/if_inet6", F_OK) == 0,
         .podman = s->daemon->podman,
@@ -350,7 +353,7 @@ static int find_network(struct docker_sandbox *s, const struct request *r, lr_er
         /* A name that is none is rejected with the others. */
         return container_is_network_name(name) ? network_look_up(s->daemon, name, err) : 0;
     if (!s->daemon->podman)
-        return network_ensure(s->daemon, err);
+        return network_ensure(s->daemon, s->network_id, err);
     s->network = true;
     return network_make_own(s->daemon, s->id, s->owner, err);
 }

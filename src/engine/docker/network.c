@@ -5,6 +5,7 @@
 #include "engine/docker/container.h"
 #include "engine/engine.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define OPERATION "docker.network"
@@ -62,11 +63,67 @@ static int check_firewall(struct daemon *d, lr_error *err)
                            "on the daemon's machine; or use --network none");
 }
 
-static int make_default(struct daemon *d, lr_error *err)
+/* Of two networks with the default name the older one stays; what is older in no way is told by its id. */
+static bool stays_before(const json_t *a, const json_t *b)
 {
-    cleanup_answer struct http_answer answer = {0}, made = {0}, removed = {0};
-    struct http_request remove = {.operation = OPERATION, .method = "DELETE"};
+    static const char *const keys[] = {"Created", "Id"};
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+        const char *left = json_string_value(json_object_get(a, keys[i]));
+        const char *right = json_string_value(json_object_get(b, keys[i]));
+        int order = strcmp(left ? left : "", right ? right : "");
+        if (order != 0)
+            return order < 0;
+    }
+    return true;
+}
+
+static void remove_by_id(struct daemon *d, const json_t *network)
+{
+    struct http_request request = {.operation = OPERATION, .method = "DELETE"};
+    cleanup_answer struct http_answer answer = {0};
+    const char *id = json_string_value(json_object_get(network, "Id"));
+    cleanup_free char *escaped = id ? daemon_escape(id) : NULL;
     lr_error ignored;
+    /* Somebody else may be faster. */
+    if (escaped)
+        daemon_call(d, &request, &answer, &ignored, "/networks/%s", escaped);
+}
+
+/*
+ * A daemon may make two networks of one name for two runs that begin at once, and from then on takes the name for neither.
+ * Everybody who sees that removes all but the oldest, which is the same for everybody.
+ */
+static int remove_doubles(struct daemon *d, lr_error *err)
+{
+    struct http_request request = {.operation = OPERATION, .method = "GET"};
+    cleanup_answer struct http_answer answer = {0};
+    cleanup_free char *filters = daemon_escape("{\"name\":[\"" ENGINE_NETWORK_DEFAULT "\"]}");
+    if (!filters)
+        return error_oom(err, OPERATION);
+    if (daemon_call(d, &request, &answer, err, "/networks?filters=%s", filters) < 0)
+        return -1;
+    const json_t *oldest = NULL;
+    json_t *network;
+    size_t i;
+    for (int pass = 0; pass < 2; pass++) {
+        json_array_foreach(answer.body, i, network)
+        {
+            const char *name = json_string_value(json_object_get(network, "Name"));
+            /* The filter takes parts of a name too. */
+            if (!name || strcmp(name, ENGINE_NETWORK_DEFAULT) != 0)
+                continue;
+            if (pass == 0)
+                oldest = oldest && stays_before(oldest, network) ? oldest : network;
+            else if (network != oldest)
+                remove_by_id(d, network);
+        }
+    }
+    return 0;
+}
+
+static int make_default(struct daemon *d, struct http_answer *made, lr_error *err)
+{
+    cleanup_answer struct http_answer answer = {0};
     json_t *options = json_pack("{ss}", ICC, "false");
     /* Without them its containers would reach one another. */
     if (!options)
@@ -77,29 +134,40 @@ static int make_default(struct daemon *d, lr_error *err)
     if (answer.status != 201 && answer.status != 409)
         return daemon_refused(&answer, LR_CONTAINER_START_FAILED, OPERATION,
                               "the network '" ENGINE_NETWORK_DEFAULT "' cannot be made", err);
-    if (get_default(d, &made, err) < 0)
+    if (remove_doubles(d, err) < 0 || get_default(d, made, err) < 0)
         return -1;
-    if (made.status == 200 && is_isolated(made.body))
+    if (made->status != 200 || is_isolated(made->body))
         return 0;
     /* Others than Docker may take the option, and go on without. */
-    daemon_call(d, &remove, &removed, &ignored, "/networks/" ENGINE_NETWORK_DEFAULT);
+    remove_by_id(d, made->body);
     error_set(err, LR_NOT_SUPPORTED, OPERATION,
               "the daemon does not keep the containers of a network apart");
     return error_hint(err, "use --network none, or a network that no other run is in: docker "
                            "network create NAME, and --network NAME");
 }
 
-int network_ensure(struct daemon *d, lr_error *err)
+int network_ensure(struct daemon *d, char id[NETWORK_ID_SIZE], lr_error *err)
 {
-    cleanup_answer struct http_answer answer = {0};
+    cleanup_answer struct http_answer answer = {0}, made = {0};
+    const struct http_answer *last = &answer;
     if (check_firewall(d, err) < 0 || get_default(d, &answer, err) < 0)
         return -1;
-    if (answer.status == 404)
-        return make_default(d, err);
-    if (answer.status != 200)
-        return daemon_refused(&answer, LR_CONTAINER_START_FAILED, OPERATION,
+    if (answer.status == 404) {
+        if (make_default(d, &made, err) < 0)
+            return -1;
+        last = &made;
+    } else if (answer.status == 400) {
+        /* The name stands for several. */
+        if (remove_doubles(d, err) < 0 || get_default(d, &made, err) < 0)
+            return -1;
+        last = &made;
+    }
+    if (last->status != 200)
+        return daemon_refused(last, LR_CONTAINER_START_FAILED, OPERATION,
                               "the network '" ENGINE_NETWORK_DEFAULT "'", err);
-    if (is_isolated(answer.body))
+    const char *text = json_string_value(json_object_get(last->body, "Id"));
+    snprintf(id, NETWORK_ID_SIZE, "%s", text && strlen(text) < NETWORK_ID_SIZE ? text : "");
+    if (is_isolated(last->body))
         return 0;
     /* Somebody may have made one of that name. */
     error_set(err, LR_CONTAINER_START_FAILED, OPERATION,

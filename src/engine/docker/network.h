@@ -8,11 +8,14 @@
 #include "engine/docker/daemon.h"
 #include "engine/engine.h"
 
+/* Room for the id of a network; others than Docker may have longer ones, which are not used. */
+enum { NETWORK_ID_SIZE = 80 };
+
 /*
  * The default network is there: it is made when it is not, and looked at when it is.
  * Errors: CONTAINER_START_FAILED (it cannot be made; it is there and connects its containers).
  */
-int network_ensure(struct daemon *d, lr_error *err);
+int network_ensure(struct daemon *d, char id[NETWORK_ID_SIZE], lr_error *err);
 
 /*
  * Podman's way to the same end: a network of the run's id, that others of the kind do not reach. `owner`: the identity
