@@ -93,6 +93,32 @@ static void format_ms(char out[32], uint64_t ms)
         snprintf(out, 32, "%" PRIu64 "ms", ms);
 }
 
+/* Whether the list, with commas, has a word. */
+static bool has_word(const char *list, const char *word)
+{
+    size_t length = strlen(word);
+    for (const char *at = list; at; at = strchr(at, ','), at += at != NULL)
+        if (strncmp(at, word, length) == 0 && (at[length] == ',' || at[length] == '\0'))
+            return true;
+    return false;
+}
+
+/* Limits that the user has allowed to be left out are always told. What the engine can never enforce is told to people; a
+ * program has it in the result. */
+static void report_unenforced(struct outcome *o, const char *unenforced)
+{
+    static const char *const limits[] = {"memory", "cpus", "pids"};
+    char text[64] = "";
+    for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++)
+        if (has_word(unenforced, limits[i]))
+            snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%s", text[0] ? "," : "", limits[i]);
+    if (text[0])
+        outcome_say(o, "warning: no cgroup has held these limits: %s", text);
+    if (has_word(unenforced, "disk") && isatty(STDERR_FILENO))
+        outcome_say(o, "warning: nothing capped what this run may write to the disk: Docker's storage has no quotas "
+                       "(--disk rejects that; --engine local has a cap)");
+}
+
 /* What the program's exit code does not say. */
 static void report(struct outcome *o, const lr_result *r, uint64_t timeout_ms)
 {
@@ -107,11 +133,7 @@ static void report(struct outcome *o, const lr_result *r, uint64_t timeout_ms)
     } else if (r->oom_killed) {
         outcome_say(o, "killed: out of memory");
     }
-    /* What an engine can never enforce (Docker's disk and egress) is for its documentation, and for the result. Limits
-     * are named before it. */
-    if (r->unenforced && strncmp(r->unenforced, "disk", 4) != 0 &&
-        strncmp(r->unenforced, "egress", 6) != 0)
-        outcome_say(o, "warning: no cgroup has held these limits: %s", r->unenforced);
+    report_unenforced(o, r->unenforced);
     if (r->left_behind)
         outcome_say(o, "warning: the Docker daemon has not removed what the run left (%s); fix: light-runner reap",
                     r->left_behind);

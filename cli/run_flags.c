@@ -53,7 +53,7 @@ static const struct flag {
     {"memory", OPTION_TEXT, "memory", "SIZE", "memory cap (default 512m)"},
     {"cpus", OPTION_NUMBER, "cpus", "N", "cores, also fractions (default 1)"},
     {"pids", OPTION_COUNT, "pids", "N", "processes and threads, 1 to 32768 (default 100)"},
-    {"disk", OPTION_TEXT, "disk", "SIZE", "cap on what the run may write (default 1g)"},
+    {"disk", OPTION_TEXT, "disk", "SIZE", "cap on what the run may write (default 1g; on Docker none)"},
     {"gpus", OPTION_TEXT, "gpus", "WHICH", "all, a count, or device=0"},
     {"timeout", FIELD_DURATION, "timeout", "TIME",
      "30s, 500ms, 2m; a bare number is ms (default 20m)"},

@@ -139,7 +139,9 @@ typedef struct lr_runner_options {
     double cpus;                 /**< cores, > 0; default 1 */
     const char *gpus;            /**< "all", a count, "device=0", "0,1"; default none */
     lr_switch no_new_privileges; /**< default on */
-    const char *disk;            /**< cap on what a run may write; default "1g" */
+    const char *disk;            /**< cap on what a run may write; default "1g", on Docker none: few
+                                      of its storage drivers have one, and a daemon that has none
+                                      is rejected only if this is set */
     uint64_t max_extract_bytes;  /**< cap per extract entry; default 1 GiB */
     /** Cap on a run's output; default 256 MiB. What is kept of it (of a detached run the log, else what the caller does
      * not read yet) takes 256 KiB more at most: output in very small pieces, which have 16 bytes of header each, is cut
