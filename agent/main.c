@@ -71,6 +71,7 @@
 #include "extract.h"
 #include "hello.h"
 #include "names.h"
+#include "probe.h"
 #include "seed.h"
 #include "walls.h"
 #include "workdir.h"
@@ -539,6 +540,8 @@ int main(int argc, char **argv)
     /* "log": the tiers with a kernel of their own have its log among the evidence. "unlink": the program is a file in the
      * sandbox's root, which is to hold nothing of ours. */
     bool with_log = false;
+    if (argc == 1 && strcmp(argv[0], "/bin/probe") == 0)
+        return probe_run();
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "log") == 0)
             with_log = true;

@@ -1,633 +1,240 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What works on this machine: a table of things that are needed, each with the command that mends
- * it, and what follows from them for every engine and tier.
+ * What works on this machine: what runs need (doctor_checks.h), and for every engine and tier whether a run of a tiny program
+ * goes well there (doctor_trial.h), each with the command that fixes it.
  */
+#include "doctor_checks.h"
+#include "doctor_trial.h"
 #include "verbs.h"
 
 #include "base/cleanup.h"
 #include "base/error.h"
-#include "base/io.h"
-#include "base/libexec.h"
-#include "base/text.h"
 #include "engine/engine.h"
-#include "host/delegation.h"
-#include "host/network.h"
-#include "host/process.h"
-#include "host/rootless.h"
-#include "host/seccomp_profile.h"
-#include "image/store.h"
-#include "tier/accelerator.h"
-#include "tier/cdi.h"
 #include "tier/tier.h"
 
-#include <fcntl.h>
+#include <getopt.h>
 #include <jansson.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/utsname.h>
-#include <time.h>
 
-struct finding {
-    bool ok;
-    bool skipped; /* not needed by the runs of this user */
-    char detail[200];
-    char fix[200];
-};
-
-__attribute__((format(printf, 2, 3))) static void found(struct finding *f, const char *format, ...)
-{
-    va_list ap;
-    va_start(ap, format);
-    vsnprintf(f->detail, sizeof(f->detail), format, ap);
-    va_end(ap);
-    f->ok = true;
-}
-
-__attribute__((format(printf, 3, 4))) static void missing(struct finding *f, const char *fix,
-                                                          const char *format, ...)
-{
-    va_list ap;
-    va_start(ap, format);
-    vsnprintf(f->detail, sizeof(f->detail), format, ap);
-    va_end(ap);
-    snprintf(f->fix, sizeof(f->fix), "%s", fix);
-    f->ok = false;
-}
-
-/* ------------------------------------------------------------- the checks */
-
-/* Of gVisor: it has a release every week or two. */
-enum { GVISOR_OLD_DAYS = 120 };
-
-static void check_kernel(struct finding *f)
-{
-    struct utsname host;
-    unsigned major = 0, minor = 0;
-    if (uname(&host) < 0 || sscanf(host.release, "%u.%u", &major, &minor) != 2)
-        missing(f, "", "the kernel's version is unknown");
-    else if (major < 5 || (major == 5 && minor < 19))
-        missing(f, "install a kernel of 5.19 or later", "%s is too old", host.release);
-    else if (geteuid() != 0 && (major < 6 || (major == 6 && minor < 6)))
-        found(f, "%s; without root, runs cannot remove folders of the image before 6.6",
-              host.release);
-    else
-        found(f, "%s", host.release);
-}
-
-static void check_root(struct finding *f)
-{
-    if (geteuid() == 0)
-        found(f, "yes");
-    else
-        found(f, "no, user %u: runs happen in a user namespace", (unsigned)geteuid());
-}
-
-static int nothing(void *user)
-{
-    (void)user;
-    return 0;
-}
-
-static void check_own_namespace(struct finding *f)
-{
-    const char *command = rootless_forbidden();
-    if (rootless_call(nothing, NULL) == 0)
-        found(f, "can be entered");
-    else
-        missing(f, command[0] ? command : "see what light-runner run says", "cannot be entered");
-}
-
-static void check_subordinate_ids(struct finding *f)
-{
-    struct rootless_ids ids;
-    cleanup_free char *map = process_find_program("newuidmap");
-    rootless_find_ids(&ids, geteuid());
-    char fix[160];
-    snprintf(fix, sizeof(fix),
-             "sudo usermod --add-subuids 100000-165535 --add-subgids "
-             "100000-165535 $(id -un)");
-    if (!ids.count)
-        missing(f, fix,
-                "none in /etc/subuid and /etc/subgid: a sandbox's root is the user, and "
-                "there are no other users in it");
-    else if (!map)
-        missing(f, "apt-get install uidmap",
-                "newuidmap is not in PATH: a sandbox's root is the "
-                "user, and there are no other users in it");
-    else
-        found(f, "%u from %u on", ids.count, ids.first_uid);
-}
-
-static void check_delegation(struct finding *f)
-{
-    cleanup_free char *root = delegation_root();
-    unsigned lacking = root ? delegation_lacking(root) & CGROUP_LIMITS : CGROUP_LIMITS;
-    char names[64], fix[160];
-    if (!lacking) {
-        found(f, "memory, cpus and pids, beneath %s", root);
-        return;
-    }
-    delegation_name_limits(names, sizeof(names), lacking);
-    delegation_hint(fix, sizeof(fix), root ? root : CGROUP_ROOT);
-    missing(f, fix, "this user cannot set %s; runs need --allow-unenforced %s", names, names);
-}
-
-static void check_runtime_of(struct finding *f, const char *name)
-{
-    const struct tier *tier;
-    const struct tier_runtime *runtime;
-    cleanup_free char *path = NULL;
-    lr_error e = {0};
-    char version[128] = "";
-    if (tier_find(&tier, name, &e) < 0 || tier_find_runtime(tier, &runtime, &path, &e) < 0 ||
-        tier_check_runtime(runtime, path, version, sizeof(version), &e) < 0)
-        missing(f, e.hint, "%s", e.message);
-    else
-        found(f, "%s, %s", path, version);
-}
-
-static void check_runtime(struct finding *f)
-{
-    check_runtime_of(f, "runc");
-}
-
-static void check_qemu(struct finding *f)
-{
-    check_runtime_of(f, "kata");
-}
-
-static void check_guest_kernel(struct finding *f)
-{
-    char release[65];
-    lr_error e = {0};
-    if (guest_files_release(release, &e) < 0)
-        missing(f, e.hint, "%s", e.message);
-    else
-        found(f, "/boot/vmlinuz-%s", release);
-}
-
-static void check_accelerator(struct finding *f)
-{
-    char release[65];
-    lr_error e = {0};
-    cleanup_store struct store *store = NULL;
-    cleanup_free char *folder = NULL;
-    if (guest_files_release(release, &e) < 0 || store_open(&store, true, &e) < 0 ||
-        store_scratch_folder(store, &folder, &e) < 0) {
-        missing(f, e.hint, "%s", e.message);
-        return;
-    }
-    const char *known = accelerator_known(release, folder);
-    if (!known)
-        missing(f, "light-runner setup kata", "it has not been tried yet whether KVM works");
-    else if (strcmp(known, ACCELERATOR_TCG) == 0)
-        missing(f, "use --runtime runsc for hostile code, or a machine where the processor's virtualization can be used",
-                "KVM does not work here: VMs run in an emulator, which is slow and no security boundary");
-    else
-        found(f, "KVM");
-}
-
-/* From a date like 20260901 to now. */
-static long days_since(unsigned date)
-{
-    struct tm then = {.tm_year = (int)(date / 10000) - 1900,
-                      .tm_mon = (int)(date / 100 % 100) - 1,
-                      .tm_mday = (int)(date % 100)};
-    return (long)((time(NULL) - timegm(&then)) / 86400);
-}
-
-/* Since then a release has programs beside runsc, and a month later it does not start without them. */
-static const unsigned sidecars_since = 20260831;
-
-static bool lacks_sidecars(void)
-{
-    const struct tier *tier;
-    const struct tier_runtime *runtime;
-    cleanup_free char *path = NULL;
-    lr_error e = {0};
-    if (tier_find(&tier, "runsc", &e) < 0 || tier_find_runtime(tier, &runtime, &path, &e) < 0)
-        return false;
-    /* It may be a link; they are where the file is. */
-    cleanup_free char *real = realpath(path, NULL);
-    char *name = real ? strrchr(real, '/') : NULL;
-    if (!name)
-        return false;
-    *name = '\0';
-    cleanup_free char *sidecars = text_path_join(real, "gvisor-bin");
-    return sidecars && access(sidecars, X_OK) < 0;
-}
-
-static void check_gvisor(struct finding *f)
-{
-    check_runtime_of(f, "runsc");
-    unsigned date = f->ok ? tier_date_in(f->detail) : 0;
-    size_t used = strlen(f->detail);
-    if (date)
-        snprintf(f->detail + used, sizeof(f->detail) - used, ", %ld days old", days_since(date));
-    /* A wall is as good as its last repair. */
-    if (date && days_since(date) > GVISOR_OLD_DAYS)
-        snprintf(f->detail + strlen(f->detail), sizeof(f->detail) - strlen(f->detail),
-                 "; a newer one: light-runner setup gvisor");
-    /* One that was built by hand has them in it. */
-    if (date >= sidecars_since && strstr(f->detail, "release-") && lacks_sidecars()) {
-        char detail[sizeof(f->detail)];
-        snprintf(detail, sizeof(detail), "%s", f->detail);
-        missing(f, "light-runner setup gvisor", "%.150s; its folder gvisor-bin is not beside it",
-                detail);
-    }
-}
-
-/* What the engine of that name runs on. */
-static void check_docker(struct finding *f)
-{
-    const struct engine *engine;
-    lr_error e = {0};
-    if (engine_find(&engine, "docker", &e) < 0 || engine->available(NULL, &e) < 0) {
-        missing(f, e.hint, "%s", e.message);
-        return;
-    }
-    const char *host = secure_getenv("DOCKER_HOST");
-    found(f, "answers at %s", host && *host ? host : "its usual place");
-}
-
-/* Elsewhere there is nothing to be said. */
-static void check_platform(struct finding *f)
-{
-    struct utsname host = {0};
-    uname(&host);
-    if (strcasestr(host.release, "microsoft"))
-        found(f, "WSL2: gVisor belongs here, into the distribution, not onto Windows; the daemon "
-                 "of Docker Desktop "
-                 "runs elsewhere and has its own runtimes");
-    else
-        f->skipped = true;
-}
-
-/* A file system that the kernel has, or can load. */
-static void check_filesystem(struct finding *f, const char *name, const char *folder)
-{
-    cleanup_free char *known = io_read_file_at(AT_FDCWD, "/proc/filesystems", 64 * 1024, NULL);
-    char word[40];
-    snprintf(word, sizeof(word), "\t%s\n", name);
-    if (known && strstr(known, word)) {
-        found(f, "in the kernel");
-        return;
-    }
-    struct utsname host = {0};
-    uname(&host);
-    static const char *const suffixes[] = {"", ".xz", ".zst", ".gz"};
-    for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
-        char path[256];
-        snprintf(path, sizeof(path), "/lib/modules/%.64s/kernel/fs/%s/%s.ko%s", host.release,
-                 folder, name, suffixes[i]);
-        if (access(path, F_OK) == 0) {
-            found(f, "a module, loaded when it is needed");
-            return;
-        }
-    }
-    char fix[64];
-    snprintf(fix, sizeof(fix), "modprobe %s", name);
-    missing(f, fix, "the kernel does not know it");
-}
-
-static void check_erofs(struct finding *f)
-{
-    check_filesystem(f, "erofs", "erofs");
-}
-
-static void check_overlay(struct finding *f)
-{
-    check_filesystem(f, "overlay", "overlayfs");
-}
-
-static void check_loop(struct finding *f)
-{
-    if (access("/dev/loop-control", R_OK | W_OK) == 0)
-        found(f, "/dev/loop-control");
-    else
-        missing(f, "modprobe loop", "/dev/loop-control: %s", strerrordesc_np(errno));
-}
-
-static bool has_controller(enum cgroup_mode mode, const char *name)
-{
-    if (mode == CGROUP_V1) {
-        char path[128];
-        snprintf(path, sizeof(path), CGROUP_ROOT "/%s/cgroup.procs", name);
-        return access(path, F_OK) == 0;
-    }
-    cleanup_free char *list =
-        io_read_file_at(AT_FDCWD, CGROUP_ROOT "/cgroup.controllers", 4096, NULL);
-    size_t length = strlen(name);
-    for (const char *at = list; at && (at = strstr(at, name)); at += length)
-        if ((at == list || at[-1] == ' ') && (at[length] == ' ' || at[length] == '\n'))
-            return true;
-    return false;
-}
-
-static void check_cgroup(struct finding *f)
-{
-    static const char *const controllers[] = {"memory", "pids", "cpu"};
-    enum cgroup_mode mode = cgroup_detect(CGROUP_ROOT);
-    if (mode == CGROUP_NONE) {
-        missing(f, "mount -t cgroup2 cgroup2 " CGROUP_ROOT, "no cgroups at " CGROUP_ROOT);
-        return;
-    }
-    for (size_t i = 0; i < sizeof(controllers) / sizeof(controllers[0]); i++)
-        if (!has_controller(mode, controllers[i])) {
-            missing(f, "boot with the cgroup controllers memory, pids and cpu enabled",
-                    "no controller '%s'", controllers[i]);
-            return;
-        }
-    bool hybrid = mode == CGROUP_V1 && access(CGROUP_ROOT "/unified/cgroup.procs", F_OK) == 0;
-    found(f, "%s; memory, pids and cpu", mode == CGROUP_V2 ? "v2" : hybrid ? "hybrid (v1)" : "v1");
-}
-
-static void check_program(struct finding *f, const char *program, const char *fix)
-{
-    cleanup_free char *path = process_find_program(program);
-    if (path)
-        found(f, "%s", path);
-    else
-        missing(f, fix, "not in PATH");
-}
-
-static void check_mkfs_erofs(struct finding *f)
-{
-    check_program(f, "mkfs.erofs", "apt-get install erofs-utils");
-}
-
-static void check_skopeo(struct finding *f)
-{
-    check_program(f, "skopeo", "apt-get install skopeo (or import images)");
-}
-
-static void check_fsck_erofs(struct finding *f)
-{
-    check_program(f, "fsck.erofs", "apt-get install erofs-utils");
-}
-
-static void check_mkfs_ext4(struct finding *f)
-{
-    check_program(f, "mkfs.ext4", "apt-get install e2fsprogs");
-}
-
-static void check_pasta(struct finding *f)
-{
-    check_program(f, "pasta", "apt-get install passt (or run with --network none)");
-}
-
-static void check_tun(struct finding *f)
-{
-    if (access(NETWORK_DEVICE, R_OK | W_OK) == 0)
-        found(f, NETWORK_DEVICE);
-    else
-        missing(f, NETWORK_DEVICE_FIX " (or run with --network none)", NETWORK_DEVICE ": %s",
-                strerrordesc_np(errno));
-}
-
-static void check_user_namespaces(struct finding *f)
-{
-    cleanup_free char *limit =
-        io_read_file_at(AT_FDCWD, "/proc/sys/user/max_user_namespaces", 64, NULL);
-    if (limit && strtoul(limit, NULL, 10) > 0)
-        found(f, "allowed");
-    else
-        missing(f, "sysctl -w user.max_user_namespaces=10000",
-                limit ? "forbidden" : "unknown to the kernel");
-}
-
-/* A program that is piped to is not started for a sandbox (RLIMIT_CORE), but a socket is connected to all the same. */
-static void check_core_pattern(struct finding *f)
-{
-    cleanup_free char *pattern =
-        io_read_file_at(AT_FDCWD, "/proc/sys/kernel/core_pattern", 4096, NULL);
-    if (pattern)
-        pattern[strcspn(pattern, "\n")] = '\0';
-    if (!pattern)
-        missing(f, "mount -t proc proc /proc", "/proc/sys/kernel/core_pattern cannot be read");
-    else if (pattern[0] == '@')
-        missing(f, "sysctl -w kernel.core_pattern=core",
-                "'%.80s' is a socket: a service of the host gets the memory of programs that crash in a "
-                "sandbox of the tier runc",
-                pattern);
-    else
-        found(f, "'%.80s' gets nothing from a sandbox", pattern);
-}
-
-static void check_seccomp(struct finding *f)
-{
-    json_t *profile = NULL;
-    lr_error e = {0};
-    if (seccomp_profile_load(&profile, SECCOMP_PROFILE, &e) == 0)
-        found(f, "%s", SECCOMP_PROFILE);
-    else
-        missing(f, e.hint[0] ? e.hint : "apt-get install golang-github-containers-common", "%s",
-                e.message);
-    json_decref(profile);
-}
-
-static void check_helper(struct finding *f, const char *program)
-{
-    lr_error e = {0};
-    cleanup_free char *path = libexec_find(program, &e);
-    if (path)
-        found(f, "%s", path);
-    else
-        missing(f, "make install", "%s", e.message);
-}
-
-static void check_supervisor(struct finding *f)
-{
-    check_helper(f, "light-runner-supervisor");
-}
-
-static void check_agent(struct finding *f)
-{
-    check_helper(f, "light-runner-agent");
-}
-
-static void check_filter(struct finding *f)
-{
-    check_helper(f, "light-runner-filter");
-}
-
-static void check_unpack(struct finding *f)
-{
-    check_helper(f, "light-runner-unpack");
-}
-
-static void check_gpus(struct finding *f)
-{
-    struct cdi gpus;
-    lr_error e = {0};
-    char list[160];
-    if (cdi_load(&gpus, &e) < 0) {
-        missing(f, e.hint, "%s", e.message);
-    } else if (gpus.device_count == 0) {
-        missing(f, CDI_HINT_GENERATE, "no CDI spec of a GPU in " CDI_FOLDERS);
-    } else {
-        cdi_list(&gpus, list, sizeof(list));
-        found(f, "%s", list);
-    }
-    cdi_free(&gpus);
-}
-
-enum who { ALL, ROOT, USER };
-
-/* What is optional is not needed by every run: to make images, or for the default network, GPUs. */
-static const struct check {
-    const char *name;
-    void (*function)(struct finding *f);
-    bool optional;
-    enum who who;     /* whose runs need it */
-    const char *tier; /* the one that needs it; NULL: all */
-} checks[] = {
-    {"kernel", check_kernel, false, ALL, NULL},
-    {"root", check_root, false, ALL, NULL},
-    {"OCI runtime", check_runtime, false, ALL, "runc"},
-    {"gVisor", check_gvisor, false, ROOT, "runsc"},
-    {"QEMU", check_qemu, false, ROOT, "kata"},
-    {"guest kernel", check_guest_kernel, false, ROOT, "kata"},
-    {"KVM", check_accelerator, true, ROOT, "kata"},
-    {"Docker", check_docker, true, ALL, NULL},
-    {"platform", check_platform, true, ALL, NULL},
-    {"erofs", check_erofs, false, ROOT, NULL},
-    {"fsck.erofs", check_fsck_erofs, false, USER, NULL},
-    {"overlay", check_overlay, false, ALL, NULL},
-    {"loop devices", check_loop, false, ROOT, NULL},
-    {"cgroups", check_cgroup, false, ALL, NULL},
-    {"delegation", check_delegation, false, USER, NULL},
-    {"core dumps", check_core_pattern, true, ALL, "runc"},
-    {"seccomp profile", check_seccomp, false, ALL, NULL},
-    {"user namespaces", check_user_namespaces, false, ALL, NULL},
-    {"own namespace", check_own_namespace, false, USER, NULL},
-    {"subordinate ids", check_subordinate_ids, true, USER, NULL},
-    {"mkfs.ext4", check_mkfs_ext4, false, ROOT, NULL},
-    {"supervisor", check_supervisor, false, ALL, NULL},
-    {"agent", check_agent, false, ALL, NULL},
-    {"seccomp compiler", check_filter, false, ALL, NULL},
-    {"pasta", check_pasta, true, ALL, NULL},
-    {"network device", check_tun, true, ALL, NULL},
-    {"mkfs.erofs", check_mkfs_erofs, true, ALL, NULL},
-    {"skopeo", check_skopeo, true, ALL, NULL},
-    {"unpack helper", check_unpack, true, ALL, NULL},
-    {"gpus (CDI)", check_gpus, true, ROOT, NULL},
-};
-
-enum { CHECK_COUNT = sizeof(checks) / sizeof(checks[0]) };
-
-/* ------------------------------------------------------------- engines and tiers */
+enum { ENGINES = 2, TIERS = 3, CELLS = ENGINES * TIERS };
 
 struct cell {
     const char *engine, *tier;
-    bool works;
+    const char *runtime; /* the tier, or another name that it has there */
+    bool works, tried;
+    bool without_network; /* it works with --network none alone */
     char reason[300], hint[300];
 };
 
-static void judge(struct cell *cell, const struct finding *findings)
+static void set_reason(struct cell *cell, const char *reason, const char *hint)
 {
-    const struct engine *engine;
-    lr_error e = {0};
-    bool works = engine_find(&engine, cell->engine, &e) == 0;
-    if (works && engine->available(cell->tier, &e) < 0) {
-        lr_error shim = {0};
-        works = strcmp(cell->engine, "docker") == 0 && strcmp(cell->tier, "kata") == 0 &&
-                e.code != LR_DOCKER_UNREACHABLE && engine->available(REQUEST_KATA_SHIM, &shim) == 0;
-        if (works)
-            snprintf(cell->reason, sizeof(cell->reason), "as --runtime " REQUEST_KATA_SHIM);
+    snprintf(cell->reason, sizeof(cell->reason), "%.299s", reason);
+    snprintf(cell->hint, sizeof(cell->hint), "%.299s", hint);
+}
+
+static const struct finding *find(const struct finding *findings, const char *name)
+{
+    for (int i = 0; i < DOCTOR_CHECKS; i++)
+        if (strcmp(doctor_checks[i].name, name) == 0)
+            return &findings[i];
+    return NULL;
+}
+
+/* ------------------------------------------------------------- before a trial */
+
+static void judge(struct cell *cell, const struct engine *engine, const struct finding *findings)
+{
+    lr_error e = {0}, shim = {0};
+    bool local = engine == &engine_local;
+    if (engine->available(cell->tier, &e) < 0) {
+        if (!local && strcmp(cell->tier, "kata") == 0 && e.code != LR_DOCKER_UNREACHABLE &&
+            engine->available(REQUEST_KATA_SHIM, &shim) == 0) {
+            cell->runtime = REQUEST_KATA_SHIM;
+            set_reason(cell, "as --runtime " REQUEST_KATA_SHIM, "");
+        } else {
+            set_reason(cell, e.message, e.hint);
+            return;
+        }
     }
-    if (!works) {
-        snprintf(cell->reason, sizeof(cell->reason), "%.290s", e.message);
-        snprintf(cell->hint, sizeof(cell->hint), "%.290s", e.hint);
-        return;
-    }
-    /* The rest is what runs on the local engine need. */
-    cell->works = strcmp(cell->engine, "local") != 0;
-    for (int i = 0; i < CHECK_COUNT && !cell->works; i++) {
-        bool needed = !checks[i].tier || strcmp(checks[i].tier, cell->tier) == 0;
-        if (findings[i].ok || findings[i].skipped || checks[i].optional || !needed)
+    /* The checks are what runs on the local engine need. */
+    for (int i = 0; i < DOCTOR_CHECKS && local; i++) {
+        const struct doctor_check *c = &doctor_checks[i];
+        bool needed = !c->optional && (!c->tier || strcmp(c->tier, cell->tier) == 0);
+        if (findings[i].ok || findings[i].skipped || !needed)
             continue;
-        snprintf(cell->reason, sizeof(cell->reason), "%s: %s", checks[i].name, findings[i].detail);
-        snprintf(cell->hint, sizeof(cell->hint), "%s", findings[i].fix);
+        char reason[300];
+        snprintf(reason, sizeof(reason), "%s: %s", c->name, findings[i].detail);
+        set_reason(cell, reason, findings[i].fix);
         return;
     }
     cell->works = true;
 }
 
-static void print_text(const struct finding *findings, const struct cell *cells, size_t count)
+/* ------------------------------------------------------------- the trials */
+
+/* A VM in the emulator takes longer than all the rest together. */
+static bool takes_long(const struct cell *cell, const struct finding *findings)
 {
-    for (int i = 0; i < CHECK_COUNT; i++) {
-        const struct finding *f = &findings[i];
-        if (f->skipped)
+    const struct finding *kvm = find(findings, "KVM");
+    return strcmp(cell->engine, "local") == 0 && strcmp(cell->tier, "kata") == 0 && kvm && !kvm->ok;
+}
+
+/* `cells` are those of one engine. */
+static void make_image(struct cell *cells, char image[DOCTOR_IMAGE_SIZE], const struct engine *engine)
+{
+    lr_error e = {0};
+    bool wanted = false;
+    for (size_t i = 0; i < TIERS; i++)
+        wanted = wanted || cells[i].works;
+    if (!wanted || doctor_trial_image(image, engine, &e) == 0)
+        return;
+    image[0] = '\0';
+    for (size_t i = 0; i < TIERS; i++) {
+        if (!cells[i].works)
             continue;
-        cli_line(stdout, "%-8s %-16s %s", f->ok ? "ok" : "missing", checks[i].name, f->detail);
-        if (!f->ok && f->fix[0])
-            cli_line(stdout, "%-8s %-16s   mend it with: %s", "", "", f->fix);
-    }
-    putchar('\n');
-    for (size_t i = 0; i < count; i++) {
-        const struct cell *c = &cells[i];
-        cli_line(stdout, "%-8s %-7s %-6s %s", c->works ? "works" : "does not", c->engine, c->tier,
-                 c->reason);
+        /* Runs with images that are there do not need what an import needs. */
+        cells[i].works = e.code == LR_NOT_SUPPORTED;
+        char reason[300];
+        snprintf(reason, sizeof(reason), "%s%.250s", cells[i].works ? "not tried: " : "", e.message);
+        set_reason(&cells[i], reason, e.hint);
     }
 }
 
-static int print_json(const struct finding *findings, const struct cell *cells, size_t count)
+static void take(struct cell *cell, const struct doctor_trial *trial)
+{
+    cell->tried = true;
+    if (trial->ok)
+        return;
+    char reason[300];
+    cell->works = false;
+    cell->without_network = trial->without_network;
+    snprintf(reason, sizeof(reason), "%s%.250s", trial->without_network ? "only with --network none: " : "",
+             trial->error.message);
+    set_reason(cell, reason, trial->error.hint);
+}
+
+static void try_all(struct cell cells[CELLS], const struct engine *engines[ENGINES],
+                    const struct finding *findings, bool full)
+{
+    char images[ENGINES][DOCTOR_IMAGE_SIZE] = {"", ""};
+    struct doctor_trial trials[CELLS] = {0};
+    struct cell *tried[CELLS];
+    size_t count = 0;
+    for (size_t n = 0; n < ENGINES; n++)
+        if (engines[n])
+            make_image(cells + n * TIERS, images[n], engines[n]);
+    for (size_t i = 0; i < CELLS; i++) {
+        struct cell *cell = &cells[i];
+        const char *image = images[i / TIERS];
+        if (!cell->works || !image[0])
+            continue;
+        if (takes_long(cell, findings) && !full) {
+            set_reason(cell, "not tried, as it takes a while: light-runner doctor --full boots a VM", "");
+            continue;
+        }
+        trials[count] = (struct doctor_trial){.engine = cell->engine, .tier = cell->runtime, .image = image};
+        tried[count++] = cell;
+    }
+    doctor_trial_run(trials, count);
+    for (size_t i = 0; i < count; i++)
+        take(tried[i], &trials[i]);
+    for (size_t n = 0; n < ENGINES; n++) {
+        lr_error ignored;
+        if (images[n][0])
+            (void)engines[n]->remove_image(images[n], &ignored);
+    }
+}
+
+/* ------------------------------------------------------------- what is printed */
+
+static void print_text(const struct finding *findings, const struct cell *cells)
+{
+    for (int i = 0; i < DOCTOR_CHECKS; i++) {
+        const struct finding *f = &findings[i];
+        if (f->skipped)
+            continue;
+        cli_line(stdout, "%-8s %-16s %s", f->ok ? "ok" : "missing", doctor_checks[i].name, f->detail);
+        if (!f->ok && f->fix[0])
+            cli_line(stdout, "%-8s %-16s   fix: %s", "", "", f->fix);
+    }
+    putchar('\n');
+    for (size_t i = 0; i < CELLS; i++) {
+        const struct cell *c = &cells[i];
+        cli_line(stdout, "%-8s %-7s %-6s %s", c->works ? "works" : "no", c->engine, c->tier, c->reason);
+        if (!c->works && c->hint[0])
+            cli_line(stdout, "%-8s %-7s %-6s   fix: %s", "", "", "", c->hint);
+    }
+}
+
+static int print_json(const struct finding *findings, const struct cell *cells)
 {
     json_t *found_list = json_array(), *cell_list = json_array();
-    for (int i = 0; i < CHECK_COUNT; i++) {
+    for (int i = 0; i < DOCTOR_CHECKS; i++) {
         const struct finding *f = &findings[i];
         if (f->skipped)
             continue;
         json_array_append_new(found_list,
-                              json_pack("{ss,sb,ss,ss*}", "name", checks[i].name, "ok", f->ok,
+                              json_pack("{ss,sb,ss,ss*}", "name", doctor_checks[i].name, "ok", f->ok,
                                         "detail", f->detail, "fix", f->fix[0] ? f->fix : NULL));
     }
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < CELLS; i++) {
         const struct cell *c = &cells[i];
-        json_array_append_new(cell_list, json_pack("{ss,ss,sb,ss*,ss*}", "engine", c->engine,
-                                                   "runtime", c->tier, "works", c->works, "reason",
-                                                   c->reason[0] ? c->reason : NULL, "hint",
-                                                   c->hint[0] ? c->hint : NULL));
+        json_array_append_new(cell_list, json_pack("{ss,ss,sb,sb,sb,ss*,ss*}", "engine", c->engine,
+                                                   "runtime", c->tier, "works", c->works,
+                                                   "withoutNetwork", c->works || c->without_network,
+                                                   "tried", c->tried, "reason", c->reason[0] ? c->reason : NULL,
+                                                   "hint", c->hint[0] ? c->hint : NULL));
     }
-    json_t *document = json_pack("{so,so}", "checks", found_list, "cells", cell_list);
-    return cli_json(document, JSON_INDENT(2)) == 0 ? 0 : -1;
+    return cli_json(json_pack("{so,so}", "checks", found_list, "cells", cell_list), JSON_INDENT(2)) == 0
+               ? 0
+               : -1;
+}
+
+static int print_help(void)
+{
+    puts("usage: light-runner doctor [--full] [--json]\n\n"
+         "Says what works on this machine: what runs need, and for each engine and tier whether a\n"
+         "run of a tiny program goes well there; and for each thing that does not, the command that\n"
+         "fixes it. The image for it is removed again. Exit code 0 if runs on the local engine with\n"
+         "the tier runc work, else 1.\n\n"
+         "  --full   also boot a VM in the tier kata if that takes a while, as KVM does not work\n"
+         "  --json   print a JSON object");
+    return 0;
 }
 
 int verb_doctor(int argc, char **argv)
 {
-    bool json = argc > 1 && strcmp(argv[1], "--json") == 0;
-    if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
-        puts("usage: light-runner doctor [--json]\n\n"
-             "Says what works on this machine, for each engine and tier, and for each thing that "
-             "is\n"
-             "missing the command that mends it. Exit code 0 if runs on the local engine with the "
-             "tier\n"
-             "runc work, else 1.");
-        return 0;
+    bool json = false, full = false;
+    for (int i = 1; i < argc; i++)
+        json = json || strcmp(argv[i], "--json") == 0;
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
+            return print_help();
+        if (strcmp(argv[i], "--full") == 0)
+            full = true;
+        else if (strcmp(argv[i], "--json") != 0)
+            return cli_usage("doctor", json, "unknown argument '%s'", argv[i]);
     }
-    if (argc > (json ? 2 : 1))
-        return cli_usage("doctor", json, "unknown argument '%s'", argv[json ? 2 : 1]);
 
-    struct finding findings[CHECK_COUNT] = {0};
-    for (int i = 0; i < CHECK_COUNT; i++)
-        if (checks[i].who == (geteuid() == 0 ? USER : ROOT))
-            findings[i].skipped = true;
+    struct finding findings[DOCTOR_CHECKS] = {0};
+    doctor_check_all(findings);
+    static const char *const names[ENGINES] = {"local", "docker"}, *const tiers[TIERS] = {"runc", "runsc", "kata"};
+    const struct engine *engines[ENGINES] = {NULL, NULL};
+    struct cell cells[CELLS] = {0};
+    for (size_t i = 0; i < CELLS; i++) {
+        size_t n = i / TIERS;
+        lr_error e = {0};
+        cells[i] = (struct cell){.engine = names[n], .tier = tiers[i % TIERS], .runtime = tiers[i % TIERS]};
+        if (engine_find(&engines[n], names[n], &e) < 0)
+            set_reason(&cells[i], e.message, e.hint);
         else
-            checks[i].function(&findings[i]);
-    struct cell cells[] = {
-        {.engine = "local", .tier = "runc"},   {.engine = "local", .tier = "runsc"},
-        {.engine = "local", .tier = "kata"},   {.engine = "docker", .tier = "runc"},
-        {.engine = "docker", .tier = "runsc"}, {.engine = "docker", .tier = "kata"},
-    };
-    size_t count = sizeof(cells) / sizeof(cells[0]);
-    for (size_t i = 0; i < count; i++)
-        judge(&cells[i], findings);
+            judge(&cells[i], engines[n], findings);
+    }
+    try_all(cells, engines, findings, full);
 
     if (!json) {
-        print_text(findings, cells, count);
-    } else if (print_json(findings, cells, count) < 0) {
+        print_text(findings, cells);
+    } else if (print_json(findings, cells) < 0) {
         lr_error e = {0};
         error_oom(&e, "cli.doctor");
         return cli_fail(&e, true);

@@ -123,6 +123,8 @@ struct engine {
     int (*prepare)(struct sandbox **out, const char *id, const struct request *r, bool keep,
                    lr_error *err);
     int (*start)(struct sandbox *s, lr_error *err);
+    /* A better hint for a start that has failed, of which `said` is told; or none. NULL: there is never one. */
+    void (*explain)(const char *tier, const char *said, lr_error *err);
     /* The agent is there, and the command is not yet. Engines that have nothing to do then: NULL. */
     void (*ready)(struct sandbox *s);
     /* It may have run out of memory, which is to be seen at once or not at all. NULL: never asked for. */

@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/text.h"
+#include "host/walled.h"
 
 #include <fcntl.h>
 #include <fnmatch.h>
@@ -139,6 +140,12 @@ static bool offers_huge_pages(const struct cgroup *c, const char *root)
     return false;
 }
 
+static int hint_read_only(const char *path, lr_error *err)
+{
+    return walled_in_container() ? error_hint(err, "mount -o remount,rw,bind %s; or %s", path, walled_hint())
+                                 : error_hint(err, "mount -o remount,rw,bind %s", path);
+}
+
 static int open_groups(struct cgroup *c, const char *root, lr_error *err)
 {
     if (!offers_huge_pages(c, root))
@@ -158,16 +165,20 @@ static int open_groups(struct cgroup *c, const char *root, lr_error *err)
             return -1;
         c->parents[i] = open_folder(top, CGROUP_PARENT, false);
         if (c->parents[i] < 0) {
+            bool read_only = errno == EROFS;
             error_errno(err, LR_CONTAINER_START_FAILED, "cgroup.create", errno,
                         "cannot make the cgroup %s/%s", path, CGROUP_PARENT);
-            return error_hint(err, "run as root");
+            return read_only ? hint_read_only(path, err) : error_hint(err, "run as root");
         }
         if (c->mode == CGROUP_V2 && enable_v2_controllers(c->parents[i], c->purposes, err) < 0)
             return -1;
         c->groups[i] = make_held(c->parents[i], c->id);
-        if (c->groups[i] < 0)
-            return error_errno(err, LR_CONTAINER_START_FAILED, "cgroup.create", errno,
-                               "cannot make the cgroup %s/%s/%s", path, CGROUP_PARENT, c->id);
+        if (c->groups[i] < 0) {
+            bool read_only = errno == EROFS;
+            error_errno(err, LR_CONTAINER_START_FAILED, "cgroup.create", errno,
+                        "cannot make the cgroup %s/%s/%s", path, CGROUP_PARENT, c->id);
+            return read_only ? hint_read_only(path, err) : -1;
+        }
     }
     return 0;
 }

@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "host/walled.h"
 
 #include <fcntl.h>
 #include <linux/capability.h>
@@ -116,10 +117,7 @@ int inherited_yield_memory(void)
 
 bool inherited_may_limit_others(void)
 {
-    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-    struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
-    return syscall(SYS_capget, &header, data) == 0 &&
-           (data[CAP_TO_INDEX(CAP_SYS_RESOURCE)].effective & CAP_TO_MASK(CAP_SYS_RESOURCE));
+    return walled_has_capability(CAP_SYS_RESOURCE);
 }
 
 int inherited_limit(rlim_t files_max)

@@ -5,6 +5,7 @@
 #include "base/io.h"
 #include "host/process.h"
 #include "host/rootless.h"
+#include "host/walled.h"
 
 #include <fcntl.h>
 #include <fnmatch.h>
@@ -23,10 +24,11 @@
 int mount_private_namespace(lr_error *err)
 {
     if (unshare(CLONE_NEWNS) < 0) {
+        bool forbidden = errno == EPERM;
         error_errno(err, LR_CONTAINER_START_FAILED, "mount.namespace", errno,
                     "cannot make a mount namespace");
         const char *command = rootless_forbidden();
-        return errno == EPERM ? error_hint(err, "%s", command[0] ? command : "run as root") : -1;
+        return forbidden ? error_hint(err, "%s", command[0] ? command : walled_hint()) : -1;
     }
     /* Slave, not private: what the host unmounts must not be kept busy by a long run. */
     if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)

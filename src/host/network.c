@@ -203,6 +203,23 @@ static _Noreturn void keep(const struct network_launch *l, const char *path, con
     keep_up(&k, l);
 }
 
+int network_device_error(void)
+{
+    /* It cannot be opened where there is a file, and no driver behind it. */
+    cleanup_close int fd = open(NETWORK_DEVICE, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+    return fd < 0 ? errno : 0;
+}
+
+const char *network_device_fix(int number)
+{
+    if (number == EACCES)
+        return "sudo chmod 666 " NETWORK_DEVICE;
+    /* Its driver is there, and nobody has made its file, as in containers. */
+    if (access("/sys/class/misc/tun", F_OK) == 0)
+        return "sudo mkdir -p /dev/net && sudo mknod -m 666 " NETWORK_DEVICE " c 10 200";
+    return "sudo modprobe tun";
+}
+
 int network_start(struct network *out, const struct network_launch *l, lr_error *err)
 {
     *out = NETWORK_NONE;
@@ -213,10 +230,11 @@ int network_start(struct network *out, const struct network_launch *l, lr_error 
         return error_hint(err, "apt-get install passt, or run with --network none");
     }
     /* pasta would say so only after the sandbox has been made, and in other words. */
-    if (faccessat(AT_FDCWD, NETWORK_DEVICE, R_OK | W_OK, AT_EACCESS) < 0) {
-        error_errno(err, LR_CONTAINER_START_FAILED, operation, errno,
+    int number = network_device_error();
+    if (number) {
+        error_errno(err, LR_CONTAINER_START_FAILED, operation, number,
                     "the default network needs " NETWORK_DEVICE);
-        return error_hint(err, NETWORK_DEVICE_FIX ", or run with --network none");
+        return error_hint(err, "%s; or run with --network none", network_device_fix(number));
     }
     char fifo[256];
     snprintf(fifo, sizeof(fifo), "%s/pasta.pid", l->folder);

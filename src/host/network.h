@@ -23,8 +23,11 @@
 #define NETWORK_RESOLVER "169.254.1.1"
 
 /* What pasta opens in the sandbox's network namespace; everybody may on most distributions. */
-#define NETWORK_DEVICE     "/dev/net/tun"
-#define NETWORK_DEVICE_FIX "sudo chmod 666 " NETWORK_DEVICE
+#define NETWORK_DEVICE "/dev/net/tun"
+
+/* 0 if it can be used, else an errno; and the command that helps against that. */
+int network_device_error(void);
+const char *network_device_fix(int number);
 
 /*
  * pasta works for the sandbox, so it is in the run's cgroup. The limits are larger by what it takes, so that the run keeps

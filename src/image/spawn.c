@@ -5,6 +5,7 @@
 #include "base/io.h"
 #include "base/text.h"
 #include "host/process.h"
+#include "host/walled.h"
 #include "image/spawn_confine.h"
 
 #include <fcntl.h>
@@ -70,8 +71,12 @@ static int start(const struct spawn *s, const char *program, const int stdio[3],
 {
     cleanup_close int self = pidfd_open(getpid(), 0);
     pid_t pid = self < 0 ? -1 : process_clone(out, s->confinement ? SPAWN_NAMESPACES : 0);
-    if (pid < 0)
-        return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot start '%s'", program);
+    if (pid < 0) {
+        /* Docker's seccomp profile lets a container make no namespaces. */
+        bool forbidden = errno == ENOSYS || errno == EPERM;
+        error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot start '%s'", program);
+        return forbidden ? error_hint(err, "%s", walled_hint()) : -1;
+    }
     if (pid == 0) {
         set_up_child(s, program, stdio, self);
         execve(s->confinement ? SPAWN_PROGRAM : program, (char *const *)s->argv,

@@ -62,9 +62,11 @@ static int lock(const struct store *store, int *out, lr_error *err)
     static const struct timespec pause = {.tv_nsec = 20000000};
     cleanup_close int fd =
         openat(store->images, LOCK_FILE, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0)
-        return error_errno(err, LR_IO_FAILED, "store.lock", errno, "cannot open '%s/images/%s'",
-                           store->path, LOCK_FILE);
+    if (fd < 0) {
+        error_errno(err, LR_IO_FAILED, "store.lock", errno, "cannot open '%s/images/%s'",
+                    store->path, LOCK_FILE);
+        return error_hint(err, "set LIGHT_RUNNER_DATA_DIR to a folder that can be written");
+    }
     int64_t deadline = clock_ms() + LOCK_TIMEOUT_MS;
     while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
         if (errno != EWOULDBLOCK && errno != EINTR)

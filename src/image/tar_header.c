@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <tar.h>
 
@@ -44,4 +45,16 @@ void tar_header_fill(char block[TAR_BLOCK], const char *name, unsigned mode, uin
         sum += ((const unsigned char *)&h)[i];
     snprintf(h.checksum, sizeof(h.checksum), "%06o", sum);
     memcpy(block, &h, sizeof(h));
+}
+
+char *tar_of_file(size_t *length, const char *name, const char *data, size_t size)
+{
+    size_t blocks = 1 + (size + TAR_BLOCK - 1) / TAR_BLOCK + TAR_END_BLOCKS;
+    char *archive = calloc(blocks, TAR_BLOCK);
+    if (!archive)
+        return NULL;
+    tar_header_fill(archive, name, 0755, size);
+    memcpy(archive + TAR_BLOCK, data, size);
+    *length = blocks * TAR_BLOCK;
+    return archive;
 }

@@ -5,11 +5,15 @@
 #ifndef IMAGE_TAR_HEADER_H
 #define IMAGE_TAR_HEADER_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 enum { TAR_BLOCK = 512, TAR_END_BLOCKS = 2 };
 
 /* The file's data follows, up to a whole block; TAR_END_BLOCKS empty blocks are behind the last file. */
 void tar_header_fill(char block[TAR_BLOCK], const char *name, unsigned mode, uint64_t size);
+
+/* A tar of one program. malloc'd; NULL when memory is out. */
+char *tar_of_file(size_t *length, const char *name, const char *data, size_t size);
 
 #endif

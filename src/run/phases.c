@@ -53,6 +53,15 @@ void phase_fail(struct supervisor *s)
     phase_end(s);
 }
 
+void phase_explain(struct supervisor *s)
+{
+    const struct engine *engine = s->sandbox->engine;
+    cleanup_free char *said = strdup(s->error.message);
+    error_hint(&s->error, "see what works here: light-runner doctor");
+    if (engine->explain && said)
+        engine->explain(s->request->runtime, said, &s->error);
+}
+
 static void fail_protocol(struct supervisor *s, const char *what)
 {
     if (s->failed)
@@ -733,7 +742,7 @@ void phase_on_agent_gone(struct supervisor *s)
         error_set(&s->error, LR_CONTAINER_START_FAILED, "runtime.start",
                   "the sandbox ended before the command was started%s%s",
                   s->runtime_text[0] ? ": " : "", s->runtime_text);
-        error_hint(&s->error, "see what works here: light-runner doctor");
+        phase_explain(s);
         phase_fail(s);
     }
 }

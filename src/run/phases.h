@@ -106,6 +106,8 @@ struct supervisor {
 void phase_end(struct supervisor *s);
 /* The same, with s->error, which has been filled, as the outcome. */
 void phase_fail(struct supervisor *s);
+/* Gives s->error, of a start that has failed, the hint that the engine knows, or a general one. */
+void phase_explain(struct supervisor *s);
 /* The same, with SIGKILL as the command's end. */
 void phase_killed(struct supervisor *s);
 void phase_cancel(struct supervisor *s);

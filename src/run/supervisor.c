@@ -291,10 +291,11 @@ static int make_sandbox(struct supervisor *s, const struct engine *engine,
         provide_image(&s->image, s->id, engine, s->request, watch, &s->error) < 0)
         return -1;
     s->effective.image = s->image;
-    return engine->prepare(&s->sandbox, s->id, s->request, s->commit != NULL, &s->error) < 0 ||
-                   choose_workdir(s) < 0
-               ? -1
-               : 0;
+    if (engine->prepare(&s->sandbox, s->id, s->request, s->commit != NULL, &s->error) == 0)
+        return choose_workdir(s);
+    if (engine == &engine_local && s->error.code == LR_VOLUME_CREATE_FAILED && !s->error.hint[0])
+        error_hint(&s->error, "set LIGHT_RUNNER_DATA_DIR to a folder that can be written and has room");
+    return -1;
 }
 
 /* 0; -1 with s->error, or with the run cancelled. */

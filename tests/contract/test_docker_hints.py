@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Errors of the engine docker that a user can do something about, and whether doing that helps."""
+"""Errors of the engine docker that somebody can do something about, and whether doing that helps."""
 import os
+import pty
 import stat
 import subprocess
 

@@ -13,19 +13,6 @@
 
 enum { AGENT_MAX = 64 << 20 };
 
-/* An archive of one regular file: its header, its data up to a whole block, and two empty blocks. malloc'd. */
-static char *make_archive(size_t *length, const char *name, const char *data, size_t size)
-{
-    size_t blocks = 1 + (size + TAR_BLOCK - 1) / TAR_BLOCK + TAR_END_BLOCKS;
-    char *archive = calloc(blocks, TAR_BLOCK);
-    if (!archive)
-        return NULL;
-    tar_header_fill(archive, name, 0755, size);
-    memcpy(archive + TAR_BLOCK, data, size);
-    *length = blocks * TAR_BLOCK;
-    return archive;
-}
-
 int agent_file_put(struct daemon *d, const char *container, const char *at, lr_error *err)
 {
     size_t size, length;
@@ -35,7 +22,7 @@ int agent_file_put(struct daemon *d, const char *container, const char *at, lr_e
     cleanup_free char *data = io_read_file_at(AT_FDCWD, path, AGENT_MAX, &size);
     if (!data)
         return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot read '%s'", path);
-    cleanup_free char *archive = make_archive(&length, at + 1, data, size);
+    cleanup_free char *archive = tar_of_file(&length, at + 1, data, size);
     if (!archive)
         return error_oom(err, OPERATION);
     struct http_request request = {

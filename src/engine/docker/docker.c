@@ -87,18 +87,46 @@ static struct docker_sandbox *docker_of(struct sandbox *s)
 
 /* -------------------------------------------------------------- what there is */
 
+/* Whether the local engine has it, as far as can be told from here: then that is the way that costs nothing. */
+static const char *local_too(const char *name)
+{
+    const struct tier *tier;
+    const struct tier_runtime *runtime;
+    cleanup_free char *path = NULL;
+    lr_error ignored;
+    return geteuid() == 0 && tier_find(&tier, name, &ignored) == 0 &&
+                   tier_find_runtime(tier, &runtime, &path, &ignored) == 0
+               ? "use --engine local, which has the tier; or "
+               : "";
+}
+
 static int hint_register(const char *tier, lr_error *err)
 {
+    const char *local = local_too(tier);
     if (strcmp(tier, REQUEST_KATA_SHIM) == 0)
         return error_hint(
             err, "install Kata Containers, with containerd-shim-kata-v2 on the PATH of the "
                  "daemon (23.0 or later)");
     return strcmp(tier, "runsc") == 0
-               ? error_hint(err, "light-runner setup gvisor; or use --runtime runc")
+               ? error_hint(err, "%slight-runner setup gvisor", local)
                : error_hint(err,
-                            "register '%s' in /etc/docker/daemon.json under \"runtimes\", and "
+                            "%sregister '%s' in /etc/docker/daemon.json under \"runtimes\", and "
                             "reload the daemon",
-                            tier);
+                            local, tier);
+}
+
+/* A start that has failed in the daemon's runtime, or on another kernel than the tier's. */
+static void docker_explain(const char *tier, const char *said, lr_error *err)
+{
+    if (strstr(said, "device driver"))
+        error_hint(err, "for NVIDIA's: install nvidia-container-toolkit, and nvidia-ctk runtime configure "
+                        "--runtime=docker; or use --engine local, with CDI specs");
+    else if (strcmp(tier, "runsc") == 0)
+        error_hint(err, "%sset up again what the daemon knows as 'runsc': light-runner setup gvisor",
+                   local_too(tier));
+    else if (strcmp(tier, "runc") != 0)
+        error_hint(err, "%scorrect what /etc/docker/daemon.json names as '%s', and reload the daemon",
+                   local_too(tier), tier);
 }
 
 /* The daemon knows its runtimes by the tiers' names, or does not know of them. */
@@ -674,6 +702,7 @@ LR_API const struct engine engine_docker = {
     .ready = docker_ready,
     .on_memory = docker_on_memory,
     .cpu_used = docker_cpu_used,
+    .explain = docker_explain,
     .kill = docker_kill,
     .pause = docker_pause,
     .paused = docker_paused,

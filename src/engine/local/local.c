@@ -458,17 +458,21 @@ static int give_config(struct local_sandbox *s, lr_error *err)
     return start_runtime(s, -1, err);
 }
 
+static int check_user(const struct tier *tier, lr_error *err)
+{
+    if (!tier->own_kernel || geteuid() == 0)
+        return 0;
+    error_set(err, LR_NOT_SUPPORTED, "local.prepare", "the tier '%s' takes root on the local engine",
+              tier->name);
+    return error_hint(err, "run it as root (sudo), or where Docker has the tier with --engine docker");
+}
+
 /* What the tier cannot do, and what it cannot do without. */
 static int check_tier(const struct local_sandbox *s, const struct request *r, lr_error *err)
 {
     static const char operation[] = "local.prepare";
-    if (tier_check_memory(s->base.tier, r->memory_bytes, err) < 0)
+    if (tier_check_memory(s->base.tier, r->memory_bytes, err) < 0 || check_user(s->base.tier, err) < 0)
         return -1;
-    if (s->base.tier->own_kernel && geteuid() != 0) {
-        error_set(err, LR_NOT_SUPPORTED, operation, "the tier '%s' takes root on the local engine",
-                  s->base.tier->name);
-        return error_hint(err, "run as root, or use --runtime runc");
-    }
     if (r->kvm_only && !s->base.tier->is_guest) {
         error_set(err, LR_NOT_SUPPORTED, operation,
                   "options.accelerator: the tier '%s' has no VM", s->base.tier->name);
@@ -676,7 +680,7 @@ static int local_available(const char *name, lr_error *err)
     const struct tier_runtime *runtime;
     cleanup_free char *path = NULL;
     char release[65];
-    return name && (tier_find(&tier, name, err) < 0 ||
+    return name && (tier_find(&tier, name, err) < 0 || check_user(tier, err) < 0 ||
                     tier_find_runtime(tier, &runtime, &path, err) < 0 ||
                     (tier->is_guest && guest_files_release(release, err) < 0))
                ? -1

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT */
+#include "doctor_trial.h"
+
+#include "verbs.h"
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/io.h"
+#include "base/libexec.h"
+#include "host/process.h"
+#include "image/tar_header.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define OPERATION "cli.doctor"
+
+enum { AGENT_MAX = 64 << 20, IMPORT_TIMEOUT = 60000, RUN_TIMEOUT = 20000 };
+
+static const char program[] = "bin/probe";
+
+/* -------------------------------------------------------------- the image */
+
+static int make_archive(lr_error *err)
+{
+    size_t size, length;
+    cleanup_free char *path = libexec_find("light-runner-agent", err);
+    if (!path)
+        return -1;
+    cleanup_free char *data = io_read_file_at(AT_FDCWD, path, AGENT_MAX, &size);
+    if (!data)
+        return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot read '%s'", path);
+    cleanup_free char *archive = tar_of_file(&length, program, data, size);
+    cleanup_close int fd = memfd_create("image", MFD_CLOEXEC);
+    if (!archive || fd < 0)
+        return error_oom(err, OPERATION);
+    if (io_write_all(fd, archive, length, IO_NO_DEADLINE) < 0 || lseek(fd, 0, SEEK_SET) < 0)
+        return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot keep an image");
+    return steal_fd(&fd);
+}
+
+/* In a process of its own: one of an ordinary user enters a user namespace for it. */
+int doctor_trial_image(char name[DOCTOR_IMAGE_SIZE], const struct engine *engine, lr_error *err)
+{
+    cleanup_close int fd = make_archive(err);
+    if (fd < 0)
+        return -1;
+    snprintf(name, DOCTOR_IMAGE_SIZE, ENGINE_SETUP_REPOSITORY ":doctor-%d", (int)getpid());
+    lr_error *shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (shared == MAP_FAILED)
+        return error_oom(err, OPERATION);
+    error_set(shared, LR_IO_FAILED, OPERATION, "an image cannot be imported");
+    __attribute__((cleanup(process_destroy))) struct process child = {.pidfd = -1};
+    pid_t pid = process_clone(&child, 0);
+    if (pid == 0) {
+        struct image image = {0};
+        struct image_feedback feedback = {0};
+        _exit(engine->import_image(fd, name, &image, &feedback, shared) < 0 ? 1 : 0);
+    }
+    struct process_status status = {.code = 1};
+    int rc = pid > 0 && process_wait(&child, clock_ms() + IMPORT_TIMEOUT, &status) == 0 && status.code == 0 &&
+                     status.signal == 0
+                 ? 0
+                 : -1;
+    if (rc < 0 && err)
+        *err = *shared;
+    munmap(shared, sizeof(*shared));
+    return rc;
+}
+
+/* -------------------------------------------------------------- the runs */
+
+struct attempt {
+    struct doctor_trial *trial;
+    lr_execution *execution; /* NULL: it has failed already */
+    bool interface;
+    lr_error error;
+};
+
+static void on_line(void *user, lr_stream stream, const char *data, size_t length)
+{
+    struct attempt *a = user;
+    a->interface = a->interface || (stream == LR_STDOUT && !(length == 2 && memcmp(data, "lo", 2) == 0));
+}
+
+static void start(struct attempt *a, struct doctor_trial *trial, bool network)
+{
+    static const char *const none[] = {ENGINE_NETWORK_NONE, NULL}, *const argv[] = {"/bin/probe", NULL};
+    *a = (struct attempt){.trial = trial};
+    lr_runner *runner = NULL;
+    LR_INIT(lr_request, request);
+    request.image = trial->image;
+    request.argv = argv;
+    request.networks = network ? NULL : none;
+    request.timeout_ms = RUN_TIMEOUT;
+    request.on_log = on_line;
+    request.user = a;
+    if (cli_runner(&runner, trial->engine, trial->tier, &a->error) == 0)
+        (void)lr_run(runner, &request, &a->execution, &a->error);
+    lr_runner_free(runner);
+}
+
+/* Whether it went well. */
+static bool finish(struct attempt *a, bool network)
+{
+    lr_result *result = NULL;
+    bool ok = a->execution && lr_execution_wait(a->execution, &result, &a->error) == 0;
+    if (ok && result->exit_code != 0) {
+        error_set(&a->error, LR_CONTAINER_START_FAILED, OPERATION, "a trial program ended with exit code %d%s",
+                  result->exit_code, result->timed_out ? " after a timeout" : "");
+        ok = false;
+    } else if (ok && network && !a->interface) {
+        error_set(&a->error, LR_CONTAINER_START_FAILED, OPERATION, "no network interface came up in the sandbox");
+        error_hint(&a->error, "run with --network none");
+        ok = false;
+    }
+    lr_result_free(result);
+    lr_execution_free(a->execution);
+    return ok;
+}
+
+void doctor_trial_run(struct doctor_trial *trials, size_t count)
+{
+    cleanup_free struct attempt *attempts = calloc(count ? count : 1, sizeof(*attempts));
+    if (!attempts) {
+        for (size_t i = 0; i < count; i++)
+            error_oom(&trials[i].error, OPERATION);
+        return;
+    }
+    for (size_t i = 0; i < count; i++)
+        start(&attempts[i], &trials[i], true);
+    for (size_t i = 0; i < count; i++) {
+        trials[i].ok = finish(&attempts[i], true);
+        trials[i].error = attempts[i].error;
+    }
+    /* What is wrong may be the network alone: then the rest can be used. */
+    for (size_t i = 0; i < count; i++)
+        if (!trials[i].ok)
+            start(&attempts[i], &trials[i], false);
+    for (size_t i = 0; i < count; i++)
+        if (!trials[i].ok)
+            trials[i].without_network = finish(&attempts[i], false);
+}

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: MIT
+"""`doctor` tries what it says works: where something of the machine is missing a cell does not work, and the command that
+it names helps. The machine is broken in a mount namespace of the test's own."""
+import json
+import os
+import shutil
+import subprocess
+
+import pytest
+
+ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
+PROGRAM = os.path.abspath(os.environ.get("LIGHT_RUNNER", os.path.join(ROOT, "build", "light-runner")))
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="takes a mount namespace")
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    return tmp_path_factory.mktemp("store")
+
+
+@pytest.fixture
+def place(store, tmp_path):
+    """A store of one's own, and no Docker."""
+    (tmp_path / "states").mkdir()
+    environment = dict(os.environ, LIGHT_RUNNER_DATA_DIR=str(store), LIGHT_RUNNER_STATE_DIR=str(tmp_path / "states"), LR=PROGRAM,
+                       DOCKER_HOST=f"unix://{tmp_path}/none")
+    environment.pop("LIGHT_RUNNER_ENGINE", None)
+    return environment
+
+
+def shell(place, script, *words, **more):
+    done = subprocess.run(["unshare", "-m", "sh", "-c", script, "sh", *words], env=dict(place, **more), stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120)
+    return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+
+def parts(text):
+    document = json.loads(text)
+    return ({row["name"]: row for row in document["checks"]},
+            {(cell["engine"], cell["runtime"]): cell for cell in document["cells"]})
+
+
+def doctor(place, script="", **more):
+    """What it says after the script: (rows, cells)."""
+    code, out, err = shell(place, script + '\n"$LR" doctor --json', **more)
+    assert code in (0, 1), (out, err)
+    rows, cells = parts(out)
+    assert (code == 0) == cells["local", "runc"]["works"], "the exit code is the default cell's"
+    return rows, cells
+
+
+def test_it_tries_what_works_and_leaves_nothing(place):
+    if not shutil.which("mkfs.erofs"):
+        pytest.skip("no mkfs.erofs")
+    _, cells = doctor(place)
+    cell = cells["local", "runc"]
+    assert cell["works"] and cell["tried"], cell
+    kata = cells["local", "kata"]
+    assert not kata["works"] or kata["tried"] or "--full" in kata["reason"], kata
+    assert subprocess.run([PROGRAM, "image", "ls", "--engine", "local", "--json"], env=place, stdout=subprocess.PIPE, timeout=60,
+                          check=True).stdout.strip() == b"[]"
+
+
+def test_the_text_has_a_command_for_each_cell_that_does_not_work(place):
+    _, out, _ = shell(place, '"$LR" doctor')
+    lines = out.splitlines()
+    broken = [i for i, line in enumerate(lines) if line.startswith("no ")]
+    assert len(broken) >= 3 and all(lines[i + 1].strip().startswith("fix: ") for i in broken), out
+
+
+# What is broken, and a part of what is said of it. `fix` of a row or `hint` of the cell is then executed, and the cell works.
+BROKEN = {
+    "no tun": ("mount -t tmpfs none /dev/net", "/dev/net/tun"),
+    "read-only cgroup": ("mount --bind $G $G; mount -o remount,ro,bind $G", "cgroup"),
+}
+
+
+@pytest.mark.parametrize("broken", BROKEN)
+def test_a_fix_fixes(place, broken):
+    script, named = BROKEN[broken]
+    group = "/sys/fs/cgroup/memory" if os.path.isdir("/sys/fs/cgroup/memory") else "/sys/fs/cgroup"
+    script += '\n"$LR" doctor --json; echo ---; eval "$(cat "$FIX")" >&2; "$LR" doctor --json'
+    fix = os.path.join(place["LIGHT_RUNNER_STATE_DIR"], "fix")
+    # Two passes: the command of the first one is what is executed in the second.
+    open(fix, "w").close()
+    _, out, err = shell(place, script, G=group, FIX=fix)
+    _, cells = parts(out.partition("---")[0])
+    cell = cells["local", "runc"]
+    assert not cell["works"] and named in cell["reason"], cell
+    with open(fix, "w") as file:
+        file.write(cell["hint"].partition("; or ")[0].replace("sudo ", ""))
+    _, out, err = shell(place, script, G=group, FIX=fix)
+    _, cells = parts(out.partition("---")[2])
+    assert cells["local", "runc"]["works"], (cell, cells["local", "runc"], err)
+
+
+def test_a_store_that_is_read_only(place, store, tmp_path):
+    rows, cells = doctor(place, 'mount --bind "$S" "$S"; mount -o remount,ro,bind "$S"', S=str(store))
+    cell = cells["local", "runc"]
+    assert not cell["works"] and "LIGHT_RUNNER_DATA_DIR" in cell["hint"], cell
+    _, cells = doctor(dict(place, LIGHT_RUNNER_DATA_DIR=str(tmp_path / "other")),
+                      'mount --bind "$S" "$S"; mount -o remount,ro,bind "$S"', S=str(store))
+    assert cells["local", "runc"]["works"], cells
+
+
+def test_a_folder_for_temporary_files_is_not_needed(place):
+    _, cells = doctor(place, TMPDIR="/nonexistent")
+    assert cells["local", "runc"]["works"], cells
+
+
+def test_a_root_with_less_than_roots_rights(place):
+    code, out, _ = shell(place, 'exec setpriv --bounding-set -sys_admin --inh-caps -sys_admin "$LR" doctor --json')
+    rows, cells = parts(out)
+    assert code == 1 and not rows["root"]["ok"] and "CAP_SYS_ADMIN" in rows["root"]["detail"], rows["root"]
+    assert not any(cell["works"] for cell in cells.values()) and cells["local", "runc"]["hint"], cells
+
+
+def test_in_a_container_no_module_is_loaded(place):
+    rows, cells = doctor(place, "mount -t tmpfs none /run; touch /run/.containerenv; mount --bind /dev/null /dev/loop-control; "
+                                "mount -t tmpfs none /dev")
+    assert "--privileged" in rows["loop devices"]["fix"] and "modprobe" not in rows["loop devices"]["fix"], rows
+    assert not cells["local", "runc"]["works"]
+
+
+# uname() of WSL2, and of the VM of Docker Desktop.
+FAKE = r"""
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+int uname(struct utsname *u)
+{
+    int (*real)(struct utsname *) = dlsym(RTLD_NEXT, "uname");
+    int rc = real(u);
+    if (getenv("FAKE_RELEASE"))
+        strcpy(u->release, getenv("FAKE_RELEASE"));
+    return rc;
+}
+"""
+
+
+def test_advice_for_windows_and_macos(place, tmp_path):
+    if "asan" in subprocess.run(["ldd", PROGRAM], stdout=subprocess.PIPE, timeout=30).stdout.decode():
+        pytest.skip("a sanitizer wants to be the first library")
+    (tmp_path / "fake.c").write_text(FAKE)
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", str(tmp_path / "fake.so"), str(tmp_path / "fake.c"), "-ldl"], check=True, timeout=60)
+    for release, words in (("6.6.87.2-microsoft-standard-WSL2", "WSL2"), ("6.10.14-linuxkit", "Docker Desktop")):
+        rows, _ = doctor(place, LD_PRELOAD=str(tmp_path / "fake.so"), FAKE_RELEASE=release)
+        assert words in rows["platform"]["detail"], rows
+    rows, _ = doctor(place)
+    assert "platform" not in rows
