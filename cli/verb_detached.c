@@ -399,7 +399,14 @@ static int await_end(const struct words *w, lr_execution *x, lr_error *err)
     lr_result *result = NULL;
     int rc = lr_execution_wait(x, &result, err);
     lr_result_free(result);
-    return rc == 0 || has_ended(w->id) ? 0 : -1;
+    if (rc == 0)
+        return 0;
+    if (!has_ended(w->id))
+        return -1;
+    if (err->code == LR_SUPERVISOR_LOST)
+        cli_line(stderr, "light-runner: the run '%s' had ended: its supervisor was killed, and it is marked as failed",
+                 w->id);
+    return 0;
 }
 
 int verb_control(int argc, char **argv)
@@ -417,7 +424,9 @@ int verb_control(int argc, char **argv)
     if (!x)
         return unknown_run(&w);
     int rc = act(argv[0], &w, x, &e);
-    if (rc == 0 && ends && !w.no_wait)
+    bool ended = false;
+    lr_execution_dispatch(x, &ended, NULL);
+    if (rc == 0 && ends && (ended || !w.no_wait))
         rc = await_end(&w, x, &e);
     lr_execution_free(x);
     if (rc < 0)
@@ -525,6 +534,9 @@ int verb_ls(int argc, char **argv)
     if (w.help)
         return print_help(argv[0]);
     cleanup_close int dir = -1;
+    lr_error ignored;
+    /* A run whose supervisor was killed is no longer running: a state that cannot be marked is shown as it is. */
+    (void)lr_reap_states(NULL, &ignored);
     if (state_open_dir(&dir, false, &e) < 0 || (w.json ? print_states : print_table)(dir, &e) < 0)
         return cli_fail(&e, w.json);
     return fflush(stdout) == 0 ? 0 : CLI_FAILED;

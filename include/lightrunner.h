@@ -492,12 +492,12 @@ typedef struct lr_reaped {
     unsigned states; /**< of detached runs, marked as failed */
 } lr_reaped;
 
-/** The default of lr_reap(): ms. */
+/** The default of lr_reap() where $LIGHT_RUNNER_REAP_AGE_MS says nothing else: ms. */
 #define LR_REAP_AGE_MS (5 * 60000)
 
 /**
  * Removes what runs have left whose supervisor was killed, if it is older than min_age_ms (below 0:
- * LR_REAP_AGE_MS), and marks the states of such runs as failed. Touches nothing else; may be called at any
+ * $LIGHT_RUNNER_REAP_AGE_MS, else LR_REAP_AGE_MS), and marks the states of such runs as failed. Touches nothing else; may be called at any
  * time, and by several at once. @param out may be NULL. Errors: those of the engine; SUPERVISOR_LOST.
  * Since 0.1.
  */

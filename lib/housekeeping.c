@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/io.h"
+#include "base/text.h"
 #include "wire/frame.h"
 #include "wire/result.h"
 
@@ -138,6 +139,18 @@ int lr_available(const lr_runner *runner, lr_error *err)
     return ask_only(runner, json_pack("{ss}", "ask", "available"), err);
 }
 
+/* What is younger may belong to a run that is just being made. */
+static int default_age(int64_t *out, lr_error *err)
+{
+    uint64_t age = LR_REAP_AGE_MS;
+    const char *text = secure_getenv("LIGHT_RUNNER_REAP_AGE_MS");
+    if (text && *text && (!text_parse_u64(text, &age) || age > INT64_MAX / 2))
+        return error_set(err, LR_INVALID_ARGUMENT, OPERATION, "LIGHT_RUNNER_REAP_AGE_MS: '%.40s' is not a number",
+                         text);
+    *out = (int64_t)age;
+    return 0;
+}
+
 int lr_reap(const lr_runner *runner, int64_t min_age_ms, lr_reaped *out, lr_error *err)
 {
     json_t *answer;
@@ -146,11 +159,11 @@ int lr_reap(const lr_runner *runner, int64_t min_age_ms, lr_reaped *out, lr_erro
     /* Before anything is removed. */
     if (out && runner_give_struct(out, size, &reaped, sizeof(reaped), "lr_reaped", err) < 0)
         return -1;
+    if (min_age_ms < 0 && default_age(&min_age_ms, err) < 0)
+        return -1;
     if (lr_reap_states(&reaped.states, err) < 0 ||
         ask(&answer, runner,
-            json_pack("{ss,sI}", "ask", "reap", "minAgeMs",
-                      (json_int_t)(min_age_ms < 0 ? LR_REAP_AGE_MS : min_age_ms)),
-            err) < 0)
+            json_pack("{ss,sI}", "ask", "reap", "minAgeMs", (json_int_t)min_age_ms), err) < 0)
         return -1;
     reaped.containers = number_in(answer, "containers");
     reaped.volumes = number_in(answer, "volumes");

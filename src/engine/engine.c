@@ -2,11 +2,16 @@
 #include "engine/engine.h"
 
 #include "base/cleanup.h"
+#include "base/io.h"
 #include "base/libexec.h"
 #include "host/delegation.h"
 #include "host/process.h"
 
 #include <dlfcn.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -14,6 +19,9 @@
 
 static const char automatic[] = "auto", docker_name[] = "docker";
 static const char docker_socket[] = "/var/run/docker.sock";
+
+/* Of the configuration of Docker's client. */
+enum { DOCKER_CONFIG_MAX = 1 << 20 };
 
 /* It stays loaded until the process ends. */
 static int load_docker(const struct engine **out, lr_error *err)
@@ -39,16 +47,45 @@ static bool listens(const char *path)
     return fd >= 0 && connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0;
 }
 
+static bool is_set(const char *variable)
+{
+    const char *value = secure_getenv(variable);
+    return value && *value;
+}
+
 static bool is_given(void)
 {
-    const char *host = secure_getenv("DOCKER_HOST");
-    return host && *host;
+    return is_set("DOCKER_HOST");
+}
+
+/* Whether Docker's own client would be led to a daemon: by its configuration, or a user's own socket. */
+static bool is_configured(void)
+{
+    const char *folder = secure_getenv("DOCKER_CONFIG"), *home = secure_getenv("HOME");
+    const char *runtime = secure_getenv("XDG_RUNTIME_DIR");
+    char path[PATH_MAX];
+    if (runtime && snprintf(path, sizeof(path), "%s/docker.sock", runtime) < (int)sizeof(path) && listens(path))
+        return true;
+    if (folder && *folder)
+        snprintf(path, sizeof(path), "%s/config.json", folder);
+    else
+        snprintf(path, sizeof(path), "%s/.docker/config.json", home ? home : "");
+    cleanup_free char *text = io_read_file_at(AT_FDCWD, path, DOCKER_CONFIG_MAX, NULL);
+    return text && strstr(text, "\"currentContext\"");
 }
 
 int engine_find_docker(const struct engine **out, lr_error *err)
 {
+    const char *chosen = secure_getenv("LIGHT_RUNNER_ENGINE");
+    lr_error ignored;
     *out = NULL;
-    return is_given() || listens(docker_socket) ? load_docker(out, err) : 0;
+    if (is_given() || is_set("DOCKER_CONTEXT") || listens(docker_socket) ||
+        (chosen && strcmp(chosen, docker_name) == 0))
+        return load_docker(out, err);
+    /* What is only configured may be down, or a machine that is not reached today. */
+    if (is_configured() && (load_docker(out, &ignored) < 0 || (*out)->available(NULL, &ignored) < 0))
+        *out = NULL;
+    return 0;
 }
 
 static int choose(const struct engine **out, lr_error *err)

@@ -179,8 +179,9 @@ int engine_prefer_tier(const struct engine **engine, const struct request *r, lr
  */
 int engine_find_for_image(const struct engine **out, const char *name, const char *program, lr_error *err);
 
-/* Docker's, where somebody uses it: DOCKER_HOST is set, or somebody listens at its usual socket. Else *out is NULL. For
- * what is done on every engine; the local one is always there. Errors: as engine_find(). */
+/* Docker's, where somebody uses it: DOCKER_HOST, DOCKER_CONTEXT or LIGHT_RUNNER_ENGINE says so, or somebody listens at its
+ * usual socket; or its client's configuration or $XDG_RUNTIME_DIR/docker.sock leads to a daemon that answers. Else *out is
+ * NULL. For what is done on every engine; the local one is always there. Errors: as engine_find(). */
 int engine_find_docker(const struct engine **out, lr_error *err);
 
 /* Whether the run is to have no network. "none" wins over whatever is named beside it. */

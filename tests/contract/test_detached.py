@@ -366,12 +366,17 @@ def ghost(states, run_id="light-runner-bbbbbbbbbbbb", **more):
     return run_id
 
 
-@pytest.mark.parametrize("how", ["attach", "reap", "stop"])
+@pytest.mark.parametrize("how", ["attach", "reap", "stop", "cancel", "ls"])
 def test_a_ghost_becomes_failed(runner, states, how):
     run_id = ghost(states)
-    done = runner.cli(how, *([run_id] if how != "reap" else ["--json"]))
+    words = ["--json"] if how == "reap" else [] if how == "ls" else [run_id]
+    done = runner.cli(how, *words)
     if how == "attach":
         assert done.code == 125 and b"SUPERVISOR_LOST" in done.stderr
+    if how in ("stop", "cancel"):
+        assert done.code == 0 and b"marked as failed" in done.stderr, done
+    if how == "ls":
+        assert b" failed " in done.stdout, done
     if how == "reap":
         assert done.json["states"] == 1
     state = state_of(states, run_id)

@@ -2,6 +2,7 @@
 """What an engine is asked outside of any run: is it there, what is left over, networks, images; by the C API and the CLI."""
 import ctypes
 import glob
+import hashlib
 import json
 import os
 
@@ -118,8 +119,10 @@ def test_reap_leaves_what_is_young(runner, library, tmp_path, monkeypatch):
     traces = host.traces(run_id)
     assert traces and lib.call("lr_reap", ctypes.c_int64(-1), ctypes.byref(once)) == 0
     assert host.traces(run_id) == traces and once.containers == once.volumes == 0
-    environment = dict(os.environ, LIGHT_RUNNER_REAP_AGE_MS="0")
-    assert host.wait_until(lambda: runner.cli("reap", env=environment).code == 0 and not host.traces(run_id), 10)
+    monkeypatch.setenv("LIGHT_RUNNER_REAP_AGE_MS", "0")
+    assert host.wait_until(lambda: lib.call("lr_reap", ctypes.c_int64(-1), ctypes.byref(once)) == 0 and not host.traces(run_id), 10)
+    monkeypatch.setenv("LIGHT_RUNNER_REAP_AGE_MS", "soon")
+    assert lib.call("lr_reap", ctypes.c_int64(-1), ctypes.byref(once)) != 0 and b"soon" in lib.error.message
 
 
 def test_reap_leaves_what_lives(runner, library, tmp_path, monkeypatch):
@@ -207,3 +210,32 @@ def test_a_detached_run_keeps_its_output_though_nobody_listens(runner, library, 
     assert attached.code == 0, attached
     done = runner.cli("logs", run)
     assert (done.stdout, done.stderr) == (b"out\n", b"err\n"), (done, attached)
+
+
+def test_reap_finds_docker_as_runs_do(runner, tmp_path, monkeypatch):
+    """By a context, or where a daemon of the user's own listens; and --engine says of whom."""
+    if (runner.engine, runner.tier) != ("docker", "runc"):
+        pytest.skip("of the engine docker alone, and the same in every tier")
+    host_name = os.environ["DOCKER_HOST"]
+    context = "there"
+    folder = tmp_path / "contexts" / "meta" / hashlib.sha256(context.encode()).hexdigest()
+    folder.mkdir(parents=True)
+    (folder / "meta.json").write_text(json.dumps({"Name": context, "Endpoints": {"docker": {"Host": host_name}}}))
+    (tmp_path / "config.json").write_text(json.dumps({"currentContext": context}))
+    (tmp_path / "docker.sock").symlink_to(host_name.removeprefix("unix://"))
+    plain = {name: value for name, value in os.environ.items() if name not in ("DOCKER_HOST", "LIGHT_RUNNER_ENGINE")}
+    plain.update(LIGHT_RUNNER_REAP_AGE_MS="0", LIGHT_RUNNER_STATE_DIR=str(tmp_path / "state"), HOME=str(tmp_path / "nobody"))
+    ways = {"configuration": ({"DOCKER_CONFIG": str(tmp_path)}, []),
+            "variable": ({"DOCKER_CONFIG": str(tmp_path), "DOCKER_CONTEXT": context}, []),
+            "own socket": ({"XDG_RUNTIME_DIR": str(tmp_path)}, []),
+            "flag": ({"DOCKER_CONFIG": str(tmp_path)}, ["--engine", "docker"])}
+    monkeypatch.setenv("LIGHT_RUNNER_STATE_DIR", str(tmp_path / "state"))
+    for way, (variables, words) in ways.items():
+        if way == "own socket" and os.path.exists("/var/run/docker.sock"):
+            continue
+        run_id = runner.submit(runner.request("sleep 60", detached=True)).json["id"]
+        host.kill_supervisor(run_id)
+        assert host.wait_until(lambda: not host.processes_with(run_id), 20)
+        assert runner.cli("reap", "--engine", "local", env={**plain, **variables}).code == 0 and host.traces(run_id), way
+        assert host.wait_until(lambda: runner.cli("reap", *words, env={**plain, **variables}).code == 0 and not host.traces(run_id),
+                               20), (way, host.traces(run_id))
