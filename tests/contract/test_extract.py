@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: MIT
 """`extract`: the only way out, and nothing but files and folders comes through it."""
 import hashlib
+import json
 import os
+import signal
 import stat
+import subprocess
 
 import pytest
+
+from harness import host
 
 
 def tree(folder):
@@ -199,6 +204,24 @@ def test_a_cancelled_run_extracts_nothing_whatever_is_asked_for(runner, tmp_path
         outcome = runner.cli("attach", "--json", run_id)
         assert outcome.json["cancelled"] is True and "extracted" not in outcome.json, outcome
     assert not (tmp_path / "out").exists()
+
+
+def test_a_cancel_during_the_extraction_leaves_no_entries(runner, tmp_path):
+    marker = f"{os.getpid()}-{runner.engine}-{runner.tier}"
+    environment = dict(os.environ, LIGHT_RUNNER_TEST_HOLD="collect", HELD=marker)
+    process = subprocess.Popen(
+        [runner.executable, "run", "--json", "--request",
+         runner.write_request(runner.request("echo x > f", extract=[("f", tmp_path / "out")]))],
+        env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    supervisor = host.wait_until(lambda: host.held_supervisor(marker), 60)
+    assert supervisor, process.communicate(timeout=60)
+    process.send_signal(signal.SIGINT)
+    assert host.wait_until(lambda: host.state_letter(process.pid) == "S", 10)
+    os.kill(supervisor, signal.SIGCONT)
+    stdout, stderr = process.communicate(timeout=60)
+    result = json.loads(stdout)
+    # It is over before the supervisor has looked, or cancelled: there is nothing in between.
+    assert result["cancelled"] is ("extracted" not in result), (stdout, stderr)
 
 
 def test_a_paused_run_that_times_out_gives_its_files(runner, tmp_path, monkeypatch):
