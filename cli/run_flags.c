@@ -225,9 +225,11 @@ static int put_bytes(json_t *options, const struct flag *flag, const char *value
 static int put_count(json_t *options, const struct flag *flag, const char *value, lr_error *err)
 {
     uint64_t count;
-    if (!text_parse_u64(value, &count) || count > INT64_MAX)
-        return error_set(err, LR_INVALID_ARGUMENT, OPERATION, "--%s: '%.40s' is not a number",
-                         flag->name, value);
+    if (!text_parse_u64(value, &count) || count > INT64_MAX) {
+        error_set(err, LR_INVALID_ARGUMENT, OPERATION, "--%s: '%.40s' is not a count", flag->name,
+                  value);
+        return error_hint(err, "write it like 100");
+    }
     return put(options, flag->field, json_integer((json_int_t)count), err);
 }
 
@@ -386,8 +388,9 @@ static int merge(struct run_flags *f, lr_error *err)
         json_object_del(d, "network");
     if (f->input_file)
         json_object_del(d, "input");
-    if (json_is_object(options) && given) {
-        if (json_object_update(options, given) < 0)
+    if (options && given) {
+        /* Into what is no object nothing can be laid: that is said when the document is checked. */
+        if (json_is_object(options) && json_object_update(options, given) < 0)
             return error_oom(err, OPERATION);
         json_object_del(f->given, "options");
     }

@@ -90,7 +90,7 @@ int verb_run(int argc, char **argv)
         return 0;
     const json_t *timeout = json_object_get(f.document, "timeout");
     int code = outcome_print(&o, result,
-                             timeout ? (uint64_t)json_integer_value(timeout) : DEFAULT_TIMEOUT_MS);
+                             timeout ? (uint64_t)json_number_value(timeout) : DEFAULT_TIMEOUT_MS);
     if (f.timing)
         outcome_say(&o,
                     "prepare %.1f ms, start %.1f ms, run %.1f ms, collect %.1f ms; %" PRIu64

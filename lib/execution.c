@@ -368,11 +368,15 @@ static int check_request(const struct request *r, const lr_request *base, lr_err
                          "input is refused for detached runs");
     if (r->dir) {
         struct stat st;
-        if (stat(r->dir, &st) < 0)
-            return error_errno(err, LR_INVALID_ARGUMENT, "run.request", errno, "dir: '%s'", r->dir);
-        if (!S_ISDIR(st.st_mode))
-            return error_set(err, LR_INVALID_ARGUMENT, "run.request",
-                             "dir: '%s' is not a directory", r->dir);
+        if (stat(r->dir, &st) < 0) {
+            error_errno(err, LR_INVALID_ARGUMENT, "run.request", errno, "dir: '%s'", r->dir);
+            return error_hint(err, "name a folder that is there and that you may read");
+        }
+        if (!S_ISDIR(st.st_mode)) {
+            error_set(err, LR_INVALID_ARGUMENT, "run.request", "dir: '%s' is not a directory",
+                      r->dir);
+            return error_hint(err, "name the folder that holds the file; its contents are copied");
+        }
     }
     return 0;
 }

@@ -159,12 +159,26 @@ int check_bool(bool *out, const char *field, const json_t *value, lr_error *err)
     return 0;
 }
 
+bool check_integer(json_int_t *out, const json_t *value)
+{
+    double real = json_real_value(value);
+    if (json_is_integer(value)) {
+        *out = json_integer_value(value);
+        return true;
+    }
+    /* -2^63 and 2^63. */
+    if (!json_is_real(value) || !(real >= -0x1p63 && real < 0x1p63) || (double)(json_int_t)real != real)
+        return false;
+    *out = (json_int_t)real;
+    return true;
+}
+
 int check_positive(uint64_t *out, const char *field, const json_t *value, uint64_t max,
                    lr_error *err)
 {
-    if (!json_is_integer(value))
+    json_int_t n;
+    if (!check_integer(&n, value))
         return fail_type(err, field, "an integer above 0", value);
-    json_int_t n = json_integer_value(value);
     if (n <= 0 || (uint64_t)n > max)
         return check_fail(err, field, "is %" JSON_INTEGER_FORMAT "; it must be from 1 to %" PRIu64,
                           n, max);

@@ -44,6 +44,9 @@ void check_free_strings(char **strings);
 int check_bool(bool *out, const char *field, const json_t *value, lr_error *err);
 
 /* An integer of at least 1 and at most `max`. */
+/* Whether it is an integer, also one that is written with a fraction of 0, as JSON Schema has it. */
+bool check_integer(json_int_t *out, const json_t *value);
+
 int check_positive(uint64_t *out, const char *field, const json_t *value, uint64_t max,
                    lr_error *err);
 

@@ -79,6 +79,21 @@ static int read_accelerator(void *out, const char *field, const json_t *value, l
     return 0;
 }
 
+/* More than anybody has: a number that a schema can tell by its length, too. */
+static bool is_beyond(const char *size)
+{
+    static const struct {
+        const char *units;
+        size_t digits;
+    } most[] = {{"kK", 15}, {"mM", 12}, {"gG", 9}};
+    size += strspn(size, "0");
+    size_t digits = strspn(size, "0123456789");
+    for (size_t i = 0; i < sizeof(most) / sizeof(most[0]); i++)
+        if (size[digits] && strchr(most[i].units, size[digits]))
+            return digits > most[i].digits;
+    return digits > 18;
+}
+
 static int read_size(uint64_t *out, const char *field, const json_t *value, uint64_t min,
                      const char *min_text, lr_error *err)
 {
@@ -86,7 +101,7 @@ static int read_size(uint64_t *out, const char *field, const json_t *value, uint
     if (check_string(&text, field, value, err) < 0)
         return error_hint(err, "write it like \"512m\"");
     uint64_t bytes;
-    if (!text_parse_size(text, &bytes) || bytes > MAX_BYTES) {
+    if (!text_parse_size(text, &bytes) || is_beyond(text)) {
         check_fail(err, field, "'%.40s' is not a size", text);
         return error_hint(err, "digits with k, m or g behind them, like 512m");
     }
@@ -119,19 +134,25 @@ static int read_cpus(void *out, const char *field, const json_t *value, lr_error
         if (check_string(&text, field, value, err) < 0)
             return -1;
         /* Read as JSON, not by strtod(), which listens to the caller's locale. */
-        json_t *number = json_loads(text, JSON_DECODE_ANY, NULL);
+        bool plain = text[strspn(text, "0123456789.")] == '\0';
+        json_t *number = plain ? json_loads(text, JSON_DECODE_ANY, NULL) : NULL;
         bool is_number = json_is_number(number);
         cpus = is_number ? json_number_value(number) : 0;
         json_decref(number);
-        if (!is_number)
-            return check_fail(err, field, "'%.40s' is not a number of cores", text);
+        if (!is_number) {
+            check_fail(err, field, "'%.40s' is not a number of cores", text);
+            return error_hint(err, "write it like 2 or 0.5");
+        }
     } else if (json_is_number(value)) {
         cpus = json_number_value(value);
     } else {
-        return check_fail(err, field, "must be a number");
+        check_fail(err, field, "must be a number");
+        return error_hint(err, "write it like 2 or 0.5");
     }
-    if (!isfinite(cpus) || cpus <= 0 || cpus > MAX_CPUS)
-        return check_fail(err, field, "is %g; it must be above 0 and at most %g", cpus, MAX_CPUS);
+    if (!isfinite(cpus) || cpus <= 0 || cpus > MAX_CPUS) {
+        check_fail(err, field, "is %g; it must be above 0 and at most %g", cpus, MAX_CPUS);
+        return error_hint(err, "write it like 2 or 0.5");
+    }
     r->cpus = cpus;
     return 0;
 }
@@ -149,10 +170,11 @@ static int read_pids(void *out, const char *field, const json_t *value, lr_error
 static int read_gpus(void *out, const char *field, const json_t *value, lr_error *err)
 {
     struct request *r = out;
-    if (json_is_integer(value)) {
-        if (json_integer_value(value) < 0)
+    json_int_t count;
+    if (check_integer(&count, value)) {
+        if (count < 0)
             return check_fail(err, field, "must not be negative");
-        if (asprintf(&r->gpus, "%" JSON_INTEGER_FORMAT, json_integer_value(value)) < 0) {
+        if (asprintf(&r->gpus, "%" JSON_INTEGER_FORMAT, count) < 0) {
             r->gpus = NULL;
             return error_oom(err, OPERATION);
         }
@@ -455,8 +477,6 @@ static int read_dns(void *out, const char *field, const json_t *value, lr_error 
 static int read_networks(void *out, const char *field, const json_t *value, lr_error *err)
 {
     struct request *r = out;
-    if (r->networks)
-        return check_fail(err, field, "'networks' and its older name 'network' are both given");
     if (json_is_string(value)) {
         json_t *list = json_pack("[O]", value);
         int rc = list ? check_copy_strings(&r->networks, field, list, 1, err)
@@ -570,8 +590,10 @@ static int read_workdir(void *out, const char *field, const json_t *value, lr_er
     cleanup_free char *path = NULL;
     if (check_copy_name(&path, field, value, MAX_PATH, err) < 0)
         return -1;
-    if (path[0] != '/')
-        return check_fail(err, field, "'%.80s' must be an absolute path", path);
+    if (path[0] != '/') {
+        check_fail(err, field, "'%.80s' must be an absolute path", path);
+        return error_hint(err, "begin it with a slash, like /app");
+    }
     if (text_path_has_dotdot(path))
         return check_fail(err, field, "'%.80s' must not hold '..'", path);
     r->workdir = text_path_join("/", path);
@@ -703,6 +725,8 @@ int request_from_json(struct request *out, const json_t *document, lr_error *err
         .max_log_bytes = 256ull << 20,
         .timeout_ms = 20ull * 60 * 1000,
     };
+    if (json_object_get(document, "networks") && json_object_get(document, "network"))
+        return check_fail(err, "network", "'networks' and its older name 'network' are both given");
     if (check_object(&r, "", document, request_fields, err) < 0)
         return -1;
     if (!r.image)

@@ -18,9 +18,11 @@ static const char input[] = "input";
 int request_input(json_t **out, const char *field, const char *text, size_t length, lr_error *err)
 {
     size_t at;
-    if (!json_text_is_valid(text, length, &at))
-        return error_set(err, LR_INVALID_ARGUMENT, OPERATION, "%s: not valid JSON at byte %zu",
-                         field, at + 1);
+    if (!json_text_is_valid(text, length, &at)) {
+        error_set(err, LR_INVALID_ARGUMENT, OPERATION, "%s: not valid JSON at byte %zu", field,
+                  at + 1);
+        return error_hint(err, "give one JSON value; a text needs double quotes");
+    }
     *out = json_stringn(text, length);
     return *out ? 0
                 : error_set(err, LR_INVALID_ARGUMENT, OPERATION, "%s: must be UTF-8", field);
@@ -49,9 +51,9 @@ static json_t *load(const char *json, size_t length, json_error_t *e)
 
 static int not_json(const json_error_t *e, lr_error *err)
 {
-    return error_set(err, LR_INVALID_ARGUMENT, OPERATION,
-                     "the request is not valid JSON: line %d, column %d: %s", e->line, e->column,
-                     e->text);
+    error_set(err, LR_INVALID_ARGUMENT, OPERATION,
+              "the request is not valid JSON: line %d, column %d: %s", e->line, e->column, e->text);
+    return error_hint(err, "give one JSON object like {\"image\": \"alpine\", \"entrypoint\": \"echo hello\"}");
 }
 
 int request_load(json_t **out, const char *json, size_t length, lr_error *err)

@@ -58,6 +58,22 @@ def test_no_image(runner):
     refused(runner.cli("run"), "image")
 
 
+@pytest.mark.parametrize("flags", [
+    ["--cpus", "nan"], ["--cpus", "0"], ["--workdir", "relative"], ["--dir", "/no/such/folder"], ["--dir", "/etc/passwd"],
+    ["--request", "/proc/self/cmdline"], ["--input-json", "{"], ["--memory", "12q"], ["--timeout", "soon"], ["--pids", "x"],
+], ids=" ".join)
+def test_what_to_do_is_said(runner, flags):
+    outcome = runner.cli("run", "--json", "--network", "none", *flags, "busybox", "--", "echo started")
+    assert outcome.code == 125 and outcome.error["hint"], outcome
+
+
+@pytest.mark.parametrize("options", [None, 5, []])
+def test_flags_mend_no_document(runner, options):
+    document = runner.request("echo started")
+    document["options"] = options
+    refused(runner.submit(document, "--memory", "64m"), "options: must be an object")
+
+
 def test_an_unknown_verb(runner):
     refused(runner.cli("frobnicate"), "frobnicate")
 
@@ -83,6 +99,7 @@ def test_an_unknown_verb(runner):
     ({"dir": 5}, ["dir"]),
     ({"detached": "yes"}, ["detached"]),
     ({"options": 5}, ["options"]),
+    ({"options": None}, ["options"]),
     ({"options": {"memory": 512}}, ["memory"]),
     ({"options": {"cpus": "two"}}, ["cpus"]),
     ({"options": {"cpus": 1e999}}, []),

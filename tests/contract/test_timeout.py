@@ -47,6 +47,12 @@ def test_durations_as_text(runner, text, least):
     assert b"timed out" in outcome.stderr
 
 
+def test_an_integer_may_be_written_with_a_fraction(runner):
+    """1000.0 is an integer in JSON Schema, and in JavaScript."""
+    outcome = runner.cli("run", "--request", runner.write_request(runner.request("sleep 60", timeout=1000.0)), deadline=20)
+    assert outcome.code == 137 and b"timed out after 1s" in outcome.stderr, outcome
+
+
 def test_nothing_is_extracted(runner, tmp_path):
     outcome = runner.run("echo x > f; sleep 60", timeout=1000, deadline=20, extract=[("f", tmp_path / "out")])
     assert "extracted" not in outcome.json

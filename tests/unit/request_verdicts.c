@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/* For test_schema.py: reads requests, one per line, and says of each whether it is taken: "ok", or the error. */
+#include "base/error.h"
+#include "wire/request.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+int main(void)
+{
+    char *line = NULL;
+    size_t room = 0;
+    ssize_t n;
+    while ((n = getline(&line, &room, stdin)) > 0) {
+        struct request r;
+        lr_error e = LR_ERROR_INIT;
+        if (request_parse(&r, line, (size_t)n - 1, &e) < 0) {
+            printf("%s: %s\n", lr_code_name(e.code), e.message);
+            continue;
+        }
+        puts("ok");
+        request_free(&r);
+    }
+    free(line);
+    return 0;
+}
