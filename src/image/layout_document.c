@@ -104,7 +104,11 @@ static int suits(const json_t *descriptor)
         strcmp(text_at(platform, "architecture"), layout_host_architecture()) != 0)
         return 0;
     snprintf(name, sizeof(name), "%s/%.8s", layout_host_architecture(), variant);
-    return !*variant || is_one_of(name, every) ? 3 : 2;
+    /* os.features: layers that not every engine can read. */
+    return (!*variant || is_one_of(name, every)) &&
+                   json_array_size(json_object_get(platform, "os.features")) == 0
+               ? 3
+               : 2;
 }
 
 /*
@@ -201,20 +205,29 @@ static int read_manifest(struct buffer *out, const json_t *document, lr_error *e
     return 0;
 }
 
+static bool is_same(const json_t *a, const json_t *b, const char *key)
+{
+    return json_equal(json_object_get(a, key), json_object_get(b, key)) ||
+           (!json_object_get(a, key) && !json_object_get(b, key));
+}
+
 static int read_docker(struct buffer *out, const json_t *document, lr_error *err)
 {
     if (json_is_object(document)) /* of skopeo's form `dir`: a manifest, beside files with the names of its digests */
         return read_manifest(out, document, err);
     if (json_array_size(document) == 0)
         return invalid(err, "there is no image in it");
-    if (json_array_size(document) > 1) {
-        invalid(err, "there are %zu images in it", json_array_size(document));
+    const json_t *image = json_array_get(document, 0), *item;
+    size_t i;
+    json_array_foreach(document, i, item)
+    {
+        if (is_same(item, image, "Config") && is_same(item, image, "Layers"))
+            continue; /* under another name */
+        invalid(err, "there are several images in it");
         return error_hint(err, "save one image alone");
     }
-    const json_t *image = json_array_get(document, 0), *item;
     const json_t *layers = json_object_get(image, "Layers");
     const char *path = plain_text(json_object_get(image, "Config"));
-    size_t i;
     if (!path || !json_is_array(layers))
         return invalid(err, "manifest.json lacks 'Config' or 'Layers'");
     if (put(out, "config", path, err) < 0)

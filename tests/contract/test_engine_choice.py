@@ -70,7 +70,8 @@ def test_an_image_that_nobody_has_goes_to_the_engine_with_the_tier(runner, undec
 
 
 SCRIPT = ("cat /text /again; cd /; ls -ln text again link folder/note | cut -c1-10; id -u; pwd; echo $WORD; "
-          "/bin/busybox stat -c '%u %g %a %Y' /text; /bin/busybox wc -c </hole")
+          "/bin/busybox stat -c '%u %g %a %Y' /text; /bin/busybox wc -c </hole; "
+          "cat /not*utf /more /letters /e\u0301 /\u00e9; echo /* | /bin/busybox od -c")
 
 
 def rich_image():
@@ -78,7 +79,9 @@ def rich_image():
                  layer(entry("text", data=b"text\n", mode=0o640, uid=7, gid=8), hardlink("again", "text"),
                        symlink("link", "text"), entry("folder/note", data=b"x"), entry("gone", data=b"x"),
                        entry("hole", data=b"\0" * 100000)),
-                 layer(whiteout("gone"), entry("n" * 180, data=b"long"), entry("caf\u00e9", data=b"x")),
+                 layer(whiteout("gone"), entry("n" * 180, data=b"long"), entry("caf\u00e9", data=b"x"),
+                       entry("e\u0301", data=b"apart\n"), entry("\u00e9", data=b"in one\n"), entry("not\udcffutf", data=b"bytes\n"),
+                       symlink("letters", "e\u0301"), hardlink("more", "e\u0301")),
                  config={"Env": ['WORD=a "b" $c', "PATH=/bin"], "User": "7:8", "WorkingDir": "/folder",
                          "Cmd": ["/bin/sh", "-c", SCRIPT]})
 
@@ -101,6 +104,7 @@ def test_an_import_is_the_same_image_on_docker(runner, undecided, tmp_path):
             done = runner.cli("run", "--engine", engine, "--network", "none", f"import-{kind}", env=undecided)
             assert done.code == 0, done
             seen[engine, kind] = done.stdout
+    assert b"bytes\napart\napart\napart\nin one\n" in done.stdout, seen
     assert len(set(seen.values())) == 1 and b"text\ntext\n" in done.stdout and b'a "b" $c' in done.stdout, seen
     with open(rootfs, "rb") as pipe:
         done = runner.cli("image", "import", "--engine", "docker", "-", "import-rootfs", stdin=pipe.read(), env=undecided)
