@@ -136,7 +136,8 @@ def test_a_container_of_somebody_elses_is_not_removed(runner, daemon, tmp_path):
 
 
 @pytest.mark.parametrize("words", [b"\x00" * 8 + b"x" * 100, b"\x09\0\0\0\0\0\0\x01x", b"\x01\0\0\0\xff\xff\xff\xff" + b"y" * 5000,
-                                   b"\x01\0\0\0\0\0\0\x08\xff\xff\xff\xff\xff\xff\xff\xff", b"\x02\0\0\0\0\0\0\x05hello"])
+                                   b"\x01\0\0\0\0\0\0\x08\xff\xff\xff\xff\xff\xff\xff\xff", b"\x02\0\0\0\0\0\0\x05hello"],
+                         ids=["empty", "of-no-stream", "endless", "no-frame", "said"])
 def test_a_stream_of_rubbish(runner, daemon, tmp_path, words):
     def how(_call, connection):
         connection.sendall(b"HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n" + words)

@@ -49,10 +49,11 @@
 #include <unistd.h>
 
 /* ms. END_MAX: of all calls at the end together; the library gives a supervisor 60 s for it. END_LEAST: what each of them
- * has all the same. */
+ * has all the same. END_PATIENCE: for a container to end by itself, before it is killed. */
 enum {
     CREATE_PATIENCE = 10000,
     END_TIMEOUT = 10000,
+    END_PATIENCE = 2000,
     THAW_TIMEOUT = 5000,
     REMOVE_TIMEOUT = 30000,
     END_MAX = 40000,
@@ -570,11 +571,11 @@ static void docker_kill(struct sandbox *base)
 }
 
 /* 1: nothing of it runs any more; 0: it has not ended in time. */
-static int wait_for_end(struct docker_sandbox *s, lr_error *err)
+static int wait_for_end(struct docker_sandbox *s, int64_t timeout, lr_error *err)
 {
     cleanup_answer struct http_answer answer = {0};
     if (call_container(s, "docker.wait", "POST", "/wait?condition=not-running",
-                       end_timeout(s, END_TIMEOUT), &answer, err) < 0)
+                       end_timeout(s, timeout), &answer, err) < 0)
         return -1;
     /* 404: somebody else has removed it. */
     return answer.status == 200 || answer.status == 404;
@@ -597,7 +598,7 @@ static int await_end(struct docker_sandbox *s, lr_error *err)
 {
     cleanup_answer struct http_answer killed = {0};
     lr_error slow = {0};
-    if (thaw(s) && wait_for_end(s, &slow) == 1)
+    if (thaw(s) && wait_for_end(s, END_PATIENCE, &slow) == 1)
         return 0;
     if (call_container(s, "docker.kill", "POST", "/kill", end_timeout(s, END_TIMEOUT), &killed,
                        err) < 0)
@@ -605,7 +606,7 @@ static int await_end(struct docker_sandbox *s, lr_error *err)
     /* It is not there, or does not run. */
     if (killed.status == 404 || killed.status == 409)
         return 0;
-    int ended = wait_for_end(s, err);
+    int ended = wait_for_end(s, END_TIMEOUT, err);
     if (ended != 0)
         return ended < 0 ? -1 : 0;
     daemon_refused(&killed, LR_INTERNAL, "docker.kill", "the container may still be running", err);
