@@ -58,6 +58,12 @@ static int not_json(const json_error_t *e, lr_error *err)
 
 int request_load(json_t **out, const char *json, size_t length, lr_error *err)
 {
+    /* Some editors begin every file with it. */
+    static const char mark[] = "\xef\xbb\xbf";
+    if (length >= strlen(mark) && memcmp(json, mark, strlen(mark)) == 0) {
+        json += strlen(mark);
+        length -= strlen(mark);
+    }
     json_error_t e = {.line = 1, .column = 1, .text = "not an object"};
     struct json_span span = {0};
     int found = json_text_member(json, length, input, &span);

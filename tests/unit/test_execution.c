@@ -641,6 +641,9 @@ static void test_bad_options(void **state)
     o.max_log_bytes = UINT64_MAX;
     check_options_refused(&o, "options.maxLogBytes");
     o = good;
+    o.pids = 32769;
+    check_options_refused(&o, "options.pids");
+    o = good;
     o.no_new_privileges = (lr_switch)7;
     check_options_refused(&o, "options.noNewPrivileges");
     o = good;

@@ -154,6 +154,18 @@ static void test_what_goes_in_of_a_folder(void **state)
     request_free(&r);
 }
 
+static void test_a_byte_order_mark_is_no_part_of_it(void **state)
+{
+    (void)state;
+    struct request r = parsed("\xef\xbb\xbf{\"image\":\"i\",\"input\":[ 1 ]}");
+    assert_string_equal(r.image, "i");
+    assert_string_equal(r.input, "[ 1 ]");
+    request_free(&r);
+    check_refused("\xef\xbb{\"image\":\"i\"}", "not valid JSON");
+    check_refused("\xef\xbb\xbf\xef\xbb\xbf{\"image\":\"i\"}", "not valid JSON");
+    check_refused("\xef\xbb\xbf", "not valid JSON");
+}
+
 static void test_times_and_when_to_extract(void **state)
 {
     (void)state;
@@ -511,6 +523,7 @@ int main(void)
         cmocka_unit_test(test_name_servers),
         cmocka_unit_test(test_words_of_a_command),
         cmocka_unit_test(test_what_goes_in_of_a_folder),
+        cmocka_unit_test(test_a_byte_order_mark_is_no_part_of_it),
         cmocka_unit_test(test_times_and_when_to_extract),
         cmocka_unit_test(test_older_names),
         cmocka_unit_test(test_unknown_fields_are_named),

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/* The fields of an lr_request, in the document that becomes the request. */
+#include "unit.h"
+
+#include "document.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+
+static const char *const words[] = {"a", "b  c", NULL}, *const none[] = {NULL};
+static const lr_extract extract[] = {{"from", "to"}};
+
+static void check(const lr_request *request, const char *expected)
+{
+    json_t *document;
+    lr_error e = LR_ERROR_INIT;
+    if (document_from_request(&document, request, &e) < 0)
+        fail_msg("%s", e.message);
+    char *text = json_dumps(document, JSON_COMPACT | JSON_SORT_KEYS);
+    assert_string_equal(text, expected);
+    free(text);
+    json_decref(document);
+}
+
+static void test_every_field_is_in_it(void **state)
+{
+    (void)state;
+    lr_request all = {
+        .size = sizeof(all), .image = "i", .entrypoint = "e", .run = words, .dir = "d", .timeout_ms = 5,
+        .networks = words, .env = words, .workdir = "/w", .extract = extract, .extract_count = 1,
+        .detached = true, .dns = words, .argv = words, .ignore = words, .links = "inside",
+        .extract_when = "always", .cpu_timeout_ms = 7,
+    };
+    check(&all, "{\"argv\":[\"a\",\"b  c\"],\"cpuTimeout\":7,\"detached\":true,\"dir\":\"d\",\"dns\":[\"a\",\"b  c\"],"
+                "\"entrypoint\":\"e\",\"env\":[\"a\",\"b  c\"],\"extract\":[{\"from\":\"from\",\"to\":\"to\"}],"
+                "\"extractWhen\":\"always\",\"ignore\":[\"a\",\"b  c\"],\"image\":\"i\",\"links\":\"inside\","
+                "\"networks\":[\"a\",\"b  c\"],\"run\":[\"a\",\"b  c\"],\"timeout\":5,\"workdir\":\"/w\"}");
+    lr_request nothing = {.size = sizeof(nothing), .ignore = none};
+    check(&nothing, "{\"ignore\":[]}");
+}
+
+/* What a caller of lr_run_json() must leave alone beside a document. */
+static void test_every_field_is_seen(void **state)
+{
+    (void)state;
+    const lr_request one[] = {
+        {.image = "i"},        {.entrypoint = ""},    {.run = none},      {.dir = "d"},
+        {.input_json = "1"},   {.timeout_ms = 1},     {.networks = none}, {.dns = none},
+        {.env = none},         {.workdir = "/"},      {.extract = extract}, {.extract_count = 1},
+        {.detached = true},    {.argv = none},        {.ignore = none},   {.links = ""},
+        {.extract_when = ""},  {.cpu_timeout_ms = 1},
+    };
+    for (size_t i = 0; i < sizeof(one) / sizeof(one[0]); i++)
+        assert_false(document_is_empty(&one[i]));
+    const lr_request others = {.size = sizeof(others), .input_fd = 5, .cancel_fd = 6};
+    assert_true(document_is_empty(&others));
+}
+
+static void test_times_that_are_too_large(void **state)
+{
+    (void)state;
+    const lr_request late[] = {{.timeout_ms = UINT64_MAX}, {.cpu_timeout_ms = UINT64_MAX}};
+    static const char *const names[] = {"timeout: ", "cpuTimeout: "};
+    for (size_t i = 0; i < 2; i++) {
+        json_t *document;
+        lr_error e = LR_ERROR_INIT;
+        assert_int_equal(document_from_request(&document, &late[i], &e), -1);
+        assert_int_equal(e.code, LR_INVALID_ARGUMENT);
+        assert_int_equal(strncmp(e.message, names[i], strlen(names[i])), 0);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_every_field_is_in_it),
+        cmocka_unit_test(test_every_field_is_seen),
+        cmocka_unit_test(test_times_that_are_too_large),
+    };
+    return cmocka_run_group_tests_name("document", tests, NULL, NULL);
+}
