@@ -332,6 +332,7 @@ enum layout_kind layout_kind(int folder)
         {"oci-layout", LAYOUT_OCI},
         {"manifest.json", LAYOUT_DOCKER},
         {"repositories", LAYOUT_OLD},
+        {"blobs/sha256", LAYOUT_OCI}, /* not every tool writes the file that says so */
     };
     for (size_t i = 0; i < sizeof(signs) / sizeof(signs[0]); i++) {
         cleanup_close int fd = open_beneath(folder, signs[i].file);

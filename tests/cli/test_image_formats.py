@@ -317,6 +317,14 @@ def test_a_folder_that_skopeo_writes(store, tmp_path):
             assert SBOM in refused(tmp_path / "store2", path)
 
 
+def test_a_layout_that_does_not_say_that_it_is_one(store, tmp_path):
+    layout = image_layout(tmp_path / "layout", MINE)
+    (layout / "oci-layout").unlink()
+    assert is_mine(store, layout) and is_mine(store, archive_of(layout, tmp_path / "a.tar"))
+    (layout / "index.json").unlink()
+    assert "index.json" in refused(tmp_path / "store2", layout)
+
+
 def test_archives_of_old_and_new_dockers(store, tmp_path):
     old = tmp_path / "old.tar"
     files = [folder("0a"), entry("0a/VERSION", data=b"1.0"), entry("0a/json", data=b"{}"), entry("0a/layer.tar", data=MINE.plain[0]),
