@@ -73,7 +73,7 @@ static int send_entry(struct extract *x, const char *path, const struct stat *st
     snprintf(mode, sizeof(mode), "%o", (unsigned)st->st_mode & 0777);
     if (!fields_add(&x->fields, "kind", S_ISDIR(st->st_mode) ? "dir" : "file") ||
         !fields_add(&x->fields, "path", path) || !fields_add(&x->fields, "mode", mode) ||
-        !fields_add_u64(&x->fields, "mtime", st->st_mtime > 0 ? (uint64_t)st->st_mtime : 0))
+        !fields_add_time(&x->fields, st->st_mtim))
         return -1;
     return send_fields(x, FRAME_ENTRY);
 }

@@ -93,12 +93,6 @@ static int cannot(const struct seed *s, const char *what, struct failure *failur
     return failure_errno(failure, operation, errno, "cannot %s '%.300s'", what, s->path);
 }
 
-static int set_times(int fd, int64_t mtime)
-{
-    const struct timespec times[2] = {{.tv_sec = mtime}, {.tv_sec = mtime}};
-    return futimens(fd, times);
-}
-
 static int make_folder(struct seed *s, int dirfd, const char *name, struct failure *failure)
 {
     bool created = mkdirat(dirfd, name, 0700) == 0;
@@ -114,9 +108,10 @@ static int make_folder(struct seed *s, int dirfd, const char *name, struct failu
     /* Owner first: changing it may clear bits of the mode. */
     if (!created)
         user_give_folder(s->user, fd);
-    else if (fchown(fd, s->user->uid, s->user->gid) < 0 || fchmod(fd, s->mode) < 0 ||
-             set_times(fd, s->mtime) < 0)
+    else if (fchown(fd, s->user->uid, s->user->gid) < 0 || fchmod(fd, s->mode) < 0)
         return cannot(s, "set the attributes of", failure);
+    if (created)
+        folder_times_add(&s->folders, s->path, s->modified);
     return 0;
 }
 
@@ -136,7 +131,6 @@ static int make_file(struct seed *s, int dirfd, const char *name, struct failure
 static int make_link(struct seed *s, int dirfd, const char *name, const char *target,
                      struct failure *failure)
 {
-    const struct timespec times[2] = {{.tv_sec = s->mtime}, {.tv_sec = s->mtime}};
     int failed = symlinkat(target, dirfd, name);
     if (failed && errno == EEXIST) {
         if (unlinkat(dirfd, name, 0) < 0)
@@ -146,7 +140,7 @@ static int make_link(struct seed *s, int dirfd, const char *name, const char *ta
     if (failed)
         return cannot(s, "make the link", failure);
     if (fchownat(dirfd, name, s->user->uid, s->user->gid, AT_SYMLINK_NOFOLLOW) < 0 ||
-        utimensat(dirfd, name, times, AT_SYMLINK_NOFOLLOW) < 0)
+        utimensat(dirfd, name, FOLDER_TIMES_BOTH(s->modified), AT_SYMLINK_NOFOLLOW) < 0)
         return cannot(s, "set the attributes of", failure);
     return 0;
 }
@@ -165,11 +159,9 @@ int seed_entry(struct seed *s, const struct frame *f, struct failure *failure)
 {
     const char *kind = fields_get(f, "kind"), *path = fields_get(f, "path");
     const char *mode = fields_get(f, "mode"), *target = fields_get(f, "target");
-    uint64_t mtime;
     if (s->file >= 0 || !kind || !path || !mode || !parse_mode(mode, &s->mode) ||
-        !fields_get_u64(f, "mtime", &mtime) || mtime > INT64_MAX)
+        !fields_get_time(f, &s->modified))
         return failure_set(failure, "protocol", "ENTRY");
-    s->mtime = (int64_t)mtime;
     bool is_file = strcmp(kind, "file") == 0, is_link = strcmp(kind, "link") == 0;
     if (!is_file && !is_link && strcmp(kind, "dir") != 0)
         return failure_set(failure, operation, "'%.300s' is neither a folder nor a file nor a link",
@@ -179,6 +171,7 @@ int seed_entry(struct seed *s, const struct frame *f, struct failure *failure)
     if (!text_path_is_beneath(path))
         return failure_set(failure, operation, "path traversal rejected: '%.300s'", path);
     strcpy(s->path, path); /* at most 4095 bytes, or it would not be beneath */
+    folder_times_leave(&s->folders, path, s->root, open_folder);
     int dirfd = -1;
     const char *name = NULL;
     if (open_parent(s, &dirfd, &name, failure) < 0)
@@ -205,7 +198,7 @@ int seed_entry_end(struct seed *s, const struct frame *f, struct failure *failur
         return failure_set(failure, operation, "'%.300s' did not come whole: %.200s", s->path,
                            error);
     if (fchown(s->file, s->user->uid, s->user->gid) < 0 || fchmod(s->file, s->mode) < 0 ||
-        set_times(s->file, s->mtime) < 0)
+        futimens(s->file, FOLDER_TIMES_BOTH(s->modified)) < 0)
         return cannot(s, "set the attributes of", failure);
     /* Some file systems say only now that they are full. */
     if (close(steal_fd(&s->file)) < 0)
@@ -217,6 +210,7 @@ int seed_end(struct seed *s, struct failure *failure)
 {
     if (s->file >= 0)
         return failure_set(failure, "protocol", "ENTRIES_END within a file");
+    folder_times_leave(&s->folders, NULL, s->root, open_folder);
     seed_free(s);
     return 0;
 }

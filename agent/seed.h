@@ -7,6 +7,7 @@
 #define AGENT_SEED_H
 
 #include "failure.h"
+#include "base/folder_times.h"
 #include "user.h"
 #include "wire/fields.h"
 
@@ -16,11 +17,12 @@ struct seed {
 
     int file; /* being written, or -1 */
     mode_t mode;
-    int64_t mtime;
+    struct timespec modified;
     char path[4096]; /* of the last entry */
 
     int parent_fd; /* the last parent folder, kept open: entries come folder by folder */
     char parent[4096];
+    struct folder_times folders; /* that were made, around the entry at hand */
 };
 
 void seed_init(struct seed *s, int root, const struct user *user);

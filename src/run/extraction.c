@@ -6,6 +6,7 @@
 
 #include <inttypes.h>
 #include <string.h>
+#include <sys/stat.h>
 
 static const char operation[] = "extract";
 
@@ -163,8 +164,11 @@ static int on_entry(struct extraction *x, const struct frame *f, lr_error *err)
     if (x->single && (!is_file || x->sink.bytes > 0 || !is_asked_for(x, path)))
         return broken(err, "another ENTRY than the one asked for");
     mode_t mode = (mode_t)strtoul(mode_text, NULL, 8);
+    /* Nothing hangs on it: a time that makes no sense is the present. */
+    struct timespec modified = {.tv_nsec = UTIME_NOW};
+    (void)fields_get_time(f, &modified);
     lr_error local = {0};
-    if ((is_file ? sink_file : sink_folder)(&x->sink, path, mode, &local) < 0)
+    if ((is_file ? sink_file : sink_folder)(&x->sink, path, mode, modified, &local) < 0)
         set_error(x, local.message);
     return 0;
 }

@@ -81,7 +81,7 @@ static int add_entry(struct seed *s, struct buffer *out, const struct stat *st, 
     if (!fields_add(&s->fields, "kind", kind) || !fields_add(&s->fields, "path", s->path) ||
         !fields_add(&s->fields, "mode", mode) ||
         (target && !fields_add(&s->fields, "target", target)) ||
-        !fields_add_u64(&s->fields, "mtime", st->st_mtime > 0 ? (uint64_t)st->st_mtime : 0) ||
+        !fields_add_time(&s->fields, st->st_mtim) ||
         !frame_append(out, FRAME_ENTRY, buffer_data(&s->fields), buffer_length(&s->fields)))
         return error_oom(err, operation);
     return 0;

@@ -77,9 +77,15 @@ static void drop_file(struct sink *s)
     (void)unlinkat(s->file_folder, s->file_name, 0);
 }
 
+static int open_folder(int root, const char *path)
+{
+    return open_beneath(root, path, O_RDONLY | O_DIRECTORY, 0);
+}
+
 void sink_close(struct sink *s)
 {
     drop_file(s);
+    folder_times_leave(&s->folders, NULL, s->root, open_folder);
     cleanup_close_fd(&s->parent_fd);
     cleanup_close_fd(&s->root);
 }
@@ -128,6 +134,7 @@ static int open_parent(struct sink *s, const char *path, int *dirfd, const char 
                          path);
     if (s->file >= 0)
         return error_set(err, LR_EXTRACT_FAILED, operation, "an entry within a file");
+    folder_times_leave(&s->folders, path, s->root, open_folder);
     if (charge(s, TAR_BLOCK, err) < 0 || check_git(s, path, err) < 0)
         return -1;
     const char *slash = strrchr(path, '/');
@@ -149,15 +156,17 @@ static int open_parent(struct sink *s, const char *path, int *dirfd, const char 
     return 0;
 }
 
-int sink_folder(struct sink *s, const char *path, mode_t mode, lr_error *err)
+int sink_folder(struct sink *s, const char *path, mode_t mode, struct timespec modified, lr_error *err)
 {
     int dirfd;
     const char *name;
     if (open_parent(s, path, &dirfd, &name, err) < 0)
         return -1;
     /* The owner's bits stay on: its contents are still to come. */
-    if (make_folder(dirfd, name, (mode & 0777) | 0700, s->umask & 077) == 0)
+    if (make_folder(dirfd, name, (mode & 0777) | 0700, s->umask & 077) == 0) {
+        folder_times_add(&s->folders, path, modified);
         return 0;
+    }
     struct stat st;
     if (errno == EEXIST && fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
         S_ISDIR(st.st_mode))
@@ -166,7 +175,7 @@ int sink_folder(struct sink *s, const char *path, mode_t mode, lr_error *err)
                        path);
 }
 
-int sink_file(struct sink *s, const char *path, mode_t mode, lr_error *err)
+int sink_file(struct sink *s, const char *path, mode_t mode, struct timespec modified, lr_error *err)
 {
     int dirfd;
     const char *name;
@@ -183,6 +192,7 @@ int sink_file(struct sink *s, const char *path, mode_t mode, lr_error *err)
     strcpy(s->file_name, name);
     s->file_folder = dirfd;
     s->file_mode = mode & 0777 & ~s->umask;
+    s->file_modified = modified;
     s->file_size = 0;
     return 0;
 }
@@ -207,6 +217,8 @@ int sink_file_end(struct sink *s, lr_error *err)
     if (s->file < 0)
         return error_set(err, LR_EXTRACT_FAILED, operation, "an end outside a file");
     int failed = fchmod(s->file, s->file_mode) < 0 ? errno : 0;
+    /* A file system that does not take the time has the file all the same. */
+    (void)futimens(s->file, FOLDER_TIMES_BOTH(s->file_modified));
     /* A full or remote disk may say so only now. */
     if (close(steal_fd(&s->file)) < 0 && !failed)
         failed = errno;

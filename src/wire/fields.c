@@ -71,3 +71,21 @@ bool fields_get_u64(const struct frame *f, const char *key, uint64_t *out)
     const char *value = fields_get(f, key);
     return value && text_parse_u64(value, out);
 }
+
+bool fields_add_time(struct buffer *out, struct timespec modified)
+{
+    bool known = modified.tv_sec > 0;
+    return fields_add_u64(out, "mtime", known ? (uint64_t)modified.tv_sec : 0) &&
+           fields_add_u64(out, "mtime_ns", known ? (uint64_t)modified.tv_nsec : 0);
+}
+
+bool fields_get_time(const struct frame *f, struct timespec *out)
+{
+    uint64_t seconds, nanoseconds = 0;
+    if (!fields_get_u64(f, "mtime", &seconds) || seconds > INT64_MAX ||
+        (fields_get(f, "mtime_ns") && !fields_get_u64(f, "mtime_ns", &nanoseconds)) ||
+        nanoseconds > 999999999)
+        return false;
+    *out = (struct timespec){.tv_sec = (time_t)seconds, .tv_nsec = (long)nanoseconds};
+    return true;
+}

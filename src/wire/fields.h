@@ -9,9 +9,15 @@
 
 #include "wire/frame.h"
 
+#include <time.h>
+
 /* Appends one field to a payload that is being built. */
 bool fields_add(struct buffer *out, const char *key, const char *value);
 bool fields_add_u64(struct buffer *out, const char *key, uint64_t value);
+
+/* The modification time of an ENTRY: `mtime` in seconds, and `mtime_ns`, which may be missing. One before 1970 becomes 1970. */
+bool fields_add_time(struct buffer *out, struct timespec modified);
+bool fields_get_time(const struct frame *f, struct timespec *out);
 
 /*
  * Walks over a payload: start with *at = NULL; false at the end, or at the first thing that is not

@@ -66,7 +66,7 @@ enum frame_type {
                     /proc/self/status), uid_map, gid_map. The answer to INSPECT */
 
     /* a file tree, in either direction */
-    FRAME_ENTRY = 96,  /* fields: kind (dir, file; into a sandbox also link), path (relative), mode (octal), mtime (s), target
+    FRAME_ENTRY = 96,  /* fields: kind (dir, file; into a sandbox also link), path (relative), mode (octal), mtime (s), mtime_ns, target
                           (of a link) */
     FRAME_DATA,        /* raw: more bytes of the file of the last ENTRY */
     FRAME_ENTRY_END,   /* fields: error (optional: it could not be read to its end) */

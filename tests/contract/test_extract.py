@@ -441,3 +441,18 @@ def test_every_size_comes_whole(runner, tmp_path):
     assert outcome.json["extracted"][0]["status"] == "ok"
     for name in os.listdir(tmp_path / "in"):
         assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "in" / name).read_bytes(), name
+
+
+def test_files_and_folders_keep_their_times(runner, tmp_path):
+    """On the way in and on the way out, to the nanosecond, whatever has been written into a folder meanwhile."""
+    times = {"project": 1500000000123456789, "project/sub": 1500000001000000001, "project/sub/f": 1500000002500000000, "project/old": 0}
+    (tmp_path / "in/project/sub").mkdir(parents=True)
+    for name in ("sub/f", "old"):
+        (tmp_path / "in/project" / name).write_text(name)
+    for name, time in reversed(times.items()):
+        os.utime(tmp_path / "in" / name, ns=(time, time))
+    outcome = runner.ok("echo new > made; TZ=UTC touch -d '2020-09-13 12:26:40' made; stat -c '%Y' project project/sub made", dir=tmp_path / "in",
+                        extract=[(".", tmp_path / "out")])
+    assert outcome.lines == ["1500000000", "1500000001", "1600000000"], outcome
+    assert {name: os.stat(tmp_path / "out" / name).st_mtime_ns for name in times} == times
+    assert os.stat(tmp_path / "out/made").st_mtime_ns == 1600000000 * 10**9

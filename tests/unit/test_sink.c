@@ -17,6 +17,7 @@
 #include "scratch_folder.h"
 
 #define top scratch_folder
+#define MODIFIED ((struct timespec){.tv_sec = 1500000000, .tv_nsec = 123456789})
 static char to[128], outside[128];
 
 static int make_top(void **state)
@@ -38,7 +39,7 @@ static struct sink open_sink(uint64_t max)
 
 static int write_file(struct sink *s, const char *path, const char *text, lr_error *err)
 {
-    return sink_file(s, path, 0644, err) < 0 || sink_data(s, text, strlen(text), err) < 0 ||
+    return sink_file(s, path, 0644, MODIFIED, err) < 0 || sink_data(s, text, strlen(text), err) < 0 ||
                    sink_file_end(s, err) < 0
                ? -1
                : 0;
@@ -62,8 +63,8 @@ static void files_and_folders_land_beneath(void **state)
     (void)state;
     struct sink s = open_sink(1 << 20);
     lr_error err = {0};
-    assert_int_equal(sink_folder(&s, "a", 0755, &err), 0);
-    assert_int_equal(sink_folder(&s, "a/b", 0500, &err), 0);
+    assert_int_equal(sink_folder(&s, "a", 0755, MODIFIED, &err), 0);
+    assert_int_equal(sink_folder(&s, "a/b", 0500, MODIFIED, &err), 0);
     assert_int_equal(write_file(&s, "a/b/c", "hello", &err), 0);
     assert_int_equal(s.bytes, 3 * 512 + 512);
     sink_close(&s);
@@ -78,8 +79,8 @@ static void names_that_lead_out_are_refused(void **state)
     struct sink s = open_sink(1 << 20);
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         lr_error err = {0};
-        assert_int_equal(sink_file(&s, names[i], 0644, &err), -1);
-        assert_int_equal(sink_folder(&s, names[i], 0755, &err), -1);
+        assert_int_equal(sink_file(&s, names[i], 0644, MODIFIED, &err), -1);
+        assert_int_equal(sink_folder(&s, names[i], 0755, MODIFIED, &err), -1);
         assert_non_null(strstr(err.message, "path traversal rejected"));
     }
     sink_close(&s);
@@ -95,8 +96,8 @@ static void a_link_that_lies_there_is_not_followed(void **state)
     snprintf(link, sizeof(link), "%s/way", to);
     assert_int_equal(symlink(outside, link), 0);
     assert_int_equal(write_file(&s, "way/x", "bad", &err), -1);
-    assert_int_equal(sink_folder(&s, "way", 0755, &err), -1);
-    assert_int_equal(sink_folder(&s, "way/sub", 0755, &err), -1);
+    assert_int_equal(sink_folder(&s, "way", 0755, MODIFIED, &err), -1);
+    assert_int_equal(sink_folder(&s, "way/sub", 0755, MODIFIED, &err), -1);
     sink_close(&s);
     assert_file(outside, "x", NULL);
     assert_file(outside, "sub", NULL);
@@ -140,7 +141,7 @@ static void setuid_bits_do_not_come_out(void **state)
     lr_error err = {0};
     char path[256];
     struct stat st;
-    assert_int_equal(sink_file(&s, "suid", 06755, &err), 0);
+    assert_int_equal(sink_file(&s, "suid", 06755, MODIFIED, &err), 0);
     assert_int_equal(sink_file_end(&s, &err), 0);
     sink_close(&s);
     snprintf(path, sizeof(path), "%s/suid", to);
@@ -157,6 +158,40 @@ static mode_t mode_of(const char *name)
     return st.st_mode & 07777;
 }
 
+static bool is_of_that_time(const char *name)
+{
+    char path[256];
+    struct stat st;
+    snprintf(path, sizeof(path), "%s/%s", to, name);
+    assert_int_equal(lstat(path, &st), 0);
+    return st.st_mtim.tv_sec == MODIFIED.tv_sec && st.st_mtim.tv_nsec == MODIFIED.tv_nsec;
+}
+
+/* Also those of folders, into which more has come since; but a folder that was there before is the caller's. */
+static void times_are_kept(void **state)
+{
+    (void)state;
+    struct sink s = open_sink(1 << 20);
+    lr_error err = {0};
+    char path[256];
+    snprintf(path, sizeof(path), "%s/there", to);
+    assert_int_equal(mkdir(path, 0755), 0);
+    static const char *const folders[] = {"there", "a", "a/b", "a/b/c", "ab"};
+    for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
+        assert_int_equal(sink_folder(&s, folders[i], 0500, MODIFIED, &err), 0);
+        snprintf(path, sizeof(path), "%s/f", folders[i]);
+        assert_int_equal(write_file(&s, path, "text", &err), 0);
+    }
+    assert_true(is_of_that_time("a"));
+    assert_false(is_of_that_time("ab")); /* control: there may be more to come */
+    sink_close(&s);
+    for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
+        assert_int_equal(is_of_that_time(folders[i]), strcmp(folders[i], "there") != 0);
+        snprintf(path, sizeof(path), "%s/f", folders[i]);
+        assert_true(is_of_that_time(path));
+    }
+}
+
 /* Of the caller, whatever this process's own is. */
 static void modes_are_cut_by_the_umask_that_is_given(void **state)
 {
@@ -169,8 +204,8 @@ static void modes_are_cut_by_the_umask_that_is_given(void **state)
         lr_error err = {0};
         snprintf(to, sizeof(to), "%s/to%zu", top, i);
         assert_int_equal(sink_open(&s, to, cases[i].mask, 1 << 20, &err), 0);
-        assert_int_equal(sink_folder(&s, "d", 0777, &err), 0);
-        assert_int_equal(sink_file(&s, "d/f", 0666, &err), 0);
+        assert_int_equal(sink_folder(&s, "d", 0777, MODIFIED, &err), 0);
+        assert_int_equal(sink_file(&s, "d/f", 0666, MODIFIED, &err), 0);
         assert_int_equal(sink_file_end(&s, &err), 0);
         sink_close(&s);
         assert_int_equal(mode_of(""), cases[i].folder);
@@ -184,9 +219,9 @@ static void half_a_file_does_not_stay(void **state)
     (void)state;
     struct sink s = open_sink(1 << 20);
     lr_error err = {0};
-    assert_int_equal(sink_folder(&s, "d", 0755, &err), 0);
+    assert_int_equal(sink_folder(&s, "d", 0755, MODIFIED, &err), 0);
     assert_int_equal(write_file(&s, "d/whole", "whole", &err), 0);
-    assert_int_equal(sink_file(&s, "d/half", 0644, &err), 0);
+    assert_int_equal(sink_file(&s, "d/half", 0644, MODIFIED, &err), 0);
     assert_int_equal(sink_data(&s, "half", 4, &err), 0);
     assert_file(to, "d/half", "half"); /* control */
     sink_close(&s);
@@ -213,12 +248,12 @@ static void a_repository_that_was_there_is_not_touched(void **state)
         assert_non_null(strstr(err.message, "Git repository"));
         assert_file(to, refused[i], NULL);
     }
-    assert_int_equal(sink_folder(&s, ".git", 0755, &err), -1);
+    assert_int_equal(sink_folder(&s, ".git", 0755, MODIFIED, &err), -1);
     /* Names that only look like it, and a repository that comes out as a whole. */
     assert_int_equal(write_file(&s, ".gitignore", "x", &err), 0);
-    assert_int_equal(sink_folder(&s, "new", 0755, &err), 0);
-    assert_int_equal(sink_folder(&s, "new/.git", 0755, &err), 0);
-    assert_int_equal(sink_folder(&s, "new/.git/hooks", 0755, &err), 0);
+    assert_int_equal(sink_folder(&s, "new", 0755, MODIFIED, &err), 0);
+    assert_int_equal(sink_folder(&s, "new/.git", 0755, MODIFIED, &err), 0);
+    assert_int_equal(sink_folder(&s, "new/.git/hooks", 0755, MODIFIED, &err), 0);
     assert_int_equal(write_file(&s, "new/.git/hooks/a", "x", &err), 0);
     sink_close(&s);
     assert_file(to, "new/.git/hooks/a", "x");
@@ -230,7 +265,7 @@ static void the_cap_counts_data_as_it_comes(void **state)
     struct sink s = open_sink(512 + 1024);
     lr_error err = {0};
     char block[1024] = {0};
-    assert_int_equal(sink_file(&s, "f", 0644, &err), 0);
+    assert_int_equal(sink_file(&s, "f", 0644, MODIFIED, &err), 0);
     assert_int_equal(sink_data(&s, block, sizeof(block), &err), 0);
     assert_int_equal(sink_data(&s, block, 1, &err), -1);
     assert_non_null(strstr(err.message, "over the limit of 1536 bytes"));
@@ -270,6 +305,7 @@ int main(void)
         TEST(a_link_in_a_files_place_is_replaced),
         TEST(a_hard_link_in_a_files_place_is_replaced),
         TEST(setuid_bits_do_not_come_out),
+        TEST(times_are_kept),
         TEST(modes_are_cut_by_the_umask_that_is_given),
         TEST(half_a_file_does_not_stay),
         TEST(a_repository_that_was_there_is_not_touched),
