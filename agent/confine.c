@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <linux/capability.h>
 #include <linux/magic.h>
+#include <sched.h>
 #include <stdio.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -28,14 +29,23 @@ static const int capabilities[] = {CAP_SYS_ADMIN, CAP_SETPCAP};
 
 enum { CAPABILITY_COUNT = sizeof(capabilities) / sizeof(capabilities[0]) };
 
+/* One that is kept from outside: if this kernel cannot show it, it holds all the same. */
+static void note_limit(int top, const char *controller, const char *file, const char *text)
+{
+    if (io_write_control(top, "cgroup.subtree_control", controller) == 0)
+        (void)io_write_control(top, file, text);
+}
+
 /*
  * By the unified hierarchy, where the limit is exact: with one hierarchy per controller, gVisor asks one of
  * a process's groups, any of them, whether it may fork.
  */
-static int enter_group(uint64_t pids, struct failure *failure)
+static int enter_group(const struct confine_limits *limits, struct failure *failure)
 {
-    char max[24];
-    snprintf(max, sizeof(max), "%" PRIu64, pids);
+    char max[24], memory[24], cpu[48];
+    snprintf(max, sizeof(max), "%" PRIu64, limits->pids);
+    snprintf(memory, sizeof(memory), "%" PRIu64, limits->memory);
+    snprintf(cpu, sizeof(cpu), "%" PRIu64 " %d", limits->cpu_us, CONFINE_PERIOD_US);
     cleanup_close int top = open(MOUNT_POINT, O_PATH | O_DIRECTORY | O_CLOEXEC);
     /* A group that hands a controller down must have no process, unless it is the root of all: what a daemon
      * starts is in a group of its own already. */
@@ -44,15 +54,18 @@ static int enter_group(uint64_t pids, struct failure *failure)
         io_write_control(top, "cgroup.subtree_control", "+pids") < 0 ||
         io_write_control(top, GROUP "/pids.max", max) < 0)
         return failure_errno(failure, operation, errno, "cannot limit the number of processes");
+    if (limits->memory)
+        note_limit(top, "+memory", GROUP "/memory.max", memory);
+    if (limits->cpu_us)
+        note_limit(top, "+cpu", GROUP "/cpu.max", cpu);
     return 0;
 }
 
-/* With nothing mounted, and no capability to mount it anew, nobody finds a way to the group's files. */
-static int limit_processes(uint64_t pids, struct failure *failure)
+static int limit_processes(const struct confine_limits *limits, struct failure *failure)
 {
     if (mount("cgroup", MOUNT_POINT, "cgroup2", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)
         return failure_errno(failure, operation, errno, "cannot mount the pids controller");
-    int failed = enter_group(pids, failure);
+    int failed = enter_group(limits, failure);
     if (umount2(MOUNT_POINT, MNT_DETACH) < 0)
         return failure_errno(failure, operation, errno, "cannot unmount the pids controller");
     return failed;
@@ -69,6 +82,19 @@ static int uncover(struct failure *failure)
             return failure_errno(failure, operation, errno, "cannot unmount '%s'", paths[i]);
     }
     return 0;
+}
+
+/*
+ * The group is the root of all that is seen from here on, and nobody in it can write to its files, or has the capability to
+ * mount them in another way. The image may have a symbolic link in the place of /sys: then they are not shown.
+ */
+static void show_limits(void)
+{
+    struct statfs st;
+    cleanup_close int sys = open("/sys", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (sys >= 0 && fstatfs(sys, &st) == 0 && st.f_type == SYSFS_MAGIC && unshare(CLONE_NEWCGROUP) == 0)
+        (void)mount("cgroup2", "/sys/fs/cgroup", "cgroup2", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC,
+                    NULL);
 }
 
 /*
@@ -100,11 +126,12 @@ static int remove_devices(struct failure *failure)
     return 0;
 }
 
-int confine_self(uint64_t pids, struct failure *failure)
+int confine_self(const struct confine_limits *limits, struct failure *failure)
 {
-    if (limit_processes(pids, failure) < 0 || uncover(failure) < 0 ||
+    if (limit_processes(limits, failure) < 0 || uncover(failure) < 0 ||
         protect_settings(failure) < 0)
         return -1;
+    show_limits();
     return remove_devices(failure);
 }
 

@@ -10,12 +10,20 @@
 
 #include <stdint.h>
 
+struct confine_limits {
+    uint64_t pids;   /* processes and threads */
+    uint64_t memory; /* bytes. Kept from outside, and shown here; 0: it is not known */
+    uint64_t cpu_us; /* of processor time in CONFINE_PERIOD_US; the same */
+};
+
+enum { CONFINE_PERIOD_US = 100000 };
+
 /*
- * Puts the agent, and so all that it starts, into a cgroup of at most `pids` processes and threads;
- * takes away what gVisor mounts over the image's own /tmp, so that the run's storage is what is written
- * to there, too, and what shows the cgroups; makes the kernel's settings read-only, and removes devices that nobody needs.
+ * Puts the agent, and so all that it starts, into a cgroup with these limits, and shows that, read-only, where programs look for
+ * it: they size themselves by what they see there. Takes away what gVisor mounts over the image's own /tmp, so that the run's storage is what is written
+ * to there, too; makes the kernel's settings read-only, and removes devices that nobody needs.
  */
-int confine_self(uint64_t pids, struct failure *failure);
+int confine_self(const struct confine_limits *limits, struct failure *failure);
 
 /*
  * Gives up the capabilities that this took, for good. Not at once: without no_new_privs it takes one

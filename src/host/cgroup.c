@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/text.h"
+#include "host/mount.h"
 #include "host/walled.h"
 
 #include <fcntl.h>
@@ -18,7 +19,7 @@
 #include <time.h>
 
 enum { REAP_THAWED_MS = 2000, REAP_NEWBORN_MS = 100 };
-enum { CPU_PERIOD_US = 100000, CONTROLLERS_MAX = 6, FREEZE_TIMEOUT_MS = 5000 };
+enum { CONTROLLERS_MAX = 6, FREEZE_TIMEOUT_MS = 5000 };
 
 struct controller {
     const char *name; /* of the folder */
@@ -209,20 +210,24 @@ static int forbid_huge_pages(int group, const char *files, lr_error *err)
     return 0;
 }
 
+uint64_t cgroup_cpu_us(double cpus)
+{
+    /* The kernel's smallest quota is 1 ms. */
+    uint64_t quota_us = (uint64_t)(cpus * CGROUP_PERIOD_US);
+    return quota_us < 1000 ? 1000 : quota_us;
+}
+
 static int write_limits(struct cgroup *c, const struct cgroup_limits *limits, lr_error *err)
 {
     char memory[32], pids[32], quota[64];
     snprintf(memory, sizeof(memory), "%" PRIu64, limits->memory_bytes);
     snprintf(pids, sizeof(pids), "%u", limits->pids);
-    /* The kernel's smallest quota is 1 ms. */
-    uint64_t quota_us = (uint64_t)(limits->cpus * CPU_PERIOD_US);
-    if (quota_us < 1000)
-        quota_us = 1000;
+    uint64_t quota_us = cgroup_cpu_us(limits->cpus);
 
     int memory_fd = group_of(c, MEMORY, CGROUP_MEMORY);
     int cpu_fd = group_of(c, CPU, CGROUP_CPUS), pids_fd = group_of(c, PIDS, CGROUP_PIDS);
     if (c->mode == CGROUP_V2) {
-        snprintf(quota, sizeof(quota), "%" PRIu64 " %d", quota_us, CPU_PERIOD_US);
+        snprintf(quota, sizeof(quota), "%" PRIu64 " %d", quota_us, CGROUP_PERIOD_US);
         if (write_limit(memory_fd, "memory.max", memory, err) < 0 ||
             write_limit(pids_fd, "pids.max", pids, err) < 0 ||
             write_limit(cpu_fd, "cpu.max", quota, err) < 0)
@@ -291,6 +296,24 @@ int cgroup_create(struct cgroup **out, const char *root, const char *id,
     }
     *out = c;
     return 0;
+}
+
+bool cgroup_show(const struct cgroup *c, const char *at, const char *names[CGROUP_SHOWN_MAX + 1])
+{
+    lr_error ignored;
+    size_t count = 0;
+    for (size_t i = 0; i < c->count; i++) {
+        char path[512];
+        if (c->groups[i] < 0 || !(c->controllers[i].purposes & (CGROUP_LIMITS | CGROUP_CPU_USAGE)))
+            continue;
+        snprintf(path, sizeof(path), "%s/%s", at, c->controllers[i].name);
+        if (c->mode == CGROUP_V1 && mkdir(path, 0755) < 0)
+            return false;
+        if (mount_folder(c->groups[i], path, &ignored) == 0)
+            names[count++] = c->controllers[i].name;
+    }
+    names[count] = NULL;
+    return count > 0;
 }
 
 int cgroup_enter(const struct cgroup *c)

@@ -47,6 +47,10 @@ struct cgroup_limits {
     unsigned leave_out; /* purposes that are not asked for (host/delegation.h decides) */
 };
 
+/* A number of processors, in microseconds of CGROUP_PERIOD_US. */
+enum { CGROUP_PERIOD_US = 100000 };
+uint64_t cgroup_cpu_us(double cpus);
+
 struct cgroup_usage {
     uint64_t cpu_us, user_us, system_us;
     uint64_t peak_memory_bytes;
@@ -83,6 +87,15 @@ int cgroup_watch_memory(const struct cgroup *c);
  * soon be nothing left to read.
  */
 bool cgroup_ran_out(const struct cgroup *c, int watch, struct cgroup_usage *usage);
+
+/*
+ * Mounts the group, read-only, at an empty folder (v1: one folder in it for each controller with a limit or a usage), as a sandbox is
+ * to see it at /sys/fs/cgroup. Nothing around it is in there: in a cgroup namespace that begins with the group it is the
+ * root of all. `names`: of the folders, NULL behind the last; v2 has one, which is `at` itself, "". False: nothing has been
+ * mounted, for want of a group or because this mount namespace cannot have it.
+ */
+enum { CGROUP_SHOWN_MAX = 6 };
+bool cgroup_show(const struct cgroup *c, const char *at, const char *names[CGROUP_SHOWN_MAX + 1]);
 
 /* Moves the calling process in. For a forked child before exec: allocates nothing. 0, or -1 +
  * errno. */

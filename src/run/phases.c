@@ -119,7 +119,11 @@ static int send_confine(struct supervisor *s)
 {
     cleanup_buffer struct buffer fields;
     buffer_init(&fields, FRAME_AGENT_MAX);
-    if (!fields_add_u64(&fields, "pids", s->sandbox->pids))
+    /* A VM has as many processors as it may use; in gVisor's kernel the host's are seen. */
+    uint64_t cpu_us = s->sandbox->tier->is_gvisor ? cgroup_cpu_us(s->request->cpus) : 0;
+    if (!fields_add_u64(&fields, "pids", s->sandbox->pids) ||
+        !fields_add_u64(&fields, "memory", s->request->memory_bytes) ||
+        !fields_add_u64(&fields, "cpu_us", cpu_us))
         return error_oom(&s->error, "agent.confine");
     return send_fields(s, FRAME_CONFINE, &fields);
 }

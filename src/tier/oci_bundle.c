@@ -74,10 +74,12 @@ json_t *oci_bundle_capabilities(bool in_gvisor)
     return NULL;
 }
 
-static json_t *path_list(const char *const *paths)
+static json_t *path_list(const char *const *paths, const char *except)
 {
     json_t *list = json_array();
     for (; *paths; paths++) {
+        if (except && strcmp(*paths, except) == 0)
+            continue;
         if (json_array_append_new(list, json_string(*paths)) < 0) {
             json_decref(list);
             return NULL;
@@ -86,14 +88,19 @@ static json_t *path_list(const char *const *paths)
     return list;
 }
 
-json_t *oci_bundle_masked_paths(void)
+json_t *oci_bundle_masked_paths(bool limits)
 {
-    return path_list(confinement_masked);
+    return path_list(confinement_masked, limits ? CONFINEMENT_CGROUP : NULL);
 }
 
-json_t *oci_bundle_read_only_paths(void)
+json_t *oci_bundle_read_only_paths(bool limits)
 {
-    return path_list(confinement_read_only);
+    json_t *list = path_list(confinement_read_only, NULL);
+    if (list && limits && json_array_append_new(list, json_string(CONFINEMENT_CGROUP)) < 0) {
+        json_decref(list);
+        return NULL;
+    }
+    return list;
 }
 
 /* With a HOME a runtime does not look for one in the image's /etc/passwd, which may be a link to a file without an end. */
@@ -149,8 +156,8 @@ static json_t *linux_section(const struct oci_bundle *b, lr_error *err)
         return NULL;
     json_t *section = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o*, s:o*}", "namespaces",
                                 namespace_section(b), "uidMappings", id_mapping(b), "gidMappings",
-                                id_mapping(b), "maskedPaths", oci_bundle_masked_paths(),
-                                "readonlyPaths", oci_bundle_read_only_paths(), "seccomp", seccomp, "sysctl",
+                                id_mapping(b), "maskedPaths", oci_bundle_masked_paths(b->limits),
+                                "readonlyPaths", oci_bundle_read_only_paths(false), "seccomp", seccomp, "sysctl",
                                 settings(b));
     if (section && b->cgroup_path)
         json_object_set_new(section, "cgroupsPath", json_string(b->cgroup_path));
@@ -170,12 +177,27 @@ static json_t *annotation_section(const struct oci_bundle *b)
                      json_sprintf("size=%" PRIu64, b->upper_bytes));
 }
 
-/* Shows a file of the host in the sandbox, read-only. */
-static int add_file(json_t *list, const char *source, const char *target)
+/* Shows a file or a folder of the host in the sandbox, read-only. */
+static int add_bind(json_t *list, const char *source, const char *target)
 {
     return json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:[s,s,s,s]}", "destination",
                                                  target, "type", "bind", "source", source,
                                                  "options", "bind", "ro", "nosuid", "nodev"));
+}
+
+/* One by one: crun 1.8 shows a folder without what is mounted in it. */
+static int add_limits(json_t *list, const struct oci_bundle *b)
+{
+    int failed = add_bind(list, b->limits, CONFINEMENT_CGROUP);
+    for (const char *const *name = b->limit_names; !failed && *name; name++) {
+        char source[256], target[256];
+        if (!**name)
+            continue;
+        snprintf(source, sizeof(source), "%s/%s", b->limits, *name);
+        snprintf(target, sizeof(target), CONFINEMENT_CGROUP "/%s", *name);
+        failed = add_bind(list, source, target);
+    }
+    return failed;
 }
 
 /* Where the sandbox does not have that group the kernel refuses it. */
@@ -206,8 +228,9 @@ static json_t *mount_section(const struct oci_bundle *b)
     /* Before our own: whatever the image makes of their paths, ours come out on top. */
     if (b->edits)
         json_object_foreach(b->edits->mounts, target, mount) json_array_append(list, mount);
-    if (!list || add_file(list, b->agent, b->agent_target) < 0 ||
-        (b->resolv_conf && add_file(list, b->resolv_conf, "/etc/resolv.conf") < 0)) {
+    if (!list || add_bind(list, b->agent, b->agent_target) < 0 ||
+        (b->resolv_conf && add_bind(list, b->resolv_conf, "/etc/resolv.conf") < 0) ||
+        (b->limits && add_limits(list, b) < 0)) {
         json_decref(list);
         return NULL;
     }

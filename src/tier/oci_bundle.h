@@ -27,6 +27,8 @@ struct oci_bundle {
     uint32_t first_id, id_count;   /* and what it maps */
     const char *network_namespace; /* the same; NULL: a new one with a loopback interface only */
     const char *resolv_conf; /* host file to show as /etc/resolv.conf; NULL: the image's own */
+    const char *limits; /* host folder to show, read-only, as /sys/fs/cgroup; NULL: that is hidden */
+    const char *const *limit_names; /* folders in it that are mounts of their own, NULL behind the last; "" is itself */
     const char *cgroup_path; /* NULL: the runtime keeps its hands off cgroups */
     const char
         *seccomp_path; /* the distribution's profile; NULL: the agent has a filter of its own */
@@ -43,10 +45,10 @@ struct oci_bundle {
  * more. New reference; NULL when memory is out. */
 json_t *oci_bundle_capabilities(bool in_gvisor);
 
-/* The paths of /proc and /sys that a sandbox does not see, and those that it may not write: JSON arrays.
- * New reference; NULL when memory is out. */
-json_t *oci_bundle_masked_paths(void);
-json_t *oci_bundle_read_only_paths(void);
+/* The paths of /proc and /sys that a sandbox does not see, and those that it may not write: JSON arrays. `limits`: it sees its own
+ * cgroup, of the second: by mounts that are not ours. New reference; NULL when memory is out. */
+json_t *oci_bundle_masked_paths(bool limits);
+json_t *oci_bundle_read_only_paths(bool limits);
 
 /* The text of config.json, malloc'd; NULL with an error. Errors: CONTAINER_START_FAILED. */
 char *oci_bundle_config(const struct oci_bundle *b, lr_error *err);

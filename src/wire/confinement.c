@@ -43,7 +43,7 @@ const char *const confinement_masked[] = {
     "/sys/devices/virtual/powercap",
     "/sys/kernel/debug",
     "/sys/kernel/tracing",
-    "/sys/fs/cgroup",
+    CONFINEMENT_CGROUP,
     NULL,
 };
 

@@ -18,6 +18,9 @@ extern const struct confinement_capability confinement_capabilities[];
 /* Two more, where the agent has a kernel of the sandbox's own under it: it gives them up (agent/confine.h). */
 extern const struct confinement_capability confinement_agent_capabilities[];
 
+/* Where the kernel's cgroups are: masked, unless the sandbox's own is shown there. */
+#define CONFINEMENT_CGROUP "/sys/fs/cgroup"
+
 /* Paths; the last is NULL. */
 extern const char *const confinement_masked[];
 extern const char *const confinement_read_only[];

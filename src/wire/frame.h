@@ -48,7 +48,7 @@ enum frame_type {
     FRAME_SIGNAL,       /* fields: signal. To the command */
     FRAME_EXTRACT,      /* fields: path (absolute, or relative to the workdir), max (bytes) */
     FRAME_FILTER,       /* raw: a seccomp program to put on, before PREPARE */
-    FRAME_CONFINE,      /* fields: pids. What the host's kernel cannot limit, before FILTER */
+    FRAME_CONFINE,      /* fields: pids, memory, cpu_us (agent/confine.h). What the host's kernel cannot limit, before FILTER */
     FRAME_INSPECT,      /* empty: report the walls. After FILTER, before PREPARE */
 
     /* agent -> supervisor */

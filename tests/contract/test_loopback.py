@@ -55,6 +55,7 @@ def test_loopback(runner, python_image, tmp_path, network):
     own = seen.pop("own name")
     assert len(own) == 1 and (own == ["127.0.0.1"] or (runner.engine == "docker" and network == "default")), outcome
     assert seen.pop("localhost") == ["127.0.0.1"] and seen.pop("localhost, IPv6") == ["::1"], outcome
-    if not os.path.exists("/proc/net/if_inet6"):
+    # Docker's network takes ::1 away, and gVisor has what it finds there.
+    if not os.path.exists("/proc/net/if_inet6") or (runner.cell == ("docker", "runsc") and network == "default"):
         seen = {name: answer for name, answer in seen.items() if "::1" not in name}
     assert set(map(str, seen.values())) == {"True"}, outcome

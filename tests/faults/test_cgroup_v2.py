@@ -46,6 +46,9 @@ say plain "$($run busybox -- 'exit 3' 2>/dev/null)"
 say memory "$($run --memory 32m busybox -- 'exec tail /dev/zero' 2>/dev/null)"
 say pids "$($run busybox -- 'i=0; while [ $i -lt 150 ]; do sleep 60 & i=$((i+1)); done; wait' 2>/dev/null)"
 say cpus "$($run --cpus 0.5 busybox -- 'timeout 3 sh -c "while :; do :; done"; exit 0' 2>/dev/null)"
+say seen "\\"$(light-runner run --network none --memory 48m --cpus 1.5 busybox -- '
+    cd /sys/fs/cgroup; cat memory.max cpu.max /proc/self/cgroup; grep -c "/ /sys/fs/cgroup ro,.* - cgroup2" /proc/self/mountinfo
+    for f in memory.max cgroup.procs new; do (echo 1 >$f) 2>/dev/null && echo written; done' | tr '\\n' ' ')\\""
 id=$(light-runner run --network none --detach busybox -- 'i=0; while :; do i=$((i+1)); echo $i; sleep 0.1; done')
 light-runner pause $id >/dev/null
 say huge "\\"$(cat /sys/fs/cgroup/light-runner/$id/hugetlb.*.max | sort -u | tr -d '\\n')\\""
@@ -158,6 +161,7 @@ def test_limits_by_cgroup_v2(executable, store, tmp_path):
     cgroups = next(c for c in results["doctor"]["checks"] if c["name"] == "cgroups")
     assert cgroups["detail"].startswith("v2"), cgroups
     assert results["plain"]["exitCode"] == 3
+    assert results["seen"].split() == [str(48 << 20), "150000", "100000", "0::/", "1"], results["seen"]
     assert results["memory"]["oomKilled"] is True and results["memory"]["exitCode"] == 137
     assert results["memory"]["usage"]["peakMemoryBytes"] <= 32 << 20
     assert results["pids"]["exitCode"] != 0 and 90 < results["pids"]["usage"]["processes"] <= 110, results["pids"]

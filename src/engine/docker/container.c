@@ -121,12 +121,21 @@ static json_t *security(const struct container *c, const struct request *r)
                      c->podman ? "mask=/sys/fs/cgroup" : NULL);
 }
 
+/*
+ * Its own cgroup, and nothing around it. What runc mounts for it is read-only but for the folder of the mount points (v1). In a kernel of
+ * its own the agent shows it.
+ */
+static bool shows_limits(const struct container *c)
+{
+    return c->cgroup_namespace && !c->podman && !c->tier->own_kernel;
+}
+
 static json_t *confinement(const struct container *c, const struct request *r)
 {
     return json_pack("{s[s],so,so,ss*,so,so}", "CapDrop", "ALL", "CapAdd",
                      capabilities(c->tier->is_gvisor), "SecurityOpt", security(c, r),
                      "CgroupnsMode", c->cgroup_namespace ? "private" : NULL, "MaskedPaths",
-                     oci_bundle_masked_paths(), "ReadonlyPaths", oci_bundle_read_only_paths());
+                     oci_bundle_masked_paths(shows_limits(c)), "ReadonlyPaths", oci_bundle_read_only_paths(shows_limits(c)));
 }
 
 /*

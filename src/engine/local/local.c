@@ -57,6 +57,7 @@ static const char folder_commit_work[] = LOCAL_FOLDER "/scratch/commit-work";
 static const char file_agent[] = LOCAL_FOLDER "/agent";
 static const char file_user_namespace[] = LOCAL_FOLDER "/userns";
 static const char folder_devices[] = LOCAL_FOLDER "/devices";
+static const char folder_limits[] = LOCAL_FOLDER "/limits";
 
 /* The bits of a request mean the same. */
 _Static_assert((int)REQUEST_UNENFORCED_MEMORY == (int)CGROUP_MEMORY &&
@@ -98,7 +99,8 @@ static int refuse_unsupported(const struct request *r, lr_error *err)
 static int make_folders(lr_error *err)
 {
     static const char *const folders[] = {folder_bundle,  folder_state, folder_image,
-                                          folder_scratch, LOCAL_ROOT,   folder_devices};
+                                          folder_scratch, LOCAL_ROOT,   folder_devices,
+                                          folder_limits};
     /* Nobody on the host sees this tmpfs; the sandbox's own root has to pass through it. With large pages it takes the
      * agent in a third of the time; a kernel without them does not know the word. */
     if (mount_private_namespace(err) < 0 ||
@@ -311,6 +313,9 @@ static int make_config(struct local_sandbox *s, const struct request *r, lr_erro
     if (own_files_copy_agent(file_agent, err) < 0 ||
         (s->outbound && write_resolv_conf(s, err) < 0))
         return -1;
+    /* gVisor has groups of its own, and the agent shows them. */
+    const char *names[CGROUP_SHOWN_MAX + 1];
+    bool shown = !s->base.tier->is_gvisor && cgroup_show(s->cgroup, folder_limits, names);
     char cgroup_path[96];
     snprintf(cgroup_path, sizeof(cgroup_path), "/%s/%s", CGROUP_PARENT, s->id);
     struct oci_bundle bundle = {
@@ -324,6 +329,8 @@ static int make_config(struct local_sandbox *s, const struct request *r, lr_erro
         .first_id = s->first_id,
         .id_count = s->id_count,
         .network_namespace = s->outbound ? LOCAL_NETWORK_NAMESPACE : NULL,
+        .limits = shown ? folder_limits : NULL,
+        .limit_names = names,
         .resolv_conf = s->outbound && !s->base.tier->is_gvisor ? LOCAL_RESOLV_CONF : NULL,
         /* Without root runc makes one below ours, or none: it must not insist. */
         .cgroup_path = s->runtime->joins_cgroup && !rootless_active() ? cgroup_path : NULL,
