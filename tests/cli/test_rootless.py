@@ -170,6 +170,13 @@ def test_without_a_cgroup_processes_are_limited_all_the_same(user):
 
 # ------------------------------------------------------------- the wall
 
+def test_without_a_cgroup_nothing_counts_cpu_time(user):
+    done = user.run("echo never", "--json", *ALL, "--cpu-timeout", "5s")
+    error = json.loads(done.stdout)["error"]
+    assert done.returncode == 125 and error["code"] == "NOT_SUPPORTED" and error["message"].startswith("cpuTimeout: "), done
+    assert "--cpu-timeout" in error["hint"] and b"never" not in done.stderr, done
+
+
 def test_root_inside_is_a_subordinate_id(user):
     run = subprocess.Popen(user.command("run", "--network", "none", *ALL, "busybox", "--", "echo up; sleep 600"),
                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, cwd=user.folder)
