@@ -184,6 +184,14 @@ def test_silence_ends_with_the_timeout(liar):
     assert outcome.code == 137 and outcome.json["timedOut"] is True
 
 
+def test_an_end_that_comes_after_the_timeout_is_no_success(liar, tmp_path):
+    """The files of a run that timed out are asked for. What the agent says of the end changes nothing."""
+    outcome = liar(STARTED, "sleep 3; " + script(exit_frame() + frame(BEGIN, status="missing")) + "; exec sleep 30", timeout=1000,
+                   extract=[("f", tmp_path / "out")], extractWhen="always")
+    assert outcome.code == 137 and outcome.json["timedOut"] is True and outcome.json["success"] is False, outcome
+    assert outcome.json["signal"] == "SIGKILL" and outcome.json["extracted"][0]["status"] == "missing", outcome
+
+
 def test_words_of_the_agent_reach_no_terminal_as_they_are(liar):
     outcome = liar(hello() + frame(FAILED, operation="exec", message="a\x1b[2Jb\rc", errno=2))
     assert outcome.code == 125 and outcome.error["message"] == "a?[2Jb?c"
