@@ -226,8 +226,10 @@ def test_a_cancel_during_the_extraction_leaves_no_entries(runner, tmp_path):
 
 def test_a_paused_run_that_times_out_gives_its_files(runner, tmp_path, monkeypatch):
     monkeypatch.setenv("LIGHT_RUNNER_STATE_DIR", str(tmp_path / "state"))
-    document = runner.request("echo x > f; sleep 1000", extract=[("f", tmp_path / "out")], extractWhen="always", detached=True,
-                              timeout=4000)
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/f").write_bytes(b"x\n")  # it is there, however soon the pause comes
+    document = runner.request("sleep 1000", dir=tmp_path / "in", extract=[("f", tmp_path / "out")], extractWhen="always",
+                              detached=True, timeout=4000)
     run_id = runner.submit(document).json["id"]
     runner.cli("pause", run_id)
     outcome = runner.cli("attach", "--json", run_id)
