@@ -128,7 +128,7 @@ static int run_unpacker(struct assembly *a, const char *target, struct spawn *sp
 {
     struct spawn_result result;
     uint64_t skipped;
-    const struct spawn_tree tree = {target, UNPACK_TARGET + 1, true, true};
+    const struct spawn_tree tree = {target, &UNPACK_TARGET[1], true, true};
     spawn->environment = plain_environment;
     spawn->timeout_ms = STEP_TIMEOUT_MS;
     spawn->capabilities = unpacker_capabilities;
@@ -169,7 +169,7 @@ int assembly_pack(struct assembly *a, int fd, lr_error *err)
     if (!source)
         return error_oom(err, OPERATION);
     const char *argv[] = {a->helper, "pack", limit, a->confinement.owners ? "1" : "0", NULL};
-    const struct spawn_tree tree = {source, UNPACK_TARGET + 1, true, false};
+    const struct spawn_tree tree = {source, &UNPACK_TARGET[1], true, false};
     struct reading reading = {NULL, 0, a->feedback};
     const struct spawn spawn = {
         .argv = argv,
