@@ -446,26 +446,59 @@ static int set_up_docker(struct setup *s, lr_error *err)
     return reload(s, err) < 0 ? -1 : check(s, err);
 }
 
-static void print_steps(const struct setup *s)
+__attribute__((format(printf, 2, 3))) static void add_step(json_t *steps, const char *format, ...)
+{
+    cleanup_free char *text = NULL;
+    va_list arguments;
+    va_start(arguments, format);
+    if (vasprintf(&text, format, arguments) < 0)
+        text = NULL;
+    va_end(arguments);
+    if (text)
+        json_array_append_new(steps, json_string(text));
+}
+
+static void list_steps(const struct setup *s, json_t *steps)
 {
     const char *const files[] = {ARCHIVE, programs[0], programs[1]};
     for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
-        printf("%sdownload %s/%s, compare it with the SHA-512 in %s/%s.sha512\n",
-               i > 0 ? "if there is no such archive, " : "", s->base, files[i], s->base, files[i]);
+        add_step(steps, "%sdownload %s/%s, compare it with the SHA-512 in %s/%s.sha512",
+                 i > 0 ? "if there is no such archive, " : "", s->base, files[i], s->base, files[i]);
     for (int i = 0; i < PROGRAM_COUNT; i++)
-        printf("install %s\n", s->target[i]);
+        add_step(steps, "install %s", s->target[i]);
     if (!s->docker)
         return;
     const char *const names[] = {s->runtime, s->variant};
     for (size_t i = 0; docker_config_changes(&s->config) && i < 2; i++) {
         cleanup_free char *text = json_dumps(
             json_object_get(json_object_get(s->config.after, "runtimes"), names[i]), JSON_COMPACT);
-        printf("write %s with the runtime \"%s\": %s\n", s->config.path, names[i],
-               text ? text : "");
+        add_step(steps, "write %s with the runtime \"%s\": %s", s->config.path, names[i], text ? text : "");
     }
-    printf("send SIGHUP to the process in %s, if there is one\nask the Docker daemon whether it "
-           "has the runtimes\n",
-           s->pid_file);
+    add_step(steps, "send SIGHUP to the process in %s, if there is one", s->pid_file);
+    add_step(steps, "ask the Docker daemon whether it has the runtimes");
+}
+
+static int print_document(json_t *document)
+{
+    cleanup_free char *text = document ? json_dumps(document, JSON_INDENT(2)) : NULL;
+    json_decref(document);
+    if (!text)
+        return REPORT_FAILED;
+    puts(text);
+    return 0;
+}
+
+static int print_steps(const struct setup *s)
+{
+    json_t *steps = json_array(), *step;
+    size_t i;
+    list_steps(s, steps);
+    if (s->json)
+        return print_document(json_pack("{sb,so}", "dryRun", 1, "steps", steps));
+    json_array_foreach(steps, i, step)
+        printf("%s\n", json_string_value(step));
+    json_decref(steps);
+    return 0;
 }
 
 /* New reference. */
@@ -484,12 +517,7 @@ static int print_json(const struct setup *s)
         json_pack("{ss,ss,s[ss],so,s{sb,sb,sb,sb}}", "release", s->release, "version", s->version,
                   "installed", s->target[0], s->target[1], "sidecars", sidecars(s), "docker", "asked", s->docker, "changed",
                   s->changed, "reloaded", s->reloaded, "accepted", s->accepted);
-    cleanup_free char *text = document ? json_dumps(document, JSON_INDENT(2)) : NULL;
-    json_decref(document);
-    if (!text)
-        return REPORT_FAILED;
-    puts(text);
-    return 0;
+    return print_document(document);
 }
 
 static int prepare(struct setup *s, lr_error *err)
@@ -532,14 +560,12 @@ int main(int argc, char **argv)
         return report_failure(&e, s.json);
     }
     if (s.help)
-        return print_help();
+        return report_end(print_help());
     if (prepare(&s, &e) < 0)
         return report_failure(&e, s.json);
-    if (s.dry_run) {
-        print_steps(&s);
-        return 0;
-    }
+    if (s.dry_run)
+        return report_end(print_steps(&s));
     if (install(&s, &e) < 0 || set_up_docker(&s, &e) < 0)
         return report_failure(&e, s.json);
-    return s.json ? print_json(&s) : 0;
+    return report_end(s.json ? print_json(&s) : 0);
 }

@@ -101,7 +101,7 @@ int main(int argc, char **argv)
     lr_error e = {0};
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
-            return print_help();
+            return report_end(print_help());
         s.json = s.json || strcmp(argv[i], "--json") == 0;
     }
     for (int i = 1; i < argc; i++) {
@@ -116,5 +116,5 @@ int main(int argc, char **argv)
                                   : print_text(&s);
     guest_files_close(&s.files);
     free(s.qemu);
-    return code;
+    return report_end(code);
 }

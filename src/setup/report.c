@@ -2,8 +2,10 @@
 #include "setup/report.h"
 
 #include "base/cleanup.h"
+#include "base/error.h"
 #include "wire/result.h"
 
+#include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
 
@@ -18,4 +20,13 @@ int report_failure(const lr_error *e, bool json)
         puts(text ? text : "");
     }
     return REPORT_FAILED;
+}
+
+int report_end(int code)
+{
+    if (!ferror(stdout) && fflush(stdout) == 0)
+        return code;
+    lr_error e = {0};
+    error_errno(&e, LR_IO_FAILED, "cli.output", errno, "cannot write to the standard output");
+    return report_failure(&e, false);
 }

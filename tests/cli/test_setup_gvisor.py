@@ -159,6 +159,21 @@ def test_a_dry_run_does_nothing(mirror, place):
     assert all(word in text for word in (f"{mirror.url}/latest/{os.uname().machine}/runsc", "sha512", "daemon.json", "SIGHUP"))
 
 
+def test_a_dry_run_as_json(mirror, place):
+    done = install(mirror, place, "--dry-run", "--json")
+    document = json.loads(done.stdout)
+    assert done.returncode == 0 and document["dryRun"] is True and untouched(place) and mirror.asked == []
+    assert any("sha512" in step for step in document["steps"]) and any("SIGHUP" in step for step in document["steps"])
+
+
+@pytest.mark.parametrize("words", [["gvisor", "--dry-run"], ["gvisor", "--dry-run", "--json"], ["gvisor", "--help"], ["kata", "--help"]])
+def test_a_full_disk_for_what_is_printed(words, tmp_path):
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run([PROGRAM, "setup", *words, *(["--no-docker"] if "gvisor" in words else [])], stdout=full,
+                              stderr=subprocess.PIPE, timeout=60)
+    assert done.returncode == 125 and b"IO_FAILED" in done.stderr, done
+
+
 def flip(handler):
     data = bytearray(RUNSC)
     data[-2] ^= 1
