@@ -49,6 +49,18 @@ const char *engine_named_workdir(const struct request *r, const struct image *im
     return ((!r->entrypoint && !r->argv) || keep) && own && *own ? own : NULL;
 }
 
+/* Whether a path is in the kernel's own file systems, where no runtime takes a working directory alike. */
+static bool is_kernels(const char *path)
+{
+    static const char *const roots[] = {"proc", "sys"};
+    while (*path == '/' || (*path == '.' && (path[1] == '/' || path[1] == '\0')))
+        path++;
+    for (size_t i = 0; i < sizeof(roots) / sizeof(roots[0]); i++)
+        if (strcspn(path, "/") == strlen(roots[i]) && strncmp(path, roots[i], strlen(roots[i])) == 0)
+            return true;
+    return false;
+}
+
 int engine_workdir(char **out, const struct request *r, const struct image *image, bool keep,
                    lr_error *err)
 {
@@ -57,6 +69,11 @@ int engine_workdir(char **out, const struct request *r, const struct image *imag
     if (!r->workdir && chosen && text_path_has_dotdot(chosen))
         return error_set(err, LR_IMAGE_INVALID, operation,
                          "the image's working directory '%.80s' holds '..'", chosen);
+    if (chosen && is_kernels(chosen)) {
+        error_set(err, r->workdir ? LR_INVALID_ARGUMENT : LR_IMAGE_INVALID, operation,
+                  "workdir: '%.80s' is in a file system of the kernel", chosen);
+        return error_hint(err, "use a folder such as " REQUEST_WORKDIR);
+    }
     if (!chosen)
         chosen = keep ? "/" : REQUEST_WORKDIR;
     *out = text_path_join("/", chosen);

@@ -217,20 +217,29 @@ uint64_t cgroup_cpu_us(double cpus)
     return quota_us < 1000 ? 1000 : quota_us;
 }
 
+int cgroup_set_cpus(const struct cgroup *c, double cpus, lr_error *err)
+{
+    char quota[64];
+    int fd = group_of(c, CPU, CGROUP_CPUS);
+    if (c->mode == CGROUP_V2) {
+        snprintf(quota, sizeof(quota), "%" PRIu64 " %d", cgroup_cpu_us(cpus), CGROUP_PERIOD_US);
+        return write_limit(fd, "cpu.max", quota, err);
+    }
+    snprintf(quota, sizeof(quota), "%" PRIu64, cgroup_cpu_us(cpus));
+    return write_limit(fd, "cpu.cfs_period_us", "100000", err) < 0 ? -1 : write_limit(fd, "cpu.cfs_quota_us", quota, err);
+}
+
 static int write_limits(struct cgroup *c, const struct cgroup_limits *limits, lr_error *err)
 {
-    char memory[32], pids[32], quota[64];
+    char memory[32], pids[32];
     snprintf(memory, sizeof(memory), "%" PRIu64, limits->memory_bytes);
     snprintf(pids, sizeof(pids), "%u", limits->pids);
-    uint64_t quota_us = cgroup_cpu_us(limits->cpus);
 
-    int memory_fd = group_of(c, MEMORY, CGROUP_MEMORY);
-    int cpu_fd = group_of(c, CPU, CGROUP_CPUS), pids_fd = group_of(c, PIDS, CGROUP_PIDS);
+    int memory_fd = group_of(c, MEMORY, CGROUP_MEMORY), pids_fd = group_of(c, PIDS, CGROUP_PIDS);
     if (c->mode == CGROUP_V2) {
-        snprintf(quota, sizeof(quota), "%" PRIu64 " %d", quota_us, CGROUP_PERIOD_US);
         if (write_limit(memory_fd, "memory.max", memory, err) < 0 ||
             write_limit(pids_fd, "pids.max", pids, err) < 0 ||
-            write_limit(cpu_fd, "cpu.max", quota, err) < 0)
+            cgroup_set_cpus(c, limits->cpus, err) < 0)
             return -1;
         /* Absent where the kernel was built or booted without swap accounting. */
         if (memory_fd >= 0 && io_write_control(memory_fd, "memory.swap.max", "0") < 0 && has_swap())
@@ -238,11 +247,8 @@ static int write_limits(struct cgroup *c, const struct cgroup_limits *limits, lr
                                "cannot forbid swap, so memory would not be capped");
         return forbid_huge_pages(group_of(c, HUGETLB, CGROUP_HUGE_PAGES), "hugetlb.*.max", err);
     }
-    snprintf(quota, sizeof(quota), "%" PRIu64, quota_us);
     if (write_limit(memory_fd, "memory.limit_in_bytes", memory, err) < 0 ||
-        write_limit(pids_fd, "pids.max", pids, err) < 0 ||
-        write_limit(cpu_fd, "cpu.cfs_period_us", "100000", err) < 0 ||
-        write_limit(cpu_fd, "cpu.cfs_quota_us", quota, err) < 0)
+        write_limit(pids_fd, "pids.max", pids, err) < 0 || cgroup_set_cpus(c, limits->cpus, err) < 0)
         return -1;
     if (memory_fd >= 0 && io_write_control(memory_fd, "memory.memsw.limit_in_bytes", memory) < 0 &&
         has_swap() && io_write_control(memory_fd, "memory.swappiness", "0") < 0)

@@ -97,6 +97,9 @@ bool cgroup_ran_out(const struct cgroup *c, int watch, struct cgroup_usage *usag
 enum { CGROUP_SHOWN_MAX = 6 };
 bool cgroup_show(const struct cgroup *c, const char *at, const char *names[CGROUP_SHOWN_MAX + 1]);
 
+/* Another share of the processors than it was made with. */
+int cgroup_set_cpus(const struct cgroup *c, double cpus, lr_error *err);
+
 /* Moves the calling process in. For a forked child before exec: allocates nothing. 0, or -1 +
  * errno. */
 int cgroup_enter(const struct cgroup *c);

@@ -36,6 +36,7 @@ enum {
 #define MIN_DISK    (1ull << 20)
 #define MAX_BYTES   ((uint64_t)INT64_MAX)
 #define MAX_TIMEOUT (3650ull * 24 * 3600 * 1000)
+#define MIN_CPUS    0.01 /* the kernel's smallest quota */
 #define MAX_CPUS    65536.0
 
 /* -------------------------------------------------------------- options */
@@ -149,8 +150,8 @@ static int read_cpus(void *out, const char *field, const json_t *value, lr_error
         check_fail(err, field, "must be a number");
         return error_hint(err, "write it like 2 or 0.5");
     }
-    if (!isfinite(cpus) || cpus <= 0 || cpus > MAX_CPUS) {
-        check_fail(err, field, "is %g; it must be above 0 and at most %g", cpus, MAX_CPUS);
+    if (!isfinite(cpus) || cpus < MIN_CPUS || cpus > MAX_CPUS) {
+        check_fail(err, field, "is %g; it must be at least %g and at most %g", cpus, MIN_CPUS, MAX_CPUS);
         return error_hint(err, "write it like 2 or 0.5");
     }
     r->cpus = cpus;

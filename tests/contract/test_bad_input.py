@@ -29,6 +29,7 @@ def refused(outcome, *names):
     (["--cpus", "inf"], ["cpus"]),
     (["--cpus", "0"], ["cpus"]),
     (["--cpus", "-1"], ["cpus"]),
+    (["--cpus", "0.0001"], ["cpus", "0.01"]),
     (["--cpus", "one"], ["cpus"]),
     (["--cpus", "1x"], ["cpus"]),
     (["--timeout", "-1"], ["timeout"]),
@@ -137,6 +138,13 @@ def test_an_env_of_very_many_names(runner):
 
 def test_a_giant_request_file(runner):
     refused(runner.submit(b'{"image": "' + b"a" * (100 << 20) + b'"}', deadline=150))
+
+
+@pytest.mark.parametrize("workdir", ["/proc", "//./sys/kernel"])
+def test_a_workdir_of_the_kernel(runner, workdir):
+    outcome = runner.run("echo started", workdir=workdir)
+    assert outcome.code == 125 and "started" not in outcome.text, outcome
+    assert outcome.error["code"] == "INVALID_ARGUMENT" and "workdir: '" in outcome.error["message"], outcome
 
 
 def test_a_missing_image(runner):

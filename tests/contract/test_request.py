@@ -84,3 +84,9 @@ def test_a_network_that_does_not_exist_is_refused(runner):
     outcome = runner.run("echo started", networks=["no-such-network"])
     assert outcome.code == 125 and "no-such-network" in outcome.error["message"]
     assert "started" not in outcome.text
+
+
+@pytest.mark.parametrize("cpus", [4096, 0.05])
+def test_any_share_of_the_processors(runner, cpus):
+    """More cores than there are, and so few that a guest would not start with them."""
+    runner.ok("true", options={"cpus": cpus})

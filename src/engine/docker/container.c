@@ -158,7 +158,7 @@ static json_t *limits(const struct container *c, const struct request *r)
     json_t *storage = r->disk_asked ? json_pack("{ss}", "size", disk) : NULL;
     return json_pack("{sI,sI,sI,si,so*,s[{sssIsI}]}", "Memory", (json_int_t)r->memory_bytes,
                      "MemorySwap", (json_int_t)r->memory_bytes, "NanoCpus",
-                     (json_int_t)(r->cpus * 1e9 + 0.5), "PidsLimit",
+                     (json_int_t)(c->cpus * 1e9 + 0.5), "PidsLimit",
                      (int)r->pids + OCI_BUNDLE_OWN_PIDS + (c->tier->own_kernel ? PIDS_OWN_KERNEL : 0),
                      "StorageOpt", storage,
                      /* As in the bundle of the local engine: no core file, and nothing that a core pattern starts. */

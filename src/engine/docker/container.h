@@ -31,6 +31,7 @@ struct container {
     const char *agent_at;  /* the agent's path in the container */
     const char *agent;     /* and on the daemon's machine; NULL: it is written into the container */
     const char *runtime;   /* NULL: the daemon's own default */
+    double cpus;           /* the request's, or as many as the daemon has */
     const char *network;   /* that it is created with */
     bool network_disabled; /* Docker has nothing to do with its network: there is none */
     bool loopback_ipv6;    /* its network has none, and the machine has */

@@ -8,7 +8,7 @@
  *
  *     GET    /version                              once per process
  *     GET    /images/NAME/json
- *     GET    /info                                 with a cap on the disk, with the default network, and without one
+ *     GET    /info                                 with a cap on the disk, many cores, with the default network, and without one
  *     GET    /networks/NAME                        the first one, unless the run has none; of the default one Podman makes its own
  *     POST   /containers/create                    once more, where the daemon turns out not to see the agent's file
  *     HEAD   /containers/ID/archive                where volumes lead: of each part of their paths
@@ -45,6 +45,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/sysinfo.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -302,6 +303,21 @@ static int choose_runtime(struct container *c, struct daemon *d, const struct re
     return 0;
 }
 
+/* A daemon rejects more cores than it has, which elsewhere are no limit. */
+static int choose_cpus(double *out, struct daemon *d, const struct request *r, lr_error *err)
+{
+    const json_t *info;
+    *out = r->cpus;
+    if (r->cpus <= 1 || (d->same_machine && r->cpus <= get_nprocs()))
+        return 0;
+    if (daemon_info(d, &info, err) < 0)
+        return -1;
+    json_int_t there = json_integer_value(json_object_get(info, "NCPU"));
+    if (there > 0 && r->cpus > (double)there)
+        *out = (double)there;
+    return 0;
+}
+
 static int create(struct docker_sandbox *s, const struct request *r, lr_error *err)
 {
     cleanup_answer struct http_answer answer = {0};
@@ -333,6 +349,7 @@ static int create(struct docker_sandbox *s, const struct request *r, lr_error *e
     const json_t *volumes = docker_image_volumes();
     if (volume_check_places(volumes, r->disk_asked, err) < 0 ||
         choose_runtime(&container, s->daemon, r, err) < 0 ||
+        choose_cpus(&container.cpus, s->daemon, r, err) < 0 ||
         create_as(s, &container, r, &answer, err) < 0)
         return -1;
     if (container.agent && lacks_agent(&answer)) {

@@ -523,9 +523,11 @@ static int prepare_steps(struct local_sandbox *s, const struct request *r, lr_er
     int failed = store_resolve(store, r->image, &s->base.image, &image_fd, err);
     if (!failed)
         failed = store_scratch_folder(store, &scratch_folder, err);
+    s->cpus = r->cpus;
     struct cgroup_limits limits = {
         .memory_bytes = r->memory_bytes,
-        .cpus = r->cpus,
+        /* A guest's kernel starts at its own pace; local_running() sets the run's share. */
+        .cpus = s->base.tier->is_guest && r->cpus < 1 ? 1 : r->cpus,
         .pids = r->pids + OCI_BUNDLE_OWN_PIDS + s->runtime->pids,
     };
     if (s->outbound) {
@@ -614,8 +616,12 @@ static int local_start(struct sandbox *base, lr_error *err)
 static void local_running(struct sandbox *base)
 {
     struct local_sandbox *s = local_of(base);
-    if (base->tier->is_guest)
-        cgroup_read_usage(s->cgroup, &s->vm.before);
+    lr_error ignored;
+    if (!base->tier->is_guest)
+        return;
+    cgroup_read_usage(s->cgroup, &s->vm.before);
+    if (s->cpus < 1 && cgroup_set_cpus(s->cgroup, s->cpus, &ignored) < 0)
+        base->engine->kill(base);
 }
 
 static int local_cpu_used(const struct sandbox *base, uint64_t *us)

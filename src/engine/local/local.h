@@ -43,6 +43,7 @@ struct local_sandbox {
     bool allow_suid;
     int image_fd; /* -1: it has been mounted */
     struct cgroup *cgroup;
+    double cpus; /* the request's share of the processors */
     struct process process;
     int scratch;     /* root of the file system that takes what the run writes; -1: not yet */
     struct vm vm;    /* of the tier with one */

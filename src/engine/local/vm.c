@@ -14,6 +14,7 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/sysinfo.h>
 
 /* ms, for the guest to kill what is in it and to say so. */
 enum { REPORT_TIMEOUT = 2000 };
@@ -61,7 +62,8 @@ int vm_prepare(struct local_sandbox *s, const struct request *r, int image,
                const char *scratch_folder, lr_error *err)
 {
     struct vm *vm = &s->vm;
-    double cpus = ceil(r->cpus);
+    /* More than there are would only wait for one another. */
+    double cpus = r->cpus < get_nprocs() ? ceil(r->cpus) : get_nprocs();
     vm->memory_bytes = vm_memory(r);
     vm->cpus = cpus < 1 ? 1 : cpus > CPUS_MAX ? CPUS_MAX : (unsigned)cpus;
     s->image_fd = fcntl(image, F_DUPFD_CLOEXEC, 0);
