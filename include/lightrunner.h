@@ -136,7 +136,7 @@ typedef struct lr_runner_options {
                                       has, and for one that has to be pulled for a tier that only
                                       the local engine has */
     const char *memory;          /**< hard cap, <digits>[k|m|g]; default "512m" */
-    double cpus;                 /**< cores, > 0; default 1 */
+    double cpus;                 /**< cores, at least 0.01; default 1. More than there are: all */
     const char *gpus;            /**< "all", a count, "device=0", "0,1"; default none */
     lr_switch no_new_privileges; /**< default on */
     const char *disk;            /**< cap on what a run may write; default "1g", on Docker none: few
@@ -304,7 +304,9 @@ typedef struct lr_result {
     struct {
         uint64_t cpu_ms, user_ms, system_ms, peak_memory_bytes, processes;
     } usage; /**< of the whole sandbox, what carries its network included (about 20 MiB, 30 ms and
-                  3 processes on the engine local); 0 where unknown */
+                  3 processes on the engine local); 0 where unknown. `processes`: the most at once,
+                  threads included; in the tier "runsc" those of gVisor's kernel (some 30), as the host
+                  does not see the program's own */
     struct {
         const char *runtime, *kernel, *host_kernel;
         bool verified; /**< before the command ran, everything in `checked` was as promised */

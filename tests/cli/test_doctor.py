@@ -151,3 +151,8 @@ def test_advice_for_windows_and_macos(place, tmp_path):
         assert words in rows["platform"]["detail"], rows
     rows, _ = doctor(place)
     assert "platform" not in rows
+
+
+def test_verify_without_its_image_names_the_flag(place, tmp_path):
+    code, _, err = shell(place, 'exec unshare -n "$LR" verify --engine local', LIGHT_RUNNER_DATA_DIR=str(tmp_path / "new"))
+    assert code == 125 and "--image NAME" in err, err

@@ -2,6 +2,7 @@
 """Errors of the engine docker that somebody can do something about, and whether doing that helps."""
 import os
 import pty
+import shutil
 import stat
 import subprocess
 
@@ -44,6 +45,22 @@ def test_a_socket_that_is_closed_to_the_user(runner, daemon):
     if b"Permission denied" in done.stderr and b"DOCKER_UNREACHABLE" not in done.stderr:
         pytest.skip("the checkout cannot be entered by other users")
     assert done.returncode == 125 and b"usermod -aG docker" in done.stderr, done
+
+
+def test_a_tier_that_the_daemon_does_not_have(runner, daemon):
+    """Not a weaker tier comes first, but the engine that has this one."""
+    outcome = runner.run("true", options={"runtime": "kata"})
+    assert outcome.code == 125 and outcome.error["code"] == "CONTAINER_START_FAILED", outcome
+    hint = outcome.error["hint"]
+    assert "--runtime runc" not in hint and "daemon.json" in hint, hint
+    assert hint.startswith("use --engine local") == (shutil.which("qemu-system-x86_64") is not None), hint
+
+
+def test_gpus_without_their_driver(runner, daemon):
+    outcome = runner.run("true", options={"gpus": "1"})
+    if outcome.code == 0:
+        pytest.skip("there are some")
+    assert outcome.code == 125 and "nvidia-ctk runtime configure" in outcome.error["hint"], outcome
 
 
 def test_two_default_networks_become_one(runner, daemon):
