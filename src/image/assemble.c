@@ -108,6 +108,9 @@ static int make_rootfs(const struct assembly *a, char **out, lr_error *err)
     return 0;
 }
 
+/* mkfs.erofs 1.5 takes no longer name, and does not say so when it fails. */
+#define OLD_NAME_MAX 254
+
 /* Of the programs that handle files of the image: it may have two million of them. */
 #define MKFS_MEMORY_MAX (8ull << 30)
 
@@ -128,6 +131,7 @@ static int run_unpacker(struct assembly *a, const char *target, struct spawn *sp
 {
     struct spawn_result result;
     uint64_t skipped;
+    char *longest;
     const struct spawn_tree tree = {target, &UNPACK_TARGET[1], true, true};
     spawn->environment = plain_environment;
     spawn->timeout_ms = STEP_TIMEOUT_MS;
@@ -141,7 +145,11 @@ static int run_unpacker(struct assembly *a, const char *target, struct spawn *sp
         return -1;
     if (result.code != 0)
         return child_failed(&result, doing, err);
-    if (!text_parse_u64(result.output, &skipped))
+    longest = strchr(result.output, ' ');
+    if (longest)
+        *longest++ = '\0';
+    if (!longest || !text_parse_u64(result.output, &skipped) ||
+        !text_parse_u64(longest, &a->longest_name))
         return error_set(err, LR_INTERNAL, OPERATION, "the unpacker said '%.40s'", result.output);
     if (a->feedback)
         a->feedback->skipped = skipped;
@@ -342,6 +350,11 @@ static int make_erofs(const struct assembly *a, const char *tree, lr_error *err)
         if (err && err->code == LR_NOT_SUPPORTED)
             error_hint(err, "apt-get install erofs-utils");
         return -1;
+    }
+    if (result.code != 0 && a->longest_name > OLD_NAME_MAX) {
+        error_set(err, LR_NOT_SUPPORTED, OPERATION, "a name of %d bytes is too long for this mkfs.erofs",
+                  (int)a->longest_name);
+        return error_hint(err, "take a newer erofs-utils: 1.8.6 does");
     }
     if (result.code != 0)
         return child_failed(&result, "mkfs.erofs", err);

@@ -25,6 +25,7 @@ struct assembly {
     struct image_feedback *feedback; /* may be NULL */
     struct confinement confinement;  /* of all helpers */
     uint64_t max_bytes;              /* of what is unpacked */
+    uint64_t longest_name;           /* in it, in bytes */
 };
 
 /* Sweeps the store and begins a staging folder. End it with assembly_end(), also on failure. */

@@ -13,7 +13,7 @@
  * The folder to unpack to is UNPACK_TARGET; OWNERS is 1 to give files their owners, else 0. All but `digest`, which
  * understands nothing of what it reads, are started in a confinement (image/confinement.h).
  *
- * `unpack` and `layers` print how many devices, fifos and sockets it has left out.
+ * `unpack` and `layers` print how many devices, fifos and sockets it has left out, and the length of the longest name.
  */
 #ifndef IMAGE_UNPACK_H
 #define IMAGE_UNPACK_H

@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <fts.h>
 #include <iconv.h>
+#include <limits.h>
 #include <nettle/sha2.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -20,7 +21,7 @@
 
 enum {
     MAX_PATH = 4000,    /* mkfs.erofs puts the staging folder's path before it */
-    MAX_NAME = 254,     /* mkfs.erofs 1.5 cannot take 255 */
+    MAX_NAME = NAME_MAX,
     MAX_DEPTH = 256,    /* what removes the tree again has one fd per level */
     TAR_BLOCK = 512,
 };
@@ -40,7 +41,8 @@ struct unpacker {
     lr_error stream_error; /* code LR_OK: the stream is not what failed */
     struct archive *tar;
     struct archive *disk;
-    uint64_t bytes, entries, skipped;
+    uint64_t bytes, entries;
+    struct unpack_report report;
     struct late_time *late;
     size_t late_count, late_room;
     bool layered;                /* this is a layer of an image, not a whole file system */
@@ -167,7 +169,7 @@ static int open_disk(struct unpacker *u, lr_error *err)
 
 /* -------------------------------------------------------------- one entry */
 
-static int check_length(const char *path, lr_error *err)
+static int check_length(struct unpacker *u, const char *path, lr_error *err)
 {
     size_t length = strlen(path), depth = 0;
     if (length > MAX_PATH)
@@ -176,6 +178,8 @@ static int check_length(const char *path, lr_error *err)
         size_t name = strcspn(s, "/");
         if (name > MAX_NAME)
             return invalid(err, "the name '%.80s...' is longer than %d bytes", s, MAX_NAME);
+        if (name > u->report.longest_name)
+            u->report.longest_name = name;
         s += name;
     }
     if (depth > MAX_DEPTH)
@@ -184,17 +188,17 @@ static int check_length(const char *path, lr_error *err)
 }
 
 /* The name within the folder: tidy, with the links on the way followed; "." is the folder itself. */
-static int make_relative(char **out, const char *path, lr_error *err)
+static int make_relative(struct unpacker *u, char **out, const char *path, lr_error *err)
 {
     while (*path == '/')
         path++;
-    if (check_length(path, err) < 0)
+    if (check_length(u, path, err) < 0)
         return -1;
     *out = strdup(*path ? path : ".");
     if (!*out)
         return error_oom(err, OPERATION);
     /* Links may make it longer. */
-    return layer_tidy(*out, err) < 0 || layer_resolve(out, err) < 0 || check_length(*out, err) < 0
+    return layer_tidy(*out, err) < 0 || layer_resolve(out, err) < 0 || check_length(u, *out, err) < 0
                ? -1
                : 0;
 }
@@ -271,18 +275,18 @@ static int copy_data(struct unpacker *u, const char *path, lr_error *err)
 }
 
 /* Makes the paths of an entry relative. */
-static int check_paths(struct archive_entry *entry, char **path, lr_error *err)
+static int check_paths(struct unpacker *u, struct archive_entry *entry, char **path, lr_error *err)
 {
     const char *name = archive_entry_pathname(entry), *target = archive_entry_hardlink(entry);
     if (!name || !name[0])
         return invalid(err, "the archive is corrupt: an entry has no name");
-    if (make_relative(path, name, err) < 0)
+    if (make_relative(u, path, name, err) < 0)
         return -1;
     archive_entry_copy_pathname(entry, *path);
     if (!target)
         return 0;
     cleanup_free char *relative = NULL;
-    if (make_relative(&relative, target, err) < 0)
+    if (make_relative(u, &relative, target, err) < 0)
         return -1;
     archive_entry_copy_hardlink(entry, relative);
     return 0;
@@ -341,7 +345,7 @@ static int leave_out(struct unpacker *u, struct archive_entry *entry, const char
                        : type != AE_IFREG && type != AE_IFDIR && type != AE_IFLNK;
     if (!*left_out)
         return 0;
-    u->skipped++;
+    u->report.skipped++;
     return layer_paths_add(&u->left_out, path, err);
 }
 
@@ -359,7 +363,7 @@ static int unpack_entry(struct unpacker *u, struct archive_entry *entry, lr_erro
     if (++u->entries > u->limits->entries)
         return error_set(err, LR_IMAGE_INVALID, OPERATION, "the archive has more than %llu entries",
                          (unsigned long long)u->limits->entries);
-    if (check_paths(entry, &path, err) < 0)
+    if (check_paths(u, entry, &path, err) < 0)
         return -1;
     bool done = false;
     if (prepare_place(u, entry, path, &done, err) < 0)
@@ -461,7 +465,7 @@ static int unpack_entries(struct unpacker *u, lr_error *err)
     return 0;
 }
 
-int unpack_archive(int fd, const struct unpack_limits *limits, uint64_t *skipped, lr_error *err)
+int unpack_archive(int fd, const struct unpack_limits *limits, struct unpack_report *report, lr_error *err)
 {
     __attribute__((cleanup(unpacker_free))) struct unpacker u = {.limits = limits};
     if (open_tar(&u, fd, err) < 0 || open_disk(&u, err) < 0 || unpack_entries(&u, err) < 0)
@@ -469,9 +473,9 @@ int unpack_archive(int fd, const struct unpack_limits *limits, uint64_t *skipped
     /* Times and modes of folders are set here, when nothing more is put into them. */
     if (check_written(&u, archive_write_close(u.disk), ".", err) < 0 || settle_folders(&u, err) < 0)
         return -1;
-    if (u.entries == u.skipped)
+    if (u.entries == u.report.skipped)
         return invalid(err, "the archive holds no files");
-    *skipped = u.skipped;
+    *report = u.report;
     return 0;
 }
 
@@ -500,7 +504,7 @@ static int unpack_layer(struct unpacker *u, int fd, const char *digest, lr_error
 }
 
 int unpack_layers(int first_fd, const char *const *digests, size_t count,
-                  const struct unpack_limits *limits, uint64_t *skipped, lr_error *err)
+                  const struct unpack_limits *limits, struct unpack_report *report, lr_error *err)
 {
     __attribute__((cleanup(unpacker_free))) struct unpacker u = {.limits = limits, .layered = true};
     for (size_t i = 0; i < count; i++)
@@ -508,6 +512,6 @@ int unpack_layers(int first_fd, const char *const *digests, size_t count,
             return error_context(err, "layer %zu of %zu", i + 1, count);
     if (settle_folders(&u, err) < 0)
         return -1;
-    *skipped = u.skipped;
+    *report = u.report;
     return 0;
 }

@@ -22,11 +22,16 @@ struct unpack_limits {
  */
 void unpack_archive_prepare(void);
 
+struct unpack_report {
+    uint64_t skipped;      /* devices, fifos and sockets that were left out */
+    uint64_t longest_name; /* in bytes */
+};
+
 /*
- * *skipped is the number of devices, fifos and sockets left out. Errors: IMAGE_INVALID (the
+ * Errors: IMAGE_INVALID (the
  * archive), IO_FAILED, OUT_OF_MEMORY (the machine).
  */
-int unpack_archive(int fd, const struct unpack_limits *limits, uint64_t *skipped, lr_error *err);
+int unpack_archive(int fd, const struct unpack_limits *limits, struct unpack_report *report, lr_error *err);
 
 /*
  * The same for the layers of an image, lowest first, which are open as first_fd and the numbers
@@ -34,6 +39,6 @@ int unpack_archive(int fd, const struct unpack_limits *limits, uint64_t *skipped
  * the SHA-256 `digests[i]`, in hex. The limits are those of all layers together.
  */
 int unpack_layers(int first_fd, const char *const *digests, size_t count,
-                  const struct unpack_limits *limits, uint64_t *skipped, lr_error *err);
+                  const struct unpack_limits *limits, struct unpack_report *report, lr_error *err);
 
 #endif

@@ -33,7 +33,7 @@ static int report(const lr_error *e)
 static int unpack(uint64_t max_bytes, bool owners, const char *const *layers, int count)
 {
     lr_error err = {0};
-    uint64_t skipped = 0;
+    struct unpack_report done = {0};
     struct unpack_limits limits = {
         .bytes = max_bytes,
         .entries = UNPACK_MAX_ENTRIES,
@@ -43,10 +43,10 @@ static int unpack(uint64_t max_bytes, bool owners, const char *const *layers, in
     if (unpack_confine(UNPACK_TARGET, max_bytes, &err) < 0)
         return report(&err);
     if (count == 0
-            ? unpack_archive(0, &limits, &skipped, &err) < 0
-            : unpack_layers(UNPACK_FIRST_LAYER, layers, (size_t)count, &limits, &skipped, &err) < 0)
+            ? unpack_archive(0, &limits, &done, &err) < 0
+            : unpack_layers(UNPACK_FIRST_LAYER, layers, (size_t)count, &limits, &done, &err) < 0)
         return report(&err);
-    printf("%" PRIu64 "\n", skipped);
+    printf("%" PRIu64 " %" PRIu64 "\n", done.skipped, done.longest_name);
     return UNPACK_OK;
 }
 

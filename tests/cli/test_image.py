@@ -168,6 +168,20 @@ def test_names_may_hold_any_byte(store, tmp_path):
                     assert file.read() == name
 
 
+def test_the_longest_name_takes_a_newer_mkfs(store, tmp_path):
+    tar = write_tar(tmp_path / "a.tar", entry("d/" + "n" * 255, data=b"x"))
+    done = image(store, "import", "--json", tar, "x")
+    if done.returncode:
+        error = json.loads(done.stdout)["error"]
+        assert error["code"] == "NOT_SUPPORTED" and "255 bytes" in error["message"] and "erofs-utils" in error["hint"]
+        version = subprocess.run(["mkfs.erofs", "-V"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=30)
+        assert not re.search(rb" 1\.(8\.([6-9]|[1-9]\d)|9|[1-9]\d)", version.stdout), version.stdout
+        assert_tidy(store, files=0)
+    else:
+        with mounted(store, json.loads(done.stdout)["digest"], tmp_path / "m") as root:
+            assert os.listdir(root / "d") == ["n" * 255]
+
+
 def test_the_same_archive_gives_the_same_digest_however_it_is_packed(store, tmp_path):
     # Folders without an entry, and with one that comes after what is in them.
     tar = write_tar(
