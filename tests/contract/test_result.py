@@ -4,7 +4,7 @@ import platform
 import re
 import time
 
-FIELDS = {"id", "success", "exitCode", "duration", "cancelled", "timedOut", "oomKilled", "logTruncated", "usage",
+FIELDS = {"id", "success", "exitCode", "duration", "cancelled", "timedOut", "cpuTimedOut", "oomKilled", "logTruncated", "usage",
           "isolation", "timings"}
 
 
@@ -12,7 +12,7 @@ def test_fields_of_a_success(runner):
     result = runner.ok("true").json
     assert set(result) == FIELDS
     assert result["success"] is True and result["exitCode"] == 0
-    assert (result["cancelled"], result["timedOut"], result["oomKilled"], result["logTruncated"]) == (False,) * 4
+    assert (result["cancelled"], result["timedOut"], result["cpuTimedOut"], result["oomKilled"], result["logTruncated"]) == (False,) * 5
 
 
 def test_the_id(runner):
