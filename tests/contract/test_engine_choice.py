@@ -2,11 +2,17 @@
 """Which engine a run takes that names none, where a Docker daemon answers."""
 import json
 import os
+import stat
+import subprocess
+import tempfile
 
 import pytest
 
+from harness import dockerd
 from harness.image_maker import (Image, archive_of, busybox_layer, docker_archive, entry, folder, hardlink, image_layout, layer,
                                  symlink, whiteout)
+
+NOBODY = 65534
 
 
 @pytest.fixture
@@ -113,6 +119,34 @@ def test_an_import_is_the_same_image_on_docker(runner, undecided, tmp_path):
     assert done.code == 0 and done.stdout == b"rootfs\n", done
     done = runner.cli("run", "--engine", "docker", "--network", "none", "image0", env=undecided)
     assert done.stdout == b"not touched\n", done
+
+
+def test_a_user_without_cgroups_imports_to_docker(runner, undecided, tmp_path):
+    """Runs of an ordinary user that nobody has handed cgroups to are Docker's, if the user may use it: so are the images."""
+    daemon, archive = dockerd.current(), docker_archive(tmp_path / "a.tar", image(b"text\n"))
+    home = tempfile.mkdtemp(prefix="lr-home-")
+    os.chown(home, NOBODY, NOBODY)
+    places = {path: stat.S_IMODE(os.stat(path).st_mode) for path in (daemon.socket, os.path.dirname(daemon.socket))}
+    env = {"HOME": home, "PATH": os.environ["PATH"], "DOCKER_HOST": daemon.host, "TMPDIR": home}
+
+    def call(*words, **more):
+        return subprocess.run([runner.executable, *words], user=NOBODY, group=NOBODY, extra_groups=[], env=env, timeout=60,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, **more)
+
+    try:
+        for path in places:
+            os.chmod(path, 0o777)
+        with open(archive, "rb") as file:
+            done = call("image", "import", "--json", "-", "choice-user", stdin=file)
+        if done.returncode != 0 and b"Permission denied" in done.stderr and b"supervisor" in done.stderr:
+            pytest.skip("the checkout cannot be entered by other users")
+        assert done.returncode == 0 and json.loads(done.stdout)["engine"] == "docker", done
+        done = call("run", "--network", "none", "choice-user", "--", "cat /text", stdin=subprocess.DEVNULL)
+        assert done.returncode == 0 and done.stdout == b"text\n", done
+    finally:
+        for path, mode in places.items():
+            os.chmod(path, mode)
+        subprocess.run(["rm", "-rf", home], check=True, timeout=60)
 
 
 def listed(runner, env):
