@@ -447,7 +447,9 @@ def test_doctor_says_what_is_missing(user):
 
 def test_doctor_says_what_works(user, delegated):
     code, checks, cell = rows(user)
-    assert code == 0 and cell["works"] is True and checks["delegation"]["ok"] is True
+    assert code == 0 and cell["works"] is True and cell["tried"] and checks["delegation"]["ok"] is True
+    others = json.loads(user.call("doctor", "--json").stdout)["cells"][1:3]
+    assert all(not other["works"] and "takes root" in other["reason"] and "root" in other["hint"] for other in others), others
 
 
 def test_doctor_tells_of_missing_ids(lone_user, delegated):
