@@ -111,5 +111,5 @@ int id_range_take(int *lock, uint32_t *first, const char *folder, id_range_known
     error_set(err, LR_CONTAINER_START_FAILED, operation,
               "all %d ranges of ids are in use, by runs or by names that this machine knows",
               ID_RANGE_COUNT);
-    return error_hint(err, "wait for other runs to end: light-runner ps");
+    return error_hint(err, "wait for other runs to end; detached ones: light-runner ls");
 }
