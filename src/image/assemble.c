@@ -231,7 +231,7 @@ int assembly_ask(void *user, const char *kind, int fd, struct buffer *out, lr_er
      * is asked before the download, as a user, goes without them, but for the limit of memory. */
     if (geteuid() == 0 && confine(a, err) < 0)
         return -1;
-    const char *argv[] = {a->helper, "document", kind, NULL};
+    const char *argv[] = {a->helper, "document", kind, a->name, NULL};
     struct reading reading = {NULL, 0, a->feedback};
     struct spawn spawn = {
         .argv = argv,

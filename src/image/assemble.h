@@ -24,6 +24,7 @@ struct assembly {
     char *helper;                    /* light-runner-unpack */
     struct image_feedback *feedback; /* may be NULL */
     struct confinement confinement;  /* of all helpers */
+    const char *name;                /* chooses among several images, in the stored form; may be NULL. Borrowed */
     uint64_t max_bytes;              /* of what is unpacked */
     uint64_t longest_name;           /* in it, in bytes */
 };

@@ -70,6 +70,7 @@ static int unpack(struct assembly *a, struct store *store, int fd, char normal[I
         return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot read the archive");
     if (image_name_normalize(normal, name, err) < 0 || assembly_begin(a, store, feedback, err) < 0)
         return -1;
+    a->name = normal;
     return (S_ISDIR(st.st_mode) ? unpack_folder : unpack_archive)(a, fd, config, err);
 }
 

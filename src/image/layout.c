@@ -165,7 +165,7 @@ static int follow_index(const struct reader *r, struct buffer *out, lr_error *er
     if (images <= 1 && count <= MAX_CANDIDATES)
         return 0;
     invalid(err, "there are several images in it");
-    return error_hint(err, "save one image alone");
+    return error_hint(err, "give the NAME of one of them, or save one image alone");
 }
 
 static int check_artifact(const struct buffer *manifest, lr_error *err)

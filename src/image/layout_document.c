@@ -111,17 +111,43 @@ static int suits(const json_t *descriptor)
                : 2;
 }
 
+/* A name of Docker Hub's without what all of them have. */
+static const char *short_name(const char *name)
+{
+    static const char *const common[] = {"docker.io/", "library/"};
+    for (size_t i = 0; i < sizeof(common) / sizeof(common[0]); i++)
+        if (strncmp(name, common[i], strlen(common[i])) == 0)
+            name += strlen(common[i]);
+    return name;
+}
+
+static bool is_name(const json_t *value, const char *name)
+{
+    const char *text = plain_text(value);
+    return text && name && strcmp(short_name(text), short_name(name)) == 0;
+}
+
+static bool is_named(const json_t *descriptor, const char *name)
+{
+    const json_t *notes = json_object_get(descriptor, "annotations");
+    return is_name(json_object_get(notes, "io.containerd.image.name"), name) ||
+           is_name(json_object_get(notes, "org.opencontainers.image.ref.name"), name);
+}
+
 /*
  * The document that the index leads to; several, if only their contents tell which of them is the image. `top`: of index.json,
  * where each one is an image of its own; below, they are the same image for several platforms, and the first that suits is taken.
  */
-static int read_index(struct buffer *out, const json_t *index, bool top, lr_error *err)
+static int read_index(struct buffer *out, const json_t *index, bool top, const char *name,
+                      lr_error *err)
 {
     const json_t *list = json_object_get(index, "manifests"), *item;
     const char *last = NULL;
     size_t i;
     int best = 0;
+    bool named = false;
     json_array_foreach(list, i, item) best = suits(item) > best ? suits(item) : best;
+    json_array_foreach(list, i, item) named |= suits(item) == best && is_named(item, name);
     if (json_array_size(list) == 0)
         return invalid(err, "there is no image in it");
     if (best == 0)
@@ -130,7 +156,7 @@ static int read_index(struct buffer *out, const json_t *index, bool top, lr_erro
     json_array_foreach(list, i, item)
     {
         const char *hex = suits(item) == best ? hex_of(item) : NULL;
-        if (suits(item) != best || (last && !top && best > 1))
+        if (suits(item) != best || (named && !is_named(item, name)) || (last && !top && best > 1))
             continue;
         if (!hex)
             return invalid(err, "the image names a document without a SHA-256 digest");
@@ -211,20 +237,33 @@ static bool is_same(const json_t *a, const json_t *b, const char *key)
            (!json_object_get(a, key) && !json_object_get(b, key));
 }
 
-static int read_docker(struct buffer *out, const json_t *document, lr_error *err)
+/* The image of that name; NULL: none has it. */
+static const json_t *find_named(const json_t *images, const char *name)
+{
+    const json_t *image, *tag;
+    size_t i, t;
+    json_array_foreach(images, i, image)
+        json_array_foreach(json_object_get(image, "RepoTags"), t, tag)
+            if (is_name(tag, name))
+                return image;
+    return NULL;
+}
+
+static int read_docker(struct buffer *out, const json_t *document, const char *name, lr_error *err)
 {
     if (json_is_object(document)) /* of skopeo's form `dir`: a manifest, beside files with the names of its digests */
         return read_manifest(out, document, err);
     if (json_array_size(document) == 0)
         return invalid(err, "there is no image in it");
-    const json_t *image = json_array_get(document, 0), *item;
+    const json_t *named = find_named(document, name), *item;
+    const json_t *image = named ? named : json_array_get(document, 0);
     size_t i;
     json_array_foreach(document, i, item)
     {
-        if (is_same(item, image, "Config") && is_same(item, image, "Layers"))
+        if (named || (is_same(item, image, "Config") && is_same(item, image, "Layers")))
             continue; /* under another name */
         invalid(err, "there are several images in it");
-        return error_hint(err, "save one image alone");
+        return error_hint(err, "give the NAME of one of them, or save one image alone");
     }
     const json_t *layers = json_object_get(image, "Layers");
     const char *path = plain_text(json_object_get(image, "Config"));
@@ -256,7 +295,7 @@ static int read_total(struct buffer *out, const json_t *document, lr_error *err)
     uint64_t total = 0;
     size_t i;
     if (json_is_array(json_object_get(document, "manifests")))
-        return read_index(out, document, false, err);
+        return read_index(out, document, false, NULL, err);
     if (!json_is_array(layers))
         return invalid(err, "neither a manifest nor an index");
     total = size_of(json_object_get(document, "config"));
@@ -328,8 +367,8 @@ static int read_config(struct buffer *out, const json_t *document, lr_error *err
 
 /* -------------------------------------------------------------- any of them */
 
-int layout_document_read(struct buffer *out, const char *kind, const char *text, size_t length,
-                         lr_error *err)
+int layout_document_read(struct buffer *out, const char *kind, const char *name, const char *text,
+                         size_t length, lr_error *err)
 {
     /* Fields that are of no interest here may hold any text and any number. */
     const size_t flags = JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL;
@@ -340,10 +379,10 @@ int layout_document_read(struct buffer *out, const char *kind, const char *text,
     bool top = strcmp(kind, LAYOUT_DOCUMENT_INDEX) == 0;
     if (top || strcmp(kind, LAYOUT_DOCUMENT_BLOB) == 0)
         return json_is_array(json_object_get(document, "manifests"))
-                   ? read_index(out, document, top, err)
+                   ? read_index(out, document, top, name, err)
                    : read_manifest(out, document, err);
     if (strcmp(kind, LAYOUT_DOCUMENT_DOCKER) == 0)
-        return read_docker(out, document, err);
+        return read_docker(out, document, name, err);
     if (strcmp(kind, LAYOUT_DOCUMENT_CONFIG) == 0)
         return read_config(out, document, err);
     if (strcmp(kind, LAYOUT_DOCUMENT_TOTAL) == 0)

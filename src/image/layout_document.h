@@ -28,8 +28,8 @@
 /* The longest answer. */
 #define LAYOUT_DOCUMENT_ANSWER_MAX (1 << 20)
 
-/* Errors: IMAGE_INVALID, OUT_OF_MEMORY. */
-int layout_document_read(struct buffer *out, const char *kind, const char *text, size_t length,
-                         lr_error *err);
+/* Of several images that of the name, in the stored form, is meant; may be NULL. Errors: IMAGE_INVALID, OUT_OF_MEMORY. */
+int layout_document_read(struct buffer *out, const char *kind, const char *name, const char *text,
+                         size_t length, lr_error *err);
 
 #endif

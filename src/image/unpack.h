@@ -6,7 +6,7 @@
  *      light-runner-unpack layers MAX_BYTES OWNERS HEX...    the layers are fd 3 and those behind it,
  *                                                            HEX the digest of what each unpacks to
  *      light-runner-unpack pack MAX_BYTES OWNERS             the way back: prints the folder as a tar
- *      light-runner-unpack document KIND                     a document of an image is stdin; prints what it says
+ *      light-runner-unpack document KIND [NAME]              a document of an image is stdin; prints what it says
  *                                                            (image/layout_document.h)
  *      light-runner-unpack digest                            the file is stdin; prints SHA-256 in hex
  *

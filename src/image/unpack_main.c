@@ -61,7 +61,7 @@ static int pack(uint64_t max_bytes, bool owners)
 }
 
 /* JSON, from stdin, which the unpacker's own walls are around as well. */
-static int document(const char *kind)
+static int document(const char *kind, const char *name)
 {
     lr_error err = {0};
     cleanup_buffer struct buffer text, out;
@@ -80,7 +80,7 @@ static int document(const char *kind)
         buffer_commit(&text, n > 0 ? (size_t)n : 0);
         n = n < 0 ? 1 : n;
     }
-    int rc = layout_document_read(&out, kind, buffer_data(&text), buffer_length(&text), &err);
+    int rc = layout_document_read(&out, kind, name, buffer_data(&text), buffer_length(&text), &err);
     if (rc < 0)
         buffer_clear(&out);
     if (rc < 0 && err.hint[0])
@@ -131,8 +131,8 @@ int main(int argc, char **argv)
         code = unpack(max_bytes, owners, layers, argc - 4);
     else if (unpacks && argc == 4 && strcmp(argv[1], "pack") == 0)
         code = pack(UNPACK_TAR_MAX_BYTES(max_bytes), owners);
-    else if (argc == 3 && strcmp(argv[1], "document") == 0)
-        code = document(argv[2]);
+    else if ((argc == 3 || argc == 4) && strcmp(argv[1], "document") == 0)
+        code = document(argv[2], argv[3]);
     else if (argc == 2 && strcmp(argv[1], "digest") == 0)
         code = digest();
     else

@@ -337,6 +337,15 @@ def test_archives_of_old_and_new_dockers(store, tmp_path):
     assert is_mine(store, both)
     several = docker_archive(tmp_path / "several.tar", MINE, OTHER)
     assert "several images" in refused(tmp_path / "store2", several)
+    assert imported(store, several, "image0")["config"]["cmd"] == ["mine"]
+    assert imported(store, several, "docker.io/library/image1:latest")["config"]["cmd"] == []
+    layout = write_layout(tmp_path / "several", [
+        MINE.descriptor(annotations={"io.containerd.image.name": "docker.io/library/mine:1"}),
+        OTHER.descriptor(annotations={"org.opencontainers.image.ref.name": "localhost:5000/other:2"})],
+        [MINE.manifest, OTHER.manifest, *MINE.blobs.values(), *OTHER.blobs.values()])
+    assert imported(store, layout, "mine:1")["config"]["cmd"] == ["mine"]
+    assert imported(store, layout, "localhost:5000/other:2")["config"]["cmd"] == []
+    assert "several images" in refused(tmp_path / "store2", layout)
     names = tmp_path / "names.tar"
     names.write_bytes(layer(entry("c.json", data=MINE.config), entry("l.tar", data=MINE.plain[0]), entry("manifest.json", data=as_json(
         [{"Config": "c.json", "RepoTags": [tag], "Layers": ["l.tar"]} for tag in ("a:1", "b:2")]))))

@@ -60,7 +60,7 @@ static int ask_here(void *user, const char *kind, int fd, struct buffer *out, lr
     (void)user;
     ssize_t n = read(fd, text, sizeof(text));
     PROMISE(n >= 0);
-    return layout_document_read(out, kind, text, (size_t)n, err);
+    return layout_document_read(out, kind, "image1:latest", text, (size_t)n, err);
 }
 
 static const struct layout_helpers helpers = {digest_of_name, ask_here, NULL};
@@ -116,7 +116,7 @@ static void check_total(const char *text, size_t length)
 {
     cleanup_buffer struct buffer answer;
     buffer_init(&answer, LAYOUT_DOCUMENT_ANSWER_MAX);
-    if (layout_document_read(&answer, LAYOUT_DOCUMENT_TOTAL, text, length, NULL) < 0)
+    if (layout_document_read(&answer, LAYOUT_DOCUMENT_TOTAL, NULL, text, length, NULL) < 0)
         return;
     const struct frame f = {.length = (uint32_t)buffer_length(&answer),
                             .payload = buffer_data(&answer)};

@@ -88,7 +88,7 @@ static int total(const char *text, uint64_t *bytes, char digest[IMAGE_DIGEST_LEN
 {
     cleanup_buffer struct buffer answer;
     buffer_init(&answer, LAYOUT_DOCUMENT_ANSWER_MAX);
-    if (layout_document_read(&answer, LAYOUT_DOCUMENT_TOTAL, text, strlen(text), NULL) < 0)
+    if (layout_document_read(&answer, LAYOUT_DOCUMENT_TOTAL, NULL, text, strlen(text), NULL) < 0)
         return -1;
     const struct frame f = {.length = (uint32_t)buffer_length(&answer),
                             .payload = buffer_data(&answer)};
