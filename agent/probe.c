@@ -18,8 +18,14 @@ int probe_run(void)
         if (!colon) /* of the table's head */
             continue;
         *colon = '\0';
-        puts(name);
+        printf("interface %s\n", name);
     }
     fclose(list);
+    list = fopen("/etc/resolv.conf", "re");
+    while (list && fgets(line, sizeof(line), list))
+        if (strncmp(line, "nameserver ", 11) == 0)
+            fputs(line, stdout);
+    if (list)
+        fclose(list);
     return fflush(stdout) == 0 ? 0 : 1;
 }

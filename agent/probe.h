@@ -3,7 +3,8 @@
 #ifndef AGENT_PROBE_H
 #define AGENT_PROBE_H
 
-/* Prints the names of the network interfaces, one a line. Returns the exit code. */
+/* Prints a line "interface NAME" for each one of the network, and those of /etc/resolv.conf that begin with "nameserver".
+ * Returns the exit code. */
 int probe_run(void);
 
 #endif

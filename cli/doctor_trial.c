@@ -75,14 +75,26 @@ int doctor_trial_image(char name[DOCTOR_IMAGE_SIZE], const struct engine *engine
 struct attempt {
     struct doctor_trial *trial;
     lr_execution *execution; /* NULL: it has failed already */
-    bool interface;
+    bool interface, server;
     lr_error error;
 };
 
+static bool is_line(const char *data, size_t length, const char *line)
+{
+    return length == strlen(line) && memcmp(data, line, length) == 0;
+}
+
+/* Docker's own server is in rules that other network stacks than the host's do not see. */
 static void on_line(void *user, lr_stream stream, const char *data, size_t length)
 {
+    static const char interface[] = "interface ", server[] = "nameserver ";
     struct attempt *a = user;
-    a->interface = a->interface || (stream == LR_STDOUT && !(length == 2 && memcmp(data, "lo", 2) == 0));
+    if (stream != LR_STDOUT)
+        return;
+    if (length > strlen(interface) && memcmp(data, interface, strlen(interface)) == 0)
+        a->interface = a->interface || !is_line(data, length, "interface lo");
+    if (length > strlen(server) && memcmp(data, server, strlen(server)) == 0)
+        a->server = a->server || !is_line(data, length, "nameserver 127.0.0.11");
 }
 
 static void start(struct attempt *a, struct doctor_trial *trial, bool network)
@@ -134,6 +146,7 @@ void doctor_trial_run(struct doctor_trial *trials, size_t count)
     for (size_t i = 0; i < count; i++) {
         trials[i].ok = finish(&attempts[i], true);
         trials[i].error = attempts[i].error;
+        trials[i].nameless = trials[i].ok && !attempts[i].server;
     }
     /* What is wrong may be the network alone: then the rest can be used. */
     for (size_t i = 0; i < count; i++)

@@ -20,6 +20,7 @@ int doctor_trial_image(char name[DOCTOR_IMAGE_SIZE], const struct engine *engine
 struct doctor_trial {
     const char *engine, *tier, *image; /* in */
     bool ok;
+    bool nameless;        /* it is ok, but no name server is known in it */
     bool without_network; /* it is ok with the network none alone */
     lr_error error;       /* if it is not ok */
 };

@@ -103,6 +103,8 @@ static void make_image(struct cell *cells, char image[DOCTOR_IMAGE_SIZE], const 
 static void take(struct cell *cell, const struct doctor_trial *trial)
 {
     cell->tried = true;
+    if (trial->nameless)
+        set_reason(cell, "but this machine names no name server that a sandbox reaches: run with --dns ADDRESS", "");
     if (trial->ok)
         return;
     char reason[300];

@@ -109,6 +109,15 @@ def test_a_folder_for_temporary_files_is_not_needed(place):
     assert cells["local", "runc"]["works"], cells
 
 
+def test_a_machine_without_a_name_server(place, tmp_path):
+    (tmp_path / "none").write_text("")
+    _, cells = doctor(place, 'mount --bind "$NONE" /etc/resolv.conf', NONE=str(tmp_path / "none"))
+    assert cells["local", "runc"]["works"] and "--dns" in cells["local", "runc"]["reason"], cells
+    (tmp_path / "none").write_text("nameserver 192.0.2.1\n")
+    _, cells = doctor(place, 'mount --bind "$NONE" /etc/resolv.conf', NONE=str(tmp_path / "none"))
+    assert cells["local", "runc"]["works"] and "reason" not in cells["local", "runc"], cells
+
+
 def test_a_root_with_less_than_roots_rights(place):
     code, out, _ = shell(place, 'exec setpriv --bounding-set -sys_admin --inh-caps -sys_admin "$LR" doctor --json')
     rows, cells = parts(out)
