@@ -12,7 +12,7 @@
 
 static const char operation[] = "prepare";
 
-enum { FILE_MAX = 1024 * 1024, ID_MAX = INT32_MAX, NAME_SIZE = 256 };
+enum { FILE_MAX = 1024 * 1024, ID_MAX = INT32_MAX, LOW_IDS_MAX = 65535, NAME_SIZE = 256 };
 
 /* The whole file; NULL when there is none that could be read. Opened so that a fifo cannot hang us.
  */
@@ -168,10 +168,13 @@ static int check_mapped(const struct user *u, struct failure *failure)
     bool missing = fchown(ends[0], u->uid, u->gid) < 0 && errno == EINVAL;
     close(ends[0]);
     close(ends[1]);
-    return missing ? failure_set(failure, operation,
-                                 "there is no id %u:%u in this sandbox: without root it needs "
-                                 "subordinate ids (light-runner doctor)",
-                                 (unsigned)u->uid, (unsigned)u->gid)
+    static const char *const reasons[] = {
+        "without root it needs subordinate ids (light-runner doctor)",
+        "its ids end at 65535, except for those that root's store knows of an image",
+    };
+    return missing ? failure_set(failure, operation, "there is no id %u:%u in this sandbox: %s",
+                                 (unsigned)u->uid, (unsigned)u->gid,
+                                 reasons[u->uid > LOW_IDS_MAX || u->gid > LOW_IDS_MAX])
                    : 0;
 }
 

@@ -13,7 +13,7 @@
 
 static const char operation[] = "inspect";
 
-enum { STATUS_MAX = 64 * 1024, MAP_MAX = 4096 };
+enum { STATUS_MAX = 64 * 1024, MAP_MAX = 8192 };
 
 /* The kernel's own, and no folder of the image. */
 static int open_proc(void)

@@ -40,7 +40,7 @@ struct sandbox {
 
     /* The kernel that it must be seen on, or not, as uname -r and -v and its boot_id have it; what is unknown is "". */
     char host_release[65], host_version[65], host_boot[TIER_BOOT_SIZE];
-    uint32_t first_id, id_count; /* of the user namespace that the engine made for it; 0, 0: none */
+    const char *id_map; /* of the user namespace that the engine made for it (host/id_map.h); NULL: none */
     bool at_least;      /* whoever starts it may have a stronger wall than was asked for */
     bool disk_uncapped; /* nothing caps what it writes outside of its memory */
     bool egress_open;   /* its network may reach addresses that the request does not allow */

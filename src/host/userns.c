@@ -114,11 +114,12 @@ static int finish(struct userns_birth *b, int *user, int *net, const char *map, 
     return 0;
 }
 
-int userns_finish(struct userns_birth *b, int *user, int *net, uint32_t count, lr_error *err)
+int userns_finish(struct userns_birth *b, int *user, int *net, const struct id_map *map,
+                  lr_error *err)
 {
-    char map[64];
-    snprintf(map, sizeof(map), "0 %u %u\n", b->first, count);
-    int failed = finish(b, user, net, map, err);
+    char text[ID_MAP_TEXT];
+    id_map_text(map, text);
+    int failed = finish(b, user, net, text, err);
     userns_abandon(b);
     return failed;
 }
@@ -126,9 +127,11 @@ int userns_finish(struct userns_birth *b, int *user, int *net, uint32_t count, l
 int userns_open(int *user, int *net, uint32_t first, uint32_t count, lr_error *err)
 {
     struct userns_birth birth;
+    struct id_map map;
+    id_map_init(&map, first, count);
     return userns_begin(&birth, first, net != NULL, err) < 0
                ? -1
-               : userns_finish(&birth, user, net, count, err);
+               : userns_finish(&birth, user, net, &map, err);
 }
 
 int userns_open_files(int *user, lr_error *err)

@@ -10,6 +10,7 @@
 #define HOST_USERNS_H
 
 #include "base/error.h"
+#include "host/id_map.h"
 #include "host/process.h"
 
 #include <stdbool.h>
@@ -38,15 +39,16 @@ struct userns_birth {
 int userns_begin(struct userns_birth *out, uint32_t first, bool net, lr_error *err);
 
 /*
- * Waits until it is there. `count` ids from the first on are 0 and those behind it in the namespace, which is held by the fd
- * alone; *net is set if there is a network namespace. Errors: CONTAINER_START_FAILED.
+ * Waits until it is there, with the ids of `map`, whose first line begins with the id of userns_begin(). The namespace is held by
+ * the fd alone; *net is set if there is a network namespace. Errors: CONTAINER_START_FAILED.
  */
-int userns_finish(struct userns_birth *b, int *user, int *net, uint32_t count, lr_error *err);
+int userns_finish(struct userns_birth *b, int *user, int *net, const struct id_map *map,
+                  lr_error *err);
 
 /* Gives it up, if it is not finished. Idempotent. */
 void userns_abandon(struct userns_birth *b);
 
-/* Both at once; net may be NULL. */
+/* Both at once, for `count` ids from the first on; net may be NULL. */
 int userns_open(int *user, int *net, uint32_t first, uint32_t count, lr_error *err);
 
 #endif

@@ -148,11 +148,16 @@ static int run_unpacker(struct assembly *a, const char *target, struct spawn *sp
     longest = strchr(result.output, ' ');
     if (longest)
         *longest++ = '\0';
-    if (!longest || !text_parse_u64(result.output, &skipped) ||
+    char *ids = longest ? strchr(longest, ' ') : NULL;
+    if (ids)
+        *ids++ = '\0';
+    if (!ids || !text_parse_u64(result.output, &skipped) ||
         !text_parse_u64(longest, &a->longest_name))
         return error_set(err, LR_INTERNAL, OPERATION, "the unpacker said '%.40s'", result.output);
     if (a->feedback)
         a->feedback->skipped = skipped;
+    if (*ids && !(a->high_ids = strdup(ids)))
+        return error_oom(err, OPERATION);
     return 0;
 }
 
@@ -408,6 +413,9 @@ static int store_tree(struct assembly *a, const char *path, const char *name, st
     *config = (struct image){0};
     if (make_erofs(a, path, err) < 0)
         return -1;
+    /* What has not been unpacked was made of an image, whose ids these are. */
+    if (a->high_ids)
+        image.high_ids = steal_ptr(a->high_ids);
     /* From here on the folder only takes up room. */
     (void)staging_remove_tree(a->staging.folder, ROOTFS);
     if (finish(a, name, &image, err) < 0)
@@ -466,5 +474,6 @@ void assembly_end(struct assembly *a)
     staging_end(&a->staging);
     confinement_close(&a->confinement);
     free(a->helper);
-    a->helper = NULL;
+    free(a->high_ids);
+    a->helper = a->high_ids = NULL;
 }

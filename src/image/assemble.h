@@ -27,6 +27,7 @@ struct assembly {
     const char *name;                /* chooses among several images, in the stored form; may be NULL. Borrowed */
     uint64_t max_bytes;              /* of what is unpacked */
     uint64_t longest_name;           /* in it, in bytes */
+    char *high_ids;                  /* of what has been unpacked; NULL: it has none */
 };
 
 /* Sweeps the store and begins a staging folder. End it with assembly_end(), also on failure. */

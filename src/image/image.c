@@ -24,6 +24,7 @@ void image_free(struct image *image)
     free_list(image->env);
     free(image->user);
     free(image->workdir);
+    free(image->high_ids);
     *image = (struct image){0};
 }
 

@@ -27,6 +27,7 @@ struct image {
     char **env;    /* "NAME=value" */
     char *user;    /* "" when the image has none */
     char *workdir; /* "" when the image has none */
+    char *high_ids; /* those above 65535 that it has (image/high_ids.h); NULL: it has none */
 };
 
 /* Frees what the image holds, and leaves it empty. */

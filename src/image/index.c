@@ -82,7 +82,9 @@ static int read_image(struct image *out, const json_t *entry, lr_error *err)
         read_list(&out->env, config, "env", err) < 0 ||
         read_string(&out->user, config, "user", false, err) < 0)
         return -1;
-    return read_string(&out->workdir, config, "workdir", false, err);
+    if (read_string(&out->workdir, config, "workdir", false, err) < 0)
+        return -1;
+    return json_object_get(entry, "high_ids") ? read_string(&out->high_ids, entry, "high_ids", true, err) : 0;
 }
 
 static int read_images(struct index *out, const json_t *list, lr_error *err)
@@ -145,9 +147,9 @@ static json_t *dump_list(char *const *list)
 
 static json_t *dump_image(const struct image *image)
 {
-    return json_pack("{s:s, s:s, s:I, s:s, s:{s:o, s:o, s:o, s:s, s:s}}", "name", image->name,
+    return json_pack("{s:s, s:s, s:I, s:s, s:s*, s:{s:o, s:o, s:o, s:s, s:s}}", "name", image->name,
                      "digest", image->digest, "size", (json_int_t)image->size, "created",
-                     image->created, "config", "entrypoint", dump_list(image->entrypoint), "cmd",
+                     image->created, "high_ids", image->high_ids, "config", "entrypoint", dump_list(image->entrypoint), "cmd",
                      dump_list(image->cmd), "env", dump_list(image->env), "user",
                      image->user ? image->user : "", "workdir",
                      image->workdir ? image->workdir : "");
@@ -244,7 +246,8 @@ int image_copy(struct image *out, const struct image *from, lr_error *err)
         copy_string(&out->created, from->created) &&
         copy_list(&out->entrypoint, from->entrypoint) && copy_list(&out->cmd, from->cmd) &&
         copy_list(&out->env, from->env) && copy_string(&out->user, from->user) &&
-        copy_string(&out->workdir, from->workdir))
+        copy_string(&out->workdir, from->workdir) &&
+        (!from->high_ids || copy_string(&out->high_ids, from->high_ids)))
         return 0;
     image_free(out);
     return error_oom(err, OPERATION);

@@ -13,7 +13,8 @@
  * The folder to unpack to is UNPACK_TARGET; OWNERS is 1 to give files their owners, else 0. All but `digest`, which
  * understands nothing of what it reads, are started in a confinement (image/confinement.h).
  *
- * `unpack` and `layers` print how many devices, fifos and sockets it has left out, and the length of the longest name.
+ * `unpack` and `layers` print how many devices, fifos and sockets they have left out, the length of the longest name, and the ids
+ * above 65535 (image/high_ids.h), with a space between them.
  */
 #ifndef IMAGE_UNPACK_H
 #define IMAGE_UNPACK_H

@@ -241,6 +241,8 @@ static int disk_failed(struct unpacker *u, const char *path, lr_error *err)
               "cannot unpack '%.200s': %s", path, text_of(u->disk));
     if (number == ENOSPC)
         error_context(err, "the disk is full");
+    if (number == EINVAL && u->limits->owners)
+        error_context(err, "no file can have that owner here; without root only ids up to 65535 are there");
     return -1;
 }
 
@@ -400,7 +402,7 @@ static int unpack_entry(struct unpacker *u, struct archive_entry *entry, lr_erro
  * present time. They get a fixed one, or the same archive would not give the same image twice. They
  * are told by the time of last access, which those of the archive have as a mark.
  */
-static int settle_folders(const struct unpacker *u, lr_error *err)
+static int settle_folders(const struct unpacker *u, struct high_ids *ids, lr_error *err)
 {
     static const struct timespec zero[2] = {{0}, {0}};
     for (size_t i = 0; i < u->late_count; i++) {
@@ -425,6 +427,9 @@ static int settle_folders(const struct unpacker *u, lr_error *err)
             failed = errno;
         else if (e->fts_info == FTS_DNR || e->fts_info == FTS_ERR || e->fts_info == FTS_NS)
             failed = e->fts_errno;
+        else if (!high_ids_note(ids, e->fts_statp->st_uid) ||
+                 !high_ids_note(ids, e->fts_statp->st_gid))
+            failed = ENOMEM;
     }
     if (!failed)
         failed = errno;
@@ -467,15 +472,18 @@ static int unpack_entries(struct unpacker *u, lr_error *err)
 
 int unpack_archive(int fd, const struct unpack_limits *limits, struct unpack_report *report, lr_error *err)
 {
+    cleanup_high_ids struct high_ids ids = {0};
     __attribute__((cleanup(unpacker_free))) struct unpacker u = {.limits = limits};
     if (open_tar(&u, fd, err) < 0 || open_disk(&u, err) < 0 || unpack_entries(&u, err) < 0)
         return -1;
     /* Times and modes of folders are set here, when nothing more is put into them. */
-    if (check_written(&u, archive_write_close(u.disk), ".", err) < 0 || settle_folders(&u, err) < 0)
+    if (check_written(&u, archive_write_close(u.disk), ".", err) < 0 || settle_folders(&u, &ids, err) < 0)
         return -1;
     if (u.entries == u.report.skipped)
         return invalid(err, "the archive holds no files");
     *report = u.report;
+    report->ids = ids;
+    ids = (struct high_ids){0};
     return 0;
 }
 
@@ -506,12 +514,15 @@ static int unpack_layer(struct unpacker *u, int fd, const char *digest, lr_error
 int unpack_layers(int first_fd, const char *const *digests, size_t count,
                   const struct unpack_limits *limits, struct unpack_report *report, lr_error *err)
 {
+    cleanup_high_ids struct high_ids ids = {0};
     __attribute__((cleanup(unpacker_free))) struct unpacker u = {.limits = limits, .layered = true};
     for (size_t i = 0; i < count; i++)
         if (unpack_layer(&u, first_fd + (int)i, digests[i], err) < 0)
             return error_context(err, "layer %zu of %zu", i + 1, count);
-    if (settle_folders(&u, err) < 0)
+    if (settle_folders(&u, &ids, err) < 0)
         return -1;
     *report = u.report;
+    report->ids = ids;
+    ids = (struct high_ids){0};
     return 0;
 }

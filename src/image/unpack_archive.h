@@ -6,6 +6,7 @@
 #define IMAGE_UNPACK_ARCHIVE_H
 
 #include "base/error.h"
+#include "image/high_ids.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -25,6 +26,7 @@ void unpack_archive_prepare(void);
 struct unpack_report {
     uint64_t skipped;      /* devices, fifos and sockets that were left out */
     uint64_t longest_name; /* in bytes */
+    struct high_ids ids;   /* of the owners; free them */
 };
 
 /*

@@ -6,6 +6,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "image/high_ids.h"
 #include "image/layout.h"
 #include "image/layout_document.h"
 #include "image/pack_tree.h"
@@ -46,7 +47,11 @@ static int unpack(uint64_t max_bytes, bool owners, const char *const *layers, in
             ? unpack_archive(0, &limits, &done, &err) < 0
             : unpack_layers(UNPACK_FIRST_LAYER, layers, (size_t)count, &limits, &done, &err) < 0)
         return report(&err);
-    printf("%" PRIu64 " %" PRIu64 "\n", done.skipped, done.longest_name);
+    cleanup_high_ids struct high_ids ids = done.ids;
+    cleanup_free char *text = high_ids_note_names(&ids) ? high_ids_text(&ids) : NULL;
+    if (!text)
+        return report((error_oom(&err, "image.unpack"), &err));
+    printf("%" PRIu64 " %" PRIu64 " %s\n", done.skipped, done.longest_name, text);
     return UNPACK_OK;
 }
 

@@ -120,29 +120,32 @@ static bool capabilities_hold(const struct supervisor *s, const struct frame *f,
     return true;
 }
 
-/* One line: first id inside, outside, how many. */
-static bool map_is(const char *text, uint64_t first, uint64_t count)
+/* The same numbers in the same order, whatever is between them. */
+static bool map_is(const char *text, const char *promised)
 {
-    const uint64_t wanted[] = {0, first, count};
-    for (size_t i = 0; text && i < sizeof(wanted) / sizeof(wanted[0]); i++) {
-        char *end;
-        text += strspn(text, " \t");
-        if (*text < '0' || *text > '9' || strtoull(text, &end, 10) != wanted[i])
+    static const char blank[] = " \t\n";
+    for (;;) {
+        char *end, *wanted_end;
+        text += strspn(text, blank);
+        promised += strspn(promised, blank);
+        if (!*promised || !*text)
+            return *promised == *text;
+        if (*text < '0' || *text > '9' ||
+            strtoull(text, &end, 10) != strtoull(promised, &wanted_end, 10))
             return false;
         text = end;
+        promised = wanted_end;
     }
-    return text && text[strspn(text, " \t\n")] == '\0';
 }
 
 /* Only where the namespace is ours: a daemon's may be another, and a kernel of the sandbox's own needs none. */
 static bool ids_hold(const struct supervisor *s, const struct frame *f, char seen[TEXT_MAX],
                      char promised[TEXT_MAX])
 {
-    uint32_t first = s->sandbox->first_id, count = s->sandbox->id_count;
+    const char *map = s->sandbox->id_map;
     snprintf(seen, TEXT_MAX, "users are %.60s, groups %.60s", get(f, "uid_map"), get(f, "gid_map"));
-    snprintf(promised, TEXT_MAX, "0 %" PRIu32 " %" PRIu32, first, count);
-    return map_is(fields_get(f, "uid_map"), first, count) &&
-           map_is(fields_get(f, "gid_map"), first, count);
+    snprintf(promised, TEXT_MAX, "%.*s", (int)strcspn(map, "\n"), map);
+    return map_is(get(f, "uid_map"), map) && map_is(get(f, "gid_map"), map);
 }
 
 static const struct wall walls[] = {
@@ -158,7 +161,7 @@ static bool is_promised(const struct supervisor *s, const struct wall *w)
 {
     if (w->holds == no_new_privileges_holds)
         return s->request->no_new_privileges;
-    return w->holds != ids_hold || s->sandbox->id_count > 0;
+    return w->holds != ids_hold || s->sandbox->id_map != NULL;
 }
 
 static void explain(struct supervisor *s, const struct wall *w, char seen[TEXT_MAX],

@@ -131,8 +131,18 @@ static json_t *namespace_section(const struct oci_bundle *b)
 
 static json_t *id_mapping(const struct oci_bundle *b)
 {
-    return json_pack("[{s:i, s:I, s:I}]", "containerID", 0, "hostID", (json_int_t)b->first_id,
-                     "size", (json_int_t)b->id_count);
+    json_t *list = json_array();
+    for (size_t i = 0; i < b->ids->count; i++) {
+        const struct id_map_line *l = &b->ids->lines[i];
+        if (json_array_append_new(list, json_pack("{s:I, s:I, s:I}", "containerID",
+                                                  (json_int_t)l->inside, "hostID",
+                                                  (json_int_t)l->outside, "size",
+                                                  (json_int_t)l->count)) < 0) {
+            json_decref(list);
+            return NULL;
+        }
+    }
+    return list;
 }
 
 /*
@@ -144,7 +154,7 @@ static json_t *settings(const struct oci_bundle *b)
     char groups[32];
     if (b->image)
         return NULL;
-    snprintf(groups, sizeof(groups), "0 %u", b->id_count - 1);
+    snprintf(groups, sizeof(groups), "0 %u", b->ids->lines[0].count - 1);
     return json_pack("{s:s, s:s}", "net.ipv4.ping_group_range", groups,
                      "net.ipv4.ip_unprivileged_port_start", "0");
 }
@@ -223,7 +233,7 @@ static json_t *mount_section(const struct oci_bundle *b)
     json_t *list = table(mounts);
     const char *target;
     json_t *mount;
-    if (b->id_count <= 5)
+    if (b->ids->lines[0].count <= 5)
         drop_tty_group(list);
     /* Before our own: whatever the image makes of their paths, ours come out on top. */
     if (b->edits)

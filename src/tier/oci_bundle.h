@@ -7,6 +7,7 @@
 #define TIER_OCI_BUNDLE_H
 
 #include "base/error.h"
+#include "host/id_map.h"
 #include "tier/cdi.h"
 
 #include <stdbool.h>
@@ -24,7 +25,7 @@ struct oci_bundle {
     bool no_new_privileges;
     bool keeps_limits; /* the runtime is started with the sandbox's resource limits, and must not set them */
     const char *user_namespace;    /* path of the namespace to join; NULL: a new one */
-    uint32_t first_id, id_count;   /* and what it maps */
+    const struct id_map *ids;      /* and what it maps */
     const char *network_namespace; /* the same; NULL: a new one with a loopback interface only */
     const char *resolv_conf; /* host file to show as /etc/resolv.conf; NULL: the image's own */
     const char *limits; /* host folder to show, read-only, as /sys/fs/cgroup; NULL: that is hidden */

@@ -172,15 +172,33 @@ static int limit_processes(const struct cgroup_limits *limits, lr_error *err)
                : 0;
 }
 
+/* Of a user other than root there are no more ids to be had; gVisor and a guest have all of them. */
+static int add_high_ids(struct local_sandbox *s, lr_error *err)
+{
+    const struct image *image = &s->base.image;
+    uint32_t outside;
+    if (rootless_active() || s->base.tier->own_kernel ||
+        !id_map_is_needed(image->high_ids, image->user))
+        return 0;
+    if (id_range_take(&s->high_lock, &outside, ID_RANGE_FOLDER, id_range_ask, err) < 0)
+        return -1;
+    return id_map_add(&s->ids, image->high_ids, image->user, outside)
+               ? 0
+               : error_set(err, LR_IO_FAILED, "local.prepare",
+                           "the image index is corrupt: the ids of '%s'", image->name);
+}
+
 /* Its ids, and with them its namespaces: a child makes them while this process goes on. A limit on processes that is to hold
  * in a user namespace is there before. */
 static int begin_namespaces(struct local_sandbox *s, lr_error *err)
 {
-    uint32_t host_first;
-    s->id_count = ID_RANGE_SIZE;
+    uint32_t host_first, count = ID_RANGE_SIZE;
     if (rootless_active())
-        rootless_sandbox_ids(&s->first_id, &s->id_count, &host_first);
+        rootless_sandbox_ids(&s->first_id, &count, &host_first);
     else if (id_range_take(&s->id_lock, &s->first_id, ID_RANGE_FOLDER, id_range_ask, err) < 0)
+        return -1;
+    id_map_init(&s->ids, s->first_id, count);
+    if (add_high_ids(s, err) < 0)
         return -1;
     /* A guest has namespaces of its own. */
     return s->base.tier->is_guest && !s->outbound
@@ -192,7 +210,7 @@ static int begin_namespaces(struct local_sandbox *s, lr_error *err)
 static int make_namespaces(struct local_sandbox *s, const struct request *r, lr_error *err)
 {
     cleanup_close int net = -1;
-    if (userns_finish(&s->birth, &s->user_namespace, &net, s->id_count, err) < 0 ||
+    if (userns_finish(&s->birth, &s->user_namespace, &net, &s->ids, err) < 0 ||
         mount_namespace(s->user_namespace, file_user_namespace, err) < 0)
         return -1;
     if (!s->outbound)
@@ -326,8 +344,7 @@ static int make_config(struct local_sandbox *s, const struct request *r, lr_erro
         .kernel_log = s->base.tier->own_kernel,
         .no_new_privileges = r->no_new_privileges,
         .user_namespace = file_user_namespace,
-        .first_id = s->first_id,
-        .id_count = s->id_count,
+        .ids = &s->ids,
         .network_namespace = s->outbound ? LOCAL_NETWORK_NAMESPACE : NULL,
         .limits = shown ? folder_limits : NULL,
         .limit_names = names,
@@ -346,8 +363,8 @@ static int make_config(struct local_sandbox *s, const struct request *r, lr_erro
         bundle.upper_bytes = s->disk_bytes;
     }
     if (bundle.user_namespace) {
-        s->base.first_id = s->first_id;
-        s->base.id_count = s->id_count;
+        id_map_text(&s->ids, s->id_text);
+        s->base.id_map = s->id_text;
     }
     s->config = oci_bundle_config(&bundle, err);
     return s->config ? 0 : -1;
@@ -585,7 +602,7 @@ static int local_prepare(struct sandbox **out, const char *id, const struct requ
     tier_host_boot(s->base.host_boot);
     s->process.pidfd = s->image_fd = -1;
     s->unpacked = -1;
-    s->scratch = s->id_lock = s->user_namespace = s->config_pipe = -1;
+    s->scratch = s->id_lock = s->high_lock = s->user_namespace = s->config_pipe = -1;
     s->stdio[0] = s->stdio[1] = s->stdio[2] = -1;
     s->network = NETWORK_NONE;
     s->vm = VM_NONE;
@@ -758,6 +775,7 @@ static unsigned local_destroy(struct sandbox *base)
     cleanup_close_fd(&s->user_namespace);
     userns_abandon(&s->birth);
     cleanup_close_fd(&s->id_lock);
+    cleanup_close_fd(&s->high_lock);
     cdi_edits_free(&s->gpus);
     sandbox_close(base);
     free(s->runtime_path);
