@@ -443,13 +443,21 @@ class Image(AgentTest):
         self.assertEqual(self.identity('app', 'pwd; stat -c %u:%g:%a . ..'),
                          ['/srv/app', '1000:1001:755', '0:0:755'])
 
-    def test_a_working_directory_that_is_there_keeps_its_owner(self):
-        os.makedirs(os.path.join(self.root, 'srv', 'app'))
-        self.assertEqual(self.identity('app', 'stat -c %u:%g .'), ['0:0'])
+    def test_a_working_directory_that_is_there_is_given_to_its_user(self):
+        folder = os.path.join(self.root, 'srv', 'app')
+        os.makedirs(folder)
+        for owner, mode, seen in ((0, 0), 0o2755, '1000:0:2755'), ((5, 6), 0o777, '5:6:777'), ((5, 1001), 0o575, '5:1001:575'), \
+                                 ((1000, 6), 0o577, '1000:6:777'), ((5, 1001), 0o757, '1000:1001:757'):
+            os.chown(folder, *owner)
+            os.chmod(folder, mode)
+            self.assertEqual(self.identity('app', 'stat -c %u:%g:%a .'), [seen])
+        self.assertEqual(self.identity('', 'stat -c %u:%g:%a .'), ['1000:1001:757'])
+        self.assertEqual(self.identity('app', 'stat -c %u .', workdir='/'), ['0'])
 
     def test_working_directories_that_cannot_be(self):
-        os.symlink('nowhere', os.path.join(self.root, 'dangling'))
-        for workdir in ('relative', '/bin/busybox', '/bin/sh/x', '/a/../b', '/dangling', ''):
+        os.symlink('loop/x', os.path.join(self.root, 'loop'))
+        os.symlink('bin/busybox/x', os.path.join(self.root, 'below'))
+        for workdir in ('relative', '/bin/busybox', '/bin/sh/x', '/a/../b', '/loop', '/loop/y', '/below', ''):
             with self.subTest(workdir=workdir):
                 a = self.agent(root=self.root)
                 a.prepare(workdir)
