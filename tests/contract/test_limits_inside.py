@@ -81,7 +81,7 @@ def test_what_a_program_may_have_can_be_seen(runner, python_image, tmp_path):
         if runner.engine == "local":
             assert total <= 256 * MIB, (path, outcome)
     if (runner.engine == "docker" and dockerd.current().is_podman()) or "memory" in outcome.json["isolation"].get("unenforced", []):
-        assert seen["memory"] is None and seen["mounts"] == [], outcome
+        assert seen["memory"] is None, outcome
         return
     assert int(seen["memory"]) == 192 * MIB and 0 < int(seen["now"]) <= 192 * MIB, outcome
     assert 100 <= int(seen["pids"]) <= 130, outcome
