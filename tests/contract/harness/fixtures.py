@@ -178,7 +178,7 @@ def store(executable, data_dir, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def python_image(executable, store):
-    tar = images.cached_python_tar()
+    tar = images.cached_tar("python")
     if tar is None:
         pytest.skip("no Python image in the cache: run scripts/make-image")
     import_image(executable, tar, "python")

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Images for the tests, made without a network."""
+import glob
 import io
 import os
 import subprocess
@@ -37,12 +38,8 @@ def make_busybox_tar(path):
     return path
 
 
-def cached_python_tar():
-    """The tar that scripts/make-image leaves in the cache, or None."""
+def cached_tar(kind):
+    """The tar that scripts/make-image KIND leaves in the cache, or None."""
     cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    folder = os.path.join(cache, "light-runner")
-    try:
-        names = sorted(n for n in os.listdir(folder) if n.startswith("python-") and n.endswith(".tar"))
-    except OSError:
-        return None
-    return os.path.join(folder, names[0]) if names else None
+    found = glob.glob(os.path.join(glob.escape(cache), "light-runner", f"{kind}-*.tar"))
+    return max(found, key=os.path.getmtime) if found else None

@@ -1,0 +1,2 @@
+# Goroutines on threads, a server and its client, a child, a signal.
+./go

@@ -1,0 +1,2 @@
+# Threads, channels, sockets, a child.
+./rust
