@@ -44,7 +44,8 @@ say() { echo "RESULT $1 $2"; }
 say doctor "$(light-runner doctor --json | tr -d '\\n')"
 say plain "$($run busybox -- 'exit 3' 2>/dev/null)"
 say memory "$($run --memory 32m busybox -- 'exec tail /dev/zero' 2>/dev/null)"
-say pids "$($run busybox -- 'i=0; while [ $i -lt 150 ]; do sleep 60 & i=$((i+1)); done; wait' 2>/dev/null)"
+say time "$($run --cpu-timeout 1s busybox -- 'while :; do (:); done' 2>/dev/null)"
+say pids "$($run --pids 20 busybox -- 'i=0; while [ $i -lt 150 ]; do sleep 60 & i=$((i+1)); done; wait' 2>/dev/null)"
 say cpus "$($run --cpus 0.5 busybox -- 'timeout 3 sh -c "while :; do :; done"; exit 0' 2>/dev/null)"
 say seen "\\"$(light-runner run --network none --memory 48m --cpus 1.5 busybox -- '
     cd /sys/fs/cgroup; cat memory.max cpu.max /proc/self/cgroup; grep -c "/ /sys/fs/cgroup ro,.* - cgroup2" /proc/self/mountinfo
@@ -164,7 +165,8 @@ def test_limits_by_cgroup_v2(executable, store, tmp_path):
     assert results["seen"].split() == [str(48 << 20), "150000", "100000", "0::/", "1"], results["seen"]
     assert results["memory"]["oomKilled"] is True and results["memory"]["exitCode"] == 137
     assert results["memory"]["usage"]["peakMemoryBytes"] <= 32 << 20
-    assert results["pids"]["exitCode"] != 0 and 90 < results["pids"]["usage"]["processes"] <= 110, results["pids"]
+    assert results["pids"]["exitCode"] != 0 and 15 < results["pids"]["usage"]["processes"] <= 30, results["pids"]
+    assert results["time"]["cpuTimedOut"] is True and results["time"]["usage"]["cpuMs"] >= 1000, results["time"]
     cpus = results["cpus"]
     assert cpus["usage"]["cpuMs"] < 0.8 * cpus["duration"], cpus
     # Nothing where the kernel has no controller for huge pages.
