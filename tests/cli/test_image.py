@@ -24,7 +24,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="mounting the images n
 
 
 def environment(store, **more):
-    return dict(os.environ, LIGHT_RUNNER_DATA_DIR=str(store), **more)
+    return dict(os.environ, LIGHT_RUNNER_DATA_DIR=str(store), LIGHT_RUNNER_ENGINE="local", **more)
 
 
 def image(store, *words, stdin=None, **more):
