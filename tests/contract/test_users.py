@@ -13,7 +13,7 @@ FILES = {
     "fields that are missing": ("app", b"broken\nroot:x\napp:x:1000:1001\n", b"extra:x:50\nmore:x:51:app\n", "1000:1001 1001 51 /"),
     "a group without members": ("app:extra", b"app:x:1000:1001\n", b"extra:x:50\n", "1000:50 50 /"),
     "a home that is none": ("app", b"app:x:1000:1001::home:/bin/sh\n", None, "1000:1001 1001 /"),
-    "a long line": ("app", b"app:x:1000:1001:" + b"x" * 100000 + b":/home/app:/bin/sh\n", b"extra:x:50:" + b"other," * 20000 + b"app\n",
+    "a long line": ("app", b"app:x:1000:1001:" + b"x" * 50000 + b":/home/app:/bin/sh\n", b"extra:x:50:" + b"other," * 8000 + b"app\n",
                     "1000:1001 1001 50 /home/app"),
     "a name of digits": ("1000", b"1000:x:7:8::/seven:/bin/sh\napp:x:1000:1001::/home/app:/bin/sh\n", None, "7:8 8 /seven"),
     "comments and other lines": ("app", b"#app:x:1:1::/no:/bin/sh\n+::::::\n\n:::\napp:x:1000:1001::/home/app:/bin/sh\n", None,
@@ -34,6 +34,8 @@ def test_files(runner, kind):
 @pytest.mark.parametrize("target", ["/proc/self/environ", "/dev/zero", "/dev/stdin", "/etc/passwd", "huge"])
 def test_hostile_files(runner, target):
     """None of them holds the run up, and a user by its number needs no file."""
+    if runner.engine != "local":
+        pytest.skip("Docker's daemon and its runtime read these files by themselves, and refuse or wait")
     files = [entry("etc/passwd", data=b"x" * (2 << 20))] if target == "huge" else [symlink("etc/passwd", target)]
     runner.load(Image(busybox_layer(), layer(folder("etc"), *files), config={"User": "1000"}), "hostile-users")
     assert runner.ok("grep ^Uid: /proc/self/status", "hostile-users", input="x").lines == ["Uid:" + 4 * "\t1000"]
