@@ -10,7 +10,6 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
-#include <math.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -62,8 +61,10 @@ int vm_prepare(struct local_sandbox *s, const struct request *r, int image,
                const char *scratch_folder, lr_error *err)
 {
     struct vm *vm = &s->vm;
-    /* More than there are would only wait for one another. */
-    double cpus = r->cpus < get_nprocs() ? ceil(r->cpus) : get_nprocs();
+    /* Rounded up; more than there are would only wait for one another. */
+    int processors = get_nprocs(), cpus = r->cpus < processors ? (int)r->cpus : processors;
+    if (cpus < r->cpus && cpus < processors)
+        cpus++;
     vm->memory_bytes = vm_memory(r);
     vm->cpus = cpus < 1 ? 1 : cpus > CPUS_MAX ? CPUS_MAX : (unsigned)cpus;
     s->image_fd = fcntl(image, F_DUPFD_CLOEXEC, 0);
