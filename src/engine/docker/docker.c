@@ -236,7 +236,7 @@ static bool lacks_agent(const struct http_answer *answer)
            strstr(daemon_message(answer), "bind source path does not exist") != NULL;
 }
 
-/* The image has a file where the volume would be. Of a file the daemon cannot make a copy into the volume. */
+/* The image has a file where the volume would be: the daemon cannot copy it into the volume. */
 static bool lacks_folder(const struct http_answer *answer)
 {
     return answer->status == 500 && strstr(daemon_message(answer), "not directory") != NULL;
@@ -259,6 +259,20 @@ static int create_as(struct docker_sandbox *s, const struct container *c, const 
     if (rc == 0 && answer->status == 409)
         s->container = s->volume = false;
     return rc;
+}
+
+/* Before it has been started; it may not be there at all. */
+static int remove_container(struct docker_sandbox *s, lr_error *err)
+{
+    struct http_request request = {
+        .operation = "docker.create", .method = "DELETE", .timeout_ms = REMOVE_TIMEOUT};
+    cleanup_answer struct http_answer answer = {0};
+    if (daemon_call(s->daemon, &request, &answer, err, "/containers/%s?force=1", s->id) < 0)
+        return -1;
+    return answer.status == 204 || answer.status == 404
+               ? 0
+               : daemon_refused(&answer, LR_CONTAINER_START_FAILED, "docker.create",
+                                "the container cannot be removed", err);
 }
 
 /* Whether the daemon has that runtime, and it is told to make no network. */
@@ -318,9 +332,44 @@ static int choose_cpus(double *out, struct daemon *d, const struct request *r, l
     return 0;
 }
 
-static int create(struct docker_sandbox *s, const struct request *r, lr_error *err)
+/* *in_the_way: it failed, for the image has a file where the run's volume would be. Some daemons do not make such a container, and
+ * others make it, and cannot show what is there. */
+static int create_once(struct docker_sandbox *s, struct container *c, const struct request *r,
+                       const json_t *volumes, bool *in_the_way, lr_error *err)
 {
     cleanup_answer struct http_answer answer = {0};
+    if (create_as(s, c, r, &answer, err) < 0)
+        return -1;
+    if (c->agent && lacks_agent(&answer)) {
+        c->agent = NULL;
+        http_answer_free(&answer);
+        if (create_as(s, c, r, &answer, err) < 0)
+            return -1;
+    }
+    *in_the_way = lacks_folder(&answer);
+    if (answer.status != 201)
+        return create_failed(&answer, r, err);
+    int failed = volume_check_links(s->daemon, s->id, volumes, c->volume_at, err);
+    *in_the_way = failed && err->code == LR_CONTAINER_START_FAILED;
+    return failed;
+}
+
+/* If nobody has named the folder, the command starts elsewhere, without a volume. */
+static int create_checked(struct docker_sandbox *s, struct container *c, const struct request *r,
+                          const json_t *volumes, lr_error *err)
+{
+    bool in_the_way = false;
+    if (create_once(s, c, r, volumes, &in_the_way, err) == 0)
+        return 0;
+    if (!in_the_way || !c->volume_at || engine_named_workdir(r, &s->base.image, s->base.keep) ||
+        remove_container(s, err) < 0)
+        return -1;
+    c->volume_at = NULL;
+    return create_once(s, c, r, volumes, &in_the_way, err);
+}
+
+static int create(struct docker_sandbox *s, const struct request *r, lr_error *err)
+{
     cleanup_free char *workdir = NULL, *config = NULL;
     if (engine_workdir(&workdir, r, &s->base.image, s->base.keep, err) < 0)
         return -1;
@@ -350,25 +399,7 @@ static int create(struct docker_sandbox *s, const struct request *r, lr_error *e
     if (volume_check_places(volumes, r->disk_asked, err) < 0 ||
         choose_runtime(&container, s->daemon, r, err) < 0 ||
         choose_cpus(&container.cpus, s->daemon, r, err) < 0 ||
-        create_as(s, &container, r, &answer, err) < 0)
-        return -1;
-    if (container.agent && lacks_agent(&answer)) {
-        container.agent = NULL;
-        http_answer_free(&answer);
-        if (create_as(s, &container, r, &answer, err) < 0)
-            return -1;
-    }
-    /* If nobody has named the folder, the command starts elsewhere. */
-    if (container.volume_at && !engine_named_workdir(r, &s->base.image, s->base.keep) &&
-        lacks_folder(&answer)) {
-        container.volume_at = NULL;
-        http_answer_free(&answer);
-        if (create_as(s, &container, r, &answer, err) < 0)
-            return -1;
-    }
-    if (answer.status != 201)
-        return create_failed(&answer, r, err);
-    if (volume_check_links(s->daemon, s->id, volumes, container.volume_at, err) < 0)
+        create_checked(s, &container, r, volumes, err) < 0)
         return -1;
     return container.agent ? 0 : agent_file_put(s->daemon, s->id, s->agent_at, err);
 }

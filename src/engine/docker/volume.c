@@ -97,9 +97,13 @@ static int look(struct daemon *d, const char *container, const char *path, char 
     *missing = answer.status == 404;
     if (*missing)
         return 0;
-    if (answer.status != 200 || !answer.header)
-        return daemon_refused(&answer, LR_CONTAINER_START_FAILED, OPERATION,
-                              "it cannot be seen where a volume would be mounted", err);
+    if (answer.status != 200 || !answer.header) {
+        char what[160];
+        snprintf(what, sizeof(what), "it cannot be seen what is at '%.80s', where a volume would be",
+                 path);
+        text_make_printable(what);
+        return daemon_refused(&answer, LR_CONTAINER_START_FAILED, OPERATION, what, err);
+    }
     *target = target_in(answer.header);
     /* Podman tells the path itself of what is no link. */
     if (*target && strcmp(*target, path) == 0)
