@@ -36,11 +36,11 @@ ifneq ($(DEPS),skip)
 	@scripts/install-deps build runtime test demo $(VM_DEPS)
 endif
 
-tools: deps  ## make what tests need and Debian has not (gVisor, a current dockerd, an image; some minutes, once, into the cache)
+tools: deps  ## make what tests need and Debian has not (gVisor, a current dockerd, images; some minutes, once, into the cache)
 ifneq ($(DEPS),skip)
-	@scripts/make-image programs >/dev/null & image=$$!; \
+	@(scripts/make-image python && scripts/make-image programs) >/dev/null & images=$$!; \
 	scripts/install-runsc --quiet && scripts/install-dockerd --quiet; code=$$?; \
-	wait $$image || echo "make: without that image the tests of real programs are skipped" >&2; exit $$code
+	wait $$images || echo "make: without these images the tests that run in them are skipped" >&2; exit $$code
 endif
 
 demo: deps  ## one run from beginning to end, with a Python image
