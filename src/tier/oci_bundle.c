@@ -187,25 +187,28 @@ static json_t *annotation_section(const struct oci_bundle *b)
                      json_sprintf("size=%" PRIu64, b->upper_bytes));
 }
 
-/* Shows a file or a folder of the host in the sandbox, read-only. */
-static int add_bind(json_t *list, const char *source, const char *target)
+/* Shows a file or a folder of the host in the sandbox, read-only. `how`: "bind", or "rbind" with what is mounted in the folder. */
+static int add_bind(json_t *list, const char *source, const char *target, const char *how)
 {
     return json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:[s,s,s,s]}", "destination",
                                                  target, "type", "bind", "source", source,
-                                                 "options", "bind", "ro", "nosuid", "nodev"));
+                                                 "options", how, "ro", "nosuid", "nodev"));
 }
 
-/* One by one: crun 1.8 shows a folder without what is mounted in it. */
+/*
+ * In the sandbox's user namespace the kernel shows no folder without what is mounted in it. What crun 1.8 leaves out of it all
+ * the same is shown once more, one by one.
+ */
 static int add_limits(json_t *list, const struct oci_bundle *b)
 {
-    int failed = add_bind(list, b->limits, CONFINEMENT_CGROUP);
+    int failed = add_bind(list, b->limits, CONFINEMENT_CGROUP, "rbind");
     for (const char *const *name = b->limit_names; !failed && *name; name++) {
         char source[256], target[256];
         if (!**name)
             continue;
         snprintf(source, sizeof(source), "%s/%s", b->limits, *name);
         snprintf(target, sizeof(target), CONFINEMENT_CGROUP "/%s", *name);
-        failed = add_bind(list, source, target);
+        failed = add_bind(list, source, target, "bind");
     }
     return failed;
 }
@@ -238,8 +241,8 @@ static json_t *mount_section(const struct oci_bundle *b)
     /* Before our own: whatever the image makes of their paths, ours come out on top. */
     if (b->edits)
         json_object_foreach(b->edits->mounts, target, mount) json_array_append(list, mount);
-    if (!list || add_bind(list, b->agent, b->agent_target) < 0 ||
-        (b->resolv_conf && add_bind(list, b->resolv_conf, "/etc/resolv.conf") < 0) ||
+    if (!list || add_bind(list, b->agent, b->agent_target, "bind") < 0 ||
+        (b->resolv_conf && add_bind(list, b->resolv_conf, "/etc/resolv.conf", "bind") < 0) ||
         (b->limits && add_limits(list, b) < 0)) {
         json_decref(list);
         return NULL;
