@@ -197,12 +197,13 @@ static int add_bind(json_t *list, const char *source, const char *target, const 
 
 /*
  * In the sandbox's user namespace the kernel shows no folder without what is mounted in it. What crun 1.8 leaves out of it all
- * the same is shown once more, one by one.
+ * the same is shown once more, one by one. runc 1.1.15 cannot do that: it opens each target, and the folder of a group is
+ * closed to the sandbox's root.
  */
 static int add_limits(json_t *list, const struct oci_bundle *b)
 {
     int failed = add_bind(list, b->limits, CONFINEMENT_CGROUP, "rbind");
-    for (const char *const *name = b->limit_names; !failed && *name; name++) {
+    for (const char *const *name = b->limit_names; !failed && name && *name; name++) {
         char source[256], target[256];
         if (!**name)
             continue;

@@ -29,7 +29,8 @@ struct oci_bundle {
     const char *network_namespace; /* the same; NULL: a new one with a loopback interface only */
     const char *resolv_conf; /* host file to show as /etc/resolv.conf; NULL: the image's own */
     const char *limits; /* host folder to show, read-only, as /sys/fs/cgroup; NULL: that is hidden */
-    const char *const *limit_names; /* folders in it that are mounts of their own, NULL behind the last; "" is itself */
+    const char *const *limit_names; /* folders in it that are mounts of their own, NULL behind the last; "" is itself.
+                                     * NULL: the runtime shows them with it */
     const char *cgroup_path; /* NULL: the runtime keeps its hands off cgroups */
     const char
         *seccomp_path; /* the distribution's profile; NULL: the agent has a filter of its own */

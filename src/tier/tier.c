@@ -32,6 +32,7 @@ static const struct tier_runtime runc_runtimes[] = {
         .variable = "LIGHT_RUNNER_RUNC",
         .joins_cgroup = true,
         .sets_limits_of_others = true,
+        .binds_deep = true,
         .pids = 24,
         .starts_early = true,
         .copies_itself = true,

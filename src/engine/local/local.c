@@ -347,7 +347,7 @@ static int make_config(struct local_sandbox *s, const struct request *r, lr_erro
         .ids = &s->ids,
         .network_namespace = s->outbound ? LOCAL_NETWORK_NAMESPACE : NULL,
         .limits = shown ? folder_limits : NULL,
-        .limit_names = names,
+        .limit_names = s->runtime->binds_deep ? NULL : names,
         .resolv_conf = s->outbound && !s->base.tier->is_gvisor ? LOCAL_RESOLV_CONF : NULL,
         /* Without root runc makes one below ours, or none: it must not insist. */
         .cgroup_path = s->runtime->joins_cgroup && !rootless_active() ? cgroup_path : NULL,
