@@ -448,14 +448,10 @@ static int set_up_docker(struct setup *s, lr_error *err)
 
 __attribute__((format(printf, 2, 3))) static void add_step(json_t *steps, const char *format, ...)
 {
-    cleanup_free char *text = NULL;
     va_list arguments;
     va_start(arguments, format);
-    if (vasprintf(&text, format, arguments) < 0)
-        text = NULL;
+    json_array_append_new(steps, json_vsprintf(format, arguments));
     va_end(arguments);
-    if (text)
-        json_array_append_new(steps, json_string(text));
 }
 
 static void list_steps(const struct setup *s, json_t *steps)
