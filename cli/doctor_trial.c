@@ -6,18 +6,16 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/io.h"
-#include "base/libexec.h"
 #include "host/process.h"
 #include "image/tar_header.h"
 
-#include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #define OPERATION "cli.doctor"
 
-enum { AGENT_MAX = 64 << 20, IMPORT_TIMEOUT = 60000, RUN_TIMEOUT = 20000 };
+enum { IMPORT_TIMEOUT = 60000, RUN_TIMEOUT = 20000 };
 
 static const char program[] = "bin/probe";
 
@@ -25,16 +23,12 @@ static const char program[] = "bin/probe";
 
 static int make_archive(lr_error *err)
 {
-    size_t size, length;
-    cleanup_free char *path = libexec_find("light-runner-agent", err);
-    if (!path)
+    size_t length;
+    cleanup_free char *archive = tar_of_agent(&length, program, OPERATION, err);
+    if (!archive)
         return -1;
-    cleanup_free char *data = io_read_file_at(AT_FDCWD, path, AGENT_MAX, &size);
-    if (!data)
-        return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot read '%s'", path);
-    cleanup_free char *archive = tar_of_file(&length, program, data, size);
     cleanup_close int fd = memfd_create("image", MFD_CLOEXEC);
-    if (!archive || fd < 0)
+    if (fd < 0)
         return error_oom(err, OPERATION);
     if (io_write_all(fd, archive, length, IO_NO_DEADLINE) < 0 || lseek(fd, 0, SEEK_SET) < 0)
         return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot keep an image");

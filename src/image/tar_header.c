@@ -1,7 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "image/tar_header.h"
 
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "base/libexec.h"
+
 #include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,5 +62,24 @@ char *tar_of_file(size_t *length, const char *name, const char *data, size_t siz
     tar_header_fill(archive, name, 0755, size);
     memcpy(archive + TAR_BLOCK, data, size);
     *length = blocks * TAR_BLOCK;
+    return archive;
+}
+
+enum { AGENT_MAX = 64 << 20 };
+
+char *tar_of_agent(size_t *length, const char *name, const char *operation, lr_error *err)
+{
+    size_t size;
+    cleanup_free char *path = libexec_find("light-runner-agent", err);
+    if (!path)
+        return NULL;
+    cleanup_free char *data = io_read_file_at(AT_FDCWD, path, AGENT_MAX, &size);
+    if (!data) {
+        error_errno(err, LR_IO_FAILED, operation, errno, "cannot read '%s'", path);
+        return NULL;
+    }
+    char *archive = tar_of_file(length, name, data, size);
+    if (!archive)
+        error_oom(err, operation);
     return archive;
 }

@@ -5,6 +5,8 @@
 #ifndef IMAGE_TAR_HEADER_H
 #define IMAGE_TAR_HEADER_H
 
+#include "base/error.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -15,5 +17,9 @@ void tar_header_fill(char block[TAR_BLOCK], const char *name, unsigned mode, uin
 
 /* A tar of one program. malloc'd; NULL when memory is out. */
 char *tar_of_file(size_t *length, const char *name, const char *data, size_t size);
+
+/* The same of the installed agent, under a name of the caller's choice. malloc'd; NULL with an error of that operation. Errors:
+ * IO_FAILED. */
+char *tar_of_agent(size_t *length, const char *name, const char *operation, lr_error *err);
 
 #endif

@@ -2,29 +2,18 @@
 #include "engine/docker/agent_file.h"
 
 #include "base/cleanup.h"
-#include "base/io.h"
-#include "base/libexec.h"
 #include "image/tar_header.h"
 
-#include <fcntl.h>
 #include <string.h>
 
 #define OPERATION "docker.agent"
 
-enum { AGENT_MAX = 64 << 20 };
-
 int agent_file_put(struct daemon *d, const char *container, const char *at, lr_error *err)
 {
-    size_t size, length;
-    cleanup_free char *path = libexec_find("light-runner-agent", err);
-    if (!path)
-        return -1;
-    cleanup_free char *data = io_read_file_at(AT_FDCWD, path, AGENT_MAX, &size);
-    if (!data)
-        return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot read '%s'", path);
-    cleanup_free char *archive = tar_of_file(&length, at + 1, data, size);
+    size_t length;
+    cleanup_free char *archive = tar_of_agent(&length, at + 1, OPERATION, err);
     if (!archive)
-        return error_oom(err, OPERATION);
+        return -1;
     struct http_request request = {
         .operation = OPERATION, .method = "PUT", .tar = archive, .tar_length = length};
     cleanup_answer struct http_answer answer = {0};
