@@ -114,11 +114,14 @@ def test_a_pause_does_a_program_no_harm(runner, states):
     script = "for n in 1 2 3 4; do (while :; do /bin/true || exit 1; done) & done; for n in 1 2 3 4; do wait -n || exit 1; done"
     run_id = detach(runner, script)
     for _ in range(20):
-        for verb in ("pause", "resume"):
-            done = runner.cli(verb, run_id)
-            # Debian's runc gives up on a group of cgroup v1 that starts processes faster than they are frozen, and says so.
-            gave_up = runner.cell == ("docker", "runc") and b"unable to freeze" in done.stderr
-            assert done.code == 0 or gave_up, (done, state_of(states, run_id))
+        done = runner.cli("pause", run_id)
+        # Debian's runc gives up on a group of cgroup v1 that starts processes faster than they are frozen, and says so.
+        # The container is not paused then: there is nothing to resume.
+        if runner.cell == ("docker", "runc") and b"unable to freeze" in done.stderr:
+            continue
+        assert done.code == 0, (done, state_of(states, run_id))
+        done = runner.cli("resume", run_id)
+        assert done.code == 0, (done, state_of(states, run_id))
     state = state_of(states, run_id)
     assert state["status"] == "running", (state, runner.cli("logs", run_id))
     runner.cli("cancel", run_id)
