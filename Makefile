@@ -9,7 +9,7 @@ FUZZ_SECONDS ?= 60
 VM_DEPS := $(if $(filter x86_64,$(shell uname -m)),vm)
 # The distribution's Meson first: another one early on PATH may belong to another Python.
 MESON  := $(firstword $(wildcard /usr/bin/meson) meson)
-SOURCES = $(shell find include src lib cli agent tests bench examples -name '*.[ch]')
+SOURCES = $(shell find include src lib cli agent guest tests bench examples -name '*.[ch]')
 
 .DELETE_ON_ERROR:
 .PHONY: all build asan deps tools demo check check-quick check-vms check-trixie soak bench bench-docker bench-tiers bench-gvisor fuzz install uninstall format clean help

@@ -101,7 +101,8 @@ int command_start(struct command *c, const struct frame *f, const struct user *u
 static int exit_code_of(int errnum)
 {
     static const int not_there[] = {ENOENT, ENOTDIR, ENAMETOOLONG};
-    static const int no_program[] = {EACCES, EPERM, ENOEXEC, EISDIR, ELOOP, ETXTBSY, EINVAL, ELIBBAD};
+    static const int no_program[] = {EACCES, EPERM,   ENOEXEC, EISDIR,
+                                     ELOOP,  ETXTBSY, EINVAL,  ELIBBAD};
     for (size_t i = 0; i < sizeof(not_there) / sizeof(not_there[0]); i++)
         if (errnum == not_there[i])
             return 127;

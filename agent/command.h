@@ -11,7 +11,7 @@
 struct command {
     pid_t pid; /* and its session's and process group's; 0 before the start */
     bool reaped;
-    int wait_status; /* once reaped */
+    int wait_status;   /* once reaped */
     bool reports_exit; /* what cannot be executed is an end, and not a failure */
     int exit_code;     /* of that end; 0: it was executed */
 

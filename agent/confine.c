@@ -92,9 +92,10 @@ static void show_limits(void)
 {
     struct statfs st;
     cleanup_close int sys = open("/sys", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (sys >= 0 && fstatfs(sys, &st) == 0 && st.f_type == SYSFS_MAGIC && unshare(CLONE_NEWCGROUP) == 0)
-        (void)mount("cgroup2", "/sys/fs/cgroup", "cgroup2", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC,
-                    NULL);
+    if (sys >= 0 && fstatfs(sys, &st) == 0 && st.f_type == SYSFS_MAGIC &&
+        unshare(CLONE_NEWCGROUP) == 0)
+        (void)mount("cgroup2", "/sys/fs/cgroup", "cgroup2",
+                    MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
 }
 
 /*

@@ -204,7 +204,8 @@ static void on_confine(struct agent *a, const struct frame *f)
     struct failure failure;
     struct confine_limits limits = {0};
     /* Anywhere else than as PID 1 it would be somebody else's mounts that this is about. */
-    if (a->state != STATE_FRESH || getpid() != 1 || !fields_get_u64(f, "pids", &limits.pids) || limits.pids == 0)
+    if (a->state != STATE_FRESH || getpid() != 1 || !fields_get_u64(f, "pids", &limits.pids) ||
+        limits.pids == 0)
         fail_protocol(a, "CONFINE");
     (void)fields_get_u64(f, "memory", &limits.memory);
     (void)fields_get_u64(f, "cpu_us", &limits.cpu_us);

@@ -55,7 +55,8 @@ static bool read_text(const char *path, struct buffer *out)
 
 static int open_file(const char *path, int flags)
 {
-    return open(path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC | flags, 0644);
+    return open(path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC | flags,
+                0644);
 }
 
 /* Opens the file to write it anew, and if it is none, makes one in the place of what is there. */
@@ -134,7 +135,8 @@ static void provide_hosts(const char *own)
         if (!*rows[i].name || has_name(buffer_data(&text), buffer_length(&text),
                                        rows[i].anywhere ? NULL : rows[i].address, rows[i].name))
             continue;
-        int n = snprintf(line, sizeof(line), "%s\t%s%s\n", rows[i].address, rows[i].name, rows[i].more);
+        int n =
+            snprintf(line, sizeof(line), "%s\t%s%s\n", rows[i].address, rows[i].name, rows[i].more);
         (void)buffer_append(&text, line, (size_t)n);
         complete = false;
     }
@@ -172,7 +174,8 @@ static int provide_servers(const struct frame *f, struct failure *failure)
     size_t key_length, length = 0;
     while (length < sizeof(text) && fields_next(f, &at, &key, &key_length, &value))
         if (key_length == strlen("nameserver") && strncmp(key, "nameserver", key_length) == 0)
-            length += (size_t)snprintf(text + length, sizeof(text) - length, "nameserver %s\n", value);
+            length +=
+                (size_t)snprintf(text + length, sizeof(text) - length, "nameserver %s\n", value);
     if (length == 0 || length >= sizeof(text) || write_text(file_resolv, text, length) == 0 ||
         !fields_get(f, "named"))
         return 0;

@@ -19,8 +19,7 @@ enum { WRITE_TIMEOUT = 10 * 60000 };
 
 void seed_init(struct seed *s, int root, const struct user *user)
 {
-    *s = (struct seed){
-        .root = root, .user = user, .file = -1, .parent_fd = -1};
+    *s = (struct seed){.root = root, .user = user, .file = -1, .parent_fd = -1};
 }
 
 void seed_free(struct seed *s)

@@ -6,13 +6,13 @@
 #ifndef AGENT_SEED_H
 #define AGENT_SEED_H
 
-#include "failure.h"
 #include "base/folder_times.h"
+#include "failure.h"
 #include "user.h"
 #include "wire/fields.h"
 
 struct seed {
-    int root; /* borrowed */
+    int root;                /* borrowed */
     const struct user *user; /* borrowed; whose the files are to be */
 
     int file; /* being written, or -1 */

@@ -70,7 +70,8 @@ static void check_kernel(struct finding *f)
 static void check_root(struct finding *f)
 {
     if (geteuid() == 0 && !walled_has_capability(CAP_SYS_ADMIN))
-        missing(f, walled_hint(), "a root without the capability CAP_SYS_ADMIN cannot make a sandbox");
+        missing(f, walled_hint(),
+                "a root without the capability CAP_SYS_ADMIN cannot make a sandbox");
     else if (geteuid() == 0)
         found(f, "yes");
     else
@@ -176,8 +177,11 @@ static void check_accelerator(struct finding *f)
     if (!known)
         missing(f, "light-runner setup kata", "it has not been tried yet whether KVM works");
     else if (strcmp(known, ACCELERATOR_TCG) == 0)
-        missing(f, "use --runtime runsc for hostile code, or a machine where the processor's virtualization can be used",
-                "KVM does not work here: VMs run in an emulator, which is slow and no security boundary");
+        missing(f,
+                "use --runtime runsc for hostile code, or a machine where the processor's "
+                "virtualization can be used",
+                "KVM does not work here: VMs run in an emulator, which is slow and no security "
+                "boundary");
     else
         found(f, "KVM");
 }
@@ -251,9 +255,11 @@ static void check_platform(struct finding *f)
     static const struct {
         const char *mark, *advice;
     } platforms[] = {
-        {"microsoft", "WSL2: gVisor belongs here, into the distribution, not onto Windows; the daemon of Docker "
-                      "Desktop runs elsewhere and has its own runtimes"},
-        {"linuxkit", "Docker Desktop's VM (macOS, Windows): it keeps no runtime that is installed in it; for the tiers "
+        {"microsoft",
+         "WSL2: gVisor belongs here, into the distribution, not onto Windows; the daemon of Docker "
+         "Desktop runs elsewhere and has its own runtimes"},
+        {"linuxkit", "Docker Desktop's VM (macOS, Windows): it keeps no runtime that is installed "
+                     "in it; for the tiers "
                      "runsc and kata use a Linux VM of your own"},
     };
     struct utsname host = {0};
@@ -308,7 +314,8 @@ static void check_loop(struct finding *f)
     if (access("/dev/loop-control", R_OK | W_OK) == 0)
         found(f, "/dev/loop-control");
     else
-        missing(f, walled_in_container() ? walled_hint() : "sudo modprobe loop", "/dev/loop-control: %s", strerrordesc_np(errno));
+        missing(f, walled_in_container() ? walled_hint() : "sudo modprobe loop",
+                "/dev/loop-control: %s", strerrordesc_np(errno));
 }
 
 static bool has_controller(enum cgroup_mode mode, const char *name)
@@ -383,7 +390,8 @@ static void check_tun(struct finding *f)
 {
     int number = network_device_error();
     if (number)
-        missing(f, network_device_fix(number), NETWORK_DEVICE ": %s; runs with --network none do without it",
+        missing(f, network_device_fix(number),
+                NETWORK_DEVICE ": %s; runs with --network none do without it",
                 strerrordesc_np(number));
     else
         found(f, NETWORK_DEVICE);
@@ -411,7 +419,8 @@ static void check_core_pattern(struct finding *f)
         missing(f, "mount -t proc proc /proc", "/proc/sys/kernel/core_pattern cannot be read");
     else if (pattern[0] == '@')
         missing(f, "sysctl -w kernel.core_pattern=core",
-                "'%.80s' is a socket: a service of the host gets the memory of programs that crash in a "
+                "'%.80s' is a socket: a service of the host gets the memory of programs that crash "
+                "in a "
                 "sandbox of the tier runc",
                 pattern);
     else
@@ -509,7 +518,8 @@ const struct doctor_check doctor_checks[] = {
     {"gpus (CDI)", check_gpus, true, ROOT, NULL},
 };
 
-static_assert(sizeof(doctor_checks) / sizeof(doctor_checks[0]) == DOCTOR_CHECKS, "as many as there are findings");
+static_assert(sizeof(doctor_checks) / sizeof(doctor_checks[0]) == DOCTOR_CHECKS,
+              "as many as there are findings");
 
 void doctor_check_all(struct finding findings[DOCTOR_CHECKS])
 {

@@ -17,8 +17,8 @@ enum who { ALL, ROOT, USER };
 struct doctor_check {
     const char *name;
     void (*function)(struct finding *f);
-    bool optional;    /* not needed by every run: to make images, or for the default network, GPUs */
-    enum who who;     /* whose runs need it */
+    bool optional; /* not needed by every run: to make images, or for the default network, GPUs */
+    enum who who;  /* whose runs need it */
     const char *tier; /* the one that needs it; NULL: all */
 };
 

@@ -42,7 +42,8 @@ int doctor_trial_image(char name[DOCTOR_IMAGE_SIZE], const struct engine *engine
     if (fd < 0)
         return -1;
     snprintf(name, DOCTOR_IMAGE_SIZE, ENGINE_SETUP_REPOSITORY ":doctor-%d", (int)getpid());
-    lr_error *shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    lr_error *shared =
+        mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (shared == MAP_FAILED)
         return error_oom(err, OPERATION);
     error_set(shared, LR_IO_FAILED, OPERATION, "an image cannot be imported");
@@ -54,8 +55,8 @@ int doctor_trial_image(char name[DOCTOR_IMAGE_SIZE], const struct engine *engine
         _exit(engine->import_image(fd, name, &image, &feedback, shared) < 0 ? 1 : 0);
     }
     struct process_status status = {.code = 1};
-    int rc = pid > 0 && process_wait(&child, clock_ms() + IMPORT_TIMEOUT, &status) == 0 && status.code == 0 &&
-                     status.signal == 0
+    int rc = pid > 0 && process_wait(&child, clock_ms() + IMPORT_TIMEOUT, &status) == 0 &&
+                     status.code == 0 && status.signal == 0
                  ? 0
                  : -1;
     if (rc < 0 && err)
@@ -93,7 +94,8 @@ static void on_line(void *user, lr_stream stream, const char *data, size_t lengt
 
 static void start(struct attempt *a, struct doctor_trial *trial, bool network)
 {
-    static const char *const none[] = {ENGINE_NETWORK_NONE, NULL}, *const argv[] = {"/bin/probe", NULL};
+    static const char *const none[] = {ENGINE_NETWORK_NONE, NULL}, *const argv[] = {"/bin/probe",
+                                                                                    NULL};
     *a = (struct attempt){.trial = trial};
     lr_runner *runner = NULL;
     LR_INIT(lr_request, request);
@@ -114,11 +116,13 @@ static bool finish(struct attempt *a, bool network)
     lr_result *result = NULL;
     bool ok = a->execution && lr_execution_wait(a->execution, &result, &a->error) == 0;
     if (ok && result->exit_code != 0) {
-        error_set(&a->error, LR_CONTAINER_START_FAILED, OPERATION, "a trial program ended with exit code %d%s",
-                  result->exit_code, result->timed_out ? " after a timeout" : "");
+        error_set(&a->error, LR_CONTAINER_START_FAILED, OPERATION,
+                  "a trial program ended with exit code %d%s", result->exit_code,
+                  result->timed_out ? " after a timeout" : "");
         ok = false;
     } else if (ok && network && !a->interface) {
-        error_set(&a->error, LR_CONTAINER_START_FAILED, OPERATION, "no network interface came up in the sandbox");
+        error_set(&a->error, LR_CONTAINER_START_FAILED, OPERATION,
+                  "no network interface came up in the sandbox");
         error_hint(&a->error, "run with --network none");
         ok = false;
     }

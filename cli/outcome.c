@@ -111,11 +111,13 @@ static void report_unenforced(struct outcome *o, const char *unenforced)
     char text[64] = "";
     for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++)
         if (has_word(unenforced, limits[i]))
-            snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%s", text[0] ? "," : "", limits[i]);
+            snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%s", text[0] ? "," : "",
+                     limits[i]);
     if (text[0])
         outcome_say(o, "warning: no cgroup has held these limits: %s", text);
     if (has_word(unenforced, "disk") && isatty(STDERR_FILENO))
-        outcome_say(o, "warning: nothing capped what this run may write to the disk: Docker's storage has no quotas "
+        outcome_say(o, "warning: nothing capped what this run may write to the disk: Docker's "
+                       "storage has no quotas "
                        "(--disk rejects that; --engine local has a cap)");
 }
 
@@ -135,11 +137,14 @@ static void report(struct outcome *o, const lr_result *r, uint64_t timeout_ms)
     }
     report_unenforced(o, r->unenforced);
     if (r->left_behind)
-        outcome_say(o, "warning: the Docker daemon has not removed what the run left (%s); fix: light-runner reap",
+        outcome_say(o,
+                    "warning: the Docker daemon has not removed what the run left (%s); fix: "
+                    "light-runner reap",
                     r->left_behind);
     /* Said to people; the result has it for programs. */
     if (r->accelerator && strcmp(r->accelerator, "tcg") == 0 && isatty(STDERR_FILENO))
-        outcome_say(o, "warning: an emulator ran the VM, as KVM does not work here: no security boundary by QEMU's "
+        outcome_say(o, "warning: an emulator ran the VM, as KVM does not work here: no security "
+                       "boundary by QEMU's "
                        "own policy (--accelerator kvm rejects it)");
     for (size_t i = 0; i < r->extracted_count; i++) {
         const lr_extracted *e = &r->extracted[i];

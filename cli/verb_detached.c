@@ -150,7 +150,8 @@ static int set_age(struct words *w, const char *value)
 
 static const struct flag flags[] = {
     {"follow", " logs ", NULL, "go on until the run has ended", set_follow},
-    {"since", " logs ", "TIME", "from this point on: 10m or 1d ago (ms, s, m, h, d), or 2026-01-31T12:00:00Z", set_since},
+    {"since", " logs ", "TIME",
+     "from this point on: 10m or 1d ago (ms, s, m, h, d), or 2026-01-31T12:00:00Z", set_since},
     {"timestamps", " logs ", NULL, "before each line, when it began", set_timestamps},
     {"stdout", " logs ", NULL, "only what went to stdout", set_stdout},
     {"stderr", " logs ", NULL, "only what went to stderr", set_stderr},
@@ -159,7 +160,8 @@ static const struct flag flags[] = {
     {"no-wait", " stop cancel ", NULL, "return at once, not when the run has ended", set_no_wait},
     {"states", " clean ", NULL, "the states and the output of runs that have ended", set_states},
     {"images", " clean ", NULL, "the images that were made of setup steps", set_images},
-    {"older-than", " clean ", "TIME", "only states of runs that ended so long ago: 12h, 7d (ms, s, m, h, d)", set_age},
+    {"older-than", " clean ", "TIME",
+     "only states of runs that ended so long ago: 12h, 7d (ms, s, m, h, d)", set_age},
     {"json", " attach logs stop cancel pause resume ls clean ", NULL, "print JSON", set_json},
     {"help", " attach logs stop cancel pause resume ls clean ", NULL, "print this", set_help},
 };
@@ -404,7 +406,9 @@ static int await_end(const struct words *w, lr_execution *x, lr_error *err)
     if (!has_ended(w->id))
         return -1;
     if (err->code == LR_SUPERVISOR_LOST)
-        cli_line(stderr, "light-runner: the run '%s' had ended: its supervisor was killed, and it is marked as failed",
+        cli_line(stderr,
+                 "light-runner: the run '%s' had ended: its supervisor was killed, and it is "
+                 "marked as failed",
                  w->id);
     return 0;
 }

@@ -80,7 +80,8 @@ static bool takes_long(const struct cell *cell, const struct finding *findings)
 }
 
 /* `cells` are those of one engine. */
-static void make_image(struct cell *cells, char image[DOCTOR_IMAGE_SIZE], const struct engine *engine)
+static void make_image(struct cell *cells, char image[DOCTOR_IMAGE_SIZE],
+                       const struct engine *engine)
 {
     lr_error e = {0};
     bool wanted = false;
@@ -95,7 +96,8 @@ static void make_image(struct cell *cells, char image[DOCTOR_IMAGE_SIZE], const 
         /* Runs with images that are there do not need what an import needs. */
         cells[i].works = e.code == LR_NOT_SUPPORTED;
         char reason[300];
-        snprintf(reason, sizeof(reason), "%s%.250s", cells[i].works ? "not tried: " : "", e.message);
+        snprintf(reason, sizeof(reason), "%s%.250s", cells[i].works ? "not tried: " : "",
+                 e.message);
         set_reason(&cells[i], reason, e.hint);
     }
 }
@@ -104,14 +106,17 @@ static void take(struct cell *cell, const struct doctor_trial *trial)
 {
     cell->tried = true;
     if (trial->nameless)
-        set_reason(cell, "but this machine names no name server that a sandbox reaches: run with --dns ADDRESS", "");
+        set_reason(
+            cell,
+            "but this machine names no name server that a sandbox reaches: run with --dns ADDRESS",
+            "");
     if (trial->ok)
         return;
     char reason[300];
     cell->works = false;
     cell->without_network = trial->without_network;
-    snprintf(reason, sizeof(reason), "%s%.250s", trial->without_network ? "only with --network none: " : "",
-             trial->error.message);
+    snprintf(reason, sizeof(reason), "%s%.250s",
+             trial->without_network ? "only with --network none: " : "", trial->error.message);
     set_reason(cell, reason, trial->error.hint);
 }
 
@@ -131,10 +136,12 @@ static void try_all(struct cell cells[CELLS], const struct engine *engines[ENGIN
         if (!cell->works || !image[0])
             continue;
         if (takes_long(cell, findings) && !full) {
-            set_reason(cell, "not tried, as it takes a while: light-runner doctor --full boots a VM", "");
+            set_reason(cell,
+                       "not tried, as it takes a while: light-runner doctor --full boots a VM", "");
             continue;
         }
-        trials[count] = (struct doctor_trial){.engine = cell->engine, .tier = cell->runtime, .image = image};
+        trials[count] =
+            (struct doctor_trial){.engine = cell->engine, .tier = cell->runtime, .image = image};
         tried[count++] = cell;
     }
     doctor_trial_run(trials, count);
@@ -155,14 +162,16 @@ static void print_text(const struct finding *findings, const struct cell *cells)
         const struct finding *f = &findings[i];
         if (f->skipped)
             continue;
-        cli_line(stdout, "%-8s %-16s %s", f->ok ? "ok" : "missing", doctor_checks[i].name, f->detail);
+        cli_line(stdout, "%-8s %-16s %s", f->ok ? "ok" : "missing", doctor_checks[i].name,
+                 f->detail);
         if (!f->ok && f->fix[0])
             cli_line(stdout, "%-8s %-16s   fix: %s", "", "", f->fix);
     }
     putchar('\n');
     for (size_t i = 0; i < CELLS; i++) {
         const struct cell *c = &cells[i];
-        cli_line(stdout, "%-8s %-7s %-6s %s", c->works ? "works" : "no", c->engine, c->tier, c->reason);
+        cli_line(stdout, "%-8s %-7s %-6s %s", c->works ? "works" : "no", c->engine, c->tier,
+                 c->reason);
         if (!c->works && c->hint[0])
             cli_line(stdout, "%-8s %-7s %-6s   fix: %s", "", "", "", c->hint);
     }
@@ -175,19 +184,21 @@ static int print_json(const struct finding *findings, const struct cell *cells)
         const struct finding *f = &findings[i];
         if (f->skipped)
             continue;
-        json_array_append_new(found_list,
-                              json_pack("{ss,sb,ss,ss*}", "name", doctor_checks[i].name, "ok", f->ok,
-                                        "detail", f->detail, "fix", f->fix[0] ? f->fix : NULL));
+        json_array_append_new(found_list, json_pack("{ss,sb,ss,ss*}", "name", doctor_checks[i].name,
+                                                    "ok", f->ok, "detail", f->detail, "fix",
+                                                    f->fix[0] ? f->fix : NULL));
     }
     for (size_t i = 0; i < CELLS; i++) {
         const struct cell *c = &cells[i];
-        json_array_append_new(cell_list, json_pack("{ss,ss,sb,sb,sb,ss*,ss*}", "engine", c->engine,
-                                                   "runtime", c->tier, "works", c->works,
-                                                   "withoutNetwork", c->works || c->without_network,
-                                                   "tried", c->tried, "reason", c->reason[0] ? c->reason : NULL,
-                                                   "hint", c->hint[0] ? c->hint : NULL));
+        json_array_append_new(cell_list,
+                              json_pack("{ss,ss,sb,sb,sb,ss*,ss*}", "engine", c->engine, "runtime",
+                                        c->tier, "works", c->works, "withoutNetwork",
+                                        c->works || c->without_network, "tried", c->tried, "reason",
+                                        c->reason[0] ? c->reason : NULL, "hint",
+                                        c->hint[0] ? c->hint : NULL));
     }
-    return cli_json(json_pack("{so,so}", "checks", found_list, "cells", cell_list), JSON_INDENT(2)) == 0
+    return cli_json(json_pack("{so,so}", "checks", found_list, "cells", cell_list),
+                    JSON_INDENT(2)) == 0
                ? 0
                : -1;
 }
@@ -196,8 +207,10 @@ static int print_help(void)
 {
     puts("usage: light-runner doctor [--full] [--json]\n\n"
          "Says what works on this machine: what runs need, and for each engine and tier whether a\n"
-         "run of a tiny program goes well there; and for each thing that does not, the command that\n"
-         "fixes it. The image for it is removed again. Exit code 0 if runs on the local engine with\n"
+         "run of a tiny program goes well there; and for each thing that does not, the command "
+         "that\n"
+         "fixes it. The image for it is removed again. Exit code 0 if runs on the local engine "
+         "with\n"
          "the tier runc work, else 1.\n\n"
          "  --full   also boot a VM in the tier kata if that takes a while, as KVM does not work\n"
          "  --json   print a JSON object");
@@ -220,13 +233,15 @@ int verb_doctor(int argc, char **argv)
 
     struct finding findings[DOCTOR_CHECKS] = {0};
     doctor_check_all(findings);
-    static const char *const names[ENGINES] = {"local", "docker"}, *const tiers[TIERS] = {"runc", "runsc", "kata"};
+    static const char *const names[ENGINES] = {"local", "docker"}, *const tiers[TIERS] = {
+                                                                       "runc", "runsc", "kata"};
     const struct engine *engines[ENGINES] = {NULL, NULL};
     struct cell cells[CELLS] = {0};
     for (size_t i = 0; i < CELLS; i++) {
         size_t n = i / TIERS;
         lr_error e = {0};
-        cells[i] = (struct cell){.engine = names[n], .tier = tiers[i % TIERS], .runtime = tiers[i % TIERS]};
+        cells[i] = (struct cell){
+            .engine = names[n], .tier = tiers[i % TIERS], .runtime = tiers[i % TIERS]};
         if (engine_find(&engines[n], names[n], &e) < 0)
             set_reason(&cells[i], e.message, e.hint);
         else

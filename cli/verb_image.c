@@ -79,7 +79,8 @@ static const char help_pull[] =
     "Usage: light-runner image pull [--engine ENGINE] [--json] [--insecure] NAME\n"
     "\n"
     "Gets an image from a registry, for this machine's platform, with skopeo or by the Docker\n"
-    "daemon. NAME is as Docker has it: alpine, alpine:3.20, ghcr.io/owner/name:tag, name@sha256:...; it is stored\n"
+    "daemon. NAME is as Docker has it: alpine, alpine:3.20, ghcr.io/owner/name:tag, "
+    "name@sha256:...; it is stored\n"
     "under the same name. Prints the name and the digest of the stored image.\n"
     "\n"
     "Credentials are those of `docker login`, `podman login` and `skopeo login`.\n"
@@ -148,14 +149,14 @@ static json_t *list_to_json(char *const *list)
 /* Docker's list of images says nothing of their configurations. */
 static json_t *image_to_json(const struct image *i, const struct engine *engine)
 {
-    json_t *config = !i->user ? NULL
-                              : json_pack("{s:o, s:o, s:o, s:s, s:s}", "entrypoint",
-                                          list_to_json(i->entrypoint), "cmd", list_to_json(i->cmd),
-                                          "env", list_to_json(i->env), "user", i->user, "workdir",
-                                          i->workdir);
-    return json_pack("{s:s, s:s, s:I, s:s, s:s, s:o*}", "name", i->name, "digest", i->digest, "size",
-                     (json_int_t)i->size, "created", i->created, "engine", engine->name, "config",
-                     config);
+    json_t *config =
+        !i->user ? NULL
+                 : json_pack("{s:o, s:o, s:o, s:s, s:s}", "entrypoint", list_to_json(i->entrypoint),
+                             "cmd", list_to_json(i->cmd), "env", list_to_json(i->env), "user",
+                             i->user, "workdir", i->workdir);
+    return json_pack("{s:s, s:s, s:I, s:s, s:s, s:o*}", "name", i->name, "digest", i->digest,
+                     "size", (json_int_t)i->size, "created", i->created, "engine", engine->name,
+                     "config", config);
 }
 
 /* Prints and frees the document. Returns the exit code. */
@@ -298,8 +299,8 @@ static int pull_by_engine(const struct engine *engine, const struct options *o, 
                           struct image_feedback *feedback, lr_error *err)
 {
     if (o->insecure) {
-        error_set(err, LR_NOT_SUPPORTED, "image.pull", "--insecure: the engine %s decides that itself",
-                  engine->name);
+        error_set(err, LR_NOT_SUPPORTED, "image.pull",
+                  "--insecure: the engine %s decides that itself", engine->name);
         return error_hint(err, "list the registry in /etc/docker/daemon.json under "
                                "\"insecure-registries\"; or use --engine local");
     }
@@ -328,8 +329,8 @@ static int image_pull(int argc, char **argv)
     catch_signals();
     if (engine_find_for_image(&engine, o.engine, "skopeo", &err) < 0)
         return cli_fail(&err, o.json);
-    int failed = (engine == &engine_local ? pull_to_store : pull_by_engine)(
-        engine, &o, &image, &feedback, &err);
+    int failed = (engine == &engine_local ? pull_to_store : pull_by_engine)(engine, &o, &image,
+                                                                            &feedback, &err);
     progress_clear(&bar.progress);
     return failed ? cli_fail(&err, o.json) : print_image(&image, engine, &feedback, o.json);
 }
@@ -368,7 +369,8 @@ static void print_table(const struct listing *lists, size_t lists_count)
             char size[32];
             format_size(size, sizeof(size), image->size);
             cli_line(stdout, "%-*s  %.12s  %10s  %-20s  %s", width, image->name,
-                     image->digest + strlen("sha256:"), size, image->created, lists[l].engine->name);
+                     image->digest + strlen("sha256:"), size, image->created,
+                     lists[l].engine->name);
         }
     }
 }
@@ -389,7 +391,8 @@ static int print_lists(const struct listing *lists, size_t count, bool json)
 enum { ENGINES_MAX = 2 };
 
 /* Those whose images are meant: one that is named; else the local one, and Docker where it is used. */
-static int find_engines(struct listing lists[ENGINES_MAX], size_t *count, const char *name, lr_error *err)
+static int find_engines(struct listing lists[ENGINES_MAX], size_t *count, const char *name,
+                        lr_error *err)
 {
     const struct engine *docker;
     lr_error ignored;
@@ -450,8 +453,10 @@ static int remove_one(const struct listing *lists, size_t count, const char *nam
     if (docker && !has_image(first, name) && has_image(docker, name)) {
         if (strncmp(name, setup, strlen(setup)) == 0)
             return docker->remove_image(name, err);
-        error_set(err, LR_IMAGE_NOT_FOUND, "image.rm", "no image named '%s' is in the local store", name);
-        return error_hint(err, "for that of Docker: light-runner image rm --engine docker %s", name);
+        error_set(err, LR_IMAGE_NOT_FOUND, "image.rm", "no image named '%s' is in the local store",
+                  name);
+        return error_hint(err, "for that of Docker: light-runner image rm --engine docker %s",
+                          name);
     }
     return first->remove_image(name, err);
 }

@@ -17,7 +17,8 @@ static int print_help(void)
          "killed, and marks the states of such runs as failed. Touches nothing that is in use; may "
          "be run at any time, for example by a timer.\n"
          "What is younger than $LIGHT_RUNNER_REAP_AGE_MS (default: 300000, 5 minutes) is left.\n\n"
-         "  --engine auto|local|docker  of that engine alone; default: the local one, and Docker if\n"
+         "  --engine auto|local|docker  of that engine alone; default: the local one, and Docker "
+         "if\n"
          "                              it is used here (found as runs find it)\n"
          "  --json                      print a JSON object");
     return 0;

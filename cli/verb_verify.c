@@ -206,8 +206,8 @@ static int print_text(const struct verify *v, const lr_result *r)
 static void hint_image(lr_error *e)
 {
     cleanup_free char *hint = strdup(e->hint);
-    error_hint(e, "name an image that is here: --image NAME (light-runner image ls)%s%s", hint && *hint ? "; or " : "",
-               hint ? hint : "");
+    error_hint(e, "name an image that is here: --image NAME (light-runner image ls)%s%s",
+               hint && *hint ? "; or " : "", hint ? hint : "");
 }
 
 int verb_verify(int argc, char **argv)
@@ -221,7 +221,8 @@ int verb_verify(int argc, char **argv)
     if (v.help)
         return print_help();
     if (run(&v, &result, &e) < 0) {
-        if (v.image == default_image && e.code == LR_CONTAINER_START_FAILED && strstr(e.operation, "pull"))
+        if (v.image == default_image && e.code == LR_CONTAINER_START_FAILED &&
+            strstr(e.operation, "pull"))
             hint_image(&e);
         rc = cli_fail(&e, v.json);
         return e.code == LR_ISOLATION_FAILED ? 1 : rc;

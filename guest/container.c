@@ -133,8 +133,10 @@ static void mount_on(const char *type, const char *at, unsigned long flags, cons
 static void bind_at(int from, int at, uint64_t attributes, const char *name)
 {
     struct mount_attr attr = {.attr_set = attributes};
-    int tree = open_tree(from, "", AT_EMPTY_PATH | AT_RECURSIVE | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
-    if (tree < 0 || mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof(attr)) < 0 ||
+    int tree =
+        open_tree(from, "", AT_EMPTY_PATH | AT_RECURSIVE | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+    if (tree < 0 ||
+        mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof(attr)) < 0 ||
         move_mount(tree, "", at, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
         give_up("mount", name);
     close(tree);
@@ -203,7 +205,8 @@ static void mask(void)
         int at = open_place(*p, 0);
         if (at >= 0)
             bind_at(open_place(*p, 0), at,
-                    MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, *p);
+                    MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC,
+                    *p);
     }
 }
 
@@ -214,7 +217,8 @@ static void mask(void)
 static void enter_root(void)
 {
     static const unsigned long safe = MS_NOSUID | MS_NOEXEC | MS_NODEV;
-    static const char *const outside[] = {"/sys/fs/cgroup", "/sys", "/proc", "/dev", "/scratch", "/image"};
+    static const char *const outside[] = {"/sys/fs/cgroup", "/sys",     "/proc",
+                                          "/dev",           "/scratch", "/image"};
     if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 || chdir(DEVICES_ROOT) < 0)
         give_up("enter", DEVICES_ROOT);
     for (size_t i = 0; i < sizeof(outside) / sizeof(outside[0]); i++)

@@ -159,14 +159,17 @@ typedef struct lr_runner_options {
                             addresses and the metadata services of clouds ("metadata"), unless they
                             are named here. On the engine docker they are not closed; see
                             lr_result.unenforced */
-    const char *setup_runtime; /**< the tier of setup steps (lr_request.run), which execute the image's own
+    const char
+        *setup_runtime; /**< the tier of setup steps (lr_request.run), which execute the image's own
                                  programs; default: `runtime`. Only "runc" is supported today: a run with
                                  steps in another tier is rejected (NOT_SUPPORTED) unless this says "runc" */
-    const char *setup_network; /**< "none": setup steps have no network; default: the default network,
+    const char
+        *setup_network; /**< "none": setup steps have no network; default: the default network,
                                  also when the run has none */
-    const char *accelerator; /**< of the tier "kata" on the engine "local": "any" (default), or "kvm",
+    const char
+        *accelerator; /**< of the tier "kata" on the engine "local": "any" (default), or "kvm",
                                  so that a run is refused where an emulator would run its VM */
-    unsigned pids; /**< processes and threads of a run, at most 32768; default 100 */
+    unsigned pids;    /**< processes and threads of a run, at most 32768; default 100 */
 } lr_runner_options;
 
 /** Runs made with one set of options. Immutable: may be shared by threads. */
@@ -255,10 +258,12 @@ typedef struct lr_request {
      * image needs none. The first names a program, which is looked up in the run's PATH unless it holds a slash. If it
      * is not there, the command ends with exit code 127; if it cannot be executed, with 126; stderr says why */
     const char *const *argv;
-    const char *const *ignore; /**< NULL-terminated: names that are left out of `dir` at any depth, without slashes;
+    const char *const *
+        ignore; /**< NULL-terminated: names that are left out of `dir` at any depth, without slashes;
                                     {NULL}: nothing is. Default: .git node_modules dist build .next .cache .turbo
                                     coverage */
-    const char *links; /**< symbolic links in `dir`: "skip" (default), or "inside": those that are relative and lead
+    const char *
+        links; /**< symbolic links in `dir`: "skip" (default), or "inside": those that are relative and lead
                             to a file or folder that is copied are copied as links. All others are skipped */
     /** When `extract` brings files out: "success" (default), after exit code 0; or "always", also after another exit
      * code, a timeout or a kill for want of memory. Never after a cancel. If the whole sandbox has died (in the tier
@@ -314,7 +319,7 @@ typedef struct lr_result {
     struct {
         double prepare_ms, start_ms, run_ms, collect_ms;
     } timings;
-    const char *unenforced;  /**< what was not enforced, with commas: "memory", "cpus", "pids", where
+    const char *unenforced; /**< what was not enforced, with commas: "memory", "cpus", "pids", where
                                  allow_unenforced has them; on Docker "disk" without a cap, and
                                  "egress" with a network that reaches what allow_egress does not
                                  name; NULL: everything was */
@@ -322,14 +327,16 @@ typedef struct lr_result {
                                   emulator in software, which is much slower; NULL: there is none,
                                   or its engine does not say */
     struct {
-        const char *runtime; /**< the tier that the setup steps were run in; NULL: there were none */
-        const char *kernel;  /**< the kernel that they ran on; NULL: an earlier run has done them */
+        const char
+            *runtime;       /**< the tier that the setup steps were run in; NULL: there were none */
+        const char *kernel; /**< the kernel that they ran on; NULL: an earlier run has done them */
         const char *network; /**< "none", or the name of their network */
     } setup;
-    const char *checked;     /**< what the sandbox said of itself and was compared, before the command
+    const char *checked; /**< what the sandbox said of itself and was compared, before the command
                                   ran, with what was promised: "kernel,processes,seccomp,noNewPrivileges,
                                   capabilities,ids"; what was not promised is left out. NULL: nothing */
-    const char *left_behind; /**< what the Docker daemon did not remove, with commas: "container", "volume",
+    const char *
+        left_behind; /**< what the Docker daemon did not remove, with commas: "container", "volume",
                                   "network", all named `id`; lr_reap() removes it. NULL: nothing */
     bool cpu_timed_out; /**< it has used up its cpu_timeout_ms */
 } lr_result;

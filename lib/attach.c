@@ -164,8 +164,8 @@ int attach_look(json_t **out, bool *lost, int state_dir, const char *id, int fai
     }
 }
 
-int attach_outcome(lr_result **result, int state_dir, const char *id, int failed,
-                   int64_t deadline, lr_error *err)
+int attach_outcome(lr_result **result, int state_dir, const char *id, int failed, int64_t deadline,
+                   lr_error *err)
 {
     json_t *state;
     bool lost;

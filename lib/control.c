@@ -87,9 +87,8 @@ int lr_execution_stop(lr_execution *x, int signal, int64_t grace_ms, lr_error *e
         return error_set(err, LR_INVALID_ARGUMENT, operation,
                          "grace_ms: %lld is too long (expected at most %d, which is a day)",
                          (long long)grace_ms, CONTROL_GRACE_MAX_MS);
-    json_t *request =
-        json_pack("{ss,si,sI}", "action", "stop", "signal", signal ? signal : SIGTERM, "grace",
-                  (json_int_t)(grace_ms < 0 ? LR_STOP_GRACE_MS : grace_ms));
+    json_t *request = json_pack("{ss,si,sI}", "action", "stop", "signal", signal ? signal : SIGTERM,
+                                "grace", (json_int_t)(grace_ms < 0 ? LR_STOP_GRACE_MS : grace_ms));
     /* A callback cannot wait for the answer. It does not need to: the arguments were checked above, and they
      * are all that the supervisor checks. */
     if (x->in_callback)

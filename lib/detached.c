@@ -76,8 +76,7 @@ static int make_watch(lr_execution *x, lr_error *err)
     x->watch = epoll_create1(EPOLL_CLOEXEC);
     x->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
     struct epoll_event event = {.events = EPOLLIN};
-    if (x->watch < 0 || x->timer < 0 ||
-        epoll_ctl(x->watch, EPOLL_CTL_ADD, x->timer, &event) < 0 ||
+    if (x->watch < 0 || x->timer < 0 || epoll_ctl(x->watch, EPOLL_CTL_ADD, x->timer, &event) < 0 ||
         (x->process.socket >= 0 &&
          epoll_ctl(x->watch, EPOLL_CTL_ADD, x->process.socket, &event) < 0))
         return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot watch the run");

@@ -108,7 +108,8 @@ int document_from_request(json_t **out, const lr_request *request, lr_error *err
 
 bool document_is_empty(const lr_request *r)
 {
-    return !r->image && !r->entrypoint && !r->argv && !r->ignore && !r->links && !r->extract_when && !r->cpu_timeout_ms && !r->run && !r->dir && !r->input_json && !r->timeout_ms &&
+    return !r->image && !r->entrypoint && !r->argv && !r->ignore && !r->links && !r->extract_when &&
+           !r->cpu_timeout_ms && !r->run && !r->dir && !r->input_json && !r->timeout_ms &&
            !r->networks && !r->dns && !r->env && !r->workdir && !r->extract && !r->extract_count &&
            !r->detached;
 }

@@ -61,8 +61,9 @@ int execution_enter(const lr_execution *x, const char *operation, lr_error *err)
         return 0;
     error_set(err, LR_INVALID_ARGUMENT, operation,
               "called from within a callback of the same execution");
-    return error_hint(err, "in a callback use lr_execution_stop() or lr_execution_cancel(), or make "
-                           "this call after the callback has returned");
+    return error_hint(err,
+                      "in a callback use lr_execution_stop() or lr_execution_cancel(), or make "
+                      "this call after the callback has returned");
 }
 
 int execution_leave(lr_execution *x, int rc, lr_error *err)
@@ -438,8 +439,8 @@ int execution_send(int socket, enum frame_type type, const char *payload, lr_err
         return error_oom(err, OPERATION);
     while (buffer_length(&frame) > 0) {
         /* Not write(): a supervisor that has ended must not raise SIGPIPE in the caller. */
-        ssize_t n = send(socket, buffer_data(&frame), buffer_length(&frame),
-                         MSG_NOSIGNAL | MSG_DONTWAIT);
+        ssize_t n =
+            send(socket, buffer_data(&frame), buffer_length(&frame), MSG_NOSIGNAL | MSG_DONTWAIT);
         if (n >= 0) {
             buffer_consume(&frame, (size_t)n);
             continue;
@@ -576,8 +577,8 @@ int lr_run(const lr_runner *runner, const lr_request *request, lr_execution **ou
     return execute_document(runner, document, &base, out, err);
 }
 
-int lr_run_json(const lr_runner *runner, const char *json, size_t length, const lr_request *base_request,
-                lr_execution **out, lr_error *err)
+int lr_run_json(const lr_runner *runner, const char *json, size_t length,
+                const lr_request *base_request, lr_execution **out, lr_error *err)
 {
     if (!runner || !json || !out)
         return error_set(err, LR_INVALID_ARGUMENT, "run.request", "runner, json or out is NULL");
@@ -674,8 +675,8 @@ int lr_execution_cancel(lr_execution *execution)
          * has ended has nothing to cancel. */
         static const char frame[] = CANCEL_FRAME;
         if (execution->process.socket >= 0 &&
-            send(execution->process.socket, frame, sizeof(frame) - 1,
-                 MSG_NOSIGNAL | MSG_DONTWAIT) < 0 &&
+            send(execution->process.socket, frame, sizeof(frame) - 1, MSG_NOSIGNAL | MSG_DONTWAIT) <
+                0 &&
             errno != EPIPE && errno != ECONNRESET)
             rc = -1;
     } else if (write(execution->cancel, &one, sizeof(one)) < 0 && errno != EAGAIN) {

@@ -44,20 +44,20 @@ struct lr_execution {
     bool detached;
     bool started;          /* the command is running */
     int state_dir, log_fd; /* of a detached run; -1: none */
-    int watch, timer;      /* of the handle of one: an epoll, and what it watches beside the socket */
+    int watch, timer; /* of the handle of one: an epoll, and what it watches beside the socket */
     struct log_reader log;
     int64_t last_number; /* of a CONTROL; the answer has the same */
     int64_t awaited;     /* the number whose answer is waited for; 0: none */
     bool answered;       /* it has come: `answer` */
     lr_error answer;
     bool in_callback; /* the caller's code runs: nothing may read or free what it was called from */
-    bool freed;       /* by a callback: free the handle before the call that made the callback returns */
-    bool ended;       /* the socket has: the outcome is to be found by other ways */
+    bool freed; /* by a callback: free the handle before the call that made the callback returns */
+    bool ended; /* the socket has: the outcome is to be found by other ways */
     int64_t end_deadline; /* until when, once it has ended */
     bool unreachable;     /* the outcome is that it cannot be known whether the run goes on */
-    bool ending; /* the outcome is known: result, or error */
-    bool done;   /* and all output was delivered */
-    bool waited; /* and was handed over */
+    bool ending;          /* the outcome is known: result, or error */
+    bool done;            /* and all output was delivered */
+    bool waited;          /* and was handed over */
     lr_result *result;
     lr_error error;
 };

@@ -145,8 +145,8 @@ static int default_age(int64_t *out, lr_error *err)
     uint64_t age = LR_REAP_AGE_MS;
     const char *text = secure_getenv("LIGHT_RUNNER_REAP_AGE_MS");
     if (text && *text && (!text_parse_u64(text, &age) || age > INT64_MAX / 2))
-        return error_set(err, LR_INVALID_ARGUMENT, OPERATION, "LIGHT_RUNNER_REAP_AGE_MS: '%.40s' is not a number",
-                         text);
+        return error_set(err, LR_INVALID_ARGUMENT, OPERATION,
+                         "LIGHT_RUNNER_REAP_AGE_MS: '%.40s' is not a number", text);
     *out = (int64_t)age;
     return 0;
 }

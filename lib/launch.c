@@ -113,8 +113,8 @@ static int spawn(struct launched *out, struct child *c)
     sigfillset(&all);
     pthread_sigmask(SIG_BLOCK, &all, &before);
     int pidfd = -1;
-    pid_t pid = clone(run_child, stack + STACK_SIZE,
-                      CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, c, &pidfd);
+    pid_t pid = clone(run_child, stack + STACK_SIZE, CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD,
+                      c, &pidfd);
     int error = pid < 0 ? errno : c->error;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     munmap(stack, STACK_SIZE);

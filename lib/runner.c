@@ -104,8 +104,8 @@ static int fill_options(json_t *j, const lr_runner_options *o, lr_error *err)
         set_string(j, "engine", o->engine, err) < 0 ||
         set_string(j, "accelerator", o->accelerator, err) < 0 ||
         set_string(j, "memory", o->memory, err) < 0 || set_cpus(j, o->cpus, err) < 0 ||
-        set_pids(j, o->pids, err) < 0 ||
-        set_string(j, "gpus", o->gpus, err) < 0 || set_string(j, "disk", o->disk, err) < 0 ||
+        set_pids(j, o->pids, err) < 0 || set_string(j, "gpus", o->gpus, err) < 0 ||
+        set_string(j, "disk", o->disk, err) < 0 ||
         set_bytes(j, "maxExtractBytes", o->max_extract_bytes, err) < 0 ||
         set_bytes(j, "maxLogBytes", o->max_log_bytes, err) < 0 ||
         set_names(j, "allowUnenforced", o->allow_unenforced, err) < 0 ||

@@ -84,8 +84,8 @@ static int reap_one(json_t *state, int dir, int64_t number, lr_error *err)
         return 0;
     json_t *ended;
     bool lost;
-    int rc = attach_look(&ended, &lost, dir, state_id(state), failed, clock_ms() + GONE_TIMEOUT_MS,
-                         err);
+    int rc =
+        attach_look(&ended, &lost, dir, state_id(state), failed, clock_ms() + GONE_TIMEOUT_MS, err);
     json_decref(ended);
     return rc < 0 ? -1 : lost;
 }
@@ -122,8 +122,8 @@ static void sweep(int dir)
         snprintf(state, sizeof(state), "%s.json", id);
         if (order_id_is_valid(id) && is_old(dir, e->d_name) &&
             faccessat(dir, state, F_OK, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT &&
-            nobody_listens(dir, id) &&
-            faccessat(dir, state, F_OK, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT)
+            nobody_listens(dir, id) && faccessat(dir, state, F_OK, AT_SYMLINK_NOFOLLOW) < 0 &&
+            errno == ENOENT)
             unlinkat(dir, e->d_name, 0);
     }
 }

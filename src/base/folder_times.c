@@ -16,7 +16,8 @@ void folder_times_add(struct folder_times *f, const char *path, struct timespec 
     f->folders[f->depth++].modified = modified;
 }
 
-void folder_times_leave(struct folder_times *f, const char *next, int root, folder_times_open *open_folder)
+void folder_times_leave(struct folder_times *f, const char *next, int root,
+                        folder_times_open *open_folder)
 {
     for (; f->depth > 0; f->depth--) {
         size_t length = f->folders[f->depth - 1].length;

@@ -30,7 +30,8 @@ void folder_times_add(struct folder_times *f, const char *path, struct timespec 
  * Sets the times of all folders that `next` is not in; NULL: of all. One that cannot be opened any more is left as it is, and so
  * is a time that its file system does not take.
  */
-void folder_times_leave(struct folder_times *f, const char *next, int root, folder_times_open *open_folder);
+void folder_times_leave(struct folder_times *f, const char *next, int root,
+                        folder_times_open *open_folder);
 
 /* A time of modification as the access and the modification time, for futimens(). */
 #define FOLDER_TIMES_BOTH(modified) ((const struct timespec[2]){(modified), (modified)})

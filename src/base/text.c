@@ -61,8 +61,7 @@ bool text_parse_duration_ms(const char *s, uint64_t *ms)
     static const struct {
         const char *suffix;
         uint64_t unit;
-    } units[] = {{"", 1}, {"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000},
-                 {"d", 86400000}};
+    } units[] = {{"", 1}, {"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}, {"d", 86400000}};
 
     uint64_t whole, thousandths = 0;
     if (!take_digits(&s, &whole))
@@ -197,8 +196,8 @@ static bool is_control(uint32_t c)
     static const struct {
         uint32_t first, last;
     } ranges[] = {
-        {0, 0x1f},        {0x7f, 0x9f},     {0x61c, 0x61c},   {0x200e, 0x200f},
-        {0x2028, 0x202e}, {0x2066, 0x2069},
+        {0, 0x1f},        {0x7f, 0x9f},     {0x61c, 0x61c},
+        {0x200e, 0x200f}, {0x2028, 0x202e}, {0x2066, 0x2069},
     };
     for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++)
         if (c >= ranges[i].first && c <= ranges[i].last)

@@ -64,7 +64,8 @@ static bool is_configured(void)
     const char *folder = secure_getenv("DOCKER_CONFIG"), *home = secure_getenv("HOME");
     const char *runtime = secure_getenv("XDG_RUNTIME_DIR");
     char path[PATH_MAX];
-    if (runtime && snprintf(path, sizeof(path), "%s/docker.sock", runtime) < (int)sizeof(path) && listens(path))
+    if (runtime && snprintf(path, sizeof(path), "%s/docker.sock", runtime) < (int)sizeof(path) &&
+        listens(path))
         return true;
     if (folder && *folder)
         snprintf(path, sizeof(path), "%s/config.json", folder);
@@ -83,7 +84,8 @@ int engine_find_docker(const struct engine **out, lr_error *err)
         (chosen && strcmp(chosen, docker_name) == 0))
         return load_docker(out, err);
     /* What is only configured may be down, or a machine that is not reached today. */
-    if (is_configured() && (load_docker(out, &ignored) < 0 || (*out)->available(NULL, &ignored) < 0))
+    if (is_configured() &&
+        (load_docker(out, &ignored) < 0 || (*out)->available(NULL, &ignored) < 0))
         *out = NULL;
     return 0;
 }
@@ -175,7 +177,8 @@ static bool runs_locally(const char *program)
            ((root = delegation_root()) && !(delegation_lacking(root) & CGROUP_LIMITS));
 }
 
-int engine_find_for_image(const struct engine **out, const char *name, const char *program, lr_error *err)
+int engine_find_for_image(const struct engine **out, const char *name, const char *program,
+                          lr_error *err)
 {
     lr_error ignored;
     if (!engine_is_automatic(name))

@@ -40,7 +40,8 @@ struct sandbox {
 
     /* The kernel that it must be seen on, or not, as uname -r and -v and its boot_id have it; what is unknown is "". */
     char host_release[65], host_version[65], host_boot[TIER_BOOT_SIZE];
-    const char *id_map; /* of the user namespace that the engine made for it (host/id_map.h); NULL: none */
+    const char
+        *id_map; /* of the user namespace that the engine made for it (host/id_map.h); NULL: none */
     bool at_least;      /* whoever starts it may have a stronger wall than was asked for */
     bool disk_uncapped; /* nothing caps what it writes outside of its memory */
     bool egress_open;   /* its network may reach addresses that the request does not allow */
@@ -177,7 +178,8 @@ int engine_prefer_tier(const struct engine **engine, const struct request *r, lr
  * Where "auto" puts an image: into the local store, unless this user's runs cannot be there (the OCI runtime, `program`, or
  * an ordinary user's cgroups are missing) and Docker answers. Errors: as engine_find().
  */
-int engine_find_for_image(const struct engine **out, const char *name, const char *program, lr_error *err);
+int engine_find_for_image(const struct engine **out, const char *name, const char *program,
+                          lr_error *err);
 
 /* Docker's, where somebody uses it: DOCKER_HOST, DOCKER_CONTEXT or LIGHT_RUNNER_ENGINE says so, or somebody listens at its
  * usual socket; or its client's configuration or $XDG_RUNTIME_DIR/docker.sock leads to a daemon that answers. Else *out is

@@ -56,7 +56,8 @@ static bool is_kernels(const char *path)
     while (*path == '/' || (*path == '.' && (path[1] == '/' || path[1] == '\0')))
         path++;
     for (size_t i = 0; i < sizeof(roots) / sizeof(roots[0]); i++)
-        if (strcspn(path, "/") == strlen(roots[i]) && strncmp(path, roots[i], strlen(roots[i])) == 0)
+        if (strcspn(path, "/") == strlen(roots[i]) &&
+            strncmp(path, roots[i], strlen(roots[i])) == 0)
             return true;
     return false;
 }

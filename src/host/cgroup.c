@@ -143,8 +143,9 @@ static bool offers_huge_pages(const struct cgroup *c, const char *root)
 
 static int hint_read_only(const char *path, lr_error *err)
 {
-    return walled_in_container() ? error_hint(err, "mount -o remount,rw,bind %s; or %s", path, walled_hint())
-                                 : error_hint(err, "mount -o remount,rw,bind %s", path);
+    return walled_in_container()
+               ? error_hint(err, "mount -o remount,rw,bind %s; or %s", path, walled_hint())
+               : error_hint(err, "mount -o remount,rw,bind %s", path);
 }
 
 static int open_groups(struct cgroup *c, const char *root, lr_error *err)
@@ -226,7 +227,9 @@ int cgroup_set_cpus(const struct cgroup *c, double cpus, lr_error *err)
         return write_limit(fd, "cpu.max", quota, err);
     }
     snprintf(quota, sizeof(quota), "%" PRIu64, cgroup_cpu_us(cpus));
-    return write_limit(fd, "cpu.cfs_period_us", "100000", err) < 0 ? -1 : write_limit(fd, "cpu.cfs_quota_us", quota, err);
+    return write_limit(fd, "cpu.cfs_period_us", "100000", err) < 0
+               ? -1
+               : write_limit(fd, "cpu.cfs_quota_us", quota, err);
 }
 
 static int write_limits(struct cgroup *c, const struct cgroup_limits *limits, lr_error *err)
@@ -248,7 +251,8 @@ static int write_limits(struct cgroup *c, const struct cgroup_limits *limits, lr
         return forbid_huge_pages(group_of(c, HUGETLB, CGROUP_HUGE_PAGES), "hugetlb.*.max", err);
     }
     if (write_limit(memory_fd, "memory.limit_in_bytes", memory, err) < 0 ||
-        write_limit(pids_fd, "pids.max", pids, err) < 0 || cgroup_set_cpus(c, limits->cpus, err) < 0)
+        write_limit(pids_fd, "pids.max", pids, err) < 0 ||
+        cgroup_set_cpus(c, limits->cpus, err) < 0)
         return -1;
     if (memory_fd >= 0 && io_write_control(memory_fd, "memory.memsw.limit_in_bytes", memory) < 0 &&
         has_swap() && io_write_control(memory_fd, "memory.swappiness", "0") < 0)
@@ -401,7 +405,8 @@ int cgroup_read_cpu(const struct cgroup *c, uint64_t *us)
     const char *file = c->mode == CGROUP_V2 ? "cpu.stat" : "cpuacct.usage";
     if (cpu < 0 || faccessat(cpu, file, R_OK, 0) < 0)
         return -1;
-    *us = c->mode == CGROUP_V2 ? read_keyed(cpu, file, "usage_usec") : read_number(cpu, file) / 1000;
+    *us =
+        c->mode == CGROUP_V2 ? read_keyed(cpu, file, "usage_usec") : read_number(cpu, file) / 1000;
     return 0;
 }
 
@@ -456,8 +461,7 @@ int cgroup_watch_memory(const struct cgroup *c)
     cleanup_close int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     cleanup_close int control = openat(memory, "memory.oom_control", O_RDONLY | O_CLOEXEC);
     snprintf(order, sizeof(order), "%d %d", fd, control);
-    return fd >= 0 && control >= 0 &&
-                   io_write_control(memory, "cgroup.event_control", order) == 0
+    return fd >= 0 && control >= 0 && io_write_control(memory, "cgroup.event_control", order) == 0
                ? steal_fd(&fd)
                : -1;
 }

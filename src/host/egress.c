@@ -60,8 +60,8 @@ static const struct range_v6 {
 } ranges_v6[] = {
     {ALWAYS, 96, {{{0}}}}, /* unspecified, loopback, IPv4-compatible */
     {ALWAYS, 96, {{{[10] = 0xff, [11] = 0xff}}}},
-    {EGRESS_HOST, 8, {{{0xff}}}},             /* multicast */
-    {EGRESS_METADATA, 10, {{{0xfe, 0x80}}}},  /* link-local */
+    {EGRESS_HOST, 8, {{{0xff}}}},                        /* multicast */
+    {EGRESS_METADATA, 10, {{{0xfe, 0x80}}}},             /* link-local */
     {EGRESS_METADATA, 32, {{{0xfd, 0x00, 0x0e, 0xc2}}}}, /* fd00:ec2::254 and others, AWS */
     {EGRESS_METADATA, 128, {{{0xfd, 0x20, 0x00, 0xce, [14] = 0x02, [15] = 0x54}}}}, /* Google */
     {EGRESS_METADATA, 128, {{{0xfd, 0x00, 0x00, 0x42, [15] = 0x42}}}},              /* Scaleway */
@@ -220,8 +220,8 @@ static void compile_v6(struct egress_program *p, unsigned allowed, const struct 
             drop_v6(p, &ranges_v6[i].network, ranges_v6[i].bits);
     for (size_t i = 0; i < own_count && !(allowed & EGRESS_HOST); i++)
         /* Every interface has a link-local address; one rule closes them all. */
-        if (own[i].v6 && (is_open(EGRESS_METADATA, allowed) ||
-                          !IN6_IS_ADDR_LINKLOCAL(&own[i].v6_address)))
+        if (own[i].v6 &&
+            (is_open(EGRESS_METADATA, allowed) || !IN6_IS_ADDR_LINKLOCAL(&own[i].v6_address)))
             drop_v6(p, &own[i].v6_address, 128);
     finish(p, ACCEPT);
 }
@@ -263,8 +263,7 @@ int egress_own_addresses(struct egress_address **out, size_t *count)
         else if (family == AF_INET6)
             list[n++] = (struct egress_address){
                 .v6 = true,
-                .v6_address =
-                    ((const struct sockaddr_in6 *)(const void *)a->ifa_addr)->sin6_addr};
+                .v6_address = ((const struct sockaddr_in6 *)(const void *)a->ifa_addr)->sin6_addr};
     }
     freeifaddrs(all);
     *out = list;

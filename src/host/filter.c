@@ -129,8 +129,8 @@ static int decide(char **program, size_t *length, const int *numbers, size_t cou
     size_t used = 0;
     if (count > FILTER_REFUSE_MAX)
         return error_set(err, LR_INTERNAL, operation, "%zu system calls are too many", count);
-    first[used++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
-                                                 offsetof(struct seccomp_data, arch));
+    first[used++] =
+        (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch));
     first[used++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)NATIVE, 0,
                                                  (uint8_t)(count + 2));
     first[used++] =

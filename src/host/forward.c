@@ -103,8 +103,7 @@ void forward_handle(int listener, int pidfd, const char *from, const char *to)
     struct seccomp_notif call = {0};
     if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &call) < 0)
         return;
-    struct seccomp_notif_resp answer = {.id = call.id,
-                                        .flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE};
+    struct seccomp_notif_resp answer = {.id = call.id, .flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE};
     if (is_for(&call, from)) {
         answer.flags = 0;
         answer.error = connect_for(pidfd, (int)call.data.args[0], to);

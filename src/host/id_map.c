@@ -102,6 +102,6 @@ void id_map_text(const struct id_map *map, char text[ID_MAP_TEXT])
 {
     size_t used = 0;
     for (size_t i = 0; i < map->count && used < ID_MAP_TEXT; i++)
-        used += (size_t)snprintf(text + used, ID_MAP_TEXT - used, "%u %u %u\n", map->lines[i].inside,
-                                 map->lines[i].outside, map->lines[i].count);
+        used += (size_t)snprintf(text + used, ID_MAP_TEXT - used, "%u %u %u\n",
+                                 map->lines[i].inside, map->lines[i].outside, map->lines[i].count);
 }

@@ -12,10 +12,10 @@
 #include <stdint.h>
 
 enum {
-    ID_MAP_LOW = 65536,    /* ids below are in the first line */
+    ID_MAP_LOW = 65536,     /* ids below are in the first line */
     ID_MAP_STRETCHES = 128, /* of an image. The kernel takes a map of one page */
     ID_MAP_LINES = 1 + ID_MAP_STRETCHES + 2,
-    ID_MAP_HIGH = 65534,   /* ids in all stretches of an image */
+    ID_MAP_HIGH = 65534, /* ids in all stretches of an image */
     ID_MAP_TEXT = 4096,
 };
 

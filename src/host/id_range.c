@@ -53,7 +53,8 @@ int id_range_ask(uint32_t first)
     if (pid == 0)
         _exit(has_names(first));
     struct process_status status;
-    return pid < 0 || process_wait(&child, clock_ms() + ASK_TIMEOUT_MS, &status) < 0 || status.signal
+    return pid < 0 || process_wait(&child, clock_ms() + ASK_TIMEOUT_MS, &status) < 0 ||
+                   status.signal
                ? -1
                : status.code;
 }
@@ -91,7 +92,8 @@ int id_range_take(int *lock, uint32_t *first, const char *folder, id_range_known
 {
     cleanup_close int file = open_file(folder);
     if (file < 0) {
-        error_errno(err, LR_CONTAINER_START_FAILED, operation, errno, "cannot open '%s/ids'", folder);
+        error_errno(err, LR_CONTAINER_START_FAILED, operation, errno, "cannot open '%s/ids'",
+                    folder);
         return error_hint(err, "make %s a folder that root can write to", folder);
     }
     for (off_t range = 0; range < ID_RANGE_COUNT; range++) {

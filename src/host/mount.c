@@ -247,7 +247,7 @@ static int open_scratch(const char *folder, uint64_t bytes, int *template, int *
         return error_errno(err, LR_VOLUME_CREATE_FAILED, "volume.create", errno, "cannot open '%s'",
                            folder);
     *template = openat(dirfd, name, O_RDONLY | O_CLOEXEC);
-    if (*template < 0 && errno == ENOENT) {
+    if (*template <0 && errno == ENOENT) {
         if (make_template(dirfd, name, bytes, err) < 0)
             return -1;
         *template = openat(dirfd, name, O_RDONLY | O_CLOEXEC);
@@ -354,7 +354,8 @@ int mount_overlay(const char *lower, const char *upper, const char *work, const 
     unsigned long flags = MS_NODEV | (nosuid ? MS_NOSUID : 0);
     int64_t deadline = clock_ms() + OVERLAY_PATIENCE;
     int failed;
-    while ((failed = mount("overlay", target, "overlay", flags, options) < 0 ? errno : 0) == EBUSY &&
+    while ((failed = mount("overlay", target, "overlay", flags, options) < 0 ? errno : 0) ==
+               EBUSY &&
            clock_ms() < deadline)
         nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
     if (failed) {
@@ -371,7 +372,7 @@ int mount_overlay_move_index(const char *work, const char *fresh, lr_error *err)
     snprintf(from, sizeof(from), "%s/index", work);
     snprintf(to, sizeof(to), "%s/index", fresh);
     if (rename(from, to) < 0 && errno != ENOENT)
-        return error_errno(err, LR_IO_FAILED, "mount.overlay", errno, "cannot move '%s' to '%s'", from,
-                           to);
+        return error_errno(err, LR_IO_FAILED, "mount.overlay", errno, "cannot move '%s' to '%s'",
+                           from, to);
     return 0;
 }

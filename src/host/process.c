@@ -209,8 +209,8 @@ int process_run(const char *const *argv, int64_t timeout_ms, char *output, size_
     posix_spawn_file_actions_adddup2(&actions, err_write, 2);
     pid_t pid;
     /* posix_spawn takes char *const[] for historical reasons; it does not write to the strings. */
-    int failed = posix_spawn(&pid, program, &actions, NULL, (char *const *)argv,
-                             process_bare_environment);
+    int failed =
+        posix_spawn(&pid, program, &actions, NULL, (char *const *)argv, process_bare_environment);
     posix_spawn_file_actions_destroy(&actions);
     if (failed)
         return error_errno(err, code, operation, failed, "cannot start '%s'", program);

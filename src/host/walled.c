@@ -8,7 +8,8 @@
 
 bool walled_in_container(void)
 {
-    static const char *const marks[] = {"/.dockerenv", "/run/.containerenv", "/run/systemd/container"};
+    static const char *const marks[] = {"/.dockerenv", "/run/.containerenv",
+                                        "/run/systemd/container"};
     for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]); i++)
         if (access(marks[i], F_OK) == 0)
             return true;
@@ -26,7 +27,9 @@ bool walled_has_capability(int capability)
 const char *walled_hint(void)
 {
     return walled_in_container()
-               ? "run light-runner on the host, or start this container with --privileged; or give it the "
-                 "host's Docker socket (-v /var/run/docker.sock:/var/run/docker.sock) and use --engine docker"
+               ? "run light-runner on the host, or start this container with --privileged; or give "
+                 "it the "
+                 "host's Docker socket (-v /var/run/docker.sock:/var/run/docker.sock) and use "
+                 "--engine docker"
                : "run it as a root that has all capabilities, outside of any container or sandbox";
 }

@@ -22,7 +22,7 @@
 #include <sys/statvfs.h>
 #include <time.h>
 
-#define OPERATION       "image.import"
+#define OPERATION           "image.import"
 #define STEP_TIMEOUT_MS     (30 * 60 * 1000)
 #define DOCUMENT_TIMEOUT_MS (60 * 1000)
 
@@ -331,7 +331,8 @@ static int make_erofs(const struct assembly *a, const char *tree, lr_error *err)
         argv[count++] = "--all-root";
     argv[count++] = "/image";
     argv[count++] = "/source";
-    const struct spawn_tree trees[] = {{target, "image", false, true}, {tree, "source", true, false}};
+    const struct spawn_tree trees[] = {{target, "image", false, true},
+                                       {tree, "source", true, false}};
     static const char *const environment[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C",
                                               "SOURCE_DATE_EPOCH=4102444800", NULL};
     struct spawn spawn = {
@@ -357,8 +358,8 @@ static int make_erofs(const struct assembly *a, const char *tree, lr_error *err)
         return -1;
     }
     if (result.code != 0 && a->longest_name > OLD_NAME_MAX) {
-        error_set(err, LR_NOT_SUPPORTED, OPERATION, "a name of %d bytes is too long for this mkfs.erofs",
-                  (int)a->longest_name);
+        error_set(err, LR_NOT_SUPPORTED, OPERATION,
+                  "a name of %d bytes is too long for this mkfs.erofs", (int)a->longest_name);
         return error_hint(err, "take a newer erofs-utils: 1.8.6 does");
     }
     if (result.code != 0)

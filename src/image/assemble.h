@@ -24,17 +24,18 @@ struct assembly {
     char *helper;                    /* light-runner-unpack */
     struct image_feedback *feedback; /* may be NULL */
     struct confinement confinement;  /* of all helpers */
-    const char *name;                /* chooses among several images, in the stored form; may be NULL. Borrowed */
-    uint64_t max_bytes;              /* of what is unpacked */
-    uint64_t longest_name;           /* in it, in bytes */
-    char *high_ids;                  /* of what has been unpacked; NULL: it has none */
+    const char *name; /* chooses among several images, in the stored form; may be NULL. Borrowed */
+    uint64_t max_bytes;    /* of what is unpacked */
+    uint64_t longest_name; /* in it, in bytes */
+    char *high_ids;        /* of what has been unpacked; NULL: it has none */
 };
 
 /* Sweeps the store and begins a staging folder. End it with assembly_end(), also on failure. */
 int assembly_begin(struct assembly *a, struct store *store, struct image_feedback *feedback,
                    lr_error *err);
 void assembly_end(struct assembly *a);
-#define ASSEMBLY_NONE ((struct assembly){.staging = {.folder = -1}, .confinement = {.user_namespace = -1}})
+#define ASSEMBLY_NONE                                                                              \
+    ((struct assembly){.staging = {.folder = -1}, .confinement = {.user_namespace = -1}})
 #define cleanup_assembly __attribute__((cleanup(assembly_end)))
 
 /* Unpacks the archive, from the fd's position on, into ASSEMBLY_ROOTFS. */

@@ -26,7 +26,9 @@ static int pad(int fd, uint64_t size, size_t blocks, lr_error *err)
 {
     static const char zeros[(TAR_END_BLOCKS + 1) * TAR_BLOCK];
     size_t part = (TAR_BLOCK - size % TAR_BLOCK) % TAR_BLOCK;
-    return io_write_all(fd, zeros, part + blocks * TAR_BLOCK, IO_NO_DEADLINE) < 0 ? cannot_write(err) : 0;
+    return io_write_all(fd, zeros, part + blocks * TAR_BLOCK, IO_NO_DEADLINE) < 0
+               ? cannot_write(err)
+               : 0;
 }
 
 /* Takes the document's reference. */
@@ -82,10 +84,10 @@ static json_t *configuration(const struct assembly *a, const struct image *confi
     strftime(created, sizeof(created), "%Y-%m-%dT%H:%M:%SZ", &utc);
     snprintf(digest, sizeof(digest), "sha256:%s", hex);
     const char *foreign = a->feedback ? a->feedback->architecture : "";
-    return json_pack("{ss,ss,ss,s{so*,so*,so*,ss*,ss*},s{ss,s[s]}}", "created", created, "os", "linux",
-                     "architecture", foreign[0] ? foreign : layout_host_architecture(), "config",
-                     "Entrypoint", words(config->entrypoint), "Cmd", words(config->cmd), "Env",
-                     words(config->env), "User", config->user, "WorkingDir", config->workdir,
+    return json_pack("{ss,ss,ss,s{so*,so*,so*,ss*,ss*},s{ss,s[s]}}", "created", created, "os",
+                     "linux", "architecture", foreign[0] ? foreign : layout_host_architecture(),
+                     "config", "Entrypoint", words(config->entrypoint), "Cmd", words(config->cmd),
+                     "Env", words(config->env), "User", config->user, "WorkingDir", config->workdir,
                      "rootfs", "type", "layers", "diff_ids", digest);
 }
 
@@ -101,9 +103,10 @@ int docker_archive_make(int *out, struct assembly *a, const char *name, const st
         return -1;
     snprintf(file, sizeof(file), "%s.json", hex);
     if (put_document(fd, file, configuration(a, config, hex), 0, err) < 0 ||
-        put_document(fd, "manifest.json",
-                     json_pack("[{ss,s[s],s[s]}]", "Config", file, "RepoTags", name, "Layers", layer_name),
-                     TAR_END_BLOCKS, err) < 0)
+        put_document(
+            fd, "manifest.json",
+            json_pack("[{ss,s[s],s[s]}]", "Config", file, "RepoTags", name, "Layers", layer_name),
+            TAR_END_BLOCKS, err) < 0)
         return -1;
     if (lseek(fd, 0, SEEK_SET) < 0)
         return cannot_write(err);

@@ -85,12 +85,13 @@ char *high_ids_text(struct high_ids *h)
     size_t used = 0, stretches = 0, total = 0;
     if (h->count)
         qsort(h->ids, h->count, sizeof(*h->ids), by_number);
-    for (size_t i = 0; text && i < h->count && stretches < ID_MAP_STRETCHES && total < ID_MAP_HIGH;) {
+    for (size_t i = 0;
+         text && i < h->count && stretches < ID_MAP_STRETCHES && total < ID_MAP_HIGH;) {
         uint32_t first = h->ids[i], count = 0;
         for (; i < h->count && h->ids[i] - first <= count && total + count < ID_MAP_HIGH; i++)
             count = h->ids[i] - first + 1;
-        used += (size_t)snprintf(text + used, STRETCH_TEXT, "%s%u+%u", stretches++ ? "," : "", first,
-                                 count);
+        used += (size_t)snprintf(text + used, STRETCH_TEXT, "%s%u+%u", stretches++ ? "," : "",
+                                 first, count);
         total += count;
     }
     return text;

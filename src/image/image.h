@@ -24,9 +24,9 @@ struct image {
     char *created;     /* ISO 8601, UTC */
     char **entrypoint; /* NULL-terminated, or NULL; so are the next two */
     char **cmd;
-    char **env;    /* "NAME=value" */
-    char *user;    /* "" when the image has none */
-    char *workdir; /* "" when the image has none */
+    char **env;     /* "NAME=value" */
+    char *user;     /* "" when the image has none */
+    char *workdir;  /* "" when the image has none */
     char *high_ids; /* those above 65535 that it has (image/high_ids.h); NULL: it has none */
 };
 

@@ -84,7 +84,9 @@ static int read_image(struct image *out, const json_t *entry, lr_error *err)
         return -1;
     if (read_string(&out->workdir, config, "workdir", false, err) < 0)
         return -1;
-    return json_object_get(entry, "high_ids") ? read_string(&out->high_ids, entry, "high_ids", true, err) : 0;
+    return json_object_get(entry, "high_ids")
+               ? read_string(&out->high_ids, entry, "high_ids", true, err)
+               : 0;
 }
 
 static int read_images(struct index *out, const json_t *list, lr_error *err)
@@ -149,9 +151,9 @@ static json_t *dump_image(const struct image *image)
 {
     return json_pack("{s:s, s:s, s:I, s:s, s:s*, s:{s:o, s:o, s:o, s:s, s:s}}", "name", image->name,
                      "digest", image->digest, "size", (json_int_t)image->size, "created",
-                     image->created, "high_ids", image->high_ids, "config", "entrypoint", dump_list(image->entrypoint), "cmd",
-                     dump_list(image->cmd), "env", dump_list(image->env), "user",
-                     image->user ? image->user : "", "workdir",
+                     image->created, "high_ids", image->high_ids, "config", "entrypoint",
+                     dump_list(image->entrypoint), "cmd", dump_list(image->cmd), "env",
+                     dump_list(image->env), "user", image->user ? image->user : "", "workdir",
                      image->workdir ? image->workdir : "");
 }
 

@@ -74,7 +74,8 @@ static int read_document(const struct reader *r, const char *kind, const char *p
 
 static struct frame frame_of(const struct buffer *answer)
 {
-    return (struct frame){.length = (uint32_t)buffer_length(answer), .payload = buffer_data(answer)};
+    return (struct frame){.length = (uint32_t)buffer_length(answer),
+                          .payload = buffer_data(answer)};
 }
 
 static bool is_hex(const char *value)
@@ -143,8 +144,7 @@ static int follow_index(const struct reader *r, struct buffer *out, lr_error *er
     struct frame f = frame_of(&index);
     const char *at = NULL, *key, *value;
     size_t length, images = 0, count = 0;
-    while (images <= 1 && count <= MAX_CANDIDATES &&
-           fields_next(&f, &at, &key, &length, &value)) {
+    while (images <= 1 && count <= MAX_CANDIDATES && fields_next(&f, &at, &key, &length, &value)) {
         if (!is_key(key, length, "next"))
             continue;
         if (!is_hex(value))
@@ -259,15 +259,18 @@ static int take_configuration(struct layout *l, const struct buffer *answer, siz
 }
 
 /* A layer that may not be handed on has only an address in the image. Nothing is fetched from there: it can be any. */
-static int check_elsewhere(const struct buffer *manifest, const char *hex, size_t number, lr_error *err)
+static int check_elsewhere(const struct buffer *manifest, const char *hex, size_t number,
+                           lr_error *err)
 {
     struct frame f = frame_of(manifest);
     const char *at = NULL, *key, *value;
     size_t length;
     while (fields_next(&f, &at, &key, &length, &value))
         if (is_key(key, length, "elsewhere") && strcmp(value, hex) == 0) {
-            invalid(err, "layer %zu of the image is not in it but elsewhere (a foreign layer)", number);
-            return error_hint(err, "docker pull IMAGE; docker save IMAGE | light-runner image import - NAME");
+            invalid(err, "layer %zu of the image is not in it but elsewhere (a foreign layer)",
+                    number);
+            return error_hint(
+                err, "docker pull IMAGE; docker save IMAGE | light-runner image import - NAME");
         }
     return -1;
 }

@@ -33,18 +33,19 @@ enum layout_kind layout_kind(int folder);
 enum { LAYOUT_MAX_NESTING = 3 }; /* of indexes */
 
 struct layout {
-    struct image image;   /* entrypoint, cmd, env, user and workdir; nothing else is set */
-    char *architecture;   /* as the image says, e.g. "amd64"; "" when it does not */
-    size_t count;         /* of layers, at least one; lowest first */
-    int *layers;          /* open for reading */
-    char **digests; /* of what they unpack to, 64 hex digits */
+    struct image image; /* entrypoint, cmd, env, user and workdir; nothing else is set */
+    char *architecture; /* as the image says, e.g. "amd64"; "" when it does not */
+    size_t count;       /* of layers, at least one; lowest first */
+    int *layers;        /* open for reading */
+    char **digests;     /* of what they unpack to, 64 hex digits */
 };
 
 /* Gives the SHA-256 of an open file from its beginning, as 64 hex digits. */
 typedef int (*layout_digest_fn)(void *user, int fd, char hex[IMAGE_HEX_LENGTH + 1], lr_error *err);
 
 /* Gives what an open document says, by layout_document_read() of a confined process. `kind` is one of its words. */
-typedef int (*layout_ask_fn)(void *user, const char *kind, int fd, struct buffer *out, lr_error *err);
+typedef int (*layout_ask_fn)(void *user, const char *kind, int fd, struct buffer *out,
+                             lr_error *err);
 
 struct layout_helpers {
     layout_digest_fn digest;
@@ -56,7 +57,8 @@ struct layout_helpers {
  * Reads the folder's one image; of an image for several platforms that of this machine. Free it
  * with layout_free(), also after a failure. Errors: IMAGE_INVALID, IO_FAILED, OUT_OF_MEMORY.
  */
-int layout_read(struct layout *out, int folder, const struct layout_helpers *helpers, lr_error *err);
+int layout_read(struct layout *out, int folder, const struct layout_helpers *helpers,
+                lr_error *err);
 void layout_free(struct layout *layout);
 #define cleanup_layout __attribute__((cleanup(layout_free)))
 

@@ -242,16 +242,15 @@ static const json_t *find_named(const json_t *images, const char *name)
 {
     const json_t *image, *tag;
     size_t i, t;
-    json_array_foreach(images, i, image)
-        json_array_foreach(json_object_get(image, "RepoTags"), t, tag)
-            if (is_name(tag, name))
-                return image;
+    json_array_foreach(images, i, image) json_array_foreach(
+        json_object_get(image, "RepoTags"), t, tag) if (is_name(tag, name)) return image;
     return NULL;
 }
 
 static int read_docker(struct buffer *out, const json_t *document, const char *name, lr_error *err)
 {
-    if (json_is_object(document)) /* of skopeo's form `dir`: a manifest, beside files with the names of its digests */
+    if (json_is_object(
+            document)) /* of skopeo's form `dir`: a manifest, beside files with the names of its digests */
         return read_manifest(out, document, err);
     if (json_array_size(document) == 0)
         return invalid(err, "there is no image in it");

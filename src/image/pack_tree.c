@@ -38,7 +38,8 @@ static int open_packer(struct packer *p, int fd, lr_error *err)
         return error_oom(err, OPERATION);
     /* Holes are written out: what reads the tar need not know any of the ways in which they are told. */
     archive_read_disk_set_symlink_physical(p->disk);
-    archive_read_disk_set_behavior(p->disk, ARCHIVE_READDISK_NO_TRAVERSE_MOUNTS | ARCHIVE_READDISK_NO_ACL |
+    archive_read_disk_set_behavior(p->disk, ARCHIVE_READDISK_NO_TRAVERSE_MOUNTS |
+                                                ARCHIVE_READDISK_NO_ACL |
                                                 ARCHIVE_READDISK_NO_FFLAGS);
     if (archive_write_set_format_pax_restricted(p->tar) != ARCHIVE_OK ||
         archive_write_set_bytes_in_last_block(p->tar, 512) != ARCHIVE_OK ||

@@ -73,7 +73,8 @@ static bool has_policy(void)
  */
 static int find_auth_file(struct pull *p, lr_error *err)
 {
-    const char *file = secure_getenv("REGISTRY_AUTH_FILE"), *folder = secure_getenv("DOCKER_CONFIG");
+    const char *file = secure_getenv("REGISTRY_AUTH_FILE"),
+               *folder = secure_getenv("DOCKER_CONFIG");
     cleanup_free char *docker = NULL;
     if (folder && asprintf(&docker, "%s/config.json", folder) < 0) {
         docker = NULL;
@@ -296,8 +297,7 @@ static int pull_into(struct assembly *a, const char *reference, const struct pul
         return error_oom(err, OPERATION);
     if (mkdirat(a->staging.folder, TEMPORARY, 0700) < 0)
         return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot make a folder");
-    if (find_auth_file(&p, err) < 0 ||
-        confinement_open_calls(&p.calls, a->staging.store, err) < 0)
+    if (find_auth_file(&p, err) < 0 || confinement_open_calls(&p.calls, a->staging.store, err) < 0)
         return -1;
     if (a->feedback && a->feedback->want_total)
         a->feedback->total = ask_for_total(&p);

@@ -28,7 +28,8 @@ static const struct {
     {INDEX_IN_INDEX, LR_IMAGE_INVALID, "the image is not there for this machine's platform"},
     /* zstd under Docker's own name, which came after the skopeo of Debian 12 */
     {"unsupported docker v2s2 media type", LR_NOT_SUPPORTED,
-     "take a newer skopeo, or: docker pull IMAGE; docker save IMAGE | light-runner image import - NAME"},
+     "take a newer skopeo, or: docker pull IMAGE; docker save IMAGE | light-runner image import - "
+     "NAME"},
     {"unauthorized", LR_IO_FAILED, "log in first: docker login, or skopeo login"},
     {"authentication required", LR_IO_FAILED, "log in first: docker login, or skopeo login"},
     {"invalid username/password", LR_IO_FAILED, "log in first: docker login, or skopeo login"},

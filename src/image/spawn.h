@@ -32,12 +32,12 @@ struct spawn {
     const char *folder;             /* to work in; NULL: the caller's own */
     uint64_t max_file_bytes;        /* no file may grow beyond; 0: no limit but the caller's */
     int64_t timeout_ms;
-    uint64_t capabilities; /* bits of those that it may have at most */
+    uint64_t capabilities;                 /* bits of those that it may have at most */
     const struct confinement *confinement; /* NULL: none, and it works on the host */
-    const struct confinement *calls;       /* without one: its filter alone is put on. May be NULL */
-    const struct spawn_tree *trees;        /* what it can reach there, beside its open files */
+    const struct confinement *calls; /* without one: its filter alone is put on. May be NULL */
+    const struct spawn_tree *trees;  /* what it can reach there, beside its open files */
     size_t tree_count;
-    uint64_t max_memory; /* of its address space, in a confinement; 0: it limits itself */
+    uint64_t max_memory;     /* of its address space, in a confinement; 0: it limits itself */
     int (*tick)(void *user); /* called a few times a second; other than 0: kill it. May be NULL */
     void *user;
 };

@@ -42,8 +42,7 @@ static int set_attributes(const struct spawn_tree *t)
 static int make_root(const struct spawn *s, const char *program)
 {
     /* On any folder that every system has. */
-    if (system_root_begin("/proc") < 0 ||
-        system_root_show(program, &SPAWN_PROGRAM[1], false) < 0)
+    if (system_root_begin("/proc") < 0 || system_root_show(program, &SPAWN_PROGRAM[1], false) < 0)
         return -1;
     for (size_t i = 0; i < s->tree_count; i++)
         if (system_root_show(s->trees[i].path, s->trees[i].name, s->trees[i].folder) < 0)

@@ -9,7 +9,7 @@
 
 #include <linux/sched.h>
 
-#define SPAWN_NAMESPACES \
+#define SPAWN_NAMESPACES                                                                           \
     (CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP)
 
 /* Where the child finds the program to execute. */

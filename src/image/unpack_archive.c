@@ -20,9 +20,9 @@
 #define OPERATION "image.unpack"
 
 enum {
-    MAX_PATH = 4000,    /* mkfs.erofs puts the staging folder's path before it */
+    MAX_PATH = 4000, /* mkfs.erofs puts the staging folder's path before it */
     MAX_NAME = NAME_MAX,
-    MAX_DEPTH = 256,    /* what removes the tree again has one fd per level */
+    MAX_DEPTH = 256, /* what removes the tree again has one fd per level */
     TAR_BLOCK = 512,
 };
 
@@ -48,8 +48,8 @@ struct unpacker {
     bool layered;                /* this is a layer of an image, not a whole file system */
     struct layer_paths written;  /* by the present layer */
     struct layer_paths left_out; /* devices and the like, of all layers */
-    struct sha256_ctx sum;      /* of the present layer's stream */
-    uint64_t streamed;          /* by the layers before */
+    struct sha256_ctx sum;       /* of the present layer's stream */
+    uint64_t streamed;           /* by the layers before */
 };
 
 /* The stream, and both ends of libarchive; what was counted so far stays. */
@@ -198,7 +198,8 @@ static int make_relative(struct unpacker *u, char **out, const char *path, lr_er
     if (!*out)
         return error_oom(err, OPERATION);
     /* Links may make it longer. */
-    return layer_tidy(*out, err) < 0 || layer_resolve(out, err) < 0 || check_length(u, *out, err) < 0
+    return layer_tidy(*out, err) < 0 || layer_resolve(out, err) < 0 ||
+                   check_length(u, *out, err) < 0
                ? -1
                : 0;
 }
@@ -242,7 +243,8 @@ static int disk_failed(struct unpacker *u, const char *path, lr_error *err)
     if (number == ENOSPC)
         error_context(err, "the disk is full");
     if (number == EINVAL && u->limits->owners)
-        error_context(err, "no file can have that owner here; without root only ids up to 65535 are there");
+        error_context(
+            err, "no file can have that owner here; without root only ids up to 65535 are there");
     return -1;
 }
 
@@ -337,8 +339,8 @@ static int prepare_place(struct unpacker *u, struct archive_entry *entry, const 
 }
 
 /* Devices, fifos and sockets are left out, and all further names of one. */
-static int leave_out(struct unpacker *u, struct archive_entry *entry, const char *path, bool *left_out,
-                     lr_error *err)
+static int leave_out(struct unpacker *u, struct archive_entry *entry, const char *path,
+                     bool *left_out, lr_error *err)
 {
     const char *target = archive_entry_hardlink(entry);
     mode_t type = archive_entry_filetype(entry);
@@ -470,14 +472,16 @@ static int unpack_entries(struct unpacker *u, lr_error *err)
     return 0;
 }
 
-int unpack_archive(int fd, const struct unpack_limits *limits, struct unpack_report *report, lr_error *err)
+int unpack_archive(int fd, const struct unpack_limits *limits, struct unpack_report *report,
+                   lr_error *err)
 {
     cleanup_high_ids struct high_ids ids = {0};
     __attribute__((cleanup(unpacker_free))) struct unpacker u = {.limits = limits};
     if (open_tar(&u, fd, err) < 0 || open_disk(&u, err) < 0 || unpack_entries(&u, err) < 0)
         return -1;
     /* Times and modes of folders are set here, when nothing more is put into them. */
-    if (check_written(&u, archive_write_close(u.disk), ".", err) < 0 || settle_folders(&u, &ids, err) < 0)
+    if (check_written(&u, archive_write_close(u.disk), ".", err) < 0 ||
+        settle_folders(&u, &ids, err) < 0)
         return -1;
     if (u.entries == u.report.skipped)
         return invalid(err, "the archive holds no files");

@@ -33,7 +33,8 @@ struct unpack_report {
  * Errors: IMAGE_INVALID (the
  * archive), IO_FAILED, OUT_OF_MEMORY (the machine).
  */
-int unpack_archive(int fd, const struct unpack_limits *limits, struct unpack_report *report, lr_error *err);
+int unpack_archive(int fd, const struct unpack_limits *limits, struct unpack_report *report,
+                   lr_error *err);
 
 /*
  * The same for the layers of an image, lowest first, which are open as first_fd and the numbers

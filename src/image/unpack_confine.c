@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "image/unpack_confine.h"
 
-
 #include <errno.h>
 #include <linux/capability.h>
 #include <linux/seccomp.h>
@@ -97,7 +96,8 @@ int unpack_confine(const char *folder, uint64_t max_file_bytes, lr_error *err)
 {
     if (check_confined(err) < 0 || change_root(folder, err) < 0 || drop_capabilities(err) < 0)
         return -1;
-    if (unpack_limit_memory(MEMORY_MAX, err) < 0 || limit(RLIMIT_FSIZE, max_file_bytes, err) < 0 || limit(RLIMIT_CORE, 0, err) < 0)
+    if (unpack_limit_memory(MEMORY_MAX, err) < 0 || limit(RLIMIT_FSIZE, max_file_bytes, err) < 0 ||
+        limit(RLIMIT_CORE, 0, err) < 0)
         return -1;
     umask(022);
     return 0;

@@ -174,7 +174,8 @@ int layer_resolve(char **path, lr_error *err)
     if (failed == ENOMEM)
         return error_oom(err, OPERATION);
     if (failed)
-        return error_errno(err, LR_IMAGE_INVALID, OPERATION, failed, "cannot unpack '%.200s'", *path);
+        return error_errno(err, LR_IMAGE_INVALID, OPERATION, failed, "cannot unpack '%.200s'",
+                           *path);
     if (asprintf(&whole, "%s%s%s", resolved, *resolved ? "/" : "", slash + 1) < 0)
         return error_oom(err, OPERATION);
     free(*path);
@@ -248,8 +249,7 @@ static int purge(struct layer_paths *paths, const char *path, enum purge what, l
     return add(&paths->cleared, path, err);
 }
 
-int layer_apply_mark(struct layer_paths *paths, const char *path, bool *is_mark,
-                     lr_error *err)
+int layer_apply_mark(struct layer_paths *paths, const char *path, bool *is_mark, lr_error *err)
 {
     const char *slash = strrchr(path, '/');
     const char *name = slash ? slash + 1 : path;
@@ -264,7 +264,8 @@ int layer_apply_mark(struct layer_paths *paths, const char *path, bool *is_mark,
         return error_oom(err, OPERATION);
     if (strcmp(name, MARK_OPAQUE) == 0)
         return purge(paths, parent, PURGE_CONTENTS, err);
-    if (strncmp(name, MARK_OTHER, strlen(MARK_OTHER)) == 0 || strncmp(name, MARK, strlen(MARK)) != 0)
+    if (strncmp(name, MARK_OTHER, strlen(MARK_OTHER)) == 0 ||
+        strncmp(name, MARK, strlen(MARK)) != 0)
         return 0; /* the bookkeeping of aufs, from which the marks come */
     name += strlen(MARK);
     if (!*name || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)

@@ -50,8 +50,7 @@ int layer_tidy(char *path, lr_error *err);
 int layer_resolve(char **path, lr_error *err);
 
 /* Does what the path says when it is a mark; then *is_mark, and there is nothing to unpack. *is_mark starts as false. */
-int layer_apply_mark(struct layer_paths *paths, const char *path, bool *is_mark,
-                     lr_error *err);
+int layer_apply_mark(struct layer_paths *paths, const char *path, bool *is_mark, lr_error *err);
 
 /* Removes what is at the path and cannot stay there when an entry of that type comes. */
 int layer_make_way(struct layer_paths *paths, const char *path, bool folder, lr_error *err);

@@ -60,7 +60,8 @@ static int pack(uint64_t max_bytes, bool owners)
 {
     lr_error err = {0};
     unpack_archive_prepare();
-    return unpack_confine(UNPACK_TARGET, max_bytes, &err) < 0 || pack_tree(STDOUT_FILENO, owners, &err) < 0
+    return unpack_confine(UNPACK_TARGET, max_bytes, &err) < 0 ||
+                   pack_tree(STDOUT_FILENO, owners, &err) < 0
                ? report(&err)
                : UNPACK_OK;
 }
@@ -126,8 +127,8 @@ int main(int argc, char **argv)
     int code = UNPACK_FAILED;
     uint64_t max_bytes, owners;
     const char *const *layers = (const char *const *)argv + 4;
-    bool unpacks = argc >= 4 && text_parse_size(argv[2], &max_bytes) &&
-                   text_parse_u64(argv[3], &owners);
+    bool unpacks =
+        argc >= 4 && text_parse_size(argv[2], &max_bytes) && text_parse_u64(argv[3], &owners);
     if (unpacks && max_bytes > UNPACK_MAX_BYTES)
         max_bytes = UNPACK_MAX_BYTES;
     if (unpacks && argc == 4 && strcmp(argv[1], "unpack") == 0)

@@ -77,15 +77,14 @@ static int lock(int folder, int64_t deadline, const struct unpacked_owner *owner
 static int extract(struct store *store, const char *image, const char *target,
                    const struct unpacked_owner *owner, lr_error *err)
 {
-    const char *argv[] = {"fsck.erofs",
-                          "--extract=/target",
-                          "--preserve-perms",
-                          owner->many ? "--preserve-owner" : "--no-preserve-owner",
-                          "/image",
-                          NULL};
+    const char *argv[] = {
+        "fsck.erofs",       "--extract=/target",
+        "--preserve-perms", owner->many ? "--preserve-owner" : "--no-preserve-owner",
+        "/image",           NULL};
     static const char *const environment[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C",
                                               NULL};
-    const struct spawn_tree trees[] = {{image, "image", false, false}, {target, "target", true, true}};
+    const struct spawn_tree trees[] = {{image, "image", false, false},
+                                       {target, "target", true, true}};
     cleanup_confinement struct confinement confinement = {.user_namespace = -1};
     if (confinement_open_in(&confinement, store, owner->user_namespace, owner->first_id, err) < 0)
         return -1;

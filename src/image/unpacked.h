@@ -17,12 +17,14 @@
 #include "image/store.h"
 
 struct unpacked_owner {
-    int user_namespace;     /* in which the files are unpacked, and to whose ids they belong */
-    uint32_t first_id;      /* its root, as it is called here */
-    uint32_t host_id;       /* and on the host */
-    int (*tick)(void *user); /* called a few times a second while it waits; other than 0: stop. May be NULL */
+    int user_namespace; /* in which the files are unpacked, and to whose ids they belong */
+    uint32_t first_id;  /* its root, as it is called here */
+    uint32_t host_id;   /* and on the host */
+    int (*tick)(
+        void *
+            user); /* called a few times a second while it waits; other than 0: stop. May be NULL */
     void *user;
-    bool many;              /* it has other ids too; else all files are root's */
+    bool many; /* it has other ids too; else all files are root's */
 };
 
 /*

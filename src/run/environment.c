@@ -23,8 +23,8 @@ static bool set_all(json_t *variables, char *const *list, bool of_image)
         if (!equals || equals == *list || (of_image && is_left_to_the_agent(*list)))
             continue;
         cleanup_free char *name = strndup(*list, (size_t)(equals - *list));
-        if (!name || json_object_set_new_nocheck(variables, name,
-                                                 json_string_nocheck(equals + 1)) < 0)
+        if (!name ||
+            json_object_set_new_nocheck(variables, name, json_string_nocheck(equals + 1)) < 0)
             return false;
     }
     return true;
@@ -49,9 +49,8 @@ bool environment_add(struct buffer *fields, char *const *image, char *const *giv
                      char *const *devices)
 {
     json_t *variables = json_object();
-    bool added = variables && set_all(variables, image, true) &&
-                 set_all(variables, given, false) && set_all(variables, devices, false) &&
-                 add_all(fields, variables);
+    bool added = variables && set_all(variables, image, true) && set_all(variables, given, false) &&
+                 set_all(variables, devices, false) && add_all(fields, variables);
     json_decref(variables);
     return added;
 }

@@ -12,8 +12,7 @@ static const char operation[] = "extract";
 
 int extraction_init(struct extraction *x, const struct request *r, mode_t mask, lr_error *err)
 {
-    *x = (struct extraction){
-        .request = r, .umask = mask, .sink = SINK_NONE};
+    *x = (struct extraction){.request = r, .umask = mask, .sink = SINK_NONE};
     buffer_init(&x->fields, FRAME_AGENT_MAX);
     size_t count = r->extract_count ? r->extract_count : 1;
     x->results = calloc(count, sizeof(*x->results));

@@ -12,7 +12,7 @@
 
 struct extraction {
     const struct request *request;
-    mode_t umask; /* of the caller */
+    mode_t umask;          /* of the caller */
     lr_extracted *results; /* request->extract_count of them */
     char (*reasons)[512];
     size_t at;   /* the entry at hand */

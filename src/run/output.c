@@ -52,7 +52,9 @@ static int open_spool(struct output *o, lr_error *err)
         return 0;
     o->no_file = errno;
     o->spool = memfd_create("light-runner-output", MFD_CLOEXEC);
-    return o->spool >= 0 ? 0 : error_errno(err, LR_IO_FAILED, operation, errno, "cannot keep output in memory");
+    return o->spool >= 0
+               ? 0
+               : error_errno(err, LR_IO_FAILED, operation, errno, "cannot keep output in memory");
 }
 
 static int no_room(const struct output *o, int number, lr_error *err)
@@ -62,8 +64,8 @@ static int no_room(const struct output *o, int number, lr_error *err)
                     "over %d MiB of output wait for the caller, and '%.200s' takes no file",
                     SPOOL_MEMORY_MAX >> 20, spool_folder());
     else
-        error_errno(err, LR_IO_FAILED, operation, number, "cannot keep output in a file in '%.200s'",
-                    spool_folder());
+        error_errno(err, LR_IO_FAILED, operation, number,
+                    "cannot keep output in a file in '%.200s'", spool_folder());
     return error_hint(err, "set TMPDIR to a folder that can be written and has room");
 }
 

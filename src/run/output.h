@@ -19,8 +19,8 @@
 #define OUTPUT_SLACK (256u << 10)
 
 struct output {
-    int socket; /* -1 once the caller is gone */
-    bool logs;  /* false: the program's output is thrown away */
+    int socket;        /* -1 once the caller is gone */
+    bool logs;         /* false: the program's output is thrown away */
     uint64_t log_left; /* of the program's output */
     uint64_t kept_max; /* what it may take with headers */
     uint64_t log_kept; /* in the log so far, with headers */

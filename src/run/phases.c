@@ -167,8 +167,7 @@ static bool add_command(struct supervisor *s, struct buffer *fields)
     const struct image *image = &s->sandbox->image;
     if (s->request->entrypoint)
         return fields_add(fields, "shell", "1") && fields_add(fields, "arg", "sh") &&
-               fields_add(fields, "arg", "-c") &&
-               fields_add(fields, "arg", s->request->entrypoint);
+               fields_add(fields, "arg", "-c") && fields_add(fields, "arg", s->request->entrypoint);
     /* A program that is not there is the request's doing then, and its end like that of any other. */
     char *const *lists[] = {image->entrypoint, image->cmd};
     if (s->request->argv) {
@@ -241,9 +240,10 @@ static void on_hello(struct supervisor *s, const struct frame *f)
     uint64_t used;
     if (!s->request->cpu_timeout_ms || s->sandbox->engine->cpu_used(s->sandbox, &used) == 0)
         return;
-    error_set(&s->error, LR_NOT_SUPPORTED, "cpu.read",
-              "cpuTimeout: nothing counts the CPU time of a run in the tier '%s' on the engine '%s' here",
-              s->sandbox->tier->name, s->sandbox->engine->name);
+    error_set(
+        &s->error, LR_NOT_SUPPORTED, "cpu.read",
+        "cpuTimeout: nothing counts the CPU time of a run in the tier '%s' on the engine '%s' here",
+        s->sandbox->tier->name, s->sandbox->engine->name);
     error_hint(&s->error, "leave out --cpu-timeout; or see what works here: light-runner doctor");
     phase_fail(s);
 }
@@ -349,8 +349,8 @@ static void on_failed(struct supervisor *s, const struct frame *f)
     error_set(&s->error, seeding ? LR_SEED_FAILED : LR_CONTAINER_START_FAILED,
               seeding ? "seed.write" : "agent.start", "%s", text);
     if (strcmp(operation, "exec") == 0)
-        error_hint(&s->error,
-                   "the image must have what is to be run in it (a shell command needs sh; --argv does not)");
+        error_hint(&s->error, "the image must have what is to be run in it (a shell command needs "
+                              "sh; --argv does not)");
     else if (seeding && strstr(text, "No space left"))
         error_hint(&s->error, "raise the run's storage: --disk 4g");
     phase_fail(s);

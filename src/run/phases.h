@@ -78,13 +78,15 @@ struct supervisor {
 
     int64_t kill_at; /* the grace of a stop; IO_NO_DEADLINE: none */
     bool stopping;   /* the command has been told to end */
-    bool killing;    /* its time is up, and it has been killed: its end is awaited, and its files are wanted */
+    bool
+        killing; /* its time is up, and it has been killed: its end is awaited, and its files are wanted */
     int64_t cpu_look_at; /* IO_NO_DEADLINE: never */
     uint64_t cpu_before; /* microseconds of CPU time that had gone by when the command began */
     bool paused;
     bool pause_to;     /* what is under way on the engine (sandbox.pausing) */
     bool pause_unsure; /* the last one has failed, and it may be paused or not */
-    struct buffer asked; /* the caller's CONTROL frame that is answered when that has ended; empty: there is none */
+    struct buffer
+        asked; /* the caller's CONTROL frame that is answered when that has ended; empty: there is none */
     struct buffer said; /* by the caller, not yet acted on */
     bool caller_gone;
     bool ordered; /* the agent has been told to start the command */
@@ -97,8 +99,8 @@ struct supervisor {
     char setup_kernel[sizeof(((struct utsname *)0)->release)];
     char unenforced[64];
     char left_behind[64];
-    char checked[96]; /* what the evidence was about (evidence.h) */
-    bool heard;       /* the agent's HELLO has come */
+    char checked[96];                        /* what the evidence was about (evidence.h) */
+    bool heard;                              /* the agent's HELLO has come */
     int64_t began, prepared, running, ended; /* microseconds; 0: not reached */
 };
 

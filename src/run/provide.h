@@ -14,8 +14,9 @@ struct provide_watch {
     struct output *output; /* takes PROGRESS frames; `progress` says whether it is to */
     bool progress;
     const char *what; /* "pull", "setup": set by those who do it */
-    char setup_kernel[65]; /* that the setup steps have run on; "": there are none, or they were done before */
-    bool cancelled;        /* set when the run was cancelled meanwhile, or its caller has gone */
+    char setup_kernel
+        [65]; /* that the setup steps have run on; "": there are none, or they were done before */
+    bool cancelled; /* set when the run was cancelled meanwhile, or its caller has gone */
     /* Called when SUPERVISOR_CALLER is readable: takes what the caller says, and answers it. Returns whether the
      * run is to end. */
     bool (*on_caller)(void *user);

@@ -94,8 +94,7 @@ static int add_link(struct seed *s, const char *name, struct buffer *out, lr_err
     struct stat st;
     int level = dirfd(s->levels[s->depth - 1]);
     ssize_t n = readlinkat(level, name, target, sizeof(target));
-    if (n <= 0 || (size_t)n == sizeof(target) ||
-        fstatat(level, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+    if (n <= 0 || (size_t)n == sizeof(target) || fstatat(level, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
         return 0;
     target[n] = '\0';
     return seed_link_is_inside(dirfd(s->levels[0]), s->path, target, is_left_out, s)

@@ -98,9 +98,8 @@ static bool follow(struct way *w, int fd)
         return false;
     text[n] = '\0';
     strcpy(rest, w->ahead);
-    int all = stays_beneath(w->at, text)
-                  ? snprintf(w->ahead, sizeof(w->ahead), "%s%s", text, rest)
-                  : -1;
+    int all =
+        stays_beneath(w->at, text) ? snprintf(w->ahead, sizeof(w->ahead), "%s%s", text, rest) : -1;
     return all > 0 && (size_t)all < sizeof(w->ahead) && leave(w);
 }
 

@@ -156,7 +156,8 @@ static int open_parent(struct sink *s, const char *path, int *dirfd, const char 
     return 0;
 }
 
-int sink_folder(struct sink *s, const char *path, mode_t mode, struct timespec modified, lr_error *err)
+int sink_folder(struct sink *s, const char *path, mode_t mode, struct timespec modified,
+                lr_error *err)
 {
     int dirfd;
     const char *name;
@@ -175,7 +176,8 @@ int sink_folder(struct sink *s, const char *path, mode_t mode, struct timespec m
                        path);
 }
 
-int sink_file(struct sink *s, const char *path, mode_t mode, struct timespec modified, lr_error *err)
+int sink_file(struct sink *s, const char *path, mode_t mode, struct timespec modified,
+              lr_error *err)
 {
     int dirfd;
     const char *name;

@@ -18,11 +18,11 @@
 #include <sys/types.h>
 
 struct sink {
-    int root;         /* folder fd */
-    int file;         /* being written, or -1 */
-    char file_name[256]; /* in parent_fd, or in root where that is -1 */
-    int file_folder;     /* which of the two */
-    mode_t file_mode;    /* given to it at its end */
+    int root;                      /* folder fd */
+    int file;                      /* being written, or -1 */
+    char file_name[256];           /* in parent_fd, or in root where that is -1 */
+    int file_folder;               /* which of the two */
+    mode_t file_mode;              /* given to it at its end */
     struct timespec file_modified; /* so is this */
     mode_t umask;
     uint64_t file_size;
@@ -31,7 +31,7 @@ struct sink {
     char parent[4096]; /* the last parent folder, kept open: entries come folder by folder */
     int parent_fd;
     struct folder_times folders; /* that were made, around the entry at hand */
-    char git[4096]; /* the last .git that was met and was not there before; "": none */
+    char git[4096];              /* the last .git that was met and was not there before; "": none */
 };
 
 /* Not open; may be closed. */
@@ -41,8 +41,10 @@ struct sink {
 int sink_open(struct sink *out, const char *to, mode_t mask, uint64_t max, lr_error *err);
 
 /* Each of these fails with EXTRACT_FAILED and the reason as the message. */
-int sink_folder(struct sink *s, const char *path, mode_t mode, struct timespec modified, lr_error *err);
-int sink_file(struct sink *s, const char *path, mode_t mode, struct timespec modified, lr_error *err);
+int sink_folder(struct sink *s, const char *path, mode_t mode, struct timespec modified,
+                lr_error *err);
+int sink_file(struct sink *s, const char *path, mode_t mode, struct timespec modified,
+              lr_error *err);
 int sink_data(struct sink *s, const void *data, size_t length, lr_error *err);
 int sink_file_end(struct sink *s, lr_error *err);
 

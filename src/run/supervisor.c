@@ -294,7 +294,8 @@ static int make_sandbox(struct supervisor *s, const struct engine *engine,
     if (engine->prepare(&s->sandbox, s->id, s->request, s->commit != NULL, &s->error) == 0)
         return choose_workdir(s);
     if (engine == &engine_local && s->error.code == LR_VOLUME_CREATE_FAILED && !s->error.hint[0])
-        error_hint(&s->error, "set LIGHT_RUNNER_DATA_DIR to a folder that can be written and has room");
+        error_hint(&s->error,
+                   "set LIGHT_RUNNER_DATA_DIR to a folder that can be written and has room");
     return -1;
 }
 

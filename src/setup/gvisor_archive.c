@@ -160,8 +160,8 @@ static int give_name(struct gvisor_part *part, int folder, int sidecars)
     char source[64];
     snprintf(source, sizeof(source), "/proc/self/fd/%d", part->fd);
     if (fchmod(part->fd, 0755) < 0 || fsync(part->fd) < 0 ||
-        linkat(AT_FDCWD, source, part->sidecar ? sidecars : folder, part->name,
-               AT_SYMLINK_FOLLOW) < 0)
+        linkat(AT_FDCWD, source, part->sidecar ? sidecars : folder, part->name, AT_SYMLINK_FOLLOW) <
+            0)
         return -1;
     /* Open for writing, it could not be started. */
     cleanup_close_fd(&part->fd);

@@ -43,7 +43,12 @@
 #define OPERATION "setup.install"
 #define ARCHIVE   "gvisor.tar.zstd"
 
-enum { ARCHIVE_MAX_MIB = 1024, PROGRAM_MAX_MIB = 512, ACCEPT_TIMEOUT = 15000, VERSION_TIMEOUT = 10000 };
+enum {
+    ARCHIVE_MAX_MIB = 1024,
+    PROGRAM_MAX_MIB = 512,
+    ACCEPT_TIMEOUT = 15000,
+    VERSION_TIMEOUT = 10000
+};
 
 /* runsc last: who finds it finds the other one too. */
 static const char *const programs[] = {GVISOR_SHIM, "runsc"};
@@ -93,7 +98,8 @@ static int print_help(void)
          "  --dry-run             print the steps, and do nothing\n"
          "  --json                print one JSON object\n\n"
          "What comes is compared with the SHA-512 that its server gives before anything is moved. "
-         "Releases since\nSeptember 2026 have more programs, which runsc looks for beside it: they go "
+         "Releases since\nSeptember 2026 have more programs, which runsc looks for beside it: they "
+         "go "
          "into a folder of their own, and\nwhat is in the --prefix are links into that.");
     return 0;
 }
@@ -382,7 +388,9 @@ static int reload(struct setup *s, lr_error *err)
     cleanup_close int fd = pidfd_open((pid_t)pid, 0);
     /* Looked at while the pidfd is held: the signal goes to the process that was looked at, or to none. */
     if ((fd < 0 && errno == ESRCH) || (fd >= 0 && !is_dockerd((pid_t)pid))) {
-        tell(s, "process %d, which %s names, is no Docker daemon: it will know the runtime when it is started",
+        tell(s,
+             "process %d, which %s names, is no Docker daemon: it will know the runtime when it is "
+             "started",
              (int)pid, s->pid_file);
         return 0;
     }
@@ -403,8 +411,7 @@ static bool has_runtimes(struct daemon *d, const struct setup *s)
         .operation = "setup.check", .method = "GET", .timeout_ms = HTTP_PING_TIMEOUT};
     cleanup_answer struct http_answer answer = {0};
     daemon_call(d, &request, &answer, &ignored, "/info");
-    const json_t *runtimes =
-        answer.status == 200 ? json_object_get(answer.body, "Runtimes") : NULL;
+    const json_t *runtimes = answer.status == 200 ? json_object_get(answer.body, "Runtimes") : NULL;
     return json_object_get(runtimes, s->runtime) && json_object_get(runtimes, s->variant);
 }
 
@@ -459,7 +466,8 @@ static void list_steps(const struct setup *s, json_t *steps)
     const char *const files[] = {ARCHIVE, programs[0], programs[1]};
     for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
         add_step(steps, "%sdownload %s/%s, compare it with the SHA-512 in %s/%s.sha512",
-                 i > 0 ? "if there is no such archive, " : "", s->base, files[i], s->base, files[i]);
+                 i > 0 ? "if there is no such archive, " : "", s->base, files[i], s->base,
+                 files[i]);
     for (int i = 0; i < PROGRAM_COUNT; i++)
         add_step(steps, "install %s", s->target[i]);
     if (!s->docker)
@@ -468,7 +476,8 @@ static void list_steps(const struct setup *s, json_t *steps)
     for (size_t i = 0; docker_config_changes(&s->config) && i < 2; i++) {
         cleanup_free char *text = json_dumps(
             json_object_get(json_object_get(s->config.after, "runtimes"), names[i]), JSON_COMPACT);
-        add_step(steps, "write %s with the runtime \"%s\": %s", s->config.path, names[i], text ? text : "");
+        add_step(steps, "write %s with the runtime \"%s\": %s", s->config.path, names[i],
+                 text ? text : "");
     }
     add_step(steps, "send SIGHUP to the process in %s, if there is one", s->pid_file);
     add_step(steps, "ask the Docker daemon whether it has the runtimes");
@@ -491,8 +500,7 @@ static int print_steps(const struct setup *s)
     list_steps(s, steps);
     if (s->json)
         return print_document(json_pack("{sb,so}", "dryRun", 1, "steps", steps));
-    json_array_foreach(steps, i, step)
-        printf("%s\n", json_string_value(step));
+    json_array_foreach(steps, i, step) printf("%s\n", json_string_value(step));
     json_decref(steps);
     return 0;
 }
@@ -509,10 +517,10 @@ static json_t *sidecars(const struct setup *s)
 
 static int print_json(const struct setup *s)
 {
-    json_t *document =
-        json_pack("{ss,ss,s[ss],so,s{sb,sb,sb,sb}}", "release", s->release, "version", s->version,
-                  "installed", s->target[0], s->target[1], "sidecars", sidecars(s), "docker", "asked", s->docker, "changed",
-                  s->changed, "reloaded", s->reloaded, "accepted", s->accepted);
+    json_t *document = json_pack("{ss,ss,s[ss],so,s{sb,sb,sb,sb}}", "release", s->release,
+                                 "version", s->version, "installed", s->target[0], s->target[1],
+                                 "sidecars", sidecars(s), "docker", "asked", s->docker, "changed",
+                                 s->changed, "reloaded", s->reloaded, "accepted", s->accepted);
     return print_document(document);
 }
 

@@ -11,7 +11,10 @@
 
 #define AGENT_NAME_PREFIX "/.light-runner-"
 
-enum { AGENT_NAME_RANDOM = 16, AGENT_NAME_SIZE = sizeof(AGENT_NAME_PREFIX) + 2 * AGENT_NAME_RANDOM };
+enum {
+    AGENT_NAME_RANDOM = 16,
+    AGENT_NAME_SIZE = sizeof(AGENT_NAME_PREFIX) + 2 * AGENT_NAME_RANDOM
+};
 
 /* An absolute path directly below the root: the prefix and 128 random bits in hexadecimal. Errors: INTERNAL. */
 int agent_name_make(char out[AGENT_NAME_SIZE], lr_error *err);

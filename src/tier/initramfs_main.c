@@ -187,8 +187,7 @@ static int add_program(struct maker *m, const char *path, const char *from)
 
 static int add_everything(struct maker *m)
 {
-    static const char *const folders[] = {"dev",     "proc",    "sys",
-                                          "modules", "network", "balloon"};
+    static const char *const folders[] = {"dev", "proc", "sys", "modules", "network", "balloon"};
     for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++)
         if (add_entry(m, folders[i], S_IFDIR | 0755, NULL, 0) < 0)
             return -1;
@@ -252,8 +251,8 @@ static int write_archive(struct maker *m, int dirfd, const char *name)
     archive_write_free(m->out);
     if (failed)
         return fail("cannot make the initramfs '%s'", name);
-    snprintf(file, sizeof(file), m->has_unsigned ? "%s" GUEST_FILES_UNSIGNED : "%s" GUEST_FILES_SIGNED,
-             name);
+    snprintf(file, sizeof(file),
+             m->has_unsigned ? "%s" GUEST_FILES_UNSIGNED : "%s" GUEST_FILES_SIGNED, name);
     return give_name(fd, dirfd, file);
 }
 

@@ -107,13 +107,13 @@ json_t *oci_bundle_read_only_paths(bool limits)
 static json_t *process_section(const struct oci_bundle *b)
 {
     bool gvisor = b->image != NULL;
-    return json_pack("{s:b, s:{s:i, s:i}, s:[s,s*], s:[s,s], s:s, s:{s:o, s:o, s:o}, s:o*, s:b}",
-                     "terminal", 0, "user", "uid", 0, "gid", 0, "args", b->agent_target,
-                     b->kernel_log ? "log" : NULL, "env",
-                     "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/", "cwd",
-                     "/", "capabilities", "bounding", oci_bundle_capabilities(gvisor), "effective",
-                     oci_bundle_capabilities(gvisor), "permitted", oci_bundle_capabilities(gvisor),
-                     "rlimits", b->keeps_limits ? NULL : rlimits(), "noNewPrivileges", b->no_new_privileges);
+    return json_pack(
+        "{s:b, s:{s:i, s:i}, s:[s,s*], s:[s,s], s:s, s:{s:o, s:o, s:o}, s:o*, s:b}", "terminal", 0,
+        "user", "uid", 0, "gid", 0, "args", b->agent_target, b->kernel_log ? "log" : NULL, "env",
+        "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/", "cwd", "/",
+        "capabilities", "bounding", oci_bundle_capabilities(gvisor), "effective",
+        oci_bundle_capabilities(gvisor), "permitted", oci_bundle_capabilities(gvisor), "rlimits",
+        b->keeps_limits ? NULL : rlimits(), "noNewPrivileges", b->no_new_privileges);
 }
 
 static json_t *namespace_section(const struct oci_bundle *b)
@@ -134,10 +134,9 @@ static json_t *id_mapping(const struct oci_bundle *b)
     json_t *list = json_array();
     for (size_t i = 0; i < b->ids->count; i++) {
         const struct id_map_line *l = &b->ids->lines[i];
-        if (json_array_append_new(list, json_pack("{s:I, s:I, s:I}", "containerID",
-                                                  (json_int_t)l->inside, "hostID",
-                                                  (json_int_t)l->outside, "size",
-                                                  (json_int_t)l->count)) < 0) {
+        if (json_array_append_new(
+                list, json_pack("{s:I, s:I, s:I}", "containerID", (json_int_t)l->inside, "hostID",
+                                (json_int_t)l->outside, "size", (json_int_t)l->count)) < 0) {
             json_decref(list);
             return NULL;
         }
@@ -164,11 +163,11 @@ static json_t *linux_section(const struct oci_bundle *b, lr_error *err)
     json_t *seccomp = NULL;
     if (b->seccomp_path && seccomp_profile_load(&seccomp, b->seccomp_path, err) < 0)
         return NULL;
-    json_t *section = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o*, s:o*}", "namespaces",
-                                namespace_section(b), "uidMappings", id_mapping(b), "gidMappings",
-                                id_mapping(b), "maskedPaths", oci_bundle_masked_paths(b->limits),
-                                "readonlyPaths", oci_bundle_read_only_paths(false), "seccomp", seccomp, "sysctl",
-                                settings(b));
+    json_t *section =
+        json_pack("{s:o, s:o, s:o, s:o, s:o, s:o*, s:o*}", "namespaces", namespace_section(b),
+                  "uidMappings", id_mapping(b), "gidMappings", id_mapping(b), "maskedPaths",
+                  oci_bundle_masked_paths(b->limits), "readonlyPaths",
+                  oci_bundle_read_only_paths(false), "seccomp", seccomp, "sysctl", settings(b));
     if (section && b->cgroup_path)
         json_object_set_new(section, "cgroupsPath", json_string(b->cgroup_path));
     if (!section)

@@ -21,15 +21,18 @@ struct oci_bundle {
     const char *hostname;
     const char *agent;        /* path of the agent outside of the sandbox */
     const char *agent_target; /* where it is in the sandbox, see tier/agent_name.h */
-    bool kernel_log;   /* the agent is to read the kernel's log as evidence */
+    bool kernel_log;          /* the agent is to read the kernel's log as evidence */
     bool no_new_privileges;
-    bool keeps_limits; /* the runtime is started with the sandbox's resource limits, and must not set them */
+    bool
+        keeps_limits; /* the runtime is started with the sandbox's resource limits, and must not set them */
     const char *user_namespace;    /* path of the namespace to join; NULL: a new one */
     const struct id_map *ids;      /* and what it maps */
     const char *network_namespace; /* the same; NULL: a new one with a loopback interface only */
     const char *resolv_conf; /* host file to show as /etc/resolv.conf; NULL: the image's own */
-    const char *limits; /* host folder to show, read-only, as /sys/fs/cgroup; NULL: that is hidden */
-    const char *const *limit_names; /* folders in it that are mounts of their own, NULL behind the last; "" is itself.
+    const char
+        *limits; /* host folder to show, read-only, as /sys/fs/cgroup; NULL: that is hidden */
+    const char *const *
+        limit_names; /* folders in it that are mounts of their own, NULL behind the last; "" is itself.
                                      * NULL: the runtime shows them with it */
     const char *cgroup_path; /* NULL: the runtime keeps its hands off cgroups */
     const char

@@ -87,7 +87,8 @@ static void run_child(const struct oci_runtime_launch *l, char *const argv[])
     char copies[512];
     snprintf(copies, sizeof(copies), "_LIBCONTAINER_STATEDIR=%s", l->root);
     char *environment[] = {
-        (char *)"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", copies, NULL, NULL};
+        (char *)"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", copies, NULL,
+        NULL};
     int sealed = l->runtime->copies_itself ? open_sealed(l->path) : -1;
     if (sealed >= 0) {
         environment[2] = (char *)"_LIBCONTAINER_CLONED_BINARY=1";
@@ -150,6 +151,7 @@ int oci_runtime_pause(const struct process *process, const struct oci_runtime_la
                            "cannot enter the sandbox's PID namespace");
     int failed = process_run(argv, PAUSE_TIMEOUT_MS, NULL, 0, LR_IO_FAILED, err);
     if (setns(own, CLONE_NEWPID) < 0)
-        return error_errno(err, LR_INTERNAL, operation, errno, "cannot leave the sandbox's PID namespace");
+        return error_errno(err, LR_INTERNAL, operation, errno,
+                           "cannot leave the sandbox's PID namespace");
     return failed;
 }

@@ -238,9 +238,9 @@ static void become_nobody(const struct qemu_launch *l, int parent)
     struct pollfd dead = {.fd = parent, .events = POLLIN};
     /* Another user is another owner of the death signal: it is asked for anew, and not too late. */
     set_limits(l);
-    if (setgroups(kvm ? 1 : 0, &kvm) < 0 ||
-        setresgid(l->uid, l->uid, l->uid) < 0 || setresuid(l->uid, l->uid, l->uid) < 0 ||
-        prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+    if (setgroups(kvm ? 1 : 0, &kvm) < 0 || setresgid(l->uid, l->uid, l->uid) < 0 ||
+        setresuid(l->uid, l->uid, l->uid) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+        prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
         fail_child("cannot give up privileges");
     if (poll(&dead, 1, 0) != 0)
         _exit(127);

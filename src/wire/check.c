@@ -167,7 +167,8 @@ bool check_integer(json_int_t *out, const json_t *value)
         return true;
     }
     /* -2^63 and 2^63. */
-    if (!json_is_real(value) || !(real >= -0x1p63 && real < 0x1p63) || (double)(json_int_t)real != real)
+    if (!json_is_real(value) || !(real >= -0x1p63 && real < 0x1p63) ||
+        (double)(json_int_t)real != real)
         return false;
     *out = (json_int_t)real;
     return true;

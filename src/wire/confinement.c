@@ -4,7 +4,10 @@
 #include <linux/capability.h>
 #include <stddef.h>
 
-#define CAPABILITY(name) {name, #name}
+#define CAPABILITY(name)                                                                           \
+    {                                                                                              \
+        name, #name                                                                                \
+    }
 
 const struct confinement_capability confinement_capabilities[] = {
     CAPABILITY(CAP_CHOWN),
@@ -25,26 +28,16 @@ const struct confinement_capability confinement_agent_capabilities[] = {
 };
 
 const char *const confinement_masked[] = {
-    "/proc/acpi",
-    "/proc/asound",
-    "/proc/kcore",
-    "/proc/keys",
-    "/proc/latency_stats",
-    "/proc/timer_list",
-    "/proc/timer_stats",
-    "/proc/sched_debug",
-    "/proc/scsi",
-    "/proc/interrupts",
-    "/proc/kallsyms",
-    "/proc/kpagecount",
-    "/proc/kpageflags",
-    "/proc/kpagecgroup",
-    "/sys/firmware",
-    "/sys/devices/virtual/powercap",
-    "/sys/kernel/debug",
-    "/sys/kernel/tracing",
-    CONFINEMENT_CGROUP,
-    NULL,
+    "/proc/acpi",          "/proc/asound",
+    "/proc/kcore",         "/proc/keys",
+    "/proc/latency_stats", "/proc/timer_list",
+    "/proc/timer_stats",   "/proc/sched_debug",
+    "/proc/scsi",          "/proc/interrupts",
+    "/proc/kallsyms",      "/proc/kpagecount",
+    "/proc/kpageflags",    "/proc/kpagecgroup",
+    "/sys/firmware",       "/sys/devices/virtual/powercap",
+    "/sys/kernel/debug",   "/sys/kernel/tracing",
+    CONFINEMENT_CGROUP,    NULL,
 };
 
 const char *const confinement_read_only[] = {

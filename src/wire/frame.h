@@ -34,22 +34,23 @@ enum frame_type {
     FRAME_STARTED,         /* JSON: the command is running */
     FRAME_RESULT,          /* JSON: the last frame */
     FRAME_ERROR,           /* JSON: the last frame */
-    FRAME_CONTROLLED,      /* JSON: the answer to a CONTROL: its number, if it had one; and error, if
+    FRAME_CONTROLLED, /* JSON: the answer to a CONTROL: its number, if it had one; and error, if
                               it failed */
-    FRAME_PROGRESS,        /* JSON: what, done, total. The image is being pulled, or set up */
+    FRAME_PROGRESS,   /* JSON: what, done, total. The image is being pulled, or set up */
 
     /* supervisor -> agent */
-    FRAME_PREPARE = 32, /* fields: workdir, user, otherwise (the workdir if that one is no folder), and those of
+    FRAME_PREPARE =
+        32, /* fields: workdir, user, otherwise (the workdir if that one is no folder), and those of
                            agent/names.h. Makes the workdir */
-    FRAME_START,        /* fields: arg..., env..., shell (optional: the program is a shell), report ("exit", optional: what cannot
+    FRAME_START, /* fields: arg..., env..., shell (optional: the program is a shell), report ("exit", optional: what cannot
                            be executed is the command's end, with code 127 or 126). Starts the command */
-    FRAME_STDIN,        /* raw; only within the credit */
-    FRAME_STDIN_EOF,    /* empty */
-    FRAME_SIGNAL,       /* fields: signal. To the command */
-    FRAME_EXTRACT,      /* fields: path (absolute, or relative to the workdir), max (bytes) */
-    FRAME_FILTER,       /* raw: a seccomp program to put on, before PREPARE */
-    FRAME_CONFINE,      /* fields: pids, memory, cpu_us (agent/confine.h). What the host's kernel cannot limit, before FILTER */
-    FRAME_INSPECT,      /* empty: report the walls. After FILTER, before PREPARE */
+    FRAME_STDIN, /* raw; only within the credit */
+    FRAME_STDIN_EOF, /* empty */
+    FRAME_SIGNAL,    /* fields: signal. To the command */
+    FRAME_EXTRACT,   /* fields: path (absolute, or relative to the workdir), max (bytes) */
+    FRAME_FILTER,    /* raw: a seccomp program to put on, before PREPARE */
+    FRAME_CONFINE, /* fields: pids, memory, cpu_us (agent/confine.h). What the host's kernel cannot limit, before FILTER */
+    FRAME_INSPECT, /* empty: report the walls. After FILTER, before PREPARE */
 
     /* agent -> supervisor */
     FRAME_HELLO = 64,    /* fields: version, sysname, release, kernel, machine, boot, log */
@@ -66,7 +67,8 @@ enum frame_type {
                     /proc/self/status), uid_map, gid_map. The answer to INSPECT */
 
     /* a file tree, in either direction */
-    FRAME_ENTRY = 96,  /* fields: kind (dir, file; into a sandbox also link), path (relative), mode (octal), mtime (s), mtime_ns, target
+    FRAME_ENTRY =
+        96, /* fields: kind (dir, file; into a sandbox also link), path (relative), mode (octal), mtime (s), mtime_ns, target
                           (of a link) */
     FRAME_DATA,        /* raw: more bytes of the file of the last ENTRY */
     FRAME_ENTRY_END,   /* fields: error (optional: it could not be read to its end) */
@@ -75,10 +77,10 @@ enum frame_type {
 
 enum {
     FRAME_HEADER_SIZE = 8,
-    FRAME_DATA_MAX = 128 * 1024,        /* most bytes put in one raw frame */
-    FRAME_AGENT_MAX = 1024 * 1024,      /* longest payload on the agent's hop */
-    FRAME_CALLER_MAX = 4 * 1024 * 1024, /* longest payload on the caller's hop */
-    FRAME_STDIN_WINDOW = 256 * 1024,    /* credit that the agent starts with */
+    FRAME_DATA_MAX = 128 * 1024,         /* most bytes put in one raw frame */
+    FRAME_AGENT_MAX = 1024 * 1024,       /* longest payload on the agent's hop */
+    FRAME_CALLER_MAX = 4 * 1024 * 1024,  /* longest payload on the caller's hop */
+    FRAME_STDIN_WINDOW = 256 * 1024,     /* credit that the agent starts with */
     CONTROL_GRACE_MAX_MS = 24 * 3600000, /* the longest grace of a stop */
 };
 

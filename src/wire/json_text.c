@@ -15,8 +15,7 @@ struct scanner {
 
 static void skip_blanks(struct scanner *s)
 {
-    while (s->at < s->end &&
-           (*s->at == ' ' || *s->at == '\t' || *s->at == '\n' || *s->at == '\r'))
+    while (s->at < s->end && (*s->at == ' ' || *s->at == '\t' || *s->at == '\n' || *s->at == '\r'))
         s->at++;
 }
 
@@ -117,7 +116,8 @@ static bool take_members(struct scanner *s, const char *name, const char **value
         if (!take_string(s))
             return false;
         /* A name may be written with escapes: it is compared as the parser reads it. */
-        json_t *parsed = name ? json_loadb(key, (size_t)(s->at - key), JSON_DECODE_ANY, NULL) : NULL;
+        json_t *parsed =
+            name ? json_loadb(key, (size_t)(s->at - key), JSON_DECODE_ANY, NULL) : NULL;
         bool wanted = parsed && !*value && strcmp(json_string_value(parsed), name) == 0;
         json_decref(parsed);
         skip_blanks(s);

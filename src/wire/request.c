@@ -151,7 +151,8 @@ static int read_cpus(void *out, const char *field, const json_t *value, lr_error
         return error_hint(err, "write it like 2 or 0.5");
     }
     if (!isfinite(cpus) || cpus < MIN_CPUS || cpus > MAX_CPUS) {
-        check_fail(err, field, "is %g; it must be at least %g and at most %g", cpus, MIN_CPUS, MAX_CPUS);
+        check_fail(err, field, "is %g; it must be at least %g and at most %g", cpus, MIN_CPUS,
+                   MAX_CPUS);
         return error_hint(err, "write it like 2 or 0.5");
     }
     r->cpus = cpus;
@@ -234,8 +235,8 @@ static int fail_name(const char *path, const char *name, const struct named_bit 
 {
     char all[64] = "";
     for (size_t used = 0; known->name; known++)
-        used += (size_t)snprintf(all + used, sizeof(all) - used, "%s%s", used ? ", " : "",
-                                 known->name);
+        used +=
+            (size_t)snprintf(all + used, sizeof(all) - used, "%s%s", used ? ", " : "", known->name);
     return check_fail(err, path, "'%.40s' is not one of %s", name, all);
 }
 
@@ -335,8 +336,9 @@ static int read_argv(void *out, const char *field, const json_t *value, lr_error
     if (check_copy_strings(&r->argv, field, value, MAX_ARGV_WORDS, err) < 0)
         return -1;
     if (!r->argv || !r->argv[0][0])
-        return check_fail(err, field, r->argv ? "the first word is empty; it must name a program"
-                                              : "is empty; it must hold at least one word");
+        return check_fail(err, field,
+                          r->argv ? "the first word is empty; it must name a program"
+                                  : "is empty; it must hold at least one word");
     size_t total = 0;
     for (size_t i = 0; r->argv[i]; i++) {
         size_t length = strlen(r->argv[i]);
@@ -367,7 +369,7 @@ static int read_dir(void *out, const char *field, const json_t *value, lr_error 
     return check_copy_name(&r->dir, field, value, MAX_PATH, err);
 }
 
-static const char *const ignored_names[] = {".git",  "node_modules", "dist",   "build", ".next",
+static const char *const ignored_names[] = {".git",   "node_modules", "dist",     "build", ".next",
                                             ".cache", ".turbo",       "coverage", NULL};
 
 static int copy_names(char ***out, const char *const *names)
@@ -798,14 +800,13 @@ json_t *request_to_json(const struct request *r)
     json_t *disk = r->disk_asked ? size_to_json(r->disk_bytes) : NULL;
     json_t *unenforced = names_to_json(r->allow_unenforced, unenforced_names);
     json_t *egress = names_to_json(r->allow_egress, egress_names);
-    json_t *options = json_pack("{ss,ss*,ss,so*,sf,si,ss*,sb,so*,sI,sI,so*,so*,ss*,ss*}", "runtime",
-                                r->runtime, "accelerator", r->kvm_only ? "kvm" : NULL, "engine",
-                                r->engine, "memory", memory, "cpus", r->cpus, "pids", (int)r->pids,
-                                "gpus", r->gpus, "noNewPrivileges", r->no_new_privileges, "disk", disk,
-                                "maxExtractBytes", (json_int_t)r->max_extract_bytes, "maxLogBytes",
-                                (json_int_t)r->max_log_bytes, "allowUnenforced", unenforced,
-                                "allowEgress", egress, "setupRuntime", r->setup_runtime,
-                                "setupNetwork", r->setup_network);
+    json_t *options = json_pack(
+        "{ss,ss*,ss,so*,sf,si,ss*,sb,so*,sI,sI,so*,so*,ss*,ss*}", "runtime", r->runtime,
+        "accelerator", r->kvm_only ? "kvm" : NULL, "engine", r->engine, "memory", memory, "cpus",
+        r->cpus, "pids", (int)r->pids, "gpus", r->gpus, "noNewPrivileges", r->no_new_privileges,
+        "disk", disk, "maxExtractBytes", (json_int_t)r->max_extract_bytes, "maxLogBytes",
+        (json_int_t)r->max_log_bytes, "allowUnenforced", unenforced, "allowEgress", egress,
+        "setupRuntime", r->setup_runtime, "setupNetwork", r->setup_network);
     json_t *input = r->input ? json_string(r->input) : NULL;
     json_t *run = strings_to_json(r->run), *networks = strings_to_json(r->networks);
     json_t *env = strings_to_json(r->env), *extract = extract_to_json(r);
@@ -815,13 +816,16 @@ json_t *request_to_json(const struct request *r)
     bool complete = memory && !disk == !r->disk_asked && options &&
                     !unenforced == !r->allow_unenforced && !egress == !r->allow_egress &&
                     !argv == !r->argv && !ignore == !r->ignore &&
-                    !cpu_timeout == !r->cpu_timeout_ms && !dns == !r->dns && !input == !r->input && !run == !r->run &&
-                    !networks == !r->networks && !env == !r->env && !extract == !r->has_extract;
-    json_t *document =
-        json_pack("{ss,ss*,so*,so*,ss*,so*,ss*,so*,sI,so*,so*,so*,so*,ss*,so*,ss*,sb,so*}", "image", r->image,
-                  "entrypoint", r->entrypoint, "argv", argv, "run", run, "dir", r->dir, "ignore", ignore, "links", r->links_inside ? "inside" : NULL, "input", input, "timeout",
-                  (json_int_t)r->timeout_ms, "cpuTimeout", cpu_timeout, "networks", networks, "dns", dns, "env", env, "workdir",
-                  r->workdir, "extract", extract, "extractWhen", r->extract_always ? "always" : NULL, "detached", r->detached, "options", options);
+                    !cpu_timeout == !r->cpu_timeout_ms && !dns == !r->dns && !input == !r->input &&
+                    !run == !r->run && !networks == !r->networks && !env == !r->env &&
+                    !extract == !r->has_extract;
+    json_t *document = json_pack(
+        "{ss,ss*,so*,so*,ss*,so*,ss*,so*,sI,so*,so*,so*,so*,ss*,so*,ss*,sb,so*}", "image", r->image,
+        "entrypoint", r->entrypoint, "argv", argv, "run", run, "dir", r->dir, "ignore", ignore,
+        "links", r->links_inside ? "inside" : NULL, "input", input, "timeout",
+        (json_int_t)r->timeout_ms, "cpuTimeout", cpu_timeout, "networks", networks, "dns", dns,
+        "env", env, "workdir", r->workdir, "extract", extract, "extractWhen",
+        r->extract_always ? "always" : NULL, "detached", r->detached, "options", options);
     if (!complete) {
         json_decref(document);
         return NULL;

@@ -44,7 +44,7 @@ struct request {
     uint64_t memory_bytes;
     double cpus;
     unsigned pids;
-    char *gpus; /* NULL: none */
+    char *gpus;    /* NULL: none */
     bool kvm_only; /* a VM that an emulator would run is refused */
     bool no_new_privileges;
     uint64_t disk_bytes;
@@ -58,22 +58,22 @@ struct request {
 
     /* request */
     char *image;
-    char *entrypoint; /* a shell command; NULL: argv, else the image's own command */
-    char **argv;      /* the command's words, NULL-terminated, at least one; NULL: not given */
-    char **run;       /* NULL-terminated; NULL: none */
-    char *dir;        /* NULL: none */
-    char **ignore;    /* names that are left out of it, NULL-terminated */
+    char *entrypoint;  /* a shell command; NULL: argv, else the image's own command */
+    char **argv;       /* the command's words, NULL-terminated, at least one; NULL: not given */
+    char **run;        /* NULL-terminated; NULL: none */
+    char *dir;         /* NULL: none */
+    char **ignore;     /* names that are left out of it, NULL-terminated */
     bool links_inside; /* links in it that stay in it are kept */
-    char *input;      /* JSON text for stdin, as it was given; NULL: none */
+    char *input;       /* JSON text for stdin, as it was given; NULL: none */
     uint64_t timeout_ms;
     uint64_t cpu_timeout_ms; /* 0: none */
-    char **networks; /* NULL-terminated; NULL: the default network */
-    char **dns;      /* addresses of name servers, NULL-terminated; NULL: the host's */
-    char **env;      /* "NAME=value" with valid names only, NULL-terminated; NULL: none */
-    char *workdir;   /* absolute, normalised; NULL: not given */
+    char **networks;         /* NULL-terminated; NULL: the default network */
+    char **dns;              /* addresses of name servers, NULL-terminated; NULL: the host's */
+    char **env;              /* "NAME=value" with valid names only, NULL-terminated; NULL: none */
+    char *workdir;           /* absolute, normalised; NULL: not given */
     struct request_extract *extract;
     size_t extract_count;
-    bool has_extract; /* `extract` was given, be it empty */
+    bool has_extract;    /* `extract` was given, be it empty */
     bool extract_always; /* also after another exit code than 0, or a timeout */
     bool detached;
 };

@@ -24,8 +24,7 @@ int request_input(json_t **out, const char *field, const char *text, size_t leng
         return error_hint(err, "give one JSON value; a text needs double quotes");
     }
     *out = json_stringn(text, length);
-    return *out ? 0
-                : error_set(err, LR_INVALID_ARGUMENT, OPERATION, "%s: must be UTF-8", field);
+    return *out ? 0 : error_set(err, LR_INVALID_ARGUMENT, OPERATION, "%s: must be UTF-8", field);
 }
 
 /* In the place of the value there is a 0 and blanks, so that the parser's errors have the right line and column. */
@@ -53,7 +52,8 @@ static int not_json(const json_error_t *e, lr_error *err)
 {
     error_set(err, LR_INVALID_ARGUMENT, OPERATION,
               "the request is not valid JSON: line %d, column %d: %s", e->line, e->column, e->text);
-    return error_hint(err, "give one JSON object like {\"image\": \"alpine\", \"entrypoint\": \"echo hello\"}");
+    return error_hint(
+        err, "give one JSON object like {\"image\": \"alpine\", \"entrypoint\": \"echo hello\"}");
 }
 
 int request_load(json_t **out, const char *json, size_t length, lr_error *err)

@@ -114,19 +114,21 @@ json_t *result_to_json(const lr_result *r)
     if (r->extracted && !extracted)
         return NULL;
     return json_pack(
-        "{ss,sb,si,so*,sI,sb,sb,sb,sb,sb,so*,so*,s{sI,sI,sI,sI,sI},s{so*,so*,so*,sb,so*,so*,ss*,so*},s{so,"
+        "{ss,sb,si,so*,sI,sb,sb,sb,sb,sb,so*,so*,s{sI,sI,sI,sI,sI},s{so*,so*,so*,sb,so*,so*,ss*,so*"
+        "},s{so,"
         "so,so,so}}",
         "id", r->id ? r->id : "", "success", r->success, "exitCode", r->exit_code, "signal",
         text_to_json(signal_text), "duration", (json_int_t)r->duration_ms, "cancelled",
-        r->cancelled, "timedOut", r->timed_out, "cpuTimedOut", r->cpu_timed_out, "oomKilled", r->oom_killed, "logTruncated",
-        r->log_truncated, "extracted", extracted, "leftBehind", names_to_json(r->left_behind), "usage", "cpuMs", (json_int_t)r->usage.cpu_ms,
-        "userMs", (json_int_t)r->usage.user_ms, "systemMs", (json_int_t)r->usage.system_ms,
-        "peakMemoryBytes", (json_int_t)r->usage.peak_memory_bytes, "processes",
-        (json_int_t)r->usage.processes, "isolation", "runtime", text_to_json(r->isolation.runtime),
-        "kernel", text_to_json(r->isolation.kernel), "hostKernel",
-        text_to_json(r->isolation.host_kernel), "verified", r->isolation.verified, "checked",
-        names_to_json(r->checked), "unenforced", names_to_json(r->unenforced), "accelerator",
-        r->accelerator, "setup", setup_to_json(r), "timings", "prepareMs", time_to_json(r->timings.prepare_ms), "startMs",
+        r->cancelled, "timedOut", r->timed_out, "cpuTimedOut", r->cpu_timed_out, "oomKilled",
+        r->oom_killed, "logTruncated", r->log_truncated, "extracted", extracted, "leftBehind",
+        names_to_json(r->left_behind), "usage", "cpuMs", (json_int_t)r->usage.cpu_ms, "userMs",
+        (json_int_t)r->usage.user_ms, "systemMs", (json_int_t)r->usage.system_ms, "peakMemoryBytes",
+        (json_int_t)r->usage.peak_memory_bytes, "processes", (json_int_t)r->usage.processes,
+        "isolation", "runtime", text_to_json(r->isolation.runtime), "kernel",
+        text_to_json(r->isolation.kernel), "hostKernel", text_to_json(r->isolation.host_kernel),
+        "verified", r->isolation.verified, "checked", names_to_json(r->checked), "unenforced",
+        names_to_json(r->unenforced), "accelerator", r->accelerator, "setup", setup_to_json(r),
+        "timings", "prepareMs", time_to_json(r->timings.prepare_ms), "startMs",
         time_to_json(r->timings.start_ms), "runMs", time_to_json(r->timings.run_ms), "collectMs",
         time_to_json(r->timings.collect_ms));
 }

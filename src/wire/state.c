@@ -314,11 +314,11 @@ json_t *state_begin(const char *id, const struct request *r)
     char supervisor[PROCESS_IDENTITY_SIZE];
     process_identity(supervisor);
     json_t *state =
-        json_pack("{ss,ss,ss,ss,ss,ss*,sO*,sI,sO*,ss,ss,ss}", "id", id, "container", id, "volume", id,
-                  "image", r->image, "workdir", r->workdir ? r->workdir : REQUEST_WORKDIR,
-                  "command", r->entrypoint, "argv", json_object_get(document, "argv"), "timeout", (json_int_t)r->timeout_ms, "extract",
-                  json_object_get(document, "extract"), "startedAt", now, "status", "running",
-                  "supervisor", supervisor);
+        json_pack("{ss,ss,ss,ss,ss,ss*,sO*,sI,sO*,ss,ss,ss}", "id", id, "container", id, "volume",
+                  id, "image", r->image, "workdir", r->workdir ? r->workdir : REQUEST_WORKDIR,
+                  "command", r->entrypoint, "argv", json_object_get(document, "argv"), "timeout",
+                  (json_int_t)r->timeout_ms, "extract", json_object_get(document, "extract"),
+                  "startedAt", now, "status", "running", "supervisor", supervisor);
     json_decref(document);
     return state;
 }

@@ -19,8 +19,8 @@ enum { SAID_MAX = 65536, TURNS_MAX = 70000 };
 static int call(void)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    PROMISE(snprintf(address.sun_path, sizeof(address.sun_path), "%s/" ID ".sock",
-                     fuzz_folder) > 0);
+    PROMISE(snprintf(address.sun_path, sizeof(address.sun_path), "%s/" ID ".sock", fuzz_folder) >
+            0);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     PROMISE(fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0);
     return fd;

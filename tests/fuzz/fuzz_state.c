@@ -22,7 +22,8 @@ static void end(const json_t *before)
 {
     static const char *const set[] = {"finishedAt", "status",     "result",
                                       "exitCode",   "durationMs", "cancelled"};
-    json_t *state = json_deep_copy(before), *result = json_pack("{si,si}", "exitCode", 3, "duration", 5);
+    json_t *state = json_deep_copy(before),
+           *result = json_pack("{si,si}", "exitCode", 3, "duration", 5);
     PROMISE(state && result && state_end(state, result, false) == 0);
     PROMISE(!state_is_running(state) && strcmp(state_id(state), ID) == 0);
     PROMISE(state_parse_time(json_string_value(json_object_get(state, "finishedAt"))) > 0);
@@ -30,7 +31,8 @@ static void end(const json_t *before)
         PROMISE(json_object_get(state, set[i]) != NULL);
     const char *name;
     json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)before, name, value) {
+    json_object_foreach((json_t *)(uintptr_t)before, name, value)
+    {
         bool is_set = false;
         for (size_t i = 0; i < sizeof(set) / sizeof(set[0]); i++)
             is_set |= strcmp(set[i], name) == 0;

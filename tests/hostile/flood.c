@@ -26,12 +26,13 @@ int main(int argc, char **argv)
     socklen_t length = sizeof(address);
     unsigned long long kept = 0;
     int listener = socket(AF_INET, SOCK_STREAM, 0);
-    if (listener < 0 || bind(listener, (void *)&address, length) < 0 || listen(listener, 4096) < 0 ||
-        getsockname(listener, (void *)&address, &length) < 0)
+    if (listener < 0 || bind(listener, (void *)&address, length) < 0 ||
+        listen(listener, 4096) < 0 || getsockname(listener, (void *)&address, &length) < 0)
         fail("listen");
     for (int i = 0; i < (argc > 1 ? atoi(argv[1]) : 1); i++) {
         int out = socket(AF_INET, SOCK_STREAM, 0);
-        if (out < 0 || connect(out, (void *)&address, length) < 0 || accept(listener, NULL, NULL) < 0)
+        if (out < 0 || connect(out, (void *)&address, length) < 0 ||
+            accept(listener, NULL, NULL) < 0)
             break;
         fcntl(out, F_SETFL, O_NONBLOCK);
         /* The receiver's window opens in steps, each after a moment. */

@@ -44,7 +44,8 @@ static void show(const char *path, const char *verdict)
     struct stat st;
     if (stat(path, &st) < 0)
         fail(path);
-    printf("%s %llu:%llu %s\n", path, (unsigned long long)st.st_dev, (unsigned long long)st.st_ino, verdict);
+    printf("%s %llu:%llu %s\n", path, (unsigned long long)st.st_dev, (unsigned long long)st.st_ino,
+           verdict);
 }
 
 /* Numbers of the watches of all that has come. */
@@ -72,8 +73,10 @@ static void hold(int count, char **paths)
     for (int i = 0; i < count; i++) {
         const char *first = lock(open_file(paths[i]));
         int second = open_file(paths[i]);
-        show(paths[i], strcmp(first, "free") == 0 && strcmp(lock(second), "busy") == 0 ? "locked" : first);
-        int watch = inotify_add_watch(notify, paths[i], IN_OPEN | IN_ACCESS | IN_ATTRIB | IN_MODIFY);
+        show(paths[i],
+             strcmp(first, "free") == 0 && strcmp(lock(second), "busy") == 0 ? "locked" : first);
+        int watch =
+            inotify_add_watch(notify, paths[i], IN_OPEN | IN_ACCESS | IN_ATTRIB | IN_MODIFY);
         int third = open_file(paths[i]);
         int seen = take(notify, numbers, 256);
         show(paths[i], watch > 0 && (seen > 0 || third < 0) ? "watched" : "unwatched");

@@ -30,7 +30,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define ID "light-runner-0123456789ab"
+#define ID         "light-runner-0123456789ab"
 #define OTHER_BOOT "00000000-0000-0000-0000-000000000000 4026531836 1 1"
 
 /* ---------------------------------------------------------------- the folder */
@@ -45,8 +45,8 @@ static void write_state(const char *status, const char *started, const char *mor
     char path[PATH_MAX];
     path_of(path, ".json");
     FILE *f = fopen(path, "we");
-    fprintf(f, "{\"id\":\"" ID "\",\"status\":\"%s\",\"startedAt\":\"%s\"%s}", status,
-            started, more);
+    fprintf(f, "{\"id\":\"" ID "\",\"status\":\"%s\",\"startedAt\":\"%s\"%s}", status, started,
+            more);
     fclose(f);
 }
 
@@ -389,7 +389,8 @@ static void test_a_state_that_cannot_be_read(void **state)
     /* The others are looked after all the same. */
     snprintf(path, sizeof(path), "%s/light-runner-ffffffffffff.json", scratch_folder);
     FILE *other = fopen(path, "we");
-    fputs("{\"id\":\"light-runner-ffffffffffff\",\"status\":\"running\",\"startedAt\":\"2020-01-01T00:00:00Z\"}",
+    fputs("{\"id\":\"light-runner-ffffffffffff\",\"status\":\"running\",\"startedAt\":\"2020-01-"
+          "01T00:00:00Z\"}",
           other);
     fclose(other);
     unsigned count = 0;

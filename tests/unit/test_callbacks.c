@@ -38,7 +38,8 @@ static void see(struct caller *c, const char *data, size_t length)
 {
     if (length && data[length - 1] == '\n')
         length--;
-    snprintf(c->seen + strlen(c->seen), sizeof(c->seen) - strlen(c->seen), "%.*s|", (int)length, data);
+    snprintf(c->seen + strlen(c->seen), sizeof(c->seen) - strlen(c->seen), "%.*s|", (int)length,
+             data);
 }
 
 static void on_output(void *user, lr_stream stream, const char *data, size_t length)
@@ -251,7 +252,7 @@ static int do_stop(lr_execution *x, lr_error *err)
 static void test_free_is_put_off(void **state)
 {
     (void)state;
-    static int (*const calls[])(lr_execution *x, lr_error *err) = {
+    static int (*const calls[])(lr_execution * x, lr_error * err) = {
         do_wait, do_dispatch, do_stop, lr_execution_pause, lr_execution_resume};
     for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
         for (enum by by = 0; by < BY_COUNT; by++) {

@@ -26,15 +26,34 @@ static void test_every_field_is_in_it(void **state)
 {
     (void)state;
     lr_request all = {
-        .size = sizeof(all), .image = "i", .entrypoint = "e", .run = words, .dir = "d", .timeout_ms = 5,
-        .networks = words, .env = words, .workdir = "/w", .extract = extract, .extract_count = 1,
-        .detached = true, .dns = words, .argv = words, .ignore = words, .links = "inside",
-        .extract_when = "always", .cpu_timeout_ms = 7,
+        .size = sizeof(all),
+        .image = "i",
+        .entrypoint = "e",
+        .run = words,
+        .dir = "d",
+        .timeout_ms = 5,
+        .networks = words,
+        .env = words,
+        .workdir = "/w",
+        .extract = extract,
+        .extract_count = 1,
+        .detached = true,
+        .dns = words,
+        .argv = words,
+        .ignore = words,
+        .links = "inside",
+        .extract_when = "always",
+        .cpu_timeout_ms = 7,
     };
-    check(&all, "{\"argv\":[\"a\",\"b  c\"],\"cpuTimeout\":7,\"detached\":true,\"dir\":\"d\",\"dns\":[\"a\",\"b  c\"],"
-                "\"entrypoint\":\"e\",\"env\":[\"a\",\"b  c\"],\"extract\":[{\"from\":\"from\",\"to\":\"to\"}],"
-                "\"extractWhen\":\"always\",\"ignore\":[\"a\",\"b  c\"],\"image\":\"i\",\"links\":\"inside\","
-                "\"networks\":[\"a\",\"b  c\"],\"run\":[\"a\",\"b  c\"],\"timeout\":5,\"workdir\":\"/w\"}");
+    check(
+        &all,
+        "{\"argv\":[\"a\",\"b  "
+        "c\"],\"cpuTimeout\":7,\"detached\":true,\"dir\":\"d\",\"dns\":[\"a\",\"b  c\"],"
+        "\"entrypoint\":\"e\",\"env\":[\"a\",\"b  "
+        "c\"],\"extract\":[{\"from\":\"from\",\"to\":\"to\"}],"
+        "\"extractWhen\":\"always\",\"ignore\":[\"a\",\"b  "
+        "c\"],\"image\":\"i\",\"links\":\"inside\","
+        "\"networks\":[\"a\",\"b  c\"],\"run\":[\"a\",\"b  c\"],\"timeout\":5,\"workdir\":\"/w\"}");
     lr_request nothing = {.size = sizeof(nothing), .ignore = none};
     check(&nothing, "{\"ignore\":[]}");
 }
@@ -44,11 +63,11 @@ static void test_every_field_is_seen(void **state)
 {
     (void)state;
     const lr_request one[] = {
-        {.image = "i"},        {.entrypoint = ""},    {.run = none},      {.dir = "d"},
-        {.input_json = "1"},   {.timeout_ms = 1},     {.networks = none}, {.dns = none},
-        {.env = none},         {.workdir = "/"},      {.extract = extract}, {.extract_count = 1},
-        {.detached = true},    {.argv = none},        {.ignore = none},   {.links = ""},
-        {.extract_when = ""},  {.cpu_timeout_ms = 1},
+        {.image = "i"},       {.entrypoint = ""},    {.run = none},        {.dir = "d"},
+        {.input_json = "1"},  {.timeout_ms = 1},     {.networks = none},   {.dns = none},
+        {.env = none},        {.workdir = "/"},      {.extract = extract}, {.extract_count = 1},
+        {.detached = true},   {.argv = none},        {.ignore = none},     {.links = ""},
+        {.extract_when = ""}, {.cpu_timeout_ms = 1},
     };
     for (size_t i = 0; i < sizeof(one) / sizeof(one[0]); i++)
         assert_false(document_is_empty(&one[i]));

@@ -46,8 +46,8 @@ static void attach(struct fixture *f, unsigned allowed, const struct egress_addr
     egress_compile(&f->program, allowed, own, count, names ? names : &nobody);
     assert_false(f->program.overflow);
     struct sock_fprog filter = {(unsigned short)f->program.count, f->program.code};
-    assert_return_code(
-        setsockopt(f->to, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter)), errno);
+    assert_return_code(setsockopt(f->to, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter)),
+                       errno);
 }
 
 static bool passes(const struct fixture *f, const uint8_t *frame, size_t length)
@@ -95,20 +95,31 @@ static bool reaches(const struct fixture *f, const char *to)
     return tcp;
 }
 
-static const char *const metadata[] = {
-    "169.254.169.254", "169.254.0.1",        "169.254.255.255",  "100.100.100.200", "100.96.0.96",
-    "168.63.129.16",   "192.0.0.192",        "fe80::1",          "febf::1",         "fd00:ec2::254",
-    "fd00:ec2::23",    "fd20:ce::254",       "fd00:42::42",      "fd00:c1::a9fe:a9fe",
-    "64:ff9b::169.254.169.254", NULL};
+static const char *const metadata[] = {"169.254.169.254",
+                                       "169.254.0.1",
+                                       "169.254.255.255",
+                                       "100.100.100.200",
+                                       "100.96.0.96",
+                                       "168.63.129.16",
+                                       "192.0.0.192",
+                                       "fe80::1",
+                                       "febf::1",
+                                       "fd00:ec2::254",
+                                       "fd00:ec2::23",
+                                       "fd20:ce::254",
+                                       "fd00:42::42",
+                                       "fd00:c1::a9fe:a9fe",
+                                       "64:ff9b::169.254.169.254",
+                                       NULL};
 static const char *const host[] = {"203.0.113.7", "2001:db8::7", "224.0.0.251", "255.255.255.255",
                                    "ff02::fb",    "240.0.0.1",   NULL};
-static const char *const never[] = {"127.0.0.1", "127.255.255.255",  "0.0.0.0", "::",
-                                    "::1",       "::ffff:127.0.0.1", NULL};
+static const char *const never[] = {
+    "127.0.0.1", "127.255.255.255", "0.0.0.0", "::", "::1", "::ffff:127.0.0.1", NULL};
 static const char *const elsewhere[] = {
-    "203.0.113.6",   "203.0.113.8", "2001:db8::8",  "2001:db8::107", "10.0.0.1",  "169.253.255.255",
-    "169.255.0.1",   "128.0.0.1",   "126.255.0.1",  "223.255.255.1", "1.0.0.1",   "100.100.100.201",
-    "192.0.2.1",     "fec0::1",     "fd00:ec3::254", "fd20:ce::253",  "2606::1",   "64:ff9b::1.2.3.4",
-    "168.63.129.17", NULL};
+    "203.0.113.6",     "203.0.113.8",     "2001:db8::8",      "2001:db8::107", "10.0.0.1",
+    "169.253.255.255", "169.255.0.1",     "128.0.0.1",        "126.255.0.1",   "223.255.255.1",
+    "1.0.0.1",         "100.100.100.201", "192.0.2.1",        "fec0::1",       "fd00:ec3::254",
+    "fd20:ce::253",    "2606::1",         "64:ff9b::1.2.3.4", "168.63.129.17", NULL};
 
 static void own_addresses(struct egress_address own[2])
 {
@@ -154,8 +165,8 @@ static void test_name_servers(void **state)
 {
     struct fixture *f = *state;
     struct egress_address own[2];
-    const struct resolver names = {
-        .servers = {"203.0.113.7", "2001:db8::7", "169.254.1.1"}, .count = 3};
+    const struct resolver names = {.servers = {"203.0.113.7", "2001:db8::7", "169.254.1.1"},
+                                   .count = 3};
     own_addresses(own);
     attach(f, 0, own, 2, &names);
     for (size_t i = 0; i < names.count; i++) {

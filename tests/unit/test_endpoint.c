@@ -35,27 +35,32 @@ static void set(const char *name, const char *value)
 static void test_tls(void **state)
 {
     (void)state;
-    static const char *const verify[] = {NULL, "", "1", "0"}, *const folder[] = {NULL, "", "/certs"};
+    static const char *const verify[] = {NULL, "", "1", "0"}, *const folder[] = {NULL, "",
+                                                                                 "/certs"};
     static const struct {
         const char *host;
         enum outcome wanted[4][3]; /* by `verify`, by `folder` */
     } rows[] = {
-        {"unix:///run/docker.sock", {{SOCKET, SOCKET, SOCKET},
-                                     {SOCKET, SOCKET, SOCKET},
-                                     {SOCKET, SOCKET, SOCKET},
-                                     {SOCKET, SOCKET, SOCKET}}},
-        {"tcp://host", {{PLAIN, PLAIN, VERIFIED},
-                        {PLAIN, PLAIN, UNVERIFIED},
-                        {VERIFIED, VERIFIED, VERIFIED},
-                        {VERIFIED, VERIFIED, VERIFIED}}},
-        {"http://host:1", {{PLAIN, PLAIN, REJECTED},
-                           {PLAIN, PLAIN, REJECTED},
-                           {REJECTED, REJECTED, REJECTED},
-                           {REJECTED, REJECTED, REJECTED}}},
-        {"https://host:1", {{VERIFIED, VERIFIED, VERIFIED},
-                            {VERIFIED, VERIFIED, UNVERIFIED},
-                            {VERIFIED, VERIFIED, VERIFIED},
-                            {VERIFIED, VERIFIED, VERIFIED}}},
+        {"unix:///run/docker.sock",
+         {{SOCKET, SOCKET, SOCKET},
+          {SOCKET, SOCKET, SOCKET},
+          {SOCKET, SOCKET, SOCKET},
+          {SOCKET, SOCKET, SOCKET}}},
+        {"tcp://host",
+         {{PLAIN, PLAIN, VERIFIED},
+          {PLAIN, PLAIN, UNVERIFIED},
+          {VERIFIED, VERIFIED, VERIFIED},
+          {VERIFIED, VERIFIED, VERIFIED}}},
+        {"http://host:1",
+         {{PLAIN, PLAIN, REJECTED},
+          {PLAIN, PLAIN, REJECTED},
+          {REJECTED, REJECTED, REJECTED},
+          {REJECTED, REJECTED, REJECTED}}},
+        {"https://host:1",
+         {{VERIFIED, VERIFIED, VERIFIED},
+          {VERIFIED, VERIFIED, UNVERIFIED},
+          {VERIFIED, VERIFIED, VERIFIED},
+          {VERIFIED, VERIFIED, VERIFIED}}},
     };
     for (size_t r = 0; r < sizeof(rows) / sizeof(rows[0]); r++) {
         for (size_t v = 0; v < 4; v++) {

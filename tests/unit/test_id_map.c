@@ -31,8 +31,9 @@ static void test_lines_are_in_the_order_of_the_ids_inside(void **state)
 static void test_what_is_no_high_id_adds_nothing(void **state)
 {
     (void)state;
-    static const char *const users[] = {"app", "1000", "65535:65535", "4294967295", "99999999999999999999:5",
-                                        ":",   "-1",   "70000x",      ":70000x"};
+    static const char *const users[] = {
+        "app", "1000", "65535:65535", "4294967295", "99999999999999999999:5",
+        ":",   "-1",   "70000x",      ":70000x"};
     for (size_t i = 0; i < sizeof(users) / sizeof(users[0]); i++) {
         check(NULL, users[i], "0 100 65536\n");
         assert_false(id_map_is_needed(NULL, users[i]));
@@ -46,8 +47,9 @@ static void test_what_is_no_high_id_adds_nothing(void **state)
 static void test_stretches_that_make_no_sense(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"65535+1", "70000+0", "70000",   "70000+1,70000+1", "70000+2,70001+1", "70000+65535",
-                                      "x+1",     "70000+x", "70000-1", "4294967295+2",    "4294967296+1",    ",70000+1"};
+    static const char *const bad[] = {
+        "65535+1", "70000+0", "70000",   "70000+1,70000+1", "70000+2,70001+1", "70000+65535",
+        "x+1",     "70000+x", "70000-1", "4294967295+2",    "4294967296+1",    ",70000+1"};
     struct id_map map;
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         id_map_init(&map, 100, 65536);
@@ -64,8 +66,9 @@ static void test_the_most(void **state)
     size_t used = 0;
     struct id_map map;
     for (unsigned i = 0; i < ID_MAP_STRETCHES; i++)
-        used += (size_t)snprintf(stretches + used, sizeof(stretches) - used, "%s%u+%u", i ? "," : "",
-                                 4200000000u + i * 600, ID_MAP_HIGH / ID_MAP_STRETCHES);
+        used +=
+            (size_t)snprintf(stretches + used, sizeof(stretches) - used, "%s%u+%u", i ? "," : "",
+                             4200000000u + i * 600, ID_MAP_HIGH / ID_MAP_STRETCHES);
     id_map_init(&map, 0x7fff0000, 65536);
     assert_true(id_map_add(&map, stretches, "3000000000:3000000001", 0x7fff0000));
     id_map_text(&map, text);

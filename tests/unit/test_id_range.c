@@ -37,8 +37,8 @@ static uint32_t take(int *lock, id_range_known *known)
 static void ranges_are_those_that_nobody_else_hands_out(void **state)
 {
     (void)state;
-    assert_true(ID_RANGE_FIRST > 2000200000);      /* SSSD */
-    assert_true(ID_RANGE_FIRST > 0x6FFFFFFF);      /* systemd's containers */
+    assert_true(ID_RANGE_FIRST > 2000200000);          /* SSSD */
+    assert_true(ID_RANGE_FIRST > 0x6FFFFFFF);          /* systemd's containers */
     assert_true((uint32_t)ID_RANGE_END <= 0x7FFE0000); /* systemd's foreign ids */
     assert_true(ID_RANGE_COUNT > 1000);
 }

@@ -159,7 +159,8 @@ static void bytes_come_through(void **state)
         close(e.writer);
         await(e.reader);
         n = input_read(e.reader, bytes, sizeof(bytes));
-        assert_true(n == 0 || (n < 0 && errno == EIO)); /* what a terminal without its other side says */
+        assert_true(n == 0 ||
+                    (n < 0 && errno == EIO)); /* what a terminal without its other side says */
         close(e.reader);
     }
 }

@@ -103,7 +103,8 @@ static void write_single_bytes(struct output *o)
 {
     lr_error err = {0};
     for (int i = 0; i < 2000000 && !o->truncated; i++)
-        assert_int_equal(output_log(o, i % 2 ? FRAME_LOG_STDERR : FRAME_LOG_STDOUT, "x", 1, &err), 0);
+        assert_int_equal(output_log(o, i % 2 ? FRAME_LOG_STDERR : FRAME_LOG_STDOUT, "x", 1, &err),
+                         0);
     assert_true(o->truncated);
 }
 
@@ -138,7 +139,8 @@ static void without_a_folder_output_waits_in_memory(void **state)
     for (int i = 0; i < 1600; i++) {
         assert_int_equal(output_log(&o, FRAME_LOG_STDOUT, piece, sizeof(piece), &err), 0);
         sent += sizeof(piece);
-        for (ssize_t n; i >= 400 && sent - taken > 20 << 20 && (n = recv(pair[1], got, sizeof(got), MSG_DONTWAIT)) > 0;) {
+        for (ssize_t n; i >= 400 && sent - taken > 20 << 20 &&
+                        (n = recv(pair[1], got, sizeof(got), MSG_DONTWAIT)) > 0;) {
             taken += (uint64_t)n;
             output_flush(&o);
         }

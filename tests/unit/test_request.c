@@ -62,7 +62,8 @@ static void test_every_field(void **state)
         "{\"image\":\"i\",\"entrypoint\":\"echo\",\"run\":[\"a\",\"b\"],\"dir\":\"d\","
         "\"input\":{\"n\":1},\"timeout\":5,\"networks\":[\"none\"],\"env\":{\"A\":\"1\"},"
         "\"workdir\":\"/w//x/.\",\"extract\":[{\"from\":\"f\",\"to\":\"t\"}],\"detached\":false,"
-        "\"options\":{\"runtime\":\"runsc\",\"accelerator\":\"kvm\",\"engine\":\"local\",\"memory\":\"64M\","
+        "\"options\":{\"runtime\":\"runsc\",\"accelerator\":\"kvm\",\"engine\":\"local\","
+        "\"memory\":\"64M\","
         "\"cpus\":0.5,\"pids\":32768,"
         "\"gpus\":\"all\",\"noNewPrivileges\":false,\"disk\":\"2g\",\"maxExtractBytes\":7,"
         "\"maxLogBytes\":8,\"allowUnenforced\":[\"pids\",\"memory\"],"
@@ -125,8 +126,8 @@ static void test_words_of_a_command(void **state)
     json_t *document = request_to_json(&r);
     char *text = document ? json_dumps(json_object_get(document, "argv"), JSON_COMPACT) : NULL;
     assert_string_equal(text, "[\"echo\",\"\",\"a  b\"]");
-    assert_int_equal(json_integer_value(json_object_get(json_object_get(document, "options"), "pids")),
-                     100);
+    assert_int_equal(
+        json_integer_value(json_object_get(json_object_get(document, "options"), "pids")), 100);
     free(text);
     json_decref(document);
     request_free(&r);
@@ -236,8 +237,10 @@ static void test_wrong_values_are_refused(void **state)
         {"{\"image\":\"i\",\"argv\":\"a\"}", "argv"},
         {"{\"image\":\"i\",\"argv\":[\"\"]}", "argv: the first word is empty"},
         {"{\"image\":\"i\",\"argv\":[\"a\",1]}", "argv[1]"},
-        {"{\"image\":\"i\",\"argv\":[\"a\"],\"entrypoint\":\"\"}", "argv: cannot be given together"},
-        {"{\"image\":\"i\",\"options\":{\"pids\":0}}", "options.pids: is 0; it must be from 1 to 32768"},
+        {"{\"image\":\"i\",\"argv\":[\"a\"],\"entrypoint\":\"\"}",
+         "argv: cannot be given together"},
+        {"{\"image\":\"i\",\"options\":{\"pids\":0}}",
+         "options.pids: is 0; it must be from 1 to 32768"},
         {"{\"image\":\"i\",\"options\":{\"pids\":32769}}", "options.pids"},
         {"{\"image\":\"i\",\"options\":{\"pids\":\"5\"}}", "options.pids"},
         {"{\"image\":\"i\",\"run\":\"a\"}", "run"},
@@ -423,8 +426,17 @@ static void test_input_is_any_json_value(void **state)
     check_input("[0.30000000000000004]", "[0.30000000000000004]");
     /* What a parser would not hold, or would write in another way. */
     static const char *const as_they_are[] = {
-        "9223372036854775807", "10014255632117358197", "-123456789012345678901234567890",
-        "1e400", "1.50", "-0", "1E+2", "{\"a\":1,\"a\":2}", "\"\\u00e9\\/\\ud800\"", "{ }", "{\"input\":[3]}",
+        "9223372036854775807",
+        "10014255632117358197",
+        "-123456789012345678901234567890",
+        "1e400",
+        "1.50",
+        "-0",
+        "1E+2",
+        "{\"a\":1,\"a\":2}",
+        "\"\\u00e9\\/\\ud800\"",
+        "{ }",
+        "{\"input\":[3]}",
     };
     for (size_t i = 0; i < sizeof(as_they_are) / sizeof(as_they_are[0]); i++)
         check_input(as_they_are[i], as_they_are[i]);
@@ -438,8 +450,10 @@ static void test_input_that_is_not_json_is_refused(void **state)
 {
     (void)state;
     static const char *const values[] = {
-        "", "01", "1.", ".5", "+1", "-", "1e", "nul", "tru e", "[1,]", "[1 2]", "{\"a\"}", "{\"a\":}", "{a:1}",
-        "{\"a\":1,}", "'a'", "\"\\x\"", "\"\\u12g4\"", "\"a\nb\"", "[", "\"", "NaN", "1}{", "\"\xff\"", "\"\xc3\"",
+        "",           "01",    "1.",       ".5",          "+1",       "-",        "1e",
+        "nul",        "tru e", "[1,]",     "[1 2]",       "{\"a\"}",  "{\"a\":}", "{a:1}",
+        "{\"a\":1,}", "'a'",   "\"\\x\"",  "\"\\u12g4\"", "\"a\nb\"", "[",        "\"",
+        "NaN",        "1}{",   "\"\xff\"", "\"\xc3\"",
     };
     for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
         char json[200];
@@ -473,7 +487,8 @@ static void test_a_document_is_dumped_with_its_input(void **state)
 {
     (void)state;
     check_dump("{\"image\": \"i\"}", "{\"image\":\"i\"}");
-    check_dump("{\"image\": \"i\", \"input\": [1.50, 1e400]}", "{\"input\":[1.50, 1e400],\"image\":\"i\"}");
+    check_dump("{\"image\": \"i\", \"input\": [1.50, 1e400]}",
+               "{\"input\":[1.50, 1e400],\"image\":\"i\"}");
     check_dump("{\"input\": \"text\"}", "{\"input\":\"text\"}");
 }
 
@@ -495,7 +510,8 @@ static void test_document_round_trip(void **state)
         "{\"image\":\"i\",\"entrypoint\":\"\",\"run\":[\"a\"],\"dir\":\"d\",\"input\":[0.1,"
         "\"\\u0000\"],"
         "\"timeout\":1,\"networks\":[\"a\",\"b\"],\"env\":{\"A\":\"\xc3\xa9\"},\"workdir\":\"/\","
-        "\"extract\":[],\"options\":{\"cpus\":0.1,\"gpus\":\"0,1\",\"memory\":\"7m\",\"accelerator\":\"kvm\"}}",
+        "\"extract\":[],\"options\":{\"cpus\":0.1,\"gpus\":\"0,1\",\"memory\":\"7m\","
+        "\"accelerator\":\"kvm\"}}",
         "{\"image\":\"i\",\"extract\":[{\"from\":\"a\",\"to\":\"b\"}],\"detached\":true}",
     };
     for (size_t i = 0; i < sizeof(documents) / sizeof(documents[0]); i++) {

@@ -19,7 +19,9 @@ static const char *found(const char *file, const char *upstream)
     for (int i = 0; i < 2; i++) {
         int fd = mkstemp(paths[i]);
         assert_return_code(fd, errno);
-        assert_return_code(write(fd, contents[i] ? contents[i] : "", strlen(contents[i] ? contents[i] : "")), errno);
+        assert_return_code(
+            write(fd, contents[i] ? contents[i] : "", strlen(contents[i] ? contents[i] : "")),
+            errno);
         close(fd);
         if (!contents[i])
             unlink(paths[i]);
@@ -40,14 +42,17 @@ static void test_servers_of_the_host(void **state)
 {
     (void)state;
     assert_string_equal(found("nameserver 192.0.2.53\n", NULL), "192.0.2.53");
-    assert_string_equal(found("# nameserver 192.0.2.1\nsearch example\n\tnameserver\t192.0.2.53 # x\r\n"
-                              "nameserver 2001:db8::53\noptions edns0\nnameserver 192.0.2.54\nnameserver 192.0.2.55",
-                              NULL),
-                        "192.0.2.53 2001:db8::53 192.0.2.54");
-    assert_string_equal(found("nameserver fe80::1%eth0\nnameserver fe80::1\nnameserver example\nnameserver\n"
-                              "nameservers 192.0.2.1\nnameserver 192.0.2.256\n",
-                              NULL),
-                        "");
+    assert_string_equal(
+        found(
+            "# nameserver 192.0.2.1\nsearch example\n\tnameserver\t192.0.2.53 # x\r\n"
+            "nameserver 2001:db8::53\noptions edns0\nnameserver 192.0.2.54\nnameserver 192.0.2.55",
+            NULL),
+        "192.0.2.53 2001:db8::53 192.0.2.54");
+    assert_string_equal(
+        found("nameserver fe80::1%eth0\nnameserver fe80::1\nnameserver example\nnameserver\n"
+              "nameservers 192.0.2.1\nnameserver 192.0.2.256\n",
+              NULL),
+        "");
     assert_string_equal(found(NULL, NULL), "");
 }
 
@@ -56,10 +61,12 @@ static void test_host_with_a_server_on_loopback(void **state)
     (void)state;
     assert_string_equal(found("nameserver 127.0.0.53\n", "nameserver 192.0.2.53\n"), "192.0.2.53");
     assert_string_equal(found("nameserver 127.0.0.53\n", NULL), "/127.0.0.53");
-    assert_string_equal(found("nameserver ::1\nnameserver 127.0.0.1\n", "nameserver 127.0.0.2\n"), "/127.0.0.1");
+    assert_string_equal(found("nameserver ::1\nnameserver 127.0.0.1\n", "nameserver 127.0.0.2\n"),
+                        "/127.0.0.1");
     assert_string_equal(found("nameserver ::1\n", NULL), "");
-    assert_string_equal(found("nameserver 127.0.0.1\nnameserver 192.0.2.53\n", "nameserver 192.0.2.54\n"),
-                        "192.0.2.53");
+    assert_string_equal(
+        found("nameserver 127.0.0.1\nnameserver 192.0.2.53\n", "nameserver 192.0.2.54\n"),
+        "192.0.2.53");
 }
 
 static void test_servers_of_a_request(void **state)

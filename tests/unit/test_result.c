@@ -92,7 +92,8 @@ static void test_document_has_the_names_of_the_contract(void **state)
     assert_string_equal(
         lr_result_json(r),
         "{\"id\":\"light-runner-0123456789ab\",\"success\":true,\"exitCode\":0,\"duration\":123,"
-        "\"cancelled\":false,\"timedOut\":false,\"cpuTimedOut\":false,\"oomKilled\":false,\"logTruncated\":false,"
+        "\"cancelled\":false,\"timedOut\":false,\"cpuTimedOut\":false,\"oomKilled\":false,"
+        "\"logTruncated\":false,"
         "\"extracted\":[{\"from\":\"a\",\"to\":\"out\",\"status\":\"ok\",\"bytes\":1024}],"
         "\"usage\":{\"cpuMs\":1,\"userMs\":2,\"systemMs\":3,\"peakMemoryBytes\":1099511627776,"
         "\"processes\":5},\"isolation\":{\"runtime\":\"runc\",\"kernel\":\"6.1\",\"hostKernel\":"

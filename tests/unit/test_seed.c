@@ -142,19 +142,45 @@ static void links_that_stay_inside_are_kept_when_asked_for(void **state)
     (void)state;
     lr_error err = {0};
     static const char *const kept[][2] = {
-        {"same", "f"},           {"dot", "./f"},       {"folder", "a"},      {"itself", "."},
-        {"a/up", "../f"},        {"a/b/top", "../.."}, {"chain", "a/up"},    {"through", "folder/b/deep"},
-        {"twice", "a//b/./deep"}, {"around", "a/../f"}, {"slash", "a/"},      {"back", "folder/../f"},
-        {"a/over", "../a/b/top/f"}, {"deep", "a/b"},
+        {"same", "f"},
+        {"dot", "./f"},
+        {"folder", "a"},
+        {"itself", "."},
+        {"a/up", "../f"},
+        {"a/b/top", "../.."},
+        {"chain", "a/up"},
+        {"through", "folder/b/deep"},
+        {"twice", "a//b/./deep"},
+        {"around", "a/../f"},
+        {"slash", "a/"},
+        {"back", "folder/../f"},
+        {"a/over", "../a/b/top/f"},
+        {"deep", "a/b"},
     };
     static const char *const skipped[][2] = {
-        {"absolute", "/etc/passwd"},   {"out", "../x"},           {"a/out", "../../x"},   {"nowhere", "nothing"},
-        {"loop", "loop"},              {"one", "other"},          {"other", "one"},       {"to-absolute", "absolute"},
-        {"to-out", "out"},             {"ignored", ".git/f"},     {"through-ignored", ".git/../f"},
-        {"chain-ignored", "ignored"},  {"file-as-folder", "f/x"}, {"fifo-link", "fifo"},  {"f-slash", "f/"}, {"f-dot", "f/."},
+        {"absolute", "/etc/passwd"},
+        {"out", "../x"},
+        {"a/out", "../../x"},
+        {"nowhere", "nothing"},
+        {"loop", "loop"},
+        {"one", "other"},
+        {"other", "one"},
+        {"to-absolute", "absolute"},
+        {"to-out", "out"},
+        {"ignored", ".git/f"},
+        {"through-ignored", ".git/../f"},
+        {"chain-ignored", "ignored"},
+        {"file-as-folder", "f/x"},
+        {"fifo-link", "fifo"},
+        {"f-slash", "f/"},
+        {"f-dot", "f/."},
         /* Where they lead is inside, but only for as long as others are what they are. */
-        {"text-leads-out", "deep/../../f"}, {"chain-leads-out", "text-leads-out"},
-        {"back-in", "../in/f"},        {"a/b/far", "top/../x"},   {"root", "/"},          {"a/node_modules-link", "../node_modules"},
+        {"text-leads-out", "deep/../../f"},
+        {"chain-leads-out", "text-leads-out"},
+        {"back-in", "../in/f"},
+        {"a/b/far", "top/../x"},
+        {"root", "/"},
+        {"a/node_modules-link", "../node_modules"},
     };
     char fifo[128];
     put_folder("a");
@@ -235,7 +261,8 @@ static void a_missing_folder_is_an_invalid_argument(void **state)
     (void)state;
     lr_error err = {0};
     struct seed *seed;
-    const struct request missing = {.dir = (char *)"/nonexistent"}, file = {.dir = (char *)"/etc/passwd"};
+    const struct request missing = {.dir = (char *)"/nonexistent"},
+                         file = {.dir = (char *)"/etc/passwd"};
     assert_int_equal(seed_open(&seed, &missing, &err), -1);
     assert_int_equal(err.code, LR_INVALID_ARGUMENT);
     assert_non_null(strstr(err.hint, "folder"));

@@ -16,7 +16,7 @@
 
 #include "scratch_folder.h"
 
-#define top scratch_folder
+#define top      scratch_folder
 #define MODIFIED ((struct timespec){.tv_sec = 1500000000, .tv_nsec = 123456789})
 static char to[128], outside[128];
 
@@ -39,8 +39,8 @@ static struct sink open_sink(uint64_t max)
 
 static int write_file(struct sink *s, const char *path, const char *text, lr_error *err)
 {
-    return sink_file(s, path, 0644, MODIFIED, err) < 0 || sink_data(s, text, strlen(text), err) < 0 ||
-                   sink_file_end(s, err) < 0
+    return sink_file(s, path, 0644, MODIFIED, err) < 0 ||
+                   sink_data(s, text, strlen(text), err) < 0 || sink_file_end(s, err) < 0
                ? -1
                : 0;
 }
@@ -232,7 +232,8 @@ static void half_a_file_does_not_stay(void **state)
 static void a_repository_that_was_there_is_not_touched(void **state)
 {
     (void)state;
-    static const char *const refused[] = {".git/hooks/post-checkout", ".git", ".GIT/config", "sub/.git/config"};
+    static const char *const refused[] = {".git/hooks/post-checkout", ".git", ".GIT/config",
+                                          "sub/.git/config"};
     char path[256];
     struct sink s = open_sink(1 << 20);
     lr_error err = {0};

@@ -24,8 +24,8 @@ static void test_what_a_caller_is_given(void **state)
         struct ours known;
         unsigned more;
     } newer = {{sizeof(newer), 7, 7}, 7};
-    assert_int_equal(
-        runner_give_struct(&newer, newer.known.size, &ours, sizeof(ours), "ours", &e), 0);
+    assert_int_equal(runner_give_struct(&newer, newer.known.size, &ours, sizeof(ours), "ours", &e),
+                     0);
     assert_true(newer.known.size == sizeof(newer) && newer.known.a == 1 && newer.known.b == 2 &&
                 newer.more == 0);
     assert_int_equal(runner_give_struct(&newer, 0, &ours, sizeof(ours), "ours", &e), -1);

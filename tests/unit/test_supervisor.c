@@ -91,8 +91,9 @@ static void an_order_that_is_none(void **state)
 static void a_folder_that_is_missing(void **state)
 {
     (void)state;
-    check(FRAME_REQUEST, "{\"id\":\"" ID "\",\"request\":{\"image\":\"i\",\"dir\":\"/missing/folder\","
-                         "\"options\":{\"engine\":\"local\"}}}");
+    check(FRAME_REQUEST,
+          "{\"id\":\"" ID "\",\"request\":{\"image\":\"i\",\"dir\":\"/missing/folder\","
+          "\"options\":{\"engine\":\"local\"}}}");
 }
 
 static void an_image_that_cannot_be(void **state)

@@ -121,9 +121,16 @@ static void test_join(void **state)
 }
 
 /* What a terminal obeys, what changes the order of reading, and what is no text; and what it becomes. */
-static const char nasty[] = "a\x1b[2J\r\n\t\x7f" "\xc2\x9b" "31m\xc2\x80\xc2\x9f" "\xd8\x9c\xe2\x80\x8e\xe2\x80\xa8"
-                            "\xe2\x80\xae\xe2\x81\xa6" "\xff\xc0\x80\xed\xa0\x80\xe2\x82";
-static const char shown[] = "a?[2J?  ??31m??" "???" "??" "????????";
+static const char nasty[] = "a\x1b[2J\r\n\t\x7f"
+                            "\xc2\x9b"
+                            "31m\xc2\x80\xc2\x9f"
+                            "\xd8\x9c\xe2\x80\x8e\xe2\x80\xa8"
+                            "\xe2\x80\xae\xe2\x81\xa6"
+                            "\xff\xc0\x80\xed\xa0\x80\xe2\x82";
+static const char shown[] = "a?[2J?  ??31m??"
+                            "???"
+                            "??"
+                            "????????";
 
 static void what_is_not_printable_is_replaced(void **state)
 {

@@ -135,7 +135,8 @@ static json_t *confinement(const struct container *c, const struct request *r)
     return json_pack("{s[s],so,so,ss*,so,so}", "CapDrop", "ALL", "CapAdd",
                      capabilities(c->tier->is_gvisor), "SecurityOpt", security(c, r),
                      "CgroupnsMode", c->cgroup_namespace ? "private" : NULL, "MaskedPaths",
-                     oci_bundle_masked_paths(shows_limits(c)), "ReadonlyPaths", oci_bundle_read_only_paths(shows_limits(c)));
+                     oci_bundle_masked_paths(shows_limits(c)), "ReadonlyPaths",
+                     oci_bundle_read_only_paths(shows_limits(c)));
 }
 
 /*
@@ -156,13 +157,13 @@ static json_t *limits(const struct container *c, const struct request *r)
     char disk[32];
     snprintf(disk, sizeof(disk), "%" PRIu64, r->disk_bytes);
     json_t *storage = r->disk_asked ? json_pack("{ss}", "size", disk) : NULL;
-    return json_pack("{sI,sI,sI,si,so*,s[{sssIsI}]}", "Memory", (json_int_t)r->memory_bytes,
-                     "MemorySwap", (json_int_t)r->memory_bytes, "NanoCpus",
-                     (json_int_t)(c->cpus * 1e9 + 0.5), "PidsLimit",
-                     (int)r->pids + OCI_BUNDLE_OWN_PIDS + (c->tier->own_kernel ? PIDS_OWN_KERNEL : 0),
-                     "StorageOpt", storage,
-                     /* As in the bundle of the local engine: no core file, and nothing that a core pattern starts. */
-                     "Ulimits", "Name", "core", "Soft", (json_int_t)1, "Hard", (json_int_t)1);
+    return json_pack(
+        "{sI,sI,sI,si,so*,s[{sssIsI}]}", "Memory", (json_int_t)r->memory_bytes, "MemorySwap",
+        (json_int_t)r->memory_bytes, "NanoCpus", (json_int_t)(c->cpus * 1e9 + 0.5), "PidsLimit",
+        (int)r->pids + OCI_BUNDLE_OWN_PIDS + (c->tier->own_kernel ? PIDS_OWN_KERNEL : 0),
+        "StorageOpt", storage,
+        /* As in the bundle of the local engine: no core file, and nothing that a core pattern starts. */
+        "Ulimits", "Name", "core", "Soft", (json_int_t)1, "Hard", (json_int_t)1);
 }
 
 static int add_all(json_t *to, json_t *from)
@@ -234,11 +235,11 @@ json_t *container_document(const struct container *c, const struct request *r, l
         return NULL;
     /* The image's own command, user, env and health check are the agent's business, not Docker's. */
     json_t *document = json_pack(
-        "{ss,ss,s[ss*s*],s[],ss,ss,sb,sb,sb,sb,sb,sb,sb,s{ss,ss,ss*},s{s[s]},so}", "Image", c->image,
-        "Hostname", c->id, "Entrypoint", c->agent_at, c->tier->own_kernel ? "log" : NULL,
-        c->agent ? NULL : "unlink", "Cmd", "User", "0:0", "WorkingDir", "/", "OpenStdin", 1, "StdinOnce", 1, "AttachStdin", 1,
-        "AttachStdout", 1, "AttachStderr", 1, "Tty", 0, "NetworkDisabled",
-        c->network_disabled, "Labels", CONTAINER_LABEL, c->id,
+        "{ss,ss,s[ss*s*],s[],ss,ss,sb,sb,sb,sb,sb,sb,sb,s{ss,ss,ss*},s{s[s]},so}", "Image",
+        c->image, "Hostname", c->id, "Entrypoint", c->agent_at, c->tier->own_kernel ? "log" : NULL,
+        c->agent ? NULL : "unlink", "Cmd", "User", "0:0", "WorkingDir", "/", "OpenStdin", 1,
+        "StdinOnce", 1, "AttachStdin", 1, "AttachStdout", 1, "AttachStderr", 1, "Tty", 0,
+        "NetworkDisabled", c->network_disabled, "Labels", CONTAINER_LABEL, c->id,
         CONTAINER_OWNER_LABEL, c->owner, DOCKER_IMAGE_CONFIG_LABEL, c->config, "Healthcheck",
         "Test", "NONE", "HostConfig", host);
     if (!document)

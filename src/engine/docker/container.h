@@ -26,8 +26,8 @@ struct container {
     const char *image;     /* its id */
     const char *volume_at; /* where the volume is mounted; NULL: there is none */
     const struct tier *tier;
-    const char *owner;     /* identity of the supervisor */
-    const char *config;    /* of the image that is to be made of it (docker/image.h); NULL: none is */
+    const char *owner;  /* identity of the supervisor */
+    const char *config; /* of the image that is to be made of it (docker/image.h); NULL: none is */
     const char *agent_at;  /* the agent's path in the container */
     const char *agent;     /* and on the daemon's machine; NULL: it is written into the container */
     const char *runtime;   /* NULL: the daemon's own default */

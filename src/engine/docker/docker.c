@@ -67,17 +67,19 @@ struct docker_sandbox {
     char id[48]; /* the container's name, the volume's, and that of a network of its own */
     char owner[PROCESS_IDENTITY_SIZE]; /* of all of them: the supervisor */
     char *agent;                       /* the program, on this machine */
-    char network_id[NETWORK_ID_SIZE];  /* of the default one; "": it is another, or has only a name */
-    char agent_at[AGENT_NAME_SIZE];    /* and where it is in the container */
+    char
+        network_id[NETWORK_ID_SIZE]; /* of the default one; "": it is another, or has only a name */
+    char agent_at[AGENT_NAME_SIZE];  /* and where it is in the container */
     bool container, volume, network; /* there is one of its own, or there may be */
     bool started, stopped;
     bool maybe_paused; /* it has been asked to be, and nothing else has been seen since */
     bool pausing;      /* the call that is under way is a pause, not an unpause */
     struct call call;
-    int facts; /* relay_pipes.facts; -1: it is not started, or they have been read */
+    int facts;      /* relay_pipes.facts; -1: it is not started, or they have been read */
     int64_t end_by; /* clock_ms(); 0: its end has not begun */
-    struct cgroup *cgroup; /* the container's, made by the daemon; NULL: not on this machine, or not found */
-    bool looked;           /* at what it has used */
+    struct cgroup
+        *cgroup; /* the container's, made by the daemon; NULL: not on this machine, or not found */
+    bool looked; /* at what it has used */
     struct cgroup_usage usage;
     struct process relay;
 };
@@ -121,13 +123,16 @@ static int hint_register(const char *tier, lr_error *err)
 static void docker_explain(const char *tier, const char *said, lr_error *err)
 {
     if (strstr(said, "device driver"))
-        error_hint(err, "for NVIDIA's: install nvidia-container-toolkit, and nvidia-ctk runtime configure "
-                        "--runtime=docker; or use --engine local, with CDI specs");
+        error_hint(
+            err, "for NVIDIA's: install nvidia-container-toolkit, and nvidia-ctk runtime configure "
+                 "--runtime=docker; or use --engine local, with CDI specs");
     else if (strcmp(tier, "runsc") == 0)
-        error_hint(err, "%sset up again what the daemon knows as 'runsc': light-runner setup gvisor",
+        error_hint(err,
+                   "%sset up again what the daemon knows as 'runsc': light-runner setup gvisor",
                    local_too(tier));
     else if (strcmp(tier, "runc") != 0)
-        error_hint(err, "%scorrect what /etc/docker/daemon.json names as '%s', and reload the daemon",
+        error_hint(err,
+                   "%scorrect what /etc/docker/daemon.json names as '%s', and reload the daemon",
                    local_too(tier), tier);
 }
 

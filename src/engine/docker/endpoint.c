@@ -147,7 +147,8 @@ static int set_certificates(struct endpoint *e, const char *folder, lr_error *er
 static int from_environment(struct endpoint *e, const char *host, lr_error *err)
 {
     /* As in Docker's client, any value of the first asks for TLS, and so does a folder. */
-    const char *verify = secure_getenv("DOCKER_TLS_VERIFY"), *folder = secure_getenv("DOCKER_CERT_PATH");
+    const char *verify = secure_getenv("DOCKER_TLS_VERIFY"),
+               *folder = secure_getenv("DOCKER_CERT_PATH");
     bool certificates = folder && *folder, tls = (verify && *verify) || certificates;
     /* Docker's client verifies nothing with a folder alone. Only an explicit word takes that away here. */
     e->insecure = certificates && verify && !*verify;

@@ -16,7 +16,8 @@ struct endpoint {
     char *socket;          /* path of a unix socket; NULL: over TCP */
     char *url;             /* "http://host:port", without a slash at its end */
     char *ca, *cert, *key; /* files, for TLS; NULL: none */
-    bool insecure;         /* with TLS: the user has said that the server's certificate is not to be verified */
+    bool
+        insecure; /* with TLS: the user has said that the server's certificate is not to be verified */
 };
 
 /* Reads environment and configuration; speaks to nobody. Errors: INVALID_ARGUMENT (what is configured

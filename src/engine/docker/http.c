@@ -167,8 +167,9 @@ static bool set_request(CURL *c, const struct http *h, const struct http_request
     else if (r->upload)
         ok = ok && set_upload(c, r->upload);
     else if (r->tar)
-        ok = ok && curl_easy_setopt(c, CURLOPT_POSTFIELDS, r->tar) == CURLE_OK &&
-             curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)r->tar_length) == CURLE_OK;
+        ok =
+            ok && curl_easy_setopt(c, CURLOPT_POSTFIELDS, r->tar) == CURLE_OK &&
+            curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)r->tar_length) == CURLE_OK;
     else if (strcmp(r->method, "GET") != 0 && strcmp(r->method, "DELETE") != 0)
         ok = ok && curl_easy_setopt(c, CURLOPT_POSTFIELDS, body ? body : "") == CURLE_OK;
     if (r->line)
@@ -185,8 +186,9 @@ static bool set_request(CURL *c, const struct http *h, const struct http_request
 
 static struct curl_slist *make_headers(const struct http_request *r)
 {
-    struct curl_slist *list = curl_slist_append(
-        NULL, r->tar || r->upload ? "Content-Type: application/x-tar" : "Content-Type: application/json");
+    struct curl_slist *list =
+        curl_slist_append(NULL, r->tar || r->upload ? "Content-Type: application/x-tar"
+                                                    : "Content-Type: application/json");
     /* Without it a body of more than a KiB waits for the daemon's leave. */
     struct curl_slist *more = list ? curl_slist_append(list, "Expect:") : NULL;
     if (more && r->header)

@@ -33,12 +33,12 @@ struct http_upload {
 struct http_request {
     const char *operation; /* for errors: "docker.create" */
     const char *method;
-    const char *path;   /* from the first slash on */
-    json_t *body;       /* NULL: none. Borrowed */
-    const void *tar;    /* in its place: an archive of that many bytes; NULL: none. Borrowed */
+    const char *path; /* from the first slash on */
+    json_t *body;     /* NULL: none. Borrowed */
+    const void *tar;  /* in its place: an archive of that many bytes; NULL: none. Borrowed */
     size_t tar_length;
     const struct http_upload *upload; /* or one in a file; NULL: none. Borrowed */
-    const char *header; /* one more, "Name: value"; NULL: none */
+    const char *header;               /* one more, "Name: value"; NULL: none */
     const char *wanted; /* the name of a header of the answer that is kept; NULL: none */
     int64_t timeout_ms; /* 0: HTTP_TIMEOUT. With line(): of a silence */
     /* A stream of JSON documents, one a line: called for each. Other than 0 ends it. */

@@ -88,9 +88,8 @@ static int read_image(struct image *out, const json_t *document, const char *nam
     const char *created = json_string_value(json_object_get(document, "Created"));
     json_int_t size = json_integer_value(json_object_get(document, "Size"));
     const json_t *config = json_object_get(document, "Config");
-    const char *kept =
-        json_string_value(json_object_get(json_object_get(config, "Labels"),
-                                          DOCKER_IMAGE_CONFIG_LABEL));
+    const char *kept = json_string_value(
+        json_object_get(json_object_get(config, "Labels"), DOCKER_IMAGE_CONFIG_LABEL));
     json_t *own = kept && is_setup_image(document) ? json_loads(kept, 0, NULL) : NULL;
     if (!id || !image_is_digest(id)) {
         json_decref(own);
@@ -100,8 +99,9 @@ static int read_image(struct image *out, const json_t *document, const char *nam
     image.digest = strdup(id);
     image.created = strdup(created ? created : "");
     image.size = size > 0 ? (uint64_t)size : 0;
-    int rc = image.name && image.digest && image.created ? read_config(&image, own ? own : config, name, err)
-                                        : error_oom(err, "docker.image");
+    int rc = image.name && image.digest && image.created
+                 ? read_config(&image, own ? own : config, name, err)
+                 : error_oom(err, "docker.image");
     json_decref(own);
     if (rc == 0) {
         *out = image;
@@ -289,15 +289,14 @@ int docker_image_commit(struct daemon *d, const char *container, const char *nam
     int n = snprintf(repository, sizeof(repository), "%.*s",
                      (int)(tag ? tag - name - 1 : (int)strlen(name)), name);
     /* The image is not the run's that made it: what is started from it must not look like that run. */
-    request.body = n < 0 || (size_t)n >= sizeof(repository)
-                       ? NULL
-                       : json_pack("{s{ss,ss}}", "Labels", CONTAINER_LABEL, "",
-                                   CONTAINER_OWNER_LABEL, "");
-    int rc = request.body
-                 ? daemon_call(d, &request, &answer, err,
-                               "/commit?container=%s&repo=%s&tag=%s&pause=0", container, repository,
-                               tag ? tag : "latest")
-                 : error_oom(err, request.operation);
+    request.body =
+        n < 0 || (size_t)n >= sizeof(repository)
+            ? NULL
+            : json_pack("{s{ss,ss}}", "Labels", CONTAINER_LABEL, "", CONTAINER_OWNER_LABEL, "");
+    int rc = request.body ? daemon_call(d, &request, &answer, err,
+                                        "/commit?container=%s&repo=%s&tag=%s&pause=0", container,
+                                        repository, tag ? tag : "latest")
+                          : error_oom(err, request.operation);
     json_decref(request.body);
     if (rc < 0)
         return -1;

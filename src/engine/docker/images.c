@@ -99,7 +99,9 @@ static int load(struct daemon *d, int archive, struct image_feedback *feedback, 
         return error_set(err, LR_IO_FAILED, operation, "stopped");
     if (answer.status != 200)
         return daemon_refused(&answer, LR_IO_FAILED, operation, "the image cannot be loaded", err);
-    return l.failed[0] ? error_set(err, LR_IO_FAILED, operation, "the image cannot be loaded: %s", l.failed) : 0;
+    return l.failed[0]
+               ? error_set(err, LR_IO_FAILED, operation, "the image cannot be loaded: %s", l.failed)
+               : 0;
 }
 
 int docker_images_import(int fd, const char *name, struct image *out,
@@ -160,7 +162,8 @@ int docker_images_list(struct image **out, size_t *count, lr_error *err)
     if (daemon_get(&d, err) < 0 || daemon_call(d, &request, &answer, err, "/images/json") < 0)
         return -1;
     if (answer.status != 200)
-        return daemon_refused(&answer, LR_DOCKER_UNREACHABLE, operation, "cannot list the images", err);
+        return daemon_refused(&answer, LR_DOCKER_UNREACHABLE, operation, "cannot list the images",
+                              err);
     size_t i, j;
     json_t *image, *tag;
     json_array_foreach(answer.body, i, image)
@@ -169,7 +172,8 @@ int docker_images_list(struct image **out, size_t *count, lr_error *err)
         {
             const char *name = json_string_value(tag);
             /* Without a name it can be run, but is nobody's to list. */
-            if (!name || strncmp(name, none, strlen(none)) == 0 || add(out, count, image, name) == 0)
+            if (!name || strncmp(name, none, strlen(none)) == 0 ||
+                add(out, count, image, name) == 0)
                 continue;
             store_list_free(*out, *count);
             *out = NULL;
@@ -190,13 +194,14 @@ int docker_images_remove(const char *name, lr_error *err)
     if (!escaped)
         return error_oom(err, request.operation);
     docker_image_forget();
-    if (daemon_get(&d, err) < 0 || daemon_call(d, &request, &answer, err, "/images/%s", escaped) < 0)
+    if (daemon_get(&d, err) < 0 ||
+        daemon_call(d, &request, &answer, err, "/images/%s", escaped) < 0)
         return -1;
     if (answer.status == 404)
         return not_found(name, err);
-    return answer.status == 200
-               ? 0
-               : daemon_refused(&answer, LR_IO_FAILED, request.operation, "the image cannot be removed", err);
+    return answer.status == 200 ? 0
+                                : daemon_refused(&answer, LR_IO_FAILED, request.operation,
+                                                 "the image cannot be removed", err);
 }
 
 int docker_images_clean(unsigned *count, lr_error *err)

@@ -8,10 +8,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#define OPERATION "docker.network"
-#define ICC       "com.docker.network.bridge.enable_icc"
-#define LABEL     "light-runner.network"
-#define PREFIX    "light-runner-"
+#define OPERATION    "docker.network"
+#define ICC          "com.docker.network.bridge.enable_icc"
+#define LABEL        "light-runner.network"
+#define PREFIX       "light-runner-"
 #define PODMAN_APART "isolate"
 
 /* `options`: the driver's, or NULL; taken. The answer's status: 201 with a network. */
@@ -216,8 +216,8 @@ static int make_apart(struct daemon *d, const char *id, const char *owner, const
 /* As it was made, and not as it was asked for. */
 static bool is_apart(const struct http_answer *made)
 {
-    const char *how = json_string_value(
-        json_object_get(json_object_get(made->body, "options"), PODMAN_APART));
+    const char *how =
+        json_string_value(json_object_get(json_object_get(made->body, "options"), PODMAN_APART));
     return made->status == 200 && how && (strcmp(how, "strict") == 0 || strcmp(how, "true") == 0);
 }
 
@@ -327,7 +327,8 @@ static int prune(struct daemon *d, unsigned *count, lr_error *err)
                              (label && strcmp(label, "user") == 0));
         bool of_run = json_object_get(json_object_get(network, "Labels"), CONTAINER_LABEL);
         /* One of a run's own may just be about to be used: that is for reap. */
-        if (!ours || of_run || strcmp(name, ENGINE_NETWORK_DEFAULT) == 0 || !container_is_network_name(name))
+        if (!ours || of_run || strcmp(name, ENGINE_NETWORK_DEFAULT) == 0 ||
+            !container_is_network_name(name))
             continue;
         /* One that is in use is refused by the daemon. */
         lr_error ignored;

@@ -79,8 +79,8 @@ static bool is_ours(const json_t *container)
     json_array_foreach(json_object_get(container, "Names"), i, entry)
     {
         const char *name = json_string_value(entry);
-        if (name && container_is_of_run(name + (name[0] == '/'),
-                                        json_object_get(container, "Labels")))
+        if (name &&
+            container_is_of_run(name + (name[0] == '/'), json_object_get(container, "Labels")))
             return true;
     }
     return false;
@@ -110,8 +110,8 @@ static int reap_containers(struct daemon *d, int64_t before, unsigned *count, lr
 }
 
 /* Volumes or networks: one that is in use is not listed, or refused. */
-static int reap_unused(struct daemon *d, const char *kind, const json_t *all, const char *created_at,
-                       int64_t before, unsigned *count, lr_error *err)
+static int reap_unused(struct daemon *d, const char *kind, const json_t *all,
+                       const char *created_at, int64_t before, unsigned *count, lr_error *err)
 {
     size_t i;
     const json_t *one;

@@ -149,7 +149,8 @@ static void tell_facts(const struct connection *c, struct daemon *d, const char 
     const char *id = json_string_value(json_object_get(answer.body, "Id"));
     json_t *pid = json_object_get(json_object_get(answer.body, "State"), "Pid");
     char line[RELAY_FACTS_MAX];
-    int n = snprintf(line, sizeof(line), "%s %lld\n", id ? id : "", (long long)json_integer_value(pid));
+    int n =
+        snprintf(line, sizeof(line), "%s %lld\n", id ? id : "", (long long)json_integer_value(pid));
     if (answer.status == 200 && id && n > 0 && (size_t)n < sizeof(line))
         (void)io_write_all(c->ends.facts, line, (size_t)n, clock_ms() + 1000);
 }

@@ -26,7 +26,8 @@ int local_images_import(int fd, const char *name, struct image *out,
                         struct image_feedback *feedback, lr_error *err)
 {
     cleanup_store struct store *store = NULL;
-    return store_open(&store, true, err) < 0 ? -1 : import_image(store, fd, name, out, feedback, err);
+    return store_open(&store, true, err) < 0 ? -1
+                                             : import_image(store, fd, name, out, feedback, err);
 }
 
 int local_images_list(struct image **out, size_t *count, lr_error *err)

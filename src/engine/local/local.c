@@ -23,8 +23,8 @@
 #include "host/delegation.h"
 #include "host/egress.h"
 #include "host/filter.h"
-#include "host/inherited.h"
 #include "host/id_range.h"
+#include "host/inherited.h"
 #include "host/mount.h"
 #include "host/network.h"
 #include "host/process.h"
@@ -328,8 +328,7 @@ static bool starts_limited(const struct local_sandbox *s)
 
 static int make_config(struct local_sandbox *s, const struct request *r, lr_error *err)
 {
-    if (own_files_copy_agent(file_agent, err) < 0 ||
-        (s->outbound && write_resolv_conf(s, err) < 0))
+    if (own_files_copy_agent(file_agent, err) < 0 || (s->outbound && write_resolv_conf(s, err) < 0))
         return -1;
     /* gVisor has groups of its own, and the agent shows them. */
     const char *names[CGROUP_SHOWN_MAX + 1];
@@ -486,20 +485,22 @@ static int check_user(const struct tier *tier, lr_error *err)
 {
     if (!tier->own_kernel || geteuid() == 0)
         return 0;
-    error_set(err, LR_NOT_SUPPORTED, "local.prepare", "the tier '%s' takes root on the local engine",
-              tier->name);
-    return error_hint(err, "run it as root (sudo), or where Docker has the tier with --engine docker");
+    error_set(err, LR_NOT_SUPPORTED, "local.prepare",
+              "the tier '%s' takes root on the local engine", tier->name);
+    return error_hint(err,
+                      "run it as root (sudo), or where Docker has the tier with --engine docker");
 }
 
 /* What the tier cannot do, and what it cannot do without. */
 static int check_tier(const struct local_sandbox *s, const struct request *r, lr_error *err)
 {
     static const char operation[] = "local.prepare";
-    if (tier_check_memory(s->base.tier, r->memory_bytes, err) < 0 || check_user(s->base.tier, err) < 0)
+    if (tier_check_memory(s->base.tier, r->memory_bytes, err) < 0 ||
+        check_user(s->base.tier, err) < 0)
         return -1;
     if (r->kvm_only && !s->base.tier->is_guest) {
-        error_set(err, LR_NOT_SUPPORTED, operation,
-                  "options.accelerator: the tier '%s' has no VM", s->base.tier->name);
+        error_set(err, LR_NOT_SUPPORTED, operation, "options.accelerator: the tier '%s' has no VM",
+                  s->base.tier->name);
         return error_hint(err, "leave out --accelerator, or use --runtime kata");
     }
     if (s->base.tier->is_guest && s->base.keep) {
@@ -556,8 +557,8 @@ static int prepare_steps(struct local_sandbox *s, const struct request *r, lr_er
     /* Without no_new_privs only a privileged process may put on a filter: there the runtime does, unless
      * the agent is one, in a kernel of its own. */
     if (!failed && (r->no_new_privileges || s->base.tier->own_kernel))
-        failed = filter_get(scratch_folder, FILTER_ALONE, &s->base.filter,
-                            &s->base.filter_length, err);
+        failed =
+            filter_get(scratch_folder, FILTER_ALONE, &s->base.filter, &s->base.filter_length, err);
     /* Its log tells which kernel it is, and nothing of the host. */
     if (!failed && s->base.filter && s->base.tier->is_gvisor)
         failed = filter_allow(&s->base.filter, &s->base.filter_length, SYS_syslog, err);
@@ -570,8 +571,7 @@ static int prepare_steps(struct local_sandbox *s, const struct request *r, lr_er
     if (rootless_enter(err) < 0 || limit_processes(&limits, err) < 0 ||
         begin_namespaces(s, err) < 0 ||
         (s->base.tier->is_guest ? vm_make_channel(s, err) : make_pipes(s, err)) < 0 ||
-        make_folders(err) < 0 ||
-        cgroup_create(&s->cgroup, s->cgroup_root, s->id, &limits, err) < 0)
+        make_folders(err) < 0 || cgroup_create(&s->cgroup, s->cgroup_root, s->id, &limits, err) < 0)
         return -1;
     if (s->base.tier->own_kernel)
         s->base.pids = r->pids + OCI_BUNDLE_OWN_PIDS;

@@ -29,12 +29,13 @@ struct local_sandbox {
     char *runtime_path;
     struct userns_birth birth; /* of the namespaces, until they are there */
     int user_namespace;
-    uint32_t first_id;       /* the sandbox's root outside */
+    uint32_t first_id; /* the sandbox's root outside */
     struct id_map ids;
     char id_text[ID_MAP_TEXT];
-    int id_lock, high_lock;  /* hold the ids outside; -1: they are those of a user other than root, or there are no high ones */
-    bool outbound;               /* it has a network */
-    int unpacked; /* the image's files, in use while this is open; -1: it is mounted */
+    int id_lock,
+        high_lock; /* hold the ids outside; -1: they are those of a user other than root, or there are no high ones */
+    bool outbound; /* it has a network */
+    int unpacked;  /* the image's files, in use while this is open; -1: it is mounted */
     bool frozen;
     char *cgroup_root;
     struct network network;

@@ -21,8 +21,9 @@ struct mount_points {
     const char *image; /* folder with the image's files */
     const char *upper; /* folder that becomes the upper layer */
     uint32_t owner;    /* id on the host, or in our namespace, of the sandbox's root */
-    const char *agent; /* where the agent is in the sandbox: an absolute path directly below the root */
-    bool resolv_conf;  /* a file of ours is shown as /etc/resolv.conf */
+    const char
+        *agent; /* where the agent is in the sandbox: an absolute path directly below the root */
+    bool resolv_conf; /* a file of ours is shown as /etc/resolv.conf */
 };
 
 /*

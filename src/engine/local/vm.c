@@ -76,8 +76,9 @@ int vm_prepare(struct local_sandbox *s, const struct request *r, int image,
                          err) < 0)
         return -1;
     if (r->kvm_only && strcmp(vm->accelerator, ACCELERATOR_KVM) != 0) {
-        error_set(err, LR_NOT_SUPPORTED, "local.prepare",
-                  "options.accelerator: 'kvm' was asked for, and KVM does not work on this machine");
+        error_set(
+            err, LR_NOT_SUPPORTED, "local.prepare",
+            "options.accelerator: 'kvm' was asked for, and KVM does not work on this machine");
         return error_hint(err, "use --runtime runsc, or leave out --accelerator kvm");
     }
     s->base.accelerator = vm->accelerator;

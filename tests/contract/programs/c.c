@@ -10,7 +10,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define CHECK(x) do { if (!(x)) { perror(#x); exit(1); } } while (0)
+#define CHECK(x)                                                                                   \
+    do {                                                                                           \
+        if (!(x)) {                                                                                \
+            perror(#x);                                                                            \
+            exit(1);                                                                               \
+        }                                                                                          \
+    } while (0)
 
 static void *work(void *share)
 {
@@ -24,7 +30,8 @@ static void *work(void *share)
 int main(void)
 {
     /* Shared between processes, by a file and by a name in /dev/shm. */
-    int file = open("map", O_RDWR | O_CREAT | O_TRUNC, 0600), shm = shm_open("/c", O_RDWR | O_CREAT, 0600);
+    int file = open("map", O_RDWR | O_CREAT | O_TRUNC, 0600),
+        shm = shm_open("/c", O_RDWR | O_CREAT, 0600);
     CHECK(file >= 0 && ftruncate(file, 4096) == 0 && shm >= 0 && ftruncate(shm, 4096) == 0);
     long *mapped = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
     long *shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, shm, 0);
