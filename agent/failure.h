@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Why the agent cannot do what it was told: what becomes a FAILED frame. It takes the place of
- * lr_error here, whose codes are the supervisor's to choose.
+ * lrun_error here, whose codes are the supervisor's to choose.
  */
 #ifndef AGENT_FAILURE_H
 #define AGENT_FAILURE_H

@@ -133,7 +133,7 @@ static void check_runtime_of(struct finding *f, const char *name)
     const struct tier *tier;
     const struct tier_runtime *runtime;
     cleanup_free char *path = NULL;
-    lr_error e = {0};
+    lrun_error e = {0};
     char version[128] = "";
     if (tier_find(&tier, name, &e) < 0 || tier_find_runtime(tier, &runtime, &path, &e) < 0 ||
         tier_check_runtime(runtime, path, version, sizeof(version), &e) < 0)
@@ -155,7 +155,7 @@ static void check_qemu(struct finding *f)
 static void check_guest_kernel(struct finding *f)
 {
     char release[65];
-    lr_error e = {0};
+    lrun_error e = {0};
     if (guest_files_release(release, &e) < 0)
         missing(f, e.hint, "%s", e.message);
     else
@@ -165,7 +165,7 @@ static void check_guest_kernel(struct finding *f)
 static void check_accelerator(struct finding *f)
 {
     char release[65];
-    lr_error e = {0};
+    lrun_error e = {0};
     cleanup_store struct store *store = NULL;
     cleanup_free char *folder = NULL;
     if (guest_files_release(release, &e) < 0 || store_open(&store, true, &e) < 0 ||
@@ -203,7 +203,7 @@ static bool lacks_sidecars(void)
     const struct tier *tier;
     const struct tier_runtime *runtime;
     cleanup_free char *path = NULL;
-    lr_error e = {0};
+    lrun_error e = {0};
     if (tier_find(&tier, "runsc", &e) < 0 || tier_find_runtime(tier, &runtime, &path, &e) < 0)
         return false;
     /* It may be a link; they are where the file is. */
@@ -240,7 +240,7 @@ static void check_gvisor(struct finding *f)
 static void check_docker(struct finding *f)
 {
     const struct engine *engine;
-    lr_error e = {0};
+    lrun_error e = {0};
     if (engine_find(&engine, "docker", &e) < 0 || engine->available(NULL, &e) < 0) {
         missing(f, e.hint, "%s", e.message);
         return;
@@ -430,7 +430,7 @@ static void check_core_pattern(struct finding *f)
 static void check_seccomp(struct finding *f)
 {
     json_t *profile = NULL;
-    lr_error e = {0};
+    lrun_error e = {0};
     if (seccomp_profile_load(&profile, SECCOMP_PROFILE, &e) == 0)
         found(f, "%s", SECCOMP_PROFILE);
     else
@@ -441,7 +441,7 @@ static void check_seccomp(struct finding *f)
 
 static void check_helper(struct finding *f, const char *program)
 {
-    lr_error e = {0};
+    lrun_error e = {0};
     cleanup_free char *path = libexec_find(program, &e);
     if (path)
         found(f, "%s", path);
@@ -472,7 +472,7 @@ static void check_unpack(struct finding *f)
 static void check_gpus(struct finding *f)
 {
     struct cdi gpus;
-    lr_error e = {0};
+    lrun_error e = {0};
     char list[160];
     if (cdi_load(&gpus, &e) < 0) {
         missing(f, e.hint, "%s", e.message);

@@ -21,7 +21,7 @@ static const char program[] = "bin/probe";
 
 /* -------------------------------------------------------------- the image */
 
-static int make_archive(lr_error *err)
+static int make_archive(lrun_error *err)
 {
     size_t length;
     cleanup_free char *archive = tar_of_agent(&length, program, OPERATION, err);
@@ -31,22 +31,22 @@ static int make_archive(lr_error *err)
     if (fd < 0)
         return error_oom(err, OPERATION);
     if (io_write_all(fd, archive, length, IO_NO_DEADLINE) < 0 || lseek(fd, 0, SEEK_SET) < 0)
-        return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot keep an image");
+        return error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot keep an image");
     return steal_fd(&fd);
 }
 
 /* In a process of its own: one of an ordinary user enters a user namespace for it. */
-int doctor_trial_image(char name[DOCTOR_IMAGE_SIZE], const struct engine *engine, lr_error *err)
+int doctor_trial_image(char name[DOCTOR_IMAGE_SIZE], const struct engine *engine, lrun_error *err)
 {
     cleanup_close int fd = make_archive(err);
     if (fd < 0)
         return -1;
     snprintf(name, DOCTOR_IMAGE_SIZE, ENGINE_SETUP_REPOSITORY ":doctor-%d", (int)getpid());
-    lr_error *shared =
+    lrun_error *shared =
         mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (shared == MAP_FAILED)
         return error_oom(err, OPERATION);
-    error_set(shared, LR_IO_FAILED, OPERATION, "an image cannot be imported");
+    error_set(shared, LRUN_IO_FAILED, OPERATION, "an image cannot be imported");
     __attribute__((cleanup(process_destroy))) struct process child = {.pidfd = -1};
     pid_t pid = process_clone(&child, 0);
     if (pid == 0) {
@@ -69,9 +69,9 @@ int doctor_trial_image(char name[DOCTOR_IMAGE_SIZE], const struct engine *engine
 
 struct attempt {
     struct doctor_trial *trial;
-    lr_execution *execution; /* NULL: it has failed already */
+    lrun_execution *execution; /* NULL: it has failed already */
     bool interface, server;
-    lr_error error;
+    lrun_error error;
 };
 
 static bool is_line(const char *data, size_t length, const char *line)
@@ -80,11 +80,11 @@ static bool is_line(const char *data, size_t length, const char *line)
 }
 
 /* Docker's own server is in rules that other network stacks than the host's do not see. */
-static void on_line(void *user, lr_stream stream, const char *data, size_t length)
+static void on_line(void *user, lrun_stream stream, const char *data, size_t length)
 {
     static const char interface[] = "interface ", server[] = "nameserver ";
     struct attempt *a = user;
-    if (stream != LR_STDOUT)
+    if (stream != LRUN_STDOUT)
         return;
     if (length > strlen(interface) && memcmp(data, interface, strlen(interface)) == 0)
         a->interface = a->interface || !is_line(data, length, "interface lo");
@@ -97,8 +97,8 @@ static void start(struct attempt *a, struct doctor_trial *trial, bool network)
     static const char *const none[] = {ENGINE_NETWORK_NONE, NULL}, *const argv[] = {"/bin/probe",
                                                                                     NULL};
     *a = (struct attempt){.trial = trial};
-    lr_runner *runner = NULL;
-    LR_INIT(lr_request, request);
+    lrun_runner *runner = NULL;
+    LRUN_INIT(lrun_request, request);
     request.image = trial->image;
     request.argv = argv;
     request.networks = network ? NULL : none;
@@ -106,28 +106,28 @@ static void start(struct attempt *a, struct doctor_trial *trial, bool network)
     request.on_log = on_line;
     request.user = a;
     if (cli_runner(&runner, trial->engine, trial->tier, &a->error) == 0)
-        (void)lr_run(runner, &request, &a->execution, &a->error);
-    lr_runner_free(runner);
+        (void)lrun_run(runner, &request, &a->execution, &a->error);
+    lrun_runner_free(runner);
 }
 
 /* Whether it went well. */
 static bool finish(struct attempt *a, bool network)
 {
-    lr_result *result = NULL;
-    bool ok = a->execution && lr_execution_wait(a->execution, &result, &a->error) == 0;
+    lrun_result *result = NULL;
+    bool ok = a->execution && lrun_execution_wait(a->execution, &result, &a->error) == 0;
     if (ok && result->exit_code != 0) {
-        error_set(&a->error, LR_CONTAINER_START_FAILED, OPERATION,
+        error_set(&a->error, LRUN_CONTAINER_START_FAILED, OPERATION,
                   "a trial program ended with exit code %d%s", result->exit_code,
                   result->timed_out ? " after a timeout" : "");
         ok = false;
     } else if (ok && network && !a->interface) {
-        error_set(&a->error, LR_CONTAINER_START_FAILED, OPERATION,
+        error_set(&a->error, LRUN_CONTAINER_START_FAILED, OPERATION,
                   "no network interface came up in the sandbox");
         error_hint(&a->error, "run with --network none");
         ok = false;
     }
-    lr_result_free(result);
-    lr_execution_free(a->execution);
+    lrun_result_free(result);
+    lrun_execution_free(a->execution);
     return ok;
 }
 

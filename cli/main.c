@@ -109,7 +109,7 @@ int main(int argc, char **argv)
     if (!ferror(stdout) && fflush(stdout) == 0)
         return code;
     /* With --json there is nowhere left to print a document. */
-    lr_error e = {0};
-    error_errno(&e, LR_IO_FAILED, "cli.output", errno, "cannot write to the standard output");
+    lrun_error e = {0};
+    error_errno(&e, LRUN_IO_FAILED, "cli.output", errno, "cannot write to the standard output");
     return cli_fail(&e, false);
 }

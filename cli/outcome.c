@@ -38,13 +38,13 @@ static void on_signal(int number)
     stop();
 }
 
-int outcome_init(struct outcome *o, bool json, lr_error *err)
+int outcome_init(struct outcome *o, bool json, lrun_error *err)
 {
     *o = (struct outcome){.out = {.fd = STDOUT_FILENO}, .err = {.fd = STDERR_FILENO}, .json = json};
     progress_init(&o->progress);
     o->stop_fd = stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (stop_fd < 0)
-        return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot make an eventfd");
+        return error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot make an eventfd");
     /* No SA_RESTART: a write to a reader that does not read is to be interrupted. */
     struct sigaction action = {.sa_handler = on_signal};
     sigemptyset(&action.sa_mask);
@@ -55,11 +55,11 @@ int outcome_init(struct outcome *o, bool json, lr_error *err)
     return 0;
 }
 
-void outcome_output(void *user, lr_stream stream, const char *data, size_t length)
+void outcome_output(void *user, lrun_stream stream, const char *data, size_t length)
 {
     struct outcome *o = user;
     progress_clear(&o->progress);
-    bool to_stdout = stream == LR_STDOUT && !o->json;
+    bool to_stdout = stream == LRUN_STDOUT && !o->json;
     struct relay *r = to_stdout ? &o->out : &o->err;
     relay_write(r, data, length, &stopping);
     /* Nobody is left to read what the program prints. What goes to stderr may be lost in silence.
@@ -122,7 +122,7 @@ static void report_unenforced(struct outcome *o, const char *unenforced)
 }
 
 /* What the program's exit code does not say. */
-static void report(struct outcome *o, const lr_result *r, uint64_t timeout_ms)
+static void report(struct outcome *o, const lrun_result *r, uint64_t timeout_ms)
 {
     if (r->timed_out) {
         char text[32];
@@ -147,32 +147,32 @@ static void report(struct outcome *o, const lr_result *r, uint64_t timeout_ms)
                        "boundary by QEMU's "
                        "own policy (--accelerator kvm rejects it)");
     for (size_t i = 0; i < r->extracted_count; i++) {
-        const lr_extracted *e = &r->extracted[i];
-        if (e->status == LR_EXTRACT_MISSING)
+        const lrun_extracted *e = &r->extracted[i];
+        if (e->status == LRUN_EXTRACT_MISSING)
             outcome_say(o, "extract '%s': missing", e->from);
-        else if (e->status == LR_EXTRACT_ERROR)
+        else if (e->status == LRUN_EXTRACT_ERROR)
             outcome_say(o, "extract '%s': %s", e->from, e->reason);
     }
 }
 
-static int exit_code(const lr_result *r)
+static int exit_code(const lrun_result *r)
 {
     /* A run that was ended by us must not look like one that went well. */
     return r->exit_code == 0 && !r->success ? 128 + SIGKILL : r->exit_code;
 }
 
-int outcome_print(struct outcome *o, const lr_result *r, uint64_t timeout_ms)
+int outcome_print(struct outcome *o, const lrun_result *r, uint64_t timeout_ms)
 {
-    lr_error e = {0};
+    lrun_error e = {0};
     if (o->json)
-        (void)cli_json_text(lr_result_json(r));
+        (void)cli_json_text(lrun_result_json(r));
     else
         report(o, r, timeout_ms);
     int failed = o->out.error;
     if (fflush(stdout) != 0 && !failed)
         failed = errno;
     if (failed && failed != EPIPE) {
-        error_errno(&e, LR_IO_FAILED, OPERATION, failed, "cannot write to stdout");
+        error_errno(&e, LRUN_IO_FAILED, OPERATION, failed, "cannot write to stdout");
         return cli_fail(&e, false);
     }
     return exit_code(r);

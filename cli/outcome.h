@@ -18,10 +18,10 @@ struct outcome {
 };
 
 /* Catches SIGINT, SIGTERM and SIGHUP; they make stop_fd readable. Errors: IO_FAILED. */
-int outcome_init(struct outcome *o, bool json, lr_error *err);
+int outcome_init(struct outcome *o, bool json, lrun_error *err);
 
-/* An lr_output_fn whose user is the outcome. */
-void outcome_output(void *user, lr_stream stream, const char *data, size_t length);
+/* An lrun_output_fn whose user is the outcome. */
+void outcome_output(void *user, lrun_stream stream, const char *data, size_t length);
 
 /* One line of ours on stderr, at the beginning of a line whatever the program has printed. */
 void outcome_say(struct outcome *o, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -30,6 +30,6 @@ void outcome_say(struct outcome *o, const char *format, ...) __attribute__((form
  * Prints the result (--json) or what the program's exit code does not say, and returns our exit code.
  * timeout_ms is that of the run, for the text.
  */
-int outcome_print(struct outcome *o, const lr_result *r, uint64_t timeout_ms);
+int outcome_print(struct outcome *o, const lrun_result *r, uint64_t timeout_ms);
 
 #endif

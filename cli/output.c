@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-int cli_runner(lr_runner **out, const char *engine, const char *tier, lr_error *err)
+int cli_runner(lrun_runner **out, const char *engine, const char *tier, lrun_error *err)
 {
     /* The library looks at LIGHT_RUNNER_SUPERVISOR by itself; only the program beside us is our
      * affair. */
@@ -23,11 +23,11 @@ int cli_runner(lr_runner **out, const char *engine, const char *tier, lr_error *
         if (!supervisor)
             return -1;
     }
-    LR_INIT(lr_runner_options, options);
+    LRUN_INIT(lrun_runner_options, options);
     options.supervisor = supervisor;
     options.engine = engine;
     options.runtime = tier;
-    return lr_runner_new(out, &options, err);
+    return lrun_runner_new(out, &options, err);
 }
 
 void cli_line(FILE *to, const char *format, ...)
@@ -86,10 +86,10 @@ int cli_json_text(const char *text)
     return ferror(stdout) ? CLI_FAILED : 0;
 }
 
-int cli_fail(const lr_error *e, bool json)
+int cli_fail(const lrun_error *e, bool json)
 {
     bool hint = e->hint[0] != '\0';
-    cli_line(stderr, "light-runner: %s: %s%s%s%s", lr_code_name(e->code), e->message,
+    cli_line(stderr, "light-runner: %s: %s%s%s%s", lrun_code_name(e->code), e->message,
              hint ? " (" : "", e->hint, hint ? ")" : "");
     if (json)
         (void)cli_json(json_pack("{so}", "error", error_to_json(e)), JSON_COMPACT);
@@ -104,8 +104,8 @@ int cli_usage(const char *verb, bool json, const char *format, ...)
     va_start(ap, format);
     vsnprintf(text, sizeof(text), format, ap);
     va_end(ap);
-    lr_error e;
-    error_set(&e, LR_INVALID_ARGUMENT, "cli.usage", "%s", text);
+    lrun_error e;
+    error_set(&e, LRUN_INVALID_ARGUMENT, "cli.usage", "%s", text);
     error_hint(&e, "try: light-runner %s%s--help", verb, *verb ? " " : "");
     e.container[0] = '\0';
     return cli_fail(&e, json);

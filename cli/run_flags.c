@@ -120,21 +120,21 @@ void run_flags_help(void)
 
 /* ------------------------------------------------------------- values */
 
-static int put(json_t *object, const char *field, json_t *value, lr_error *err)
+static int put(json_t *object, const char *field, json_t *value, lrun_error *err)
 {
     return json_object_set_new(object, field, value) < 0 ? error_oom(err, OPERATION) : 0;
 }
 
-static json_t *text_value(const char *flag, const char *value, lr_error *err)
+static json_t *text_value(const char *flag, const char *value, lrun_error *err)
 {
     json_t *text = json_string(value);
     if (!text)
-        error_set(err, LR_INVALID_ARGUMENT, OPERATION, "--%s: must be UTF-8", flag);
+        error_set(err, LRUN_INVALID_ARGUMENT, OPERATION, "--%s: must be UTF-8", flag);
     return text;
 }
 
 static int put_text(json_t *object, const char *field, const char *flag, const char *value,
-                    lr_error *err)
+                    lrun_error *err)
 {
     json_t *text = text_value(flag, value, err);
     return text ? put(object, field, text, err) : -1;
@@ -150,7 +150,7 @@ static json_t *member(json_t *object, const char *field, json_t *(*make)(void))
 }
 
 static int append_text(json_t *object, const char *field, const char *flag, const char *value,
-                       lr_error *err)
+                       lrun_error *err)
 {
     json_t *text = text_value(flag, value, err);
     if (!text)
@@ -164,7 +164,7 @@ static int append_text(json_t *object, const char *field, const char *flag, cons
 }
 
 /* As Docker has it: a name alone stands for the value that it has here, if any. */
-static int append_env(struct run_flags *f, const char *value, lr_error *err)
+static int append_env(struct run_flags *f, const char *value, lrun_error *err)
 {
     if (strchr(value, '='))
         return append_text(f->given, "env", "env", value, err);
@@ -179,11 +179,11 @@ static int append_env(struct run_flags *f, const char *value, lr_error *err)
     return append_text(f->given, "env", "env", both, err);
 }
 
-static int append_extract(struct run_flags *f, const char *value, lr_error *err)
+static int append_extract(struct run_flags *f, const char *value, lrun_error *err)
 {
     const char *colon = strrchr(value, ':');
     if (!colon)
-        return error_set(err, LR_INVALID_ARGUMENT, OPERATION, "--extract: '%s' is not FROM:TO",
+        return error_set(err, LRUN_INVALID_ARGUMENT, OPERATION, "--extract: '%s' is not FROM:TO",
                          value);
     cleanup_free char *from = strndup(value, (size_t)(colon - value));
     json_t *list = member(f->given, "extract", json_array);
@@ -201,40 +201,41 @@ static int append_extract(struct run_flags *f, const char *value, lr_error *err)
 }
 
 static int put_duration(struct run_flags *f, const struct flag *flag, const char *value,
-                        lr_error *err)
+                        lrun_error *err)
 {
     uint64_t ms;
     if (!text_parse_duration_ms(value, &ms) || ms == 0 || ms > INT64_MAX) {
-        error_set(err, LR_INVALID_ARGUMENT, OPERATION, "--%s: '%.40s' is not a time above 0",
+        error_set(err, LRUN_INVALID_ARGUMENT, OPERATION, "--%s: '%.40s' is not a time above 0",
                   flag->name, value);
         return error_hint(err, "write it like 30s, 500ms or 2m");
     }
     return put(f->given, flag->field, json_integer((json_int_t)ms), err);
 }
 
-static int put_bytes(json_t *options, const struct flag *flag, const char *value, lr_error *err)
+static int put_bytes(json_t *options, const struct flag *flag, const char *value, lrun_error *err)
 {
     uint64_t bytes;
     if (!text_parse_size(value, &bytes) || bytes == 0 || bytes > INT64_MAX) {
-        error_set(err, LR_INVALID_ARGUMENT, OPERATION, "--%s: '%.40s' is not a size above 0",
+        error_set(err, LRUN_INVALID_ARGUMENT, OPERATION, "--%s: '%.40s' is not a size above 0",
                   flag->name, value);
         return error_hint(err, "write it like 512m");
     }
     return put(options, flag->field, json_integer((json_int_t)bytes), err);
 }
 
-static int put_count(json_t *options, const struct flag *flag, const char *value, lr_error *err)
+static int put_count(json_t *options, const struct flag *flag, const char *value, lrun_error *err)
 {
     uint64_t count;
     if (!text_parse_u64(value, &count) || count > INT64_MAX) {
-        error_set(err, LR_INVALID_ARGUMENT, OPERATION, "--%s: '%.40s' is not a count", flag->name,
+        error_set(err, LRUN_INVALID_ARGUMENT, OPERATION, "--%s: '%.40s' is not a count", flag->name,
                   value);
         return error_hint(err, "write it like 100");
     }
     return put(options, flag->field, json_integer((json_int_t)count), err);
 }
 
-static int append_names(json_t *options, const struct flag *flag, const char *value, lr_error *err)
+static int append_names(json_t *options, const struct flag *flag, const char *value,
+                        lrun_error *err)
 {
     for (const char *at = value, *end;; at = end + 1) {
         end = strchrnul(at, ',');
@@ -248,7 +249,7 @@ static int append_names(json_t *options, const struct flag *flag, const char *va
     }
 }
 
-static int put_input_json(struct run_flags *f, const char *value, lr_error *err)
+static int put_input_json(struct run_flags *f, const char *value, lrun_error *err)
 {
     json_t *input;
     return request_input(&input, "--input-json", value, strlen(value), err) < 0
@@ -256,7 +257,7 @@ static int put_input_json(struct run_flags *f, const char *value, lr_error *err)
                : put(f->given, "input", input, err);
 }
 
-static int apply(struct run_flags *f, const struct flag *flag, const char *value, lr_error *err)
+static int apply(struct run_flags *f, const struct flag *flag, const char *value, lrun_error *err)
 {
     json_t *options = f->given;
     if (flag->kind >= OPTION_TEXT && flag->kind <= OPTION_NAMES) {
@@ -316,22 +317,24 @@ static int apply(struct run_flags *f, const struct flag *flag, const char *value
 /* ------------------------------------------------------------- files */
 
 /* `more`: O_NONBLOCK, or 0. */
-static int open_input(const char *path, const char *flag, int more, lr_error *err)
+static int open_input(const char *path, const char *flag, int more, lrun_error *err)
 {
     if (strcmp(path, "-") == 0) {
         int fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
-        return fd < 0 ? error_errno(err, LR_IO_FAILED, OPERATION, errno, "--%s: stdin", flag) : fd;
+        return fd < 0 ? error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "--%s: stdin", flag)
+                      : fd;
     }
     cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | more);
     struct stat st;
     if (fd < 0 || fstat(fd, &st) < 0)
-        return error_errno(err, LR_INVALID_ARGUMENT, OPERATION, errno, "--%s: '%s'", flag, path);
+        return error_errno(err, LRUN_INVALID_ARGUMENT, OPERATION, errno, "--%s: '%s'", flag, path);
     if (S_ISDIR(st.st_mode))
-        return error_set(err, LR_INVALID_ARGUMENT, OPERATION, "--%s: '%s' is a folder", flag, path);
+        return error_set(err, LRUN_INVALID_ARGUMENT, OPERATION, "--%s: '%s' is a folder", flag,
+                         path);
     return steal_fd(&fd);
 }
 
-static char *read_all(int fd, size_t *length, lr_error *err)
+static char *read_all(int fd, size_t *length, lrun_error *err)
 {
     cleanup_free char *data = NULL;
     size_t used = 0, capacity = 0;
@@ -340,7 +343,7 @@ static char *read_all(int fd, size_t *length, lr_error *err)
             capacity = capacity ? capacity * 2 : 64 * 1024;
             char *more = capacity > MAX_REQUEST_FILE ? NULL : realloc(data, capacity);
             if (!more) {
-                error_set(err, LR_INVALID_ARGUMENT, OPERATION,
+                error_set(err, LRUN_INVALID_ARGUMENT, OPERATION,
                           "--request: over the limit of %d bytes", MAX_REQUEST_FILE);
                 return NULL;
             }
@@ -350,7 +353,7 @@ static char *read_all(int fd, size_t *length, lr_error *err)
         if (n == 0)
             break;
         if (n < 0 && errno != EINTR) {
-            error_errno(err, LR_IO_FAILED, OPERATION, errno, "--request");
+            error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "--request");
             return NULL;
         }
         used += n > 0 ? (size_t)n : 0;
@@ -359,7 +362,7 @@ static char *read_all(int fd, size_t *length, lr_error *err)
     return steal_ptr(data);
 }
 
-static int load_request(json_t **out, const char *path, lr_error *err)
+static int load_request(json_t **out, const char *path, lrun_error *err)
 {
     cleanup_close int fd = open_input(path, "request", 0, err);
     if (fd < 0)
@@ -370,13 +373,13 @@ static int load_request(json_t **out, const char *path, lr_error *err)
         return -1;
     if (json_is_object(*out))
         return 0;
-    return error_set(err, LR_INVALID_ARGUMENT, OPERATION, "--request: must be a JSON object");
+    return error_set(err, LRUN_INVALID_ARGUMENT, OPERATION, "--request: must be a JSON object");
 }
 
 /* ------------------------------------------------------------- the whole */
 
 /* Lays the flags over the document of --request. */
-static int merge(struct run_flags *f, lr_error *err)
+static int merge(struct run_flags *f, lrun_error *err)
 {
     json_t *d = f->document;
     json_t *options = json_object_get(d, "options"), *given = json_object_get(f->given, "options");
@@ -399,18 +402,18 @@ static int merge(struct run_flags *f, lr_error *err)
 }
 
 /* The words as they are. */
-static int put_argv(struct run_flags *f, int argc, char **argv, lr_error *err)
+static int put_argv(struct run_flags *f, int argc, char **argv, lrun_error *err)
 {
     for (int i = 0; i < argc; i++)
         if (append_text(f->given, "argv", "argv", argv[i], err) < 0)
             return -1;
     if (argc > 0)
         return 0;
-    error_set(err, LR_INVALID_ARGUMENT, OPERATION, "--argv: there is no command after the image");
+    error_set(err, LRUN_INVALID_ARGUMENT, OPERATION, "--argv: there is no command after the image");
     return error_hint(err, "write it like: light-runner run --argv IMAGE -- PROGRAM ARGUMENT");
 }
 
-static int take_words(struct run_flags *f, int argc, char **argv, lr_error *err)
+static int take_words(struct run_flags *f, int argc, char **argv, lrun_error *err)
 {
     int first = argc > 1 && strcmp(argv[1], "--") == 0 ? 2 : 1;
     if (argc > 0 && put_text(f->given, "image", "image", argv[0], err) < 0)
@@ -430,7 +433,7 @@ static int take_words(struct run_flags *f, int argc, char **argv, lr_error *err)
         end = stpcpy(stpcpy(end, i > first ? " " : ""), argv[i]);
     json_t *text = json_string(command);
     if (!text)
-        return error_set(err, LR_INVALID_ARGUMENT, OPERATION, "the command must be UTF-8");
+        return error_set(err, LRUN_INVALID_ARGUMENT, OPERATION, "the command must be UTF-8");
     return put(f->given, "entrypoint", text, err);
 }
 
@@ -456,12 +459,12 @@ static bool wants_json(int argc, char **argv)
     return false;
 }
 
-static int usage_hint(lr_error *err)
+static int usage_hint(lrun_error *err)
 {
     return error_hint(err, "try: light-runner run --help");
 }
 
-static int take_flags(struct run_flags *f, int argc, char **argv, lr_error *err)
+static int take_flags(struct run_flags *f, int argc, char **argv, lrun_error *err)
 {
     struct option options[FLAG_COUNT + 1] = {0};
     for (int i = 0; i < FLAG_COUNT; i++)
@@ -483,7 +486,7 @@ static int take_flags(struct run_flags *f, int argc, char **argv, lr_error *err)
         }
         int length = (int)strcspn(token, "=");
         if (c == ':') {
-            error_set(err, LR_INVALID_ARGUMENT, OPERATION, "flag '%.*s' needs a value", length,
+            error_set(err, LRUN_INVALID_ARGUMENT, OPERATION, "flag '%.*s' needs a value", length,
                       token);
             return usage_hint(err);
         }
@@ -494,7 +497,7 @@ static int take_flags(struct run_flags *f, int argc, char **argv, lr_error *err)
             for (int i = 0; i < FLAG_COUNT; i++)
                 known = known || ((size_t)length == strlen(flags[i].name) + 2 &&
                                   strncmp(token + 2, flags[i].name, (size_t)length - 2) == 0);
-            error_set(err, LR_INVALID_ARGUMENT, OPERATION,
+            error_set(err, LRUN_INVALID_ARGUMENT, OPERATION,
                       known ? "flag '%.*s' takes no value" : "unknown flag '%.*s'", length, token);
             return usage_hint(err);
         }
@@ -503,7 +506,7 @@ static int take_flags(struct run_flags *f, int argc, char **argv, lr_error *err)
     }
 }
 
-int run_flags_parse(struct run_flags *f, int argc, char **argv, lr_error *err)
+int run_flags_parse(struct run_flags *f, int argc, char **argv, lrun_error *err)
 {
     *f = (struct run_flags){.json = wants_json(argc, argv), .given = json_object()};
     if (!f->given)
@@ -515,16 +518,16 @@ int run_flags_parse(struct run_flags *f, int argc, char **argv, lr_error *err)
     if (take_words(f, argc - optind, argv + optind, err) < 0)
         return -1;
     if (f->no_ignore && json_object_get(f->given, "ignore"))
-        return error_set(err, LR_INVALID_ARGUMENT, OPERATION,
+        return error_set(err, LRUN_INVALID_ARGUMENT, OPERATION,
                          "--ignore and --no-ignore cannot be given together");
     if (f->no_ignore && put(f->given, "ignore", json_array(), err) < 0)
         return -1;
     if (f->input_file && json_object_get(f->given, "input"))
-        return error_set(err, LR_INVALID_ARGUMENT, OPERATION,
+        return error_set(err, LRUN_INVALID_ARGUMENT, OPERATION,
                          "--input and --input-json cannot be given together");
     if (f->input_file && f->request_file && strcmp(f->input_file, "-") == 0 &&
         strcmp(f->request_file, "-") == 0)
-        return error_set(err, LR_INVALID_ARGUMENT, OPERATION,
+        return error_set(err, LRUN_INVALID_ARGUMENT, OPERATION,
                          "--input and --request cannot both read stdin");
     if (f->request_file) {
         if (load_request(&f->document, f->request_file, err) < 0)
@@ -535,7 +538,7 @@ int run_flags_parse(struct run_flags *f, int argc, char **argv, lr_error *err)
     if (merge(f, err) < 0)
         return -1;
     if (!json_object_get(f->document, "image")) {
-        error_set(err, LR_INVALID_ARGUMENT, OPERATION, "image: is missing");
+        error_set(err, LRUN_INVALID_ARGUMENT, OPERATION, "image: is missing");
         return usage_hint(err);
     }
     if (f->input_file) {

@@ -29,7 +29,7 @@ struct run_flags {
  * Reads argv (the verb's own name first). On failure too, `json` says whether --json was among the
  * flags. Free with run_flags_free() in any case.
  */
-int run_flags_parse(struct run_flags *f, int argc, char **argv, lr_error *err);
+int run_flags_parse(struct run_flags *f, int argc, char **argv, lrun_error *err);
 void run_flags_free(struct run_flags *f);
 #define cleanup_run_flags __attribute__((cleanup(run_flags_free)))
 

@@ -266,8 +266,8 @@ static int parse(struct words *w, int argc, char **argv)
 
 static int unknown_run(const struct words *w)
 {
-    lr_error e = {0};
-    error_set(&e, LR_INVALID_ARGUMENT, "cli.id", "there is no detached run '%.60s'", w->id);
+    lrun_error e = {0};
+    error_set(&e, LRUN_INVALID_ARGUMENT, "cli.id", "there is no detached run '%.60s'", w->id);
     error_hint(&e, "light-runner ls shows them");
     return cli_fail(&e, w->json);
 }
@@ -277,7 +277,7 @@ static int unknown_run(const struct words *w)
 static uint64_t timeout_of(const char *id)
 {
     cleanup_free char *text = NULL;
-    lr_states(id, &text, NULL);
+    lrun_states(id, &text, NULL);
     json_t *state = text ? json_loads(text, 0, NULL) : NULL;
     json_int_t timeout = json_integer_value(json_object_get(state, "timeout"));
     json_decref(state);
@@ -285,32 +285,32 @@ static uint64_t timeout_of(const char *id)
 }
 
 /* Until the end, or until a signal says that nobody waits any more: 1. */
-static int wait_for_end(struct outcome *o, lr_execution *x, lr_result **result, lr_error *err)
+static int wait_for_end(struct outcome *o, lrun_execution *x, lrun_result **result, lrun_error *err)
 {
     bool done = false;
-    while (lr_execution_dispatch(x, &done, err) == 0 && !done) {
-        struct pollfd p[2] = {{lr_execution_fd(x), POLLIN, 0}, {o->stop_fd, POLLIN, 0}};
+    while (lrun_execution_dispatch(x, &done, err) == 0 && !done) {
+        struct pollfd p[2] = {{lrun_execution_fd(x), POLLIN, 0}, {o->stop_fd, POLLIN, 0}};
         if (poll(p, 2, 50) > 0 && p[1].revents)
             return 1;
     }
-    return lr_execution_wait(x, result, err);
+    return lrun_execution_wait(x, result, err);
 }
 
 int verb_attach(int argc, char **argv)
 {
     struct words w;
     struct outcome o;
-    lr_error e = {0};
+    lrun_error e = {0};
     if (parse(&w, argc, argv) < 0)
         return CLI_FAILED;
     if (w.help)
         return print_help(argv[0]);
-    lr_execution *x = NULL;
-    lr_result *result = NULL;
-    LR_INIT(lr_request, base);
+    lrun_execution *x = NULL;
+    lrun_result *result = NULL;
+    LRUN_INIT(lrun_request, base);
     base.on_output = outcome_output;
     base.user = &o;
-    if (outcome_init(&o, w.json, &e) < 0 || lr_attach(w.id, &base, &x, &e) < 0)
+    if (outcome_init(&o, w.json, &e) < 0 || lrun_attach(w.id, &base, &x, &e) < 0)
         return cli_fail(&e, w.json);
     if (!x)
         return unknown_run(&w);
@@ -320,19 +320,19 @@ int verb_attach(int argc, char **argv)
         outcome_say(&o, "the run goes on: light-runner attach %s", w.id);
     else if (rc == 0)
         code = outcome_print(&o, result, result->timed_out ? timeout_of(w.id) : 0);
-    lr_result_free(result);
-    lr_execution_free(x);
+    lrun_result_free(result);
+    lrun_execution_free(x);
     return code;
 }
 
 /* -------------------------------------------------------------- logs */
 
-static void print_line(void *user, lr_stream stream, int64_t time_ms, const char *data,
+static void print_line(void *user, lrun_stream stream, int64_t time_ms, const char *data,
                        size_t length)
 {
     const struct words *w = user;
     if ((w->only_stdout || w->only_stderr) &&
-        !(stream == LR_STDOUT ? w->only_stdout : w->only_stderr))
+        !(stream == LRUN_STDOUT ? w->only_stdout : w->only_stderr))
         return;
     char time[32];
     state_format_time(time, time_ms);
@@ -343,10 +343,10 @@ static void print_line(void *user, lr_stream stream, int64_t time_ms, const char
         if (clean)
             text = json_string(clean);
         json_t *line = json_pack("{ss,ss,so*}", "time", time, "stream",
-                                 stream == LR_STDOUT ? "stdout" : "stderr", "text", text);
+                                 stream == LRUN_STDOUT ? "stdout" : "stderr", "text", text);
         (void)cli_json(line, JSON_COMPACT);
     } else {
-        FILE *to = stream == LR_STDOUT ? stdout : stderr;
+        FILE *to = stream == LRUN_STDOUT ? stdout : stderr;
         if (w->timestamps)
             fprintf(to, "%s ", time);
         fwrite(data, 1, length, to);
@@ -359,36 +359,37 @@ static void print_line(void *user, lr_stream stream, int64_t time_ms, const char
 int verb_logs(int argc, char **argv)
 {
     struct words w;
-    lr_error e = {0};
+    lrun_error e = {0};
     if (parse(&w, argc, argv) < 0)
         return CLI_FAILED;
     if (w.help)
         return print_help(argv[0]);
-    LR_INIT(lr_logs_options, options);
+    LRUN_INIT(lrun_logs_options, options);
     options.follow = w.follow;
     options.since_ms = w.since_ms;
     options.on_line = print_line;
     options.user = &w;
-    if (lr_logs(w.id, &options, &e) < 0)
+    if (lrun_logs(w.id, &options, &e) < 0)
         return cli_fail(&e, w.json);
     return fflush(stdout) == 0 ? 0 : CLI_FAILED;
 }
 
 /* -------------------------------------------------------------- stop, cancel, pause, resume */
 
-static int act(const char *verb, const struct words *w, lr_execution *x, lr_error *err)
+static int act(const char *verb, const struct words *w, lrun_execution *x, lrun_error *err)
 {
     if (strcmp(verb, "stop") == 0)
-        return lr_execution_stop(x, w->signal, w->grace_ms, err);
+        return lrun_execution_stop(x, w->signal, w->grace_ms, err);
     if (strcmp(verb, "cancel") == 0)
-        return lr_execution_stop(x, SIGKILL, 0, err);
-    return strcmp(verb, "pause") == 0 ? lr_execution_pause(x, err) : lr_execution_resume(x, err);
+        return lrun_execution_stop(x, SIGKILL, 0, err);
+    return strcmp(verb, "pause") == 0 ? lrun_execution_pause(x, err)
+                                      : lrun_execution_resume(x, err);
 }
 
 static bool has_ended(const char *id)
 {
     cleanup_free char *text = NULL;
-    lr_states(id, &text, NULL);
+    lrun_states(id, &text, NULL);
     json_t *state = text ? json_loads(text, 0, NULL) : NULL;
     bool ended = json_is_object(state) && !state_is_running(state);
     json_decref(state);
@@ -396,16 +397,16 @@ static bool has_ended(const char *id)
 }
 
 /* A run that ended with an error of its own has ended too: that is not a failure of the verb. */
-static int await_end(const struct words *w, lr_execution *x, lr_error *err)
+static int await_end(const struct words *w, lrun_execution *x, lrun_error *err)
 {
-    lr_result *result = NULL;
-    int rc = lr_execution_wait(x, &result, err);
-    lr_result_free(result);
+    lrun_result *result = NULL;
+    int rc = lrun_execution_wait(x, &result, err);
+    lrun_result_free(result);
     if (rc == 0)
         return 0;
     if (!has_ended(w->id))
         return -1;
-    if (err->code == LR_SUPERVISOR_LOST)
+    if (err->code == LRUN_SUPERVISOR_LOST)
         cli_line(stderr,
                  "light-runner: the run '%s' had ended: its supervisor was killed, and it is "
                  "marked as failed",
@@ -417,22 +418,22 @@ int verb_control(int argc, char **argv)
 {
     bool ends = strcmp(argv[0], "stop") == 0 || strcmp(argv[0], "cancel") == 0;
     struct words w;
-    lr_error e = {0};
+    lrun_error e = {0};
     if (parse(&w, argc, argv) < 0)
         return CLI_FAILED;
     if (w.help)
         return print_help(argv[0]);
-    lr_execution *x = NULL;
-    if (lr_attach(w.id, NULL, &x, &e) < 0)
+    lrun_execution *x = NULL;
+    if (lrun_attach(w.id, NULL, &x, &e) < 0)
         return cli_fail(&e, w.json);
     if (!x)
         return unknown_run(&w);
     int rc = act(argv[0], &w, x, &e);
     bool ended = false;
-    lr_execution_dispatch(x, &ended, NULL);
+    lrun_execution_dispatch(x, &ended, NULL);
     if (rc == 0 && ends && (ended || !w.no_wait))
         rc = await_end(&w, x, &e);
-    lr_execution_free(x);
+    lrun_execution_free(x);
     if (rc < 0)
         return cli_fail(&e, w.json);
     printf(w.json ? "{\"id\":\"%s\"}\n" : "%s\n", w.id);
@@ -462,8 +463,7 @@ static void show_command(char *out, size_t size, const json_t *state)
 {
     const json_t *argv = json_object_get(state, "argv"), *word;
     size_t i, used = (size_t)snprintf(out, size, "%s", text_of(state, "command"));
-    json_array_foreach(argv, i, word)
-    {
+    json_array_foreach (argv, i, word) {
         const char *text = json_string_value(word);
         if (used >= size || !text)
             return;
@@ -471,7 +471,7 @@ static void show_command(char *out, size_t size, const json_t *state)
     }
 }
 
-static int add_row(void *user, json_t *state, lr_error *err)
+static int add_row(void *user, json_t *state, lrun_error *err)
 {
     struct rows *rows = user;
     if (rows->count == rows->room) {
@@ -503,7 +503,7 @@ static int by_start(const void *a, const void *b)
     return order ? order : strcmp(x->id, y->id);
 }
 
-static int print_table(int dir, lr_error *err)
+static int print_table(int dir, lrun_error *err)
 {
     struct rows rows = {0};
     int rc = dir < 0 ? 0 : state_each(dir, add_row, &rows, err);
@@ -519,8 +519,8 @@ static int print_table(int dir, lr_error *err)
     return rc;
 }
 
-/* As lr_states(), without a text of all of them in between. */
-static int print_states(int dir, lr_error *err)
+/* As lrun_states(), without a text of all of them in between. */
+static int print_states(int dir, lrun_error *err)
 {
     json_t *all;
     if (state_list(&all, dir, err) < 0)
@@ -532,15 +532,15 @@ static int print_states(int dir, lr_error *err)
 int verb_ls(int argc, char **argv)
 {
     struct words w;
-    lr_error e = {0};
+    lrun_error e = {0};
     if (parse(&w, argc, argv) < 0)
         return CLI_FAILED;
     if (w.help)
         return print_help(argv[0]);
     cleanup_close int dir = -1;
-    lr_error ignored;
+    lrun_error ignored;
     /* A run whose supervisor was killed is no longer running: a state that cannot be marked is shown as it is. */
-    (void)lr_reap_states(NULL, &ignored);
+    (void)lrun_reap_states(NULL, &ignored);
     if (state_open_dir(&dir, false, &e) < 0 || (w.json ? print_states : print_table)(dir, &e) < 0)
         return cli_fail(&e, w.json);
     return fflush(stdout) == 0 ? 0 : CLI_FAILED;
@@ -549,7 +549,7 @@ int verb_ls(int argc, char **argv)
 /* -------------------------------------------------------------- clean */
 
 /* Of every engine that is used here. */
-static int clean_images(unsigned *count, lr_error *err)
+static int clean_images(unsigned *count, lrun_error *err)
 {
     const struct engine *docker;
     if (engine_local.clean_images(count, err) < 0 || engine_find_docker(&docker, err) < 0)
@@ -560,14 +560,14 @@ static int clean_images(unsigned *count, lr_error *err)
 int verb_clean(int argc, char **argv)
 {
     struct words w;
-    lr_error e = {0};
+    lrun_error e = {0};
     if (parse(&w, argc, argv) < 0)
         return CLI_FAILED;
     if (w.help)
         return print_help(argv[0]);
     bool both = !w.states && !w.images;
     unsigned states = 0, images = 0;
-    if (((w.states || both) && lr_clean_states((int64_t)w.age_ms, &states, &e) < 0) ||
+    if (((w.states || both) && lrun_clean_states((int64_t)w.age_ms, &states, &e) < 0) ||
         ((w.images || both) && clean_images(&images, &e) < 0))
         return cli_fail(&e, w.json);
     printf(w.json ? "{\"states\":%u,\"images\":%u}\n" : "states: %u, images: %u\n", states, images);

@@ -44,10 +44,10 @@ static const struct finding *find(const struct finding *findings, const char *na
 
 static void judge(struct cell *cell, const struct engine *engine, const struct finding *findings)
 {
-    lr_error e = {0}, shim = {0};
+    lrun_error e = {0}, shim = {0};
     bool local = engine == &engine_local;
     if (engine->available(cell->tier, &e) < 0) {
-        if (!local && strcmp(cell->tier, "kata") == 0 && e.code != LR_DOCKER_UNREACHABLE &&
+        if (!local && strcmp(cell->tier, "kata") == 0 && e.code != LRUN_DOCKER_UNREACHABLE &&
             engine->available(REQUEST_KATA_SHIM, &shim) == 0) {
             cell->runtime = REQUEST_KATA_SHIM;
             set_reason(cell, "as --runtime " REQUEST_KATA_SHIM, "");
@@ -83,7 +83,7 @@ static bool takes_long(const struct cell *cell, const struct finding *findings)
 static void make_image(struct cell *cells, char image[DOCTOR_IMAGE_SIZE],
                        const struct engine *engine)
 {
-    lr_error e = {0};
+    lrun_error e = {0};
     bool wanted = false;
     for (size_t i = 0; i < TIERS; i++)
         wanted = wanted || cells[i].works;
@@ -94,7 +94,7 @@ static void make_image(struct cell *cells, char image[DOCTOR_IMAGE_SIZE],
         if (!cells[i].works)
             continue;
         /* Runs with images that are there do not need what an import needs. */
-        cells[i].works = e.code == LR_NOT_SUPPORTED;
+        cells[i].works = e.code == LRUN_NOT_SUPPORTED;
         char reason[300];
         snprintf(reason, sizeof(reason), "%s%.250s", cells[i].works ? "not tried: " : "",
                  e.message);
@@ -148,7 +148,7 @@ static void try_all(struct cell cells[CELLS], const struct engine *engines[ENGIN
     for (size_t i = 0; i < count; i++)
         take(tried[i], &trials[i]);
     for (size_t n = 0; n < ENGINES; n++) {
-        lr_error ignored;
+        lrun_error ignored;
         if (images[n][0])
             (void)engines[n]->remove_image(images[n], &ignored);
     }
@@ -239,7 +239,7 @@ int verb_doctor(int argc, char **argv)
     struct cell cells[CELLS] = {0};
     for (size_t i = 0; i < CELLS; i++) {
         size_t n = i / TIERS;
-        lr_error e = {0};
+        lrun_error e = {0};
         cells[i] = (struct cell){
             .engine = names[n], .tier = tiers[i % TIERS], .runtime = tiers[i % TIERS]};
         if (engine_find(&engines[n], names[n], &e) < 0)
@@ -252,7 +252,7 @@ int verb_doctor(int argc, char **argv)
     if (!json) {
         print_text(findings, cells);
     } else if (print_json(findings, cells) < 0) {
-        lr_error e = {0};
+        lrun_error e = {0};
         error_oom(&e, "cli.doctor");
         return cli_fail(&e, true);
     }

@@ -212,13 +212,13 @@ static char *default_name(const char *file)
     return name;
 }
 
-static int open_archive(const char *file, int *out, struct bar *bar, lr_error *err)
+static int open_archive(const char *file, int *out, struct bar *bar, lrun_error *err)
 {
     struct stat st;
     bool is_stdin = strcmp(file, "-") == 0;
     *out = is_stdin ? fcntl(0, F_DUPFD_CLOEXEC, 3) : open(file, O_RDONLY | O_CLOEXEC);
     if (*out < 0 || fstat(*out, &st) < 0)
-        return error_errno(err, LR_IO_FAILED, "image.import", errno, "cannot open '%s'", file);
+        return error_errno(err, LRUN_IO_FAILED, "image.import", errno, "cannot open '%s'", file);
     if (S_ISREG(st.st_mode) && st.st_size > 0)
         bar->total = (uint64_t)st.st_size;
     return 0;
@@ -261,7 +261,7 @@ static int image_import(int argc, char **argv)
     if (o.count == 1 && strcmp(o.words[0], "-") == 0)
         return cli_usage("image", o.json, "import from stdin needs a NAME");
 
-    lr_error err = {0};
+    lrun_error err = {0};
     struct bar bar = {.doing = "importing"};
     const struct engine *engine;
     cleanup_image struct image image = {0};
@@ -285,7 +285,7 @@ static int image_import(int argc, char **argv)
 /* -------------------------------------------------------------- pull */
 
 static int pull_to_store(const struct engine *engine, const struct options *o, struct image *image,
-                         struct image_feedback *feedback, lr_error *err)
+                         struct image_feedback *feedback, lrun_error *err)
 {
     (void)engine;
     cleanup_store struct store *store = NULL;
@@ -296,16 +296,16 @@ static int pull_to_store(const struct engine *engine, const struct options *o, s
 }
 
 static int pull_by_engine(const struct engine *engine, const struct options *o, struct image *image,
-                          struct image_feedback *feedback, lr_error *err)
+                          struct image_feedback *feedback, lrun_error *err)
 {
     if (o->insecure) {
-        error_set(err, LR_NOT_SUPPORTED, "image.pull",
+        error_set(err, LRUN_NOT_SUPPORTED, "image.pull",
                   "--insecure: the engine %s decides that itself", engine->name);
         return error_hint(err, "list the registry in /etc/docker/daemon.json under "
                                "\"insecure-registries\"; or use --engine local");
     }
     if (engine->pull(o->words[0], feedback, err) < 0)
-        return interrupted ? error_set(err, LR_IO_FAILED, "image.pull", "stopped") : -1;
+        return interrupted ? error_set(err, LRUN_IO_FAILED, "image.pull", "stopped") : -1;
     return engine->describe_image(o->words[0], image, err);
 }
 
@@ -318,7 +318,7 @@ static int image_pull(int argc, char **argv)
         return fputs(help_pull, stdout) < 0 ? CLI_FAILED : 0;
     if (o.count != 1)
         return cli_usage("image", o.json, "pull takes one NAME");
-    lr_error err = {0};
+    lrun_error err = {0};
     const struct engine *engine;
     cleanup_image struct image image = {0};
     struct bar bar = {.doing = "pulling"};
@@ -392,10 +392,10 @@ enum { ENGINES_MAX = 2 };
 
 /* Those whose images are meant: one that is named; else the local one, and Docker where it is used. */
 static int find_engines(struct listing lists[ENGINES_MAX], size_t *count, const char *name,
-                        lr_error *err)
+                        lrun_error *err)
 {
     const struct engine *docker;
-    lr_error ignored;
+    lrun_error ignored;
     *count = 1;
     if (!engine_is_automatic(name))
         return engine_find(&lists[0].engine, name, err);
@@ -416,7 +416,7 @@ static int image_ls(int argc, char **argv)
         return fputs(help_ls, stdout) < 0 ? CLI_FAILED : 0;
     if (o.count != 0)
         return cli_usage("image", o.json, "ls takes no argument");
-    lr_error err = {0};
+    lrun_error err = {0};
     struct listing lists[ENGINES_MAX] = {0};
     size_t count;
     if (find_engines(lists, &count, o.engine, &err) < 0)
@@ -441,20 +441,20 @@ static int image_ls(int argc, char **argv)
 static bool has_image(const struct engine *engine, const char *name)
 {
     cleanup_free char *digest = NULL;
-    lr_error ignored;
+    lrun_error ignored;
     return engine->find_image(name, &digest, &ignored) == 0 && digest;
 }
 
 /* With an engine of its own choice it removes no image of Docker's that somebody else may have made. */
-static int remove_one(const struct listing *lists, size_t count, const char *name, lr_error *err)
+static int remove_one(const struct listing *lists, size_t count, const char *name, lrun_error *err)
 {
     static const char setup[] = ENGINE_SETUP_REPOSITORY ":";
     const struct engine *first = lists[0].engine, *docker = count > 1 ? lists[1].engine : NULL;
     if (docker && !has_image(first, name) && has_image(docker, name)) {
         if (strncmp(name, setup, strlen(setup)) == 0)
             return docker->remove_image(name, err);
-        error_set(err, LR_IMAGE_NOT_FOUND, "image.rm", "no image named '%s' is in the local store",
-                  name);
+        error_set(err, LRUN_IMAGE_NOT_FOUND, "image.rm",
+                  "no image named '%s' is in the local store", name);
         return error_hint(err, "for that of Docker: light-runner image rm --engine docker %s",
                           name);
     }
@@ -470,7 +470,7 @@ static int image_rm(int argc, char **argv)
         return fputs(help_rm, stdout) < 0 ? CLI_FAILED : 0;
     if (o.count == 0)
         return cli_usage("image", o.json, "rm takes at least one NAME");
-    lr_error err = {0};
+    lrun_error err = {0};
     struct listing lists[ENGINES_MAX] = {0};
     size_t count;
     if (find_engines(lists, &count, o.engine, &err) < 0)
@@ -480,7 +480,7 @@ static int image_rm(int argc, char **argv)
     json_t *removed = json_array();
     bool failed = false;
     for (int i = 0; i < o.count; i++) {
-        lr_error one = {0};
+        lrun_error one = {0};
         if (remove_one(lists, count, o.words[i], &one) == 0) {
             json_array_append_new(removed, json_string(o.words[i]));
             if (!o.json)

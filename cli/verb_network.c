@@ -54,19 +54,19 @@ static int parse(struct words *w, int argc, char **argv)
 }
 
 /* The exit code. */
-static int act(const struct words *w, const lr_runner *runner, lr_error *e)
+static int act(const struct words *w, const lrun_runner *runner, lrun_error *e)
 {
     bool exists = false;
     unsigned count = 0;
     int rc;
     if (strcmp(w->action, "create") == 0)
-        rc = lr_network_create(runner, w->name, e);
+        rc = lrun_network_create(runner, w->name, e);
     else if (strcmp(w->action, "rm") == 0)
-        rc = lr_network_remove(runner, w->name, e);
+        rc = lrun_network_remove(runner, w->name, e);
     else if (strcmp(w->action, "exists") == 0)
-        rc = lr_network_exists(runner, w->name, &exists, e);
+        rc = lrun_network_exists(runner, w->name, &exists, e);
     else if (strcmp(w->action, "prune") == 0)
-        rc = lr_network_prune(runner, &count, e);
+        rc = lrun_network_prune(runner, &count, e);
     else
         return cli_usage("network", w->json, "unknown action '%s'", w->action);
     if (rc < 0)
@@ -86,16 +86,16 @@ static int act(const struct words *w, const lr_runner *runner, lr_error *e)
 int verb_network(int argc, char **argv)
 {
     struct words w = {0};
-    lr_error e = {0};
+    lrun_error e = {0};
     if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0))
         return print_help();
     int rc = parse(&w, argc, argv);
     if (rc != 0)
         return rc;
-    lr_runner *runner = NULL;
+    lrun_runner *runner = NULL;
     if (cli_runner(&runner, w.engine, NULL, &e) < 0)
         return cli_fail(&e, w.json);
     rc = act(&w, runner, &e);
-    lr_runner_free(runner);
+    lrun_runner_free(runner);
     return rc;
 }

@@ -25,7 +25,7 @@ static int print_help(void)
 }
 
 /* One that is named; else the local one, and Docker where it is used. */
-static int reap(const char *name, int64_t age_ms, struct engine_reaped *out, lr_error *err)
+static int reap(const char *name, int64_t age_ms, struct engine_reaped *out, lrun_error *err)
 {
     const struct engine *engine = &engine_local;
     if (strcmp(name, "auto") != 0)
@@ -52,15 +52,15 @@ int verb_reap(int argc, char **argv)
             return cli_usage("reap", json, "unknown argument '%s'", argv[i]);
     }
 
-    uint64_t age_ms = LR_REAP_AGE_MS;
+    uint64_t age_ms = LRUN_REAP_AGE_MS;
     const char *age = secure_getenv("LIGHT_RUNNER_REAP_AGE_MS");
     if (age && *age && (!text_parse_u64(age, &age_ms) || age_ms > INT64_MAX / 2))
         return cli_usage("reap", json, "LIGHT_RUNNER_REAP_AGE_MS: '%s' is not a number", age);
 
     struct engine_reaped reaped = {0};
     unsigned states = 0;
-    lr_error e = {0};
-    if (lr_reap_states(&states, &e) < 0 || reap(engine, (int64_t)age_ms, &reaped, &e) < 0)
+    lrun_error e = {0};
+    if (lrun_reap_states(&states, &e) < 0 || reap(engine, (int64_t)age_ms, &reaped, &e) < 0)
         return cli_fail(&e, json);
     printf(json ? "{\"containers\":%u,\"volumes\":%u,\"states\":%u}\n"
                 : "containers: %u, volumes: %u, states: %u\n",

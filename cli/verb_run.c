@@ -16,7 +16,7 @@
 
 enum { DEFAULT_TIMEOUT_MS = 20 * 60 * 1000 };
 
-static void on_progress(void *user, const lr_progress *p)
+static void on_progress(void *user, const lrun_progress *p)
 {
     struct outcome *o = user;
     static const struct {
@@ -28,27 +28,28 @@ static void on_progress(void *user, const lr_progress *p)
 }
 
 /* A run whose id nobody has learned must not go on. */
-static int print_id(const struct outcome *o, lr_execution *x, lr_error *err)
+static int print_id(const struct outcome *o, lrun_execution *x, lrun_error *err)
 {
-    const char *id = lr_execution_id(x);
-    lr_error ignored;
+    const char *id = lrun_execution_id(x);
+    lrun_error ignored;
     if (printf(o->json ? "{\"id\":\"%s\"}\n" : "%s\n", id) >= 0 && fflush(stdout) == 0)
         return 0;
     int failed = errno;
     clearerr(stdout);
-    (void)lr_execution_stop(x, SIGKILL, 0, &ignored);
-    return error_errno(err, LR_IO_FAILED, OPERATION, failed,
+    (void)lrun_execution_stop(x, SIGKILL, 0, &ignored);
+    return error_errno(err, LRUN_IO_FAILED, OPERATION, failed,
                        "cannot print the id of the run '%s', which was cancelled", id);
 }
 
 /* *result is NULL for a run that was detached; its id is printed then. */
-static int execute(const struct run_flags *f, struct outcome *o, lr_result **result, lr_error *err)
+static int execute(const struct run_flags *f, struct outcome *o, lrun_result **result,
+                   lrun_error *err)
 {
     cleanup_free char *text = request_dump(f->document);
     if (!text)
         return error_oom(err, OPERATION);
 
-    LR_INIT(lr_request, base);
+    LRUN_INIT(lrun_request, base);
     base.input_fd = f->input_fd;
     base.cancel_fd = o->stop_fd;
     base.on_output = outcome_output;
@@ -56,25 +57,25 @@ static int execute(const struct run_flags *f, struct outcome *o, lr_result **res
     if (o->progress.terminal)
         base.on_progress = on_progress;
 
-    lr_runner *runner;
+    lrun_runner *runner;
     if (cli_runner(&runner, NULL, NULL, err) < 0)
         return -1;
-    lr_execution *execution = NULL;
-    int rc = lr_run_json(runner, text, strlen(text), &base, &execution, err);
+    lrun_execution *execution = NULL;
+    int rc = lrun_run_json(runner, text, strlen(text), &base, &execution, err);
     bool detached = json_is_true(json_object_get(f->document, "detached"));
     if (rc == 0 && detached)
         rc = print_id(o, execution, err);
     else if (rc == 0)
-        rc = lr_execution_wait(execution, result, err);
-    lr_execution_free(execution);
-    lr_runner_free(runner);
+        rc = lrun_execution_wait(execution, result, err);
+    lrun_execution_free(execution);
+    lrun_runner_free(runner);
     progress_clear(&o->progress);
     return rc;
 }
 
 int verb_run(int argc, char **argv)
 {
-    lr_error e = {0};
+    lrun_error e = {0};
     cleanup_run_flags struct run_flags f = {0};
     if (run_flags_parse(&f, argc, argv, &e) < 0)
         return cli_fail(&e, f.json);
@@ -83,7 +84,7 @@ int verb_run(int argc, char **argv)
         return 0;
     }
     struct outcome o;
-    lr_result *result = NULL;
+    lrun_result *result = NULL;
     if (outcome_init(&o, f.json, &e) < 0 || execute(&f, &o, &result, &e) < 0)
         return cli_fail(&e, f.json);
     if (!result)
@@ -97,6 +98,6 @@ int verb_run(int argc, char **argv)
                     " ms in all",
                     result->timings.prepare_ms, result->timings.start_ms, result->timings.run_ms,
                     result->timings.collect_ms, result->duration_ms);
-    lr_result_free(result);
+    lrun_result_free(result);
     return code;
 }

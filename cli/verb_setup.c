@@ -23,7 +23,7 @@ static int print_help(void)
 int verb_setup(int argc, char **argv)
 {
     bool json = false;
-    lr_error e = {0};
+    lrun_error e = {0};
     for (int i = 1; i < argc; i++)
         json = json || strcmp(argv[i], "--json") == 0;
     if (argc < 2)
@@ -39,6 +39,6 @@ int verb_setup(int argc, char **argv)
     if (!program)
         return cli_fail(&e, json);
     execv(program, argv + 1);
-    error_errno(&e, LR_IO_FAILED, "cli.setup", errno, "cannot start '%s'", program);
+    error_errno(&e, LRUN_IO_FAILED, "cli.setup", errno, "cannot start '%s'", program);
     return cli_fail(&e, json);
 }

@@ -36,10 +36,10 @@ struct verify {
     size_t count;
 };
 
-static void on_line(void *user, lr_stream stream, const char *data, size_t length)
+static void on_line(void *user, lrun_stream stream, const char *data, size_t length)
 {
     struct verify *v = user;
-    if (stream != LR_STDOUT || v->count == LINES_MAX)
+    if (stream != LRUN_STDOUT || v->count == LINES_MAX)
         return;
     char *line = v->lines[v->count++];
     snprintf(line, LINE_LENGTH, "%.*s", (int)length, data);
@@ -111,12 +111,12 @@ static bool has_interface(const struct verify *v)
     return false;
 }
 
-static int run(struct verify *v, lr_result **result, lr_error *err)
+static int run(struct verify *v, lrun_result **result, lrun_error *err)
 {
     static const char *const no_network[] = {"none", NULL};
-    lr_runner *runner = NULL;
-    lr_execution *execution = NULL;
-    LR_INIT(lr_request, request);
+    lrun_runner *runner = NULL;
+    lrun_execution *execution = NULL;
+    LRUN_INIT(lrun_request, request);
     request.image = v->image;
     request.entrypoint = script;
     /* A VM's interface may be missing where it is a container's (moby#47626): that is looked at. */
@@ -125,16 +125,16 @@ static int run(struct verify *v, lr_result **result, lr_error *err)
     request.on_log = on_line;
     request.user = v;
     int rc = cli_runner(&runner, v->engine, v->runtime, err) < 0 ||
-                     lr_run(runner, &request, &execution, err) < 0 ||
-                     lr_execution_wait(execution, result, err) < 0
+                     lrun_run(runner, &request, &execution, err) < 0 ||
+                     lrun_execution_wait(execution, result, err) < 0
                  ? -1
                  : 0;
-    lr_execution_free(execution);
-    lr_runner_free(runner);
+    lrun_execution_free(execution);
+    lrun_runner_free(runner);
     return rc;
 }
 
-static const char *verdict(const struct verify *v, const lr_result *r)
+static const char *verdict(const struct verify *v, const lrun_result *r)
 {
     bool other = strcmp(r->isolation.kernel, r->isolation.host_kernel) != 0;
     if (!r->isolation.verified)
@@ -166,15 +166,15 @@ static json_t *evidence(const struct verify *v)
 }
 
 /* As the result's own document has it. New reference; NULL: nothing was. */
-static json_t *checked(const lr_result *r)
+static json_t *checked(const lrun_result *r)
 {
-    json_t *document = json_loads(lr_result_json(r), 0, NULL);
+    json_t *document = json_loads(lrun_result_json(r), 0, NULL);
     json_t *list = json_incref(json_object_get(json_object_get(document, "isolation"), "checked"));
     json_decref(document);
     return list;
 }
 
-static int print_json(const struct verify *v, const lr_result *r)
+static int print_json(const struct verify *v, const lrun_result *r)
 {
     json_t *document = json_pack(
         "{ss,ss,ss,sb,so*,so,ss}", "runtime", r->isolation.runtime, "kernel", r->isolation.kernel,
@@ -185,7 +185,7 @@ static int print_json(const struct verify *v, const lr_result *r)
     return r->isolation.verified ? 0 : 1;
 }
 
-static int print_text(const struct verify *v, const lr_result *r)
+static int print_text(const struct verify *v, const lrun_result *r)
 {
     cli_line(stdout, "%-8s %s", "tier", r->isolation.runtime);
     cli_line(stdout, "%-8s %s", "kernel", r->isolation.kernel);
@@ -203,7 +203,7 @@ static int print_text(const struct verify *v, const lr_result *r)
 }
 
 /* The image is ours to choose, and its failure no news of the tier. */
-static void hint_image(lr_error *e)
+static void hint_image(lrun_error *e)
 {
     cleanup_free char *hint = strdup(e->hint);
     error_hint(e, "name an image that is here: --image NAME (light-runner image ls)%s%s",
@@ -213,21 +213,21 @@ static void hint_image(lr_error *e)
 int verb_verify(int argc, char **argv)
 {
     struct verify v = {.image = default_image};
-    lr_result *result = NULL;
-    lr_error e = {0};
+    lrun_result *result = NULL;
+    lrun_error e = {0};
     int rc = parse(&v, argc, argv);
     if (rc != 0)
         return rc;
     if (v.help)
         return print_help();
     if (run(&v, &result, &e) < 0) {
-        if (v.image == default_image && e.code == LR_CONTAINER_START_FAILED &&
+        if (v.image == default_image && e.code == LRUN_CONTAINER_START_FAILED &&
             strstr(e.operation, "pull"))
             hint_image(&e);
         rc = cli_fail(&e, v.json);
-        return e.code == LR_ISOLATION_FAILED ? 1 : rc;
+        return e.code == LRUN_ISOLATION_FAILED ? 1 : rc;
     }
     rc = v.json ? print_json(&v, result) : print_text(&v, result);
-    lr_result_free(result);
+    lrun_result_free(result);
     return rc;
 }

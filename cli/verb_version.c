@@ -13,6 +13,6 @@ int verb_version(int argc, char **argv)
     bool json = argc > 1 && strcmp(argv[1], "--json") == 0;
     if (argc > (json ? 2 : 1))
         return cli_usage("version", json, "unknown argument '%s'", argv[json ? 2 : 1]);
-    printf(json ? "{\"version\":\"%s\"}\n" : "light-runner %s\n", lr_version());
+    printf(json ? "{\"version\":\"%s\"}\n" : "light-runner %s\n", lrun_version());
     return 0;
 }

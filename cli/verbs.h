@@ -49,13 +49,13 @@ int cli_json(json_t *document, size_t flags);
 int cli_json_text(const char *text);
 
 /* A runner that finds the supervisor also where nothing is installed. engine, tier: NULL for the default. */
-int cli_runner(lr_runner **out, const char *engine, const char *tier, lr_error *err);
+int cli_runner(lrun_runner **out, const char *engine, const char *tier, lrun_error *err);
 
 /*
  * Prints `light-runner: CODE: message (hint)` on stderr, with json also {"error": {...}} on stdout.
  * Returns CLI_FAILED.
  */
-int cli_fail(const lr_error *e, bool json);
+int cli_fail(const lrun_error *e, bool json);
 
 /* INVALID_ARGUMENT of the command line, with "try: light-runner VERB --help" as the hint. */
 int cli_usage(const char *verb, bool json, const char *format, ...)

@@ -8,10 +8,10 @@
 #include <lightrunner.h>
 #include <stdio.h>
 
-static void print_line(void *user, lr_stream stream, const char *line, size_t length)
+static void print_line(void *user, lrun_stream stream, const char *line, size_t length)
 {
     (void)user;
-    fprintf(stream == LR_STDERR ? stderr : stdout, "| %.*s\n", (int)length, line);
+    fprintf(stream == LRUN_STDERR ? stderr : stdout, "| %.*s\n", (int)length, line);
 }
 
 int main(int argc, char **argv)
@@ -21,35 +21,35 @@ int main(int argc, char **argv)
         return 125;
     }
 
-    lr_error error = LR_ERROR_INIT;
-    lr_runner *runner = NULL;
-    lr_execution *execution = NULL;
-    lr_result *result = NULL;
+    lrun_error error = LRUN_ERROR_INIT;
+    lrun_runner *runner = NULL;
+    lrun_execution *execution = NULL;
+    lrun_result *result = NULL;
 
-    LR_INIT(lr_runner_options, options);
+    LRUN_INIT(lrun_runner_options, options);
     options.memory = "256m";
 
-    LR_INIT(lr_request, request);
+    LRUN_INIT(lrun_request, request);
     request.image = argv[1];
     request.entrypoint = argv[2];
     request.timeout_ms = 30000;
     request.on_log = print_line;
 
     int code = 125;
-    if (lr_runner_new(&runner, &options, &error) == 0 &&
-        lr_run(runner, &request, &execution, &error) == 0 &&
-        lr_execution_wait(execution, &result, &error) == 0) {
+    if (lrun_runner_new(&runner, &options, &error) == 0 &&
+        lrun_run(runner, &request, &execution, &error) == 0 &&
+        lrun_execution_wait(execution, &result, &error) == 0) {
         printf("exit code %d after %llu ms\n", result->exit_code,
                (unsigned long long)result->duration_ms);
         code = result->exit_code;
     } else {
-        fprintf(stderr, "%s: %s\n", lr_code_name(error.code), error.message);
+        fprintf(stderr, "%s: %s\n", lrun_code_name(error.code), error.message);
         if (error.hint[0])
             fprintf(stderr, "try: %s\n", error.hint);
     }
 
-    lr_result_free(result);
-    lr_execution_free(execution);
-    lr_runner_free(runner);
+    lrun_result_free(result);
+    lrun_execution_free(execution);
+    lrun_runner_free(runner);
     return code;
 }

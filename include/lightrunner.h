@@ -5,45 +5,45 @@
  *
  * The way through the API:
  *
- *     lr_runner_new()            how hard the wall is, and the limits
- *       lr_run()                 start one run; returns a handle at once
- *         lr_execution_wait()    block until the result is there, or
- *         lr_execution_fd()      poll this fd with your own event loop and
- *         lr_execution_dispatch()  call this when it is readable
- *       lr_result_free()
- *     lr_execution_free()
- *     lr_runner_free()
+ *     lrun_runner_new()            how hard the wall is, and the limits
+ *       lrun_run()                 start one run; returns a handle at once
+ *         lrun_execution_wait()    block until the result is there, or
+ *         lrun_execution_fd()      poll this fd with your own event loop and
+ *         lrun_execution_dispatch()  call this when it is readable
+ *       lrun_result_free()
+ *     lrun_execution_free()
+ *     lrun_runner_free()
  *
  * Conventions
- *  - Functions that can fail return 0 or -1, and fill the caller's lr_error (last parameter; may be
+ *  - Functions that can fail return 0 or -1, and fill the caller's lrun_error (last parameter; may be
  *    NULL).
  *  - What comes through a `**out` parameter is the caller's to free with the matching `_free`; what
  * is returned by value as a pointer is borrowed. Every `_free` accepts NULL.
  *  - Structs that the caller makes and that start with `size` may grow: set `size` to sizeof the struct
- *    (LR_INIT does). A zero field means the default. New fields are only appended, so that a program works
+ *    (LRUN_INIT does). A zero field means the default. New fields are only appended, so that a program works
  *    with an older and with a newer library than the one that it was compiled for; an option that the
  *    library does not know is an error.
- *  - lr_result and lr_progress, which the library makes, may grow at their end. A program may read a field only if
- *    lr_version() is at least the version of the field's "Since".
- *  - lr_error, lr_extract and lr_extracted never change: they have no size, and are made in arrays or on the
+ *  - lrun_result and lrun_progress, which the library makes, may grow at their end. A program may read a field only if
+ *    lrun_version() is at least the version of the field's "Since".
+ *  - lrun_error, lrun_extract and lrun_extracted never change: they have no size, and are made in arrays or on the
  *    caller's stack.
  *  - "Their program failed" is a result; "we failed" is an error.
  *  - The library starts no threads, installs no signal handlers and keeps no global state. Distinct
  *    handles may be used from distinct threads at the same time; one handle from one thread at a
- *    time, except for lr_execution_cancel().
+ *    time, except for lrun_execution_cancel().
  *
  * Callbacks
  *  - The callbacks of a request (on_output, on_log, on_progress) are called by the functions that
- *    read from the run: lr_execution_dispatch(), lr_execution_wait(), lr_execution_stop(),
- *    lr_execution_pause() and lr_execution_resume(); for a detached run, on_progress also by lr_run().
+ *    read from the run: lrun_execution_dispatch(), lrun_execution_wait(), lrun_execution_stop(),
+ *    lrun_execution_pause() and lrun_execution_resume(); for a detached run, on_progress also by lrun_run().
  *    They are called in the thread that calls that function, one at a time for each handle.
  *  - With the handle that it is called for, a callback may call
- *      lr_execution_cancel(), lr_execution_id(), lr_execution_fd();
- *      lr_execution_stop(), which then sends the order and returns without waiting for the answer;
- *      lr_execution_free(), which takes effect when the function that made the callback is about to
+ *      lrun_execution_cancel(), lrun_execution_id(), lrun_execution_fd();
+ *      lrun_execution_stop(), which then sends the order and returns without waiting for the answer;
+ *      lrun_execution_free(), which takes effect when the function that made the callback is about to
  *        return: until then no more callbacks come, and that function frees the handle as described
- *        at lr_execution_free() and returns -1 with LR_INVALID_ARGUMENT.
- *    All other functions return -1 with LR_INVALID_ARGUMENT, and change nothing.
+ *        at lrun_execution_free() and returns -1 with LRUN_INVALID_ARGUMENT.
+ *    All other functions return -1 with LRUN_INVALID_ARGUMENT, and change nothing.
  *  - With other handles a callback may do anything.
  *  - A callback must return: not leave by longjmp() or by an exception.
  */
@@ -58,91 +58,91 @@
 extern "C" {
 #endif
 
-#define LR_VERSION "0.1.0"
+#define LRUN_VERSION "0.1.0"
 
 #if defined(__GNUC__)
-#define LR_API __attribute__((visibility("default")))
+#define LRUN_API __attribute__((visibility("default")))
 #else
-#define LR_API
+#define LRUN_API
 #endif
 
-/** Declares an option struct with its size set and everything else zero: LR_INIT(lr_request, req);
+/** Declares an option struct with its size set and everything else zero: LRUN_INIT(lrun_request, req);
  */
 #ifdef __cplusplus
-#define LR_INIT(type, name)                                                                        \
+#define LRUN_INIT(type, name)                                                                      \
     type name = {};                                                                                \
     name.size = sizeof(type)
 #else
-#define LR_INIT(type, name)                                                                        \
+#define LRUN_INIT(type, name)                                                                      \
     type name = {0};                                                                               \
     name.size = sizeof(type)
 #endif
 
 /** The library's version, "MAJOR.MINOR.PATCH". Borrowed, static. Since 0.1. */
-LR_API const char *lr_version(void);
+LRUN_API const char *lrun_version(void);
 
 /* ------------------------------------------------------------------ errors */
 
-/** What went wrong, for programs. The names (lr_code_name()) never change. Since 0.1. */
-typedef enum lr_code {
-    LR_OK = 0,
-    LR_INVALID_ARGUMENT,       /**< a field of the request or an option is wrong; nothing started */
-    LR_DOCKER_UNREACHABLE,     /**< the daemon does not answer */
-    LR_VOLUME_CREATE_FAILED,   /**< the run's storage could not be made */
-    LR_CONTAINER_START_FAILED, /**< no such image, runtime not installed, create or start failed */
-    LR_SEED_FAILED,            /**< `dir` could not be copied in */
-    LR_EXTRACT_FAILED,         /**< extraction as a whole failed (not one entry of it) */
-    LR_IMAGE_INVALID,          /**< what was given is not an image that can be used */
-    LR_IMAGE_NOT_FOUND,        /**< the store has no such image (image verbs only) */
-    LR_NOT_SUPPORTED,          /**< not there on this engine, tier or version */
-    LR_ISOLATION_FAILED, /**< the sandbox is not the one asked for, and the command did not start; or
+/** What went wrong, for programs. The names (lrun_code_name()) never change. Since 0.1. */
+typedef enum lrun_code {
+    LRUN_OK = 0,
+    LRUN_INVALID_ARGUMENT,     /**< a field of the request or an option is wrong; nothing started */
+    LRUN_DOCKER_UNREACHABLE,   /**< the daemon does not answer */
+    LRUN_VOLUME_CREATE_FAILED, /**< the run's storage could not be made */
+    LRUN_CONTAINER_START_FAILED, /**< no such image, runtime not installed, create or start failed */
+    LRUN_SEED_FAILED,            /**< `dir` could not be copied in */
+    LRUN_EXTRACT_FAILED,         /**< extraction as a whole failed (not one entry of it) */
+    LRUN_IMAGE_INVALID,          /**< what was given is not an image that can be used */
+    LRUN_IMAGE_NOT_FOUND,        /**< the store has no such image (image verbs only) */
+    LRUN_NOT_SUPPORTED,          /**< not there on this engine, tier or version */
+    LRUN_ISOLATION_FAILED, /**< the sandbox is not the one asked for, and the command did not start; or
                               it was brought down from inside */
-    LR_SUPERVISOR_LOST,  /**< the run's supervisor died or broke the protocol */
-    LR_IO_FAILED,        /**< reading or writing on the host failed */
-    LR_OUT_OF_MEMORY,
-    LR_INTERNAL, /**< a defect of light-runner */
-    LR_CODE_COUNT
-} lr_code;
+    LRUN_SUPERVISOR_LOST, /**< the run's supervisor died or broke the protocol */
+    LRUN_IO_FAILED,       /**< reading or writing on the host failed */
+    LRUN_OUT_OF_MEMORY,
+    LRUN_INTERNAL, /**< a defect of light-runner */
+    LRUN_CODE_COUNT
+} lrun_code;
 
 /** The code's name as in the documentation, e.g. "CONTAINER_START_FAILED". Borrowed, static. */
-LR_API const char *lr_code_name(lr_code code);
+LRUN_API const char *lrun_code_name(lrun_code code);
 
 /** One error. Owned by the caller, holds no pointers, needs no free. Since 0.1. */
-typedef struct lr_error {
-    lr_code code;
+typedef struct lrun_error {
+    lrun_code code;
     char message[768];  /**< for people; no newline at its end */
     char operation[48]; /**< what was being done, e.g. "image.resolve"; may be empty */
     char container[48]; /**< the run's id when known; may be empty */
     char hint[512];     /**< what to do about it; may be empty */
-} lr_error;
+} lrun_error;
 
-/** An error that holds nothing: lr_error error = LR_ERROR_INIT; */
-#define LR_ERROR_INIT                                                                              \
+/** An error that holds nothing: lrun_error error = LRUN_ERROR_INIT; */
+#define LRUN_ERROR_INIT                                                                            \
     {                                                                                              \
-        LR_OK, "", "", "", ""                                                                      \
+        LRUN_OK, "", "", "", ""                                                                    \
     }
 
 /* ------------------------------------------------------------------ runner */
 
 /** A three-valued switch whose zero is "the default". */
-typedef enum lr_switch { LR_DEFAULT = 0, LR_ON, LR_OFF } lr_switch;
+typedef enum lrun_switch { LRUN_DEFAULT = 0, LRUN_ON, LRUN_OFF } lrun_switch;
 
-/** How runs are isolated and limited. Strings are copied by lr_runner_new(). Since 0.1. */
-typedef struct lr_runner_options {
+/** How runs are isolated and limited. Strings are copied by lrun_runner_new(). Since 0.1. */
+typedef struct lrun_runner_options {
     size_t size;
-    const char *runtime;         /**< tier: "runc" (default), "runsc", "kata" */
-    const char *engine;          /**< "auto" (default), "local", "docker". "auto" is Docker if a
+    const char *runtime;           /**< tier: "runc" (default), "runsc", "kata" */
+    const char *engine;            /**< "auto" (default), "local", "docker". "auto" is Docker if a
                                       daemon answers, but local for an image that the local store
                                       has, and for one that has to be pulled for a tier that only
                                       the local engine has */
-    const char *memory;          /**< hard cap, <digits>[k|m|g]; default "512m" */
-    double cpus;                 /**< cores, at least 0.01; default 1. More than there are: all */
-    const char *gpus;            /**< "all", a count, "device=0", "0,1"; default none */
-    lr_switch no_new_privileges; /**< default on */
-    const char *disk;            /**< cap on what a run may write; default "1g", on Docker none: few
+    const char *memory;            /**< hard cap, <digits>[k|m|g]; default "512m" */
+    double cpus;                   /**< cores, at least 0.01; default 1. More than there are: all */
+    const char *gpus;              /**< "all", a count, "device=0", "0,1"; default none */
+    lrun_switch no_new_privileges; /**< default on */
+    const char *disk;           /**< cap on what a run may write; default "1g", on Docker none: few
                                       of its storage drivers have one, and a daemon that has none
                                       is rejected only if this is set */
-    uint64_t max_extract_bytes;  /**< cap per extract entry; default 1 GiB */
+    uint64_t max_extract_bytes; /**< cap per extract entry; default 1 GiB */
     /** Cap on a run's output; default 256 MiB. What is kept of it (of a detached run the log, else what the caller does
      * not read yet) takes 256 KiB more at most: output in very small pieces, which have 16 bytes of header each, is cut
      * earlier. */
@@ -158,9 +158,9 @@ typedef struct lr_runner_options {
                             network does not reach the host's own addresses ("host") nor link-local
                             addresses and the metadata services of clouds ("metadata"), unless they
                             are named here. On the engine docker they are not closed; see
-                            lr_result.unenforced */
-    const char
-        *setup_runtime; /**< the tier of setup steps (lr_request.run), which execute the image's own
+                            lrun_result.unenforced */
+    const char *
+        setup_runtime; /**< the tier of setup steps (lrun_request.run), which execute the image's own
                                  programs; default: `runtime`. Only "runc" is supported today: a run with
                                  steps in another tier is rejected (NOT_SUPPORTED) unless this says "runc" */
     const char
@@ -170,43 +170,44 @@ typedef struct lr_runner_options {
         *accelerator; /**< of the tier "kata" on the engine "local": "any" (default), or "kvm",
                                  so that a run is refused where an emulator would run its VM */
     unsigned pids;    /**< processes and threads of a run, at most 32768; default 100 */
-} lr_runner_options;
+} lrun_runner_options;
 
 /** Runs made with one set of options. Immutable: may be shared by threads. */
-typedef struct lr_runner lr_runner;
+typedef struct lrun_runner lrun_runner;
 
 /**
  * Checks the options and makes a runner. Starts nothing.
- * @param out      receives the runner; free it with lr_runner_free()
+ * @param out      receives the runner; free it with lrun_runner_free()
  * @param options  NULL means all defaults
  * Errors: INVALID_ARGUMENT, OUT_OF_MEMORY. Since 0.1.
  */
-LR_API int lr_runner_new(lr_runner **out, const lr_runner_options *options, lr_error *err);
-LR_API void lr_runner_free(lr_runner *runner);
+LRUN_API int lrun_runner_new(lrun_runner **out, const lrun_runner_options *options,
+                             lrun_error *err);
+LRUN_API void lrun_runner_free(lrun_runner *runner);
 
 /* ------------------------------------------------------------------ request */
 
-typedef enum lr_stream { LR_STDOUT = 1, LR_STDERR = 2 } lr_stream;
+typedef enum lrun_stream { LRUN_STDOUT = 1, LRUN_STDERR = 2 } lrun_stream;
 
 /**
  * Called with output of the run. What it may call: see "Callbacks" at the top of this file.
  * @param user  the request's `user`
  * @param data  not NUL-terminated, valid during the call only; may hold any byte
  */
-typedef void (*lr_output_fn)(void *user, lr_stream stream, const char *data, size_t length);
+typedef void (*lrun_output_fn)(void *user, lrun_stream stream, const char *data, size_t length);
 
 /** How far something is that comes before a run and can take long. Since 0.1. */
-typedef struct lr_progress {
+typedef struct lrun_progress {
     const char
         *what;      /**< "pull": the image comes from its registry; "setup": the steps of `run` are
                            being done. There may be others */
     uint64_t done;  /**< bytes; 0 where not known */
     uint64_t total; /**< bytes; 0 where not known */
-} lr_progress;
+} lrun_progress;
 
 /** Called a few times a second meanwhile. `progress` is valid during the call only. What it may call: see
  * "Callbacks" at the top of this file. */
-typedef void (*lr_progress_fn)(void *user, const lr_progress *progress);
+typedef void (*lrun_progress_fn)(void *user, const lrun_progress *progress);
 
 /**
  * What comes out has the modes that it has in the sandbox, cut by the caller's umask. Files and folders that are there
@@ -215,24 +216,24 @@ typedef void (*lr_progress_fn)(void *user, const lr_progress *progress);
  * a fresh folder for `to`. An entry that fails leaves the files that were complete, and no half of one. Each file and each
  * folder counts as 512 bytes more than its contents, as in a tar.
  */
-typedef struct lr_extract {
+typedef struct lrun_extract {
     const char *from; /**< absolute, or relative to workdir */
     const char *to;   /**< host folder, created with its parents */
-} lr_extract;
+} lrun_extract;
 
-/** One run. Everything is copied or used before lr_run() returns, except the fds. Since 0.1. */
-typedef struct lr_request {
+/** One run. Everything is copied or used before lrun_run() returns, except the fds. Since 0.1. */
+typedef struct lrun_request {
     size_t size;
     const char *image;      /**< required */
     const char *entrypoint; /**< shell command, run as `sh -c`; default: the image's own */
     const char *const
         *run;        /**< setup steps, NULL-terminated: shell commands, done once on top of the
                                  image, in a sandbox of their own, and kept. They execute the image's
-                                 programs: see setup_runtime and setup_network in lr_runner_options */
+                                 programs: see setup_runtime and setup_network in lrun_runner_options */
     const char *dir; /**< host folder copied into workdir */
     const char *input_json; /**< JSON text written to stdin as it is, then EOF; NULL: empty stdin */
     int input_fd;           /**< or: bytes for stdin are read from here; 0 = none. Borrowed, may be
-                                 closed once lr_run() has returned */
+                                 closed once lrun_run() has returned */
     uint64_t timeout_ms;    /**< default 20 minutes */
     const char *const *networks; /**< NULL-terminated; {"none", NULL}: no network */
     const char *const *env;      /**< "NAME=value", NULL-terminated; invalid names are dropped */
@@ -240,18 +241,19 @@ typedef struct lr_request {
                                       `entrypoint` is not given. Made if it is missing; the command's
                                       user can write to it, unless it is "/". If nobody names one and
                                       the image has a file /app, it is "/" */
-    const lr_extract *extract;   /**< what to bring out after exit code 0; see extract_when */
+    const lrun_extract *extract; /**< what to bring out after exit code 0; see extract_when */
     size_t extract_count;
-    bool detached; /**< the run outlives this process: lr_run() returns once the command runs, or
+    bool detached; /**< the run outlives this process: lrun_run() returns once the command runs, or
                         with an error if it never will (CONTAINER_START_FAILED also when the run was
                         cancelled before that); input is refused, and no output is delivered here. It
-                        is kept (lr_logs()), its state too */
+                        is kept (lrun_logs()), its state too */
     int cancel_fd; /**< when this fd becomes readable the run is cancelled; 0 = none. Readable
                               already: cancelled at once. One eventfd may serve many runs */
-    lr_output_fn on_log; /**< once per line, without its newline; lines over 16 MiB come in parts */
-    lr_output_fn on_output; /**< raw chunks as they come */
-    void *user;             /**< passed to the callbacks */
-    lr_progress_fn on_progress;
+    lrun_output_fn
+        on_log; /**< once per line, without its newline; lines over 16 MiB come in parts */
+    lrun_output_fn on_output; /**< raw chunks as they come */
+    void *user;               /**< passed to the callbacks */
+    lrun_progress_fn on_progress;
     const char *const *dns; /**< NULL-terminated: addresses of name servers, at most 3, which are
                                  asked on port 53; default: those that the host asks */
     /** The command as a list of words, NULL-terminated, in the place of `entrypoint`: no shell reads them, and the
@@ -270,41 +272,41 @@ typedef struct lr_request {
      * "runsc" of want of memory, say), the entries are errors */
     const char *extract_when;
     /** ms of CPU time of the whole sandbox, from the command's start on, however many processes share it; then the run is
-     * killed, and lr_result.cpu_timed_out set. 0: no such limit. Usually noticed within 10 ms times `cpus`; a run that
+     * killed, and lrun_result.cpu_timed_out set. 0: no such limit. Usually noticed within 10 ms times `cpus`; a run that
      * has ended by itself before that is not affected. In the tier "runsc" gVisor's own kernel is counted, in "kata" the
      * VM. Error NOT_SUPPORTED where nothing counts CPU time: without a cgroup of the user's, with a Docker daemon on
      * another machine, with Docker's kata */
     uint64_t cpu_timeout_ms;
-} lr_request;
+} lrun_request;
 
 /* ------------------------------------------------------------------ result */
 
-typedef enum lr_extract_status {
-    LR_EXTRACT_OK,
-    LR_EXTRACT_MISSING,
-    LR_EXTRACT_ERROR
-} lr_extract_status;
+typedef enum lrun_extract_status {
+    LRUN_EXTRACT_OK,
+    LRUN_EXTRACT_MISSING,
+    LRUN_EXTRACT_ERROR
+} lrun_extract_status;
 
-typedef struct lr_extracted {
+typedef struct lrun_extracted {
     const char *from;
     const char *to;
-    lr_extract_status status;
+    lrun_extract_status status;
     uint64_t bytes; /**< size of the archive that carried it (512 per entry, data rounded to 512) */
-    const char *reason; /**< for LR_EXTRACT_ERROR, else NULL; in JSON it is named "error" */
-} lr_extracted;
+    const char *reason; /**< for LRUN_EXTRACT_ERROR, else NULL; in JSON it is named "error" */
+} lrun_extracted;
 
 /** What became of a run. Pointers live as long as the result. Since 0.1. */
-typedef struct lr_result {
+typedef struct lrun_result {
     bool success;  /**< exit code 0, not cancelled, not timed out, not over its CPU time */
     int exit_code; /**< 128+N after signal N */
     int signal;    /**< the signal that ended the command, else 0 */
     bool cancelled;
     bool timed_out;
     bool oom_killed;
-    bool log_truncated;            /**< output went over max_log_bytes and was cut */
-    uint64_t duration_ms;          /**< of the whole run */
-    const char *id;                /**< light-runner-<12 hex> */
-    const lr_extracted *extracted; /**< NULL if extraction was not asked for or did not run */
+    bool log_truncated;              /**< output went over max_log_bytes and was cut */
+    uint64_t duration_ms;            /**< of the whole run */
+    const char *id;                  /**< light-runner-<12 hex> */
+    const lrun_extracted *extracted; /**< NULL if extraction was not asked for or did not run */
     size_t extracted_count;
     struct {
         uint64_t cpu_ms, user_ms, system_ms, peak_memory_bytes, processes;
@@ -337,34 +339,34 @@ typedef struct lr_result {
                                   capabilities,ids"; what was not promised is left out. NULL: nothing */
     const char *
         left_behind; /**< what the Docker daemon did not remove, with commas: "container", "volume",
-                                  "network", all named `id`; lr_reap() removes it. NULL: nothing */
+                                  "network", all named `id`; lrun_reap() removes it. NULL: nothing */
     bool cpu_timed_out; /**< it has used up its cpu_timeout_ms */
-} lr_result;
+} lrun_result;
 
 /** The result as the JSON document that the CLI prints. Borrowed from the result. Since 0.1. */
-LR_API const char *lr_result_json(const lr_result *result);
-LR_API void lr_result_free(lr_result *result);
+LRUN_API const char *lrun_result_json(const lrun_result *result);
+LRUN_API void lrun_result_free(lrun_result *result);
 
 /* ------------------------------------------------------------------ execution */
 
 /** A run that has been started. */
-typedef struct lr_execution lr_execution;
+typedef struct lrun_execution lrun_execution;
 
 /**
  * Checks the request and starts one run. Returns without waiting for the sandbox, unless the run is detached.
  * @param runner  is only read, and may be freed once this has returned
- * @param out     receives the handle; free it with lr_execution_free(). NULL on failure
+ * @param out     receives the handle; free it with lrun_execution_free(). NULL on failure
  * Errors: INVALID_ARGUMENT (nothing was started), SUPERVISOR_LOST (the supervisor cannot be
  * started), IO_FAILED, OUT_OF_MEMORY; for a detached run all that keep the command from running. Everything later
- * comes from lr_execution_wait(). Since 0.1.
+ * comes from lrun_execution_wait(). Since 0.1.
  *
  * The run's supervisor is a child process of the caller. The caller may ignore SIGCHLD or wait for all children:
  * an error then cannot say how the supervisor ended, and nothing else changes. The run is cancelled when the
  * caller's process ends. A process that the caller has forked, and that does not exec, keeps the handle's socket open:
  * while it lives, the caller's death does not cancel the run.
  */
-LR_API int lr_run(const lr_runner *runner, const lr_request *request, lr_execution **out,
-                  lr_error *err);
+LRUN_API int lrun_run(const lrun_runner *runner, const lrun_request *request, lrun_execution **out,
+                      lrun_error *err);
 
 /**
  * The same with the request as a JSON document (docs/request.schema.json). Its `options` override
@@ -372,49 +374,49 @@ LR_API int lr_run(const lr_runner *runner, const lr_request *request, lr_executi
  * @param json  `length` bytes, UTF-8, without a NUL at the end
  * @param base  fds, callbacks and `user`; its other fields must be zero. May be NULL
  */
-LR_API int lr_run_json(const lr_runner *runner, const char *json, size_t length,
-                       const lr_request *base, lr_execution **out, lr_error *err);
+LRUN_API int lrun_run_json(const lrun_runner *runner, const char *json, size_t length,
+                           const lrun_request *base, lrun_execution **out, lrun_error *err);
 
 /** The run's id, "light-runner-<12 hex>". Borrowed from the handle. */
-LR_API const char *lr_execution_id(const lr_execution *execution);
+LRUN_API const char *lrun_execution_id(const lrun_execution *execution);
 
-/** An fd that is readable when lr_execution_dispatch() may have work, and for ever once the end is known. It is the
+/** An fd that is readable when lrun_execution_dispatch() may have work, and for ever once the end is known. It is the
  * same for the life of the handle. Borrowed: do not read or close it. */
-LR_API int lr_execution_fd(const lr_execution *execution);
+LRUN_API int lrun_execution_fd(const lrun_execution *execution);
 
 /**
  * Takes what has arrived, without blocking, and calls the callbacks.
- * @param done  set to true once the end is known: lr_execution_wait() will not block any more. Also
+ * @param done  set to true once the end is known: lrun_execution_wait() will not block any more. Also
  *              true if a callback has freed the handle. May be NULL
  * Errors: INVALID_ARGUMENT (called in a callback of the same handle, or a callback has freed the handle). The run's
- * own errors come from lr_execution_wait().
+ * own errors come from lrun_execution_wait().
  */
-LR_API int lr_execution_dispatch(lr_execution *execution, bool *done, lr_error *err);
+LRUN_API int lrun_execution_dispatch(lrun_execution *execution, bool *done, lrun_error *err);
 
 /**
  * Waits for the end, calling the callbacks meanwhile. After it has returned 0 or the run's error,
  * nothing of the sandbox is left, unless the result says so (left_behind).
- * @param out  receives the result; free it with lr_result_free(). NULL on failure
+ * @param out  receives the result; free it with lrun_result_free(). NULL on failure
  * Errors: those of the run; INVALID_ARGUMENT (a second call, called in a callback of the same handle, or a
  * callback has freed the handle).
  */
-LR_API int lr_execution_wait(lr_execution *execution, lr_result **out, lr_error *err);
+LRUN_API int lrun_execution_wait(lrun_execution *execution, lrun_result **out, lrun_error *err);
 
 /**
  * Asks for the run to be killed, and returns at once. Idempotent; safe from any thread and from a
  * signal handler as long as the handle lives. The result then says `cancelled`.
  */
-LR_API int lr_execution_cancel(lr_execution *execution);
+LRUN_API int lrun_execution_cancel(lrun_execution *execution);
 
 /** Frees the handle. A run that is still going is cancelled and waited for first, without calling any
  * callback; a detached one is left alone. In a callback of the same handle this is put off until the function
  * that made the callback returns. */
-LR_API void lr_execution_free(lr_execution *execution);
+LRUN_API void lrun_execution_free(lrun_execution *execution);
 
 /* ------------------------------------------------------------------ control */
 
 /** The grace of a stop that names none: ms. */
-#define LR_STOP_GRACE_MS 10000
+#define LRUN_STOP_GRACE_MS 10000
 
 /**
  * Sends a signal to the command, and SIGKILL to all of the sandbox after the grace. Returns when the
@@ -422,10 +424,11 @@ LR_API void lr_execution_free(lr_execution *execution);
  * In a callback of the same handle it returns as soon as the order has been sent. The result then says
  * `cancelled`. Nothing happens to a run that has ended.
  * @param signal    a signal's number; 0: SIGTERM
- * @param grace_ms  0: kill at once; below 0: LR_STOP_GRACE_MS; at most a day
+ * @param grace_ms  0: kill at once; below 0: LRUN_STOP_GRACE_MS; at most a day
  * Errors: INVALID_ARGUMENT, SUPERVISOR_LOST (no answer within 15 s). Since 0.1.
  */
-LR_API int lr_execution_stop(lr_execution *execution, int signal, int64_t grace_ms, lr_error *err);
+LRUN_API int lrun_execution_stop(lrun_execution *execution, int signal, int64_t grace_ms,
+                                 lrun_error *err);
 
 /**
  * Freezes everything in the sandbox, and thaws it. Memory is kept, and the timeout goes on. Returns when the
@@ -433,25 +436,26 @@ LR_API int lr_execution_stop(lr_execution *execution, int signal, int64_t grace_
  * Errors: INVALID_ARGUMENT (the command is not running yet or any more, or called in a callback of the same
  * handle), SUPERVISOR_LOST (no answer within 15 s), those of the engine. Since 0.1.
  */
-LR_API int lr_execution_pause(lr_execution *execution, lr_error *err);
-LR_API int lr_execution_resume(lr_execution *execution, lr_error *err);
+LRUN_API int lrun_execution_pause(lrun_execution *execution, lrun_error *err);
+LRUN_API int lrun_execution_resume(lrun_execution *execution, lrun_error *err);
 
 /* ------------------------------------------------------------------ detached runs */
 
 /**
  * A handle for a detached run, of this process or of another one of the same user. With callbacks in
- * `base` the output from now on is delivered by lr_execution_wait() and lr_execution_dispatch(). Several may be
+ * `base` the output from now on is delivered by lrun_execution_wait() and lrun_execution_dispatch(). Several may be
  * attached at once. Freeing the handle leaves the run alone.
  * @param id    the run's id
  * @param base  callbacks and `user`; its other fields must be zero. May be NULL
- * @param out   receives the handle; free it with lr_execution_free(). NULL on failure, and when the id is
+ * @param out   receives the handle; free it with lrun_execution_free(). NULL on failure, and when the id is
  *              unknown, which is not an error
  * Errors: INVALID_ARGUMENT; IO_FAILED: the state cannot be read, or the supervisor cannot be reached (waits up to
  * 5 s) and is not known to be gone: it may be stopped, or on another machine that shares the folder. The run
- * is left as it is then. For a run whose supervisor is known to be gone lr_attach() succeeds, the state becomes
- * `failed`, and lr_execution_wait() returns SUPERVISOR_LOST. Since 0.1.
+ * is left as it is then. For a run whose supervisor is known to be gone lrun_attach() succeeds, the state becomes
+ * `failed`, and lrun_execution_wait() returns SUPERVISOR_LOST. Since 0.1.
  */
-LR_API int lr_attach(const char *id, const lr_request *base, lr_execution **out, lr_error *err);
+LRUN_API int lrun_attach(const char *id, const lrun_request *base, lrun_execution **out,
+                         lrun_error *err);
 
 /**
  * The states of all detached runs, oldest first, as a JSON array; or that of one as an object.
@@ -459,27 +463,27 @@ LR_API int lr_attach(const char *id, const lr_request *base, lr_execution **out,
  * @param out  receives the text; free() it
  * Errors: IO_FAILED. Since 0.1.
  */
-LR_API int lr_states(const char *id, char **out, lr_error *err);
+LRUN_API int lrun_states(const char *id, char **out, lrun_error *err);
 
 /** Called once per line, without its newline. @param time_ms when it began: ms since 1970 */
-typedef void (*lr_line_fn)(void *user, lr_stream stream, int64_t time_ms, const char *data,
-                           size_t length);
+typedef void (*lrun_line_fn)(void *user, lrun_stream stream, int64_t time_ms, const char *data,
+                             size_t length);
 
-/** What lr_logs() is to deliver. Since 0.1. */
-typedef struct lr_logs_options {
+/** What lrun_logs() is to deliver. Since 0.1. */
+typedef struct lrun_logs_options {
     size_t size;
     bool follow;      /**< go on until the run has ended */
     int64_t since_ms; /**< nothing from before this point in time: ms since 1970 */
     int cancel_fd;    /**< return when this fd becomes readable; 0 = none */
-    lr_line_fn on_line;
+    lrun_line_fn on_line;
     void *user;
-} lr_logs_options;
+} lrun_logs_options;
 
 /**
  * The kept output of a detached run.
  * Errors: INVALID_ARGUMENT (no such run), IO_FAILED. Since 0.1.
  */
-LR_API int lr_logs(const char *id, const lr_logs_options *options, lr_error *err);
+LRUN_API int lrun_logs(const char *id, const lrun_logs_options *options, lrun_error *err);
 
 /* ------------------------------------------------------------------ housekeeping */
 
@@ -491,43 +495,44 @@ LR_API int lr_logs(const char *id, const lr_logs_options *options, lr_error *err
  * with the reason and a hint. Errors: DOCKER_UNREACHABLE (after 5 s at most), CONTAINER_START_FAILED (no such
  * runtime), NOT_SUPPORTED, SUPERVISOR_LOST. Since 0.1.
  */
-LR_API int lr_available(const lr_runner *runner, lr_error *err);
+LRUN_API int lrun_available(const lrun_runner *runner, lrun_error *err);
 
-/** What lr_reap() has removed. Declare it with LR_INIT(). Since 0.1. */
-typedef struct lr_reaped {
+/** What lrun_reap() has removed. Declare it with LRUN_INIT(). Since 0.1. */
+typedef struct lrun_reaped {
     size_t size;
     unsigned containers; /**< or what the local engine has in their place */
     unsigned volumes;
     unsigned states; /**< of detached runs, marked as failed */
-} lr_reaped;
+} lrun_reaped;
 
-/** The default of lr_reap() where $LIGHT_RUNNER_REAP_AGE_MS says nothing else: ms. */
-#define LR_REAP_AGE_MS (5 * 60000)
+/** The default of lrun_reap() where $LIGHT_RUNNER_REAP_AGE_MS says nothing else: ms. */
+#define LRUN_REAP_AGE_MS (5 * 60000)
 
 /**
  * Removes what runs have left whose supervisor was killed, if it is older than min_age_ms (below 0:
- * $LIGHT_RUNNER_REAP_AGE_MS, else LR_REAP_AGE_MS), and marks the states of such runs as failed. Touches nothing else; may be called at any
+ * $LIGHT_RUNNER_REAP_AGE_MS, else LRUN_REAP_AGE_MS), and marks the states of such runs as failed. Touches nothing else; may be called at any
  * time, and by several at once. @param out may be NULL. Errors: those of the engine; SUPERVISOR_LOST.
  * Since 0.1.
  */
-LR_API int lr_reap(const lr_runner *runner, int64_t min_age_ms, lr_reaped *out, lr_error *err);
+LRUN_API int lrun_reap(const lrun_runner *runner, int64_t min_age_ms, lrun_reaped *out,
+                       lrun_error *err);
 
 /**
  * Networks for `networks`, on the engine docker; others say NOT_SUPPORTED. One that is made here connects the runs
- * that use it, which the default one never does. lr_network_create() of one that is there is an error, as is
- * lr_network_remove() of one that is not, or is in use. lr_network_prune() removes the unused ones that were
+ * that use it, which the default one never does. lrun_network_create() of one that is there is an error, as is
+ * lrun_network_remove() of one that is not, or is in use. lrun_network_prune() removes the unused ones that were
  * made here, and those whose name begins with "light-runner-". Errors: INVALID_ARGUMENT, NOT_SUPPORTED,
  * DOCKER_UNREACHABLE, SUPERVISOR_LOST. Since 0.1.
  */
-LR_API int lr_network_create(const lr_runner *runner, const char *name, lr_error *err);
-LR_API int lr_network_remove(const lr_runner *runner, const char *name, lr_error *err);
-LR_API int lr_network_exists(const lr_runner *runner, const char *name, bool *exists,
-                             lr_error *err);
-LR_API int lr_network_prune(const lr_runner *runner, unsigned *count, lr_error *err);
+LRUN_API int lrun_network_create(const lrun_runner *runner, const char *name, lrun_error *err);
+LRUN_API int lrun_network_remove(const lrun_runner *runner, const char *name, lrun_error *err);
+LRUN_API int lrun_network_exists(const lrun_runner *runner, const char *name, bool *exists,
+                                 lrun_error *err);
+LRUN_API int lrun_network_prune(const lrun_runner *runner, unsigned *count, lrun_error *err);
 
 /** Removes the images that were made of setup steps and that no run uses. @param count how many; may be NULL.
  * Since 0.1. */
-LR_API int lr_clean_images(const lr_runner *runner, unsigned *count, lr_error *err);
+LRUN_API int lrun_clean_images(const lrun_runner *runner, unsigned *count, lrun_error *err);
 
 /**
  * Marks the states of runs whose supervisor is gone as failed, and removes what such runs have left beside
@@ -537,10 +542,10 @@ LR_API int lr_clean_images(const lr_runner *runner, unsigned *count, lr_error *e
  * @param count  receives how many were marked; may be NULL
  * Errors: IO_FAILED, after all states were visited that can be read. Since 0.1.
  */
-LR_API int lr_reap_states(unsigned *count, lr_error *err);
+LRUN_API int lrun_reap_states(unsigned *count, lrun_error *err);
 
 /** Removes the states and the output of runs that ended at least so long ago (ms). Since 0.1. */
-LR_API int lr_clean_states(int64_t older_than_ms, unsigned *count, lr_error *err);
+LRUN_API int lrun_clean_states(int64_t older_than_ms, unsigned *count, lrun_error *err);
 
 #ifdef __cplusplus
 }

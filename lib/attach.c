@@ -59,18 +59,18 @@ static bool is_lost(const json_t *state, int failed)
            state_fate(state) == PROCESS_GONE;
 }
 
-int attach_unreachable(const char *id, int failed, lr_error *err)
+int attach_unreachable(const char *id, int failed, lrun_error *err)
 {
-    error_errno(err, LR_IO_FAILED, OPERATION, failed,
+    error_errno(err, LRUN_IO_FAILED, OPERATION, failed,
                 "the supervisor of '%.40s' cannot be reached, and may still be running", id);
     return error_hint(err, "try again, or on the machine and in the container where the run was "
                            "started; its state is left as it is");
 }
 
-static int mark_lost(json_t *state, int state_dir, lr_error *err)
+static int mark_lost(json_t *state, int state_dir, lrun_error *err)
 {
-    lr_error lost = {0};
-    error_set(&lost, LR_SUPERVISOR_LOST, OPERATION,
+    lrun_error lost = {0};
+    error_set(&lost, LRUN_SUPERVISOR_LOST, OPERATION,
               "the run's supervisor is gone, and its sandbox with it");
     json_t *document = error_to_json(&lost);
     int rc = document ? state_end(state, document, true) : -1;
@@ -96,7 +96,7 @@ static json_t *result_of_fields(const json_t *state)
     const json_t *duration = json_object_get(state, "durationMs");
     struct utsname host = {0};
     uname(&host);
-    lr_result r = {
+    lrun_result r = {
         .id = state_id(state),
         .exit_code = json_is_integer(code) ? (int)(json_integer_value(code) & 255) : 128 + SIGKILL,
         .cancelled = json_is_true(json_object_get(state, "cancelled")),
@@ -107,7 +107,7 @@ static json_t *result_of_fields(const json_t *state)
     return result_to_json(&r);
 }
 
-static int take_result(lr_result **result, const json_t *state, lr_error *err)
+static int take_result(lrun_result **result, const json_t *state, lrun_error *err)
 {
     json_t *kept = json_object_get(state, "result");
     json_t *document = json_is_object(kept) ? json_incref(kept) : result_of_fields(state);
@@ -116,20 +116,20 @@ static int take_result(lr_result **result, const json_t *state, lr_error *err)
     return text ? result_from_json(result, text, strlen(text), err) : error_oom(err, OPERATION);
 }
 
-static void take_error(const json_t *state, lr_error *err)
+static void take_error(const json_t *state, lrun_error *err)
 {
     const json_t *kept = json_object_get(state, "error");
     cleanup_free char *text = kept ? json_dumps(kept, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
-    lr_error e = {0};
+    lrun_error e = {0};
     if (text)
         error_from_json(&e, text, strlen(text));
     else
-        error_set(&e, LR_SUPERVISOR_LOST, OPERATION, "the run failed");
+        error_set(&e, LRUN_SUPERVISOR_LOST, OPERATION, "the run failed");
     snprintf(e.container, sizeof(e.container), "%s", state_id(state));
     *err = e;
 }
 
-void attach_outcome_of(lr_result **result, const json_t *state, lr_error *err)
+void attach_outcome_of(lrun_result **result, const json_t *state, lrun_error *err)
 {
     const char *status = json_string_value(json_object_get(state, "status"));
     if (strcmp(status, "failed") == 0)
@@ -139,7 +139,7 @@ void attach_outcome_of(lr_result **result, const json_t *state, lr_error *err)
 }
 
 int attach_look(json_t **out, bool *lost, int state_dir, const char *id, int failed,
-                int64_t deadline, lr_error *err)
+                int64_t deadline, lrun_error *err)
 {
     *out = NULL;
     *lost = false;
@@ -148,7 +148,7 @@ int attach_look(json_t **out, bool *lost, int state_dir, const char *id, int fai
         if (state_read(&state, state_dir, id, err) < 0)
             return -1;
         if (!state)
-            return error_set(err, LR_SUPERVISOR_LOST, OPERATION, "the state of '%.40s' is gone",
+            return error_set(err, LRUN_SUPERVISOR_LOST, OPERATION, "the state of '%.40s' is gone",
                              id);
         *lost = state_is_running(state) && is_lost(state, failed);
         int rc = *lost ? mark_lost(state, state_dir, err) : 0;
@@ -164,8 +164,8 @@ int attach_look(json_t **out, bool *lost, int state_dir, const char *id, int fai
     }
 }
 
-int attach_outcome(lr_result **result, int state_dir, const char *id, int failed, int64_t deadline,
-                   lr_error *err)
+int attach_outcome(lrun_result **result, int state_dir, const char *id, int failed,
+                   int64_t deadline, lrun_error *err)
 {
     json_t *state;
     bool lost;

@@ -28,16 +28,16 @@ int attach_wait(int socket);
  * for a supervisor that is there, as that may be about to end. Errors: IO_FAILED, SUPERVISOR_LOST (no state).
  */
 int attach_look(json_t **out, bool *lost, int state_dir, const char *id, int failed,
-                int64_t deadline, lr_error *err);
+                int64_t deadline, lrun_error *err);
 
 /* What became of such a run: 1: *result is it, or *err when that is NULL. 0: it is not known to be over. */
-int attach_outcome(lr_result **result, int state_dir, const char *id, int failed, int64_t deadline,
-                   lr_error *err);
+int attach_outcome(lrun_result **result, int state_dir, const char *id, int failed,
+                   int64_t deadline, lrun_error *err);
 
 /* The same of a state that has been read, and does not say that it is running. */
-void attach_outcome_of(lr_result **result, const json_t *state, lr_error *err);
+void attach_outcome_of(lrun_result **result, const json_t *state, lrun_error *err);
 
 /* The error of a run that cannot be reached, and may be alive. Returns -1. */
-int attach_unreachable(const char *id, int failed, lr_error *err);
+int attach_unreachable(const char *id, int failed, lrun_error *err);
 
 #endif

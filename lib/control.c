@@ -15,7 +15,7 @@
 #include <string.h>
 
 /* Sends a CONTROL, whose reference it takes, with a number of its own. */
-static int send_control(lr_execution *x, json_t *request, lr_error *err)
+static int send_control(lrun_execution *x, json_t *request, lrun_error *err)
 {
     int rc = json_object_set_new(request, "number", json_integer(++x->last_number));
     cleanup_free char *text = rc == 0 ? json_dumps(request, JSON_COMPACT) : NULL;
@@ -25,7 +25,7 @@ static int send_control(lr_execution *x, json_t *request, lr_error *err)
 }
 
 /* Sends a CONTROL (whose reference it takes) and waits for its answer, delivering meanwhile what comes. */
-static int control(lr_execution *x, json_t *request, bool ended_is_fine, lr_error *err)
+static int control(lrun_execution *x, json_t *request, bool ended_is_fine, lrun_error *err)
 {
     x->answered = false;
     x->awaited = 0;
@@ -44,7 +44,7 @@ static int control(lr_execution *x, json_t *request, bool ended_is_fine, lr_erro
         }
     }
     if (x->answered) {
-        if (x->answer.code == LR_OK)
+        if (x->answer.code == LRUN_OK)
             return 0;
         if (err)
             *err = x->answer;
@@ -61,12 +61,12 @@ static int control(lr_execution *x, json_t *request, bool ended_is_fine, lr_erro
     if (x->ending && ended_is_fine)
         return 0;
     return x->ending
-               ? error_set(err, LR_INVALID_ARGUMENT, "control", "the run has ended")
-               : error_set(err, LR_SUPERVISOR_LOST, "control", "the supervisor does not answer");
+               ? error_set(err, LRUN_INVALID_ARGUMENT, "control", "the run has ended")
+               : error_set(err, LRUN_SUPERVISOR_LOST, "control", "the supervisor does not answer");
 }
 
 /* Sends a CONTROL (whose reference it takes) to a run that may have ended, and leaves it at that. */
-static int notify(lr_execution *x, json_t *request, lr_error *err)
+static int notify(lrun_execution *x, json_t *request, lrun_error *err)
 {
     if (!x->ending && !x->ended && x->process.socket >= 0)
         return send_control(x, request, err);
@@ -74,21 +74,22 @@ static int notify(lr_execution *x, json_t *request, lr_error *err)
     return 0;
 }
 
-int lr_execution_stop(lr_execution *x, int signal, int64_t grace_ms, lr_error *err)
+int lrun_execution_stop(lrun_execution *x, int signal, int64_t grace_ms, lrun_error *err)
 {
     static const char operation[] = "control.stop";
     if (!x)
-        return error_set(err, LR_INVALID_ARGUMENT, operation, "execution is NULL");
+        return error_set(err, LRUN_INVALID_ARGUMENT, operation, "execution is NULL");
     if (signal < 0 || signal >= NSIG)
-        return error_set(err, LR_INVALID_ARGUMENT, operation,
+        return error_set(err, LRUN_INVALID_ARGUMENT, operation,
                          "signal: %d is not a signal (expected 1 to %d, or 0 for SIGTERM)", signal,
                          NSIG - 1);
     if (grace_ms > CONTROL_GRACE_MAX_MS)
-        return error_set(err, LR_INVALID_ARGUMENT, operation,
+        return error_set(err, LRUN_INVALID_ARGUMENT, operation,
                          "grace_ms: %lld is too long (expected at most %d, which is a day)",
                          (long long)grace_ms, CONTROL_GRACE_MAX_MS);
-    json_t *request = json_pack("{ss,si,sI}", "action", "stop", "signal", signal ? signal : SIGTERM,
-                                "grace", (json_int_t)(grace_ms < 0 ? LR_STOP_GRACE_MS : grace_ms));
+    json_t *request =
+        json_pack("{ss,si,sI}", "action", "stop", "signal", signal ? signal : SIGTERM, "grace",
+                  (json_int_t)(grace_ms < 0 ? LRUN_STOP_GRACE_MS : grace_ms));
     /* A callback cannot wait for the answer. It does not need to: the arguments were checked above, and they
      * are all that the supervisor checks. */
     if (x->in_callback)
@@ -96,14 +97,14 @@ int lr_execution_stop(lr_execution *x, int signal, int64_t grace_ms, lr_error *e
     return execution_leave(x, control(x, request, true, err), err);
 }
 
-int lr_execution_pause(lr_execution *x, lr_error *err)
+int lrun_execution_pause(lrun_execution *x, lrun_error *err)
 {
     if (execution_enter(x, "control.pause", err) < 0)
         return -1;
     return execution_leave(x, control(x, json_pack("{ss}", "action", "pause"), false, err), err);
 }
 
-int lr_execution_resume(lr_execution *x, lr_error *err)
+int lrun_execution_resume(lrun_execution *x, lrun_error *err)
 {
     if (execution_enter(x, "control.resume", err) < 0)
         return -1;

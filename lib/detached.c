@@ -21,7 +21,7 @@
 
 #define OPERATION "attach"
 
-bool detached_take_log(lr_execution *x)
+bool detached_take_log(lrun_execution *x)
 {
     struct log_piece piece;
     for (int i = 0; i < PIECES_PER_DISPATCH; i++) {
@@ -32,7 +32,7 @@ bool detached_take_log(lr_execution *x)
     return !x->freed;
 }
 
-void detached_take_end(lr_execution *x, int failed)
+void detached_take_end(lrun_execution *x, int failed)
 {
     if (attach_outcome(&x->result, x->state_dir, x->id, failed, 0, &x->error) == 0) {
         if (clock_ms() < x->end_deadline)
@@ -45,14 +45,14 @@ void detached_take_end(lr_execution *x, int failed)
 
 /* Connects to the supervisor of a detached run, or finds what became of it. Only the output that is still to
  * come is delivered. */
-static int connect_detached(lr_execution *x, lr_error *err)
+static int connect_detached(lrun_execution *x, lrun_error *err)
 {
     x->detached = true;
     if (x->on_output || x->lines[0].deliver) {
         x->log_fd = logs_open(x->state_dir, x->id);
         log_reader_init(&x->log, x->log_fd);
         if (x->log_fd >= 0 && lseek(x->log_fd, 0, SEEK_END) < 0)
-            return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot read the output");
+            return error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot read the output");
     }
     buffer_free(&x->in);
     buffer_init(&x->in, FRAME_HEADER_SIZE + FRAME_CALLER_MAX);
@@ -71,7 +71,7 @@ static int connect_detached(lr_execution *x, lr_error *err)
  * What a caller with a loop of its own polls for a detached run: the connection, and a timer. The timer ticks while
  * there may be output in the file, and stands still, expired, once the outcome is known.
  */
-static int make_watch(lr_execution *x, lr_error *err)
+static int make_watch(lrun_execution *x, lrun_error *err)
 {
     x->watch = epoll_create1(EPOLL_CLOEXEC);
     x->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
@@ -79,12 +79,12 @@ static int make_watch(lr_execution *x, lr_error *err)
     if (x->watch < 0 || x->timer < 0 || epoll_ctl(x->watch, EPOLL_CTL_ADD, x->timer, &event) < 0 ||
         (x->process.socket >= 0 &&
          epoll_ctl(x->watch, EPOLL_CTL_ADD, x->process.socket, &event) < 0))
-        return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot watch the run");
+        return error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot watch the run");
     detached_set_timer(x, false);
     return 0;
 }
 
-void detached_set_timer(lr_execution *x, bool more)
+void detached_set_timer(lrun_execution *x, bool more)
 {
     if (x->timer < 0)
         return;
@@ -100,7 +100,7 @@ void detached_set_timer(lr_execution *x, bool more)
 }
 
 /* What was started is a process that has ended already, and a supervisor that is on its own. */
-int detached_hand_over(lr_execution *x, lr_error *err)
+int detached_hand_over(lrun_execution *x, lrun_error *err)
 {
     char how[64];
     int pidfd = steal_fd(&x->process.pidfd);
@@ -109,7 +109,7 @@ int detached_hand_over(lr_execution *x, lr_error *err)
     x->handed_over = false;
     x->process.pidfd = pidfd;
     execution_reap(x, how, sizeof(how));
-    if (x->error.code != LR_OK) {
+    if (x->error.code != LRUN_OK) {
         if (err)
             *err = x->error;
         return -1;
@@ -127,17 +127,18 @@ int detached_hand_over(lr_execution *x, lr_error *err)
     return make_watch(x, err);
 }
 
-int lr_attach(const char *id, const lr_request *base_request, lr_execution **out, lr_error *err)
+int lrun_attach(const char *id, const lrun_request *base_request, lrun_execution **out,
+                lrun_error *err)
 {
     if (!id || !out)
-        return error_set(err, LR_INVALID_ARGUMENT, OPERATION, "id or out is NULL");
+        return error_set(err, LRUN_INVALID_ARGUMENT, OPERATION, "id or out is NULL");
     *out = NULL;
-    lr_request base = {0};
+    lrun_request base = {0};
     if (base_request && runner_take_struct(&base, sizeof(base), base_request, base_request->size,
-                                           "lr_request", err) < 0)
+                                           "lrun_request", err) < 0)
         return -1;
     if (!document_is_empty(&base) || base.input_fd || base.cancel_fd || base.input_json)
-        return error_set(err, LR_INVALID_ARGUMENT, OPERATION,
+        return error_set(err, LRUN_INVALID_ARGUMENT, OPERATION,
                          "base: only its callbacks and `user` may be set");
     cleanup_close int dir = -1;
     json_t *state;
@@ -145,7 +146,7 @@ int lr_attach(const char *id, const lr_request *base_request, lr_execution **out
         return -1;
     if (!state)
         return 0;
-    lr_execution *x = execution_new();
+    lrun_execution *x = execution_new();
     if (!x) {
         json_decref(state);
         return error_oom(err, OPERATION);
@@ -163,7 +164,7 @@ int lr_attach(const char *id, const lr_request *base_request, lr_execution **out
     }
     json_decref(state);
     if ((running && connect_detached(x, err) < 0) || make_watch(x, err) < 0) {
-        lr_execution_free(x);
+        lrun_execution_free(x);
         return -1;
     }
     *out = x;

@@ -5,21 +5,21 @@
 
 #define OPERATION "run.request"
 
-static int put(json_t *document, const char *name, json_t *value, lr_error *err)
+static int put(json_t *document, const char *name, json_t *value, lrun_error *err)
 {
     return json_object_set_new(document, name, value) < 0 ? error_oom(err, OPERATION) : 0;
 }
 
 /* A new string; NULL with an error for what is not UTF-8, which the document cannot carry. */
-static json_t *text(const char *name, const char *value, lr_error *err)
+static json_t *text(const char *name, const char *value, lrun_error *err)
 {
     json_t *s = json_string(value);
     if (!s)
-        error_set(err, LR_INVALID_ARGUMENT, OPERATION, "%s: must be UTF-8", name);
+        error_set(err, LRUN_INVALID_ARGUMENT, OPERATION, "%s: must be UTF-8", name);
     return s;
 }
 
-static int put_text(json_t *document, const char *name, const char *value, lr_error *err)
+static int put_text(json_t *document, const char *name, const char *value, lrun_error *err)
 {
     if (!value)
         return 0;
@@ -27,7 +27,7 @@ static int put_text(json_t *document, const char *name, const char *value, lr_er
     return s ? put(document, name, s, err) : -1;
 }
 
-static int put_texts(json_t *document, const char *name, const char *const *values, lr_error *err)
+static int put_texts(json_t *document, const char *name, const char *const *values, lrun_error *err)
 {
     if (!values)
         return 0;
@@ -45,19 +45,19 @@ static int put_texts(json_t *document, const char *name, const char *const *valu
 }
 
 /* 0: not given. */
-static int put_ms(json_t *document, const char *name, uint64_t ms, lr_error *err)
+static int put_ms(json_t *document, const char *name, uint64_t ms, lrun_error *err)
 {
     if (ms > INT64_MAX)
-        return error_set(err, LR_INVALID_ARGUMENT, OPERATION, "%s: is too large", name);
+        return error_set(err, LRUN_INVALID_ARGUMENT, OPERATION, "%s: is too large", name);
     return ms ? put(document, name, json_integer((json_int_t)ms), err) : 0;
 }
 
-static int put_extract(json_t *document, const lr_request *r, lr_error *err)
+static int put_extract(json_t *document, const lrun_request *r, lrun_error *err)
 {
     if (!r->extract)
         return r->extract_count == 0
                    ? 0
-                   : error_set(err, LR_INVALID_ARGUMENT, OPERATION,
+                   : error_set(err, LRUN_INVALID_ARGUMENT, OPERATION,
                                "extract: is NULL with a count of %zu", r->extract_count);
     json_t *list = json_array();
     if (put(document, "extract", list, err) < 0)
@@ -73,7 +73,7 @@ static int put_extract(json_t *document, const lr_request *r, lr_error *err)
     return 0;
 }
 
-static int fill(json_t *document, const lr_request *r, lr_error *err)
+static int fill(json_t *document, const lrun_request *r, lrun_error *err)
 {
     if (put_text(document, "image", r->image, err) < 0 ||
         put_text(document, "entrypoint", r->entrypoint, err) < 0 ||
@@ -93,7 +93,7 @@ static int fill(json_t *document, const lr_request *r, lr_error *err)
     return r->detached ? put(document, "detached", json_true(), err) : 0;
 }
 
-int document_from_request(json_t **out, const lr_request *request, lr_error *err)
+int document_from_request(json_t **out, const lrun_request *request, lrun_error *err)
 {
     json_t *document = json_object();
     if (!document)
@@ -106,7 +106,7 @@ int document_from_request(json_t **out, const lr_request *request, lr_error *err
     return 0;
 }
 
-bool document_is_empty(const lr_request *r)
+bool document_is_empty(const lrun_request *r)
 {
     return !r->image && !r->entrypoint && !r->argv && !r->ignore && !r->links && !r->extract_when &&
            !r->cpu_timeout_ms && !r->run && !r->dir && !r->input_json && !r->timeout_ms &&
@@ -114,7 +114,7 @@ bool document_is_empty(const lr_request *r)
            !r->detached;
 }
 
-int document_add_options(json_t *document, const json_t *options, lr_error *err)
+int document_add_options(json_t *document, const json_t *options, lrun_error *err)
 {
     json_t *given = json_object_get(document, "options");
     if (json_object_size(options) == 0 || (given && !json_is_object(given)))

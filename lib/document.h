@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * An lr_request as the JSON document that it stands for. What is no part of the document (fds,
+ * An lrun_request as the JSON document that it stands for. What is no part of the document (fds,
  * callbacks, the text of the input) is left out.
  */
 #ifndef LIB_DOCUMENT_H
@@ -11,12 +11,12 @@
 #include <jansson.h>
 
 /* New reference. Errors: INVALID_ARGUMENT for what JSON cannot carry, OUT_OF_MEMORY. */
-int document_from_request(json_t **out, const lr_request *request, lr_error *err);
+int document_from_request(json_t **out, const lrun_request *request, lrun_error *err);
 
-/* Whether nothing of the document's is set: only fds and callbacks, as lr_run_json() takes them. */
-bool document_is_empty(const lr_request *request);
+/* Whether nothing of the document's is set: only fds and callbacks, as lrun_run_json() takes them. */
+bool document_is_empty(const lrun_request *request);
 
 /* Lays the options of a runner beneath those of the document. `options` is only read. */
-int document_add_options(json_t *document, const json_t *options, lr_error *err);
+int document_add_options(json_t *document, const json_t *options, lrun_error *err);
 
 #endif

@@ -5,7 +5,7 @@
  * A supervisor process does the work; what is here is one end of a socket. Output and the outcome
  * come as frames (dispatch). The outcome is the last frame, but the run is over only when the
  * supervisor has ended too: by then it has removed the sandbox (wait). Whatever goes wrong with the
- * supervisor itself is LR_SUPERVISOR_LOST; it is killed then, and the sandbox dies with it.
+ * supervisor itself is LRUN_SUPERVISOR_LOST; it is killed then, and the sandbox dies with it.
  *
  * A detached run has a supervisor that is not ours: the socket is a connection to where it listens, and
  * what became of the run is in its state.
@@ -44,44 +44,44 @@
  * callback the handle can only be written to (stop, cancel); reading is refused, and freeing is put off
  * until the call that made the callback returns.
  */
-void execution_deliver(lr_execution *x, lr_stream stream, const char *data, size_t length)
+void execution_deliver(lrun_execution *x, lrun_stream stream, const char *data, size_t length)
 {
     x->in_callback = true;
     if (x->on_output && length > 0)
         x->on_output(x->user, stream, data, length);
-    lines_push(&x->lines[stream == LR_STDERR], data, length);
+    lines_push(&x->lines[stream == LRUN_STDERR], data, length);
     x->in_callback = false;
 }
 
-int execution_enter(const lr_execution *x, const char *operation, lr_error *err)
+int execution_enter(const lrun_execution *x, const char *operation, lrun_error *err)
 {
     if (!x)
-        return error_set(err, LR_INVALID_ARGUMENT, operation, "execution is NULL");
+        return error_set(err, LRUN_INVALID_ARGUMENT, operation, "execution is NULL");
     if (!x->in_callback)
         return 0;
-    error_set(err, LR_INVALID_ARGUMENT, operation,
+    error_set(err, LRUN_INVALID_ARGUMENT, operation,
               "called from within a callback of the same execution");
     return error_hint(err,
-                      "in a callback use lr_execution_stop() or lr_execution_cancel(), or make "
+                      "in a callback use lrun_execution_stop() or lrun_execution_cancel(), or make "
                       "this call after the callback has returned");
 }
 
-int execution_leave(lr_execution *x, int rc, lr_error *err)
+int execution_leave(lrun_execution *x, int rc, lrun_error *err)
 {
     if (!x->freed)
         return rc;
     x->freed = false;
-    lr_execution_free(x);
-    return error_set(err, LR_INVALID_ARGUMENT, OPERATION, "a callback has freed the execution");
+    lrun_execution_free(x);
+    return error_set(err, LRUN_INVALID_ARGUMENT, OPERATION, "a callback has freed the execution");
 }
 
-void execution_finish(lr_execution *x)
+void execution_finish(lrun_execution *x)
 {
     x->ending = true;
 }
 
 /* Delivers kept output, and ends what has come to its end. Returns whether there is more to do already. */
-static bool settle(lr_execution *x)
+static bool settle(lrun_execution *x)
 {
     bool more = detached_take_log(x);
     if (x->ending && !x->done && !more && !x->freed) {
@@ -94,27 +94,27 @@ static bool settle(lr_execution *x)
     return more;
 }
 
-int execution_never_ran(lr_error *err)
+int execution_never_ran(lrun_error *err)
 {
-    return error_set(err, LR_CONTAINER_START_FAILED, OPERATION,
+    return error_set(err, LRUN_CONTAINER_START_FAILED, OPERATION,
                      "the run was cancelled before its command started");
 }
 
-__attribute__((format(printf, 2, 3))) static void lose(lr_execution *x, const char *format, ...)
+__attribute__((format(printf, 2, 3))) static void lose(lrun_execution *x, const char *format, ...)
 {
     va_list ap;
     char text[256];
     va_start(ap, format);
     vsnprintf(text, sizeof(text), format, ap);
     va_end(ap);
-    error_set(&x->error, LR_SUPERVISOR_LOST, OPERATION, "%s", text);
+    error_set(&x->error, LRUN_SUPERVISOR_LOST, OPERATION, "%s", text);
     if (x->process.pidfd >= 0)
         pidfd_send_signal(x->process.pidfd, SIGKILL, NULL, 0);
     execution_finish(x);
 }
 
 /* How the supervisor ended, for the message; waits for the end. */
-void execution_reap(lr_execution *x, char *how, size_t size)
+void execution_reap(lrun_execution *x, char *how, size_t size)
 {
     snprintf(how, size, "it ended");
     if (x->process.pidfd < 0)
@@ -143,7 +143,7 @@ void execution_reap(lr_execution *x, char *how, size_t size)
     cleanup_close_fd(&x->process.pidfd);
 }
 
-static void take_outcome(lr_execution *x, const struct frame *f)
+static void take_outcome(lrun_execution *x, const struct frame *f)
 {
     if (f->type == FRAME_ERROR)
         error_from_json(&x->error, f->payload, f->length);
@@ -153,13 +153,13 @@ static void take_outcome(lr_execution *x, const struct frame *f)
     execution_finish(x);
 }
 
-static void take_output(lr_execution *x, const struct frame *f)
+static void take_output(lrun_execution *x, const struct frame *f)
 {
-    execution_deliver(x, f->type == FRAME_LOG_STDOUT ? LR_STDOUT : LR_STDERR, f->payload,
+    execution_deliver(x, f->type == FRAME_LOG_STDOUT ? LRUN_STDOUT : LRUN_STDERR, f->payload,
                       f->length);
 }
 
-static void take_answer(lr_execution *x, const struct frame *f)
+static void take_answer(lrun_execution *x, const struct frame *f)
 {
     json_t *document = json_loadb(f->payload, f->length, 0, NULL);
     json_t *number = json_object_get(document, "number");
@@ -168,7 +168,7 @@ static void take_answer(lr_execution *x, const struct frame *f)
     if (json_is_integer(number) && json_integer_value(number) == x->awaited) {
         cleanup_free char *text = error ? json_dumps(error, JSON_COMPACT) : NULL;
         x->answered = true;
-        x->answer = (lr_error){0};
+        x->answer = (lrun_error){0};
         if (text)
             error_from_json(&x->answer, text, strlen(text));
         else if (error)
@@ -177,14 +177,14 @@ static void take_answer(lr_execution *x, const struct frame *f)
     json_decref(document);
 }
 
-static void take_progress(lr_execution *x, const struct frame *f)
+static void take_progress(lrun_execution *x, const struct frame *f)
 {
     json_int_t done, total;
     const char *what;
     json_t *document = json_loadb(f->payload, f->length, 0, NULL);
     if (x->on_progress && json_unpack(document, "{s:s,s:I,s:I}", "what", &what, "done", &done,
                                       "total", &total) == 0) {
-        const lr_progress progress = {what, (uint64_t)done, (uint64_t)total};
+        const lrun_progress progress = {what, (uint64_t)done, (uint64_t)total};
         x->in_callback = true;
         x->on_progress(x->user, &progress);
         x->in_callback = false;
@@ -192,7 +192,7 @@ static void take_progress(lr_execution *x, const struct frame *f)
     json_decref(document);
 }
 
-static void take_frames(lr_execution *x)
+static void take_frames(lrun_execution *x)
 {
     struct frame f;
     enum frame_status status;
@@ -228,7 +228,7 @@ static void take_frames(lr_execution *x)
     }
 }
 
-static bool has_exited(const lr_execution *x)
+static bool has_exited(const lrun_execution *x)
 {
     struct pollfd p = {.fd = x->process.pidfd, .events = POLLIN};
     return x->process.pidfd < 0 || poll(&p, 1, 0) != 0;
@@ -238,7 +238,7 @@ static bool has_exited(const lr_execution *x)
  * The socket has ended, or the process has, without an outcome. Called again until there is one. The supervisor of
  * a run of ours has nothing more to do then: it is killed, should it still be there.
  */
-static void take_end(lr_execution *x)
+static void take_end(lrun_execution *x)
 {
     if (!x->ended) {
         x->ended = true;
@@ -256,7 +256,7 @@ static void take_end(lr_execution *x)
 }
 
 /* Reads what is there. Returns whether the socket had nothing more to give. */
-bool execution_receive(lr_execution *x)
+bool execution_receive(lrun_execution *x)
 {
     for (int i = 0; i < READS_PER_DISPATCH && !x->ending && !x->ended && !x->freed &&
                     !(x->handed_over && x->started);
@@ -283,7 +283,7 @@ bool execution_receive(lr_execution *x)
 }
 
 /* What poll() waits for; the fds of the cancels are -1 once they have been seen. */
-static int wait_for_work(lr_execution *x, struct pollfd p[4], const int cancels[2], bool more)
+static int wait_for_work(lrun_execution *x, struct pollfd p[4], const int cancels[2], bool more)
 {
     const struct pollfd wanted[4] = {
         {.fd = x->ended ? -1 : x->process.socket, .events = POLLIN},
@@ -299,7 +299,7 @@ static int wait_for_work(lr_execution *x, struct pollfd p[4], const int cancels[
 }
 
 /* Until *enough is true, the outcome is known, or the deadline has passed. */
-void execution_run_until(lr_execution *x, const bool *enough)
+void execution_run_until(lrun_execution *x, const bool *enough)
 {
     int cancels[2] = {x->cancel, x->caller_cancel};
     bool more = settle(x);
@@ -328,53 +328,53 @@ void execution_run_until(lr_execution *x, const bool *enough)
     }
 }
 
-static void run_to_outcome(lr_execution *x)
+static void run_to_outcome(lrun_execution *x)
 {
     execution_run_until(x, &x->done);
 }
 
 /* ------------------------------------------------------------------ starting */
 
-static int make_id(char id[32], lr_error *err)
+static int make_id(char id[32], lrun_error *err)
 {
     unsigned char random[6];
     if (getrandom(random, sizeof(random), 0) != sizeof(random))
-        return error_errno(err, LR_INTERNAL, OPERATION, errno, "no random numbers");
+        return error_errno(err, LRUN_INTERNAL, OPERATION, errno, "no random numbers");
     snprintf(id, 32, "light-runner-%02x%02x%02x%02x%02x%02x", random[0], random[1], random[2],
              random[3], random[4], random[5]);
     return 0;
 }
 
-static int check_fd(int fd, const char *name, lr_error *err)
+static int check_fd(int fd, const char *name, lrun_error *err)
 {
     if (fd == 0)
         return 0;
     if (fd < 0 || fcntl(fd, F_GETFD) < 0)
-        return error_set(err, LR_INVALID_ARGUMENT, "run.request", "%s: %d is not an open fd", name,
-                         fd);
+        return error_set(err, LRUN_INVALID_ARGUMENT, "run.request", "%s: %d is not an open fd",
+                         name, fd);
     return 0;
 }
 
 /* What can be known to be wrong before anything starts, and is not in the document alone. */
-static int check_request(const struct request *r, const lr_request *base, lr_error *err)
+static int check_request(const struct request *r, const lrun_request *base, lrun_error *err)
 {
     if (check_fd(base->input_fd, "input_fd", err) < 0 ||
         check_fd(base->cancel_fd, "cancel_fd", err) < 0)
         return -1;
     if (base->input_fd && r->input)
-        return error_set(err, LR_INVALID_ARGUMENT, "run.request",
+        return error_set(err, LRUN_INVALID_ARGUMENT, "run.request",
                          "input: given both as JSON and as an fd");
     if (r->detached && (base->input_fd || r->input))
-        return error_set(err, LR_INVALID_ARGUMENT, "run.request",
+        return error_set(err, LRUN_INVALID_ARGUMENT, "run.request",
                          "input is refused for detached runs");
     if (r->dir) {
         struct stat st;
         if (stat(r->dir, &st) < 0) {
-            error_errno(err, LR_INVALID_ARGUMENT, "run.request", errno, "dir: '%s'", r->dir);
+            error_errno(err, LRUN_INVALID_ARGUMENT, "run.request", errno, "dir: '%s'", r->dir);
             return error_hint(err, "name a folder that is there and that you may read");
         }
         if (!S_ISDIR(st.st_mode)) {
-            error_set(err, LR_INVALID_ARGUMENT, "run.request", "dir: '%s' is not a directory",
+            error_set(err, LRUN_INVALID_ARGUMENT, "run.request", "dir: '%s' is not a directory",
                       r->dir);
             return error_hint(err, "name the folder that holds the file; its contents are copied");
         }
@@ -390,11 +390,11 @@ static bool is_readable(int fd)
 
 /* Cancelled before it began: a result like that of any other cancelled run, and nothing was
  * started. */
-static int set_cancelled_result(lr_execution *x, const struct request *r, lr_error *err)
+static int set_cancelled_result(lrun_execution *x, const struct request *r, lrun_error *err)
 {
     struct utsname host = {0};
     uname(&host);
-    lr_result result = {
+    lrun_result result = {
         .exit_code = 128 + SIGKILL, .signal = SIGKILL, .cancelled = true, .id = x->id};
     result.isolation.runtime = r->runtime;
     result.isolation.host_kernel = host.release;
@@ -407,13 +407,13 @@ static int set_cancelled_result(lr_execution *x, const struct request *r, lr_err
         return -1;
     uint64_t one = 1;
     x->ending = x->done = true;
-    /* Nobody reads it: lr_execution_fd() stays readable. */
+    /* Nobody reads it: lrun_execution_fd() stays readable. */
     return write(x->cancel, &one, sizeof(one)) == sizeof(one) ? 0 : error_oom(err, OPERATION);
 }
 
-lr_execution *execution_new(void)
+lrun_execution *execution_new(void)
 {
-    lr_execution *x = calloc(1, sizeof(*x));
+    lrun_execution *x = calloc(1, sizeof(*x));
     if (!x)
         return NULL;
     x->process = (struct launched){.pidfd = -1, .socket = -1};
@@ -421,16 +421,16 @@ lr_execution *execution_new(void)
     return x;
 }
 
-void execution_set_callbacks(lr_execution *x, const lr_request *base)
+void execution_set_callbacks(lrun_execution *x, const lrun_request *base)
 {
     x->on_output = base->on_output;
     x->on_progress = base->on_progress;
     x->user = base->user;
-    lines_init(&x->lines[0], LR_STDOUT, base->on_log, base->user);
-    lines_init(&x->lines[1], LR_STDERR, base->on_log, base->user);
+    lines_init(&x->lines[0], LRUN_STDOUT, base->on_log, base->user);
+    lines_init(&x->lines[1], LRUN_STDERR, base->on_log, base->user);
 }
 
-int execution_send(int socket, enum frame_type type, const char *payload, lr_error *err)
+int execution_send(int socket, enum frame_type type, const char *payload, lrun_error *err)
 {
     int64_t deadline = clock_ms() + SEND_TIMEOUT_MS;
     cleanup_buffer struct buffer frame;
@@ -448,18 +448,18 @@ int execution_send(int socket, enum frame_type type, const char *payload, lr_err
         if (errno == EPIPE || errno == ECONNRESET)
             return 0; /* what became of it is found by reading */
         if (errno != EAGAIN && errno != EINTR)
-            return error_errno(err, LR_SUPERVISOR_LOST, OPERATION, errno,
+            return error_errno(err, LRUN_SUPERVISOR_LOST, OPERATION, errno,
                                "cannot send the request");
         struct pollfd p = {.fd = socket, .events = POLLOUT};
         if (poll(&p, 1, io_poll_timeout(deadline)) == 0 && clock_ms() >= deadline)
-            return error_set(err, LR_SUPERVISOR_LOST, OPERATION,
+            return error_set(err, LRUN_SUPERVISOR_LOST, OPERATION,
                              "the supervisor does not take its request");
     }
     return 0;
 }
 
-static char *order_text(lr_execution *x, const struct request *r, const lr_request *base,
-                        lr_error *err)
+static char *order_text(lrun_execution *x, const struct request *r, const lrun_request *base,
+                        lrun_error *err)
 {
     struct run_order order = {
         .id = x->id,
@@ -476,14 +476,14 @@ static char *order_text(lr_execution *x, const struct request *r, const lr_reque
     } else if (strlen(text) > FRAME_CALLER_MAX) {
         free(text);
         text = NULL;
-        error_set(err, LR_INVALID_ARGUMENT, "run.request",
+        error_set(err, LRUN_INVALID_ARGUMENT, "run.request",
                   "the request is over the limit of %d bytes without its input", FRAME_CALLER_MAX);
     }
     return text;
 }
 
-static int start(lr_execution *x, const lr_runner *runner, const struct request *r,
-                 const lr_request *base, lr_error *err)
+static int start(lrun_execution *x, const lrun_runner *runner, const struct request *r,
+                 const lrun_request *base, lrun_error *err)
 {
     cleanup_free char *text = order_text(x, r, base, err);
     if (!text)
@@ -491,7 +491,7 @@ static int start(lr_execution *x, const lr_runner *runner, const struct request 
     if (base->cancel_fd) {
         x->caller_cancel = fcntl(base->cancel_fd, F_DUPFD_CLOEXEC, 3);
         if (x->caller_cancel < 0)
-            return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot keep cancel_fd");
+            return error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot keep cancel_fd");
     }
     struct launch l = {
         .supervisor = runner->supervisor,
@@ -510,18 +510,18 @@ static int start(lr_execution *x, const lr_runner *runner, const struct request 
     return execution_send(x->process.socket, FRAME_REQUEST, text, err);
 }
 
-static int execute(const lr_runner *runner, const struct request *r, const lr_request *base,
-                   lr_execution **out, lr_error *err)
+static int execute(const lrun_runner *runner, const struct request *r, const lrun_request *base,
+                   lrun_execution **out, lrun_error *err)
 {
     if (check_request(r, base, err) < 0)
         return -1;
-    lr_execution *x = execution_new();
+    lrun_execution *x = execution_new();
     if (!x)
         return error_oom(err, OPERATION);
     cleanup_close int event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     x->cancel = event < 0 ? -1 : fcntl(event, F_DUPFD_CLOEXEC, 3);
     int rc = x->cancel < 0
-                 ? error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot make an eventfd")
+                 ? error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot make an eventfd")
                  : make_id(x->id, err);
     bool cancelled = is_readable(base->cancel_fd);
     if (rc == 0 && cancelled)
@@ -533,7 +533,7 @@ static int execute(const lr_runner *runner, const struct request *r, const lr_re
     if (rc < 0) {
         if (x->process.pid)
             lose(x, "it was not started"); /* kills it; the caller is told the first error */
-        lr_execution_free(x);
+        lrun_execution_free(x);
         return -1;
     }
     *out = x;
@@ -541,8 +541,8 @@ static int execute(const lr_runner *runner, const struct request *r, const lr_re
 }
 
 /* Checks the document (whose reference it takes) and starts it. */
-static int execute_document(const lr_runner *runner, json_t *document, const lr_request *base,
-                            lr_execution **out, lr_error *err)
+static int execute_document(const lrun_runner *runner, json_t *document, const lrun_request *base,
+                            lrun_execution **out, lrun_error *err)
 {
     cleanup_request struct request r = {0};
     int rc = document_add_options(document, runner->options, err);
@@ -556,14 +556,16 @@ static int execute_document(const lr_runner *runner, json_t *document, const lr_
     return rc < 0 ? -1 : execute(runner, &r, base, out, err);
 }
 
-int lr_run(const lr_runner *runner, const lr_request *request, lr_execution **out, lr_error *err)
+int lrun_run(const lrun_runner *runner, const lrun_request *request, lrun_execution **out,
+             lrun_error *err)
 {
     if (!runner || !request || !out)
-        return error_set(err, LR_INVALID_ARGUMENT, "run.request", "runner, request or out is NULL");
+        return error_set(err, LRUN_INVALID_ARGUMENT, "run.request",
+                         "runner, request or out is NULL");
     *out = NULL;
-    lr_request base;
+    lrun_request base;
     json_t *document;
-    if (runner_take_struct(&base, sizeof(base), request, request->size, "lr_request", err) < 0)
+    if (runner_take_struct(&base, sizeof(base), request, request->size, "lrun_request", err) < 0)
         return -1;
     if (base.input_json) {
         /* It goes to stdin letter by letter. */
@@ -577,18 +579,18 @@ int lr_run(const lr_runner *runner, const lr_request *request, lr_execution **ou
     return execute_document(runner, document, &base, out, err);
 }
 
-int lr_run_json(const lr_runner *runner, const char *json, size_t length,
-                const lr_request *base_request, lr_execution **out, lr_error *err)
+int lrun_run_json(const lrun_runner *runner, const char *json, size_t length,
+                  const lrun_request *base_request, lrun_execution **out, lrun_error *err)
 {
     if (!runner || !json || !out)
-        return error_set(err, LR_INVALID_ARGUMENT, "run.request", "runner, json or out is NULL");
+        return error_set(err, LRUN_INVALID_ARGUMENT, "run.request", "runner, json or out is NULL");
     *out = NULL;
-    lr_request base = {0};
+    lrun_request base = {0};
     if (base_request && runner_take_struct(&base, sizeof(base), base_request, base_request->size,
-                                           "lr_request", err) < 0)
+                                           "lrun_request", err) < 0)
         return -1;
     if (!document_is_empty(&base))
-        return error_set(err, LR_INVALID_ARGUMENT, "run.request",
+        return error_set(err, LRUN_INVALID_ARGUMENT, "run.request",
                          "base: only its fds and callbacks may be set");
     json_t *document;
     if (request_load(&document, json, length, err) < 0)
@@ -598,19 +600,19 @@ int lr_run_json(const lr_runner *runner, const char *json, size_t length,
 
 /* ------------------------------------------------------------------ handle */
 
-const char *lr_execution_id(const lr_execution *execution)
+const char *lrun_execution_id(const lrun_execution *execution)
 {
     return execution->id;
 }
 
-int lr_execution_fd(const lr_execution *execution)
+int lrun_execution_fd(const lrun_execution *execution)
 {
     if (execution->watch >= 0)
         return execution->watch;
     return execution->process.socket >= 0 ? execution->process.socket : execution->cancel;
 }
 
-int lr_execution_dispatch(lr_execution *execution, bool *done, lr_error *err)
+int lrun_execution_dispatch(lrun_execution *execution, bool *done, lrun_error *err)
 {
     if (done)
         *done = false;
@@ -632,15 +634,15 @@ int lr_execution_dispatch(lr_execution *execution, bool *done, lr_error *err)
     return execution_leave(execution, 0, err);
 }
 
-int lr_execution_wait(lr_execution *x, lr_result **out, lr_error *err)
+int lrun_execution_wait(lrun_execution *x, lrun_result **out, lrun_error *err)
 {
     if (!out)
-        return error_set(err, LR_INVALID_ARGUMENT, OPERATION, "out is NULL");
+        return error_set(err, LRUN_INVALID_ARGUMENT, OPERATION, "out is NULL");
     *out = NULL;
     if (execution_enter(x, OPERATION, err) < 0)
         return -1;
     if (x->waited)
-        return error_set(err, LR_INVALID_ARGUMENT, OPERATION, "the run was already waited for");
+        return error_set(err, LRUN_INVALID_ARGUMENT, OPERATION, "the run was already waited for");
     run_to_outcome(x);
     if (x->freed)
         return execution_leave(x, -1, err);
@@ -662,7 +664,7 @@ int lr_execution_wait(lr_execution *x, lr_result **out, lr_error *err)
 #define CANCEL_FRAME "\2\0\0\0\23\0\0\0{\"action\":\"cancel\"}"
 _Static_assert(FRAME_CONTROL == 2 && sizeof(CANCEL_FRAME) - 1 - FRAME_HEADER_SIZE == 19, "");
 
-int lr_execution_cancel(lr_execution *execution)
+int lrun_execution_cancel(lrun_execution *execution)
 {
     if (!execution)
         return -1;
@@ -686,7 +688,7 @@ int lr_execution_cancel(lr_execution *execution)
     return rc;
 }
 
-void lr_execution_free(lr_execution *x)
+void lrun_execution_free(lrun_execution *x)
 {
     if (!x)
         return;
@@ -699,7 +701,7 @@ void lr_execution_free(lr_execution *x)
         return;
     }
     if (x->process.pidfd >= 0) {
-        lr_execution_cancel(x);
+        lrun_execution_cancel(x);
         int64_t limit = clock_ms() + EXIT_TIMEOUT_MS;
         x->deadline = limit < x->deadline ? limit : x->deadline;
         run_to_outcome(x);
@@ -717,6 +719,6 @@ void lr_execution_free(lr_execution *x)
     buffer_free(&x->in);
     lines_free(&x->lines[0]);
     lines_free(&x->lines[1]);
-    lr_result_free(x->result);
+    lrun_result_free(x->result);
     free(x);
 }

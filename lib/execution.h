@@ -28,16 +28,16 @@ enum {
     PIECES_PER_DISPATCH = 64, /* the same, of kept output: up to 8 MiB */
 };
 
-struct lr_execution {
+struct lrun_execution {
     char id[32];
     struct launched process; /* pid 0: nothing was started */
-    int cancel;              /* eventfd of lr_execution_cancel() */
+    int cancel;              /* eventfd of lrun_execution_cancel() */
     int caller_cancel;       /* own copy of the request's cancel_fd, or -1 */
-    atomic_bool cancelled;   /* lr_execution_cancel() was called */
+    atomic_bool cancelled;   /* lrun_execution_cancel() was called */
     int64_t deadline;        /* when the outcome must be there */
     struct buffer in;
-    lr_output_fn on_output;
-    lr_progress_fn on_progress;
+    lrun_output_fn on_output;
+    lrun_progress_fn on_progress;
     void *user;
     struct lines lines[2];
     bool handed_over; /* what comes behind STARTED is not for us: the run may have ended by now */
@@ -49,7 +49,7 @@ struct lr_execution {
     int64_t last_number; /* of a CONTROL; the answer has the same */
     int64_t awaited;     /* the number whose answer is waited for; 0: none */
     bool answered;       /* it has come: `answer` */
-    lr_error answer;
+    lrun_error answer;
     bool in_callback; /* the caller's code runs: nothing may read or free what it was called from */
     bool freed; /* by a callback: free the handle before the call that made the callback returns */
     bool ended; /* the socket has: the outcome is to be found by other ways */
@@ -58,55 +58,55 @@ struct lr_execution {
     bool ending;          /* the outcome is known: result, or error */
     bool done;            /* and all output was delivered */
     bool waited;          /* and was handed over */
-    lr_result *result;
-    lr_error error;
+    lrun_result *result;
+    lrun_error error;
 };
 
 /* A handle without a run; NULL when memory is out. */
-lr_execution *execution_new(void);
-void execution_set_callbacks(lr_execution *x, const lr_request *base);
+lrun_execution *execution_new(void);
+void execution_set_callbacks(lrun_execution *x, const lrun_request *base);
 
 /* Until *enough is true, the outcome is known, or the deadline has passed. */
-void execution_run_until(lr_execution *x, const bool *enough);
+void execution_run_until(lrun_execution *x, const bool *enough);
 
 /* Takes what the socket has. Returns whether it had nothing more to give. */
-bool execution_receive(lr_execution *x);
+bool execution_receive(lrun_execution *x);
 
 /* Sends a frame, waiting for the supervisor if need be. One that has ended is no error: that is found by
  * reading. A frame of less than a page is sent in one piece: others may write to the socket too. */
-int execution_send(int socket, enum frame_type type, const char *payload, lr_error *err);
+int execution_send(int socket, enum frame_type type, const char *payload, lrun_error *err);
 
 /* Waits for the end of the process that was started, killing it if need be, and says how it ended. */
-void execution_reap(lr_execution *x, char *how, size_t size);
+void execution_reap(lrun_execution *x, char *how, size_t size);
 
 /* The outcome is known. What is left is to deliver output that has been kept. */
-void execution_finish(lr_execution *x);
+void execution_finish(lrun_execution *x);
 
 /* The error of a detached run that has ended, by a cancel, before its command. Returns -1. */
-int execution_never_ran(lr_error *err);
+int execution_never_ran(lrun_error *err);
 
 /* Hands output to the caller's callbacks. */
-void execution_deliver(lr_execution *x, lr_stream stream, const char *data, size_t length);
+void execution_deliver(lrun_execution *x, lrun_stream stream, const char *data, size_t length);
 
 /*
  * Every public function that reads from the supervisor, and so may call callbacks, begins with
  * execution_enter(), which fails in a callback, and ends with `return execution_leave(x, rc, err)`, which
  * frees a handle that a callback has freed, and fails then.
  */
-int execution_enter(const lr_execution *x, const char *operation, lr_error *err);
-int execution_leave(lr_execution *x, int rc, lr_error *err);
+int execution_enter(const lrun_execution *x, const char *operation, lrun_error *err);
+int execution_leave(lrun_execution *x, int rc, lrun_error *err);
 
-/* The run of which the command has been awaited goes on by itself; the handle is one of lr_attach(). */
-int detached_hand_over(lr_execution *x, lr_error *err);
+/* The run of which the command has been awaited goes on by itself; the handle is one of lrun_attach(). */
+int detached_hand_over(lrun_execution *x, lrun_error *err);
 
 /* The connection has ended (`failed`: errno): what became of the run is in its state, now or, should the supervisor
  * still be going, later. */
-void detached_take_end(lr_execution *x, int failed);
+void detached_take_end(lrun_execution *x, int failed);
 
 /* Delivers the kept output that has come since the last look. Returns whether there may be more already. */
-bool detached_take_log(lr_execution *x);
+bool detached_take_log(lrun_execution *x);
 
 /* After each look: when the fd is to be readable again. `more`: at once. */
-void detached_set_timer(lr_execution *x, bool more);
+void detached_set_timer(lrun_execution *x, bool more);
 
 #endif

@@ -29,12 +29,12 @@ static const char *find_supervisor(const char *given)
 }
 
 /* The text in a file without a name, to be read from its beginning. */
-static int open_text(const char *text, lr_error *err)
+static int open_text(const char *text, lrun_error *err)
 {
     cleanup_close int fd = memfd_create("light-runner-input", MFD_CLOEXEC);
     if (fd < 0 || io_write_all(fd, text, strlen(text), IO_NO_DEADLINE) < 0 ||
         lseek(fd, 0, SEEK_SET) < 0)
-        return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot keep the input");
+        return error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot keep the input");
     return steal_fd(&fd);
 }
 
@@ -42,11 +42,11 @@ static int open_text(const char *text, lr_error *err)
  * A copy above the child's numbers. The file actions are a row of dup2()s: a source that is itself
  * one of the targets would be overwritten by an earlier one.
  */
-static int lift(int *fd, lr_error *err)
+static int lift(int *fd, lrun_error *err)
 {
     int high = fcntl(*fd, F_DUPFD_CLOEXEC, CHILD_FDS);
     if (high < 0)
-        return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot pass on fd %d", *fd);
+        return error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot pass on fd %d", *fd);
     *fd = high;
     return 0;
 }
@@ -131,11 +131,11 @@ static int spawn(struct launched *out, struct child *c)
 
 /* Opens, above the child's numbers, what the child gets; -1 at 2 leaves the caller's stderr. */
 static int gather(int fds[CHILD_FDS], const struct launch *l, int socket, bool has_stderr,
-                  lr_error *err)
+                  lrun_error *err)
 {
     cleanup_close int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     if (null < 0)
-        return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot open /dev/null");
+        return error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot open /dev/null");
     cleanup_close int text = -1, never = -1;
     int input = l->input_fd >= 0 ? l->input_fd : null;
     if (l->input_fd < 0 && l->text)
@@ -146,7 +146,7 @@ static int gather(int fds[CHILD_FDS], const struct launch *l, int socket, bool h
     if (caller_cancel < 0) {
         caller_cancel = never = eventfd(0, EFD_CLOEXEC);
         if (never < 0)
-            return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot make an eventfd");
+            return error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot make an eventfd");
     }
     int sources[CHILD_FDS] = {input, null, -1, socket, caller_cancel, l->cancel};
     if (!has_stderr)
@@ -162,13 +162,13 @@ static int gather(int fds[CHILD_FDS], const struct launch *l, int socket, bool h
     return 0;
 }
 
-int launch_supervisor(struct launched *out, const struct launch *l, lr_error *err)
+int launch_supervisor(struct launched *out, const struct launch *l, lrun_error *err)
 {
     /* One of our own fds may get the number 2 in a caller that runs without a stderr. */
     bool has_stderr = fcntl(STDERR_FILENO, F_GETFD) >= 0;
     int pair[2];
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
-        return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot make a socket pair");
+        return error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot make a socket pair");
     cleanup_close int ours = pair[0], theirs = pair[1];
     __attribute__((cleanup(close_all))) int fds[CHILD_FDS] = {-1, -1, -1, -1, -1, -1};
     if (gather(fds, l, theirs, has_stderr, err) < 0)
@@ -179,7 +179,7 @@ int launch_supervisor(struct launched *out, const struct launch *l, lr_error *er
     struct launched launched = {.pidfd = -1, .socket = -1};
     int error = spawn(&launched, &child);
     if (error) {
-        error_errno(err, LR_SUPERVISOR_LOST, OPERATION, error, "cannot start the supervisor '%s'",
+        error_errno(err, LRUN_SUPERVISOR_LOST, OPERATION, error, "cannot start the supervisor '%s'",
                     path);
         return error_hint(err,
                           "install light-runner, or set LIGHT_RUNNER_SUPERVISOR to the path of "

@@ -5,7 +5,7 @@
  *      0  the bytes for the command's stdin        3  the socket: frames
  *      1  /dev/null                                4  readable: the caller cancels (its own fd)
  *      2  the caller's stderr                      5  readable: the caller cancels
- * (lr_execution_cancel)
+ * (lrun_execution_cancel)
  *
  * in a session of its own, so that a Ctrl-C at the terminal reaches the caller alone.
  */
@@ -32,6 +32,6 @@ struct launched {
 };
 
 /* Errors: SUPERVISOR_LOST when it cannot be started, IO_FAILED. */
-int launch_supervisor(struct launched *out, const struct launch *l, lr_error *err);
+int launch_supervisor(struct launched *out, const struct launch *l, lrun_error *err);
 
 #endif

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-void lines_init(struct lines *l, lr_stream stream, lr_output_fn deliver, void *user)
+void lines_init(struct lines *l, lrun_stream stream, lrun_output_fn deliver, void *user)
 {
     *l = (struct lines){.stream = stream, .deliver = deliver, .user = user};
     buffer_init(&l->held, LINES_MAX);

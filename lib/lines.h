@@ -12,12 +12,12 @@ enum { LINES_MAX = 16 * 1024 * 1024 }; /* a longer line is delivered in parts of
 
 struct lines {
     struct buffer held; /* the beginning of the line that is not finished */
-    lr_stream stream;
-    lr_output_fn deliver;
+    lrun_stream stream;
+    lrun_output_fn deliver;
     void *user;
 };
 
-void lines_init(struct lines *l, lr_stream stream, lr_output_fn deliver, void *user);
+void lines_init(struct lines *l, lrun_stream stream, lrun_output_fn deliver, void *user);
 void lines_free(struct lines *l);
 
 /* Delivers every line that ends in `data`, without its newline. A '\r' is kept. */

@@ -30,12 +30,12 @@ int logs_open(int state_dir, const char *id)
 /* A stream's lines, each with the time of the piece in which it began. */
 struct timed {
     struct lines lines;
-    const lr_logs_options *options;
+    const lrun_logs_options *options;
     int64_t began; /* of the line that is not finished */
     int64_t now;   /* of the piece at hand */
 };
 
-static void on_line(void *user, lr_stream stream, const char *data, size_t length)
+static void on_line(void *user, lrun_stream stream, const char *data, size_t length)
 {
     struct timed *t = user;
     if (t->began >= t->options->since_ms)
@@ -52,25 +52,25 @@ static void push(struct timed *t, const struct log_piece *p)
     lines_push(&t->lines, p->data, p->length);
 }
 
-static int drain(struct log_reader *reader, struct timed streams[2], lr_error *err)
+static int drain(struct log_reader *reader, struct timed streams[2], lrun_error *err)
 {
     struct log_piece piece;
     int more;
     while ((more = log_reader_next(reader, &piece)) > 0)
-        push(&streams[piece.stream == LR_STDERR], &piece);
-    return more < 0 ? error_set(err, LR_IO_FAILED, OPERATION, "the file of the output is damaged")
+        push(&streams[piece.stream == LRUN_STDERR], &piece);
+    return more < 0 ? error_set(err, LRUN_IO_FAILED, OPERATION, "the file of the output is damaged")
                     : 0;
 }
 
 /* Until the supervisor's socket is closed, which it does once all output is kept. */
 static int follow(struct log_reader *reader, struct timed streams[2], int socket,
-                  const lr_logs_options *o, lr_error *err)
+                  const lrun_logs_options *o, lrun_error *err)
 {
     for (;;) {
         struct pollfd p[2] = {{socket, POLLIN, 0}, {o->cancel_fd ? o->cancel_fd : -1, POLLIN, 0}};
         int n = poll(p, 2, LOOK_INTERVAL);
         if (n < 0 && errno != EINTR)
-            return error_errno(err, LR_IO_FAILED, OPERATION, errno, "poll");
+            return error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "poll");
         if (drain(reader, streams, err) < 0)
             return -1;
         if (n > 0)
@@ -79,7 +79,7 @@ static int follow(struct log_reader *reader, struct timed streams[2], int socket
 }
 
 /* *out is -1 for a run that has ended meanwhile: there is nothing to wait for. */
-static int open_follow(int *out, int dir, const char *id, lr_error *err)
+static int open_follow(int *out, int dir, const char *id, lrun_error *err)
 {
     *out = attach_connect(dir, id);
     int failed = errno;
@@ -92,15 +92,15 @@ static int open_follow(int *out, int dir, const char *id, lr_error *err)
     return rc == 0 ? attach_unreachable(id, failed, err) : rc < 0 ? -1 : 0;
 }
 
-int lr_logs(const char *id, const lr_logs_options *options, lr_error *err)
+int lrun_logs(const char *id, const lrun_logs_options *options, lrun_error *err)
 {
-    lr_logs_options o;
+    lrun_logs_options o;
     if (!id || !options)
-        return error_set(err, LR_INVALID_ARGUMENT, OPERATION, "id or options is NULL");
-    if (runner_take_struct(&o, sizeof(o), options, options->size, "lr_logs_options", err) < 0)
+        return error_set(err, LRUN_INVALID_ARGUMENT, OPERATION, "id or options is NULL");
+    if (runner_take_struct(&o, sizeof(o), options, options->size, "lrun_logs_options", err) < 0)
         return -1;
     if (!o.on_line)
-        return error_set(err, LR_INVALID_ARGUMENT, OPERATION, "on_line is NULL");
+        return error_set(err, LRUN_INVALID_ARGUMENT, OPERATION, "on_line is NULL");
     cleanup_close int dir = -1, fd = -1, socket = -1;
     json_t *state = NULL;
     if (state_open_dir(&dir, false, err) < 0 || state_read(&state, dir, id, err) < 0)
@@ -108,21 +108,21 @@ int lr_logs(const char *id, const lr_logs_options *options, lr_error *err)
     bool running = state && state_is_running(state);
     json_decref(state);
     if (!state) {
-        error_set(err, LR_INVALID_ARGUMENT, OPERATION, "there is no detached run '%.60s'", id);
+        error_set(err, LRUN_INVALID_ARGUMENT, OPERATION, "there is no detached run '%.60s'", id);
         return error_hint(err, "light-runner ls shows them");
     }
     fd = logs_open(dir, id);
     if (fd < 0)
         return errno == ENOENT ? 0
-                               : error_errno(err, LR_IO_FAILED, OPERATION, errno,
+                               : error_errno(err, LRUN_IO_FAILED, OPERATION, errno,
                                              "cannot open the output of '%.60s'", id);
     if (o.follow && running && open_follow(&socket, dir, id, err) < 0)
         return -1;
     struct log_reader reader;
     struct timed streams[2] = {{.options = &o}, {.options = &o}};
     log_reader_init(&reader, fd);
-    lines_init(&streams[0].lines, LR_STDOUT, on_line, &streams[0]);
-    lines_init(&streams[1].lines, LR_STDERR, on_line, &streams[1]);
+    lines_init(&streams[0].lines, LRUN_STDOUT, on_line, &streams[0]);
+    lines_init(&streams[1].lines, LRUN_STDERR, on_line, &streams[1]);
     int rc = socket >= 0 ? follow(&reader, streams, socket, &o, err) : 0;
     if (rc == 0)
         rc = drain(&reader, streams, err);

@@ -8,36 +8,36 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *lr_version(void)
+const char *lrun_version(void)
 {
-    return LR_VERSION;
+    return LRUN_VERSION;
 }
 
 int runner_take_struct(void *to, size_t known, const void *from, size_t given, const char *name,
-                       lr_error *err)
+                       lrun_error *err)
 {
     static const char operation[] = "run.options";
     memset(to, 0, known);
     if (given < sizeof(size_t)) {
-        error_set(err, LR_INVALID_ARGUMENT, operation, "%s.size is not set", name);
-        return error_hint(err, "declare it with LR_INIT(%s, ...)", name);
+        error_set(err, LRUN_INVALID_ARGUMENT, operation, "%s.size is not set", name);
+        return error_hint(err, "declare it with LRUN_INIT(%s, ...)", name);
     }
     const unsigned char *bytes = from;
     for (size_t i = known; i < given; i++)
         if (bytes[i] != 0)
-            return error_set(err, LR_INVALID_ARGUMENT, operation,
+            return error_set(err, LRUN_INVALID_ARGUMENT, operation,
                              "%s uses fields that this version (%s) does not have", name,
-                             LR_VERSION);
+                             LRUN_VERSION);
     memcpy(to, from, given < known ? given : known);
     return 0;
 }
 
 int runner_give_struct(void *to, size_t given, const void *from, size_t known, const char *name,
-                       lr_error *err)
+                       lrun_error *err)
 {
     if (given < sizeof(size_t)) {
-        error_set(err, LR_INVALID_ARGUMENT, "run.options", "%s.size is not set", name);
-        return error_hint(err, "declare it with LR_INIT(%s, ...)", name);
+        error_set(err, LRUN_INVALID_ARGUMENT, "run.options", "%s.size is not set", name);
+        return error_hint(err, "declare it with LRUN_INIT(%s, ...)", name);
     }
     size_t common = given < known ? given : known;
     memcpy((char *)to + sizeof(size_t), (const char *)from + sizeof(size_t),
@@ -46,35 +46,37 @@ int runner_give_struct(void *to, size_t given, const void *from, size_t known, c
     return 0;
 }
 
-static int set_string(json_t *options, const char *name, const char *value, lr_error *err)
+static int set_string(json_t *options, const char *name, const char *value, lrun_error *err)
 {
     if (!value)
         return 0;
     json_t *text = json_string(value);
     if (!text)
-        return error_set(err, LR_INVALID_ARGUMENT, "runner.new", "options.%s: must be UTF-8", name);
+        return error_set(err, LRUN_INVALID_ARGUMENT, "runner.new", "options.%s: must be UTF-8",
+                         name);
     return json_object_set_new(options, name, text) < 0 ? error_oom(err, "runner.new") : 0;
 }
 
-static int set_bytes(json_t *options, const char *name, uint64_t value, lr_error *err)
+static int set_bytes(json_t *options, const char *name, uint64_t value, lrun_error *err)
 {
     if (value == 0)
         return 0;
     if (value > INT64_MAX)
-        return error_set(err, LR_INVALID_ARGUMENT, "runner.new", "options.%s: is too large", name);
+        return error_set(err, LRUN_INVALID_ARGUMENT, "runner.new", "options.%s: is too large",
+                         name);
     return json_object_set_new(options, name, json_integer((json_int_t)value)) < 0
                ? error_oom(err, "runner.new")
                : 0;
 }
 
-static int set_pids(json_t *options, unsigned pids, lr_error *err)
+static int set_pids(json_t *options, unsigned pids, lrun_error *err)
 {
     return pids == 0 || json_object_set_new(options, "pids", json_integer(pids)) == 0
                ? 0
                : error_oom(err, "runner.new");
 }
 
-static int set_names(json_t *options, const char *name, const char *const *values, lr_error *err)
+static int set_names(json_t *options, const char *name, const char *const *values, lrun_error *err)
 {
     json_t *list = values && *values ? json_array() : NULL;
     if (!list)
@@ -83,22 +85,23 @@ static int set_names(json_t *options, const char *name, const char *const *value
         if (json_array_append_new(list, json_string(*values)) == 0)
             continue;
         json_decref(list);
-        return error_set(err, LR_INVALID_ARGUMENT, "runner.new", "options.%s: must be UTF-8", name);
+        return error_set(err, LRUN_INVALID_ARGUMENT, "runner.new", "options.%s: must be UTF-8",
+                         name);
     }
     return json_object_set_new(options, name, list) < 0 ? error_oom(err, "runner.new") : 0;
 }
 
-static int set_cpus(json_t *options, double cpus, lr_error *err)
+static int set_cpus(json_t *options, double cpus, lrun_error *err)
 {
     if (cpus == 0)
         return 0;
     json_t *number = json_real(cpus);
     if (!number)
-        return error_set(err, LR_INVALID_ARGUMENT, "runner.new", "options.cpus: must be finite");
+        return error_set(err, LRUN_INVALID_ARGUMENT, "runner.new", "options.cpus: must be finite");
     return json_object_set_new(options, "cpus", number) < 0 ? error_oom(err, "runner.new") : 0;
 }
 
-static int fill_options(json_t *j, const lr_runner_options *o, lr_error *err)
+static int fill_options(json_t *j, const lrun_runner_options *o, lrun_error *err)
 {
     if (set_string(j, "runtime", o->runtime, err) < 0 ||
         set_string(j, "engine", o->engine, err) < 0 ||
@@ -113,17 +116,19 @@ static int fill_options(json_t *j, const lr_runner_options *o, lr_error *err)
         set_string(j, "setupRuntime", o->setup_runtime, err) < 0 ||
         set_string(j, "setupNetwork", o->setup_network, err) < 0)
         return -1;
-    if (o->no_new_privileges > LR_OFF)
-        return error_set(err, LR_INVALID_ARGUMENT, "runner.new",
-                         "options.noNewPrivileges: %d is no lr_switch", (int)o->no_new_privileges);
-    if (o->no_new_privileges != LR_DEFAULT &&
-        json_object_set_new(j, "noNewPrivileges", json_boolean(o->no_new_privileges == LR_ON)) < 0)
+    if (o->no_new_privileges > LRUN_OFF)
+        return error_set(err, LRUN_INVALID_ARGUMENT, "runner.new",
+                         "options.noNewPrivileges: %d is no lrun_switch",
+                         (int)o->no_new_privileges);
+    if (o->no_new_privileges != LRUN_DEFAULT &&
+        json_object_set_new(j, "noNewPrivileges", json_boolean(o->no_new_privileges == LRUN_ON)) <
+            0)
         return error_oom(err, "runner.new");
     return 0;
 }
 
 /* The checks are those of a request, so an empty one is laid around the options. */
-static int check_options(json_t *options, lr_error *err)
+static int check_options(json_t *options, lrun_error *err)
 {
     json_t *document = json_pack("{ss,sO}", "image", "x", "options", options);
     if (!document)
@@ -134,30 +139,30 @@ static int check_options(json_t *options, lr_error *err)
     return rc;
 }
 
-int lr_runner_new(lr_runner **out, const lr_runner_options *options, lr_error *err)
+int lrun_runner_new(lrun_runner **out, const lrun_runner_options *options, lrun_error *err)
 {
     if (!out)
-        return error_set(err, LR_INVALID_ARGUMENT, "runner.new", "out is NULL");
+        return error_set(err, LRUN_INVALID_ARGUMENT, "runner.new", "out is NULL");
     *out = NULL;
-    lr_runner_options o = {0};
+    lrun_runner_options o = {0};
     if (options &&
-        runner_take_struct(&o, sizeof(o), options, options->size, "lr_runner_options", err) < 0)
+        runner_take_struct(&o, sizeof(o), options, options->size, "lrun_runner_options", err) < 0)
         return -1;
-    lr_runner *runner = calloc(1, sizeof(*runner));
+    lrun_runner *runner = calloc(1, sizeof(*runner));
     if (!runner || !(runner->options = json_object()) ||
         (o.supervisor && !(runner->supervisor = strdup(o.supervisor)))) {
-        lr_runner_free(runner);
+        lrun_runner_free(runner);
         return error_oom(err, "runner.new");
     }
     if (fill_options(runner->options, &o, err) < 0 || check_options(runner->options, err) < 0) {
-        lr_runner_free(runner);
+        lrun_runner_free(runner);
         return -1;
     }
     *out = runner;
     return 0;
 }
 
-void lr_runner_free(lr_runner *runner)
+void lrun_runner_free(lrun_runner *runner)
 {
     if (!runner)
         return;

@@ -10,7 +10,7 @@
 
 #include <jansson.h>
 
-struct lr_runner {
+struct lrun_runner {
     json_t *options; /* never changed once made: threads share it */
     char *supervisor;
 };
@@ -20,11 +20,11 @@ struct lr_runner {
  * header: what the caller's lacks is zero, what ours lacks must be zero.
  */
 int runner_take_struct(void *to, size_t known, const void *from, size_t given, const char *name,
-                       lr_error *err);
+                       lrun_error *err);
 
 /* Fills such a struct of the caller's, whose size is `given`: it gets the fields that it has, and zeros for what is not
  * known here. */
 int runner_give_struct(void *to, size_t given, const void *from, size_t known, const char *name,
-                       lr_error *err);
+                       lrun_error *err);
 
 #endif

@@ -20,17 +20,17 @@
 
 enum { ID_SIZE = 64, TEMPORARY_SECONDS = 60 };
 
-static int dump(char **out, json_t *document, lr_error *err)
+static int dump(char **out, json_t *document, lrun_error *err)
 {
     *out = json_dumps(document, JSON_COMPACT);
     json_decref(document);
     return *out ? 0 : error_oom(err, OPERATION);
 }
 
-int lr_states(const char *id, char **out, lr_error *err)
+int lrun_states(const char *id, char **out, lrun_error *err)
 {
     if (!out)
-        return error_set(err, LR_INVALID_ARGUMENT, OPERATION, "out is NULL");
+        return error_set(err, LRUN_INVALID_ARGUMENT, OPERATION, "out is NULL");
     *out = NULL;
     cleanup_close int dir = -1;
     json_t *document;
@@ -42,13 +42,13 @@ int lr_states(const char *id, char **out, lr_error *err)
 
 /* What is done to every state; `act` says whether the state counts. */
 struct action {
-    int (*act)(json_t *state, int dir, int64_t number, lr_error *err);
+    int (*act)(json_t *state, int dir, int64_t number, lrun_error *err);
     int dir;
     int64_t number;
     unsigned count;
 };
 
-static int act_on(void *user, json_t *state, lr_error *err)
+static int act_on(void *user, json_t *state, lrun_error *err)
 {
     struct action *a = user;
     int rc = a->act(state, a->dir, a->number, err);
@@ -56,8 +56,8 @@ static int act_on(void *user, json_t *state, lr_error *err)
     return rc < 0 ? -1 : 0;
 }
 
-static int for_all(int (*act)(json_t *state, int dir, int64_t number, lr_error *err),
-                   int64_t number, unsigned *count, lr_error *err)
+static int for_all(int (*act)(json_t *state, int dir, int64_t number, lrun_error *err),
+                   int64_t number, unsigned *count, lrun_error *err)
 {
     cleanup_close int dir = -1;
     if (count)
@@ -73,7 +73,7 @@ static int for_all(int (*act)(json_t *state, int dir, int64_t number, lr_error *
     return rc;
 }
 
-static int reap_one(json_t *state, int dir, int64_t number, lr_error *err)
+static int reap_one(json_t *state, int dir, int64_t number, lrun_error *err)
 {
     (void)number;
     if (!state_is_running(state) || state_fate(state) == PROCESS_UNKNOWN)
@@ -128,7 +128,7 @@ static void sweep(int dir)
     }
 }
 
-int lr_reap_states(unsigned *count, lr_error *err)
+int lrun_reap_states(unsigned *count, lrun_error *err)
 {
     int rc = for_all(reap_one, 0, count, err);
     cleanup_close int dir = -1;
@@ -139,7 +139,7 @@ int lr_reap_states(unsigned *count, lr_error *err)
     return rc;
 }
 
-static int clean_one(json_t *state, int dir, int64_t before_ms, lr_error *err)
+static int clean_one(json_t *state, int dir, int64_t before_ms, lrun_error *err)
 {
     (void)err;
     if (state_is_running(state))
@@ -154,7 +154,7 @@ static int clean_one(json_t *state, int dir, int64_t before_ms, lr_error *err)
     return 1;
 }
 
-int lr_clean_states(int64_t older_than_ms, unsigned *count, lr_error *err)
+int lrun_clean_states(int64_t older_than_ms, unsigned *count, lrun_error *err)
 {
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);

@@ -9,48 +9,48 @@
 #include <string.h>
 
 static const char *const code_names[] = {
-    [LR_OK] = "OK",
-    [LR_INVALID_ARGUMENT] = "INVALID_ARGUMENT",
-    [LR_DOCKER_UNREACHABLE] = "DOCKER_UNREACHABLE",
-    [LR_VOLUME_CREATE_FAILED] = "VOLUME_CREATE_FAILED",
-    [LR_CONTAINER_START_FAILED] = "CONTAINER_START_FAILED",
-    [LR_SEED_FAILED] = "SEED_FAILED",
-    [LR_EXTRACT_FAILED] = "EXTRACT_FAILED",
-    [LR_IMAGE_INVALID] = "IMAGE_INVALID",
-    [LR_IMAGE_NOT_FOUND] = "IMAGE_NOT_FOUND",
-    [LR_NOT_SUPPORTED] = "NOT_SUPPORTED",
-    [LR_ISOLATION_FAILED] = "ISOLATION_FAILED",
-    [LR_SUPERVISOR_LOST] = "SUPERVISOR_LOST",
-    [LR_IO_FAILED] = "IO_FAILED",
-    [LR_OUT_OF_MEMORY] = "OUT_OF_MEMORY",
-    [LR_INTERNAL] = "INTERNAL",
+    [LRUN_OK] = "OK",
+    [LRUN_INVALID_ARGUMENT] = "INVALID_ARGUMENT",
+    [LRUN_DOCKER_UNREACHABLE] = "DOCKER_UNREACHABLE",
+    [LRUN_VOLUME_CREATE_FAILED] = "VOLUME_CREATE_FAILED",
+    [LRUN_CONTAINER_START_FAILED] = "CONTAINER_START_FAILED",
+    [LRUN_SEED_FAILED] = "SEED_FAILED",
+    [LRUN_EXTRACT_FAILED] = "EXTRACT_FAILED",
+    [LRUN_IMAGE_INVALID] = "IMAGE_INVALID",
+    [LRUN_IMAGE_NOT_FOUND] = "IMAGE_NOT_FOUND",
+    [LRUN_NOT_SUPPORTED] = "NOT_SUPPORTED",
+    [LRUN_ISOLATION_FAILED] = "ISOLATION_FAILED",
+    [LRUN_SUPERVISOR_LOST] = "SUPERVISOR_LOST",
+    [LRUN_IO_FAILED] = "IO_FAILED",
+    [LRUN_OUT_OF_MEMORY] = "OUT_OF_MEMORY",
+    [LRUN_INTERNAL] = "INTERNAL",
 };
-static_assert(sizeof(code_names) / sizeof(code_names[0]) == LR_CODE_COUNT, "a name per code");
+static_assert(sizeof(code_names) / sizeof(code_names[0]) == LRUN_CODE_COUNT, "a name per code");
 
-const char *lr_code_name(lr_code code)
+const char *lrun_code_name(lrun_code code)
 {
-    return (unsigned)code < LR_CODE_COUNT ? code_names[code] : "INTERNAL";
+    return (unsigned)code < LRUN_CODE_COUNT ? code_names[code] : "INTERNAL";
 }
 
-lr_code error_code_from_name(const char *name)
+lrun_code error_code_from_name(const char *name)
 {
-    for (int i = 0; i < LR_CODE_COUNT; i++)
+    for (int i = 0; i < LRUN_CODE_COUNT; i++)
         if (strcmp(code_names[i], name) == 0)
-            return (lr_code)i;
-    return LR_INTERNAL;
+            return (lrun_code)i;
+    return LRUN_INTERNAL;
 }
 
 __attribute__((format(printf, 4, 0))) static void
-set(lr_error *err, lr_code code, const char *operation, const char *format, va_list ap)
+set(lrun_error *err, lrun_code code, const char *operation, const char *format, va_list ap)
 {
     /* All of it: the caller's may be uninitialised, or hold an earlier error. */
-    *err = (lr_error){.code = code};
+    *err = (lrun_error){.code = code};
     snprintf(err->operation, sizeof(err->operation), "%s", operation ? operation : "");
     vsnprintf(err->message, sizeof(err->message), format, ap);
     text_make_printable(err->message);
 }
 
-int error_set(lr_error *err, lr_code code, const char *operation, const char *format, ...)
+int error_set(lrun_error *err, lrun_code code, const char *operation, const char *format, ...)
 {
     if (err) {
         va_list ap;
@@ -61,8 +61,8 @@ int error_set(lr_error *err, lr_code code, const char *operation, const char *fo
     return -1;
 }
 
-int error_errno(lr_error *err, lr_code code, const char *operation, int errnum, const char *format,
-                ...)
+int error_errno(lrun_error *err, lrun_code code, const char *operation, int errnum,
+                const char *format, ...)
 {
     if (err) {
         va_list ap;
@@ -78,7 +78,7 @@ int error_errno(lr_error *err, lr_code code, const char *operation, int errnum, 
     return -1;
 }
 
-int error_context(lr_error *err, const char *format, ...)
+int error_context(lrun_error *err, const char *format, ...)
 {
     if (err) {
         char old[sizeof(err->message)];
@@ -94,7 +94,7 @@ int error_context(lr_error *err, const char *format, ...)
     return -1;
 }
 
-int error_hint(lr_error *err, const char *format, ...)
+int error_hint(lrun_error *err, const char *format, ...)
 {
     if (err) {
         va_list ap;
@@ -106,7 +106,7 @@ int error_hint(lr_error *err, const char *format, ...)
     return -1;
 }
 
-int error_oom(lr_error *err, const char *operation)
+int error_oom(lrun_error *err, const char *operation)
 {
-    return error_set(err, LR_OUT_OF_MEMORY, operation, "out of memory");
+    return error_set(err, LRUN_OUT_OF_MEMORY, operation, "out of memory");
 }

@@ -61,7 +61,7 @@ static bool own_folder(char folder[PATH_MAX])
     return true;
 }
 
-char *libexec_find(const char *program, lr_error *err)
+char *libexec_find(const char *program, lrun_error *err)
 {
     char folder[PATH_MAX];
     char *found = NULL;
@@ -74,7 +74,7 @@ char *libexec_find(const char *program, lr_error *err)
     if (!found)
         found = look(LIGHT_RUNNER_LIBEXEC_DIR, ".", program);
     if (!found) {
-        error_set(err, LR_IO_FAILED, "libexec.find", "light-runner's own program '%s' is missing",
+        error_set(err, LRUN_IO_FAILED, "libexec.find", "light-runner's own program '%s' is missing",
                   program);
         error_hint(err, "install light-runner again, or name the folder that has it in "
                         "LIGHT_RUNNER_LIBEXEC");

@@ -13,6 +13,6 @@
  * an installation or a build folder has it, or in the folder given at compile time. malloc'd.
  * Errors: IO_FAILED, with a hint.
  */
-char *libexec_find(const char *program, lr_error *err);
+char *libexec_find(const char *program, lrun_error *err);
 
 #endif

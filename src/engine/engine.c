@@ -24,7 +24,7 @@ static const char docker_socket[] = "/var/run/docker.sock";
 enum { DOCKER_CONFIG_MAX = 1 << 20 };
 
 /* It stays loaded until the process ends. */
-static int load_docker(const struct engine **out, lr_error *err)
+static int load_docker(const struct engine **out, lrun_error *err)
 {
     cleanup_free char *path = libexec_find(ENGINE_DOCKER_MODULE, err);
     if (!path)
@@ -33,7 +33,7 @@ static int load_docker(const struct engine **out, lr_error *err)
     *out = module ? dlsym(module, "engine_docker") : NULL;
     if (*out)
         return 0;
-    error_set(err, LR_IO_FAILED, "engine.load", "the engine docker cannot be loaded: %s",
+    error_set(err, LRUN_IO_FAILED, "engine.load", "the engine docker cannot be loaded: %s",
               dlerror());
     return error_hint(err, "install libcurl, or use --engine local");
 }
@@ -75,10 +75,10 @@ static bool is_configured(void)
     return text && strstr(text, "\"currentContext\"");
 }
 
-int engine_find_docker(const struct engine **out, lr_error *err)
+int engine_find_docker(const struct engine **out, lrun_error *err)
 {
     const char *chosen = secure_getenv("LIGHT_RUNNER_ENGINE");
-    lr_error ignored;
+    lrun_error ignored;
     *out = NULL;
     if (is_given() || is_set("DOCKER_CONTEXT") || listens(docker_socket) ||
         (chosen && strcmp(chosen, docker_name) == 0))
@@ -90,9 +90,9 @@ int engine_find_docker(const struct engine **out, lr_error *err)
     return 0;
 }
 
-static int choose(const struct engine **out, lr_error *err)
+static int choose(const struct engine **out, lrun_error *err)
 {
-    lr_error ignored;
+    lrun_error ignored;
     if (is_given())
         return load_docker(out, err);
     if (!listens(docker_socket) || load_docker(out, &ignored) < 0 ||
@@ -113,7 +113,7 @@ bool engine_is_automatic(const char *name)
     return strcmp(decided(name), automatic) == 0;
 }
 
-int engine_find(const struct engine **out, const char *name, lr_error *err)
+int engine_find(const struct engine **out, const char *name, lrun_error *err)
 {
     name = decided(name);
     if (strcmp(name, automatic) == 0)
@@ -124,7 +124,8 @@ int engine_find(const struct engine **out, const char *name, lr_error *err)
         *out = &engine_local;
         return 0;
     }
-    error_set(err, LR_NOT_SUPPORTED, "engine.find", "the engine '%s' is not in this version", name);
+    error_set(err, LRUN_NOT_SUPPORTED, "engine.find", "the engine '%s' is not in this version",
+              name);
     return error_hint(err, "use --engine local or --engine docker");
 }
 
@@ -139,10 +140,10 @@ static bool names_network(const struct request *r)
     return false;
 }
 
-int engine_find_for_run(const struct engine **out, const struct request *r, lr_error *err)
+int engine_find_for_run(const struct engine **out, const struct request *r, lrun_error *err)
 {
     cleanup_free char *here = NULL;
-    lr_error ignored;
+    lrun_error ignored;
     /* A store that cannot be read is no obstacle for Docker. */
     if (engine_is_automatic(r->engine) && !names_network(r) &&
         engine_local.find_image(r->image, &here, &ignored) == 0 && here) {
@@ -152,10 +153,10 @@ int engine_find_for_run(const struct engine **out, const struct request *r, lr_e
     return engine_find(out, r->engine, err);
 }
 
-int engine_prefer_tier(const struct engine **engine, const struct request *r, lr_error *err)
+int engine_prefer_tier(const struct engine **engine, const struct request *r, lrun_error *err)
 {
     cleanup_free char *there = NULL;
-    lr_error ignored;
+    lrun_error ignored;
     if (*engine == &engine_local || !engine_is_automatic(r->engine) || names_network(r) ||
         strcmp(r->runtime, "runc") == 0)
         return 0;
@@ -169,7 +170,7 @@ int engine_prefer_tier(const struct engine **engine, const struct request *r, lr
 
 static bool runs_locally(const char *program)
 {
-    lr_error ignored;
+    lrun_error ignored;
     cleanup_free char *path = process_find_program(program), *root = NULL;
     if (!path || engine_local.available("runc", &ignored) < 0)
         return false;
@@ -178,9 +179,9 @@ static bool runs_locally(const char *program)
 }
 
 int engine_find_for_image(const struct engine **out, const char *name, const char *program,
-                          lr_error *err)
+                          lrun_error *err)
 {
-    lr_error ignored;
+    lrun_error ignored;
     if (!engine_is_automatic(name))
         return engine_find(out, name, err);
     if (runs_locally(program) || choose(out, &ignored) < 0)

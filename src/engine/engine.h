@@ -46,7 +46,7 @@ struct sandbox {
     bool disk_uncapped; /* nothing caps what it writes outside of its memory */
     bool egress_open;   /* its network may reach addresses that the request does not allow */
 
-    const char *accelerator; /* of its VM, as lr_result has it; NULL: there is none */
+    const char *accelerator; /* of its VM, as lrun_result has it; NULL: there is none */
 
     /* NAME=value for the command, over the image's and the request's; NULL: nothing. */
     char *const *env;
@@ -107,25 +107,25 @@ struct engine {
      * NULL tick: nobody. The whole is NULL for an engine that never waits for anybody else. */
     void (*watch)(int (*tick)(void *user), void *user);
     /* Whether it answers, and with a tier's name whether that can be had: for `doctor`, and for a choice. */
-    int (*available)(const char *tier, lr_error *err);
+    int (*available)(const char *tier, lrun_error *err);
     /* *digest is that of the image, malloc'd; NULL: the engine does not have it. */
-    int (*find_image)(const char *name, char **digest, lr_error *err);
+    int (*find_image)(const char *name, char **digest, lrun_error *err);
     /* All that is known of one; free *out with image_free(). Errors: IMAGE_NOT_FOUND, CONTAINER_START_FAILED. */
-    int (*describe_image)(const char *name, struct image *out, lr_error *err);
+    int (*describe_image)(const char *name, struct image *out, lrun_error *err);
     /* Of an archive or a folder, as image/import.h has it. *out as from describe_image(). */
     int (*import_image)(int fd, const char *name, struct image *out,
-                        struct image_feedback *feedback, lr_error *err);
+                        struct image_feedback *feedback, lrun_error *err);
     /* Those that have a name, by their names. Free *out with store_list_free(). */
-    int (*list_images)(struct image **out, size_t *count, lr_error *err);
+    int (*list_images)(struct image **out, size_t *count, lrun_error *err);
     /* Errors: IMAGE_NOT_FOUND, IO_FAILED (Docker: a container uses it). */
-    int (*remove_image)(const char *name, lr_error *err);
+    int (*remove_image)(const char *name, lrun_error *err);
     /* From its registry. Blocks; feedback->progress can stop it. */
-    int (*pull)(const char *name, struct image_feedback *feedback, lr_error *err);
+    int (*pull)(const char *name, struct image_feedback *feedback, lrun_error *err);
     int (*prepare)(struct sandbox **out, const char *id, const struct request *r, bool keep,
-                   lr_error *err);
-    int (*start)(struct sandbox *s, lr_error *err);
+                   lrun_error *err);
+    int (*start)(struct sandbox *s, lrun_error *err);
     /* A better hint for a start that has failed, of which `said` is told; or none. NULL: there is never one. */
-    void (*explain)(const char *tier, const char *said, lr_error *err);
+    void (*explain)(const char *tier, const char *said, lrun_error *err);
     /* The agent is there, and the command is not yet. Engines that have nothing to do then: NULL. */
     void (*ready)(struct sandbox *s);
     /* It may have run out of memory, which is to be seen at once or not at all. NULL: never asked for. */
@@ -136,20 +136,20 @@ struct engine {
     int (*cpu_used)(const struct sandbox *s, uint64_t *us);
     void (*kill)(struct sandbox *s);
     /* Freezes everything in it, or thaws it. 0: that is done; 1: it is under way, and sandbox.pausing is set. One at a time. */
-    int (*pause)(struct sandbox *s, bool on, lr_error *err);
+    int (*pause)(struct sandbox *s, bool on, lrun_error *err);
     /* What came of it. After a failure it may be either. NULL: pause() is never under way. */
-    int (*paused)(struct sandbox *s, lr_error *err);
-    int (*finish)(struct sandbox *s, struct cgroup_usage *usage, lr_error *err);
+    int (*paused)(struct sandbox *s, lrun_error *err);
+    int (*finish)(struct sandbox *s, struct cgroup_usage *usage, lrun_error *err);
     /* Its configuration is that of the sandbox's image. */
-    int (*commit)(struct sandbox *s, const char *name, lr_error *err);
+    int (*commit)(struct sandbox *s, const char *name, lrun_error *err);
     /* ENGINE_LEFT_...: what could not be removed, or may be there yet. Accepts NULL. */
     unsigned (*destroy)(struct sandbox *s);
     /* Removes what is left of runs whose supervisor was killed, if it is older than min_age_ms. Adds to *out. */
-    int (*reap)(int64_t min_age_ms, struct engine_reaped *out, lr_error *err);
+    int (*reap)(int64_t min_age_ms, struct engine_reaped *out, lrun_error *err);
     int (*network)(enum engine_network_action action, const char *name, unsigned *count,
-                   lr_error *err);
+                   lrun_error *err);
     /* Removes images of setup steps that nothing uses. */
-    int (*clean_images)(unsigned *count, lr_error *err);
+    int (*clean_images)(unsigned *count, lrun_error *err);
 };
 
 /*
@@ -157,7 +157,7 @@ struct engine {
  * set or a daemon answers at Docker's usual socket, else local.
  * Errors: NOT_SUPPORTED, IO_FAILED (an engine's module is missing).
  */
-int engine_find(const struct engine **out, const char *name, lr_error *err);
+int engine_find(const struct engine **out, const char *name, lrun_error *err);
 
 /* Whether the name leaves the choice to us: "auto", and $LIGHT_RUNNER_ENGINE says nothing else. */
 bool engine_is_automatic(const char *name);
@@ -166,25 +166,25 @@ bool engine_is_automatic(const char *name);
  * As engine_find(), of the request's engine; but "auto" is the local engine for an image that its store has, so that what was
  * imported is what runs. Not for a request that names a network, which the local engine does not have.
  */
-int engine_find_for_run(const struct engine **out, const struct request *r, lr_error *err);
+int engine_find_for_run(const struct engine **out, const struct request *r, lrun_error *err);
 
 /*
  * An image that neither engine has comes from a registry, so "auto" takes it to the one that has the tier: *engine becomes
  * the local engine where only that one does. Asks the daemon. Errors: those of find_image().
  */
-int engine_prefer_tier(const struct engine **engine, const struct request *r, lr_error *err);
+int engine_prefer_tier(const struct engine **engine, const struct request *r, lrun_error *err);
 
 /*
  * Where "auto" puts an image: into the local store, unless this user's runs cannot be there (the OCI runtime, `program`, or
  * an ordinary user's cgroups are missing) and Docker answers. Errors: as engine_find().
  */
 int engine_find_for_image(const struct engine **out, const char *name, const char *program,
-                          lr_error *err);
+                          lrun_error *err);
 
 /* Docker's, where somebody uses it: DOCKER_HOST, DOCKER_CONTEXT or LIGHT_RUNNER_ENGINE says so, or somebody listens at its
  * usual socket; or its client's configuration or $XDG_RUNTIME_DIR/docker.sock leads to a daemon that answers. Else *out is
  * NULL. For what is done on every engine; the local one is always there. Errors: as engine_find(). */
-int engine_find_docker(const struct engine **out, lr_error *err);
+int engine_find_docker(const struct engine **out, lrun_error *err);
 
 /* Whether the run is to have no network. "none" wins over whatever is named beside it. */
 bool engine_without_network(const struct request *r);
@@ -194,7 +194,7 @@ bool engine_without_network(const struct request *r);
  * become part of it, the image's own; else the usual one. malloc'd. Errors: IMAGE_INVALID.
  */
 int engine_workdir(char **out, const struct request *r, const struct image *image, bool keep,
-                   lr_error *err);
+                   lrun_error *err);
 
 /* The one that the request names, or the image's own where that counts. NULL: it is the usual one. Borrowed. */
 const char *engine_named_workdir(const struct request *r, const struct image *image, bool keep);
@@ -204,6 +204,6 @@ extern const struct engine engine_local;
 /* In a module of its own, which is loaded when it is asked for: libcurl and what that takes with it would
  * double the time that a run on the local engine takes. */
 #define ENGINE_DOCKER_MODULE "light-runner-engine-docker.so"
-LR_API extern const struct engine engine_docker;
+LRUN_API extern const struct engine engine_docker;
 
 #endif

@@ -63,15 +63,15 @@ static bool is_kernels(const char *path)
 }
 
 int engine_workdir(char **out, const struct request *r, const struct image *image, bool keep,
-                   lr_error *err)
+                   lrun_error *err)
 {
     static const char operation[] = "image.workdir";
     const char *chosen = engine_named_workdir(r, image, keep);
     if (!r->workdir && chosen && text_path_has_dotdot(chosen))
-        return error_set(err, LR_IMAGE_INVALID, operation,
+        return error_set(err, LRUN_IMAGE_INVALID, operation,
                          "the image's working directory '%.80s' holds '..'", chosen);
     if (chosen && is_kernels(chosen)) {
-        error_set(err, r->workdir ? LR_INVALID_ARGUMENT : LR_IMAGE_INVALID, operation,
+        error_set(err, r->workdir ? LRUN_INVALID_ARGUMENT : LRUN_IMAGE_INVALID, operation,
                   "workdir: '%.80s' is in a file system of the kernel", chosen);
         return error_hint(err, "use a folder such as " REQUEST_WORKDIR);
     }

@@ -101,7 +101,7 @@ static int make_held(int dirfd, const char *name)
 }
 
 /* v2 hands controllers down level by level, from the root to our parent folder. */
-static int enable_v2_controllers(int dirfd, unsigned purposes, lr_error *err)
+static int enable_v2_controllers(int dirfd, unsigned purposes, lrun_error *err)
 {
     static const struct controller wanted[] = {{"+memory", CGROUP_MEMORY},
                                                {"+pids", CGROUP_PIDS},
@@ -110,7 +110,7 @@ static int enable_v2_controllers(int dirfd, unsigned purposes, lr_error *err)
     for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
         if ((purposes & wanted[i].purposes) &&
             io_write_control(dirfd, "cgroup.subtree_control", wanted[i].name) < 0)
-            return error_errno(err, LR_CONTAINER_START_FAILED, "cgroup.create", errno,
+            return error_errno(err, LRUN_CONTAINER_START_FAILED, "cgroup.create", errno,
                                "cannot enable the cgroup controller '%s'", wanted[i].name + 1);
     return 0;
 }
@@ -141,14 +141,14 @@ static bool offers_huge_pages(const struct cgroup *c, const char *root)
     return false;
 }
 
-static int hint_read_only(const char *path, lr_error *err)
+static int hint_read_only(const char *path, lrun_error *err)
 {
     return walled_in_container()
                ? error_hint(err, "mount -o remount,rw,bind %s; or %s", path, walled_hint())
                : error_hint(err, "mount -o remount,rw,bind %s", path);
 }
 
-static int open_groups(struct cgroup *c, const char *root, lr_error *err)
+static int open_groups(struct cgroup *c, const char *root, lrun_error *err)
 {
     if (!offers_huge_pages(c, root))
         c->purposes &= ~(unsigned)CGROUP_HUGE_PAGES;
@@ -159,7 +159,7 @@ static int open_groups(struct cgroup *c, const char *root, lr_error *err)
         snprintf(path, sizeof(path), "%s/%s", root, c->controllers[i].name);
         cleanup_close int top = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (top < 0) {
-            error_errno(err, LR_CONTAINER_START_FAILED, "cgroup.create", errno,
+            error_errno(err, LRUN_CONTAINER_START_FAILED, "cgroup.create", errno,
                         "the cgroup controller '%s' is not there", c->controllers[i].name);
             return error_hint(err, "mount it, or boot with the unified hierarchy");
         }
@@ -168,7 +168,7 @@ static int open_groups(struct cgroup *c, const char *root, lr_error *err)
         c->parents[i] = open_folder(top, CGROUP_PARENT, false);
         if (c->parents[i] < 0) {
             bool read_only = errno == EROFS;
-            error_errno(err, LR_CONTAINER_START_FAILED, "cgroup.create", errno,
+            error_errno(err, LRUN_CONTAINER_START_FAILED, "cgroup.create", errno,
                         "cannot make the cgroup %s/%s", path, CGROUP_PARENT);
             return read_only ? hint_read_only(path, err) : error_hint(err, "run as root");
         }
@@ -177,7 +177,7 @@ static int open_groups(struct cgroup *c, const char *root, lr_error *err)
         c->groups[i] = make_held(c->parents[i], c->id);
         if (c->groups[i] < 0) {
             bool read_only = errno == EROFS;
-            error_errno(err, LR_CONTAINER_START_FAILED, "cgroup.create", errno,
+            error_errno(err, LRUN_CONTAINER_START_FAILED, "cgroup.create", errno,
                         "cannot make the cgroup %s/%s/%s", path, CGROUP_PARENT, c->id);
             return read_only ? hint_read_only(path, err) : -1;
         }
@@ -186,10 +186,10 @@ static int open_groups(struct cgroup *c, const char *root, lr_error *err)
 }
 
 /* A limit that is not asked for has no folder. */
-static int write_limit(int dirfd, const char *file, const char *value, lr_error *err)
+static int write_limit(int dirfd, const char *file, const char *value, lrun_error *err)
 {
     if (dirfd >= 0 && io_write_control(dirfd, file, value) < 0)
-        return error_errno(err, LR_CONTAINER_START_FAILED, "cgroup.create", errno,
+        return error_errno(err, LRUN_CONTAINER_START_FAILED, "cgroup.create", errno,
                            "cannot set the limit %s = %s", file, value);
     return 0;
 }
@@ -202,7 +202,7 @@ static bool has_swap(void)
 }
 
 /* One file per size of page, and one more for what is reserved. */
-static int forbid_huge_pages(int group, const char *files, lr_error *err)
+static int forbid_huge_pages(int group, const char *files, lrun_error *err)
 {
     cleanup_closedir DIR *list = group < 0 ? NULL : io_list(group);
     for (struct dirent *e; list && (e = readdir(list));)
@@ -218,7 +218,7 @@ uint64_t cgroup_cpu_us(double cpus)
     return quota_us < 1000 ? 1000 : quota_us;
 }
 
-int cgroup_set_cpus(const struct cgroup *c, double cpus, lr_error *err)
+int cgroup_set_cpus(const struct cgroup *c, double cpus, lrun_error *err)
 {
     char quota[64];
     int fd = group_of(c, CPU, CGROUP_CPUS);
@@ -232,7 +232,7 @@ int cgroup_set_cpus(const struct cgroup *c, double cpus, lr_error *err)
                : write_limit(fd, "cpu.cfs_quota_us", quota, err);
 }
 
-static int write_limits(struct cgroup *c, const struct cgroup_limits *limits, lr_error *err)
+static int write_limits(struct cgroup *c, const struct cgroup_limits *limits, lrun_error *err)
 {
     char memory[32], pids[32];
     snprintf(memory, sizeof(memory), "%" PRIu64, limits->memory_bytes);
@@ -246,7 +246,7 @@ static int write_limits(struct cgroup *c, const struct cgroup_limits *limits, lr
             return -1;
         /* Absent where the kernel was built or booted without swap accounting. */
         if (memory_fd >= 0 && io_write_control(memory_fd, "memory.swap.max", "0") < 0 && has_swap())
-            return error_errno(err, LR_CONTAINER_START_FAILED, "cgroup.create", errno,
+            return error_errno(err, LRUN_CONTAINER_START_FAILED, "cgroup.create", errno,
                                "cannot forbid swap, so memory would not be capped");
         return forbid_huge_pages(group_of(c, HUGETLB, CGROUP_HUGE_PAGES), "hugetlb.*.max", err);
     }
@@ -256,13 +256,13 @@ static int write_limits(struct cgroup *c, const struct cgroup_limits *limits, lr
         return -1;
     if (memory_fd >= 0 && io_write_control(memory_fd, "memory.memsw.limit_in_bytes", memory) < 0 &&
         has_swap() && io_write_control(memory_fd, "memory.swappiness", "0") < 0)
-        return error_errno(err, LR_CONTAINER_START_FAILED, "cgroup.create", errno,
+        return error_errno(err, LRUN_CONTAINER_START_FAILED, "cgroup.create", errno,
                            "cannot forbid swap, so memory would not be capped");
     /* Buffers of TCP have a counter of their own, which counts nothing without a limit. */
     if (memory_fd >= 0 &&
         io_write_control(memory_fd, "memory.kmem.tcp.limit_in_bytes", memory) < 0 &&
         errno != ENOENT)
-        return error_errno(err, LR_CONTAINER_START_FAILED, "cgroup.create", errno,
+        return error_errno(err, LRUN_CONTAINER_START_FAILED, "cgroup.create", errno,
                            "cannot set the limit memory.kmem.tcp.limit_in_bytes = %s", memory);
     return forbid_huge_pages(group_of(c, HUGETLB, CGROUP_HUGE_PAGES), "hugetlb.*.limit_in_bytes",
                              err);
@@ -286,7 +286,7 @@ static struct cgroup *new_cgroup(const char *root, const char *id)
 }
 
 int cgroup_create(struct cgroup **out, const char *root, const char *id,
-                  const struct cgroup_limits *limits, lr_error *err)
+                  const struct cgroup_limits *limits, lrun_error *err)
 {
     struct cgroup *c = new_cgroup(root, id);
     if (!c)
@@ -296,7 +296,7 @@ int cgroup_create(struct cgroup **out, const char *root, const char *id,
         c->purposes = 0;
     if (c->mode == CGROUP_NONE && c->purposes) {
         free(c);
-        error_set(err, LR_CONTAINER_START_FAILED, "cgroup.create",
+        error_set(err, LRUN_CONTAINER_START_FAILED, "cgroup.create",
                   "no cgroup hierarchy at %s, so no limit can be enforced", root);
         return error_hint(err, "mount cgroup2 at %s", root);
     }
@@ -310,7 +310,7 @@ int cgroup_create(struct cgroup **out, const char *root, const char *id,
 
 bool cgroup_show(const struct cgroup *c, const char *at, const char *names[CGROUP_SHOWN_MAX + 1])
 {
-    lr_error ignored;
+    lrun_error ignored;
     size_t count = 0;
     for (size_t i = 0; i < c->count; i++) {
         char path[512];

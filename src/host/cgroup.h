@@ -68,7 +68,7 @@ enum cgroup_mode cgroup_detect(const char *root);
  * machine cannot enforce is an error, never dropped. Errors: CONTAINER_START_FAILED.
  */
 int cgroup_create(struct cgroup **out, const char *root, const char *id,
-                  const struct cgroup_limits *limits, lr_error *err);
+                  const struct cgroup_limits *limits, lrun_error *err);
 
 /*
  * The cgroup that somebody else has made for a process, to read its usage. Its path must hold `marker`, so that it
@@ -98,7 +98,7 @@ enum { CGROUP_SHOWN_MAX = 6 };
 bool cgroup_show(const struct cgroup *c, const char *at, const char *names[CGROUP_SHOWN_MAX + 1]);
 
 /* Another share of the processors than it was made with. */
-int cgroup_set_cpus(const struct cgroup *c, double cpus, lr_error *err);
+int cgroup_set_cpus(const struct cgroup *c, double cpus, lrun_error *err);
 
 /* Moves the calling process in. For a forked child before exec: allocates nothing. 0, or -1 +
  * errno. */

@@ -138,11 +138,11 @@ void delegation_hint(char *out, size_t size, const char *root)
 }
 
 /* Moves every process of the cgroup into one below it. */
-static int vacate(const char *root, lr_error *err)
+static int vacate(const char *root, lrun_error *err)
 {
     cleanup_close int top = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (top < 0 || (mkdirat(top, CALLERS, 0755) < 0 && errno != EEXIST))
-        return error_errno(err, LR_CONTAINER_START_FAILED, OPERATION, errno,
+        return error_errno(err, LRUN_CONTAINER_START_FAILED, OPERATION, errno,
                            "cannot make the cgroup '%s/%s'", root, CALLERS);
     /* They fork meanwhile: again, until none is left. */
     for (int i = 0; i < MOVES; i++) {
@@ -152,26 +152,26 @@ static int vacate(const char *root, lr_error *err)
         for (char *line = list, *end; line && (end = strchr(line, '\n')); line = end + 1) {
             *end = '\0';
             if (io_write_control(top, CALLERS "/cgroup.procs", line) < 0 && errno != ESRCH)
-                return error_errno(err, LR_CONTAINER_START_FAILED, OPERATION, errno,
+                return error_errno(err, LRUN_CONTAINER_START_FAILED, OPERATION, errno,
                                    "cannot move process %s out of the cgroup '%s'", line, root);
         }
     }
-    return error_set(err, LR_CONTAINER_START_FAILED, OPERATION,
+    return error_set(err, LRUN_CONTAINER_START_FAILED, OPERATION,
                      "the processes of the cgroup '%s' fork too fast to be moved", root);
 }
 
-static int refuse(const char *root, unsigned lacking, unsigned allowed, lr_error *err)
+static int refuse(const char *root, unsigned lacking, unsigned allowed, lrun_error *err)
 {
     char names[64], all[64], command[256];
     delegation_name_limits(names, sizeof(names), lacking & ~allowed);
     delegation_name_limits(all, sizeof(all), lacking);
     delegation_hint(command, sizeof(command), root);
-    error_set(err, LR_CONTAINER_START_FAILED, OPERATION,
+    error_set(err, LRUN_CONTAINER_START_FAILED, OPERATION,
               "without root these limits cannot be enforced here: %s", names);
     return error_hint(err, "%s   or run without them: --allow-unenforced %s", command, all);
 }
 
-int delegation_open(char **root, unsigned *leave_out, unsigned allowed, lr_error *err)
+int delegation_open(char **root, unsigned *leave_out, unsigned allowed, lrun_error *err)
 {
     cleanup_free char *found = delegation_root();
     if (!found)

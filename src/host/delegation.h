@@ -24,7 +24,7 @@ unsigned delegation_lacking(const char *root);
  * The root, ready for use, and what has to be left out there. `allowed`: the limits that may be.
  * Errors: CONTAINER_START_FAILED, with the limits' names and the command that hands their cgroups over.
  */
-int delegation_open(char **root, unsigned *leave_out, unsigned allowed, lr_error *err);
+int delegation_open(char **root, unsigned *leave_out, unsigned allowed, lrun_error *err);
 
 /* The names of the limits in a set, for people ("memory, cpus"), and the command that makes them work. */
 void delegation_name_limits(char *out, size_t size, unsigned limits);

@@ -46,13 +46,13 @@ static void add_identity(char name[NAME_SIZE], const struct stat *st)
 
 /* A profile or a compiler that is changed or replaced is another name. *word: what the compiler is told beside it. */
 static int name_of(char name[NAME_SIZE], const char **word, const char *compiler,
-                   enum filter_base base, lr_error *err)
+                   enum filter_base base, lrun_error *err)
 {
     struct stat st;
     snprintf(name, NAME_SIZE, "seccomp-" LIGHT_RUNNER_VERSION);
     *word = NULL;
     if (stat(compiler, &st) < 0)
-        return error_errno(err, LR_CONTAINER_START_FAILED, operation, errno, "cannot find '%s'",
+        return error_errno(err, LRUN_CONTAINER_START_FAILED, operation, errno, "cannot find '%s'",
                            compiler);
     add_identity(name, &st);
     if (stat(SECCOMP_PROFILE, &st) == 0) {
@@ -61,7 +61,7 @@ static int name_of(char name[NAME_SIZE], const char **word, const char *compiler
         *word = FILTER_REFUSALS;
         strcat(name, "-" FILTER_REFUSALS);
     } else {
-        error_errno(err, LR_CONTAINER_START_FAILED, operation, errno,
+        error_errno(err, LRUN_CONTAINER_START_FAILED, operation, errno,
                     "cannot read the seccomp profile '%s'", SECCOMP_PROFILE);
         return error_hint(err, "apt-get install golang-github-containers-common");
     }
@@ -82,7 +82,7 @@ static char *read_program(const char *folder, const char *name, size_t *length)
 }
 
 int filter_get(const char *folder, enum filter_base base, char **program, size_t *length,
-               lr_error *err)
+               lrun_error *err)
 {
     char name[NAME_SIZE];
     const char *word;
@@ -93,22 +93,22 @@ int filter_get(const char *folder, enum filter_base base, char **program, size_t
     if (*program)
         return 0;
     const char *const argv[] = {compiler, folder, name, word, NULL};
-    if (process_run(argv, COMPILE_TIMEOUT_MS, NULL, 0, LR_CONTAINER_START_FAILED, err) < 0)
+    if (process_run(argv, COMPILE_TIMEOUT_MS, NULL, 0, LRUN_CONTAINER_START_FAILED, err) < 0)
         return -1;
     *program = read_program(folder, name, length);
     if (!*program)
-        return error_errno(err, LR_CONTAINER_START_FAILED, operation, errno,
+        return error_errno(err, LRUN_CONTAINER_START_FAILED, operation, errno,
                            "cannot read the compiled seccomp profile '%s/%s'", folder, name);
     return 0;
 }
 
 /* Puts instructions in front of the program, whose own jumps are relative and stay right. */
 static int prepend(char **program, size_t *length, const struct sock_filter *first, size_t count,
-                   lr_error *err)
+                   lrun_error *err)
 {
     size_t size = count * sizeof(*first);
     if (*length + size > BPF_MAXINSNS * sizeof(struct sock_filter))
-        return error_set(err, LR_CONTAINER_START_FAILED, operation,
+        return error_set(err, LRUN_CONTAINER_START_FAILED, operation,
                          "the compiled seccomp profile is too long");
     char *longer = malloc(size + *length);
     if (!longer)
@@ -123,12 +123,12 @@ static int prepend(char **program, size_t *length, const struct sock_filter *fir
 
 /* What is to become of some calls of the native calling convention. All others go on to the program behind. */
 static int decide(char **program, size_t *length, const int *numbers, size_t count, uint32_t action,
-                  lr_error *err)
+                  lrun_error *err)
 {
     struct sock_filter first[FILTER_REFUSE_MAX + 4];
     size_t used = 0;
     if (count > FILTER_REFUSE_MAX)
-        return error_set(err, LR_INTERNAL, operation, "%zu system calls are too many", count);
+        return error_set(err, LRUN_INTERNAL, operation, "%zu system calls are too many", count);
     first[used++] =
         (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch));
     first[used++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)NATIVE, 0,
@@ -144,12 +144,12 @@ static int decide(char **program, size_t *length, const int *numbers, size_t cou
     return prepend(program, length, first, used, err);
 }
 
-int filter_allow(char **program, size_t *length, int number, lr_error *err)
+int filter_allow(char **program, size_t *length, int number, lrun_error *err)
 {
     return decide(program, length, &number, 1, SECCOMP_RET_ALLOW, err);
 }
 
-int filter_refuse(char **program, size_t *length, const int *numbers, size_t count, lr_error *err)
+int filter_refuse(char **program, size_t *length, const int *numbers, size_t count, lrun_error *err)
 {
     return decide(program, length, numbers, count, SECCOMP_RET_ERRNO | EPERM, err);
 }

@@ -23,16 +23,17 @@ enum filter_base {
  * Errors: CONTAINER_START_FAILED.
  */
 int filter_get(const char *folder, enum filter_base base, char **program, size_t *length,
-               lr_error *err);
+               lrun_error *err);
 
 /*
  * Has a program of filter_get() allow one more system call of the native calling convention, whatever
  * the profile says. Errors: CONTAINER_START_FAILED (out of memory, or the program is too long).
  */
-int filter_allow(char **program, size_t *length, int number, lr_error *err);
+int filter_allow(char **program, size_t *length, int number, lrun_error *err);
 
 /* Has it refuse these system calls (EPERM) whatever the profile says; at most FILTER_REFUSE_MAX. Same errors. */
 enum { FILTER_REFUSE_MAX = 64 };
-int filter_refuse(char **program, size_t *length, const int *numbers, size_t count, lr_error *err);
+int filter_refuse(char **program, size_t *length, const int *numbers, size_t count,
+                  lrun_error *err);
 
 #endif

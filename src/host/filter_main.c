@@ -73,12 +73,13 @@ static int add_rule(scmp_filter_ctx filter, const json_t *rule, uint32_t fallbac
     uint32_t action;
     if (count > ARGS_MAX || read_action(rule, &action) < 0)
         return fail("a rule of the profile cannot be read");
-    json_array_foreach(list, i, item) if (read_argument(item, &args[i]) < 0) return -1;
+    json_array_foreach (list, i, item)
+        if (read_argument(item, &args[i]) < 0)
+            return -1;
     /* What happens anyway needs no rule, and libseccomp refuses one. */
     if (action == fallback)
         return 0;
-    json_array_foreach(json_object_get(rule, "names"), i, item)
-    {
+    json_array_foreach (json_object_get(rule, "names"), i, item) {
         int number = seccomp_syscall_resolve_name(json_string_value(item));
         /* Not a call of this architecture, or one that this libseccomp has not heard of: it falls to
          * the default, which refuses it. */
@@ -95,8 +96,9 @@ static int compile(scmp_filter_ctx filter, const json_t *profile, uint32_t fallb
 {
     const json_t *rule;
     size_t i;
-    json_array_foreach(json_object_get(profile, "syscalls"), i,
-                       rule) if (add_rule(filter, rule, fallback) < 0) return -1;
+    json_array_foreach (json_object_get(profile, "syscalls"), i, rule)
+        if (add_rule(filter, rule, fallback) < 0)
+            return -1;
     /* Another calling convention than the machine's own ends the program; a tree, not a list. */
     if (seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS) < 0 ||
         seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2) < 0)
@@ -128,7 +130,7 @@ int main(int argc, char **argv)
         return fail("light-runner-filter is started by light-runner; run 'light-runner --help'")
                    ? 125
                    : 0;
-    lr_error e = {0};
+    lrun_error e = {0};
     json_t *profile;
     if ((refusals ? seccomp_profile_refusals(&profile, &e)
                   : seccomp_profile_load(&profile, SECCOMP_PROFILE, &e)) < 0)

@@ -88,11 +88,11 @@ static bool is_unused(int file, off_t range, id_range_known *known)
 }
 
 int id_range_take(int *lock, uint32_t *first, const char *folder, id_range_known *known,
-                  lr_error *err)
+                  lrun_error *err)
 {
     cleanup_close int file = open_file(folder);
     if (file < 0) {
-        error_errno(err, LR_CONTAINER_START_FAILED, operation, errno, "cannot open '%s/ids'",
+        error_errno(err, LRUN_CONTAINER_START_FAILED, operation, errno, "cannot open '%s/ids'",
                     folder);
         return error_hint(err, "make %s a folder that root can write to", folder);
     }
@@ -100,7 +100,7 @@ int id_range_take(int *lock, uint32_t *first, const char *folder, id_range_known
         if (set_lock(file, range, F_WRLCK) < 0) {
             if (errno == EAGAIN || errno == EACCES)
                 continue;
-            return error_errno(err, LR_CONTAINER_START_FAILED, operation, errno,
+            return error_errno(err, LRUN_CONTAINER_START_FAILED, operation, errno,
                                "cannot lock '%s/ids'", folder);
         }
         if (is_unused(file, range, known)) {
@@ -110,7 +110,7 @@ int id_range_take(int *lock, uint32_t *first, const char *folder, id_range_known
         }
         (void)set_lock(file, range, F_UNLCK);
     }
-    error_set(err, LR_CONTAINER_START_FAILED, operation,
+    error_set(err, LRUN_CONTAINER_START_FAILED, operation,
               "all %d ranges of ids are in use, by runs or by names that this machine knows",
               ID_RANGE_COUNT);
     return error_hint(err, "wait for other runs to end; detached ones: light-runner ls");

@@ -39,6 +39,6 @@ id_range_known id_range_ask;
  * `known` is kept in the file, so that a range is asked about once after each boot. Errors: CONTAINER_START_FAILED.
  */
 int id_range_take(int *lock, uint32_t *first, const char *folder, id_range_known *known,
-                  lr_error *err);
+                  lrun_error *err);
 
 #endif

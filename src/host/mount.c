@@ -21,64 +21,64 @@
 #include <sys/statvfs.h>
 #include <time.h>
 
-int mount_private_namespace(lr_error *err)
+int mount_private_namespace(lrun_error *err)
 {
     if (unshare(CLONE_NEWNS) < 0) {
         bool forbidden = errno == EPERM;
-        error_errno(err, LR_CONTAINER_START_FAILED, "mount.namespace", errno,
+        error_errno(err, LRUN_CONTAINER_START_FAILED, "mount.namespace", errno,
                     "cannot make a mount namespace");
         const char *command = rootless_forbidden();
         return forbidden ? error_hint(err, "%s", command[0] ? command : walled_hint()) : -1;
     }
     /* Slave, not private: what the host unmounts must not be kept busy by a long run. */
     if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
-        return error_errno(err, LR_CONTAINER_START_FAILED, "mount.namespace", errno,
+        return error_errno(err, LRUN_CONTAINER_START_FAILED, "mount.namespace", errno,
                            "cannot detach from the host's mounts");
     return 0;
 }
 
-int mount_tmpfs(const char *target, const char *options, lr_error *err)
+int mount_tmpfs(const char *target, const char *options, lrun_error *err)
 {
     if (mount("light-runner", target, "tmpfs", MS_NOSUID | MS_NODEV, options) < 0)
-        return error_errno(err, LR_CONTAINER_START_FAILED, "mount.tmpfs", errno,
+        return error_errno(err, LRUN_CONTAINER_START_FAILED, "mount.tmpfs", errno,
                            "cannot mount a tmpfs at '%s'", target);
     return 0;
 }
 
-int mount_share(const char *target, lr_error *err)
+int mount_share(const char *target, lrun_error *err)
 {
     if (mount(NULL, target, NULL, MS_SHARED, NULL) < 0)
-        return error_errno(err, LR_CONTAINER_START_FAILED, "mount.share", errno,
+        return error_errno(err, LRUN_CONTAINER_START_FAILED, "mount.share", errno,
                            "cannot share '%s'", target);
     return 0;
 }
 
-int mount_devices(const char *target, lr_error *err)
+int mount_devices(const char *target, lrun_error *err)
 {
     if (mount("light-runner", target, "tmpfs", MS_NOSUID | MS_NOEXEC, "mode=0711,size=64k") < 0)
-        return error_errno(err, LR_CONTAINER_START_FAILED, "mount.devices", errno,
+        return error_errno(err, LRUN_CONTAINER_START_FAILED, "mount.devices", errno,
                            "cannot mount a tmpfs at '%s'", target);
     return 0;
 }
 
-int mount_namespace(int namespace, const char *target, lr_error *err)
+int mount_namespace(int namespace, const char *target, lrun_error *err)
 {
     char source[64];
     snprintf(source, sizeof(source), "/proc/self/fd/%d", namespace);
     cleanup_close int file = open(target, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (file < 0 || mount(source, target, NULL, MS_BIND, NULL) < 0)
-        return error_errno(err, LR_CONTAINER_START_FAILED, "mount.namespace", errno,
+        return error_errno(err, LRUN_CONTAINER_START_FAILED, "mount.namespace", errno,
                            "cannot keep a namespace at '%s'", target);
     return 0;
 }
 
-int mount_shift_owners(const char *target, int user_namespace, lr_error *err)
+int mount_shift_owners(const char *target, int user_namespace, lrun_error *err)
 {
     cleanup_close int tree = open_tree(AT_FDCWD, target, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
     struct mount_attr attr = {.attr_set = MOUNT_ATTR_IDMAP, .userns_fd = (uint64_t)user_namespace};
     if (tree < 0 || mount_setattr(tree, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0 ||
         move_mount(tree, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH) < 0)
-        return error_errno(err, LR_CONTAINER_START_FAILED, "mount.shift_owners", errno,
+        return error_errno(err, LRUN_CONTAINER_START_FAILED, "mount.shift_owners", errno,
                            "cannot map the image's owners into the user namespace");
     return 0;
 }
@@ -119,9 +119,9 @@ static const char loop_hint[] = "load the loop driver: modprobe loop";
 
 static const unsigned long erofs_flags = MS_RDONLY | MS_NODEV;
 
-static int erofs_failed(int failed, lr_error *err)
+static int erofs_failed(int failed, lrun_error *err)
 {
-    error_errno(err, LR_CONTAINER_START_FAILED, "mount.image", failed, "cannot mount the image");
+    error_errno(err, LRUN_CONTAINER_START_FAILED, "mount.image", failed, "cannot mount the image");
     if (failed == ENODEV)
         return error_hint(err, "load the EROFS driver: modprobe erofs");
     return failed == EUCLEAN || failed == EINVAL
@@ -129,19 +129,19 @@ static int erofs_failed(int failed, lr_error *err)
                : -1;
 }
 
-int mount_erofs_loop(int image_fd, const char *target, lr_error *err)
+int mount_erofs_loop(int image_fd, const char *target, lrun_error *err)
 {
     char path[32];
     cleanup_close int device = loop_attach(image_fd, true, path);
     if (device < 0) {
-        error_errno(err, LR_CONTAINER_START_FAILED, "mount.image", errno,
+        error_errno(err, LRUN_CONTAINER_START_FAILED, "mount.image", errno,
                     "no loop device for the image");
         return error_hint(err, "%s", loop_hint);
     }
     return mount(path, target, "erofs", erofs_flags, NULL) == 0 ? 0 : erofs_failed(errno, err);
 }
 
-int mount_erofs(int image_fd, const char *target, lr_error *err)
+int mount_erofs(int image_fd, const char *target, lrun_error *err)
 {
     char source[64];
     snprintf(source, sizeof(source), "/proc/self/fd/%d", image_fd);
@@ -183,11 +183,11 @@ static int copy_data(int from, int to, off_t size)
 
 /* Makes the template in a file without a name, and names it when it is complete: whoever is killed in
  * between leaves nothing. Another supervisor that was faster has made the same one. */
-static int make_template(int dirfd, const char *name, uint64_t bytes, lr_error *err)
+static int make_template(int dirfd, const char *name, uint64_t bytes, lrun_error *err)
 {
     cleanup_close int fd = openat(dirfd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
     if (fd < 0 || ftruncate(fd, (off_t)bytes) < 0)
-        return error_errno(err, LR_VOLUME_CREATE_FAILED, "volume.create", errno,
+        return error_errno(err, LRUN_VOLUME_CREATE_FAILED, "volume.create", errno,
                            "cannot make a file of %" PRIu64 " bytes for the run's storage", bytes);
     char path[64], size[32];
     snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)getpid(), fd);
@@ -197,11 +197,11 @@ static int make_template(int dirfd, const char *name, uint64_t bytes, lr_error *
     static const char extended[] = "lazy_itable_init=1,nodiscard,root_owner=0:0";
     const char *const argv[] = {"mkfs.ext4", "-q", "-F",     "-b", "4096",   "-i", "8192", "-m",
                                 "0",         "-O", features, "-E", extended, path, size,   NULL};
-    if (process_run(argv, 60000, NULL, 0, LR_VOLUME_CREATE_FAILED, err) < 0)
+    if (process_run(argv, 60000, NULL, 0, LRUN_VOLUME_CREATE_FAILED, err) < 0)
         return error_hint(err, "apt-get install e2fsprogs");
     if (linkat(AT_FDCWD, path, dirfd, name, AT_SYMLINK_FOLLOW) < 0 && errno != EEXIST)
-        return error_errno(err, LR_VOLUME_CREATE_FAILED, "volume.create", errno, "cannot keep '%s'",
-                           name);
+        return error_errno(err, LRUN_VOLUME_CREATE_FAILED, "volume.create", errno,
+                           "cannot keep '%s'", name);
     return 0;
 }
 
@@ -236,7 +236,8 @@ static void forget_templates(int dirfd)
  * An empty file system of that size in a file, and a sparse file without a name that is to become a copy of it. That the disk is
  * full is seen here: later it would be an I/O error within the run.
  */
-static int open_scratch(const char *folder, uint64_t bytes, int *template, int *file, lr_error *err)
+static int open_scratch(const char *folder, uint64_t bytes, int *template, int *file,
+                        lrun_error *err)
 {
     char name[64];
     struct stat st;
@@ -244,8 +245,8 @@ static int open_scratch(const char *folder, uint64_t bytes, int *template, int *
     snprintf(name, sizeof(name), "ext4-8k-%" PRIu64 ".template", bytes);
     cleanup_close int dirfd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (dirfd < 0)
-        return error_errno(err, LR_VOLUME_CREATE_FAILED, "volume.create", errno, "cannot open '%s'",
-                           folder);
+        return error_errno(err, LRUN_VOLUME_CREATE_FAILED, "volume.create", errno,
+                           "cannot open '%s'", folder);
     *template = openat(dirfd, name, O_RDONLY | O_CLOEXEC);
     if (*template <0 && errno == ENOENT) {
         if (make_template(dirfd, name, bytes, err) < 0)
@@ -262,17 +263,17 @@ static int open_scratch(const char *folder, uint64_t bytes, int *template, int *
             return 0;
         errno = ENOSPC;
     }
-    return error_errno(err, LR_VOLUME_CREATE_FAILED, "volume.create", errno,
+    return error_errno(err, LRUN_VOLUME_CREATE_FAILED, "volume.create", errno,
                        "cannot make the run's storage in '%s'", folder);
 }
 
-int mount_scratch_file(const char *folder, uint64_t bytes, int *out, lr_error *err)
+int mount_scratch_file(const char *folder, uint64_t bytes, int *out, lrun_error *err)
 {
     cleanup_close int template = -1, file = -1;
     if (open_scratch(folder, bytes, &template, &file, err) < 0)
         return -1;
     if (copy_data(template, file, (off_t)bytes) < 0)
-        return error_errno(err, LR_VOLUME_CREATE_FAILED, "volume.create", errno,
+        return error_errno(err, LRUN_VOLUME_CREATE_FAILED, "volume.create", errno,
                            "cannot make the run's storage in '%s'", folder);
     *out = steal_fd(&file);
     return 0;
@@ -283,7 +284,8 @@ int mount_scratch_file(const char *folder, uint64_t bytes, int *out, lr_error *e
  * holds that is given to a loop device, and what has been written to the device is read at the mount without asking
  * it again. For the same reason there are no barriers: whoever reads this file system writes it, and ends with it.
  */
-int mount_scratch(const char *folder, uint64_t bytes, const char *target, int *root, lr_error *err)
+int mount_scratch(const char *folder, uint64_t bytes, const char *target, int *root,
+                  lrun_error *err)
 {
     cleanup_close int template = -1, file = -1;
     char path[32];
@@ -291,7 +293,7 @@ int mount_scratch(const char *folder, uint64_t bytes, const char *target, int *r
         return -1;
     cleanup_close int device = loop_attach(file, false, path);
     if (device < 0) {
-        error_errno(err, LR_VOLUME_CREATE_FAILED, "volume.create", errno,
+        error_errno(err, LRUN_VOLUME_CREATE_FAILED, "volume.create", errno,
                     "no loop device for the run's storage");
         return error_hint(err, "%s", loop_hint);
     }
@@ -299,12 +301,12 @@ int mount_scratch(const char *folder, uint64_t bytes, const char *target, int *r
         mount(path, target, "ext4", MS_NODEV | MS_NOATIME, "noinit_itable,nodiscard,nobarrier") <
             0 ||
         (*root = open(target, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
-        return error_errno(err, LR_VOLUME_CREATE_FAILED, "volume.create", errno,
+        return error_errno(err, LRUN_VOLUME_CREATE_FAILED, "volume.create", errno,
                            "cannot mount the run's storage");
     return 0;
 }
 
-int mount_scratch_memory(uint64_t bytes, const char *target, lr_error *err)
+int mount_scratch_memory(uint64_t bytes, const char *target, lrun_error *err)
 {
     char options[96];
     snprintf(options, sizeof(options), "mode=0755,size=%" PRIu64 ",nr_inodes=%" PRIu64, bytes,
@@ -312,14 +314,14 @@ int mount_scratch_memory(uint64_t bytes, const char *target, lr_error *err)
     return mount_tmpfs(target, options, err);
 }
 
-int mount_folder(int folder, const char *target, lr_error *err)
+int mount_folder(int folder, const char *target, lrun_error *err)
 {
     cleanup_close int tree =
         open_tree(folder, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
     struct mount_attr attr = {.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV};
     if (tree < 0 || mount_setattr(tree, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0 ||
         move_mount(tree, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH) < 0)
-        return error_errno(err, LR_CONTAINER_START_FAILED, "mount.folder", errno,
+        return error_errno(err, LRUN_CONTAINER_START_FAILED, "mount.folder", errno,
                            "cannot show the image's files at '%s'", target);
     return 0;
 }
@@ -346,7 +348,7 @@ static const char overlay_options_user[] = "userxattr,xino=on";
 enum { OVERLAY_PATIENCE = 5000 };
 
 int mount_overlay(const char *lower, const char *upper, const char *work, const char *target,
-                  bool nosuid, lr_error *err)
+                  bool nosuid, lrun_error *err)
 {
     char options[1024];
     snprintf(options, sizeof(options), "lowerdir=%s,upperdir=%s,workdir=%s,volatile,%s", lower,
@@ -359,20 +361,20 @@ int mount_overlay(const char *lower, const char *upper, const char *work, const 
            clock_ms() < deadline)
         nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
     if (failed) {
-        error_errno(err, LR_CONTAINER_START_FAILED, "mount.overlay", failed,
+        error_errno(err, LRUN_CONTAINER_START_FAILED, "mount.overlay", failed,
                     "cannot mount the sandbox's root");
         return failed == ENODEV ? error_hint(err, "load the overlay driver: modprobe overlay") : -1;
     }
     return 0;
 }
 
-int mount_overlay_move_index(const char *work, const char *fresh, lr_error *err)
+int mount_overlay_move_index(const char *work, const char *fresh, lrun_error *err)
 {
     char from[512], to[512];
     snprintf(from, sizeof(from), "%s/index", work);
     snprintf(to, sizeof(to), "%s/index", fresh);
     if (rename(from, to) < 0 && errno != ENOENT)
-        return error_errno(err, LR_IO_FAILED, "mount.overlay", errno, "cannot move '%s' to '%s'",
+        return error_errno(err, LRUN_IO_FAILED, "mount.overlay", errno, "cannot move '%s' to '%s'",
                            from, to);
     return 0;
 }

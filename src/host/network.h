@@ -57,7 +57,7 @@ struct network_launch {
  * Starts pasta for the namespaces, in a PID namespace whose init dies with the supervisor: so pasta does, whatever
  * credentials it has changed to meanwhile. Errors: CONTAINER_START_FAILED.
  */
-int network_start(struct network *out, const struct network_launch *l, lr_error *err);
+int network_start(struct network *out, const struct network_launch *l, lrun_error *err);
 
 /*
  * Has the keeper kill pasta, and end. Does not wait: the kernel takes some 40 ms to take the interface down, and there is

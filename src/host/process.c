@@ -188,7 +188,7 @@ static int drain(int out_fd, char *out, size_t out_size, int err_fd, char *text,
 }
 
 int process_run(const char *const *argv, int64_t timeout_ms, char *output, size_t size,
-                lr_code code, lr_error *err)
+                lrun_code code, lrun_error *err)
 {
     const char *operation = argv[0];
     cleanup_free char *program = process_find_program(argv[0]);

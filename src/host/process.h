@@ -60,6 +60,6 @@ extern char *const process_bare_environment[];
  * than 0.
  */
 int process_run(const char *const *argv, int64_t timeout_ms, char *output, size_t size,
-                lr_code code, lr_error *err);
+                lrun_code code, lrun_error *err);
 
 #endif

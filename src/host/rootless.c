@@ -138,7 +138,7 @@ const char *rootless_forbidden(void)
 }
 
 static int run_mapper(const char *program, pid_t pid, unsigned own, uint32_t first, uint32_t count,
-                      lr_error *err)
+                      lrun_error *err)
 {
     char target[16], outside[16], from[16], many[16];
     snprintf(target, sizeof(target), "%d", (int)pid);
@@ -146,14 +146,14 @@ static int run_mapper(const char *program, pid_t pid, unsigned own, uint32_t fir
     snprintf(from, sizeof(from), "%u", first);
     snprintf(many, sizeof(many), "%u", count);
     const char *const argv[] = {program, target, "0", outside, "1", "1", from, many, NULL};
-    return process_run(argv, MAP_TIMEOUT_MS, NULL, 0, LR_CONTAINER_START_FAILED, err);
+    return process_run(argv, MAP_TIMEOUT_MS, NULL, 0, LRUN_CONTAINER_START_FAILED, err);
 }
 
 /* In a child that stays outside: only there do newuidmap and newgidmap have their privileges. */
 static _Noreturn void map_from_outside(int go, int text, pid_t pid, const struct rootless_ids *ids)
 {
     char byte;
-    lr_error e = {0};
+    lrun_error e = {0};
     if (io_read_exact(go, &byte, 1, clock_ms() + MAP_TIMEOUT_MS) < 0)
         _exit(1);
     if (run_mapper("newuidmap", pid, geteuid(), ids->first_uid, ids->count, &e) == 0 &&
@@ -163,15 +163,15 @@ static _Noreturn void map_from_outside(int go, int text, pid_t pid, const struct
     _exit(1);
 }
 
-static int cannot_make(int failed, lr_error *err)
+static int cannot_make(int failed, lrun_error *err)
 {
-    error_errno(err, LR_CONTAINER_START_FAILED, OPERATION, failed,
+    error_errno(err, LRUN_CONTAINER_START_FAILED, OPERATION, failed,
                 "without root a run needs a user namespace, which this machine does not allow");
     const char *command = rootless_forbidden();
     return error_hint(err, "%s", command[0] ? command : "run as root");
 }
 
-static int map_one(uid_t uid, gid_t gid, lr_error *err)
+static int map_one(uid_t uid, gid_t gid, lrun_error *err)
 {
     char uid_map[32], gid_map[32];
     snprintf(uid_map, sizeof(uid_map), "0 %u 1", (unsigned)uid);
@@ -183,14 +183,16 @@ static int map_one(uid_t uid, gid_t gid, lr_error *err)
     return 0;
 }
 
-static int enter_with_ids(const struct rootless_ids *ids, lr_error *err)
+static int enter_with_ids(const struct rootless_ids *ids, lrun_error *err)
 {
     int go[2], text[2];
     if (pipe2(go, O_CLOEXEC) < 0)
-        return error_errno(err, LR_CONTAINER_START_FAILED, OPERATION, errno, "cannot make a pipe");
+        return error_errno(err, LRUN_CONTAINER_START_FAILED, OPERATION, errno,
+                           "cannot make a pipe");
     cleanup_close int go_read = go[0], go_write = go[1];
     if (pipe2(text, O_CLOEXEC) < 0)
-        return error_errno(err, LR_CONTAINER_START_FAILED, OPERATION, errno, "cannot make a pipe");
+        return error_errno(err, LRUN_CONTAINER_START_FAILED, OPERATION, errno,
+                           "cannot make a pipe");
     cleanup_close int text_read = text[0], text_write = text[1];
     pid_t self = getpid();
     __attribute__((cleanup(process_destroy))) struct process mapper = {.pidfd = -1};
@@ -200,27 +202,27 @@ static int enter_with_ids(const struct rootless_ids *ids, lr_error *err)
         map_from_outside(go_read, text_write, self, ids);
     }
     if (pid < 0)
-        return error_errno(err, LR_CONTAINER_START_FAILED, OPERATION, errno, "cannot fork");
+        return error_errno(err, LRUN_CONTAINER_START_FAILED, OPERATION, errno, "cannot fork");
     close(steal_fd(&text_write));
     if (unshare(CLONE_NEWUSER) < 0)
         return cannot_make(errno, err);
     struct process_status status;
     if (io_write_all(go_write, "x", 1, clock_ms() + MAP_TIMEOUT_MS) < 0 ||
         process_wait(&mapper, clock_ms() + (int64_t)3 * MAP_TIMEOUT_MS, &status) < 0)
-        return error_errno(err, LR_CONTAINER_START_FAILED, OPERATION, errno,
+        return error_errno(err, LRUN_CONTAINER_START_FAILED, OPERATION, errno,
                            "the user's subordinate ids cannot be mapped");
     if (status.code == 0)
         return 0;
     char said[400] = "";
     ssize_t n = read(text_read, said, sizeof(said) - 1);
     said[n > 0 ? n : 0] = '\0';
-    error_set(err, LR_CONTAINER_START_FAILED, OPERATION,
+    error_set(err, LRUN_CONTAINER_START_FAILED, OPERATION,
               "the user's subordinate ids cannot be mapped: %s", said);
     return error_hint(err, "apt-get install uidmap, and see that /etc/subuid and /etc/subgid are "
                            "right, or remove the user's lines there");
 }
 
-int rootless_enter(lr_error *err)
+int rootless_enter(lrun_error *err)
 {
     uid_t uid = geteuid();
     gid_t gid = getegid();
@@ -247,7 +249,7 @@ int rootless_call(int (*function)(void *user), void *user)
     __attribute__((cleanup(process_destroy))) struct process child = {.pidfd = -1};
     pid_t pid = process_clone(&child, 0);
     if (pid == 0) {
-        lr_error e = {0};
+        lrun_error e = {0};
         _exit(rootless_enter(&e) < 0 ? 127 : function(user) == 0 ? 0 : 1);
     }
     struct process_status status;

@@ -39,7 +39,7 @@ bool rootless_read_ids(const char *path, const char *name, uid_t uid, uint32_t *
  * Enters the namespace, once and for good. Does nothing as root. The process must have one thread.
  * Errors: CONTAINER_START_FAILED, with the command that allows it.
  */
-int rootless_enter(lr_error *err);
+int rootless_enter(lrun_error *err);
 
 /* Whether rootless_enter() has entered one. */
 bool rootless_active(void);

@@ -163,9 +163,9 @@ static bool lists_native(const json_t *arches)
 {
     const json_t *item;
     size_t i;
-    json_array_foreach(arches, i,
-                       item) if (json_is_string(item) &&
-                                 strcmp(json_string_value(item), NATIVE_NAME) == 0) return true;
+    json_array_foreach (arches, i, item)
+        if (json_is_string(item) && strcmp(json_string_value(item), NATIVE_NAME) == 0)
+            return true;
     return false;
 }
 
@@ -187,9 +187,9 @@ static json_t *kept_names(const json_t *rule)
 {
     json_t *names = json_array(), *item;
     size_t i;
-    json_array_foreach(json_object_get(rule, "names"), i,
-                       item) if (json_is_string(item) && !is_handled_here(json_string_value(item)))
-        json_array_append(names, item);
+    json_array_foreach (json_object_get(rule, "names"), i, item)
+        if (json_is_string(item) && !is_handled_here(json_string_value(item)))
+            json_array_append(names, item);
     return names;
 }
 
@@ -338,29 +338,30 @@ static int add_own_rules(json_t *rules)
 }
 
 /* Takes the reference of the rules; NULL: they could not be made. */
-static int finish(json_t **out, json_t *rules, const char *fallback, lr_error *err)
+static int finish(json_t **out, json_t *rules, const char *fallback, lrun_error *err)
 {
     *out = rules ? json_pack("{s:s, s:i, s:[s], s:o}", "defaultAction", fallback, "defaultErrnoRet",
                              ENOSYS, "architectures", NATIVE_ARCH, "syscalls", rules)
                  : NULL;
     return *out ? 0
-                : error_set(err, LR_CONTAINER_START_FAILED, operation,
+                : error_set(err, LRUN_CONTAINER_START_FAILED, operation,
                             "the seccomp profile cannot be translated");
 }
 
-int seccomp_profile_translate(json_t **out, const json_t *profile, lr_error *err)
+int seccomp_profile_translate(json_t **out, const json_t *profile, lrun_error *err)
 {
     const json_t *list = json_object_get(profile, "syscalls"), *rule;
     const char *fallback = json_string_value(json_object_get(profile, "defaultAction"));
     size_t i;
     /* A profile whose default is not to refuse is a deny-list: not what this is built on. */
     if (!json_is_array(list) || !fallback || strcmp(fallback, "SCMP_ACT_ERRNO") != 0)
-        return error_set(err, LR_CONTAINER_START_FAILED, operation,
+        return error_set(err, LRUN_CONTAINER_START_FAILED, operation,
                          "the seccomp profile is not an allow-list");
     json_t *rules = json_array();
     bool failed = !rules;
-    json_array_foreach(list, i, rule) if (!failed && applies(rule)) failed =
-        add_rule(rules, rule) < 0;
+    json_array_foreach (list, i, rule)
+        if (!failed && applies(rule))
+            failed = add_rule(rules, rule) < 0;
     if (failed || add_own_rules(rules) != 0) {
         json_decref(rules);
         rules = NULL;
@@ -368,7 +369,7 @@ int seccomp_profile_translate(json_t **out, const json_t *profile, lr_error *err
     return finish(out, rules, "SCMP_ACT_ERRNO", err);
 }
 
-int seccomp_profile_refusals(json_t **out, lr_error *err)
+int seccomp_profile_refusals(json_t **out, lrun_error *err)
 {
     json_t *rules = json_array();
     if (!rules || add_own_rules(rules) != 0) {
@@ -378,19 +379,19 @@ int seccomp_profile_refusals(json_t **out, lr_error *err)
     return finish(out, rules, "SCMP_ACT_ALLOW", err);
 }
 
-int seccomp_profile_load(json_t **out, const char *path, lr_error *err)
+int seccomp_profile_load(json_t **out, const char *path, lrun_error *err)
 {
     size_t length;
     cleanup_free char *text = io_read_file_at(AT_FDCWD, path, 4 << 20, &length);
     if (!text) {
-        error_errno(err, LR_CONTAINER_START_FAILED, operation, errno,
+        error_errno(err, LRUN_CONTAINER_START_FAILED, operation, errno,
                     "cannot read the seccomp profile '%s'", path);
         return error_hint(err, "apt-get install golang-github-containers-common");
     }
     json_error_t where;
     json_t *profile = json_loadb(text, length, JSON_REJECT_DUPLICATES, &where);
     if (!profile)
-        return error_set(err, LR_CONTAINER_START_FAILED, operation,
+        return error_set(err, LRUN_CONTAINER_START_FAILED, operation,
                          "the seccomp profile '%s' is not JSON (line %d: %s)", path, where.line,
                          where.text);
     int failed = seccomp_profile_translate(out, profile, err);

@@ -19,15 +19,15 @@
 #define SECCOMP_PROFILE "/usr/share/containers/seccomp.json"
 
 /* Reads the distribution's profile and translates it. New reference. */
-int seccomp_profile_load(json_t **out, const char *path, lr_error *err);
+int seccomp_profile_load(json_t **out, const char *path, lrun_error *err);
 
 /* The translation alone, for tests. `profile` is borrowed. */
-int seccomp_profile_translate(json_t **out, const json_t *profile, lr_error *err);
+int seccomp_profile_translate(json_t **out, const json_t *profile, lrun_error *err);
 
 /*
  * What is refused beyond the distribution's list, and everything else allowed: for a sandbox that is under an allow-list
  * already. New reference.
  */
-int seccomp_profile_refusals(json_t **out, lr_error *err);
+int seccomp_profile_refusals(json_t **out, lrun_error *err);
 
 #endif

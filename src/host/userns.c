@@ -77,12 +77,13 @@ void userns_abandon(struct userns_birth *b)
     cleanup_close_fd(&b->done);
 }
 
-int userns_begin(struct userns_birth *out, uint32_t first, bool net, lr_error *err)
+int userns_begin(struct userns_birth *out, uint32_t first, bool net, lrun_error *err)
 {
     int ends[2];
     *out = USERNS_BIRTH_NONE;
     if (pipe2(ends, O_CLOEXEC) < 0)
-        return error_errno(err, LR_CONTAINER_START_FAILED, operation, errno, "cannot make a pipe");
+        return error_errno(err, LRUN_CONTAINER_START_FAILED, operation, errno,
+                           "cannot make a pipe");
     cleanup_close int done = ends[0], theirs = ends[1];
     pid_t pid = process_clone(&out->child, 0);
     if (pid == 0) {
@@ -90,23 +91,23 @@ int userns_begin(struct userns_birth *out, uint32_t first, bool net, lr_error *e
         make(theirs, first, net);
     }
     if (pid < 0)
-        return error_errno(err, LR_CONTAINER_START_FAILED, operation, errno, "cannot fork");
+        return error_errno(err, LRUN_CONTAINER_START_FAILED, operation, errno, "cannot fork");
     out->done = steal_fd(&done);
     out->first = first;
     out->net = net;
     return 0;
 }
 
-static int finish(struct userns_birth *b, int *user, int *net, const char *map, lr_error *err)
+static int finish(struct userns_birth *b, int *user, int *net, const char *map, lrun_error *err)
 {
     unsigned char failed = 0;
     if (io_read_exact(b->done, &failed, 1, clock_ms() + MAKE_TIMEOUT_MS) < 0 || failed)
-        return error_errno(err, LR_CONTAINER_START_FAILED, operation, failed ? failed : errno,
+        return error_errno(err, LRUN_CONTAINER_START_FAILED, operation, failed ? failed : errno,
                            "cannot make a user namespace");
     cleanup_close int user_fd = open_namespace(b->child.pid, "user");
     cleanup_close int net_fd = b->net ? open_namespace(b->child.pid, "net") : -1;
     if (user_fd < 0 || (b->net && net_fd < 0) || write_maps(b->child.pid, map) < 0)
-        return error_errno(err, LR_CONTAINER_START_FAILED, operation, errno,
+        return error_errno(err, LRUN_CONTAINER_START_FAILED, operation, errno,
                            "cannot map the user namespace");
     *user = steal_fd(&user_fd);
     if (b->net)
@@ -115,7 +116,7 @@ static int finish(struct userns_birth *b, int *user, int *net, const char *map, 
 }
 
 int userns_finish(struct userns_birth *b, int *user, int *net, const struct id_map *map,
-                  lr_error *err)
+                  lrun_error *err)
 {
     char text[ID_MAP_TEXT];
     id_map_text(map, text);
@@ -124,7 +125,7 @@ int userns_finish(struct userns_birth *b, int *user, int *net, const struct id_m
     return failed;
 }
 
-int userns_open(int *user, int *net, uint32_t first, uint32_t count, lr_error *err)
+int userns_open(int *user, int *net, uint32_t first, uint32_t count, lrun_error *err)
 {
     struct userns_birth birth;
     struct id_map map;
@@ -134,7 +135,7 @@ int userns_open(int *user, int *net, uint32_t first, uint32_t count, lr_error *e
                : userns_finish(&birth, user, net, &map, err);
 }
 
-int userns_open_files(int *user, lr_error *err)
+int userns_open_files(int *user, lrun_error *err)
 {
     const uint32_t first = USERNS_FILES_FIRST, size = ID_RANGE_SIZE, behind = first + size;
     char map[128];

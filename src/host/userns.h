@@ -22,7 +22,7 @@
  * lowest are not there themselves. Only for programs that see no file but those. Errors: CONTAINER_START_FAILED.
  */
 #define USERNS_FILES_FIRST 0x7fff0000u
-int userns_open_files(int *user, lr_error *err);
+int userns_open_files(int *user, lrun_error *err);
 
 /* One that is being made: a child is at it, while its parent does something else. */
 struct userns_birth {
@@ -36,19 +36,19 @@ struct userns_birth {
 
 /* Begins with a namespace whose ids are those from `first` on; `net`: and with a network namespace that belongs to it.
  * Errors: CONTAINER_START_FAILED. */
-int userns_begin(struct userns_birth *out, uint32_t first, bool net, lr_error *err);
+int userns_begin(struct userns_birth *out, uint32_t first, bool net, lrun_error *err);
 
 /*
  * Waits until it is there, with the ids of `map`, whose first line begins with the id of userns_begin(). The namespace is held by
  * the fd alone; *net is set if there is a network namespace. Errors: CONTAINER_START_FAILED.
  */
 int userns_finish(struct userns_birth *b, int *user, int *net, const struct id_map *map,
-                  lr_error *err);
+                  lrun_error *err);
 
 /* Gives it up, if it is not finished. Idempotent. */
 void userns_abandon(struct userns_birth *b);
 
 /* Both at once, for `count` ids from the first on; net may be NULL. */
-int userns_open(int *user, int *net, uint32_t first, uint32_t count, lr_error *err);
+int userns_open(int *user, int *net, uint32_t first, uint32_t count, lrun_error *err);
 
 #endif

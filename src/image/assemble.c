@@ -80,21 +80,21 @@ static const char *const plain_environment[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/
                                                 NULL};
 
 /* What a helper that failed has said becomes the error. */
-static int child_failed(const struct spawn_result *r, const char *doing, lr_error *err)
+static int child_failed(const struct spawn_result *r, const char *doing, lrun_error *err)
 {
     if (r->code == UNPACK_INVALID)
-        return error_set(err, LR_IMAGE_INVALID, OPERATION, "%s", r->text);
+        return error_set(err, LRUN_IMAGE_INVALID, OPERATION, "%s", r->text);
     if (r->code == SPAWN_KILLED + SIGINT || r->code == SPAWN_KILLED + SIGTERM)
-        return error_set(err, LR_IO_FAILED, OPERATION, "stopped");
+        return error_set(err, LRUN_IO_FAILED, OPERATION, "stopped");
     if (r->code > SPAWN_KILLED)
-        return error_set(err, LR_IO_FAILED, OPERATION, "%s was killed by signal %d%s%s", doing,
+        return error_set(err, LRUN_IO_FAILED, OPERATION, "%s was killed by signal %d%s%s", doing,
                          r->code - SPAWN_KILLED, r->text[0] ? ": " : "", r->text);
-    return error_set(err, LR_IO_FAILED, OPERATION, "%s failed: %s", doing,
+    return error_set(err, LRUN_IO_FAILED, OPERATION, "%s failed: %s", doing,
                      r->text[0] ? r->text : "it does not say why");
 }
 
 /* A fresh folder for what is unpacked, which belongs to the root of the confinement. */
-static int make_rootfs(const struct assembly *a, char **out, lr_error *err)
+static int make_rootfs(const struct assembly *a, char **out, lrun_error *err)
 {
     uint32_t owner = a->confinement.first_id;
     *out = text_path_join(a->staging.path, ROOTFS);
@@ -104,7 +104,7 @@ static int make_rootfs(const struct assembly *a, char **out, lr_error *err)
     if (mkdirat(a->staging.folder, ROOTFS, 0755) < 0 ||
         fchmodat(a->staging.folder, ROOTFS, 0755, 0) < 0 ||
         fchownat(a->staging.folder, ROOTFS, owner, owner, AT_SYMLINK_NOFOLLOW) < 0)
-        return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot make '%s'", *out);
+        return error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot make '%s'", *out);
     return 0;
 }
 
@@ -114,7 +114,7 @@ static int make_rootfs(const struct assembly *a, char **out, lr_error *err)
 /* Of the programs that handle files of the image: it may have two million of them. */
 #define MKFS_MEMORY_MAX (8ull << 30)
 
-static int confine(struct assembly *a, lr_error *err)
+static int confine(struct assembly *a, lrun_error *err)
 {
     if (a->confinement.user_namespace >= 0)
         return 0;
@@ -127,7 +127,7 @@ static const uint64_t unpacker_capabilities = 1ull << CAP_CHOWN | 1ull << CAP_DA
                                               1ull << CAP_SYS_CHROOT | 1ull << CAP_SETPCAP;
 
 static int run_unpacker(struct assembly *a, const char *target, struct spawn *spawn,
-                        struct reading *reading, const char *doing, lr_error *err)
+                        struct reading *reading, const char *doing, lrun_error *err)
 {
     struct spawn_result result;
     uint64_t skipped;
@@ -153,7 +153,7 @@ static int run_unpacker(struct assembly *a, const char *target, struct spawn *sp
         *ids++ = '\0';
     if (!ids || !text_parse_u64(result.output, &skipped) ||
         !text_parse_u64(longest, &a->longest_name))
-        return error_set(err, LR_INTERNAL, OPERATION, "the unpacker said '%.40s'", result.output);
+        return error_set(err, LRUN_INTERNAL, OPERATION, "the unpacker said '%.40s'", result.output);
     if (a->feedback)
         a->feedback->skipped = skipped;
     if (*ids && !(a->high_ids = strdup(ids)))
@@ -161,7 +161,7 @@ static int run_unpacker(struct assembly *a, const char *target, struct spawn *sp
     return 0;
 }
 
-int assembly_unpack_archive(struct assembly *a, int fd, lr_error *err)
+int assembly_unpack_archive(struct assembly *a, int fd, lrun_error *err)
 {
     cleanup_free char *target = NULL;
     char limit[24];
@@ -174,7 +174,7 @@ int assembly_unpack_archive(struct assembly *a, int fd, lr_error *err)
     return run_unpacker(a, target, &spawn, &reading, "unpacking the archive", err);
 }
 
-int assembly_pack(struct assembly *a, int fd, lr_error *err)
+int assembly_pack(struct assembly *a, int fd, lrun_error *err)
 {
     cleanup_free char *source = text_path_join(a->staging.path, ROOTFS);
     char limit[24];
@@ -203,18 +203,19 @@ int assembly_pack(struct assembly *a, int fd, lr_error *err)
     return result.code == 0 ? 0 : child_failed(&result, "packing the image", err);
 }
 
-static int digest_of(void *user, int fd, char hex[IMAGE_HEX_LENGTH + 1], lr_error *err)
+static int digest_of(void *user, int fd, char hex[IMAGE_HEX_LENGTH + 1], lrun_error *err)
 {
     const struct assembly *a = user;
     return digest_of_file(hex, fd, a->feedback, err);
 }
 
 /* What the helper has printed, of which no more is read than it may have printed. */
-static int read_answer(int fd, struct buffer *out, lr_error *err)
+static int read_answer(int fd, struct buffer *out, lrun_error *err)
 {
     struct stat st;
     if (fstat(fd, &st) < 0 || st.st_size > LAYOUT_DOCUMENT_ANSWER_MAX)
-        return error_set(err, LR_IMAGE_INVALID, OPERATION, "a document of the image says too much");
+        return error_set(err, LRUN_IMAGE_INVALID, OPERATION,
+                         "a document of the image says too much");
     size_t length = (size_t)st.st_size;
     char *to = length ? buffer_reserve(out, length) : NULL;
     if (length && (!to || pread(fd, to, length, 0) != (ssize_t)length))
@@ -222,16 +223,16 @@ static int read_answer(int fd, struct buffer *out, lr_error *err)
     buffer_commit(out, length);
     const struct frame f = {.length = (uint32_t)length, .payload = buffer_data(out)};
     return fields_valid(&f) ? 0
-                            : error_set(err, LR_INTERNAL, OPERATION,
+                            : error_set(err, LRUN_INTERNAL, OPERATION,
                                         "the reader of the image's documents broke off");
 }
 
-int assembly_ask(void *user, const char *kind, int fd, struct buffer *out, lr_error *err)
+int assembly_ask(void *user, const char *kind, int fd, struct buffer *out, lrun_error *err)
 {
     struct assembly *a = user;
     cleanup_close int answer = memfd_create("document", MFD_CLOEXEC);
     if (answer < 0)
-        return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot make a file");
+        return error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot make a file");
     /* A user's skopeo, which may come after this, cannot work in the namespace that is entered for the walls. So what
      * is asked before the download, as a user, goes without them, but for the limit of memory. */
     if (geteuid() == 0 && confine(a, err) < 0)
@@ -260,7 +261,7 @@ int assembly_ask(void *user, const char *kind, int fd, struct buffer *out, lr_er
     return hint ? error_hint(err, "%s", hint) : -1;
 }
 
-int assembly_unpack_layers(struct assembly *a, int folder, struct image *config, lr_error *err)
+int assembly_unpack_layers(struct assembly *a, int folder, struct image *config, lrun_error *err)
 {
     cleanup_layout struct layout layout = {0};
     cleanup_free char *target = NULL;
@@ -290,17 +291,17 @@ int assembly_unpack_layers(struct assembly *a, int folder, struct image *config,
 }
 
 /* The file that becomes the image, of the owner who is to write it. */
-static int create_file(const struct assembly *a, lr_error *err)
+static int create_file(const struct assembly *a, lrun_error *err)
 {
     uint32_t owner = a->confinement.first_id;
     cleanup_close int fd =
         openat(a->staging.folder, IMAGE, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0 || fchown(fd, owner, owner) < 0)
-        return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot make the image's file");
+        return error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot make the image's file");
     return steal_fd(&fd);
 }
 
-static int make_erofs(const struct assembly *a, const char *tree, lr_error *err)
+static int make_erofs(const struct assembly *a, const char *tree, lrun_error *err)
 {
     cleanup_free char *target = text_path_join(a->staging.path, IMAGE);
     if (!target)
@@ -351,26 +352,26 @@ static int make_erofs(const struct assembly *a, const char *tree, lr_error *err)
     struct spawn_result result;
     if (spawn_run(&spawn, &result, err) < 0) {
         if (writing.full)
-            return error_set(err, LR_IO_FAILED, OPERATION,
+            return error_set(err, LRUN_IO_FAILED, OPERATION,
                              "the disk is full: No space left on device");
-        if (err && err->code == LR_NOT_SUPPORTED)
+        if (err && err->code == LRUN_NOT_SUPPORTED)
             error_hint(err, "apt-get install erofs-utils");
         return -1;
     }
     if (result.code != 0 && a->longest_name > OLD_NAME_MAX) {
-        error_set(err, LR_NOT_SUPPORTED, OPERATION,
+        error_set(err, LRUN_NOT_SUPPORTED, OPERATION,
                   "a name of %d bytes is too long for this mkfs.erofs", (int)a->longest_name);
         return error_hint(err, "take a newer erofs-utils: 1.8.6 does");
     }
     if (result.code != 0)
         return child_failed(&result, "mkfs.erofs", err);
     if (fchown(file, 0, 0) < 0)
-        return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot take the image over");
+        return error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot take the image over");
     return 0;
 }
 
 /* Completes the image of which only the configuration is there. */
-static int describe(struct image *image, const char *name, uint64_t size, lr_error *err)
+static int describe(struct image *image, const char *name, uint64_t size, lrun_error *err)
 {
     char created[32];
     time_t now = time(NULL);
@@ -387,17 +388,17 @@ static int describe(struct image *image, const char *name, uint64_t size, lr_err
                : error_oom(err, OPERATION);
 }
 
-static int finish(struct assembly *a, const char *name, struct image *image, lr_error *err)
+static int finish(struct assembly *a, const char *name, struct image *image, lrun_error *err)
 {
     cleanup_close int fd = openat(a->staging.folder, IMAGE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     struct stat st;
     char hex[IMAGE_HEX_LENGTH + 1];
     if (fd < 0 || fstat(fd, &st) < 0)
-        return error_errno(err, LR_IO_FAILED, OPERATION, errno,
+        return error_errno(err, LRUN_IO_FAILED, OPERATION, errno,
                            "cannot open what mkfs.erofs wrote");
     /* On disk before the index speaks of it; read-only, as nothing may ever change it. */
     if (fchmod(fd, 0400) < 0 || fsync(fd) < 0)
-        return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot write the image");
+        return error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot write the image");
     if (digest_of(a, fd, hex, err) < 0 || describe(image, name, (uint64_t)st.st_size, err) < 0)
         return -1;
     if (asprintf(&image->digest, "sha256:%s", hex) < 0) {
@@ -408,7 +409,7 @@ static int finish(struct assembly *a, const char *name, struct image *image, lr_
 }
 
 static int store_tree(struct assembly *a, const char *path, const char *name, struct image *config,
-                      struct image *out, lr_error *err)
+                      struct image *out, lrun_error *err)
 {
     cleanup_image struct image image = *config;
     *config = (struct image){0};
@@ -427,7 +428,7 @@ static int store_tree(struct assembly *a, const char *path, const char *name, st
 }
 
 int assembly_store_tree(struct assembly *a, const struct assembly_tree *tree, const char *name,
-                        struct image *config, struct image *out, lr_error *err)
+                        struct image *config, struct image *out, lrun_error *err)
 {
     return confinement_open_in(&a->confinement, a->staging.store, tree->user_namespace, tree->owner,
                                err) < 0
@@ -436,13 +437,13 @@ int assembly_store_tree(struct assembly *a, const struct assembly_tree *tree, co
 }
 
 int assembly_store(struct assembly *a, const char *name, struct image *config, struct image *out,
-                   lr_error *err)
+                   lrun_error *err)
 {
     cleanup_free char *source = text_path_join(a->staging.path, ROOTFS);
     return source ? store_tree(a, source, name, config, out, err) : error_oom(err, OPERATION);
 }
 
-static int read_limit(uint64_t *out, lr_error *err)
+static int read_limit(uint64_t *out, lrun_error *err)
 {
     const char *text = secure_getenv("LIGHT_RUNNER_IMAGE_MAX_BYTES");
     *out = UNPACK_MAX_BYTES;
@@ -450,7 +451,7 @@ static int read_limit(uint64_t *out, lr_error *err)
     if (!text)
         return 0;
     if (!text_parse_size(text, &bytes))
-        return error_set(err, LR_INVALID_ARGUMENT, OPERATION,
+        return error_set(err, LRUN_INVALID_ARGUMENT, OPERATION,
                          "LIGHT_RUNNER_IMAGE_MAX_BYTES: '%.40s' is not a size", text);
     if (bytes < *out)
         *out = bytes;
@@ -458,7 +459,7 @@ static int read_limit(uint64_t *out, lr_error *err)
 }
 
 int assembly_begin(struct assembly *a, struct store *store, struct image_feedback *feedback,
-                   lr_error *err)
+                   lrun_error *err)
 {
     *a = (struct assembly){
         .staging = {.folder = -1}, .confinement = {.user_namespace = -1}, .feedback = feedback};

@@ -18,7 +18,7 @@ static const int refused[] = {
     SYS_ptrace,   SYS_keyctl,     SYS_add_key, SYS_io_setup, SYS_mknodat,  SYS_inotify_init1,
 };
 
-static int load_filter(struct confinement *c, struct store *store, lr_error *err)
+static int load_filter(struct confinement *c, struct store *store, lrun_error *err)
 {
     cleanup_free char *folder = NULL;
     return store_scratch_folder(store, &folder, err) < 0 ||
@@ -31,7 +31,7 @@ static int load_filter(struct confinement *c, struct store *store, lr_error *err
                : 0;
 }
 
-int confinement_open(struct confinement *c, struct store *store, lr_error *err)
+int confinement_open(struct confinement *c, struct store *store, lrun_error *err)
 {
     uint32_t first, count, host_first;
     *c = (struct confinement){.user_namespace = -1};
@@ -50,16 +50,16 @@ int confinement_open(struct confinement *c, struct store *store, lr_error *err)
 }
 
 int confinement_open_in(struct confinement *c, struct store *store, int user_namespace,
-                        uint32_t first_id, lr_error *err)
+                        uint32_t first_id, lrun_error *err)
 {
     *c = (struct confinement){.user_namespace = -1, .first_id = first_id, .owners = true};
     c->user_namespace = fcntl(user_namespace, F_DUPFD_CLOEXEC, 3);
-    return c->user_namespace < 0 ? error_errno(err, LR_IO_FAILED, "image.confine", errno,
+    return c->user_namespace < 0 ? error_errno(err, LRUN_IO_FAILED, "image.confine", errno,
                                                "cannot keep the user namespace")
                                  : load_filter(c, store, err);
 }
 
-int confinement_open_calls(struct confinement *c, struct store *store, lr_error *err)
+int confinement_open_calls(struct confinement *c, struct store *store, lrun_error *err)
 {
     cleanup_free char *folder = NULL;
     *c = (struct confinement){.user_namespace = -1};

@@ -27,14 +27,14 @@ struct confinement {
  * For the files of an image that is imported. As a user other than root this process enters its own namespace
  * (rootless_enter()). Close it with confinement_close(), also on failure. Errors: CONTAINER_START_FAILED, IO_FAILED.
  */
-int confinement_open(struct confinement *c, struct store *store, lr_error *err);
+int confinement_open(struct confinement *c, struct store *store, lrun_error *err);
 
 /* The same in a user namespace that is there already; the fd stays the caller's. */
 int confinement_open_in(struct confinement *c, struct store *store, int user_namespace,
-                        uint32_t first_id, lr_error *err);
+                        uint32_t first_id, lrun_error *err);
 
 /* Only the system calls: the sandbox's profile, as it is, with sockets. For skopeo, which needs the host's files and network. */
-int confinement_open_calls(struct confinement *c, struct store *store, lr_error *err);
+int confinement_open_calls(struct confinement *c, struct store *store, lrun_error *err);
 
 void confinement_close(struct confinement *c);
 #define cleanup_confinement __attribute__((cleanup(confinement_close)))

@@ -19,7 +19,7 @@ static int tick(void *user)
 }
 
 int digest_of_rest(char hex[IMAGE_HEX_LENGTH + 1], int fd, struct image_feedback *feedback,
-                   lr_error *err)
+                   lrun_error *err)
 {
     cleanup_free char *helper = libexec_find("light-runner-unpack", err);
     if (!helper)
@@ -39,26 +39,26 @@ int digest_of_rest(char hex[IMAGE_HEX_LENGTH + 1], int fd, struct image_feedback
     if (spawn_run(&spawn, &result, err) < 0)
         return -1;
     if (result.code != 0)
-        return error_set(err, LR_IO_FAILED, OPERATION, "computing a digest failed: %s",
+        return error_set(err, LRUN_IO_FAILED, OPERATION, "computing a digest failed: %s",
                          result.text[0] ? result.text : "it does not say why");
     if (image_hex_length(result.output) != IMAGE_HEX_LENGTH)
-        return error_set(err, LR_INTERNAL, OPERATION, "'%.40s' is no digest", result.output);
+        return error_set(err, LRUN_INTERNAL, OPERATION, "'%.40s' is no digest", result.output);
     memcpy(hex, result.output, IMAGE_HEX_LENGTH + 1);
     return 0;
 }
 
 int digest_of_file(char hex[IMAGE_HEX_LENGTH + 1], int fd, struct image_feedback *feedback,
-                   lr_error *err)
+                   lrun_error *err)
 {
     if (lseek(fd, 0, SEEK_SET) < 0)
-        return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot read what is digested");
+        return error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot read what is digested");
     return digest_of_rest(hex, fd, feedback, err);
 }
 
-int digest_of_text(char hex[IMAGE_HEX_LENGTH + 1], const char *text, size_t length, lr_error *err)
+int digest_of_text(char hex[IMAGE_HEX_LENGTH + 1], const char *text, size_t length, lrun_error *err)
 {
     cleanup_close int fd = memfd_create("digest", MFD_CLOEXEC);
     if (fd < 0 || io_write_all(fd, text, length, IO_NO_DEADLINE) < 0)
-        return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot keep what is digested");
+        return error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot keep what is digested");
     return digest_of_file(hex, fd, NULL, err);
 }

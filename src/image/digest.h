@@ -13,12 +13,13 @@
 /* Of an open file from its beginning, as 64 hex digits. `feedback` may be NULL. Errors: IO_FAILED,
  * INTERNAL, NOT_SUPPORTED (the helper is missing). */
 int digest_of_file(char hex[IMAGE_HEX_LENGTH + 1], int fd, struct image_feedback *feedback,
-                   lr_error *err);
+                   lrun_error *err);
 
 /* The same of what is behind the fd's position, which is moved. */
 int digest_of_rest(char hex[IMAGE_HEX_LENGTH + 1], int fd, struct image_feedback *feedback,
-                   lr_error *err);
+                   lrun_error *err);
 
-int digest_of_text(char hex[IMAGE_HEX_LENGTH + 1], const char *text, size_t length, lr_error *err);
+int digest_of_text(char hex[IMAGE_HEX_LENGTH + 1], const char *text, size_t length,
+                   lrun_error *err);
 
 #endif

@@ -16,13 +16,13 @@
 
 static const char layer_name[] = "layer.tar";
 
-static int cannot_write(lr_error *err)
+static int cannot_write(lrun_error *err)
 {
-    return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot write the archive");
+    return error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot write the archive");
 }
 
 /* Zeros up to a whole block, and that many blocks of them. */
-static int pad(int fd, uint64_t size, size_t blocks, lr_error *err)
+static int pad(int fd, uint64_t size, size_t blocks, lrun_error *err)
 {
     static const char zeros[(TAR_END_BLOCKS + 1) * TAR_BLOCK];
     size_t part = (TAR_BLOCK - size % TAR_BLOCK) % TAR_BLOCK;
@@ -32,7 +32,7 @@ static int pad(int fd, uint64_t size, size_t blocks, lr_error *err)
 }
 
 /* Takes the document's reference. */
-static int put_document(int fd, const char *name, json_t *document, size_t blocks, lr_error *err)
+static int put_document(int fd, const char *name, json_t *document, size_t blocks, lrun_error *err)
 {
     char header[TAR_BLOCK];
     cleanup_free char *text = document ? json_dumps(document, JSON_COMPACT) : NULL;
@@ -48,7 +48,7 @@ static int put_document(int fd, const char *name, json_t *document, size_t block
 }
 
 /* The layer's header is known when the layer is there. */
-static int put_layer(int fd, struct assembly *a, char hex[IMAGE_HEX_LENGTH + 1], lr_error *err)
+static int put_layer(int fd, struct assembly *a, char hex[IMAGE_HEX_LENGTH + 1], lrun_error *err)
 {
     char header[TAR_BLOCK] = "";
     if (io_write_all(fd, header, sizeof(header), IO_NO_DEADLINE) < 0)
@@ -92,12 +92,12 @@ static json_t *configuration(const struct assembly *a, const struct image *confi
 }
 
 int docker_archive_make(int *out, struct assembly *a, const char *name, const struct image *config,
-                        lr_error *err)
+                        lrun_error *err)
 {
     char hex[IMAGE_HEX_LENGTH + 1], file[IMAGE_HEX_LENGTH + 8];
     cleanup_close int fd = openat(a->staging.folder, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
     if (fd < 0)
-        return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot make a file in '%s'",
+        return error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot make a file in '%s'",
                            a->staging.path);
     if (put_layer(fd, a, hex, err) < 0)
         return -1;

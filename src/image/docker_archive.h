@@ -16,6 +16,6 @@
  * assembly_unpack_layers(). Errors: IO_FAILED, OUT_OF_MEMORY.
  */
 int docker_archive_make(int *out, struct assembly *a, const char *name, const struct image *config,
-                        lr_error *err);
+                        lrun_error *err);
 
 #endif

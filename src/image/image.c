@@ -39,34 +39,34 @@ bool image_is_digest(const char *text)
     return strncmp(text, "sha256:", 7) == 0 && image_hex_length(text + 7) == IMAGE_HEX_LENGTH;
 }
 
-int image_name_normalize(char *out, const char *name, lr_error *err)
+int image_name_normalize(char *out, const char *name, lrun_error *err)
 {
     static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
                                   "._/:@-";
     size_t length = strlen(name);
     if (length == 0)
-        return error_set(err, LR_INVALID_ARGUMENT, OPERATION, "the name of an image is empty");
+        return error_set(err, LRUN_INVALID_ARGUMENT, OPERATION, "the name of an image is empty");
     if (length > IMAGE_NAME_MAX)
-        return error_set(err, LR_INVALID_ARGUMENT, OPERATION,
+        return error_set(err, LRUN_INVALID_ARGUMENT, OPERATION,
                          "the image name '%.40s...' is longer than %d bytes", name, IMAGE_NAME_MAX);
     if (name[strspn(name, allowed)] != '\0' || strchr("-./", name[0])) {
-        error_set(err, LR_INVALID_ARGUMENT, OPERATION, "'%s' is not a name for an image", name);
+        error_set(err, LRUN_INVALID_ARGUMENT, OPERATION, "'%s' is not a name for an image", name);
         return error_hint(err, "letters, digits and . _ / : @ - are allowed; the first must not "
                                "be '-', '.' or '/'");
     }
     const char *slash = strrchr(name, '/');
     const char *tag = strchr(slash ? slash + 1 : name, ':');
     if (name[length - 1] == ':' || name[length - 1] == '/')
-        return error_set(err, LR_INVALID_ARGUMENT, OPERATION,
+        return error_set(err, LRUN_INVALID_ARGUMENT, OPERATION,
                          "'%s' is not a name for an image: it ends with '%c'", name,
                          name[length - 1]);
     /* It would never be found: such text is looked up as a digest. */
     if (image_is_digest(name))
-        return error_set(err, LR_INVALID_ARGUMENT, OPERATION,
+        return error_set(err, LRUN_INVALID_ARGUMENT, OPERATION,
                          "a digest is not a name for an image");
     int n = snprintf(out, IMAGE_NAME_MAX + 1, "%s%s", name, tag ? "" : ":latest");
     if (n < 0 || n > IMAGE_NAME_MAX)
-        return error_set(err, LR_INVALID_ARGUMENT, OPERATION,
+        return error_set(err, LRUN_INVALID_ARGUMENT, OPERATION,
                          "the image name '%.40s...' with ':latest' is longer than %d bytes", name,
                          IMAGE_NAME_MAX);
     return 0;

@@ -38,7 +38,7 @@ void image_free(struct image *image);
  * Checks a name and puts it into the form in which names are stored: with the tag ":latest" when it
  * has none. `out` has room for IMAGE_NAME_MAX + 1 bytes. Errors: INVALID_ARGUMENT.
  */
-int image_name_normalize(char *out, const char *name, lr_error *err);
+int image_name_normalize(char *out, const char *name, lrun_error *err);
 
 /* "sha256:" and 64 lower-case hex digits. */
 bool image_is_digest(const char *text);

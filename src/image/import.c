@@ -28,34 +28,34 @@ static bool is_root_file_system(const struct assembly *a)
 }
 
 /* When what was unpacked is not the files of the image but its layers: those are unpacked in turn. */
-static int take_layers(struct assembly *a, struct image *config, lr_error *err)
+static int take_layers(struct assembly *a, struct image *config, lrun_error *err)
 {
     if (is_root_file_system(a))
         return 0;
     cleanup_close int folder =
         openat(a->staging.folder, ASSEMBLY_ROOTFS, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (folder < 0)
-        return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot open what was unpacked");
+        return error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot open what was unpacked");
     if (layout_kind(folder) == LAYOUT_NONE)
         return 0;
     if (renameat(a->staging.folder, ASSEMBLY_ROOTFS, a->staging.folder, LAYOUT) < 0)
-        return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot move what was unpacked");
+        return error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot move what was unpacked");
     if (assembly_unpack_layers(a, folder, config, err) < 0)
         return -1;
     (void)staging_remove_tree(a->staging.folder, LAYOUT);
     return 0;
 }
 
-static int unpack_archive(struct assembly *a, int fd, struct image *config, lr_error *err)
+static int unpack_archive(struct assembly *a, int fd, struct image *config, lrun_error *err)
 {
     return assembly_unpack_archive(a, fd, err) < 0 ? -1 : take_layers(a, config, err);
 }
 
-static int unpack_folder(struct assembly *a, int folder, struct image *config, lr_error *err)
+static int unpack_folder(struct assembly *a, int folder, struct image *config, lrun_error *err)
 {
     if (layout_kind(folder) != LAYOUT_NONE)
         return assembly_unpack_layers(a, folder, config, err);
-    error_set(err, LR_IMAGE_INVALID, OPERATION, "the folder is not an OCI image layout");
+    error_set(err, LRUN_IMAGE_INVALID, OPERATION, "the folder is not an OCI image layout");
     return error_hint(err, "for a root file system: tar -C FOLDER -c . | light-runner image "
                            "import - NAME");
 }
@@ -63,11 +63,11 @@ static int unpack_folder(struct assembly *a, int folder, struct image *config, l
 /* Archives and folders are told apart by the fd. */
 static int unpack(struct assembly *a, struct store *store, int fd, char normal[IMAGE_NAME_MAX + 1],
                   const char *name, struct image *config, struct image_feedback *feedback,
-                  lr_error *err)
+                  lrun_error *err)
 {
     struct stat st;
     if (fstat(fd, &st) < 0)
-        return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot read the archive");
+        return error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot read the archive");
     if (image_name_normalize(normal, name, err) < 0 || assembly_begin(a, store, feedback, err) < 0)
         return -1;
     a->name = normal;
@@ -75,7 +75,7 @@ static int unpack(struct assembly *a, struct store *store, int fd, char normal[I
 }
 
 int import_image(struct store *store, int fd, const char *name, struct image *out,
-                 struct image_feedback *feedback, lr_error *err)
+                 struct image_feedback *feedback, lrun_error *err)
 {
     char normal[IMAGE_NAME_MAX + 1];
     cleanup_image struct image config = {0};
@@ -87,7 +87,7 @@ int import_image(struct store *store, int fd, const char *name, struct image *ou
 }
 
 int import_for_docker(struct store *store, int fd, const char *name, int *archive,
-                      struct image_feedback *feedback, lr_error *err)
+                      struct image_feedback *feedback, lrun_error *err)
 {
     char normal[IMAGE_NAME_MAX + 1];
     cleanup_image struct image config = {0};

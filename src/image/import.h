@@ -25,11 +25,11 @@
  * INVALID_ARGUMENT (the name), NOT_SUPPORTED (mkfs.erofs is missing), IO_FAILED.
  */
 int import_image(struct store *store, int fd, const char *name, struct image *out,
-                 struct image_feedback *feedback, lr_error *err);
+                 struct image_feedback *feedback, lrun_error *err);
 
 /* The same, not into the store, which is only worked in, but as *archive, a nameless file that a Docker daemon loads
  * (image/docker_archive.h). */
 int import_for_docker(struct store *store, int fd, const char *name, int *archive,
-                      struct image_feedback *feedback, lr_error *err);
+                      struct image_feedback *feedback, lrun_error *err);
 
 #endif

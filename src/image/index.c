@@ -15,16 +15,16 @@ static void cleanup_json_ref(json_t **j)
 }
 #define cleanup_json __attribute__((cleanup(cleanup_json_ref)))
 
-static int corrupt(lr_error *err, const char *what)
+static int corrupt(lrun_error *err, const char *what)
 {
-    return error_set(err, LR_IO_FAILED, OPERATION, "the image index is corrupt: %s", what);
+    return error_set(err, LRUN_IO_FAILED, OPERATION, "the image index is corrupt: %s", what);
 }
 
 /* -------------------------------------------------------------- reading */
 
 /* A string member; an absent one is "" when that is allowed. */
 static int read_string(char **out, const json_t *object, const char *key, bool required,
-                       lr_error *err)
+                       lrun_error *err)
 {
     const json_t *value = json_object_get(object, key);
     if ((value || required) && !json_is_string(value))
@@ -33,7 +33,7 @@ static int read_string(char **out, const json_t *object, const char *key, bool r
     return *out ? 0 : error_oom(err, OPERATION);
 }
 
-static int read_list(char ***out, const json_t *object, const char *key, lr_error *err)
+static int read_list(char ***out, const json_t *object, const char *key, lrun_error *err)
 {
     const json_t *value = json_object_get(object, key), *item;
     if (!value || json_is_null(value))
@@ -46,8 +46,7 @@ static int read_list(char ***out, const json_t *object, const char *key, lr_erro
     *out = calloc(json_array_size(value) + 1, sizeof(**out));
     if (!*out)
         return error_oom(err, OPERATION);
-    json_array_foreach(value, i, item)
-    {
+    json_array_foreach (value, i, item) {
         if (!json_is_string(item))
             return corrupt(err, key);
         (*out)[i] = strdup(json_string_value(item));
@@ -57,7 +56,7 @@ static int read_list(char ***out, const json_t *object, const char *key, lr_erro
     return 0;
 }
 
-static int read_image(struct image *out, const json_t *entry, lr_error *err)
+static int read_image(struct image *out, const json_t *entry, lrun_error *err)
 {
     char name[IMAGE_NAME_MAX + 1];
     if (!json_is_object(entry))
@@ -89,15 +88,14 @@ static int read_image(struct image *out, const json_t *entry, lr_error *err)
                : 0;
 }
 
-static int read_images(struct index *out, const json_t *list, lr_error *err)
+static int read_images(struct index *out, const json_t *list, lrun_error *err)
 {
     const json_t *entry;
     size_t i;
     out->images = calloc(json_array_size(list) + 1, sizeof(*out->images));
     if (!out->images)
         return error_oom(err, OPERATION);
-    json_array_foreach(list, i, entry)
-    {
+    json_array_foreach (list, i, entry) {
         struct image *image = &out->images[out->count++];
         if (read_image(image, entry, err) < 0)
             return -1;
@@ -107,7 +105,7 @@ static int read_images(struct index *out, const json_t *list, lr_error *err)
     return 0;
 }
 
-int index_parse(struct index *out, const char *text, size_t length, lr_error *err)
+int index_parse(struct index *out, const char *text, size_t length, lrun_error *err)
 {
     *out = (struct index){0};
     json_error_t where;
@@ -118,7 +116,7 @@ int index_parse(struct index *out, const char *text, size_t length, lr_error *er
     if (!json_is_integer(version) || json_integer_value(version) < 1)
         return corrupt(err, "it has no version");
     if (json_integer_value(version) > INDEX_VERSION) {
-        error_set(err, LR_NOT_SUPPORTED, OPERATION,
+        error_set(err, LRUN_NOT_SUPPORTED, OPERATION,
                   "the image index has version %lld, and this light-runner reads up to version %d",
                   (long long)json_integer_value(version), INDEX_VERSION);
         return error_hint(err, "use the newer light-runner that wrote it, or another "
@@ -180,7 +178,7 @@ struct image *index_find(const struct index *index, const char *name)
     return NULL;
 }
 
-int index_put(struct index *index, struct image *image, lr_error *err)
+int index_put(struct index *index, struct image *image, lrun_error *err)
 {
     struct image *slot = index_find(index, image->name);
     if (slot) {
@@ -241,7 +239,7 @@ static bool copy_list(char ***out, char *const *from)
     return *out != NULL;
 }
 
-int image_copy(struct image *out, const struct image *from, lr_error *err)
+int image_copy(struct image *out, const struct image *from, lrun_error *err)
 {
     *out = (struct image){.size = from->size};
     if (copy_string(&out->name, from->name) && copy_string(&out->digest, from->digest) &&

@@ -25,7 +25,7 @@ struct index {
 };
 
 /* Errors: IO_FAILED (corrupt), NOT_SUPPORTED (newer version). */
-int index_parse(struct index *out, const char *text, size_t length, lr_error *err);
+int index_parse(struct index *out, const char *text, size_t length, lrun_error *err);
 
 /* The text of the index, malloc'd; NULL when memory is out. */
 char *index_dump(const struct index *index);
@@ -34,7 +34,7 @@ char *index_dump(const struct index *index);
 struct image *index_find(const struct index *index, const char *name);
 
 /* Puts the image into the index, in place of one of the same name. Takes over what it holds. */
-int index_put(struct index *index, struct image *image, lr_error *err);
+int index_put(struct index *index, struct image *image, lrun_error *err);
 
 void index_drop(struct index *index, struct image *image);
 
@@ -45,6 +45,6 @@ void index_free(struct index *index);
 #define cleanup_index __attribute__((cleanup(index_free)))
 
 /* A copy of everything. On failure *out is empty. */
-int image_copy(struct image *out, const struct image *from, lr_error *err);
+int image_copy(struct image *out, const struct image *from, lrun_error *err);
 
 #endif

@@ -18,7 +18,7 @@
 
 enum { MAX_CANDIDATES = 64 }; /* for being the image, in one index */
 
-#define invalid(err, ...) error_set(err, LR_IMAGE_INVALID, OPERATION, __VA_ARGS__)
+#define invalid(err, ...) error_set(err, LRUN_IMAGE_INVALID, OPERATION, __VA_ARGS__)
 
 struct reader {
     int folder;
@@ -34,7 +34,7 @@ static int open_beneath(int folder, const char *path)
 }
 
 /* A regular file of the folder. The path is shown in errors: printable, and short. */
-static int open_file(const struct reader *r, const char *path, int *out, lr_error *err)
+static int open_file(const struct reader *r, const char *path, int *out, lrun_error *err)
 {
     struct stat st;
     char shown[128];
@@ -42,8 +42,8 @@ static int open_file(const struct reader *r, const char *path, int *out, lr_erro
     text_make_printable(shown);
     cleanup_close int fd = open_beneath(r->folder, path);
     if (fd < 0)
-        return error_errno(err, LR_IMAGE_INVALID, OPERATION, errno, "cannot open '%s' of the image",
-                           shown);
+        return error_errno(err, LRUN_IMAGE_INVALID, OPERATION, errno,
+                           "cannot open '%s' of the image", shown);
     if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
         return invalid(err, "'%s' of the image is not a file", shown);
     *out = steal_fd(&fd);
@@ -52,7 +52,7 @@ static int open_file(const struct reader *r, const char *path, int *out, lr_erro
 
 /* What a document says. `hex`: the digest that it must have, or NULL. */
 static int read_document(const struct reader *r, const char *kind, const char *path,
-                         const char *hex, struct buffer *out, lr_error *err)
+                         const char *hex, struct buffer *out, lrun_error *err)
 {
     cleanup_close int fd = -1;
     struct stat st;
@@ -67,7 +67,7 @@ static int read_document(const struct reader *r, const char *kind, const char *p
     if (hex && strcmp(hex, found) != 0)
         return invalid(err, "a document of the image does not have the digest sha256:%s", hex);
     if (lseek(fd, 0, SEEK_SET) < 0)
-        return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot read a document");
+        return error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot read a document");
     buffer_clear(out);
     return h->ask(h->user, kind, fd, out, err);
 }
@@ -96,9 +96,10 @@ static void blob_path(char out[96], const char *hex)
     snprintf(out, 96, "blobs/sha256/%.*s", IMAGE_HEX_LENGTH, hex);
 }
 
-static int not_understood(lr_error *err)
+static int not_understood(lrun_error *err)
 {
-    return error_set(err, LR_INTERNAL, OPERATION, "the reader of the image's documents broke off");
+    return error_set(err, LRUN_INTERNAL, OPERATION,
+                     "the reader of the image's documents broke off");
 }
 
 /* -------------------------------------------------------------- which image */
@@ -119,7 +120,7 @@ const char *layout_host_architecture(void)
 }
 
 static int read_blob(const struct reader *r, const char *kind, const char *hex, struct buffer *out,
-                     lr_error *err)
+                     lrun_error *err)
 {
     char path[96], wanted[IMAGE_HEX_LENGTH + 1];
     /* It may be a part of `out`. */
@@ -136,7 +137,7 @@ static bool is_key(const char *key, size_t length, const char *wanted)
 }
 
 /* Reads the documents that an index leads to, one of which is to be an image's: *out becomes what that one says. */
-static int follow_index(const struct reader *r, struct buffer *out, lr_error *err)
+static int follow_index(const struct reader *r, struct buffer *out, lrun_error *err)
 {
     cleanup_buffer struct buffer index = *out, found;
     buffer_init(out, LAYOUT_DOCUMENT_ANSWER_MAX);
@@ -168,7 +169,7 @@ static int follow_index(const struct reader *r, struct buffer *out, lr_error *er
     return error_hint(err, "give the NAME of one of them, or save one image alone");
 }
 
-static int check_artifact(const struct buffer *manifest, lr_error *err)
+static int check_artifact(const struct buffer *manifest, lrun_error *err)
 {
     struct frame f = frame_of(manifest);
     const char *type = fields_get(&f, "artifact");
@@ -179,7 +180,7 @@ static int check_artifact(const struct buffer *manifest, lr_error *err)
                 : 0;
 }
 
-static int find_manifest(const struct reader *r, struct buffer *out, lr_error *err)
+static int find_manifest(const struct reader *r, struct buffer *out, lrun_error *err)
 {
     if (read_document(r, LAYOUT_DOCUMENT_INDEX, "index.json", NULL, out, err) < 0)
         return -1;
@@ -205,7 +206,7 @@ static size_t count_of(const struct buffer *answer, const char *wanted)
 }
 
 /* The values of a key, as a list that ends with NULL; NULL when there is none. */
-static int take_list(char ***out, const struct buffer *answer, const char *wanted, lr_error *err)
+static int take_list(char ***out, const struct buffer *answer, const char *wanted, lrun_error *err)
 {
     struct frame f = frame_of(answer);
     const char *at = NULL, *key, *value;
@@ -221,7 +222,7 @@ static int take_list(char ***out, const struct buffer *answer, const char *wante
     return 0;
 }
 
-static int take_text(char **out, const struct buffer *answer, const char *key, lr_error *err)
+static int take_text(char **out, const struct buffer *answer, const char *key, lrun_error *err)
 {
     struct frame f = frame_of(answer);
     const char *value = fields_get(&f, key);
@@ -230,7 +231,7 @@ static int take_text(char **out, const struct buffer *answer, const char *key, l
 }
 
 static int take_configuration(struct layout *l, const struct buffer *answer, size_t layers,
-                              lr_error *err)
+                              lrun_error *err)
 {
     size_t count = count_of(answer, "digest");
     if (layers == 0)
@@ -260,7 +261,7 @@ static int take_configuration(struct layout *l, const struct buffer *answer, siz
 
 /* A layer that may not be handed on has only an address in the image. Nothing is fetched from there: it can be any. */
 static int check_elsewhere(const struct buffer *manifest, const char *hex, size_t number,
-                           lr_error *err)
+                           lrun_error *err)
 {
     struct frame f = frame_of(manifest);
     const char *at = NULL, *key, *value;
@@ -276,7 +277,7 @@ static int check_elsewhere(const struct buffer *manifest, const char *hex, size_
 }
 
 static int open_layers(struct layout *l, const struct reader *r, const struct buffer *manifest,
-                       bool blobs, lr_error *err)
+                       bool blobs, lrun_error *err)
 {
     struct frame f = frame_of(manifest);
     const char *at = NULL, *key, *value;
@@ -294,7 +295,7 @@ static int open_layers(struct layout *l, const struct reader *r, const struct bu
 }
 
 static int read_oci(struct layout *l, const struct reader *r, struct buffer *manifest,
-                    struct buffer *config, lr_error *err)
+                    struct buffer *config, lrun_error *err)
 {
     if (find_manifest(r, manifest, err) < 0)
         return -1;
@@ -308,7 +309,7 @@ static int read_oci(struct layout *l, const struct reader *r, struct buffer *man
 }
 
 static int read_docker(struct layout *l, const struct reader *r, struct buffer *manifest,
-                       struct buffer *config, lr_error *err)
+                       struct buffer *config, lrun_error *err)
 {
     if (read_document(r, LAYOUT_DOCUMENT_DOCKER, "manifest.json", NULL, manifest, err) < 0)
         return -1;
@@ -345,7 +346,8 @@ enum layout_kind layout_kind(int folder)
     return LAYOUT_NONE;
 }
 
-int layout_read(struct layout *out, int folder, const struct layout_helpers *helpers, lr_error *err)
+int layout_read(struct layout *out, int folder, const struct layout_helpers *helpers,
+                lrun_error *err)
 {
     const struct reader r = {folder, helpers};
     cleanup_buffer struct buffer manifest, config;

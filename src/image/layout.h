@@ -41,11 +41,12 @@ struct layout {
 };
 
 /* Gives the SHA-256 of an open file from its beginning, as 64 hex digits. */
-typedef int (*layout_digest_fn)(void *user, int fd, char hex[IMAGE_HEX_LENGTH + 1], lr_error *err);
+typedef int (*layout_digest_fn)(void *user, int fd, char hex[IMAGE_HEX_LENGTH + 1],
+                                lrun_error *err);
 
 /* Gives what an open document says, by layout_document_read() of a confined process. `kind` is one of its words. */
 typedef int (*layout_ask_fn)(void *user, const char *kind, int fd, struct buffer *out,
-                             lr_error *err);
+                             lrun_error *err);
 
 struct layout_helpers {
     layout_digest_fn digest;
@@ -58,7 +59,7 @@ struct layout_helpers {
  * with layout_free(), also after a failure. Errors: IMAGE_INVALID, IO_FAILED, OUT_OF_MEMORY.
  */
 int layout_read(struct layout *out, int folder, const struct layout_helpers *helpers,
-                lr_error *err);
+                lrun_error *err);
 void layout_free(struct layout *layout);
 #define cleanup_layout __attribute__((cleanup(layout_free)))
 

@@ -20,9 +20,9 @@ static void cleanup_json_ref(json_t **j)
 }
 #define cleanup_json __attribute__((cleanup(cleanup_json_ref)))
 
-#define invalid(err, ...) error_set(err, LR_IMAGE_INVALID, OPERATION, __VA_ARGS__)
+#define invalid(err, ...) error_set(err, LRUN_IMAGE_INVALID, OPERATION, __VA_ARGS__)
 
-static int put(struct buffer *out, const char *key, const char *value, lr_error *err)
+static int put(struct buffer *out, const char *key, const char *value, lrun_error *err)
 {
     return fields_add(out, key, value) ? 0 : invalid(err, "a document of the image says too much");
 }
@@ -139,22 +139,23 @@ static bool is_named(const json_t *descriptor, const char *name)
  * where each one is an image of its own; below, they are the same image for several platforms, and the first that suits is taken.
  */
 static int read_index(struct buffer *out, const json_t *index, bool top, const char *name,
-                      lr_error *err)
+                      lrun_error *err)
 {
     const json_t *list = json_object_get(index, "manifests"), *item;
     const char *last = NULL;
     size_t i;
     int best = 0;
     bool named = false;
-    json_array_foreach(list, i, item) best = suits(item) > best ? suits(item) : best;
-    json_array_foreach(list, i, item) named |= suits(item) == best && is_named(item, name);
+    json_array_foreach (list, i, item)
+        best = suits(item) > best ? suits(item) : best;
+    json_array_foreach (list, i, item)
+        named |= suits(item) == best && is_named(item, name);
     if (json_array_size(list) == 0)
         return invalid(err, "there is no image in it");
     if (best == 0)
         return invalid(err, "the image is not for this machine (linux/%s)",
                        layout_host_architecture());
-    json_array_foreach(list, i, item)
-    {
+    json_array_foreach (list, i, item) {
         const char *hex = suits(item) == best ? hex_of(item) : NULL;
         if (suits(item) != best || (named && !is_named(item, name)) || (last && !top && best > 1))
             continue;
@@ -182,8 +183,7 @@ static const char *artifact_type(const json_t *manifest)
     if (!is_one_of(config, image_types))
         return config;
     /* Signatures of cosign have an image's configuration. */
-    json_array_foreach(layers, i, item)
-    {
+    json_array_foreach (layers, i, item) {
         type = text_at(item, "mediaType");
         if (!*type || strstr(type, "tar"))
             return NULL;
@@ -192,7 +192,7 @@ static const char *artifact_type(const json_t *manifest)
 }
 
 /* Only what is a tar can be unpacked, and only what is in it can be had. */
-static int put_layer(struct buffer *out, const json_t *layer, size_t number, lr_error *err)
+static int put_layer(struct buffer *out, const json_t *layer, size_t number, lrun_error *err)
 {
     const char *type = text_at(layer, "mediaType");
     if (!hex_of(layer))
@@ -214,7 +214,7 @@ static int put_layer(struct buffer *out, const json_t *layer, size_t number, lr_
     return put(out, "layer", hex_of(layer), err);
 }
 
-static int read_manifest(struct buffer *out, const json_t *document, lr_error *err)
+static int read_manifest(struct buffer *out, const json_t *document, lrun_error *err)
 {
     const json_t *config = json_object_get(document, "config"), *item;
     const json_t *layers = json_object_get(document, "layers");
@@ -227,7 +227,9 @@ static int read_manifest(struct buffer *out, const json_t *document, lr_error *e
         return invalid(err, "the image names a document without a SHA-256 digest");
     if (put(out, "config", hex_of(config), err) < 0)
         return -1;
-    json_array_foreach(layers, i, item) if (put_layer(out, item, i + 1, err) < 0) return -1;
+    json_array_foreach (layers, i, item)
+        if (put_layer(out, item, i + 1, err) < 0)
+            return -1;
     return 0;
 }
 
@@ -242,12 +244,15 @@ static const json_t *find_named(const json_t *images, const char *name)
 {
     const json_t *image, *tag;
     size_t i, t;
-    json_array_foreach(images, i, image) json_array_foreach(
-        json_object_get(image, "RepoTags"), t, tag) if (is_name(tag, name)) return image;
+    json_array_foreach (images, i, image)
+        json_array_foreach (json_object_get(image, "RepoTags"), t, tag)
+            if (is_name(tag, name))
+                return image;
     return NULL;
 }
 
-static int read_docker(struct buffer *out, const json_t *document, const char *name, lr_error *err)
+static int read_docker(struct buffer *out, const json_t *document, const char *name,
+                       lrun_error *err)
 {
     if (json_is_object(
             document)) /* of skopeo's form `dir`: a manifest, beside files with the names of its digests */
@@ -257,8 +262,7 @@ static int read_docker(struct buffer *out, const json_t *document, const char *n
     const json_t *named = find_named(document, name), *item;
     const json_t *image = named ? named : json_array_get(document, 0);
     size_t i;
-    json_array_foreach(document, i, item)
-    {
+    json_array_foreach (document, i, item) {
         if (named || (is_same(item, image, "Config") && is_same(item, image, "Layers")))
             continue; /* under another name */
         invalid(err, "there are several images in it");
@@ -270,8 +274,7 @@ static int read_docker(struct buffer *out, const json_t *document, const char *n
         return invalid(err, "manifest.json lacks 'Config' or 'Layers'");
     if (put(out, "config", path, err) < 0)
         return -1;
-    json_array_foreach(layers, i, item)
-    {
+    json_array_foreach (layers, i, item) {
         if (!plain_text(item))
             return invalid(err, "'Layers' of manifest.json is not a list of strings");
         if (put(out, "layer", plain_text(item), err) < 0)
@@ -288,7 +291,7 @@ static uint64_t size_of(const json_t *descriptor)
     return size > 0 && size < 1e18 ? (uint64_t)size : 0;
 }
 
-static int read_total(struct buffer *out, const json_t *document, lr_error *err)
+static int read_total(struct buffer *out, const json_t *document, lrun_error *err)
 {
     const json_t *layers = json_object_get(document, "layers"), *item;
     uint64_t total = 0;
@@ -298,14 +301,15 @@ static int read_total(struct buffer *out, const json_t *document, lr_error *err)
     if (!json_is_array(layers))
         return invalid(err, "neither a manifest nor an index");
     total = size_of(json_object_get(document, "config"));
-    json_array_foreach(layers, i, item) total += size_of(item);
+    json_array_foreach (layers, i, item)
+        total += size_of(item);
     return fields_add_u64(out, "total", total) ? 0 : error_oom(err, OPERATION);
 }
 
 /* -------------------------------------------------------------- the configuration */
 
 static int put_text(struct buffer *out, const char *field, const json_t *object, const char *key,
-                    lr_error *err)
+                    lrun_error *err)
 {
     const json_t *value = json_object_get(object, key);
     if (value && !json_is_null(value) && !plain_text(value))
@@ -315,7 +319,7 @@ static int put_text(struct buffer *out, const char *field, const json_t *object,
 
 /* With `word`, a string alone is a list of one, as in the first images of Docker. */
 static int put_list(struct buffer *out, const char *field, const json_t *object, const char *key,
-                    bool word, lr_error *err)
+                    bool word, lrun_error *err)
 {
     const json_t *list = json_object_get(object, key), *item;
     size_t i;
@@ -325,8 +329,7 @@ static int put_list(struct buffer *out, const char *field, const json_t *object,
         return put(out, field, plain_text(list), err);
     if (!json_is_array(list))
         return invalid(err, "'%s' of the image's configuration is not a list", key);
-    json_array_foreach(list, i, item)
-    {
+    json_array_foreach (list, i, item) {
         if (!plain_text(item))
             return invalid(err, "'%s' of the image's configuration is not a list of strings", key);
         if (put(out, field, plain_text(item), err) < 0)
@@ -335,7 +338,7 @@ static int put_list(struct buffer *out, const char *field, const json_t *object,
     return 0;
 }
 
-static int read_config(struct buffer *out, const json_t *document, lr_error *err)
+static int read_config(struct buffer *out, const json_t *document, lrun_error *err)
 {
     const json_t *config = json_object_get(document, "config"), *item;
     const json_t *list = json_object_get(json_object_get(document, "rootfs"), "diff_ids");
@@ -354,8 +357,7 @@ static int read_config(struct buffer *out, const json_t *document, lr_error *err
         return -1;
     if (buffer_length(out) > MAX_KEPT)
         return invalid(err, "the image's configuration is larger than %d bytes", MAX_KEPT);
-    json_array_foreach(list, i, item)
-    {
+    json_array_foreach (list, i, item) {
         if (!hex_of_text(plain_text(item)))
             return invalid(err, "a layer of the image has no SHA-256 digest");
         if (put(out, "digest", hex_of_text(plain_text(item)), err) < 0)
@@ -367,7 +369,7 @@ static int read_config(struct buffer *out, const json_t *document, lr_error *err
 /* -------------------------------------------------------------- any of them */
 
 int layout_document_read(struct buffer *out, const char *kind, const char *name, const char *text,
-                         size_t length, lr_error *err)
+                         size_t length, lrun_error *err)
 {
     /* Fields that are of no interest here may hold any text and any number. */
     const size_t flags = JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL;
@@ -386,5 +388,5 @@ int layout_document_read(struct buffer *out, const char *kind, const char *name,
         return read_config(out, document, err);
     if (strcmp(kind, LAYOUT_DOCUMENT_TOTAL) == 0)
         return read_total(out, document, err);
-    return error_set(err, LR_INTERNAL, OPERATION, "no kind of document is called '%s'", kind);
+    return error_set(err, LRUN_INTERNAL, OPERATION, "no kind of document is called '%s'", kind);
 }

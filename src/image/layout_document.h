@@ -30,6 +30,6 @@
 
 /* Of several images that of the name, in the stored form, is meant; may be NULL. Errors: IMAGE_INVALID, OUT_OF_MEMORY. */
 int layout_document_read(struct buffer *out, const char *kind, const char *name, const char *text,
-                         size_t length, lr_error *err);
+                         size_t length, lrun_error *err);
 
 #endif

@@ -22,14 +22,14 @@ static void packer_free(struct packer *p)
     archive_read_free(p->disk);
 }
 
-static int failed(struct archive *a, const char *path, lr_error *err)
+static int failed(struct archive *a, const char *path, lrun_error *err)
 {
     const char *text = archive_error_string(a);
-    return error_set(err, LR_IO_FAILED, OPERATION, "cannot pack '%.200s': %s", path,
+    return error_set(err, LRUN_IO_FAILED, OPERATION, "cannot pack '%.200s': %s", path,
                      text ? text : "no reason given");
 }
 
-static int open_packer(struct packer *p, int fd, lr_error *err)
+static int open_packer(struct packer *p, int fd, lrun_error *err)
 {
     p->disk = archive_read_disk_new();
     p->tar = archive_write_new();
@@ -49,7 +49,7 @@ static int open_packer(struct packer *p, int fd, lr_error *err)
     return archive_read_disk_open(p->disk, ".") == ARCHIVE_OK ? 0 : failed(p->disk, ".", err);
 }
 
-static int write_zeros(struct packer *p, uint64_t count, const char *path, lr_error *err)
+static int write_zeros(struct packer *p, uint64_t count, const char *path, lrun_error *err)
 {
     static const char zeros[64 * 1024];
     while (count > 0) {
@@ -61,7 +61,7 @@ static int write_zeros(struct packer *p, uint64_t count, const char *path, lr_er
     return 0;
 }
 
-static int copy_data(struct packer *p, uint64_t size, const char *path, lr_error *err)
+static int copy_data(struct packer *p, uint64_t size, const char *path, lrun_error *err)
 {
     const void *data;
     size_t length;
@@ -79,7 +79,7 @@ static int copy_data(struct packer *p, uint64_t size, const char *path, lr_error
     return size > at ? write_zeros(p, size - at, path, err) : 0;
 }
 
-static int pack_entry(struct packer *p, struct archive_entry *entry, lr_error *err)
+static int pack_entry(struct packer *p, struct archive_entry *entry, lrun_error *err)
 {
     struct archive_entry *later = NULL;
     cleanup_free char *path = strdup(archive_entry_pathname(entry));
@@ -100,7 +100,7 @@ static int pack_entry(struct packer *p, struct archive_entry *entry, lr_error *e
     return archive_entry_size(entry) > 0 ? copy_data(p, size, path, err) : 0;
 }
 
-int pack_tree(int fd, bool owners, lr_error *err)
+int pack_tree(int fd, bool owners, lrun_error *err)
 {
     __attribute__((cleanup(packer_free))) struct packer p = {.owners = owners};
     if (open_packer(&p, fd, err) < 0)

@@ -14,6 +14,6 @@
  * Writes the tar to the fd, from its position on. Owners are those that this process sees, or root
  * where the tree has not kept them. Errors: IO_FAILED, OUT_OF_MEMORY.
  */
-int pack_tree(int fd, bool owners, lr_error *err);
+int pack_tree(int fd, bool owners, lrun_error *err);
 
 #endif

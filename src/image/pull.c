@@ -71,7 +71,7 @@ static bool has_policy(void)
  * Docker's client takes its folder from DOCKER_CONFIG, where skopeo alone would not look. And as
  * skopeo works in another folder, paths are made absolute.
  */
-static int find_auth_file(struct pull *p, lr_error *err)
+static int find_auth_file(struct pull *p, lrun_error *err)
 {
     const char *file = secure_getenv("REGISTRY_AUTH_FILE"),
                *folder = secure_getenv("DOCKER_CONFIG");
@@ -85,7 +85,7 @@ static int find_auth_file(struct pull *p, lr_error *err)
     else if (docker && access(docker, F_OK) == 0)
         p->auth_file = realpath(docker, NULL);
     if (file && !p->auth_file)
-        return error_errno(err, LR_IO_FAILED, OPERATION, errno, "REGISTRY_AUTH_FILE: '%.100s'",
+        return error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "REGISTRY_AUTH_FILE: '%.100s'",
                            file);
     return 0;
 }
@@ -123,7 +123,7 @@ static int tick(void *user)
 
 /* Runs skopeo, in the staging folder. output_fd: where its stdout goes; 0: nowhere. */
 static int run_skopeo(struct pull *p, const char *const *words, int output_fd, int64_t timeout_ms,
-                      lr_error *err)
+                      lrun_error *err)
 {
     const char *argv[WORDS + 8] = {"skopeo", "--tmpdir", TEMPORARY};
     size_t count = 3;
@@ -149,22 +149,22 @@ static int run_skopeo(struct pull *p, const char *const *words, int output_fd, i
     p->moved = clock_ms();
     if (spawn_run(&spawn, &result, err) < 0) {
         if (p->too_large)
-            return error_set(err, LR_IMAGE_INVALID, OPERATION,
+            return error_set(err, LRUN_IMAGE_INVALID, OPERATION,
                              "the image '%.100s' is larger than %llu bytes", p->reference,
                              (unsigned long long)p->assembly->max_bytes);
         if (p->stalled) {
-            error_set(err, LR_IO_FAILED, OPERATION, "nothing came of '%.100s' for %d s",
+            error_set(err, LRUN_IO_FAILED, OPERATION, "nothing came of '%.100s' for %d s",
                       p->reference, STALL_TIMEOUT_MS / 1000);
             return error_hint(err, "try again");
         }
-        if (err && err->code == LR_NOT_SUPPORTED)
+        if (err && err->code == LRUN_NOT_SUPPORTED)
             error_hint(err, "apt-get install skopeo");
         return -1;
     }
     if (result.code == SPAWN_KILLED + SIGINT || result.code == SPAWN_KILLED + SIGTERM)
-        return error_set(err, LR_IO_FAILED, OPERATION, "stopped");
+        return error_set(err, LRUN_IO_FAILED, OPERATION, "stopped");
     if (result.code == SPAWN_KILLED + SIGXFSZ)
-        return error_set(err, LR_IMAGE_INVALID, OPERATION,
+        return error_set(err, LRUN_IMAGE_INVALID, OPERATION,
                          "a file of the image '%.100s' is larger than %llu bytes", p->reference,
                          (unsigned long long)p->assembly->max_bytes);
     return result.code == 0 ? 0 : pull_error_from_text(result.text, p->reference, err);
@@ -246,7 +246,7 @@ static uint64_t ask_for_total(struct pull *p)
 
 /* -------------------------------------------------------------- the whole */
 
-static int copy(struct pull *p, const char *source, lr_error *err)
+static int copy(struct pull *p, const char *source, lrun_error *err)
 {
     /* As an OCI manifest, whatever it was: its layers stay as they are. */
     const char *words[WORDS] = {"copy",
@@ -268,9 +268,9 @@ static int copy(struct pull *p, const char *source, lr_error *err)
 }
 
 /* Skopeo does not find every image in an index: it knows no index in an index, and no variant "v1". */
-static int download(struct pull *p, lr_error *err)
+static int download(struct pull *p, lrun_error *err)
 {
-    lr_error failure = {0};
+    lrun_error failure = {0};
     cleanup_free char *source = NULL;
     uint64_t total;
     if (copy(p, p->source, &failure) == 0)
@@ -283,7 +283,7 @@ static int download(struct pull *p, lr_error *err)
 }
 
 static int pull_into(struct assembly *a, const char *reference, const struct pull_options *options,
-                     lr_error *err)
+                     lrun_error *err)
 {
     cleanup_free char *source = reference_for_skopeo(reference);
     __attribute__((cleanup(pull_free))) struct pull p = {
@@ -296,7 +296,7 @@ static int pull_into(struct assembly *a, const char *reference, const struct pul
     if (!source)
         return error_oom(err, OPERATION);
     if (mkdirat(a->staging.folder, TEMPORARY, 0700) < 0)
-        return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot make a folder");
+        return error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot make a folder");
     if (find_auth_file(&p, err) < 0 || confinement_open_calls(&p.calls, a->staging.store, err) < 0)
         return -1;
     if (a->feedback && a->feedback->want_total)
@@ -305,7 +305,7 @@ static int pull_into(struct assembly *a, const char *reference, const struct pul
 }
 
 int pull_image(struct store *store, const char *reference, const struct pull_options *options,
-               struct image *out, struct image_feedback *feedback, lr_error *err)
+               struct image *out, struct image_feedback *feedback, lrun_error *err)
 {
     char normal[IMAGE_NAME_MAX + 1];
     cleanup_image struct image config = {0};
@@ -317,7 +317,7 @@ int pull_image(struct store *store, const char *reference, const struct pull_opt
     cleanup_close int folder =
         openat(a.staging.folder, LAYOUT, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (folder < 0)
-        return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot open what was pulled");
+        return error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot open what was pulled");
     if (assembly_unpack_layers(&a, folder, &config, err) < 0)
         return -1;
     (void)staging_remove_tree(a.staging.folder, LAYOUT);

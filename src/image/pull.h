@@ -30,6 +30,6 @@ struct pull_options {
  * missing).
  */
 int pull_image(struct store *store, const char *reference, const struct pull_options *options,
-               struct image *out, struct image_feedback *feedback, lr_error *err);
+               struct image *out, struct image_feedback *feedback, lrun_error *err);
 
 #endif

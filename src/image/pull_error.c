@@ -15,45 +15,45 @@
  */
 static const struct {
     const char *words;
-    lr_code code;
+    lrun_code code;
     const char *hint;
 } causes[] = {
-    {"invalid reference format", LR_INVALID_ARGUMENT, "[HOST[:PORT]/]NAME[:TAG] or NAME@DIGEST"},
-    {"invalid source name", LR_INVALID_ARGUMENT, "[HOST[:PORT]/]NAME[:TAG] or NAME@DIGEST"},
-    {"manifest unknown", LR_IMAGE_NOT_FOUND, "check the name and the tag"},
-    {"name unknown", LR_IMAGE_NOT_FOUND, "check the name and the tag"},
-    {"not found: manifest", LR_IMAGE_NOT_FOUND, "check the name and the tag"},
-    {"status code 404", LR_IMAGE_NOT_FOUND, "check the name and the tag"},
-    {NO_IMAGE, LR_IMAGE_INVALID, "the image is not there for this machine's platform"},
-    {INDEX_IN_INDEX, LR_IMAGE_INVALID, "the image is not there for this machine's platform"},
+    {"invalid reference format", LRUN_INVALID_ARGUMENT, "[HOST[:PORT]/]NAME[:TAG] or NAME@DIGEST"},
+    {"invalid source name", LRUN_INVALID_ARGUMENT, "[HOST[:PORT]/]NAME[:TAG] or NAME@DIGEST"},
+    {"manifest unknown", LRUN_IMAGE_NOT_FOUND, "check the name and the tag"},
+    {"name unknown", LRUN_IMAGE_NOT_FOUND, "check the name and the tag"},
+    {"not found: manifest", LRUN_IMAGE_NOT_FOUND, "check the name and the tag"},
+    {"status code 404", LRUN_IMAGE_NOT_FOUND, "check the name and the tag"},
+    {NO_IMAGE, LRUN_IMAGE_INVALID, "the image is not there for this machine's platform"},
+    {INDEX_IN_INDEX, LRUN_IMAGE_INVALID, "the image is not there for this machine's platform"},
     /* zstd under Docker's own name, which came after the skopeo of Debian 12 */
-    {"unsupported docker v2s2 media type", LR_NOT_SUPPORTED,
+    {"unsupported docker v2s2 media type", LRUN_NOT_SUPPORTED,
      "take a newer skopeo, or: docker pull IMAGE; docker save IMAGE | light-runner image import - "
      "NAME"},
-    {"unauthorized", LR_IO_FAILED, "log in first: docker login, or skopeo login"},
-    {"authentication required", LR_IO_FAILED, "log in first: docker login, or skopeo login"},
-    {"invalid username/password", LR_IO_FAILED, "log in first: docker login, or skopeo login"},
-    {"access to the resource is denied", LR_IO_FAILED,
+    {"unauthorized", LRUN_IO_FAILED, "log in first: docker login, or skopeo login"},
+    {"authentication required", LRUN_IO_FAILED, "log in first: docker login, or skopeo login"},
+    {"invalid username/password", LRUN_IO_FAILED, "log in first: docker login, or skopeo login"},
+    {"access to the resource is denied", LRUN_IO_FAILED,
      "there is no such image, or it needs docker login or skopeo login"},
-    {"denied", LR_IO_FAILED, "log in first: docker login, or skopeo login"},
-    {"toomanyrequests", LR_IO_FAILED, "the registry limits pulls: log in, or try again later"},
-    {"rejected by policy", LR_IMAGE_INVALID, "see /etc/containers/policy.json"},
-    {"source image rejected", LR_IMAGE_INVALID, "see /etc/containers/policy.json"},
-    {"digest did not match", LR_IMAGE_INVALID, "the registry's data is damaged"},
-    {"does not match", LR_IMAGE_INVALID, "the registry's data is damaged"},
-    {"mismatch", LR_IMAGE_INVALID, "the registry's data is damaged"},
-    {"gave http response to https", LR_IO_FAILED,
+    {"denied", LRUN_IO_FAILED, "log in first: docker login, or skopeo login"},
+    {"toomanyrequests", LRUN_IO_FAILED, "the registry limits pulls: log in, or try again later"},
+    {"rejected by policy", LRUN_IMAGE_INVALID, "see /etc/containers/policy.json"},
+    {"source image rejected", LRUN_IMAGE_INVALID, "see /etc/containers/policy.json"},
+    {"digest did not match", LRUN_IMAGE_INVALID, "the registry's data is damaged"},
+    {"does not match", LRUN_IMAGE_INVALID, "the registry's data is damaged"},
+    {"mismatch", LRUN_IMAGE_INVALID, "the registry's data is damaged"},
+    {"gave http response to https", LRUN_IO_FAILED,
      "it has no TLS; if you trust the way to it: light-runner image pull --insecure"},
-    {"x509:", LR_IO_FAILED,
+    {"x509:", LRUN_IO_FAILED,
      "install its certificate, or if you trust the way to it: light-runner image pull --insecure"},
-    {"connection refused", LR_IO_FAILED, "is the registry up? A proxy comes from HTTPS_PROXY"},
-    {"no such host", LR_IO_FAILED, "check the registry's name. A proxy comes from HTTPS_PROXY"},
-    {"network is unreachable", LR_IO_FAILED, "a proxy comes from HTTPS_PROXY"},
-    {"file too large", LR_IMAGE_INVALID, "the limit is LIGHT_RUNNER_IMAGE_MAX_BYTES"},
-    {"no space left", LR_IO_FAILED, "the disk is full"},
-    {"unexpected eof", LR_IO_FAILED, "the connection broke off: try again"},
-    {"connection reset", LR_IO_FAILED, "the connection broke off: try again"},
-    {"timeout", LR_IO_FAILED, "try again"},
+    {"connection refused", LRUN_IO_FAILED, "is the registry up? A proxy comes from HTTPS_PROXY"},
+    {"no such host", LRUN_IO_FAILED, "check the registry's name. A proxy comes from HTTPS_PROXY"},
+    {"network is unreachable", LRUN_IO_FAILED, "a proxy comes from HTTPS_PROXY"},
+    {"file too large", LRUN_IMAGE_INVALID, "the limit is LIGHT_RUNNER_IMAGE_MAX_BYTES"},
+    {"no space left", LRUN_IO_FAILED, "the disk is full"},
+    {"unexpected eof", LRUN_IO_FAILED, "the connection broke off: try again"},
+    {"connection reset", LRUN_IO_FAILED, "the connection broke off: try again"},
+    {"timeout", LRUN_IO_FAILED, "try again"},
 };
 
 /* Its last message, out of: time="..." level=fatal msg="...". With \" for quotes in it. */
@@ -74,7 +74,7 @@ static void take_message(char *out, size_t size, const char *text)
     out[used] = '\0';
 }
 
-int pull_error_from_text(const char *text, const char *reference, lr_error *err)
+int pull_error_from_text(const char *text, const char *reference, lrun_error *err)
 {
     char message[512];
     take_message(message, sizeof(message), text);
@@ -84,11 +84,11 @@ int pull_error_from_text(const char *text, const char *reference, lr_error *err)
         error_set(err, causes[i].code, OPERATION, "cannot pull '%.100s': %s", reference, message);
         return error_hint(err, "%s", causes[i].hint);
     }
-    return error_set(err, LR_IO_FAILED, OPERATION, "cannot pull '%.100s': %s", reference,
+    return error_set(err, LRUN_IO_FAILED, OPERATION, "cannot pull '%.100s': %s", reference,
                      message[0] ? message : "skopeo does not say why");
 }
 
-bool pull_error_is_of_index(const lr_error *e)
+bool pull_error_is_of_index(const lrun_error *e)
 {
     return strstr(e->message, NO_IMAGE) || strstr(e->message, INDEX_IN_INDEX);
 }

@@ -67,14 +67,14 @@ static void set_up_child(const struct spawn *s, const char *program, const int s
 }
 
 static int start(const struct spawn *s, const char *program, const int stdio[3],
-                 struct process *out, lr_error *err)
+                 struct process *out, lrun_error *err)
 {
     cleanup_close int self = pidfd_open(getpid(), 0);
     pid_t pid = self < 0 ? -1 : process_clone(out, s->confinement ? SPAWN_NAMESPACES : 0);
     if (pid < 0) {
         /* Docker's seccomp profile lets a container make no namespaces. */
         bool forbidden = errno == ENOSYS || errno == EPERM;
-        error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot start '%s'", program);
+        error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot start '%s'", program);
         return forbidden ? error_hint(err, "%s", walled_hint()) : -1;
     }
     if (pid == 0) {
@@ -111,7 +111,7 @@ static void make_printable(char *text)
 }
 
 static int drain(const struct spawn *s, int out_fd, int err_fd, int64_t deadline,
-                 struct spawn_result *result, lr_error *err)
+                 struct spawn_result *result, lrun_error *err)
 {
     struct pollfd fds[2] = {{.fd = out_fd, .events = POLLIN}, {.fd = err_fd, .events = POLLIN}};
     size_t out_used = 0, err_used = 0;
@@ -121,7 +121,7 @@ static int drain(const struct spawn *s, int out_fd, int err_fd, int64_t deadline
             timeout = TICK_MS;
         int n = poll(fds, 2, timeout);
         if (n < 0 && errno != EINTR)
-            return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot read from '%s'",
+            return error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot read from '%s'",
                                s->argv[0]);
         if (n > 0 && fds[0].revents &&
             !take(out_fd, result->output, sizeof(result->output), &out_used))
@@ -129,31 +129,31 @@ static int drain(const struct spawn *s, int out_fd, int err_fd, int64_t deadline
         if (n > 0 && fds[1].revents && !take(err_fd, result->text, sizeof(result->text), &err_used))
             fds[1].fd = -1;
         if (s->tick && s->tick(s->user) != 0)
-            return error_set(err, LR_IO_FAILED, OPERATION, "stopped");
+            return error_set(err, LRUN_IO_FAILED, OPERATION, "stopped");
         if (clock_ms() >= deadline)
-            return error_set(err, LR_IO_FAILED, OPERATION, "'%s' did not end within %lld s",
+            return error_set(err, LRUN_IO_FAILED, OPERATION, "'%s' did not end within %lld s",
                              s->argv[0], (long long)(s->timeout_ms / 1000));
     }
     return 0;
 }
 
-int spawn_run(const struct spawn *s, struct spawn_result *result, lr_error *err)
+int spawn_run(const struct spawn *s, struct spawn_result *result, lrun_error *err)
 {
     *result = (struct spawn_result){0};
     cleanup_free char *program = process_find_program(s->argv[0]);
     if (!program)
-        return error_set(err, LR_NOT_SUPPORTED, OPERATION, "the program '%s' is not installed",
+        return error_set(err, LRUN_NOT_SUPPORTED, OPERATION, "the program '%s' is not installed",
                          s->argv[0]);
     int out_pipe[2], err_pipe[2];
     if (pipe2(out_pipe, O_CLOEXEC) < 0)
-        return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot make a pipe");
+        return error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot make a pipe");
     cleanup_close int out_read = out_pipe[0], out_write = out_pipe[1];
     if (pipe2(err_pipe, O_CLOEXEC) < 0)
-        return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot make a pipe");
+        return error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot make a pipe");
     cleanup_close int err_read = err_pipe[0], err_write = err_pipe[1];
     cleanup_close int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
     if (null < 0)
-        return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot open /dev/null");
+        return error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot open /dev/null");
 
     const int stdio[3] = {s->stdin_fd < 0 ? null : s->stdin_fd,
                           s->output_fd > 0 ? s->output_fd : out_write, err_write};
@@ -167,7 +167,7 @@ int spawn_run(const struct spawn *s, struct spawn_result *result, lr_error *err)
         return -1;
     struct process_status status;
     if (process_wait(&child, deadline, &status) < 0)
-        return error_set(err, LR_IO_FAILED, OPERATION, "'%s' does not end", s->argv[0]);
+        return error_set(err, LRUN_IO_FAILED, OPERATION, "'%s' does not end", s->argv[0]);
     result->code = status.signal ? SPAWN_KILLED + status.signal : status.code;
     make_printable(result->output);
     make_printable(result->text);

@@ -51,6 +51,6 @@ struct spawn_result {
 
 /* 0 when it ran to its end, however it ended. Errors: IO_FAILED (not started, took too long, or
  * stopped by tick), NOT_SUPPORTED (not installed). */
-int spawn_run(const struct spawn *spawn, struct spawn_result *result, lr_error *err);
+int spawn_run(const struct spawn *spawn, struct spawn_result *result, lrun_error *err);
 
 #endif

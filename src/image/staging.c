@@ -79,15 +79,15 @@ int staging_remove_tree(int folder, const char *name)
 }
 
 /* 1: somebody else was quicker. */
-static int try_begin(struct staging *out, struct store *store, lr_error *err)
+static int try_begin(struct staging *out, struct store *store, lrun_error *err)
 {
     unsigned char random[8];
     if (getrandom(random, sizeof(random), 0) != sizeof(random))
-        return error_errno(err, LR_IO_FAILED, "image.import", errno, "no random numbers");
+        return error_errno(err, LRUN_IO_FAILED, "image.import", errno, "no random numbers");
     for (size_t i = 0; i < sizeof(random); i++)
         snprintf(out->name + 2 * i, 3, "%02x", random[i]);
     if (mkdirat(store->tmp, out->name, 0700) < 0)
-        return error_errno(err, LR_IO_FAILED, "image.import", errno, "cannot make '%s/tmp/%s'",
+        return error_errno(err, LRUN_IO_FAILED, "image.import", errno, "cannot make '%s/tmp/%s'",
                            store->path, out->name);
     cleanup_close int fd =
         openat(store->tmp, out->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -108,14 +108,14 @@ static int try_begin(struct staging *out, struct store *store, lr_error *err)
     return 0;
 }
 
-int staging_begin(struct staging *out, struct store *store, lr_error *err)
+int staging_begin(struct staging *out, struct store *store, lrun_error *err)
 {
     int rc = 1;
     *out = (struct staging){.folder = -1};
     for (int i = 0; i < 16 && rc == 1; i++)
         rc = try_begin(out, store, err);
     if (rc == 1)
-        return error_set(err, LR_IO_FAILED, "image.import", "cannot hold a folder in '%s/tmp'",
+        return error_set(err, LRUN_IO_FAILED, "image.import", "cannot hold a folder in '%s/tmp'",
                          store->path);
     return rc;
 }

@@ -15,7 +15,7 @@ struct staging {
     char *path;
 };
 
-int staging_begin(struct staging *out, struct store *store, lr_error *err);
+int staging_begin(struct staging *out, struct store *store, lrun_error *err);
 
 /* Removes the folder with all that is in it. Idempotent. */
 void staging_end(struct staging *staging);

@@ -30,7 +30,7 @@ static void file_name(char out[FILE_NAME_SIZE], const char *digest)
     snprintf(out, FILE_NAME_SIZE, "%.*s.erofs", IMAGE_HEX_LENGTH, digest + strlen("sha256:"));
 }
 
-int store_open(struct store **out, bool create, lr_error *err)
+int store_open(struct store **out, bool create, lrun_error *err)
 {
     struct store *store = calloc(1, sizeof(*store));
     if (!store)
@@ -57,22 +57,22 @@ void store_close(struct store *store)
 
 /* -------------------------------------------------------------- the index */
 
-static int lock(const struct store *store, int *out, lr_error *err)
+static int lock(const struct store *store, int *out, lrun_error *err)
 {
     static const struct timespec pause = {.tv_nsec = 20000000};
     cleanup_close int fd =
         openat(store->images, LOCK_FILE, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0) {
-        error_errno(err, LR_IO_FAILED, "store.lock", errno, "cannot open '%s/images/%s'",
+        error_errno(err, LRUN_IO_FAILED, "store.lock", errno, "cannot open '%s/images/%s'",
                     store->path, LOCK_FILE);
         return error_hint(err, "set LIGHT_RUNNER_DATA_DIR to a folder that can be written");
     }
     int64_t deadline = clock_ms() + LOCK_TIMEOUT_MS;
     while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
         if (errno != EWOULDBLOCK && errno != EINTR)
-            return error_errno(err, LR_IO_FAILED, "store.lock", errno, "cannot lock the store");
+            return error_errno(err, LRUN_IO_FAILED, "store.lock", errno, "cannot lock the store");
         if (clock_ms() >= deadline)
-            return error_set(err, LR_IO_FAILED, "store.lock",
+            return error_set(err, LRUN_IO_FAILED, "store.lock",
                              "another process has held the lock '%s/images/%s' for %d s",
                              store->path, LOCK_FILE, LOCK_TIMEOUT_MS / 1000);
         nanosleep(&pause, NULL);
@@ -81,7 +81,7 @@ static int lock(const struct store *store, int *out, lr_error *err)
     return 0;
 }
 
-static int read_index(const struct store *store, struct index *out, lr_error *err)
+static int read_index(const struct store *store, struct index *out, lrun_error *err)
 {
     *out = (struct index){0};
     if (store->images < 0)
@@ -91,7 +91,7 @@ static int read_index(const struct store *store, struct index *out, lr_error *er
     if (!text && errno == ENOENT)
         return 0;
     if (!text)
-        return error_errno(err, LR_IO_FAILED, "image.index", errno, "cannot read '%s/images/%s'",
+        return error_errno(err, LRUN_IO_FAILED, "image.index", errno, "cannot read '%s/images/%s'",
                            store->path, INDEX_FILE);
     if (index_parse(out, text, length, err) == 0)
         return 0;
@@ -101,15 +101,15 @@ static int read_index(const struct store *store, struct index *out, lr_error *er
     return -1;
 }
 
-static int write_index(const struct store *store, const struct index *index, lr_error *err)
+static int write_index(const struct store *store, const struct index *index, lrun_error *err)
 {
     cleanup_free char *text = index_dump(index);
     if (!text)
         return error_oom(err, "image.index");
     if (strlen(text) > INDEX_MAX_BYTES)
-        return error_set(err, LR_IO_FAILED, "image.index", "the store holds too many images");
+        return error_set(err, LRUN_IO_FAILED, "image.index", "the store holds too many images");
     if (io_write_file_atomic(store->images, INDEX_FILE, text, strlen(text), 0600) < 0)
-        return error_errno(err, LR_IO_FAILED, "image.index", errno, "cannot write '%s/images/%s'",
+        return error_errno(err, LRUN_IO_FAILED, "image.index", errno, "cannot write '%s/images/%s'",
                            store->path, INDEX_FILE);
     /* Without it a crash of the machine may undo the rename. Not all file systems can: no error. */
     (void)fsync(store->images);
@@ -148,15 +148,15 @@ static const struct image *find(const struct index *index, const char *text, boo
     return found;
 }
 
-static int is_ambiguous(const char *name, lr_error *err)
+static int is_ambiguous(const char *name, lrun_error *err)
 {
-    return error_set(err, LR_CONTAINER_START_FAILED, "image.resolve",
+    return error_set(err, LRUN_CONTAINER_START_FAILED, "image.resolve",
                      "'%s' is the beginning of several images' digests", name);
 }
 
 /* 1: the file is gone although the index spoke of it. */
 static int resolve_once(const struct store *store, const char *name, struct image *out,
-                        int *erofs_fd, lr_error *err)
+                        int *erofs_fd, lrun_error *err)
 {
     cleanup_index struct index index = {0};
     if (read_index(store, &index, err) < 0)
@@ -166,7 +166,7 @@ static int resolve_once(const struct store *store, const char *name, struct imag
     if (!found && ambiguous)
         return is_ambiguous(name, err);
     if (!found) {
-        error_set(err, LR_CONTAINER_START_FAILED, "image.resolve", "no image named '%s'", name);
+        error_set(err, LRUN_CONTAINER_START_FAILED, "image.resolve", "no image named '%s'", name);
         return error_hint(err, "light-runner image pull NAME gets one, or image import FILE NAME");
     }
     char file[FILE_NAME_SIZE];
@@ -174,7 +174,7 @@ static int resolve_once(const struct store *store, const char *name, struct imag
     cleanup_close int fd = openat(store->images, file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0) {
         int missing = errno == ENOENT;
-        error_errno(err, LR_CONTAINER_START_FAILED, "image.resolve", errno,
+        error_errno(err, LRUN_CONTAINER_START_FAILED, "image.resolve", errno,
                     "cannot open the file of the image '%s'", name);
         if (missing)
             error_hint(err, "pull or import it again");
@@ -182,7 +182,7 @@ static int resolve_once(const struct store *store, const char *name, struct imag
     }
     struct stat st;
     if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || (uint64_t)st.st_size != found->size) {
-        error_set(err, LR_CONTAINER_START_FAILED, "image.resolve",
+        error_set(err, LRUN_CONTAINER_START_FAILED, "image.resolve",
                   "the file of the image '%s' does not have the size that the index gives", name);
         return error_hint(err, "pull or import it again");
     }
@@ -193,7 +193,7 @@ static int resolve_once(const struct store *store, const char *name, struct imag
 }
 
 int store_resolve(struct store *store, const char *name, struct image *out, int *erofs_fd,
-                  lr_error *err)
+                  lrun_error *err)
 {
     /* Readers take no lock, so the image may be removed, or replaced under its name, between the
      * two steps. Then the index has changed too; once more settles it. */
@@ -203,7 +203,7 @@ int store_resolve(struct store *store, const char *name, struct image *out, int 
     return rc == 0 ? 0 : -1;
 }
 
-int store_find(struct store *store, const char *name, char **digest, lr_error *err)
+int store_find(struct store *store, const char *name, char **digest, lrun_error *err)
 {
     cleanup_index struct index index = {0};
     bool ambiguous;
@@ -223,7 +223,7 @@ static int by_name(const void *a, const void *b)
     return strcmp(((const struct image *)a)->name, ((const struct image *)b)->name);
 }
 
-int store_list(struct store *store, struct image **out, size_t *count, lr_error *err)
+int store_list(struct store *store, struct image **out, size_t *count, lrun_error *err)
 {
     struct index index;
     if (read_index(store, &index, err) < 0)
@@ -253,13 +253,13 @@ static void remove_unused(const struct store *store, const struct index *index, 
     (void)unlinkat(store->images, file, 0);
 }
 
-static int not_found(const char *name, lr_error *err)
+static int not_found(const char *name, lrun_error *err)
 {
-    error_set(err, LR_IMAGE_NOT_FOUND, "image.remove", "no image named '%s'", name);
+    error_set(err, LRUN_IMAGE_NOT_FOUND, "image.remove", "no image named '%s'", name);
     return error_hint(err, "light-runner image ls shows what is there");
 }
 
-int store_remove(struct store *store, const char *name, lr_error *err)
+int store_remove(struct store *store, const char *name, lrun_error *err)
 {
     cleanup_close int locked = -1;
     cleanup_index struct index index = {0};
@@ -291,7 +291,7 @@ int store_remove(struct store *store, const char *name, lr_error *err)
 }
 
 int store_add(struct store *store, int folder, const char *file, const struct image *image,
-              lr_error *err)
+              lrun_error *err)
 {
     cleanup_close int locked = -1;
     cleanup_index struct index index = {0};
@@ -299,7 +299,7 @@ int store_add(struct store *store, int folder, const char *file, const struct im
     cleanup_free char *replaced = NULL;
     char final[FILE_NAME_SIZE];
     if (!image_is_digest(image->digest))
-        return error_set(err, LR_INTERNAL, "store.add", "'%s' is not a digest", image->digest);
+        return error_set(err, LRUN_INTERNAL, "store.add", "'%s' is not a digest", image->digest);
     /* The index is read first: one that cannot be read must not be replaced by a fresh one. */
     if (lock(store, &locked, err) < 0 || read_index(store, &index, err) < 0 ||
         image_copy(&added, image, err) < 0)
@@ -311,7 +311,7 @@ int store_add(struct store *store, int folder, const char *file, const struct im
     /* A file of that digest that is there already has the same bytes; and if it was damaged since,
      * this mends it. */
     if (renameat(folder, file, store->images, final) < 0)
-        return error_errno(err, LR_IO_FAILED, "store.add", errno, "cannot move the image to '%s'",
+        return error_errno(err, LRUN_IO_FAILED, "store.add", errno, "cannot move the image to '%s'",
                            final);
     if (index_put(&index, &added, err) < 0 || write_index(store, &index, err) < 0)
         return -1;
@@ -339,7 +339,7 @@ static void sweep_images(const struct store *store, const struct index *index)
     }
 }
 
-int store_sweep(struct store *store, lr_error *err)
+int store_sweep(struct store *store, lrun_error *err)
 {
     if (store->images < 0)
         return 0;
@@ -353,13 +353,13 @@ int store_sweep(struct store *store, lr_error *err)
     return 0;
 }
 
-int store_scratch_folder(struct store *store, char **out, lr_error *err)
+int store_scratch_folder(struct store *store, char **out, lrun_error *err)
 {
     if (store->root < 0)
-        return error_set(err, LR_IO_FAILED, "store.scratch", "there is no store at '%s'",
+        return error_set(err, LRUN_IO_FAILED, "store.scratch", "there is no store at '%s'",
                          store->path);
     if (mkdirat(store->root, "scratch", 0700) < 0 && errno != EEXIST)
-        return error_errno(err, LR_VOLUME_CREATE_FAILED, "store.scratch", errno,
+        return error_errno(err, LRUN_VOLUME_CREATE_FAILED, "store.scratch", errno,
                            "cannot make '%s/scratch'", store->path);
     if (asprintf(out, "%s/scratch", store->path) < 0) {
         *out = NULL;
@@ -368,10 +368,10 @@ int store_scratch_folder(struct store *store, char **out, lr_error *err)
     return 0;
 }
 
-int store_setup_lock(struct store *store, int *fd, lr_error *err)
+int store_setup_lock(struct store *store, int *fd, lrun_error *err)
 {
     *fd = openat(store->images, SETUP_FILE, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    return *fd < 0 ? error_errno(err, LR_IO_FAILED, "store.lock", errno,
+    return *fd < 0 ? error_errno(err, LRUN_IO_FAILED, "store.lock", errno,
                                  "cannot open '%s/images/%s'", store->path, SETUP_FILE)
                    : 0;
 }

@@ -35,7 +35,7 @@ struct store {
  * Opens the store; with `create` its folders are made when they are missing. Close it with
  * store_close(). Errors: IO_FAILED, INVALID_ARGUMENT (LIGHT_RUNNER_DATA_DIR).
  */
-int store_open(struct store **out, bool create, lr_error *err);
+int store_open(struct store **out, bool create, lrun_error *err);
 void store_close(struct store *store);
 
 static inline void store_close_ptr(struct store **store)
@@ -50,35 +50,35 @@ static inline void store_close_ptr(struct store **store)
  * CONTAINER_START_FAILED (no such image).
  */
 int store_resolve(struct store *store, const char *name, struct image *out, int *erofs_fd,
-                  lr_error *err);
+                  lrun_error *err);
 
 /* Only its digest: malloc'd, NULL where there is no such image. Errors: CONTAINER_START_FAILED (the
  * beginning of several digests), IO_FAILED. */
-int store_find(struct store *store, const char *name, char **digest, lr_error *err);
+int store_find(struct store *store, const char *name, char **digest, lrun_error *err);
 
 /* All images, sorted by name, as a malloc'd array. Free it with store_list_free(). */
-int store_list(struct store *store, struct image **out, size_t *count, lr_error *err);
+int store_list(struct store *store, struct image **out, size_t *count, lrun_error *err);
 void store_list_free(struct image *images, size_t count);
 
 /* Drops a name, and the file when no other name uses it. Runs that have it open are not disturbed.
  * Errors: IMAGE_NOT_FOUND. */
-int store_remove(struct store *store, const char *name, lr_error *err);
+int store_remove(struct store *store, const char *name, lrun_error *err);
 
 /*
  * Takes in the complete file `file` of the folder `folder` (on the same file system) under the
  * digest and the name of `image`. An image that had that name loses it.
  */
 int store_add(struct store *store, int folder, const char *file, const struct image *image,
-              lr_error *err);
+              lrun_error *err);
 
 /* Removes what importers that were killed have left behind. Touches nothing that is in use. */
-int store_sweep(struct store *store, lr_error *err);
+int store_sweep(struct store *store, lrun_error *err);
 
 /* The folder for the templates of the runs' file systems; made when it is missing. malloc'd. */
-int store_scratch_folder(struct store *store, char **out, lr_error *err);
+int store_scratch_folder(struct store *store, char **out, lrun_error *err);
 
 /* A file for byte-range locks, one byte per image that is being set up. The store itself does not
  * use them. */
-int store_setup_lock(struct store *store, int *fd, lr_error *err);
+int store_setup_lock(struct store *store, int *fd, lrun_error *err);
 
 #endif

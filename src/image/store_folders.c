@@ -11,13 +11,13 @@
 
 #define OPERATION "store.open"
 
-static int choose_path(char **out, lr_error *err)
+static int choose_path(char **out, lrun_error *err)
 {
     const char *chosen = secure_getenv("LIGHT_RUNNER_DATA_DIR");
     const char *base = NULL, *below = "";
     if (chosen && chosen[0]) {
         if (chosen[0] != '/' || text_path_has_dotdot(chosen))
-            return error_set(err, LR_INVALID_ARGUMENT, OPERATION,
+            return error_set(err, LRUN_INVALID_ARGUMENT, OPERATION,
                              "LIGHT_RUNNER_DATA_DIR is '%s'; it must be an absolute path without "
                              "'..'",
                              chosen);
@@ -35,7 +35,7 @@ static int choose_path(char **out, lr_error *err)
         }
     }
     if (!base) {
-        error_set(err, LR_INVALID_ARGUMENT, OPERATION, "there is no folder for the images");
+        error_set(err, LRUN_INVALID_ARGUMENT, OPERATION, "there is no folder for the images");
         return error_hint(err, "set HOME, or LIGHT_RUNNER_DATA_DIR");
     }
     *out = text_path_join(base, below);
@@ -67,35 +67,35 @@ static int open_folder(int at, const char *name, bool create, int *out)
     return *out < 0 && (create || errno != ENOENT) ? -1 : 0;
 }
 
-static int check_owner(int fd, const char *path, const char *name, lr_error *err)
+static int check_owner(int fd, const char *path, const char *name, lrun_error *err)
 {
     struct stat st;
     if (fstat(fd, &st) < 0)
-        return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot look at '%s'", path);
+        return error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot look at '%s'", path);
     if ((st.st_uid == geteuid() || st.st_uid == 0) && (st.st_mode & 022) == 0)
         return 0;
-    error_set(err, LR_IO_FAILED, OPERATION, "'%s%s' belongs to, or can be written by, another user",
-              path, name);
+    error_set(err, LRUN_IO_FAILED, OPERATION,
+              "'%s%s' belongs to, or can be written by, another user", path, name);
     return error_hint(err, "chown it to yourself and chmod go-w it, or set LIGHT_RUNNER_DATA_DIR");
 }
 
-int store_folders_open(struct store *store, bool create, lr_error *err)
+int store_folders_open(struct store *store, bool create, lrun_error *err)
 {
     if (choose_path(&store->path, err) < 0)
         return -1;
     if (create && make_path(store->path) < 0)
-        return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot make the folder '%s'",
+        return error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot make the folder '%s'",
                            store->path);
     store->root = open(store->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (store->root < 0) {
         if (!create && errno == ENOENT)
             return 0;
-        return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot open the folder '%s'",
+        return error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot open the folder '%s'",
                            store->path);
     }
     if (open_folder(store->root, "images", create, &store->images) < 0 ||
         open_folder(store->root, "tmp", create, &store->tmp) < 0)
-        return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot open the folders of '%s'",
+        return error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot open the folders of '%s'",
                            store->path);
     if (check_owner(store->root, store->path, "", err) < 0)
         return -1;

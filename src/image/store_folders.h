@@ -12,6 +12,6 @@
  * error. Folders that other users own or can write to are refused: whoever can change an image
  * decides what runs.
  */
-int store_folders_open(struct store *store, bool create, lr_error *err);
+int store_folders_open(struct store *store, bool create, lrun_error *err);
 
 #endif

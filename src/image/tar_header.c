@@ -67,7 +67,7 @@ char *tar_of_file(size_t *length, const char *name, const char *data, size_t siz
 
 enum { AGENT_MAX = 64 << 20 };
 
-char *tar_of_agent(size_t *length, const char *name, const char *operation, lr_error *err)
+char *tar_of_agent(size_t *length, const char *name, const char *operation, lrun_error *err)
 {
     size_t size;
     cleanup_free char *path = libexec_find("light-runner-agent", err);
@@ -75,7 +75,7 @@ char *tar_of_agent(size_t *length, const char *name, const char *operation, lr_e
         return NULL;
     cleanup_free char *data = io_read_file_at(AT_FDCWD, path, AGENT_MAX, &size);
     if (!data) {
-        error_errno(err, LR_IO_FAILED, operation, errno, "cannot read '%s'", path);
+        error_errno(err, LRUN_IO_FAILED, operation, errno, "cannot read '%s'", path);
         return NULL;
     }
     char *archive = tar_of_file(length, name, data, size);

@@ -20,6 +20,6 @@ char *tar_of_file(size_t *length, const char *name, const char *data, size_t siz
 
 /* The same of the installed agent, under a name of the caller's choice. malloc'd; NULL with an error of that operation. Errors:
  * IO_FAILED. */
-char *tar_of_agent(size_t *length, const char *name, const char *operation, lr_error *err);
+char *tar_of_agent(size_t *length, const char *name, const char *operation, lrun_error *err);
 
 #endif

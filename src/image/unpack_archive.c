@@ -38,7 +38,7 @@ struct late_time {
 struct unpacker {
     const struct unpack_limits *limits;
     struct unpack_stream *stream;
-    lr_error stream_error; /* code LR_OK: the stream is not what failed */
+    lrun_error stream_error; /* code LRUN_OK: the stream is not what failed */
     struct archive *tar;
     struct archive *disk;
     uint64_t bytes, entries;
@@ -73,7 +73,7 @@ static void unpacker_free(struct unpacker *u)
     close_streams(u);
 }
 
-#define invalid(err, ...) error_set(err, LR_IMAGE_INVALID, OPERATION, __VA_ARGS__)
+#define invalid(err, ...) error_set(err, LRUN_IMAGE_INVALID, OPERATION, __VA_ARGS__)
 
 static const char *text_of(struct archive *a)
 {
@@ -95,7 +95,7 @@ void unpack_archive_prepare(void)
 /* -------------------------------------------------------------- opening */
 
 /* As unpack_stream_next(), with what passes added to the layer's checksum. */
-static ssize_t next_data(struct unpacker *u, const void **data, lr_error *err)
+static ssize_t next_data(struct unpacker *u, const void **data, lrun_error *err)
 {
     ssize_t n = unpack_stream_next(u->stream, data, err);
     if (n > 0 && u->layered)
@@ -114,9 +114,9 @@ static la_ssize_t give_stream(struct archive *tar, void *user, const void **data
 }
 
 /* The reader of the tar has failed, be it by itself or because the stream has. */
-static int broken(const struct unpacker *u, lr_error *err)
+static int broken(const struct unpacker *u, lrun_error *err)
 {
-    if (u->stream_error.code != LR_OK) {
+    if (u->stream_error.code != LRUN_OK) {
         if (err)
             *err = u->stream_error;
         return -1;
@@ -129,10 +129,10 @@ static int broken(const struct unpacker *u, lr_error *err)
 /* A layer that changes nothing may have no bytes at all; libarchive takes that for no archive. */
 static bool is_empty(const struct unpacker *u)
 {
-    return u->stream_error.code == LR_OK && unpack_stream_total(u->stream) == 0;
+    return u->stream_error.code == LRUN_OK && unpack_stream_total(u->stream) == 0;
 }
 
-static int open_tar(struct unpacker *u, int fd, lr_error *err)
+static int open_tar(struct unpacker *u, int fd, lrun_error *err)
 {
     uint64_t max = u->limits->bytes + (u->limits->entries + 1) * UNPACK_ENTRY_COST;
     sha256_init(&u->sum);
@@ -147,7 +147,7 @@ static int open_tar(struct unpacker *u, int fd, lr_error *err)
     return 0;
 }
 
-static int open_disk(struct unpacker *u, lr_error *err)
+static int open_disk(struct unpacker *u, lrun_error *err)
 {
     /*
      * No UNLINK: with it a symlink that is in the way would be replaced by a folder without a word;
@@ -164,12 +164,12 @@ static int open_disk(struct unpacker *u, lr_error *err)
     /* Numbers alone count for owners: no lookup is set, so no passwd file is read. */
     return archive_write_disk_set_options(u->disk, flags) == ARCHIVE_OK
                ? 0
-               : error_set(err, LR_INTERNAL, OPERATION, "%s", text_of(u->disk));
+               : error_set(err, LRUN_INTERNAL, OPERATION, "%s", text_of(u->disk));
 }
 
 /* -------------------------------------------------------------- one entry */
 
-static int check_length(struct unpacker *u, const char *path, lr_error *err)
+static int check_length(struct unpacker *u, const char *path, lrun_error *err)
 {
     size_t length = strlen(path), depth = 0;
     if (length > MAX_PATH)
@@ -188,7 +188,7 @@ static int check_length(struct unpacker *u, const char *path, lr_error *err)
 }
 
 /* The name within the folder: tidy, with the links on the way followed; "." is the folder itself. */
-static int make_relative(struct unpacker *u, char **out, const char *path, lr_error *err)
+static int make_relative(struct unpacker *u, char **out, const char *path, lrun_error *err)
 {
     while (*path == '/')
         path++;
@@ -205,7 +205,7 @@ static int make_relative(struct unpacker *u, char **out, const char *path, lr_er
 }
 
 /* Only those of users, and not those that overlayfs takes for its own. */
-static int filter_attributes(struct archive_entry *entry, lr_error *err)
+static int filter_attributes(struct archive_entry *entry, lrun_error *err)
 {
     const char *name;
     const void *value;
@@ -226,19 +226,19 @@ static int filter_attributes(struct archive_entry *entry, lr_error *err)
     return 0;
 }
 
-static int too_large(const struct unpacker *u, lr_error *err)
+static int too_large(const struct unpacker *u, lrun_error *err)
 {
-    return error_set(err, LR_IMAGE_INVALID, OPERATION,
+    return error_set(err, LRUN_IMAGE_INVALID, OPERATION,
                      "the archive unpacks to more than %llu bytes",
                      (unsigned long long)u->limits->bytes);
 }
 
-static int disk_failed(struct unpacker *u, const char *path, lr_error *err)
+static int disk_failed(struct unpacker *u, const char *path, lrun_error *err)
 {
     int number = archive_errno(u->disk);
     bool machine = number == ENOSPC || number == EDQUOT || number == EIO || number == ENOMEM ||
                    number == EROFS || number == EMFILE;
-    error_set(err, machine ? LR_IO_FAILED : LR_IMAGE_INVALID, OPERATION,
+    error_set(err, machine ? LRUN_IO_FAILED : LRUN_IMAGE_INVALID, OPERATION,
               "cannot unpack '%.200s': %s", path, text_of(u->disk));
     if (number == ENOSPC)
         error_context(err, "the disk is full");
@@ -253,7 +253,7 @@ static int disk_failed(struct unpacker *u, const char *path, lr_error *err)
  * not taken silently, except where it cannot be otherwise: without root, and on a file system
  * without user attributes.
  */
-static int check_written(struct unpacker *u, int r, const char *path, lr_error *err)
+static int check_written(struct unpacker *u, int r, const char *path, lrun_error *err)
 {
     if (r == ARCHIVE_OK)
         return 0;
@@ -262,7 +262,7 @@ static int check_written(struct unpacker *u, int r, const char *path, lr_error *
     return disk_failed(u, path, err);
 }
 
-static int copy_data(struct unpacker *u, const char *path, lr_error *err)
+static int copy_data(struct unpacker *u, const char *path, lrun_error *err)
 {
     const void *data;
     size_t size;
@@ -279,7 +279,8 @@ static int copy_data(struct unpacker *u, const char *path, lr_error *err)
 }
 
 /* Makes the paths of an entry relative. */
-static int check_paths(struct unpacker *u, struct archive_entry *entry, char **path, lr_error *err)
+static int check_paths(struct unpacker *u, struct archive_entry *entry, char **path,
+                       lrun_error *err)
 {
     const char *name = archive_entry_pathname(entry), *target = archive_entry_hardlink(entry);
     if (!name || !name[0])
@@ -302,7 +303,7 @@ static int check_paths(struct unpacker *u, struct archive_entry *entry, char **p
  * once, and whatever is put into the folder afterwards undoes it.
  */
 static int note_folder(struct unpacker *u, struct archive_entry *entry, const char *path,
-                       lr_error *err)
+                       lrun_error *err)
 {
     if (u->late_count == u->late_room) {
         size_t room = u->late_room ? u->late_room * 2 : 16;
@@ -324,7 +325,7 @@ static int note_folder(struct unpacker *u, struct archive_entry *entry, const ch
 
 /* What an entry does to what is there already. *done: there is nothing more to it. */
 static int prepare_place(struct unpacker *u, struct archive_entry *entry, const char *path,
-                         bool *done, lr_error *err)
+                         bool *done, lrun_error *err)
 {
     const char *target = archive_entry_hardlink(entry);
     if (u->layered && layer_apply_mark(&u->written, path, done, err) < 0)
@@ -340,7 +341,7 @@ static int prepare_place(struct unpacker *u, struct archive_entry *entry, const 
 
 /* Devices, fifos and sockets are left out, and all further names of one. */
 static int leave_out(struct unpacker *u, struct archive_entry *entry, const char *path,
-                     bool *left_out, lr_error *err)
+                     bool *left_out, lrun_error *err)
 {
     const char *target = archive_entry_hardlink(entry);
     mode_t type = archive_entry_filetype(entry);
@@ -361,11 +362,12 @@ static void bound_time(struct archive_entry *entry)
         archive_entry_set_mtime(entry, 0, 0);
 }
 
-static int unpack_entry(struct unpacker *u, struct archive_entry *entry, lr_error *err)
+static int unpack_entry(struct unpacker *u, struct archive_entry *entry, lrun_error *err)
 {
     cleanup_free char *path = NULL;
     if (++u->entries > u->limits->entries)
-        return error_set(err, LR_IMAGE_INVALID, OPERATION, "the archive has more than %llu entries",
+        return error_set(err, LRUN_IMAGE_INVALID, OPERATION,
+                         "the archive has more than %llu entries",
                          (unsigned long long)u->limits->entries);
     if (check_paths(u, entry, &path, err) < 0)
         return -1;
@@ -404,7 +406,7 @@ static int unpack_entry(struct unpacker *u, struct archive_entry *entry, lr_erro
  * present time. They get a fixed one, or the same archive would not give the same image twice. They
  * are told by the time of last access, which those of the archive have as a mark.
  */
-static int settle_folders(const struct unpacker *u, struct high_ids *ids, lr_error *err)
+static int settle_folders(const struct unpacker *u, struct high_ids *ids, lrun_error *err)
 {
     static const struct timespec zero[2] = {{0}, {0}};
     for (size_t i = 0; i < u->late_count; i++) {
@@ -414,12 +416,12 @@ static int settle_folders(const struct unpacker *u, struct high_ids *ids, lr_err
             continue;
         if (utimensat(AT_FDCWD, u->late[i].path, times, AT_SYMLINK_NOFOLLOW) < 0 &&
             errno != ENOENT && errno != ENOTDIR) /* replaced by a later entry */
-            return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot set a folder's time");
+            return error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot set a folder's time");
     }
     char *const start[] = {(char[]){"."}, NULL};
     FTS *walk = fts_open(start, FTS_PHYSICAL, NULL);
     if (!walk)
-        return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot read what was unpacked");
+        return error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot read what was unpacked");
     int failed = 0;
     FTSENT *e;
     while (!failed && (errno = 0, e = fts_read(walk))) {
@@ -436,12 +438,12 @@ static int settle_folders(const struct unpacker *u, struct high_ids *ids, lr_err
     if (!failed)
         failed = errno;
     fts_close(walk);
-    return failed
-               ? error_errno(err, LR_IO_FAILED, OPERATION, failed, "cannot read what was unpacked")
-               : 0;
+    return failed ? error_errno(err, LRUN_IO_FAILED, OPERATION, failed,
+                                "cannot read what was unpacked")
+                  : 0;
 }
 
-static int unpack_entries(struct unpacker *u, lr_error *err)
+static int unpack_entries(struct unpacker *u, lrun_error *err)
 {
     struct archive_entry *entry;
     for (;;) {
@@ -473,7 +475,7 @@ static int unpack_entries(struct unpacker *u, lr_error *err)
 }
 
 int unpack_archive(int fd, const struct unpack_limits *limits, struct unpack_report *report,
-                   lr_error *err)
+                   lrun_error *err)
 {
     cleanup_high_ids struct high_ids ids = {0};
     __attribute__((cleanup(unpacker_free))) struct unpacker u = {.limits = limits};
@@ -491,7 +493,7 @@ int unpack_archive(int fd, const struct unpack_limits *limits, struct unpack_rep
     return 0;
 }
 
-static int check_sum(struct unpacker *u, const char *expected, lr_error *err)
+static int check_sum(struct unpacker *u, const char *expected, lrun_error *err)
 {
     unsigned char sum[SHA256_DIGEST_SIZE];
     char hex[2 * SHA256_DIGEST_SIZE + 1];
@@ -503,7 +505,7 @@ static int check_sum(struct unpacker *u, const char *expected, lr_error *err)
                : invalid(err, "its digest is not the one that the image's configuration gives");
 }
 
-static int unpack_layer(struct unpacker *u, int fd, const char *digest, lr_error *err)
+static int unpack_layer(struct unpacker *u, int fd, const char *digest, lrun_error *err)
 {
     if (open_tar(u, fd, err) < 0 || open_disk(u, err) < 0 || unpack_entries(u, err) < 0 ||
         check_written(u, archive_write_close(u->disk), ".", err) < 0 ||
@@ -516,7 +518,7 @@ static int unpack_layer(struct unpacker *u, int fd, const char *digest, lr_error
 }
 
 int unpack_layers(int first_fd, const char *const *digests, size_t count,
-                  const struct unpack_limits *limits, struct unpack_report *report, lr_error *err)
+                  const struct unpack_limits *limits, struct unpack_report *report, lrun_error *err)
 {
     cleanup_high_ids struct high_ids ids = {0};
     __attribute__((cleanup(unpacker_free))) struct unpacker u = {.limits = limits, .layered = true};

@@ -34,7 +34,7 @@ struct unpack_report {
  * archive), IO_FAILED, OUT_OF_MEMORY (the machine).
  */
 int unpack_archive(int fd, const struct unpack_limits *limits, struct unpack_report *report,
-                   lr_error *err);
+                   lrun_error *err);
 
 /*
  * The same for the layers of an image, lowest first, which are open as first_fd and the numbers
@@ -42,6 +42,7 @@ int unpack_archive(int fd, const struct unpack_limits *limits, struct unpack_rep
  * the SHA-256 `digests[i]`, in hex. The limits are those of all layers together.
  */
 int unpack_layers(int first_fd, const char *const *digests, size_t count,
-                  const struct unpack_limits *limits, struct unpack_report *report, lr_error *err);
+                  const struct unpack_limits *limits, struct unpack_report *report,
+                  lrun_error *err);
 
 #endif

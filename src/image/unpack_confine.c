@@ -31,14 +31,14 @@
 static const uint64_t kept_capabilities =
     1ull << CAP_CHOWN | 1ull << CAP_DAC_OVERRIDE | 1ull << CAP_FOWNER | 1ull << CAP_FSETID;
 
-static int fail(lr_error *err, const char *what)
+static int fail(lrun_error *err, const char *what)
 {
-    error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot confine the unpacking: %s", what);
+    error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot confine the unpacking: %s", what);
     return -1;
 }
 
 /* Only in a namespace that is not the machine's: started by hand it would work on the host itself. */
-static int check_confined(lr_error *err)
+static int check_confined(lrun_error *err)
 {
     errno = EPERM;
     return prctl(PR_GET_SECCOMP) == SECCOMP_MODE_FILTER && getpid() == 1
@@ -47,12 +47,12 @@ static int check_confined(lr_error *err)
 }
 
 /* chroot() is enough here: no capability is left to get out again, and outside is nothing but the system's libraries. */
-static int change_root(const char *folder, lr_error *err)
+static int change_root(const char *folder, lrun_error *err)
 {
     return chdir(folder) < 0 || chroot(".") < 0 ? fail(err, "changing the root") : 0;
 }
 
-static int drop_capabilities(lr_error *err)
+static int drop_capabilities(lrun_error *err)
 {
     for (unsigned long c = 0; c < 64; c++)
         if (!(kept_capabilities >> c & 1) && prctl(PR_CAPBSET_DROP, c, 0, 0, 0) < 0 &&
@@ -70,7 +70,7 @@ static int drop_capabilities(lr_error *err)
     return 0;
 }
 
-static int limit(int resource, rlim_t value, lr_error *err)
+static int limit(int resource, rlim_t value, lrun_error *err)
 {
     struct rlimit now;
     if (getrlimit(resource, &now) < 0)
@@ -81,7 +81,7 @@ static int limit(int resource, rlim_t value, lr_error *err)
     return setrlimit(resource, &now) < 0 ? fail(err, "limits") : 0;
 }
 
-int unpack_limit_memory(uint64_t bytes, lr_error *err)
+int unpack_limit_memory(uint64_t bytes, lrun_error *err)
 {
 #ifdef SHADOW_MEMORY
     (void)bytes;
@@ -92,7 +92,7 @@ int unpack_limit_memory(uint64_t bytes, lr_error *err)
 #endif
 }
 
-int unpack_confine(const char *folder, uint64_t max_file_bytes, lr_error *err)
+int unpack_confine(const char *folder, uint64_t max_file_bytes, lrun_error *err)
 {
     if (check_confined(err) < 0 || change_root(folder, err) < 0 || drop_capabilities(err) < 0)
         return -1;

@@ -14,9 +14,9 @@
  * Makes `folder` the root of this process, so that links of the archive lead nowhere else, and gives up all capabilities
  * but the four that restoring files takes. Limits memory, and the size of a file.
  */
-int unpack_confine(const char *folder, uint64_t max_file_bytes, lr_error *err);
+int unpack_confine(const char *folder, uint64_t max_file_bytes, lrun_error *err);
 
 /* Limits the address space, for a process that needs nothing else of this. */
-int unpack_limit_memory(uint64_t bytes, lr_error *err);
+int unpack_limit_memory(uint64_t bytes, lrun_error *err);
 
 #endif

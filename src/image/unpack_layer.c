@@ -25,7 +25,7 @@ static int compare(const void *a, const void *b)
     return strcmp(a, b);
 }
 
-static int add(void **set, const char *path, lr_error *err)
+static int add(void **set, const char *path, lrun_error *err)
 {
     char *copy = strdup(path);
     char **slot = copy ? tsearch(copy, set, compare) : NULL;
@@ -38,7 +38,7 @@ static int add(void **set, const char *path, lr_error *err)
     return 0;
 }
 
-int layer_paths_add(struct layer_paths *paths, const char *path, lr_error *err)
+int layer_paths_add(struct layer_paths *paths, const char *path, lrun_error *err)
 {
     return add(&paths->written, path, err);
 }
@@ -54,7 +54,7 @@ bool layer_paths_has(const struct layer_paths *paths, const char *path)
 }
 
 /* Whether a folder on the way to the path is in the set, or the path itself. */
-static int is_beneath(void *const *set, const char *path, bool itself, bool *out, lr_error *err)
+static int is_beneath(void *const *set, const char *path, bool itself, bool *out, lrun_error *err)
 {
     *out = *set && ((itself && has(set, path)) || has(set, "."));
     cleanup_free char *copy = *set && !*out ? strdup(path) : NULL;
@@ -88,7 +88,7 @@ static bool is_name(const char *name, size_t length, const char *text)
     return length == strlen(text) && memcmp(name, text, length) == 0;
 }
 
-int layer_tidy(char *path, lr_error *err)
+int layer_tidy(char *path, lrun_error *err)
 {
     size_t used = 0;
     for (char *from = path; *from;) {
@@ -96,7 +96,7 @@ int layer_tidy(char *path, lr_error *err)
         char *next = from + length + (from[length] == '/');
         if (is_name(from, length, "..")) {
             if (used == 0)
-                return error_set(err, LR_IMAGE_INVALID, OPERATION,
+                return error_set(err, LRUN_IMAGE_INVALID, OPERATION,
                                  "the path '%.200s' leads out of the archive", path);
             used = without_last(path, used);
         } else if (length > 0 && !is_name(from, length, ".")) {
@@ -163,7 +163,7 @@ static int follow(char resolved[PATH_MAX], char *rest)
     return 0;
 }
 
-int layer_resolve(char **path, lr_error *err)
+int layer_resolve(char **path, lrun_error *err)
 {
     char resolved[PATH_MAX], *slash = strrchr(*path, '/'), *whole;
     if (!slash)
@@ -174,7 +174,7 @@ int layer_resolve(char **path, lr_error *err)
     if (failed == ENOMEM)
         return error_oom(err, OPERATION);
     if (failed)
-        return error_errno(err, LR_IMAGE_INVALID, OPERATION, failed, "cannot unpack '%.200s'",
+        return error_errno(err, LRUN_IMAGE_INVALID, OPERATION, failed, "cannot unpack '%.200s'",
                            *path);
     if (asprintf(&whole, "%s%s%s", resolved, *resolved ? "/" : "", slash + 1) < 0)
         return error_oom(err, OPERATION);
@@ -218,7 +218,7 @@ static int purge_entry(struct layer_paths *paths, FTS *walk, FTSENT *e, enum pur
  * Each file is looked at once, however many marks a layer has: what is left of a tree is this layer's own, and so is all that
  * comes to it. Where all goes, nothing is left to be looked at again.
  */
-static int purge(struct layer_paths *paths, const char *path, enum purge what, lr_error *err)
+static int purge(struct layer_paths *paths, const char *path, enum purge what, lrun_error *err)
 {
     struct stat st;
     bool cleared = false;
@@ -230,7 +230,7 @@ static int purge(struct layer_paths *paths, const char *path, enum purge what, l
     if (lstat(path, &st) < 0)
         return errno == ENOENT || errno == ENOTDIR
                    ? 0
-                   : error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot look at '%.200s'",
+                   : error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot look at '%.200s'",
                                  path);
     cleanup_free char *copy = strdup(path);
     char *const start[] = {copy, NULL};
@@ -245,11 +245,11 @@ static int purge(struct layer_paths *paths, const char *path, enum purge what, l
         failed = errno;
     fts_close(walk);
     if (failed)
-        return error_errno(err, LR_IO_FAILED, OPERATION, failed, "cannot remove '%.200s'", path);
+        return error_errno(err, LRUN_IO_FAILED, OPERATION, failed, "cannot remove '%.200s'", path);
     return add(&paths->cleared, path, err);
 }
 
-int layer_apply_mark(struct layer_paths *paths, const char *path, bool *is_mark, lr_error *err)
+int layer_apply_mark(struct layer_paths *paths, const char *path, bool *is_mark, lrun_error *err)
 {
     const char *slash = strrchr(path, '/');
     const char *name = slash ? slash + 1 : path;
@@ -269,7 +269,7 @@ int layer_apply_mark(struct layer_paths *paths, const char *path, bool *is_mark,
         return 0; /* the bookkeeping of aufs, from which the marks come */
     name += strlen(MARK);
     if (!*name || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
-        return error_set(err, LR_IMAGE_INVALID, OPERATION,
+        return error_set(err, LRUN_IMAGE_INVALID, OPERATION,
                          "'%.200s' removes nothing that has a name", path);
     cleanup_free char *gone = NULL;
     if (asprintf(&gone, "%s%s%s", slash ? parent : "", slash ? "/" : "", name) < 0) {
@@ -279,7 +279,7 @@ int layer_apply_mark(struct layer_paths *paths, const char *path, bool *is_mark,
     return purge(paths, gone, PURGE_WHOLE, err);
 }
 
-int layer_make_way(struct layer_paths *paths, const char *path, bool folder, lr_error *err)
+int layer_make_way(struct layer_paths *paths, const char *path, bool folder, lrun_error *err)
 {
     struct stat st;
     if (strcmp(path, ".") == 0 || lstat(path, &st) < 0)
@@ -287,12 +287,12 @@ int layer_make_way(struct layer_paths *paths, const char *path, bool folder, lr_
     if (S_ISDIR(st.st_mode))
         return folder ? 0 : purge(paths, path, PURGE_ALL, err);
     /* A file with several names keeps the others, and their contents. */
-    return unlink(path) == 0
-               ? 0
-               : error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot replace '%.200s'", path);
+    return unlink(path) == 0 ? 0
+                             : error_errno(err, LRUN_IO_FAILED, OPERATION, errno,
+                                           "cannot replace '%.200s'", path);
 }
 
-int layer_finish(struct layer_paths *paths, lr_error *err)
+int layer_finish(struct layer_paths *paths, lrun_error *err)
 {
     return purge(paths, MARK_LINKS, PURGE_ALL, err);
 }

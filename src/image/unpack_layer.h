@@ -34,28 +34,28 @@ struct layer_paths {
     uint64_t seen; /* files and folders that were looked at to be removed; for tests */
 };
 
-int layer_paths_add(struct layer_paths *paths, const char *path, lr_error *err);
+int layer_paths_add(struct layer_paths *paths, const char *path, lrun_error *err);
 bool layer_paths_has(const struct layer_paths *paths, const char *path);
 void layer_paths_free(struct layer_paths *paths);
 
 /*
  * Brings a path into one form, in place: no ".", no ".." and no needless slash. Errors: IMAGE_INVALID (it leads out).
  */
-int layer_tidy(char *path, lr_error *err);
+int layer_tidy(char *path, lrun_error *err);
 
 /*
  * Follows the links on the way to the last name of a tidy path: an entry lib/x goes to usr/lib/x where lib is a link, of this
  * layer or of one below, also when usr/lib is not there yet. malloc'd in *path, whose old text is freed.
  */
-int layer_resolve(char **path, lr_error *err);
+int layer_resolve(char **path, lrun_error *err);
 
 /* Does what the path says when it is a mark; then *is_mark, and there is nothing to unpack. *is_mark starts as false. */
-int layer_apply_mark(struct layer_paths *paths, const char *path, bool *is_mark, lr_error *err);
+int layer_apply_mark(struct layer_paths *paths, const char *path, bool *is_mark, lrun_error *err);
 
 /* Removes what is at the path and cannot stay there when an entry of that type comes. */
-int layer_make_way(struct layer_paths *paths, const char *path, bool folder, lr_error *err);
+int layer_make_way(struct layer_paths *paths, const char *path, bool folder, lrun_error *err);
 
 /* Removes what was only there for the layer's other entries. */
-int layer_finish(struct layer_paths *paths, lr_error *err);
+int layer_finish(struct layer_paths *paths, lrun_error *err);
 
 #endif

@@ -24,16 +24,16 @@ enum { BLOCK = 1 << 20 };
 /* JSON of 4 MiB takes 316 MiB. */
 #define DOCUMENT_MEMORY_MAX (512ull << 20)
 
-static int report(const lr_error *e)
+static int report(const lrun_error *e)
 {
     fprintf(stderr, "%s\n", e->message);
-    return e->code == LR_IMAGE_INVALID ? UNPACK_INVALID : UNPACK_FAILED;
+    return e->code == LRUN_IMAGE_INVALID ? UNPACK_INVALID : UNPACK_FAILED;
 }
 
 /* An archive from stdin; or, with layers, those. */
 static int unpack(uint64_t max_bytes, bool owners, const char *const *layers, int count)
 {
-    lr_error err = {0};
+    lrun_error err = {0};
     struct unpack_report done = {0};
     struct unpack_limits limits = {
         .bytes = max_bytes,
@@ -58,7 +58,7 @@ static int unpack(uint64_t max_bytes, bool owners, const char *const *layers, in
 /* What was unpacked, to stdout. */
 static int pack(uint64_t max_bytes, bool owners)
 {
-    lr_error err = {0};
+    lrun_error err = {0};
     unpack_archive_prepare();
     return unpack_confine(UNPACK_TARGET, max_bytes, &err) < 0 ||
                    pack_tree(STDOUT_FILENO, owners, &err) < 0
@@ -69,7 +69,7 @@ static int pack(uint64_t max_bytes, bool owners)
 /* JSON, from stdin, which the unpacker's own walls are around as well. */
 static int document(const char *kind, const char *name)
 {
-    lr_error err = {0};
+    lrun_error err = {0};
     cleanup_buffer struct buffer text, out;
     buffer_init(&text, LAYOUT_MAX_DOCUMENT + 1);
     buffer_init(&out, LAYOUT_DOCUMENT_ANSWER_MAX);

@@ -15,7 +15,7 @@ enum { BLOCK = 256 * 1024 };
 struct unpack_stream {
     int fd;
     uint64_t total, max;
-    lr_error failure; /* code LR_OK: none so far */
+    lrun_error failure; /* code LRUN_OK: none so far */
 
     unsigned char *input; /* BLOCK bytes: what has been read and not yet been used */
     size_t input_length;
@@ -28,10 +28,10 @@ struct unpack_stream {
     bool member_ended;
 };
 
-static int fail(struct unpack_stream *s, lr_code code, const char *text)
+static int fail(struct unpack_stream *s, lrun_code code, const char *text)
 {
     if (s->read_errno)
-        return error_errno(&s->failure, LR_IO_FAILED, OPERATION, s->read_errno,
+        return error_errno(&s->failure, LRUN_IO_FAILED, OPERATION, s->read_errno,
                            "cannot read the archive");
     return error_set(&s->failure, code, OPERATION, "%s", text);
 }
@@ -41,7 +41,7 @@ static int fail_corrupt(struct unpack_stream *s, const char *why)
     char text[256];
     snprintf(text, sizeof(text), "the archive is cut off or corrupt: %s",
              why ? why : "no reason given");
-    return fail(s, LR_IMAGE_INVALID, text);
+    return fail(s, LRUN_IMAGE_INVALID, text);
 }
 
 /* Fills the input buffer anew. Returns the number of bytes, 0 at the end, -1 on failure. */
@@ -67,7 +67,7 @@ static int open_gzip(struct unpack_stream *s)
     if (!s->output || !s->gzip || inflateInit2(s->gzip, 15 + 16) != Z_OK) {
         free(s->gzip);
         s->gzip = NULL;
-        return fail(s, LR_OUT_OF_MEMORY, "out of memory");
+        return fail(s, LRUN_OUT_OF_MEMORY, "out of memory");
     }
     s->gzip->next_in = s->input;
     s->gzip->avail_in = (uInt)s->input_length;
@@ -97,7 +97,7 @@ static int next_member(struct unpack_stream *s)
         zeros = true;
     }
     if (more < 0)
-        return fail(s, LR_IO_FAILED, "cannot read the archive");
+        return fail(s, LRUN_IO_FAILED, "cannot read the archive");
     if (more == 0)
         return 0;
     if (zeros || inflateReset(s->gzip) != Z_OK)
@@ -119,14 +119,14 @@ static ssize_t next_gzip(struct unpack_stream *s, const void **data)
         }
         int more = feed_gzip(s);
         if (more < 0)
-            return fail(s, LR_IO_FAILED, "cannot read the archive");
+            return fail(s, LRUN_IO_FAILED, "cannot read the archive");
         if (more == 0)
             return fail_corrupt(s, "the gzip data ends too early");
         int r = inflate(z, Z_NO_FLUSH);
         if (r == Z_STREAM_END)
             s->member_ended = true;
         else if (r == Z_MEM_ERROR)
-            return fail(s, LR_OUT_OF_MEMORY, "out of memory");
+            return fail(s, LRUN_OUT_OF_MEMORY, "out of memory");
         else if (r != Z_OK && r != Z_BUF_ERROR)
             return fail_corrupt(s, z->msg ? z->msg : "bad gzip data");
     }
@@ -155,14 +155,14 @@ static int open_filters(struct unpack_stream *s)
     struct archive_entry *entry;
     struct archive *a = s->filters = archive_read_new();
     if (!a)
-        return fail(s, LR_OUT_OF_MEMORY, "out of memory");
+        return fail(s, LRUN_OUT_OF_MEMORY, "out of memory");
     /* Only what libarchive does by itself: it would run programs for other formats. */
     if (archive_read_support_filter_bzip2(a) != ARCHIVE_OK ||
         archive_read_support_filter_xz(a) != ARCHIVE_OK ||
         archive_read_support_filter_zstd(a) != ARCHIVE_OK ||
         archive_read_support_format_raw(a) != ARCHIVE_OK ||
         archive_read_support_format_empty(a) != ARCHIVE_OK)
-        return fail(s, LR_IO_FAILED, "this libarchive lacks bzip2, xz or zstd");
+        return fail(s, LRUN_IO_FAILED, "this libarchive lacks bzip2, xz or zstd");
     int r = archive_read_open(a, s, NULL, give_input, NULL);
     if (r >= ARCHIVE_WARN)
         r = archive_read_next_header(a, &entry);
@@ -180,7 +180,7 @@ static ssize_t next_filters(struct unpack_stream *s, const void **data)
             return 0;
         if (r < ARCHIVE_WARN)
             return archive_errno(s->filters) == ENOMEM
-                       ? fail(s, LR_OUT_OF_MEMORY, "out of memory")
+                       ? fail(s, LRUN_OUT_OF_MEMORY, "out of memory")
                        : fail_corrupt(s, archive_error_string(s->filters));
     } while (size == 0);
     return (ssize_t)size;
@@ -192,10 +192,10 @@ static int open_stream(struct unpack_stream *s)
 {
     s->input = malloc(BLOCK);
     if (!s->input)
-        return fail(s, LR_OUT_OF_MEMORY, "out of memory");
+        return fail(s, LRUN_OUT_OF_MEMORY, "out of memory");
     ssize_t n = fill(s);
     if (n < 0)
-        return fail(s, LR_IO_FAILED, "cannot read the archive");
+        return fail(s, LRUN_IO_FAILED, "cannot read the archive");
     s->empty = n == 0;
     if (s->empty)
         return 0;
@@ -203,7 +203,7 @@ static int open_stream(struct unpack_stream *s)
     return s->input[0] == 0x1f && (n < 2 || s->input[1] == 0x8b) ? open_gzip(s) : open_filters(s);
 }
 
-int unpack_stream_open(struct unpack_stream **out, int fd, uint64_t max, lr_error *err)
+int unpack_stream_open(struct unpack_stream **out, int fd, uint64_t max, lrun_error *err)
 {
     struct unpack_stream *s = calloc(1, sizeof(*s));
     if (!s)
@@ -220,14 +220,14 @@ int unpack_stream_open(struct unpack_stream **out, int fd, uint64_t max, lr_erro
     return 0;
 }
 
-ssize_t unpack_stream_next(struct unpack_stream *s, const void **data, lr_error *err)
+ssize_t unpack_stream_next(struct unpack_stream *s, const void **data, lrun_error *err)
 {
     ssize_t n = -1;
-    if (s->failure.code == LR_OK) {
+    if (s->failure.code == LRUN_OK) {
         n = s->empty ? 0 : s->gzip ? next_gzip(s, data) : next_filters(s, data);
         s->total += n > 0 ? (uint64_t)n : 0;
         if (s->total > s->max)
-            n = fail(s, LR_IMAGE_INVALID, "the archive unpacks to more than is allowed");
+            n = fail(s, LRUN_IMAGE_INVALID, "the archive unpacks to more than is allowed");
     }
     if (n < 0 && err)
         *err = s->failure;

@@ -18,14 +18,14 @@
 struct unpack_stream;
 
 /* Reads from the fd, at most `max` bytes after decompression. Errors: as unpack_stream_next(). */
-int unpack_stream_open(struct unpack_stream **out, int fd, uint64_t max, lr_error *err);
+int unpack_stream_open(struct unpack_stream **out, int fd, uint64_t max, lrun_error *err);
 
 /*
  * The next bytes, valid until the next call. Returns their number, 0 at the end, -1 on failure;
  * after a failure every call fails with the same error. Errors: IMAGE_INVALID (corrupt, cut off,
  * too large), IO_FAILED, OUT_OF_MEMORY.
  */
-ssize_t unpack_stream_next(struct unpack_stream *s, const void **data, lr_error *err);
+ssize_t unpack_stream_next(struct unpack_stream *s, const void **data, lrun_error *err);
 
 /* Bytes given out so far. */
 uint64_t unpack_stream_total(const struct unpack_stream *s);

@@ -32,7 +32,7 @@ struct unpacked_owner {
  * long as the fd is open. Errors: CONTAINER_START_FAILED.
  */
 int unpacked_open(int *out, struct store *store, const char *digest, int image_fd,
-                  const struct unpacked_owner *owner, lr_error *err);
+                  const struct unpacked_owner *owner, lrun_error *err);
 
 /* Removes what no image of the index stands behind, and nobody uses. */
 void unpacked_sweep(const struct store *store, const struct index *index);

@@ -9,13 +9,13 @@
 /* Room for the longest frame, and for a second one to arrive while it is dealt with. */
 enum { QUEUE_MAX = 2 * (FRAME_AGENT_MAX + FRAME_HEADER_SIZE), READ_SIZE = 256 * 1024 };
 
-int agent_link_init(struct agent_link *l, int to, int from, lr_error *err)
+int agent_link_init(struct agent_link *l, int to, int from, lrun_error *err)
 {
     *l = (struct agent_link){.to = to, .from = from};
     buffer_init(&l->out, QUEUE_MAX);
     buffer_init(&l->in, QUEUE_MAX);
     if (io_set_nonblock(to, true) < 0 || io_set_nonblock(from, true) < 0)
-        return error_errno(err, LR_INTERNAL, "agent.link", errno, "cannot set up the channel");
+        return error_errno(err, LRUN_INTERNAL, "agent.link", errno, "cannot set up the channel");
     return 0;
 }
 
@@ -27,7 +27,7 @@ void agent_link_free(struct agent_link *l)
 }
 
 int agent_link_send(struct agent_link *l, enum frame_type type, const void *payload, size_t length,
-                    lr_error *err)
+                    lrun_error *err)
 {
     if (!frame_append(&l->out, type, payload, length))
         return error_oom(err, "agent.send");

@@ -19,12 +19,12 @@ struct agent_link {
 #define AGENT_LINK_NONE ((struct agent_link){.to = -1, .from = -1})
 
 /* The fds are borrowed. */
-int agent_link_init(struct agent_link *l, int to, int from, lr_error *err);
+int agent_link_init(struct agent_link *l, int to, int from, lrun_error *err);
 void agent_link_free(struct agent_link *l);
 
 /* Queues a frame. */
 int agent_link_send(struct agent_link *l, enum frame_type type, const void *payload, size_t length,
-                    lr_error *err);
+                    lrun_error *err);
 
 /* Writes what the pipe takes. A closed pipe is no error: what the agent said last is still to be
  * read. */

@@ -71,7 +71,7 @@ static int watch(struct control *c, int fd, uint32_t number)
     return epoll_ctl(c->epoll, EPOLL_CTL_ADD, fd, &event);
 }
 
-int control_open(struct control **out, int dirfd, const char *id, lr_error *err)
+int control_open(struct control **out, int dirfd, const char *id, lrun_error *err)
 {
     struct control *c = calloc(1, sizeof(*c));
     if (!c)
@@ -84,7 +84,7 @@ int control_open(struct control **out, int dirfd, const char *id, lr_error *err)
     c->dirfd = fcntl(dirfd, F_DUPFD_CLOEXEC, 0);
     c->listener = listen_in(dirfd, c->name);
     if (c->epoll < 0 || c->dirfd < 0 || c->listener < 0 || watch(c, c->listener, CLIENTS_MAX) < 0) {
-        error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot listen at '%s'", c->name);
+        error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot listen at '%s'", c->name);
         control_close(c);
         return -1;
     }
@@ -138,7 +138,7 @@ static bool send_frame(int fd, enum frame_type type, const char *text, int64_t d
            io_write_all(fd, text, strlen(text), deadline) == 0;
 }
 
-char *control_answer(const struct frame *f, const lr_error *failed)
+char *control_answer(const struct frame *f, const lrun_error *failed)
 {
     json_t *request = json_loadb(f->payload, f->length, JSON_REJECT_DUPLICATES, NULL);
     json_t *number = json_object_get(request, "number");
@@ -155,14 +155,14 @@ char *control_answer(const struct frame *f, const lr_error *failed)
 }
 
 /* It is small: whoever has no room for it does not read at all. */
-static void answer(struct client *k, const struct frame *f, const lr_error *failed)
+static void answer(struct client *k, const struct frame *f, const lrun_error *failed)
 {
     cleanup_free char *text = control_answer(f, failed);
     if (!text || !send_frame(k->fd, FRAME_CONTROLLED, text, clock_ms()))
         drop(k);
 }
 
-void control_answer_later(struct control *c, const lr_error *failed)
+void control_answer_later(struct control *c, const lrun_error *failed)
 {
     for (size_t i = 0; c && i < CLIENTS_MAX; i++) {
         struct client *k = &c->clients[i];
@@ -187,7 +187,7 @@ static void take_frames(struct control *c, struct client *k, control_fn act, voi
         if (f.length == 0) {
             k->waits = true;
         } else {
-            lr_error e = {0};
+            lrun_error e = {0};
             int rc = act(user, &f, &e);
             if (rc > 0) {
                 memcpy(c->question, f.payload, f.length);

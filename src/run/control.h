@@ -15,10 +15,10 @@
 struct control;
 
 /* Acts on one CONTROL frame. -1 with the error that is the answer; 1: control_answer_later() follows, before another 1. */
-typedef int (*control_fn)(void *user, const struct frame *f, lr_error *err);
+typedef int (*control_fn)(void *user, const struct frame *f, lrun_error *err);
 
 /* Listens at <id>.sock of the open folder. Errors: IO_FAILED. */
-int control_open(struct control **out, int dirfd, const char *id, lr_error *err);
+int control_open(struct control **out, int dirfd, const char *id, lrun_error *err);
 
 /* Readable when control_serve() has work. */
 int control_fd(const struct control *c);
@@ -28,7 +28,7 @@ void control_serve(struct control *c, control_fn act, void *user);
 
 /* Answers the frame for which the function has returned 1; nothing happens when whoever sent it is gone, or it came another
  * way. Accepts NULL. */
-void control_answer_later(struct control *c, const lr_error *failed);
+void control_answer_later(struct control *c, const lrun_error *failed);
 
 /* The outcome, a RESULT or an ERROR, for all who wait. */
 void control_announce(struct control *c, enum frame_type type, const char *text);
@@ -37,6 +37,6 @@ void control_announce(struct control *c, enum frame_type type, const char *text)
 void control_close(struct control *c);
 
 /* The answer to a CONTROL frame; `failed` is the error, or NULL. malloc'd; NULL when memory is out. */
-char *control_answer(const struct frame *f, const lr_error *failed);
+char *control_answer(const struct frame *f, const lrun_error *failed);
 
 #endif

@@ -34,8 +34,7 @@ static bool add_all(struct buffer *fields, json_t *variables)
 {
     const char *name;
     json_t *value;
-    json_object_foreach(variables, name, value)
-    {
+    json_object_foreach (variables, name, value) {
         cleanup_free char *assignment = NULL;
         if (asprintf(&assignment, "%s=%s", name, json_string_value(value)) < 0)
             assignment = NULL;

@@ -38,7 +38,7 @@ enum evidence evidence_of_kernel(struct supervisor *s, const struct frame *hello
     /* A stronger wall than was asked for: then its kernel is any other. */
     if (x->at_least)
         return EVIDENCE_GOOD;
-    error_set(&s->error, LR_ISOLATION_FAILED, operation,
+    error_set(&s->error, LRUN_ISOLATION_FAILED, operation,
               "'%s' was asked for, but the sandbox is on the kernel '%s'; nothing was run",
               x->tier->name, s->kernel);
     phase_explain(s);
@@ -168,7 +168,7 @@ static void explain(struct supervisor *s, const struct wall *w, char seen[TEXT_M
                     const char *promised)
 {
     text_make_printable(seen);
-    error_set(&s->error, LR_ISOLATION_FAILED, operation,
+    error_set(&s->error, LRUN_ISOLATION_FAILED, operation,
               "the sandbox is weaker than promised: %s: %s (expected %s); nothing was run", w->name,
               seen, promised);
     if (w->holds == seccomp_holds && !s->sandbox->filter)

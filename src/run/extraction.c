@@ -10,7 +10,7 @@
 
 static const char operation[] = "extract";
 
-int extraction_init(struct extraction *x, const struct request *r, mode_t mask, lr_error *err)
+int extraction_init(struct extraction *x, const struct request *r, mode_t mask, lrun_error *err)
 {
     *x = (struct extraction){.request = r, .umask = mask, .sink = SINK_NONE};
     buffer_init(&x->fields, FRAME_AGENT_MAX);
@@ -20,7 +20,7 @@ int extraction_init(struct extraction *x, const struct request *r, mode_t mask, 
     if (!x->results || !x->reasons)
         return error_oom(err, operation);
     for (size_t i = 0; i < r->extract_count; i++)
-        x->results[i] = (lr_extracted){.from = r->extract[i].from, .to = r->extract[i].to};
+        x->results[i] = (lrun_extracted){.from = r->extract[i].from, .to = r->extract[i].to};
     return 0;
 }
 
@@ -35,14 +35,14 @@ void extraction_free(struct extraction *x)
 
 static void set_error(struct extraction *x, const char *reason)
 {
-    lr_extracted *result = &x->results[x->at];
+    lrun_extracted *result = &x->results[x->at];
     x->failed = true;
-    if (result->status == LR_EXTRACT_ERROR)
+    if (result->status == LRUN_EXTRACT_ERROR)
         return; /* the first reason is the one that matters */
     char *text = x->reasons[x->at];
     snprintf(text, sizeof(x->reasons[0]), "%s", reason);
     text_make_printable(text); /* it may be the agent's own words */
-    result->status = LR_EXTRACT_ERROR;
+    result->status = LRUN_EXTRACT_ERROR;
     result->reason = text;
     result->bytes = 0;
 }
@@ -74,7 +74,7 @@ static const char *refusal(const struct request_extract *e)
     return NULL;
 }
 
-int extraction_next(struct extraction *x, struct agent_link *link, bool *done, lr_error *err)
+int extraction_next(struct extraction *x, struct agent_link *link, bool *done, lrun_error *err)
 {
     for (; x->at < x->request->extract_count; close_entry(x)) {
         const struct request_extract *e = &x->request->extract[x->at];
@@ -98,18 +98,18 @@ int extraction_next(struct extraction *x, struct agent_link *link, bool *done, l
     return 0;
 }
 
-static int broken(lr_error *err, const char *what)
+static int broken(lrun_error *err, const char *what)
 {
-    return error_set(err, LR_EXTRACT_FAILED, operation, "the agent broke the protocol: %s", what);
+    return error_set(err, LRUN_EXTRACT_FAILED, operation, "the agent broke the protocol: %s", what);
 }
 
-static int on_begin(struct extraction *x, const struct frame *f, lr_error *err)
+static int on_begin(struct extraction *x, const struct frame *f, lrun_error *err)
 {
     const char *status = fields_get(f, "status"), *kind = fields_get(f, "kind");
     if (!x->asked || x->begun || !status)
         return broken(err, "BEGIN");
     if (strcmp(status, "missing") == 0) {
-        x->results[x->at].status = LR_EXTRACT_MISSING;
+        x->results[x->at].status = LRUN_EXTRACT_MISSING;
         close_entry(x);
         return 0;
     }
@@ -134,7 +134,7 @@ static int on_begin(struct extraction *x, const struct frame *f, lr_error *err)
         return 0;
     }
     /* Only now: what is missing leaves no empty folder behind. */
-    lr_error local = {0};
+    lrun_error local = {0};
     if (sink_open(&x->sink, x->results[x->at].to, x->umask, x->request->max_extract_bytes, &local) <
         0)
         set_error(x, local.message);
@@ -148,7 +148,7 @@ static bool is_asked_for(const struct extraction *x, const char *name)
     return strcmp(name, slash ? slash + 1 : x->path) == 0;
 }
 
-static int on_entry(struct extraction *x, const struct frame *f, lr_error *err)
+static int on_entry(struct extraction *x, const struct frame *f, lrun_error *err)
 {
     const char *kind = fields_get(f, "kind"), *path = fields_get(f, "path");
     const char *mode_text = fields_get(f, "mode");
@@ -166,17 +166,17 @@ static int on_entry(struct extraction *x, const struct frame *f, lr_error *err)
     /* Nothing hangs on it: a time that makes no sense is the present. */
     struct timespec modified = {.tv_nsec = UTIME_NOW};
     (void)fields_get_time(f, &modified);
-    lr_error local = {0};
+    lrun_error local = {0};
     if ((is_file ? sink_file : sink_folder)(&x->sink, path, mode, modified, &local) < 0)
         set_error(x, local.message);
     return 0;
 }
 
-static int on_data(struct extraction *x, const struct frame *f, lr_error *err)
+static int on_data(struct extraction *x, const struct frame *f, lrun_error *err)
 {
     if (!x->in_file)
         return broken(err, "DATA outside a file");
-    lr_error local = {0};
+    lrun_error local = {0};
     if (x->failed || sink_data(&x->sink, f->payload, f->length, &local) == 0)
         return 0;
     set_error(x, local.message);
@@ -186,18 +186,18 @@ static int on_data(struct extraction *x, const struct frame *f, lr_error *err)
     return 0;
 }
 
-static int on_entry_end(struct extraction *x, lr_error *err)
+static int on_entry_end(struct extraction *x, lrun_error *err)
 {
     if (!x->begun)
         return broken(err, "ENTRY_END");
-    lr_error local = {0};
+    lrun_error local = {0};
     if (x->in_file && !x->failed && sink_file_end(&x->sink, &local) < 0)
         set_error(x, local.message);
     x->in_file = false;
     return 0;
 }
 
-static int on_end(struct extraction *x, const struct frame *f, lr_error *err)
+static int on_end(struct extraction *x, const struct frame *f, lrun_error *err)
 {
     const char *status = fields_get(f, "status");
     if (!x->begun || x->in_file || !status)
@@ -212,7 +212,7 @@ static int on_end(struct extraction *x, const struct frame *f, lr_error *err)
     return 0;
 }
 
-int extraction_frame(struct extraction *x, const struct frame *f, lr_error *err)
+int extraction_frame(struct extraction *x, const struct frame *f, lrun_error *err)
 {
     if (x->at >= x->request->extract_count)
         return broken(err, "a frame that nobody asked for");

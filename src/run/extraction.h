@@ -12,8 +12,8 @@
 
 struct extraction {
     const struct request *request;
-    mode_t umask;          /* of the caller */
-    lr_extracted *results; /* request->extract_count of them */
+    mode_t umask;            /* of the caller */
+    lrun_extracted *results; /* request->extract_count of them */
     char (*reasons)[512];
     size_t at;   /* the entry at hand */
     char *path;  /* and where it is in the sandbox: absolute, normalised */
@@ -26,15 +26,15 @@ struct extraction {
     struct buffer fields;
 };
 
-int extraction_init(struct extraction *x, const struct request *r, mode_t mask, lr_error *err);
+int extraction_init(struct extraction *x, const struct request *r, mode_t mask, lrun_error *err);
 void extraction_free(struct extraction *x);
 
 /* Goes on to the next entry that the agent has to be asked for; *done when there is none. */
-int extraction_next(struct extraction *x, struct agent_link *link, bool *done, lr_error *err);
+int extraction_next(struct extraction *x, struct agent_link *link, bool *done, lrun_error *err);
 
 /* Takes a frame. -1: it breaks the protocol (EXTRACT_FAILED); the agent is not to be heard any
  * more. */
-int extraction_frame(struct extraction *x, const struct frame *f, lr_error *err);
+int extraction_frame(struct extraction *x, const struct frame *f, lrun_error *err);
 
 /* Gives the entry at hand and all after it this reason. */
 void extraction_abort(struct extraction *x, const char *reason);

@@ -8,7 +8,7 @@
 #define OPERATION "housekeeping"
 
 static int available(json_t **answer, const struct engine *engine, const json_t *question,
-                     lr_error *err)
+                     lrun_error *err)
 {
     const char *tier = json_string_value(json_object_get(question, "runtime"));
     if (engine->available(tier ? tier : "runc", err) < 0)
@@ -17,12 +17,13 @@ static int available(json_t **answer, const struct engine *engine, const json_t 
     return 0;
 }
 
-static int reap(json_t **answer, const struct engine *engine, const json_t *question, lr_error *err)
+static int reap(json_t **answer, const struct engine *engine, const json_t *question,
+                lrun_error *err)
 {
     struct engine_reaped reaped = {0};
     json_int_t age = json_integer_value(json_object_get(question, "minAgeMs"));
     if (age < 0)
-        return error_set(err, LR_INVALID_ARGUMENT, OPERATION, "minAgeMs: must not be negative");
+        return error_set(err, LRUN_INVALID_ARGUMENT, OPERATION, "minAgeMs: must not be negative");
     if (engine->reap(age, &reaped, err) < 0)
         return -1;
     *answer =
@@ -31,7 +32,7 @@ static int reap(json_t **answer, const struct engine *engine, const json_t *ques
 }
 
 static int network(json_t **answer, const struct engine *engine, const json_t *question,
-                   lr_error *err)
+                   lrun_error *err)
 {
     static const struct {
         const char *name;
@@ -53,11 +54,11 @@ static int network(json_t **answer, const struct engine *engine, const json_t *q
         *answer = json_pack("{sb,si}", "exists", (int)(count > 0), "removed", (int)count);
         return 0;
     }
-    return error_set(err, LR_INVALID_ARGUMENT, OPERATION, "there is no such action");
+    return error_set(err, LRUN_INVALID_ARGUMENT, OPERATION, "there is no such action");
 }
 
 static int images(json_t **answer, const struct engine *engine, const json_t *question,
-                  lr_error *err)
+                  lrun_error *err)
 {
     unsigned count = 0;
     (void)question;
@@ -67,12 +68,12 @@ static int images(json_t **answer, const struct engine *engine, const json_t *qu
     return 0;
 }
 
-int housekeeping_answer(json_t **answer, const char *question, size_t length, lr_error *err)
+int housekeeping_answer(json_t **answer, const char *question, size_t length, lrun_error *err)
 {
     static const struct {
         const char *name;
         int (*function)(json_t **answer, const struct engine *engine, const json_t *question,
-                        lr_error *err);
+                        lrun_error *err);
     } questions[] = {
         {"available", available},
         {"reap", reap},
@@ -83,7 +84,7 @@ int housekeeping_answer(json_t **answer, const char *question, size_t length, lr
     const char *ask = json_string_value(json_object_get(document, "ask"));
     const char *name = json_string_value(json_object_get(document, "engine"));
     const struct engine *engine;
-    int rc = error_set(err, LR_INVALID_ARGUMENT, OPERATION, "there is no such question");
+    int rc = error_set(err, LRUN_INVALID_ARGUMENT, OPERATION, "there is no such question");
     *answer = NULL;
     for (size_t i = 0; ask && i < sizeof(questions) / sizeof(questions[0]); i++) {
         if (strcmp(questions[i].name, ask) != 0)

@@ -18,6 +18,6 @@
 #include <jansson.h>
 
 /* *answer is a new reference. Errors: INVALID_ARGUMENT, and those of the engine. */
-int housekeeping_answer(json_t **answer, const char *question, size_t length, lr_error *err);
+int housekeeping_answer(json_t **answer, const char *question, size_t length, lrun_error *err);
 
 #endif

@@ -43,7 +43,7 @@ static const char *spool_folder(void)
 }
 
 /* Where no file can be made (a root that is read-only, say), some output has room in memory. */
-static int open_spool(struct output *o, lr_error *err)
+static int open_spool(struct output *o, lrun_error *err)
 {
     if (o->spool >= 0)
         return 0;
@@ -54,22 +54,22 @@ static int open_spool(struct output *o, lr_error *err)
     o->spool = memfd_create("light-runner-output", MFD_CLOEXEC);
     return o->spool >= 0
                ? 0
-               : error_errno(err, LR_IO_FAILED, operation, errno, "cannot keep output in memory");
+               : error_errno(err, LRUN_IO_FAILED, operation, errno, "cannot keep output in memory");
 }
 
-static int no_room(const struct output *o, int number, lr_error *err)
+static int no_room(const struct output *o, int number, lrun_error *err)
 {
     if (o->no_file)
-        error_errno(err, LR_IO_FAILED, operation, o->no_file,
+        error_errno(err, LRUN_IO_FAILED, operation, o->no_file,
                     "over %d MiB of output wait for the caller, and '%.200s' takes no file",
                     SPOOL_MEMORY_MAX >> 20, spool_folder());
     else
-        error_errno(err, LR_IO_FAILED, operation, number,
+        error_errno(err, LRUN_IO_FAILED, operation, number,
                     "cannot keep output in a file in '%.200s'", spool_folder());
     return error_hint(err, "set TMPDIR to a folder that can be written and has room");
 }
 
-static int keep_in_file(struct output *o, const char **data, size_t *length, lr_error *err)
+static int keep_in_file(struct output *o, const char **data, size_t *length, lrun_error *err)
 {
     if (open_spool(o, err) < 0)
         return -1;
@@ -89,7 +89,7 @@ static int keep_in_file(struct output *o, const char **data, size_t *length, lr_
     return 0;
 }
 
-static int keep(struct output *o, const char *data, size_t length, lr_error *err)
+static int keep(struct output *o, const char *data, size_t length, lrun_error *err)
 {
     /* Most frames are sent as a whole: no file is made for them. */
     if (length == 0)
@@ -119,7 +119,7 @@ static ssize_t send_some(struct output *o, struct iovec *parts, size_t count)
 }
 
 int output_frame(struct output *o, enum frame_type type, const void *payload, size_t length,
-                 lr_error *err)
+                 lrun_error *err)
 {
     if (o->socket < 0)
         return 0;
@@ -144,7 +144,7 @@ int output_frame(struct output *o, enum frame_type type, const void *payload, si
 }
 
 static int pass_on(struct output *o, enum frame_type stream, const char *data, size_t length,
-                   lr_error *err)
+                   lrun_error *err)
 {
     return o->log >= 0 ? log_append(o->log, stream, data, length, err)
                        : output_frame(o, stream, data, length, err);
@@ -169,7 +169,7 @@ static size_t affordable(struct output *o, size_t length)
 }
 
 int output_log(struct output *o, enum frame_type stream, const char *data, size_t length,
-               lr_error *err)
+               lrun_error *err)
 {
     static const char notice[] = "\nlight-runner: the output is cut here: it is over the limit\n";
     if (!o->logs || o->truncated || length == 0)

@@ -37,11 +37,11 @@ void output_free(struct output *o);
 
 /* A piece of the program's output: FRAME_LOG_STDOUT or FRAME_LOG_STDERR. */
 int output_log(struct output *o, enum frame_type stream, const char *data, size_t length,
-               lr_error *err);
+               lrun_error *err);
 
 /* Any other frame. After an error the stream is whole: it can be followed by other frames. */
 int output_frame(struct output *o, enum frame_type type, const void *payload, size_t length,
-                 lr_error *err);
+                 lrun_error *err);
 
 static inline bool output_pending(const struct output *o)
 {

@@ -20,7 +20,7 @@
 /* ---------------------------------------------------------------- ways to the end */
 
 /* To whoever has asked for the pause or the resume that was under way. */
-static void answer_later(struct supervisor *s, const lr_error *failed)
+static void answer_later(struct supervisor *s, const lrun_error *failed)
 {
     control_answer_later(s->control, failed);
     struct frame f;
@@ -38,8 +38,8 @@ void phase_end(struct supervisor *s)
         return;
     s->phase = PHASE_END;
     if (s->sandbox && s->sandbox->pausing >= 0) {
-        lr_error e = {0};
-        error_set(&e, LR_INVALID_ARGUMENT, "control", "the run has ended");
+        lrun_error e = {0};
+        error_set(&e, LRUN_INVALID_ARGUMENT, "control", "the run has ended");
         answer_later(s, &e);
     }
     if (s->sandbox)
@@ -72,11 +72,11 @@ static void fail_protocol(struct supervisor *s, const char *what)
         phase_end(s);
         return;
     }
-    error_set(&s->error, LR_CONTAINER_START_FAILED, "agent", "the agent broke the protocol: %s",
+    error_set(&s->error, LRUN_CONTAINER_START_FAILED, "agent", "the agent broke the protocol: %s",
               what);
     if (s->running) {
         /* The command has been running: whatever took the agent over did so from inside. */
-        s->error.code = LR_ISOLATION_FAILED;
+        s->error.code = LRUN_ISOLATION_FAILED;
     }
     phase_fail(s);
 }
@@ -102,7 +102,7 @@ static bool wants_files_anyway(const struct supervisor *s)
 
 void phase_lose_files(struct supervisor *s, const char *reason)
 {
-    lr_error ignored;
+    lrun_error ignored;
     if (wants_files_anyway(s) && !s->extraction.results &&
         extraction_init(&s->extraction, s->request, s->umask, &ignored) == 0)
         extraction_abort(&s->extraction, reason);
@@ -189,7 +189,7 @@ static int send_start(struct supervisor *s)
     const struct image *image = &s->sandbox->image;
     bool has_own = (image->entrypoint && *image->entrypoint) || (image->cmd && *image->cmd);
     if (!s->request->entrypoint && !s->request->argv && !has_own) {
-        error_set(&s->error, LR_INVALID_ARGUMENT, operation,
+        error_set(&s->error, LRUN_INVALID_ARGUMENT, operation,
                   "entrypoint: none was given, and the image '%s' has none", s->request->image);
         return error_hint(&s->error, "add a shell command behind the image's name");
     }
@@ -197,7 +197,7 @@ static int send_start(struct supervisor *s)
     buffer_init(&fields, FRAME_AGENT_MAX);
     if (!add_command(s, &fields) ||
         !environment_add(&fields, image->env, s->request->env, s->sandbox->env))
-        return error_set(&s->error, LR_INVALID_ARGUMENT, operation,
+        return error_set(&s->error, LRUN_INVALID_ARGUMENT, operation,
                          "%s and env: longer than %d bytes in all",
                          s->request->argv ? "argv" : "entrypoint", FRAME_AGENT_MAX);
     s->ordered = true;
@@ -241,7 +241,7 @@ static void on_hello(struct supervisor *s, const struct frame *f)
     if (!s->request->cpu_timeout_ms || s->sandbox->engine->cpu_used(s->sandbox, &used) == 0)
         return;
     error_set(
-        &s->error, LR_NOT_SUPPORTED, "cpu.read",
+        &s->error, LRUN_NOT_SUPPORTED, "cpu.read",
         "cpuTimeout: nothing counts the CPU time of a run in the tier '%s' on the engine '%s' here",
         s->sandbox->tier->name, s->sandbox->engine->name);
     error_hint(&s->error, "leave out --cpu-timeout; or see what works here: light-runner doctor");
@@ -274,7 +274,7 @@ void phase_on_network(struct supervisor *s, bool up)
         return;
     }
     cut_runtime_text(s);
-    error_set(&s->error, LR_CONTAINER_START_FAILED, "network.start",
+    error_set(&s->error, LRUN_CONTAINER_START_FAILED, "network.start",
               "the sandbox's network did not come up%s%s", s->runtime_text[0] ? ": " : "",
               s->runtime_text);
     error_hint(&s->error, "see what works here: light-runner doctor; or run with --network none");
@@ -303,7 +303,7 @@ static int begin_state(struct supervisor *s)
     s->output.log = openat(s->state_dir, name,
                            O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (s->output.log < 0)
-        return error_errno(&s->error, LR_IO_FAILED, "state", errno, "cannot make '%s'", name);
+        return error_errno(&s->error, LRUN_IO_FAILED, "state", errno, "cannot make '%s'", name);
     s->state = state_begin(s->id, s->request);
     if (s->state && state_write(s->state_dir, s->state, &s->error) == 0)
         return 0;
@@ -346,7 +346,7 @@ static void on_failed(struct supervisor *s, const struct frame *f)
     char text[512];
     snprintf(text, sizeof(text), "%s", message);
     text_make_printable(text);
-    error_set(&s->error, seeding ? LR_SEED_FAILED : LR_CONTAINER_START_FAILED,
+    error_set(&s->error, seeding ? LRUN_SEED_FAILED : LRUN_CONTAINER_START_FAILED,
               seeding ? "seed.write" : "agent.start", "%s", text);
     if (strcmp(operation, "exec") == 0)
         error_hint(&s->error, "the image must have what is to be run in it (a shell command needs "
@@ -393,7 +393,7 @@ void phase_feed_input(struct supervisor *s)
 
 /* ---------------------------------------------------------------- control */
 
-static int send_signal(struct supervisor *s, int number, lr_error *err)
+static int send_signal(struct supervisor *s, int number, lrun_error *err)
 {
     cleanup_buffer struct buffer fields;
     buffer_init(&fields, FRAME_AGENT_MAX);
@@ -404,7 +404,7 @@ static int send_signal(struct supervisor *s, int number, lr_error *err)
 }
 
 /* 0: it is done; 1: phase_on_paused() follows. */
-static int begin_pause(struct supervisor *s, bool on, lr_error *err)
+static int begin_pause(struct supervisor *s, bool on, lrun_error *err)
 {
     int rc = s->sandbox->engine->pause(s->sandbox, on, err);
     if (rc == 0)
@@ -414,14 +414,14 @@ static int begin_pause(struct supervisor *s, bool on, lr_error *err)
     return rc;
 }
 
-static int control_stop(struct supervisor *s, const json_t *request, lr_error *err)
+static int control_stop(struct supervisor *s, const json_t *request, lrun_error *err)
 {
     json_int_t number = SIGTERM, grace = STOP_GRACE;
     json_t *document = json_copy((json_t *)(uintptr_t)request);
     int bad = json_unpack(document, "{s?I,s?I}", "signal", &number, "grace", &grace);
     json_decref(document);
     if (bad || number < 1 || number >= NSIG || grace < 0 || grace > CONTROL_GRACE_MAX_MS)
-        return error_set(err, LR_INVALID_ARGUMENT, "control.stop",
+        return error_set(err, LRUN_INVALID_ARGUMENT, "control.stop",
                          "signal: 1 to %d; grace: 0 to %d ms", NSIG - 1, CONTROL_GRACE_MAX_MS);
     /* Before there is a command, and after it, nobody can be asked to end. */
     if (grace == 0 || s->phase != PHASE_RUN) {
@@ -439,7 +439,7 @@ static int control_stop(struct supervisor *s, const json_t *request, lr_error *e
     return 0;
 }
 
-static int control_cancel(struct supervisor *s, const json_t *request, lr_error *err)
+static int control_cancel(struct supervisor *s, const json_t *request, lrun_error *err)
 {
     (void)request;
     (void)err;
@@ -447,13 +447,13 @@ static int control_cancel(struct supervisor *s, const json_t *request, lr_error 
     return 0;
 }
 
-static int set_paused(struct supervisor *s, bool on, lr_error *err)
+static int set_paused(struct supervisor *s, bool on, lrun_error *err)
 {
     if (s->phase != PHASE_RUN || s->killing)
-        return error_set(err, LR_INVALID_ARGUMENT, on ? "control.pause" : "control.resume",
+        return error_set(err, LRUN_INVALID_ARGUMENT, on ? "control.pause" : "control.resume",
                          "the command is not running");
     if (s->sandbox->pausing >= 0) {
-        error_set(err, LR_INVALID_ARGUMENT, on ? "control.pause" : "control.resume",
+        error_set(err, LRUN_INVALID_ARGUMENT, on ? "control.pause" : "control.resume",
                   "another pause or resume is under way");
         return error_hint(err, "wait for its answer");
     }
@@ -462,35 +462,35 @@ static int set_paused(struct supervisor *s, bool on, lr_error *err)
 
 void phase_on_paused(struct supervisor *s)
 {
-    lr_error e = {0};
+    lrun_error e = {0};
     int rc = s->sandbox->engine->paused(s->sandbox, &e);
     if (rc == 0)
         s->paused = s->pause_to;
     s->pause_unsure = rc < 0;
     answer_later(s, rc < 0 ? &e : NULL);
     /* A command that has been told to end must be able to. If it is not, the grace has an end. */
-    lr_error ignored;
+    lrun_error ignored;
     if ((s->stopping || s->killing) && s->paused)
         begin_pause(s, false, &ignored);
 }
 
-static int control_pause(struct supervisor *s, const json_t *request, lr_error *err)
+static int control_pause(struct supervisor *s, const json_t *request, lrun_error *err)
 {
     (void)request;
     return set_paused(s, true, err);
 }
 
-static int control_resume(struct supervisor *s, const json_t *request, lr_error *err)
+static int control_resume(struct supervisor *s, const json_t *request, lrun_error *err)
 {
     (void)request;
     return set_paused(s, false, err);
 }
 
-int phase_control(void *user, const struct frame *f, lr_error *err)
+int phase_control(void *user, const struct frame *f, lrun_error *err)
 {
     static const struct {
         const char *name;
-        int (*act)(struct supervisor *s, const json_t *request, lr_error *err);
+        int (*act)(struct supervisor *s, const json_t *request, lrun_error *err);
     } actions[] = {
         {"stop", control_stop},
         {"cancel", control_cancel},
@@ -499,7 +499,7 @@ int phase_control(void *user, const struct frame *f, lr_error *err)
     };
     json_t *document = json_loadb(f->payload, f->length, JSON_REJECT_DUPLICATES, NULL);
     const char *name = json_string_value(json_object_get(document, "action"));
-    int rc = error_set(err, LR_INVALID_ARGUMENT, "control", "there is no such action");
+    int rc = error_set(err, LRUN_INVALID_ARGUMENT, "control", "there is no such action");
     for (size_t i = 0; name && i < sizeof(actions) / sizeof(actions[0]); i++)
         if (strcmp(actions[i].name, name) == 0)
             rc = actions[i].act(user, document, err);
@@ -521,7 +521,7 @@ void phase_time_is_up(struct supervisor *s, bool of_cpu)
         return;
     }
     /* The agent kills the command, and all that it has left. Frozen they would not die. */
-    lr_error e = {0};
+    lrun_error e = {0};
     s->killing = true;
     s->input_open = false;
     s->deadline = clock_ms() + KILLED_TIMEOUT;
@@ -636,7 +636,7 @@ static void on_collect_frame(struct supervisor *s, const struct frame *f)
     size_t before = s->extraction.at;
     bool done = false;
     s->deadline = clock_ms() + STALL_TIMEOUT;
-    lr_error local = {0};
+    lrun_error local = {0};
     if (extraction_frame(&s->extraction, f, &local) < 0) {
         extraction_abort(&s->extraction, local.message);
         phase_end(s);
@@ -722,7 +722,7 @@ static bool has_panicked(struct supervisor *s)
         return false;
     memmove(s->runtime_text, panic, strlen(panic) + 1);
     cut_runtime_text(s);
-    error_set(&s->error, s->running ? LR_ISOLATION_FAILED : LR_CONTAINER_START_FAILED,
+    error_set(&s->error, s->running ? LRUN_ISOLATION_FAILED : LRUN_CONTAINER_START_FAILED,
               "guest.kernel", "the VM's kernel has failed: %s", s->runtime_text);
     return true;
 }
@@ -743,7 +743,7 @@ void phase_on_agent_gone(struct supervisor *s)
         phase_killed(s);
     } else {
         cut_runtime_text(s);
-        error_set(&s->error, LR_CONTAINER_START_FAILED, "runtime.start",
+        error_set(&s->error, LRUN_CONTAINER_START_FAILED, "runtime.start",
                   "the sandbox ended before the command was started%s%s",
                   s->runtime_text[0] ? ": " : "", s->runtime_text);
         phase_explain(s);

@@ -92,8 +92,8 @@ struct supervisor {
     bool ordered; /* the agent has been told to start the command */
     bool exited;  /* the agent's EXIT has come */
     bool failed;  /* `error` is what the caller gets */
-    lr_error error;
-    lr_result result;
+    lrun_error error;
+    lrun_result result;
     char host_kernel[sizeof(((struct utsname *)0)->release)];
     char kernel[sizeof(((struct utsname *)0)->release)];
     char setup_kernel[sizeof(((struct utsname *)0)->release)];
@@ -129,7 +129,7 @@ void phase_feed_input(struct supervisor *s);
 void phase_on_network(struct supervisor *s, bool up);
 /* RUN: does what a CONTROL frame says; `user` is the supervisor. -1 with the error that is the
  * answer; 1: it is answered later (control_fn). */
-int phase_control(void *user, const struct frame *f, lr_error *err);
+int phase_control(void *user, const struct frame *f, lrun_error *err);
 /* RUN: a pause or a resume has come to its end on the engine. */
 void phase_on_paused(struct supervisor *s);
 /* Deals with the frames that have come. */

@@ -50,26 +50,26 @@ static int on_progress(void *user, uint64_t done)
 
 /* For whoever asked for a run, an image that is not to be had is a sandbox that does not start. */
 static int pull(const struct engine *engine, const char *name, struct provide_watch *watch,
-                lr_error *err)
+                lrun_error *err)
 {
     cleanup_free char *local = NULL;
-    lr_error ignored;
+    lrun_error ignored;
     struct pulling p = {.watch = watch};
     p.feedback =
         (struct image_feedback){.progress = on_progress, .user = &p, .want_total = watch->progress};
     watch->what = "pull";
     if (engine->pull(name, &p.feedback, err) == 0)
         return 0;
-    if (err->code == LR_IMAGE_NOT_FOUND || err->code == LR_IMAGE_INVALID ||
-        err->code == LR_IO_FAILED || err->code == LR_NOT_SUPPORTED)
-        err->code = LR_CONTAINER_START_FAILED;
+    if (err->code == LRUN_IMAGE_NOT_FOUND || err->code == LRUN_IMAGE_INVALID ||
+        err->code == LRUN_IO_FAILED || err->code == LRUN_NOT_SUPPORTED)
+        err->code = LRUN_CONTAINER_START_FAILED;
     if (engine != &engine_local && engine_local.find_image(name, &local, &ignored) == 0 && local)
         error_hint(err, "use --engine local, whose store has an image named '%s'", name);
     return error_context(err, "no image named '%s' is here", name);
 }
 
 int provide_image(char **name, const char *id, const struct engine *engine, const struct request *r,
-                  struct provide_watch *watch, lr_error *err)
+                  struct provide_watch *watch, lrun_error *err)
 {
     cleanup_free char *digest = NULL;
     if (engine->find_image(r->image, &digest, err) < 0)
@@ -78,7 +78,7 @@ int provide_image(char **name, const char *id, const struct engine *engine, cons
         (pull(engine, r->image, watch, err) < 0 || engine->find_image(r->image, &digest, err) < 0))
         return -1;
     if (!digest)
-        return error_set(err, LR_CONTAINER_START_FAILED, "image.resolve",
+        return error_set(err, LRUN_CONTAINER_START_FAILED, "image.resolve",
                          "the image '%s' was removed as soon as it was there", r->image);
     if (r->run)
         return setup_image(name, id, engine, r, digest, watch, err);

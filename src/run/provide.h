@@ -29,7 +29,7 @@ struct provide_watch {
  * Errors: CONTAINER_START_FAILED (no such image, it cannot be pulled, a step failed).
  */
 int provide_image(char **name, const char *id, const struct engine *engine, const struct request *r,
-                  struct provide_watch *watch, lr_error *err);
+                  struct provide_watch *watch, lrun_error *err);
 
 /* Whether the run was cancelled, or its caller has gone. */
 bool provide_is_cancelled(struct provide_watch *watch);

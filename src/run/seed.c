@@ -25,11 +25,11 @@ struct seed {
     struct buffer fields;
 };
 
-int seed_open(struct seed **out, const struct request *r, lr_error *err)
+int seed_open(struct seed **out, const struct request *r, lrun_error *err)
 {
     cleanup_close int fd = open(r->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0) {
-        error_errno(err, LR_INVALID_ARGUMENT, operation, errno, "dir: cannot open '%s'", r->dir);
+        error_errno(err, LRUN_INVALID_ARGUMENT, operation, errno, "dir: cannot open '%s'", r->dir);
         return error_hint(err, "name a folder that is there and that you may read");
     }
     struct seed *s = calloc(1, sizeof(*s));
@@ -72,7 +72,7 @@ static bool is_left_out(const void *user, const char *name)
 
 /* `target`: of a link; else NULL. */
 static int add_entry(struct seed *s, struct buffer *out, const struct stat *st, const char *target,
-                     lr_error *err)
+                     lrun_error *err)
 {
     char mode[16];
     const char *kind = target ? "link" : S_ISDIR(st->st_mode) ? "dir" : "file";
@@ -88,7 +88,7 @@ static int add_entry(struct seed *s, struct buffer *out, const struct stat *st, 
 }
 
 /* Of the entry at hand, if it is a link that goes in. */
-static int add_link(struct seed *s, const char *name, struct buffer *out, lr_error *err)
+static int add_link(struct seed *s, const char *name, struct buffer *out, lrun_error *err)
 {
     char target[PATH_MAX_BYTES + 1];
     struct stat st;
@@ -103,7 +103,7 @@ static int add_link(struct seed *s, const char *name, struct buffer *out, lr_err
 }
 
 /* Opens what the path at hand names, and says what it is; -1 in *fd when it is to be skipped. */
-static int open_entry(struct seed *s, const char *name, int *fd, struct stat *st, lr_error *err)
+static int open_entry(struct seed *s, const char *name, int *fd, struct stat *st, lrun_error *err)
 {
     DIR *level = s->levels[s->depth - 1];
     /* NONBLOCK: a fifo must not hold us up. */
@@ -112,17 +112,18 @@ static int open_entry(struct seed *s, const char *name, int *fd, struct stat *st
         /* A symlink, a socket, a device without a driver, or gone meanwhile. */
         if (errno == ELOOP || errno == ENXIO || errno == ENODEV || errno == ENOENT)
             return 0;
-        return error_errno(err, LR_SEED_FAILED, operation, errno, "dir: cannot read '%s'", s->path);
+        return error_errno(err, LRUN_SEED_FAILED, operation, errno, "dir: cannot read '%s'",
+                           s->path);
     }
     if (fstat(*fd, st) < 0 || !(S_ISREG(st->st_mode) || S_ISDIR(st->st_mode)))
         cleanup_close_fd(fd);
     return 0;
 }
 
-static int enter_folder(struct seed *s, int *fd, lr_error *err)
+static int enter_folder(struct seed *s, int *fd, lrun_error *err)
 {
     if (s->depth == DEPTH_MAX)
-        return error_set(err, LR_SEED_FAILED, operation,
+        return error_set(err, LRUN_SEED_FAILED, operation,
                          "dir: '%.200s...' is more than %d levels deep", s->path, DEPTH_MAX);
     DIR *opened = fdopendir(*fd);
     if (!opened)
@@ -134,7 +135,7 @@ static int enter_folder(struct seed *s, int *fd, lr_error *err)
 }
 
 /* The next entry of the tree; sets *done at its end. */
-static int next_entry(struct seed *s, struct buffer *out, bool *done, lr_error *err)
+static int next_entry(struct seed *s, struct buffer *out, bool *done, lrun_error *err)
 {
     while (s->depth > 0) {
         size_t base = s->depth > 1 ? s->lengths[s->depth - 1] : 0;
@@ -143,7 +144,7 @@ static int next_entry(struct seed *s, struct buffer *out, bool *done, lr_error *
         s->path[base] = '\0';
         if (!e) {
             if (errno)
-                return error_errno(err, LR_SEED_FAILED, operation, errno, "dir: cannot list '%s'",
+                return error_errno(err, LRUN_SEED_FAILED, operation, errno, "dir: cannot list '%s'",
                                    s->path);
             closedir(s->levels[--s->depth]);
             continue;
@@ -153,8 +154,8 @@ static int next_entry(struct seed *s, struct buffer *out, bool *done, lr_error *
         int n =
             snprintf(s->path + base, sizeof(s->path) - base, "%s%s", base ? "/" : "", e->d_name);
         if (n < 0 || (size_t)n >= sizeof(s->path) - base)
-            return error_set(err, LR_SEED_FAILED, operation, "dir: a path is longer than %d bytes",
-                             PATH_MAX_BYTES);
+            return error_set(err, LRUN_SEED_FAILED, operation,
+                             "dir: a path is longer than %d bytes", PATH_MAX_BYTES);
         if (s->links && (e->d_type == DT_LNK || e->d_type == DT_UNKNOWN) &&
             add_link(s, e->d_name, out, err) < 0)
             return -1;
@@ -177,14 +178,15 @@ static int next_entry(struct seed *s, struct buffer *out, bool *done, lr_error *
 }
 
 /* The next piece of the open file, read straight into the outgoing buffer. */
-static int next_piece(struct seed *s, struct buffer *out, lr_error *err)
+static int next_piece(struct seed *s, struct buffer *out, lrun_error *err)
 {
     char *to = buffer_reserve(out, FRAME_HEADER_SIZE + FRAME_DATA_MAX);
     if (!to)
         return error_oom(err, operation);
     ssize_t n = read(s->file, to + FRAME_HEADER_SIZE, FRAME_DATA_MAX);
     if (n < 0)
-        return error_errno(err, LR_SEED_FAILED, operation, errno, "dir: cannot read '%s'", s->path);
+        return error_errno(err, LRUN_SEED_FAILED, operation, errno, "dir: cannot read '%s'",
+                           s->path);
     if (n > 0) {
         frame_header(to, FRAME_DATA, (uint32_t)n);
         buffer_commit(out, FRAME_HEADER_SIZE + (size_t)n);
@@ -194,7 +196,7 @@ static int next_piece(struct seed *s, struct buffer *out, lr_error *err)
     return frame_append(out, FRAME_ENTRY_END, NULL, 0) ? 0 : error_oom(err, operation);
 }
 
-int seed_fill(struct seed *s, struct buffer *out, size_t enough, bool *done, lr_error *err)
+int seed_fill(struct seed *s, struct buffer *out, size_t enough, bool *done, lrun_error *err)
 {
     *done = false;
     while (!*done && buffer_length(out) < enough) {

@@ -14,13 +14,13 @@
 struct seed;
 
 /* The request is borrowed until seed_close(). Errors: INVALID_ARGUMENT when its `dir` is not a folder that can be read. */
-int seed_open(struct seed **out, const struct request *r, lr_error *err);
+int seed_open(struct seed **out, const struct request *r, lrun_error *err);
 
 /*
  * Appends frames until `out` holds at least `enough` bytes or the tree is complete; then *done is
  * set, and ENTRIES_END was appended. Errors: SEED_FAILED with the file's name.
  */
-int seed_fill(struct seed *s, struct buffer *out, size_t enough, bool *done, lr_error *err);
+int seed_fill(struct seed *s, struct buffer *out, size_t enough, bool *done, lrun_error *err);
 
 void seed_close(struct seed *s); /* accepts NULL */
 

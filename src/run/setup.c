@@ -46,7 +46,7 @@ const char *setup_network(const struct request *r)
 /* How the steps are run is part of the name: an image of steps with a network does not serve a run that allows
  * them none. The steps come with their lengths, so that no two lists look the same. */
 static int make_name(char out[IMAGE_NAME_MAX + 1], const struct request *r, const char *digest,
-                     lr_error *err)
+                     lrun_error *err)
 {
     cleanup_buffer struct buffer text;
     buffer_init(&text, SIZE_MAX / 2);
@@ -121,8 +121,8 @@ struct setup {
     char tail[2 * TAIL_MAX + 1]; /* the last that the steps have said */
     size_t tail_length;
     bool done; /* `result` or `error` is the outcome */
-    lr_result *result;
-    lr_error error;
+    lrun_result *result;
+    lrun_error error;
 };
 
 static void setup_free(struct setup *s)
@@ -134,7 +134,7 @@ static void setup_free(struct setup *s)
         (void)process_wait(&s->child, clock_ms() + GRACE, &status);
     process_destroy(&s->child);
     buffer_free(&s->in);
-    lr_result_free(s->result);
+    lrun_result_free(s->result);
 }
 
 static void keep_tail(struct setup *s, const char *data, size_t length)
@@ -153,7 +153,7 @@ static void keep_tail(struct setup *s, const char *data, size_t length)
     s->tail[s->tail_length] = '\0';
 }
 
-static int take_frames(struct setup *s, lr_error *err)
+static int take_frames(struct setup *s, lrun_error *err)
 {
     struct frame f;
     enum frame_status status;
@@ -172,7 +172,7 @@ static int take_frames(struct setup *s, lr_error *err)
     }
     return status == FRAME_PARTIAL
                ? 0
-               : error_set(err, LR_INTERNAL, OPERATION, "the supervisor broke the protocol");
+               : error_set(err, LRUN_INTERNAL, OPERATION, "the supervisor broke the protocol");
 }
 
 /* In the child: the fds are where a supervisor has them. */
@@ -191,7 +191,7 @@ static _Noreturn void run_child(const struct run_order *order, const char *commi
 }
 
 static int start(struct setup *s, const char *id, const struct engine *engine,
-                 const struct request *r, const char *digest, const char *commit, lr_error *err)
+                 const struct request *r, const char *digest, const char *commit, lrun_error *err)
 {
     cleanup_free char *script = setup_script(r->run);
     if (!script)
@@ -225,17 +225,17 @@ static int start(struct setup *s, const char *id, const struct engine *engine,
     };
     int pair[2];
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
-        return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot make a socket pair");
+        return error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot make a socket pair");
     s->socket = pair[0];
     cleanup_close int theirs = pair[1];
     pid_t pid = process_clone(&s->child, 0);
     if (pid == 0)
         run_child(&order, commit, theirs);
-    return pid < 0 ? error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot fork") : 0;
+    return pid < 0 ? error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot fork") : 0;
 }
 
 /* Until the outcome is there. */
-static int wait_for_outcome(struct setup *s, lr_error *err)
+static int wait_for_outcome(struct setup *s, lrun_error *err)
 {
     int64_t deadline = clock_ms() + SETUP_TIMEOUT + SETUP_OVERTIME, next = 0;
     while (!s->done) {
@@ -244,7 +244,7 @@ static int wait_for_outcome(struct setup *s, lr_error *err)
                              {SUPERVISOR_CANCEL_SHARED, POLLIN, 0},
                              {SUPERVISOR_CANCEL, POLLIN, 0}};
         if (poll(p, sizeof(p) / sizeof(p[0]), TICK) < 0 && errno != EINTR)
-            return error_errno(err, LR_INTERNAL, OPERATION, errno, "poll");
+            return error_errno(err, LRUN_INTERNAL, OPERATION, errno, "poll");
         bool cancel = p[1].revents || p[2].revents || p[3].revents;
         if (cancel || clock_ms() >= next) {
             next = clock_ms() + TICK;
@@ -252,7 +252,7 @@ static int wait_for_outcome(struct setup *s, lr_error *err)
                 return -1;
         }
         if (clock_ms() >= deadline)
-            return error_set(err, LR_INTERNAL, OPERATION, "the setup does not end");
+            return error_set(err, LRUN_INTERNAL, OPERATION, "the setup does not end");
         if (!p[0].revents)
             continue;
         size_t room = buffer_room(&s->in), want = room < 65536 ? room : 65536;
@@ -263,7 +263,7 @@ static int wait_for_outcome(struct setup *s, lr_error *err)
         if (n < 0 && (errno == EAGAIN || errno == EINTR))
             continue;
         if (n <= 0)
-            return error_set(err, LR_INTERNAL, OPERATION, "the setup ended without a result");
+            return error_set(err, LRUN_INTERNAL, OPERATION, "the setup ended without a result");
         buffer_commit(&s->in, (size_t)n);
         if (take_frames(s, err) < 0)
             return -1;
@@ -272,7 +272,7 @@ static int wait_for_outcome(struct setup *s, lr_error *err)
 }
 
 /* What the steps have said is the reason, and hostile. */
-static int steps_failed(struct setup *s, lr_error *err)
+static int steps_failed(struct setup *s, lrun_error *err)
 {
     char how[96];
     if (s->result->timed_out)
@@ -288,7 +288,7 @@ static int steps_failed(struct setup *s, lr_error *err)
     for (size_t n = strlen(text); n > 0 && text[n - 1] == '\n'; n--)
         text[n - 1] = '\0';
     text_make_printable(text);
-    error_set(err, LR_CONTAINER_START_FAILED, OPERATION, "run: the setup steps %s%s%s", how,
+    error_set(err, LRUN_CONTAINER_START_FAILED, OPERATION, "run: the setup steps %s%s%s", how,
               text[0] ? ": " : "", text);
     return error_hint(err, "mend the step; the run's --memory and --disk are the steps' too, and "
                            "the image must have sh");
@@ -296,7 +296,7 @@ static int steps_failed(struct setup *s, lr_error *err)
 
 static int run_steps(const char *id, const struct engine *engine, const struct request *r,
                      const char *digest, const char *commit, struct provide_watch *watch,
-                     lr_error *err)
+                     lrun_error *err)
 {
     __attribute__((cleanup(setup_free))) struct setup s = {
         .watch = watch, .child = {.pidfd = -1}, .socket = -1};
@@ -314,12 +314,12 @@ static int run_steps(const char *id, const struct engine *engine, const struct r
     /* It goes by itself now, and what it has made goes with it. */
     struct process_status status;
     if (process_wait(&s.child, clock_ms() + GRACE, &status) < 0)
-        return error_errno(err, LR_INTERNAL, OPERATION, errno, "the setup does not end");
+        return error_errno(err, LRUN_INTERNAL, OPERATION, errno, "the setup does not end");
     return 0;
 }
 
 /* Of several runs with the same steps one does them; the others wait for it, and find them done. */
-static int lock_name(int *out, const char *name, struct provide_watch *watch, lr_error *err)
+static int lock_name(int *out, const char *name, struct provide_watch *watch, lrun_error *err)
 {
     cleanup_store struct store *store = NULL;
     cleanup_close int fd = -1;
@@ -333,7 +333,7 @@ static int lock_name(int *out, const char *name, struct provide_watch *watch, lr
     watch->what = "setup";
     while (fcntl(fd, F_OFD_SETLK, &lock) < 0) {
         if (errno != EAGAIN && errno != EACCES && errno != EINTR)
-            return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot lock the setup");
+            return error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot lock the setup");
         if (provide_tick(watch, 0, 0) != 0)
             return -1;
         poll(NULL, 0, TICK);
@@ -343,7 +343,7 @@ static int lock_name(int *out, const char *name, struct provide_watch *watch, lr
 }
 
 int setup_image(char **name, const char *id, const struct engine *engine, const struct request *r,
-                const char *digest, struct provide_watch *watch, lr_error *err)
+                const char *digest, struct provide_watch *watch, lrun_error *err)
 {
     char commit[IMAGE_NAME_MAX + 1];
     cleanup_free char *found = NULL;

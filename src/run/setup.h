@@ -17,7 +17,7 @@
 /* *name is the name of the image with the steps done; malloc'd. `digest` is the image's own. Else as
  * provide_image(). */
 int setup_image(char **name, const char *id, const struct engine *engine, const struct request *r,
-                const char *digest, struct provide_watch *watch, lr_error *err);
+                const char *digest, struct provide_watch *watch, lrun_error *err);
 
 /* The tier and the network of the request's steps, as the result names them; NULL: it has no steps. */
 const char *setup_tier(const struct request *r);

@@ -36,7 +36,7 @@ static int make_folder(int dirfd, const char *name, mode_t mode, mode_t mask)
 }
 
 /* mkdir -p of a path that the caller gave: it may well lead through symlinks. */
-static int make_parents(const char *path, mode_t mask, lr_error *err)
+static int make_parents(const char *path, mode_t mask, lrun_error *err)
 {
     cleanup_free char *copy = strdup(path);
     if (!copy)
@@ -46,15 +46,16 @@ static int make_parents(const char *path, mode_t mask, lr_error *err)
             continue;
         *p = '\0';
         if (make_folder(AT_FDCWD, copy, 0777, mask) < 0 && errno != EEXIST)
-            return error_errno(err, LR_EXTRACT_FAILED, operation, errno, "cannot make '%s'", copy);
+            return error_errno(err, LRUN_EXTRACT_FAILED, operation, errno, "cannot make '%s'",
+                               copy);
         *p = '/';
     }
     if (make_folder(AT_FDCWD, copy, 0777, mask) < 0 && errno != EEXIST)
-        return error_errno(err, LR_EXTRACT_FAILED, operation, errno, "cannot make '%s'", copy);
+        return error_errno(err, LRUN_EXTRACT_FAILED, operation, errno, "cannot make '%s'", copy);
     return 0;
 }
 
-int sink_open(struct sink *out, const char *to, mode_t mask, uint64_t max, lr_error *err)
+int sink_open(struct sink *out, const char *to, mode_t mask, uint64_t max, lrun_error *err)
 {
     *out = SINK_NONE;
     out->max = max;
@@ -63,7 +64,7 @@ int sink_open(struct sink *out, const char *to, mode_t mask, uint64_t max, lr_er
         return -1;
     out->root = open(to, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (out->root < 0)
-        return error_errno(err, LR_EXTRACT_FAILED, operation, errno,
+        return error_errno(err, LRUN_EXTRACT_FAILED, operation, errno,
                            "'%s' is not a folder to write in", to);
     return 0;
 }
@@ -90,10 +91,10 @@ void sink_close(struct sink *s)
     cleanup_close_fd(&s->root);
 }
 
-static int charge(struct sink *s, uint64_t bytes, lr_error *err)
+static int charge(struct sink *s, uint64_t bytes, lrun_error *err)
 {
     if (bytes > s->max - s->bytes)
-        return error_set(err, LR_EXTRACT_FAILED, operation, "over the limit of %" PRIu64 " bytes",
+        return error_set(err, LRUN_EXTRACT_FAILED, operation, "over the limit of %" PRIu64 " bytes",
                          s->max);
     s->bytes += bytes;
     return 0;
@@ -103,7 +104,7 @@ static int charge(struct sink *s, uint64_t bytes, lr_error *err)
  * A .git that was there before belongs to the caller's repository: hooks and settings in it are run by the next `git`
  * there, so nothing of a sandbox gets into it, or takes its place.
  */
-static int check_git(struct sink *s, const char *path, lr_error *err)
+static int check_git(struct sink *s, const char *path, lrun_error *err)
 {
     for (const char *at = path; *at; at += *at == '/') {
         size_t length = strcspn(at, "/"), end = (size_t)(at - path) + length;
@@ -116,7 +117,7 @@ static int check_git(struct sink *s, const char *path, lr_error *err)
             if (fd < 0 && errno == ENOENT)
                 return 0;
             s->git[0] = '\0';
-            return error_set(err, LR_EXTRACT_FAILED, operation,
+            return error_set(err, LRUN_EXTRACT_FAILED, operation,
                              "'%.200s' would change a Git repository that was there before", path);
         }
         at += length;
@@ -127,13 +128,13 @@ static int check_git(struct sink *s, const char *path, lr_error *err)
 /* Checks the name, charges an entry, and gives the folder that it goes into and its last segment.
  */
 static int open_parent(struct sink *s, const char *path, int *dirfd, const char **name,
-                       lr_error *err)
+                       lrun_error *err)
 {
     if (!text_path_is_beneath(path))
-        return error_set(err, LR_EXTRACT_FAILED, operation, "path traversal rejected: '%.200s'",
+        return error_set(err, LRUN_EXTRACT_FAILED, operation, "path traversal rejected: '%.200s'",
                          path);
     if (s->file >= 0)
-        return error_set(err, LR_EXTRACT_FAILED, operation, "an entry within a file");
+        return error_set(err, LRUN_EXTRACT_FAILED, operation, "an entry within a file");
     folder_times_leave(&s->folders, path, s->root, open_folder);
     if (charge(s, TAR_BLOCK, err) < 0 || check_git(s, path, err) < 0)
         return -1;
@@ -149,7 +150,7 @@ static int open_parent(struct sink *s, const char *path, int *dirfd, const char 
         s->parent[length] = '\0';
         s->parent_fd = open_beneath(s->root, s->parent, O_PATH | O_DIRECTORY, 0);
         if (s->parent_fd < 0)
-            return error_errno(err, LR_EXTRACT_FAILED, operation, errno,
+            return error_errno(err, LRUN_EXTRACT_FAILED, operation, errno,
                                "cannot write into the folder '%.200s'", s->parent);
     }
     *dirfd = s->parent_fd;
@@ -157,7 +158,7 @@ static int open_parent(struct sink *s, const char *path, int *dirfd, const char 
 }
 
 int sink_folder(struct sink *s, const char *path, mode_t mode, struct timespec modified,
-                lr_error *err)
+                lrun_error *err)
 {
     int dirfd;
     const char *name;
@@ -172,12 +173,12 @@ int sink_folder(struct sink *s, const char *path, mode_t mode, struct timespec m
     if (errno == EEXIST && fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
         S_ISDIR(st.st_mode))
         return 0;
-    return error_errno(err, LR_EXTRACT_FAILED, operation, errno, "cannot make the folder '%.200s'",
-                       path);
+    return error_errno(err, LRUN_EXTRACT_FAILED, operation, errno,
+                       "cannot make the folder '%.200s'", path);
 }
 
 int sink_file(struct sink *s, const char *path, mode_t mode, struct timespec modified,
-              lr_error *err)
+              lrun_error *err)
 {
     int dirfd;
     const char *name;
@@ -190,7 +191,8 @@ int sink_file(struct sink *s, const char *path, mode_t mode, struct timespec mod
     if (s->file < 0 && errno == EEXIST && unlinkat(dirfd, name, 0) == 0)
         s->file = open_beneath(dirfd, name, flags, 0600);
     if (s->file < 0)
-        return error_errno(err, LR_EXTRACT_FAILED, operation, errno, "cannot write '%.200s'", path);
+        return error_errno(err, LRUN_EXTRACT_FAILED, operation, errno, "cannot write '%.200s'",
+                           path);
     strcpy(s->file_name, name);
     s->file_folder = dirfd;
     s->file_mode = mode & 0777 & ~s->umask;
@@ -199,10 +201,10 @@ int sink_file(struct sink *s, const char *path, mode_t mode, struct timespec mod
     return 0;
 }
 
-int sink_data(struct sink *s, const void *data, size_t length, lr_error *err)
+int sink_data(struct sink *s, const void *data, size_t length, lrun_error *err)
 {
     if (s->file < 0)
-        return error_set(err, LR_EXTRACT_FAILED, operation, "data outside a file");
+        return error_set(err, LRUN_EXTRACT_FAILED, operation, "data outside a file");
     /* Charged by whole blocks, as they are begun. */
     uint64_t before = (s->file_size + TAR_BLOCK - 1) / TAR_BLOCK;
     uint64_t after = (s->file_size + length + TAR_BLOCK - 1) / TAR_BLOCK;
@@ -210,14 +212,14 @@ int sink_data(struct sink *s, const void *data, size_t length, lr_error *err)
         return -1;
     s->file_size += length;
     if (io_write_all(s->file, data, length, IO_NO_DEADLINE) < 0)
-        return error_errno(err, LR_EXTRACT_FAILED, operation, errno, "cannot write");
+        return error_errno(err, LRUN_EXTRACT_FAILED, operation, errno, "cannot write");
     return 0;
 }
 
-int sink_file_end(struct sink *s, lr_error *err)
+int sink_file_end(struct sink *s, lrun_error *err)
 {
     if (s->file < 0)
-        return error_set(err, LR_EXTRACT_FAILED, operation, "an end outside a file");
+        return error_set(err, LRUN_EXTRACT_FAILED, operation, "an end outside a file");
     int failed = fchmod(s->file, s->file_mode) < 0 ? errno : 0;
     /* A file system that does not take the time has the file all the same. */
     (void)futimens(s->file, FOLDER_TIMES_BOTH(s->file_modified));
@@ -226,5 +228,5 @@ int sink_file_end(struct sink *s, lr_error *err)
         failed = errno;
     if (failed)
         (void)unlinkat(s->file_folder, s->file_name, 0);
-    return failed ? error_errno(err, LR_EXTRACT_FAILED, operation, failed, "cannot write") : 0;
+    return failed ? error_errno(err, LRUN_EXTRACT_FAILED, operation, failed, "cannot write") : 0;
 }

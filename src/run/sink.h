@@ -38,15 +38,15 @@ struct sink {
 #define SINK_NONE ((struct sink){.root = -1, .file = -1, .parent_fd = -1})
 
 /* Opens the folder `to`, made with its parents. Modes of all that is made are cut by the mask. Errors: EXTRACT_FAILED. */
-int sink_open(struct sink *out, const char *to, mode_t mask, uint64_t max, lr_error *err);
+int sink_open(struct sink *out, const char *to, mode_t mask, uint64_t max, lrun_error *err);
 
 /* Each of these fails with EXTRACT_FAILED and the reason as the message. */
 int sink_folder(struct sink *s, const char *path, mode_t mode, struct timespec modified,
-                lr_error *err);
+                lrun_error *err);
 int sink_file(struct sink *s, const char *path, mode_t mode, struct timespec modified,
-              lr_error *err);
-int sink_data(struct sink *s, const void *data, size_t length, lr_error *err);
-int sink_file_end(struct sink *s, lr_error *err);
+              lrun_error *err);
+int sink_data(struct sink *s, const void *data, size_t length, lrun_error *err);
+int sink_file_end(struct sink *s, lrun_error *err);
 
 /* A file whose end has not come is removed. */
 void sink_close(struct sink *s);

@@ -118,12 +118,12 @@ static void on_deadline(struct supervisor *s)
 {
     switch (s->phase) {
     case PHASE_START:
-        error_set(&s->error, LR_CONTAINER_START_FAILED, "runtime.start",
+        error_set(&s->error, LRUN_CONTAINER_START_FAILED, "runtime.start",
                   "the sandbox did not come up within %d s", START_TIMEOUT / 1000);
         phase_fail(s);
         break;
     case PHASE_SEED:
-        error_set(&s->error, LR_SEED_FAILED, "seed.write",
+        error_set(&s->error, LRUN_SEED_FAILED, "seed.write",
                   "the sandbox took no more files for %d s", STALL_TIMEOUT / 1000);
         phase_fail(s);
         break;
@@ -171,7 +171,7 @@ static void on_caller(struct supervisor *s)
     enum frame_status status;
     while ((status = frame_peek(&s->said, CONTROL_MAX, &f)) == FRAME_OK &&
            f.type == FRAME_CONTROL) {
-        lr_error e = {0};
+        lrun_error e = {0};
         int rc = phase_control(s, &f, &e);
         cleanup_free char *answer = rc > 0 ? NULL : control_answer(&f, rc < 0 ? &e : NULL);
         if (rc > 0)
@@ -242,7 +242,7 @@ static void loop(struct supervisor *s)
         int n = poll(p, AT_COUNT,
                      io_poll_timeout(s->cpu_look_at < deadline ? s->cpu_look_at : deadline));
         if (n < 0 && errno != EINTR) {
-            error_errno(&s->error, LR_INTERNAL, "supervisor.loop", errno, "poll");
+            error_errno(&s->error, LRUN_INTERNAL, "supervisor.loop", errno, "poll");
             phase_fail(s);
             return;
         }
@@ -293,7 +293,7 @@ static int make_sandbox(struct supervisor *s, const struct engine *engine,
     s->effective.image = s->image;
     if (engine->prepare(&s->sandbox, s->id, s->request, s->commit != NULL, &s->error) == 0)
         return choose_workdir(s);
-    if (engine == &engine_local && s->error.code == LR_VOLUME_CREATE_FAILED && !s->error.hint[0])
+    if (engine == &engine_local && s->error.code == LRUN_VOLUME_CREATE_FAILED && !s->error.hint[0])
         error_hint(&s->error,
                    "set LIGHT_RUNNER_DATA_DIR to a folder that can be written and has room");
     return -1;
@@ -351,7 +351,7 @@ static void name_unenforced(struct supervisor *s)
 
 static void complete_result(struct supervisor *s, const struct cgroup_usage *usage, int64_t now)
 {
-    lr_result *r = &s->result;
+    lrun_result *r = &s->result;
     r->id = s->id;
     bool out_of_time = r->timed_out || r->cpu_timed_out;
     r->oom_killed = usage->oom_kills > 0 && r->exit_code != 0 && !r->cancelled && !out_of_time;
@@ -412,7 +412,7 @@ static void name_left(struct supervisor *s, unsigned left)
 static void close_sandbox(struct supervisor *s)
 {
     struct cgroup_usage usage = {0};
-    lr_error local = {0};
+    lrun_error local = {0};
     hold_at("destroy");
     if (s->sandbox) {
         s->sandbox->engine->kill(s->sandbox);
@@ -434,7 +434,7 @@ static void close_sandbox(struct supervisor *s)
 /* The state first: whoever hears that the run is over finds it there. */
 static void end_state(struct supervisor *s, const json_t *document, const char *text)
 {
-    lr_error e = {0};
+    lrun_error e = {0};
     hold_at("state");
     /* It is all that is known of the run from now on; a disk that is full may have room again soon. */
     int64_t deadline = clock_ms() + STATE_TIMEOUT;
@@ -484,7 +484,7 @@ static int answer_question(struct supervisor *s, const struct frame *f)
 
 /* Reads the one REQUEST, or QUESTION, which is answered: then *answered is set. */
 static int receive_order(struct supervisor *s, struct run_order *order, bool *answered,
-                         lr_error *err)
+                         lrun_error *err)
 {
     static const char operation[] = "supervisor.request";
     int64_t deadline = clock_ms() + REQUEST_TIMEOUT;
@@ -501,14 +501,14 @@ static int receive_order(struct supervisor *s, struct run_order *order, bool *an
         }
         char *to = want ? buffer_reserve(&in, want) : NULL;
         if (!to || io_read_exact(SUPERVISOR_CALLER, to, want, deadline) < 0)
-            return error_errno(err, LR_INTERNAL, operation, errno, "no request came");
+            return error_errno(err, LRUN_INTERNAL, operation, errno, "no request came");
         buffer_commit(&in, want);
     }
     *answered = status == FRAME_OK && f.type == FRAME_QUESTION;
     if (*answered)
         return answer_question(s, &f);
     if (status != FRAME_OK || f.type != FRAME_REQUEST)
-        return error_set(err, LR_INTERNAL, operation, "what came is not a request");
+        return error_set(err, LRUN_INTERNAL, operation, "what came is not a request");
     return order_parse(order, f.payload, f.length, err);
 }
 
@@ -567,11 +567,11 @@ int supervisor_run_order(const struct run_order *order, const char *commit)
 }
 
 /* Whoever reads the caller's stderr to its end must not have to wait for the run. */
-static int let_go_of_stderr(lr_error *err)
+static int let_go_of_stderr(lrun_error *err)
 {
     cleanup_close int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     if (null < 0 || dup2(null, STDERR_FILENO) < 0)
-        return error_errno(err, LR_INTERNAL, "supervisor", errno, "cannot open /dev/null");
+        return error_errno(err, LRUN_INTERNAL, "supervisor", errno, "cannot open /dev/null");
     return 0;
 }
 
@@ -589,7 +589,7 @@ int supervisor_run(const char *id, mode_t mask)
     if (pid > 0)
         _exit(0);
     if (pid < 0)
-        rc = error_errno(&s.error, LR_INTERNAL, "supervisor", errno, "cannot fork");
+        rc = error_errno(&s.error, LRUN_INTERNAL, "supervisor", errno, "cannot fork");
     if (rc == 0 && order.request.detached)
         rc = let_go_of_stderr(&s.error);
     order.umask = mask;

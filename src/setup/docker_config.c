@@ -13,20 +13,20 @@
 
 enum { FILE_MAX = 1 << 20 };
 
-static int broken(const struct docker_config *c, const char *what, lr_error *err)
+static int broken(const struct docker_config *c, const char *what, lrun_error *err)
 {
-    error_set(err, LR_INVALID_ARGUMENT, OPERATION, "'%.200s': %s", c->path, what);
+    error_set(err, LRUN_INVALID_ARGUMENT, OPERATION, "'%.200s': %s", c->path, what);
     return error_hint(err, "mend the file, or leave Docker out: --no-docker");
 }
 
-static int load(struct docker_config *c, lr_error *err)
+static int load(struct docker_config *c, lrun_error *err)
 {
     size_t length = 0;
     json_error_t e;
     char text[200];
     cleanup_free char *content = io_read_file_at(AT_FDCWD, c->path, FILE_MAX, &length);
     if (!content && errno != ENOENT)
-        return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot read '%s'", c->path);
+        return error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot read '%s'", c->path);
     /* An empty one is no JSON, but a daemon takes it. */
     bool empty = !content || strspn(content, " \t\r\n") == length;
     c->before = empty ? json_object() : json_loadb(content, length, JSON_REJECT_DUPLICATES, &e);
@@ -71,7 +71,7 @@ static bool is_array(const json_t *j)
 }
 
 int docker_config_open(struct docker_config *out, const char *path, const char *runtime,
-                       const char *program, const char *const *flags, lr_error *err)
+                       const char *program, const char *const *flags, lrun_error *err)
 {
     char real[PATH_MAX];
     *out = (struct docker_config){.path = strdup(realpath(path, real) ? real : path)};
@@ -96,7 +96,7 @@ int docker_config_open(struct docker_config *out, const char *path, const char *
 }
 
 int docker_config_add_variant(struct docker_config *c, const char *runtime, const char *variant,
-                              const char *flag, lr_error *err)
+                              const char *flag, lrun_error *err)
 {
     json_t *runtimes = json_object_get(c->after, "runtimes");
     json_t *entry = json_deep_copy(json_object_get(runtimes, runtime));
@@ -115,7 +115,7 @@ bool docker_config_changes(const struct docker_config *c)
     return !json_equal(c->before, c->after);
 }
 
-int docker_config_write(const struct docker_config *c, lr_error *err)
+int docker_config_write(const struct docker_config *c, lrun_error *err)
 {
     struct stat st;
     bool there = stat(c->path, &st) == 0;
@@ -125,16 +125,16 @@ int docker_config_write(const struct docker_config *c, lr_error *err)
         return error_oom(err, OPERATION);
     *slash = '\0';
     if (mkdir(slash == folder ? "/" : folder, 0755) < 0 && errno != EEXIST)
-        return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot make '%s'", folder);
+        return error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot make '%s'", folder);
     cleanup_close int dir =
         open(slash == folder ? "/" : folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     size_t length = strlen(text);
     text[length] = '\n'; /* in the place of its NUL */
     if (dir < 0 || io_write_file_atomic(dir, slash + 1, text, length + 1,
                                         there ? st.st_mode & 07777 : 0644) < 0)
-        return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot write '%s'", c->path);
+        return error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot write '%s'", c->path);
     if (there && fchownat(dir, slash + 1, st.st_uid, st.st_gid, AT_SYMLINK_NOFOLLOW) < 0)
-        return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot give '%s' to its owner",
+        return error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot give '%s' to its owner",
                            c->path);
     return 0;
 }

@@ -88,29 +88,29 @@ static bool set(CURL *c, const char *url, struct transfer *t)
            curl_easy_setopt(c, CURLOPT_XFERINFODATA, t) == CURLE_OK;
 }
 
-static int failed(const struct transfer *t, CURL *c, CURLcode code, lr_error *err)
+static int failed(const struct transfer *t, CURL *c, CURLcode code, lrun_error *err)
 {
     const char *url = t->download->url;
     long status = 0;
     if (t->failed)
-        return error_errno(err, LR_IO_FAILED, OPERATION, t->failed,
+        return error_errno(err, LRUN_IO_FAILED, OPERATION, t->failed,
                            "cannot keep what comes from '%s'", url);
     if (t->too_long)
-        return error_set(err, LR_IO_FAILED, OPERATION, "'%s' is longer than %llu MiB", url,
+        return error_set(err, LRUN_IO_FAILED, OPERATION, "'%s' is longer than %llu MiB", url,
                          (unsigned long long)(t->download->max_bytes >> 20));
     curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &status);
     if (status >= 400) {
-        error_set(err, LR_IO_FAILED, OPERATION, "the server answers %ld to '%s'", status, url);
+        error_set(err, LRUN_IO_FAILED, OPERATION, "the server answers %ld to '%s'", status, url);
         error_hint(err, "check the release and the architecture, or name another --mirror");
         return status == 404 ? DOWNLOAD_MISSING : -1;
     }
-    error_set(err, LR_IO_FAILED, OPERATION, "'%s' cannot be had: %s", url,
+    error_set(err, LRUN_IO_FAILED, OPERATION, "'%s' cannot be had: %s", url,
               curl_easy_strerror(code));
     return error_hint(err, "check the network, or name another --mirror");
 }
 
 int download_file(int fd, const struct download *d, char hex[DOWNLOAD_HEX_LENGTH + 1],
-                  lr_error *err)
+                  lrun_error *err)
 {
     struct transfer t = {.download = d, .fd = fd};
     uint8_t digest[SHA512_DIGEST_SIZE];
@@ -130,7 +130,7 @@ int download_file(int fd, const struct download *d, char hex[DOWNLOAD_HEX_LENGTH
     return rc;
 }
 
-int download_digest(const char *url, char hex[DOWNLOAD_HEX_LENGTH + 1], lr_error *err)
+int download_digest(const char *url, char hex[DOWNLOAD_HEX_LENGTH + 1], lrun_error *err)
 {
     static const char digits[] = "0123456789abcdef";
     cleanup_free char *sidecar = NULL;
@@ -142,7 +142,7 @@ int download_digest(const char *url, char hex[DOWNLOAD_HEX_LENGTH + 1], lr_error
     }
     const struct download d = {.url = sidecar, .max_bytes = DIGEST_FILE_MAX};
     if (fd < 0)
-        return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot make a file in memory");
+        return error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot make a file in memory");
     int rc = download_file(fd, &d, ignored, err);
     if (rc < 0)
         return rc;
@@ -150,7 +150,7 @@ int download_digest(const char *url, char hex[DOWNLOAD_HEX_LENGTH + 1], lr_error
     text[n > 0 ? n : 0] = '\0';
     /* "<hex>  <file>" */
     if (strspn(text, digits) != DOWNLOAD_HEX_LENGTH)
-        return error_set(err, LR_IO_FAILED, OPERATION, "'%s' holds no SHA-512", sidecar);
+        return error_set(err, LRUN_IO_FAILED, OPERATION, "'%s' holds no SHA-512", sidecar);
     snprintf(hex, DOWNLOAD_HEX_LENGTH + 1, "%.128s", text);
     return 0;
 }

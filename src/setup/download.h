@@ -24,9 +24,9 @@ enum { DOWNLOAD_MISSING = -2 };
 /* Into fd, from its beginning. The digest of what came is in hex. 0, -1 or DOWNLOAD_MISSING. Errors: IO_FAILED (the
  * server does not answer, has no such file, stalls or sends too much). */
 int download_file(int fd, const struct download *d, char hex[DOWNLOAD_HEX_LENGTH + 1],
-                  lr_error *err);
+                  lrun_error *err);
 
 /* The digest in the server's own `<url>.sha512`. The same. */
-int download_digest(const char *url, char hex[DOWNLOAD_HEX_LENGTH + 1], lr_error *err);
+int download_digest(const char *url, char hex[DOWNLOAD_HEX_LENGTH + 1], lrun_error *err);
 
 #endif

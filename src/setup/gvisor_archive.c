@@ -29,9 +29,9 @@ void gvisor_archive_free(struct gvisor_archive *a)
 
 /* ---------------------------------------------------------------- unpacking */
 
-static int broken(const char *why, lr_error *err)
+static int broken(const char *why, lrun_error *err)
 {
-    return error_set(err, LR_IO_FAILED, OPERATION, "the archive of gVisor cannot be used: %s",
+    return error_set(err, LRUN_IO_FAILED, OPERATION, "the archive of gVisor cannot be used: %s",
                      why ? why : "no reason given");
 }
 
@@ -67,7 +67,7 @@ static const struct gvisor_part *find(const struct gvisor_archive *a, const char
     return NULL;
 }
 
-static int copy_out(struct archive *reader, int fd, uint64_t *left, lr_error *err)
+static int copy_out(struct archive *reader, int fd, uint64_t *left, lrun_error *err)
 {
     cleanup_free char *block = malloc(BLOCK);
     if (!block)
@@ -82,12 +82,12 @@ static int copy_out(struct archive *reader, int fd, uint64_t *left, lr_error *er
             return broken("it holds more than 2 GiB", err);
         *left -= (uint64_t)n;
         if (io_write_all(fd, block, (size_t)n, IO_NO_DEADLINE) < 0)
-            return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot unpack gVisor");
+            return error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot unpack gVisor");
     }
 }
 
 static int take(struct gvisor_archive *a, struct archive *reader, struct archive_entry *entry,
-                int dir, uint64_t *left, lr_error *err)
+                int dir, uint64_t *left, lrun_error *err)
 {
     struct gvisor_part part = {.fd = -1};
     const char *path = archive_entry_pathname(entry);
@@ -99,12 +99,12 @@ static int take(struct gvisor_archive *a, struct archive *reader, struct archive
         return broken("it holds a program twice, or too many", err);
     part.fd = openat(dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
     if (part.fd < 0)
-        return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot unpack gVisor");
+        return error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot unpack gVisor");
     a->parts[a->count++] = part;
     return copy_out(reader, part.fd, left, err);
 }
 
-static int take_all(struct gvisor_archive *a, struct archive *reader, int dir, lr_error *err)
+static int take_all(struct gvisor_archive *a, struct archive *reader, int dir, lrun_error *err)
 {
     struct archive_entry *entry;
     uint64_t left = bytes_max;
@@ -119,7 +119,7 @@ static int take_all(struct gvisor_archive *a, struct archive *reader, int dir, l
                : broken("it lacks runsc or " GVISOR_SHIM, err);
 }
 
-int gvisor_archive_unpack(struct gvisor_archive *a, int archive, int dir, lr_error *err)
+int gvisor_archive_unpack(struct gvisor_archive *a, int archive, int dir, lrun_error *err)
 {
     a->count = 0;
     struct archive *reader = archive_read_new();
@@ -248,7 +248,7 @@ static void remove_left_over(int dir, const char *now, const char *before)
             remove_folder(dir, e->d_name);
 }
 
-int gvisor_archive_install(struct gvisor_archive *a, int dir, const char *digest, lr_error *err)
+int gvisor_archive_install(struct gvisor_archive *a, int dir, const char *digest, lrun_error *err)
 {
     char name[GVISOR_NAME_SIZE], temporary[GVISOR_NAME_SIZE], before[GVISOR_NAME_SIZE];
     snprintf(name, sizeof(name), FOLDER "%.*s", DIGEST_SHOWN, digest);
@@ -258,7 +258,7 @@ int gvisor_archive_install(struct gvisor_archive *a, int dir, const char *digest
     if (fill_folder(a, dir, temporary) < 0 || put_folder(dir, temporary, name) < 0 ||
         /* runsc last: who finds it finds the other one too. */
         put_link(dir, name, GVISOR_SHIM) < 0 || put_link(dir, name, "runsc") < 0) {
-        error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot put gVisor in place");
+        error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot put gVisor in place");
         remove_folder(dir, temporary);
         return -1;
     }

@@ -28,13 +28,13 @@ struct gvisor_archive {
  * Unpacks the archive (a tar, compressed with zstd) into files without a name in the open folder `dir`.
  * Errors: IO_FAILED (it is broken, holds something else, lacks one of the two, or is too large).
  */
-int gvisor_archive_unpack(struct gvisor_archive *a, int archive, int dir, lr_error *err);
+int gvisor_archive_unpack(struct gvisor_archive *a, int archive, int dir, lrun_error *err);
 
 /*
  * Puts all in place in `dir`, and removes what was put there before the last time. `digest` is the archive's, in hex. Closes
  * the files. The caller sees to it that nobody else does the same there. Errors: IO_FAILED.
  */
-int gvisor_archive_install(struct gvisor_archive *a, int dir, const char *digest, lr_error *err);
+int gvisor_archive_install(struct gvisor_archive *a, int dir, const char *digest, lrun_error *err);
 
 void gvisor_archive_free(struct gvisor_archive *a);
 

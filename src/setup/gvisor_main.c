@@ -117,7 +117,7 @@ enum {
     OPT_HELP
 };
 
-static int parse(struct setup *s, int argc, char **argv, lr_error *err)
+static int parse(struct setup *s, int argc, char **argv, lrun_error *err)
 {
     static const struct option options[] = {{"release", required_argument, NULL, OPT_RELEASE},
                                             {"mirror", required_argument, NULL, OPT_MIRROR},
@@ -150,16 +150,16 @@ static int parse(struct setup *s, int argc, char **argv, lr_error *err)
         else if (c >= OPT_RELEASE && c < OPT_DRY)
             *texts[c] = optarg;
         else
-            return error_set(err, LR_INVALID_ARGUMENT, "setup.flags",
+            return error_set(err, LRUN_INVALID_ARGUMENT, "setup.flags",
                              "'%s' is no flag, or lacks its value", argv[optind - 1]);
     }
-    return optind < argc ? error_set(err, LR_INVALID_ARGUMENT, "setup.flags",
+    return optind < argc ? error_set(err, LRUN_INVALID_ARGUMENT, "setup.flags",
                                      "unknown argument '%s'", argv[optind])
                          : 0;
 }
 
 /* "latest", "20260901", "20260901.0", or either with "release-" in front. */
-static int check_release(struct setup *s, lr_error *err)
+static int check_release(struct setup *s, lrun_error *err)
 {
     static const char prefix[] = "release-";
     if (strncmp(s->release, prefix, strlen(prefix)) == 0)
@@ -170,7 +170,7 @@ static int check_release(struct setup *s, lr_error *err)
                                              strspn(point + 1, "0123456789") == rest - 1));
     if (dated || strcmp(s->release, "latest") == 0)
         return 0;
-    error_set(err, LR_INVALID_ARGUMENT, "setup.flags", "release: '%.60s' is none", s->release);
+    error_set(err, LRUN_INVALID_ARGUMENT, "setup.flags", "release: '%.60s' is none", s->release);
     return error_hint(err, "latest, or a date with a number behind it, like 20260901.0");
 }
 
@@ -195,28 +195,28 @@ static bool is_trusted_url(const char *url)
            (inet_pton(AF_INET, host, &address) == 1 && ntohl(address.s_addr) >> 24 == 127);
 }
 
-static int check_words(struct setup *s, lr_error *err)
+static int check_words(struct setup *s, lrun_error *err)
 {
     static const char name_letters[] =
         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
     struct utsname host;
     uname(&host);
     if (!is_trusted_url(s->mirror)) {
-        error_set(err, LR_INVALID_ARGUMENT, "setup.flags",
+        error_set(err, LRUN_INVALID_ARGUMENT, "setup.flags",
                   "mirror: '%.100s' is not an https URL, nor an http URL of this machine",
                   s->mirror);
         return error_hint(err, "use https://: the digests come from there too, and what is "
                                "installed is run as root");
     }
     if (s->prefix[0] != '/' || s->daemon_json[0] != '/')
-        return error_set(err, LR_INVALID_ARGUMENT, "setup.flags",
+        return error_set(err, LRUN_INVALID_ARGUMENT, "setup.flags",
                          "prefix, daemon-json: must be absolute paths");
     if (!*s->runtime || strspn(s->runtime, name_letters) != strlen(s->runtime) ||
         strcmp(s->runtime, "runc") == 0)
-        return error_set(err, LR_INVALID_ARGUMENT, "setup.flags",
+        return error_set(err, LRUN_INVALID_ARGUMENT, "setup.flags",
                          "name: '%.60s' is no name for this runtime", s->runtime);
     if (strcmp(host.machine, "x86_64") != 0 && strcmp(host.machine, "aarch64") != 0)
-        return error_set(err, LR_NOT_SUPPORTED, "setup.machine",
+        return error_set(err, LRUN_NOT_SUPPORTED, "setup.machine",
                          "there is no gVisor for machines of '%s'", host.machine);
     size_t length = strlen(s->mirror);
     while (length > 0 && s->mirror[length - 1] == '/')
@@ -225,7 +225,7 @@ static int check_words(struct setup *s, lr_error *err)
                      host.machine);
     return n > 0 && (size_t)n < sizeof(s->base) - 64
                ? 0
-               : error_set(err, LR_INVALID_ARGUMENT, "setup.flags", "mirror: too long");
+               : error_set(err, LRUN_INVALID_ARGUMENT, "setup.flags", "mirror: too long");
 }
 
 /* ---------------------------------------------------------------- steps */
@@ -243,24 +243,24 @@ __attribute__((format(printf, 2, 3))) static void tell(const struct setup *s, co
     fflush(stdout);
 }
 
-static int open_prefix(const struct setup *s, int *dir, lr_error *err)
+static int open_prefix(const struct setup *s, int *dir, lrun_error *err)
 {
     *dir = open(s->prefix, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (*dir >= 0 && flock(*dir, LOCK_EX | LOCK_NB) == 0)
         return 0;
     return *dir >= 0 && errno == EWOULDBLOCK
-               ? error_set(err, LR_IO_FAILED, OPERATION,
+               ? error_set(err, LRUN_IO_FAILED, OPERATION,
                            "another setup is at work in '%s': nothing was done", s->prefix)
-               : error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot open '%s'", s->prefix);
+               : error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot open '%s'", s->prefix);
 }
 
 /* Files without a name, so that nothing is left of them. */
-static int open_file(const struct setup *s, int *file, int dir, lr_error *err)
+static int open_file(const struct setup *s, int *file, int dir, lrun_error *err)
 {
     *file = openat(dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
     if (*file >= 0)
         return 0;
-    error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot write to '%s'", s->prefix);
+    error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot write to '%s'", s->prefix);
     return geteuid() == 0
                ? -1
                : error_hint(err,
@@ -269,7 +269,7 @@ static int open_file(const struct setup *s, int *file, int dir, lr_error *err)
 
 /* 0; -1; DOWNLOAD_MISSING: the server has no digest of such a file. */
 static int download(const struct setup *s, const char *name, int file, uint64_t max_mib,
-                    char digest[DOWNLOAD_HEX_LENGTH + 1], lr_error *err)
+                    char digest[DOWNLOAD_HEX_LENGTH + 1], lrun_error *err)
 {
     char url[700], wanted[DOWNLOAD_HEX_LENGTH + 1];
     snprintf(url, sizeof(url), "%s/%s", s->base, name);
@@ -283,13 +283,13 @@ static int download(const struct setup *s, const char *name, int file, uint64_t 
         return -1;
     if (strcmp(wanted, digest) == 0)
         return 0;
-    error_set(err, LR_IO_FAILED, "setup.verify",
+    error_set(err, LRUN_IO_FAILED, "setup.verify",
               "'%s' is not what its SHA-512 says: nothing was installed", url);
     return error_hint(err, "try again; if it stays so, do not use that server");
 }
 
 /* A name first, as only that can be renamed over what is there. */
-static int put_in_place(const struct setup *s, int dir, int i, lr_error *err)
+static int put_in_place(const struct setup *s, int dir, int i, lrun_error *err)
 {
     char source[64], temporary[64];
     snprintf(source, sizeof(source), "/proc/self/fd/%d", s->files[i]);
@@ -300,12 +300,12 @@ static int put_in_place(const struct setup *s, int dir, int i, lr_error *err)
             return 0;
         unlinkat(dir, temporary, 0);
     }
-    return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot put '%s' in place",
+    return error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot put '%s' in place",
                        s->target[i]);
 }
 
 /* As download(). */
-static int install_archive(struct setup *s, int dir, lr_error *err)
+static int install_archive(struct setup *s, int dir, lrun_error *err)
 {
     char digest[DOWNLOAD_HEX_LENGTH + 1];
     cleanup_close int file = -1;
@@ -321,7 +321,7 @@ static int install_archive(struct setup *s, int dir, lr_error *err)
                : 0;
 }
 
-static int install_programs(struct setup *s, int dir, lr_error *err)
+static int install_programs(struct setup *s, int dir, lrun_error *err)
 {
     char digest[DOWNLOAD_HEX_LENGTH + 1];
     for (int i = 0; i < PROGRAM_COUNT; i++)
@@ -337,7 +337,7 @@ static int install_programs(struct setup *s, int dir, lr_error *err)
     return 0;
 }
 
-static int install(struct setup *s, lr_error *err)
+static int install(struct setup *s, lrun_error *err)
 {
     cleanup_close int dir = -1;
     if (open_prefix(s, &dir, err) < 0)
@@ -350,7 +350,7 @@ static int install(struct setup *s, lr_error *err)
     for (int i = 0; i < PROGRAM_COUNT; i++)
         tell(s, "installed %s", s->target[i]);
     const char *const argv[] = {s->target[RUNSC], "--version", NULL};
-    if (process_run(argv, VERSION_TIMEOUT, s->version, sizeof(s->version), LR_IO_FAILED, err) < 0)
+    if (process_run(argv, VERSION_TIMEOUT, s->version, sizeof(s->version), LRUN_IO_FAILED, err) < 0)
         return error_context(err, "what was installed does not start");
     s->version[strcspn(s->version, "\n")] = '\0';
     text_make_printable(s->version);
@@ -374,7 +374,7 @@ static bool is_dockerd(pid_t pid)
 }
 
 /* The daemon reads its configuration again at SIGHUP. 0 as well when there is none that could. */
-static int reload(struct setup *s, lr_error *err)
+static int reload(struct setup *s, lrun_error *err)
 {
     cleanup_free char *text = io_read_file_at(AT_FDCWD, s->pid_file, 64, NULL);
     uint64_t pid = 0;
@@ -395,7 +395,7 @@ static int reload(struct setup *s, lr_error *err)
         return 0;
     }
     if (fd < 0 || pidfd_send_signal(fd, SIGHUP, NULL, 0) < 0) {
-        error_errno(err, LR_IO_FAILED, "setup.reload", errno,
+        error_errno(err, LRUN_IO_FAILED, "setup.reload", errno,
                     "cannot tell the Docker daemon (process %d) to reload", (int)pid);
         return error_hint(err, "systemctl reload docker");
     }
@@ -406,7 +406,7 @@ static int reload(struct setup *s, lr_error *err)
 
 static bool has_runtimes(struct daemon *d, const struct setup *s)
 {
-    lr_error ignored;
+    lrun_error ignored;
     struct http_request request = {
         .operation = "setup.check", .method = "GET", .timeout_ms = HTTP_PING_TIMEOUT};
     cleanup_answer struct http_answer answer = {0};
@@ -415,7 +415,7 @@ static bool has_runtimes(struct daemon *d, const struct setup *s)
     return json_object_get(runtimes, s->runtime) && json_object_get(runtimes, s->variant);
 }
 
-static int check(struct setup *s, lr_error *err)
+static int check(struct setup *s, lrun_error *err)
 {
     struct daemon *d;
     int64_t deadline = clock_ms() + ACCEPT_TIMEOUT;
@@ -426,7 +426,7 @@ static int check(struct setup *s, lr_error *err)
     while (!(s->accepted = has_runtimes(d, s)) && clock_ms() < deadline)
         poll(NULL, 0, 200);
     if (!s->accepted) {
-        error_set(err, LR_CONTAINER_START_FAILED, "setup.check",
+        error_set(err, LRUN_CONTAINER_START_FAILED, "setup.check",
                   "the Docker daemon does not have the runtime '%s'", s->runtime);
         return error_hint(
             err, "see its log: journalctl -u docker; is its configuration another file than %s?",
@@ -439,7 +439,7 @@ static int check(struct setup *s, lr_error *err)
     return 0;
 }
 
-static int set_up_docker(struct setup *s, lr_error *err)
+static int set_up_docker(struct setup *s, lrun_error *err)
 {
     if (!s->docker)
         return 0;
@@ -500,7 +500,8 @@ static int print_steps(const struct setup *s)
     list_steps(s, steps);
     if (s->json)
         return print_document(json_pack("{sb,so}", "dryRun", 1, "steps", steps));
-    json_array_foreach(steps, i, step) printf("%s\n", json_string_value(step));
+    json_array_foreach (steps, i, step)
+        printf("%s\n", json_string_value(step));
     json_decref(steps);
     return 0;
 }
@@ -524,7 +525,7 @@ static int print_json(const struct setup *s)
     return print_document(document);
 }
 
-static int prepare(struct setup *s, lr_error *err)
+static int prepare(struct setup *s, lrun_error *err)
 {
     if (check_release(s, err) < 0 || check_words(s, err) < 0)
         return -1;
@@ -556,7 +557,7 @@ int main(int argc, char **argv)
         .docker = true,
         .files = {-1, -1},
     };
-    lr_error e = {0};
+    lrun_error e = {0};
     umask(022);
     signal(SIGPIPE, SIG_IGN);
     if (parse(&s, argc, argv, &e) < 0) {

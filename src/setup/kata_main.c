@@ -52,14 +52,14 @@ static void say(const struct setup *s, const char *what)
     }
 }
 
-static int set_up(struct setup *s, lr_error *err)
+static int set_up(struct setup *s, lrun_error *err)
 {
     const struct tier *tier;
     const struct tier_runtime *runtime;
     cleanup_store struct store *store = NULL;
     cleanup_free char *folder = NULL;
     if (geteuid() != 0) {
-        error_set(err, LR_NOT_SUPPORTED, "setup.kata",
+        error_set(err, LRUN_NOT_SUPPORTED, "setup.kata",
                   "the tier 'kata' takes root on the local engine");
         return error_hint(err, "run as root");
     }
@@ -68,8 +68,8 @@ static int set_up(struct setup *s, lr_error *err)
         mount_private_namespace(err) < 0 || mount_tmpfs(FOLDER, "mode=0711,size=1m", err) < 0)
         return -1;
     if (mkdir(ROOT, 0755) < 0)
-        return error_errno(err, LR_CONTAINER_START_FAILED, "setup.kata", errno, "cannot make '%s'",
-                           ROOT);
+        return error_errno(err, LRUN_CONTAINER_START_FAILED, "setup.kata", errno,
+                           "cannot make '%s'", ROOT);
     say(s, "making the guest's files");
     if (guest_files_open(&s->files, folder, err) < 0)
         return -1;
@@ -98,7 +98,7 @@ static int print_text(const struct setup *s)
 int main(int argc, char **argv)
 {
     struct setup s = {.files = GUEST_FILES_NONE};
-    lr_error e = {0};
+    lrun_error e = {0};
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
             return report_end(print_help());
@@ -107,7 +107,7 @@ int main(int argc, char **argv)
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--json") == 0)
             continue;
-        error_set(&e, LR_INVALID_ARGUMENT, "setup.kata", "unknown argument '%.80s'", argv[i]);
+        error_set(&e, LRUN_INVALID_ARGUMENT, "setup.kata", "unknown argument '%.80s'", argv[i]);
         error_hint(&e, "try: light-runner setup kata --help");
         return report_failure(&e, s.json);
     }

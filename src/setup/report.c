@@ -9,9 +9,9 @@
 #include <jansson.h>
 #include <stdio.h>
 
-int report_failure(const lr_error *e, bool json)
+int report_failure(const lrun_error *e, bool json)
 {
-    fprintf(stderr, "light-runner: %s: %s", lr_code_name(e->code), e->message);
+    fprintf(stderr, "light-runner: %s: %s", lrun_code_name(e->code), e->message);
     fprintf(stderr, e->hint[0] ? " (%s)\n" : "%s\n", e->hint);
     if (json) {
         json_t *document = json_pack("{so}", "error", error_to_json(e));
@@ -26,7 +26,7 @@ int report_end(int code)
 {
     if (!ferror(stdout) && fflush(stdout) == 0)
         return code;
-    lr_error e = {0};
-    error_errno(&e, LR_IO_FAILED, "cli.output", errno, "cannot write to the standard output");
+    lrun_error e = {0};
+    error_errno(&e, LRUN_IO_FAILED, "cli.output", errno, "cannot write to the standard output");
     return report_failure(&e, false);
 }

@@ -11,7 +11,7 @@
 enum { REPORT_FAILED = 125 };
 
 /* Prints `light-runner: CODE: message (hint)` on stderr, with json also {"error": {...}} on stdout. REPORT_FAILED. */
-int report_failure(const lr_error *e, bool json);
+int report_failure(const lrun_error *e, bool json);
 
 /* What main() returns: the code, or that of a failure where what was printed is lost. */
 int report_end(int code);

@@ -40,11 +40,11 @@ static bool answers(int console)
 }
 
 static int try_kvm(bool *works, const char *qemu, const struct guest_files *files, const char *root,
-                   lr_error *err)
+                   lrun_error *err)
 {
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) < 0)
-        return error_errno(err, LR_CONTAINER_START_FAILED, "accelerator", errno,
+        return error_errno(err, LRUN_CONTAINER_START_FAILED, "accelerator", errno,
                            "cannot make a pipe");
     cleanup_close int ours = ends[0], theirs = ends[1];
     struct process process = {.pidfd = -1};
@@ -107,7 +107,7 @@ const char *accelerator_known(const char *release, const char *folder)
 }
 
 int accelerator_find(const char **name, const char *qemu, const struct guest_files *files,
-                     const char *folder, const char *root, lr_error *err)
+                     const char *folder, const char *root, lrun_error *err)
 {
     char file[192];
     *name = ACCELERATOR_TCG;
@@ -115,8 +115,8 @@ int accelerator_find(const char **name, const char *qemu, const struct guest_fil
         return 0;
     cleanup_close int dirfd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (dirfd < 0 || name_of(file, sizeof(file), files->release) < 0)
-        return error_errno(err, LR_CONTAINER_START_FAILED, "accelerator", errno, "cannot read '%s'",
-                           folder);
+        return error_errno(err, LRUN_CONTAINER_START_FAILED, "accelerator", errno,
+                           "cannot read '%s'", folder);
     const char *known = read_answer(dirfd, file);
     if (!known) {
         bool works = false;

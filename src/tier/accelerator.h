@@ -17,7 +17,7 @@
  * Errors: CONTAINER_START_FAILED.
  */
 int accelerator_find(const char **name, const char *qemu, const struct guest_files *files,
-                     const char *folder, const char *root, lr_error *err);
+                     const char *folder, const char *root, lrun_error *err);
 
 /* What has been found before for guests with the kernel of that release, without a trial; NULL: it has not been tried. */
 const char *accelerator_known(const char *release, const char *folder);

@@ -17,6 +17,6 @@ enum {
 };
 
 /* An absolute path directly below the root: the prefix and 128 random bits in hexadecimal. Errors: INTERNAL. */
-int agent_name_make(char out[AGENT_NAME_SIZE], lr_error *err);
+int agent_name_make(char out[AGENT_NAME_SIZE], lrun_error *err);
 
 #endif

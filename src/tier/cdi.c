@@ -95,35 +95,35 @@ struct outline {
     const char *name; /* of a device */
 };
 
-static int read_version(void *out, const char *field, const json_t *value, lr_error *err)
+static int read_version(void *out, const char *field, const json_t *value, lrun_error *err)
 {
     return check_string(&((struct outline *)out)->version, field, value, err);
 }
 
-static int read_kind(void *out, const char *field, const json_t *value, lr_error *err)
+static int read_kind(void *out, const char *field, const json_t *value, lrun_error *err)
 {
     return check_string(&((struct outline *)out)->kind, field, value, err);
 }
 
-static int read_name(void *out, const char *field, const json_t *value, lr_error *err)
+static int read_name(void *out, const char *field, const json_t *value, lrun_error *err)
 {
     return check_string(&((struct outline *)out)->name, field, value, err);
 }
 
-static int read_devices(void *out, const char *field, const json_t *value, lr_error *err)
+static int read_devices(void *out, const char *field, const json_t *value, lrun_error *err)
 {
     ((struct outline *)out)->devices = value;
     return json_is_array(value) ? 0 : check_fail(err, field, "must be a list");
 }
 
-static int read_edits(void *out, const char *field, const json_t *value, lr_error *err)
+static int read_edits(void *out, const char *field, const json_t *value, lrun_error *err)
 {
     ((struct outline *)out)->edits = value;
     return json_is_object(value) ? 0 : check_fail(err, field, "must be an object");
 }
 
 /* Remarks that change nothing. */
-static int read_annotations(void *out, const char *field, const json_t *value, lr_error *err)
+static int read_annotations(void *out, const char *field, const json_t *value, lrun_error *err)
 {
     (void)out;
     return json_is_object(value) ? 0 : check_fail(err, field, "must be an object");
@@ -160,7 +160,7 @@ static struct cdi_device *find_device(const struct cdi *c, const char *kind, con
 }
 
 static int add_device(struct cdi *c, const char *kind, const struct outline *d, unsigned priority,
-                      lr_error *err)
+                      lrun_error *err)
 {
     struct cdi_device *slot = find_device(c, kind, d->name);
     if (slot && slot->priority == priority)
@@ -189,7 +189,7 @@ static int add_device(struct cdi *c, const char *kind, const struct outline *d, 
 }
 
 /* The document stays with c: the devices point into it. */
-static int keep_spec(struct cdi *c, const char *path, json_t *document, lr_error *err)
+static int keep_spec(struct cdi *c, const char *path, json_t *document, lrun_error *err)
 {
     struct cdi_spec *grown = reallocarray(c->specs, c->spec_count + 1, sizeof(*c->specs));
     if (!grown)
@@ -201,7 +201,7 @@ static int keep_spec(struct cdi *c, const char *path, json_t *document, lr_error
 }
 
 static int add_document(struct cdi *c, const char *path, unsigned priority, json_t *document,
-                        lr_error *err)
+                        lrun_error *err)
 {
     if (!json_is_object(document))
         return check_fail(err, "", "is not a CDI spec");
@@ -245,12 +245,12 @@ static int add_document(struct cdi *c, const char *path, unsigned priority, json
 }
 
 /* Whatever layer found it: a spec that cannot be used is the machine's fault, not the request's. */
-static int fail_spec(lr_error *err, const char *path)
+static int fail_spec(lrun_error *err, const char *path)
 {
     if (!err)
         return -1;
-    if (err->code == LR_INVALID_ARGUMENT)
-        err->code = LR_CONTAINER_START_FAILED;
+    if (err->code == LRUN_INVALID_ARGUMENT)
+        err->code = LRUN_CONTAINER_START_FAILED;
     /* They quote the spec. */
     text_make_printable(err->message);
     text_make_printable(err->hint);
@@ -265,7 +265,7 @@ static bool has_suffix(const char *name, const char *suffix)
 }
 
 int cdi_add_spec(struct cdi *c, const char *path, unsigned priority, const char *text,
-                 size_t length, lr_error *err)
+                 size_t length, lrun_error *err)
 {
     json_t *document;
     if (has_suffix(path, ".yaml")) {
@@ -283,22 +283,22 @@ int cdi_add_spec(struct cdi *c, const char *path, unsigned priority, const char 
 
 /* ------------------------------------------------------------- folders */
 
-int cdi_check_owner(int fd, const char *path, lr_error *err)
+int cdi_check_owner(int fd, const char *path, lrun_error *err)
 {
     struct stat st;
     if (fstat(fd, &st) < 0)
-        return error_errno(err, LR_CONTAINER_START_FAILED, OPERATION, errno, "cannot look at '%s'",
-                           path);
+        return error_errno(err, LRUN_CONTAINER_START_FAILED, OPERATION, errno,
+                           "cannot look at '%s'", path);
     if (st.st_uid == 0 && !(st.st_mode & (S_IWGRP | S_IWOTH)))
         return 0;
-    error_set(err, LR_CONTAINER_START_FAILED, OPERATION,
+    error_set(err, LRUN_CONTAINER_START_FAILED, OPERATION,
               "gpus: '%.200s' is not root's alone (owner %u, mode %o)", path, (unsigned)st.st_uid,
               (unsigned)st.st_mode & 07777);
     return error_hint(err, "chown root:root '%.200s' && chmod go-w '%.200s'", path, path);
 }
 
 static int load_file(struct cdi *c, int dirfd, const char *folder, const char *name,
-                     unsigned priority, lr_error *err)
+                     unsigned priority, lrun_error *err)
 {
     cleanup_free char *path = NULL;
     if (asprintf(&path, "%s/%s", folder, name) < 0) {
@@ -306,30 +306,30 @@ static int load_file(struct cdi *c, int dirfd, const char *folder, const char *n
         return error_oom(err, OPERATION);
     }
     if (c->spec_count >= SPECS_MAX)
-        return error_set(err, LR_CONTAINER_START_FAILED, OPERATION, "gpus: more than %d specs",
+        return error_set(err, LRUN_CONTAINER_START_FAILED, OPERATION, "gpus: more than %d specs",
                          SPECS_MAX);
     /* No link: where one leads to may be a folder of somebody else's. */
     cleanup_close int fd = openat(dirfd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     struct stat st;
     if (fd < 0 || fstat(fd, &st) < 0) {
-        error_errno(err, LR_CONTAINER_START_FAILED, OPERATION, errno, "gpus: cannot read '%s'",
+        error_errno(err, LRUN_CONTAINER_START_FAILED, OPERATION, errno, "gpus: cannot read '%s'",
                     path);
         return errno == ELOOP ? error_hint(err, "put the file itself there, not a link to it") : -1;
     }
     if (!S_ISREG(st.st_mode))
-        return error_set(err, LR_CONTAINER_START_FAILED, OPERATION, "gpus: '%s' is not a file",
+        return error_set(err, LRUN_CONTAINER_START_FAILED, OPERATION, "gpus: '%s' is not a file",
                          path);
     if (cdi_check_owner(fd, path, err) < 0)
         return -1;
     if (st.st_size > SPEC_BYTES_MAX)
-        return error_set(err, LR_CONTAINER_START_FAILED, OPERATION,
+        return error_set(err, LRUN_CONTAINER_START_FAILED, OPERATION,
                          "gpus: '%s' is larger than %d bytes", path, SPEC_BYTES_MAX);
     cleanup_free char *text = malloc((size_t)st.st_size + 1);
     if (!text)
         return error_oom(err, OPERATION);
     ssize_t length = pread(fd, text, (size_t)st.st_size, 0);
     if (length < 0)
-        return error_errno(err, LR_CONTAINER_START_FAILED, OPERATION, errno,
+        return error_errno(err, LRUN_CONTAINER_START_FAILED, OPERATION, errno,
                            "gpus: cannot read '%s'", path);
     return cdi_add_spec(c, path, priority, text, (size_t)length, err);
 }
@@ -339,7 +339,7 @@ static int is_spec_name(const struct dirent *entry)
     return has_suffix(entry->d_name, ".json") || has_suffix(entry->d_name, ".yaml");
 }
 
-int cdi_load_folder(struct cdi *c, const char *folder, unsigned priority, lr_error *err)
+int cdi_load_folder(struct cdi *c, const char *folder, unsigned priority, lrun_error *err)
 {
     cleanup_close int dirfd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (dirfd < 0 && errno == ENOENT)
@@ -352,7 +352,7 @@ int cdi_load_folder(struct cdi *c, const char *folder, unsigned priority, lr_err
     if (dirfd >= 0)
         count = scandirat(dirfd, ".", &entries, is_spec_name, alphasort);
     if (count < 0)
-        return error_errno(err, LR_CONTAINER_START_FAILED, OPERATION, errno,
+        return error_errno(err, LRUN_CONTAINER_START_FAILED, OPERATION, errno,
                            "gpus: cannot read '%s'", folder);
     int failed = 0;
     for (int i = 0; i < count; i++) {
@@ -363,7 +363,7 @@ int cdi_load_folder(struct cdi *c, const char *folder, unsigned priority, lr_err
     return failed;
 }
 
-int cdi_load(struct cdi *out, lr_error *err)
+int cdi_load(struct cdi *out, lrun_error *err)
 {
     *out = (struct cdi){0};
     const char *chosen = secure_getenv("LIGHT_RUNNER_CDI_DIRS");

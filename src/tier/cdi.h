@@ -50,12 +50,12 @@ struct cdi {
 
 /* Reads every spec of the folders. Errors: CONTAINER_START_FAILED, also for a single bad spec: it
  * may be the one that the run needs. cdi_free() is due in any case. */
-int cdi_load(struct cdi *out, lr_error *err);
+int cdi_load(struct cdi *out, lrun_error *err);
 
 /* The same for one folder, or one text. Of two devices with one name the higher priority stays. */
-int cdi_load_folder(struct cdi *c, const char *folder, unsigned priority, lr_error *err);
+int cdi_load_folder(struct cdi *c, const char *folder, unsigned priority, lrun_error *err);
 int cdi_add_spec(struct cdi *c, const char *path, unsigned priority, const char *text,
-                 size_t length, lr_error *err);
+                 size_t length, lrun_error *err);
 
 void cdi_free(struct cdi *c);
 
@@ -67,7 +67,7 @@ void cdi_list(const struct cdi *c, char *out, size_t size);
  * into c->devices (malloc'd). Errors: INVALID_ARGUMENT for what is not there, CONTAINER_START_FAILED
  * where there is no GPU at all.
  */
-int cdi_select(const struct cdi *c, const char *gpus, size_t **out, size_t *count, lr_error *err);
+int cdi_select(const struct cdi *c, const char *gpus, size_t **out, size_t *count, lrun_error *err);
 
 /* What is to be done to a bundle, in the OCI's own terms. */
 struct cdi_edits {
@@ -81,21 +81,21 @@ struct cdi_edits {
 /* The edits of these devices and of the specs that they are from. Errors: CONTAINER_START_FAILED.
  * cdi_edits_free() is due in any case. */
 int cdi_edits_collect(struct cdi_edits *out, const struct cdi *c, const size_t *devices,
-                      size_t count, lr_error *err);
+                      size_t count, lrun_error *err);
 
 /* Makes the device nodes in a folder (empty, on a file system that has devices) and adds what shows
  * them in the sandbox to the mounts. */
-int cdi_edits_make_nodes(struct cdi_edits *e, const char *folder, lr_error *err);
+int cdi_edits_make_nodes(struct cdi_edits *e, const char *folder, lrun_error *err);
 
 void cdi_edits_free(struct cdi_edits *e);
 
 /* All of it: a `gpus` value to edits. */
-int cdi_edits_for(struct cdi_edits *out, const char *gpus, lr_error *err);
+int cdi_edits_for(struct cdi_edits *out, const char *gpus, lrun_error *err);
 
 /* Whether a folder or a file is root's, and nobody else can write to it. */
-int cdi_check_owner(int fd, const char *path, lr_error *err);
+int cdi_check_owner(int fd, const char *path, lrun_error *err);
 
 /* A YAML document as JSON; new reference. Errors: CONTAINER_START_FAILED. */
-json_t *cdi_yaml_parse(const char *text, size_t length, lr_error *err);
+json_t *cdi_yaml_parse(const char *text, size_t length, lrun_error *err);
 
 #endif

@@ -24,8 +24,8 @@ struct collection {
 
 static int take_list(struct collection *to, const char *field, const json_t *list,
                      int (*take)(struct collection *to, const char *field, const json_t *value,
-                                 lr_error *err),
-                     lr_error *err)
+                                 lrun_error *err),
+                     lrun_error *err)
 {
     if (!json_is_array(list))
         return check_fail(err, field, "must be a list");
@@ -43,7 +43,7 @@ static int take_list(struct collection *to, const char *field, const json_t *lis
 /* ------------------------------------------------------------- paths */
 
 /* Absolute, with nothing in it that another reader may take for another path. */
-static int check_path(const char **out, const char *field, const json_t *value, lr_error *err)
+static int check_path(const char **out, const char *field, const json_t *value, lrun_error *err)
 {
     if (check_string(out, field, value, err) < 0)
         return -1;
@@ -67,7 +67,7 @@ static const char *const walls[] = {
     "/dev/random", "/dev/urandom", "/dev/tty",  "/etc/resolv.conf",
 };
 
-static int check_target(const char **out, const char *field, const json_t *value, lr_error *err)
+static int check_target(const char **out, const char *field, const json_t *value, lrun_error *err)
 {
     if (check_path(out, field, value, err) < 0)
         return -1;
@@ -80,7 +80,7 @@ static int check_target(const char **out, const char *field, const json_t *value
 
 /* ------------------------------------------------------------- env */
 
-static int take_env(struct collection *to, const char *field, const json_t *value, lr_error *err)
+static int take_env(struct collection *to, const char *field, const json_t *value, lrun_error *err)
 {
     const char *text;
     if (check_string(&text, field, value, err) < 0)
@@ -94,7 +94,7 @@ static int take_env(struct collection *to, const char *field, const json_t *valu
                : error_oom(err, OPERATION);
 }
 
-static int copy_env(char ***out, const json_t *by_name, lr_error *err)
+static int copy_env(char ***out, const json_t *by_name, lrun_error *err)
 {
     size_t count = json_object_size(by_name), i = 0;
     if (count == 0)
@@ -104,8 +104,7 @@ static int copy_env(char ***out, const json_t *by_name, lr_error *err)
         return error_oom(err, OPERATION);
     const char *name;
     json_t *text;
-    json_object_foreach((json_t *)by_name, name, text)
-    {
+    json_object_foreach ((json_t *)by_name, name, text) {
         (*out)[i] = strdup(json_string_value(text));
         if (!(*out)[i++])
             return error_oom(err, OPERATION);
@@ -121,7 +120,7 @@ struct node {
     bool numbered;
 };
 
-static int read_node_path(void *out, const char *field, const json_t *value, lr_error *err)
+static int read_node_path(void *out, const char *field, const json_t *value, lrun_error *err)
 {
     const char **path = &((struct node *)out)->path;
     if (check_target(path, field, value, err) < 0)
@@ -129,12 +128,12 @@ static int read_node_path(void *out, const char *field, const json_t *value, lr_
     return is_beneath(*path, "/dev") ? 0 : check_fail(err, field, "'%.200s' is not in /dev", *path);
 }
 
-static int read_node_host_path(void *out, const char *field, const json_t *value, lr_error *err)
+static int read_node_host_path(void *out, const char *field, const json_t *value, lrun_error *err)
 {
     return check_path(&((struct node *)out)->host_path, field, value, err);
 }
 
-static int read_node_type(void *out, const char *field, const json_t *value, lr_error *err)
+static int read_node_type(void *out, const char *field, const json_t *value, lrun_error *err)
 {
     const char **type = &((struct node *)out)->type;
     if (check_string(type, field, value, err) < 0)
@@ -146,7 +145,7 @@ static int read_node_type(void *out, const char *field, const json_t *value, lr_
 }
 
 static int read_number(uint64_t *out, const char *field, const json_t *value, uint64_t max,
-                       lr_error *err)
+                       lrun_error *err)
 {
     json_int_t number = json_integer_value(value);
     if (!json_is_integer(value) || number < 0 || (uint64_t)number > max)
@@ -155,19 +154,19 @@ static int read_number(uint64_t *out, const char *field, const json_t *value, ui
     return 0;
 }
 
-static int read_node_major(void *out, const char *field, const json_t *value, lr_error *err)
+static int read_node_major(void *out, const char *field, const json_t *value, lrun_error *err)
 {
     struct node *n = out;
     n->numbered = true;
     return read_number(&n->major, field, value, (1 << 12) - 1, err);
 }
 
-static int read_node_minor(void *out, const char *field, const json_t *value, lr_error *err)
+static int read_node_minor(void *out, const char *field, const json_t *value, lrun_error *err)
 {
     return read_number(&((struct node *)out)->minor, field, value, (1 << 20) - 1, err);
 }
 
-static int read_node_permissions(void *out, const char *field, const json_t *value, lr_error *err)
+static int read_node_permissions(void *out, const char *field, const json_t *value, lrun_error *err)
 {
     const char **text = &((struct node *)out)->permissions;
     if (check_string(text, field, value, err) < 0)
@@ -178,7 +177,7 @@ static int read_node_permissions(void *out, const char *field, const json_t *val
 }
 
 /* Owner and mode of the host's node. The sandbox's is our own (cdi_edits_make_nodes). */
-static int read_uint32(void *out, const char *field, const json_t *value, lr_error *err)
+static int read_uint32(void *out, const char *field, const json_t *value, lrun_error *err)
 {
     (void)out;
     uint64_t number;
@@ -194,7 +193,7 @@ static const struct check_field node_fields[] = {
 };
 
 /* The numbers that the spec leaves out are those of the host's node. */
-static int find_numbers(struct node *n, const char *field, lr_error *err)
+static int find_numbers(struct node *n, const char *field, lrun_error *err)
 {
     if (n->type && n->numbered)
         return 0;
@@ -222,7 +221,7 @@ static int node_mode(const char *permissions)
     return (strchr(permissions, 'r') ? 0444 : 0) | (strchr(permissions, 'w') ? 0222 : 0);
 }
 
-static int take_node(struct collection *to, const char *field, const json_t *value, lr_error *err)
+static int take_node(struct collection *to, const char *field, const json_t *value, lrun_error *err)
 {
     struct node n = {0};
     if (check_object(&n, field, value, node_fields, err) < 0)
@@ -244,18 +243,18 @@ struct bind {
     bool noexec;
 };
 
-static int read_bind_host_path(void *out, const char *field, const json_t *value, lr_error *err)
+static int read_bind_host_path(void *out, const char *field, const json_t *value, lrun_error *err)
 {
     return check_path(&((struct bind *)out)->host_path, field, value, err);
 }
 
 static int read_bind_container_path(void *out, const char *field, const json_t *value,
-                                    lr_error *err)
+                                    lrun_error *err)
 {
     return check_target(&((struct bind *)out)->container_path, field, value, err);
 }
 
-static int read_bind_type(void *out, const char *field, const json_t *value, lr_error *err)
+static int read_bind_type(void *out, const char *field, const json_t *value, lrun_error *err)
 {
     (void)out;
     const char *type;
@@ -268,7 +267,7 @@ static int read_bind_type(void *out, const char *field, const json_t *value, lr_
 
 /* Each of these is either what every mount of ours is, or stricter; `rbind` becomes `bind`, since a
  * mount within a mount would not be read-only. */
-static int read_bind_options(void *out, const char *field, const json_t *value, lr_error *err)
+static int read_bind_options(void *out, const char *field, const json_t *value, lrun_error *err)
 {
     static const char *const known[] = {"ro",     "bind",    "rbind",    "nosuid", "nodev",
                                         "noexec", "private", "rprivate", "slave",  "rslave"};
@@ -300,7 +299,8 @@ static const struct check_field bind_fields[] = {
     {0},
 };
 
-static int take_mount(struct collection *to, const char *field, const json_t *value, lr_error *err)
+static int take_mount(struct collection *to, const char *field, const json_t *value,
+                      lrun_error *err)
 {
     struct bind b = {0};
     if (check_object(&b, field, value, bind_fields, err) < 0)
@@ -339,7 +339,7 @@ struct hook {
  * (what the hook does to a hostile root, it does as nobody) and none of the image's code can be
  * meant: the others run as the host's root, or in the sandbox before it has been checked.
  */
-static int read_hook_name(void *out, const char *field, const json_t *value, lr_error *err)
+static int read_hook_name(void *out, const char *field, const json_t *value, lrun_error *err)
 {
     const char **name = &((struct hook *)out)->name;
     if (check_string(name, field, value, err) < 0)
@@ -350,12 +350,12 @@ static int read_hook_name(void *out, const char *field, const json_t *value, lr_
     return 0;
 }
 
-static int read_hook_path(void *out, const char *field, const json_t *value, lr_error *err)
+static int read_hook_path(void *out, const char *field, const json_t *value, lrun_error *err)
 {
     return check_path(&((struct hook *)out)->path, field, value, err);
 }
 
-static int check_texts(const char *field, const json_t *value, bool assignments, lr_error *err)
+static int check_texts(const char *field, const json_t *value, bool assignments, lrun_error *err)
 {
     if (!json_is_array(value) || json_array_size(value) > EDITS_MAX)
         return check_fail(err, field, "must be a list of at most %d strings", EDITS_MAX);
@@ -369,19 +369,19 @@ static int check_texts(const char *field, const json_t *value, bool assignments,
     return 0;
 }
 
-static int read_hook_args(void *out, const char *field, const json_t *value, lr_error *err)
+static int read_hook_args(void *out, const char *field, const json_t *value, lrun_error *err)
 {
     ((struct hook *)out)->args = value;
     return check_texts(field, value, false, err);
 }
 
-static int read_hook_env(void *out, const char *field, const json_t *value, lr_error *err)
+static int read_hook_env(void *out, const char *field, const json_t *value, lrun_error *err)
 {
     ((struct hook *)out)->env = value;
     return check_texts(field, value, true, err);
 }
 
-static int read_hook_timeout(void *out, const char *field, const json_t *value, lr_error *err)
+static int read_hook_timeout(void *out, const char *field, const json_t *value, lrun_error *err)
 {
     return check_positive(&((struct hook *)out)->seconds, field, value, HOOK_SECONDS_MAX, err);
 }
@@ -392,7 +392,7 @@ static const struct check_field hook_fields[] = {
 };
 
 /* A program that nobody but root could have put there: neither it nor a folder above it. */
-static int check_program(const char *path, const char *field, lr_error *err)
+static int check_program(const char *path, const char *field, lrun_error *err)
 {
     cleanup_free char *real = realpath(path, NULL);
     if (!real || access(real, X_OK) < 0) {
@@ -410,7 +410,7 @@ static int check_program(const char *path, const char *field, lr_error *err)
     return 0;
 }
 
-static int take_hook(struct collection *to, const char *field, const json_t *value, lr_error *err)
+static int take_hook(struct collection *to, const char *field, const json_t *value, lrun_error *err)
 {
     struct hook h = {0};
     if (check_object(&h, field, value, hook_fields, err) < 0)
@@ -440,33 +440,33 @@ static int take_hook(struct collection *to, const char *field, const json_t *val
 
 /* ------------------------------------------------------------- edits */
 
-static int read_env(void *out, const char *field, const json_t *value, lr_error *err)
+static int read_env(void *out, const char *field, const json_t *value, lrun_error *err)
 {
     return take_list(out, field, value, take_env, err);
 }
 
-static int read_nodes(void *out, const char *field, const json_t *value, lr_error *err)
+static int read_nodes(void *out, const char *field, const json_t *value, lrun_error *err)
 {
     return take_list(out, field, value, take_node, err);
 }
 
-static int read_mounts(void *out, const char *field, const json_t *value, lr_error *err)
+static int read_mounts(void *out, const char *field, const json_t *value, lrun_error *err)
 {
     return take_list(out, field, value, take_mount, err);
 }
 
-static int read_hooks(void *out, const char *field, const json_t *value, lr_error *err)
+static int read_hooks(void *out, const char *field, const json_t *value, lrun_error *err)
 {
     return take_list(out, field, value, take_hook, err);
 }
 
 /* Groups that may open the host's nodes. The sandbox's nodes are open to all in it. */
-static int take_gid(struct collection *to, const char *field, const json_t *value, lr_error *err)
+static int take_gid(struct collection *to, const char *field, const json_t *value, lrun_error *err)
 {
     return read_uint32(to, field, value, err);
 }
 
-static int read_gids(void *out, const char *field, const json_t *value, lr_error *err)
+static int read_gids(void *out, const char *field, const json_t *value, lrun_error *err)
 {
     return take_list(out, field, value, take_gid, err);
 }
@@ -478,13 +478,13 @@ static const struct check_field edit_fields[] = {
 };
 
 static int apply(struct collection *to, const struct cdi_spec *spec, const char *name,
-                 const json_t *edits, lr_error *err)
+                 const json_t *edits, lrun_error *err)
 {
     if (!edits || check_object(to, "containerEdits", edits, edit_fields, err) == 0)
         return 0;
     if (!err)
         return -1;
-    err->code = LR_CONTAINER_START_FAILED;
+    err->code = LRUN_CONTAINER_START_FAILED;
     /* Both may quote the spec. */
     text_make_printable(err->message);
     text_make_printable(err->hint);
@@ -495,7 +495,7 @@ static int apply(struct collection *to, const struct cdi_spec *spec, const char 
 }
 
 static int collect(struct collection *to, const struct cdi *c, const size_t *devices, size_t count,
-                   lr_error *err)
+                   lrun_error *err)
 {
     for (size_t i = 0; i < count; i++) {
         const struct cdi_device *d = &c->devices[devices[i]];
@@ -513,7 +513,7 @@ static int collect(struct collection *to, const struct cdi *c, const size_t *dev
 }
 
 int cdi_edits_collect(struct cdi_edits *out, const struct cdi *c, const size_t *devices,
-                      size_t count, lr_error *err)
+                      size_t count, lrun_error *err)
 {
     *out = (struct cdi_edits){0};
     struct collection all = {
@@ -531,13 +531,12 @@ int cdi_edits_collect(struct cdi_edits *out, const struct cdi *c, const size_t *
     return failed;
 }
 
-int cdi_edits_make_nodes(struct cdi_edits *e, const char *folder, lr_error *err)
+int cdi_edits_make_nodes(struct cdi_edits *e, const char *folder, lrun_error *err)
 {
     const char *target;
     json_t *node;
     unsigned number = 0;
-    json_object_foreach(e->nodes, target, node)
-    {
+    json_object_foreach (e->nodes, target, node) {
         char path[PATH_MAX];
         snprintf(path, sizeof(path), "%s/%u", folder, number++);
         dev_t device = makedev((unsigned)json_integer_value(json_object_get(node, "major")),
@@ -545,7 +544,7 @@ int cdi_edits_make_nodes(struct cdi_edits *e, const char *folder, lr_error *err)
         mode_t mode = (mode_t)json_integer_value(json_object_get(node, "mode"));
         /* chmod: the umask is whoever's started us. */
         if (mknod(path, S_IFCHR | mode, device) < 0 || chmod(path, mode) < 0) {
-            error_errno(err, LR_CONTAINER_START_FAILED, OPERATION, errno,
+            error_errno(err, LRUN_CONTAINER_START_FAILED, OPERATION, errno,
                         "gpus: cannot make the device node '%.200s'", target);
             return error_hint(err, "run as root, outside of a container");
         }
@@ -567,7 +566,7 @@ void cdi_edits_free(struct cdi_edits *e)
     *e = (struct cdi_edits){0};
 }
 
-int cdi_edits_for(struct cdi_edits *out, const char *gpus, lr_error *err)
+int cdi_edits_for(struct cdi_edits *out, const char *gpus, lrun_error *err)
 {
     *out = (struct cdi_edits){0};
     struct cdi c;

@@ -19,7 +19,7 @@ struct selection {
 };
 
 /* Says what there is instead. */
-__attribute__((format(printf, 3, 4))) static int fail_missing(const struct cdi *c, lr_error *err,
+__attribute__((format(printf, 3, 4))) static int fail_missing(const struct cdi *c, lrun_error *err,
                                                               const char *format, ...)
 {
     char text[300], list[400];
@@ -28,7 +28,7 @@ __attribute__((format(printf, 3, 4))) static int fail_missing(const struct cdi *
     vsnprintf(text, sizeof(text), format, ap);
     va_end(ap);
     cdi_list(c, list, sizeof(list));
-    error_set(err, LR_INVALID_ARGUMENT, OPERATION, "gpus: %s; there is: %s", text, list);
+    error_set(err, LRUN_INVALID_ARGUMENT, OPERATION, "gpus: %s; there is: %s", text, list);
     return error_hint(
         err, "choose of these; if one is missing, write the spec anew, " CDI_HINT_GENERATE);
 }
@@ -77,7 +77,7 @@ static void choose_all(struct selection *s)
             choose(s, i);
 }
 
-static int choose_count(struct selection *s, uint64_t wanted, lr_error *err)
+static int choose_count(struct selection *s, uint64_t wanted, lrun_error *err)
 {
     choose_first(s, wanted);
     if (s->count == wanted)
@@ -86,7 +86,7 @@ static int choose_count(struct selection *s, uint64_t wanted, lr_error *err)
                         (unsigned long long)wanted, s->count);
 }
 
-static int choose_name(struct selection *s, const char *name, lr_error *err)
+static int choose_name(struct selection *s, const char *name, lrun_error *err)
 {
     const struct cdi *c = s->cdi;
     size_t found = SIZE_MAX;
@@ -103,7 +103,7 @@ static int choose_name(struct selection *s, const char *name, lr_error *err)
     return 0;
 }
 
-static int choose_names(struct selection *s, char *names, lr_error *err)
+static int choose_names(struct selection *s, char *names, lrun_error *err)
 {
     for (char *name; (name = strsep(&names, ","));)
         if (choose_name(s, name, err) < 0)
@@ -111,14 +111,14 @@ static int choose_names(struct selection *s, char *names, lr_error *err)
     return 0;
 }
 
-static int fail_value(const char *gpus, lr_error *err)
+static int fail_value(const char *gpus, lrun_error *err)
 {
-    error_set(err, LR_INVALID_ARGUMENT, OPERATION, "gpus: '%s' is not a choice of GPUs", gpus);
+    error_set(err, LRUN_INVALID_ARGUMENT, OPERATION, "gpus: '%s' is not a choice of GPUs", gpus);
     return error_hint(err, "all, a count, or names as in device=0 or 0,1");
 }
 
 /* device=LIST and count=N are how Docker writes it, its quotes included. */
-static int choose_value(struct selection *s, char *value, lr_error *err)
+static int choose_value(struct selection *s, char *value, lrun_error *err)
 {
     size_t length = strlen(value);
     if (length >= 2 && value[0] == '"' && value[length - 1] == '"') {
@@ -139,7 +139,7 @@ static int choose_value(struct selection *s, char *value, lr_error *err)
     return counted ? fail_value(value, err) : choose_names(s, value, err);
 }
 
-int cdi_select(const struct cdi *c, const char *gpus, size_t **out, size_t *count, lr_error *err)
+int cdi_select(const struct cdi *c, const char *gpus, size_t **out, size_t *count, lrun_error *err)
 {
     *out = NULL;
     *count = 0;
@@ -147,7 +147,7 @@ int cdi_select(const struct cdi *c, const char *gpus, size_t **out, size_t *coun
     if (strcmp(gpus, "0") == 0)
         return 0;
     if (c->device_count == 0) {
-        error_set(err, LR_CONTAINER_START_FAILED, OPERATION,
+        error_set(err, LRUN_CONTAINER_START_FAILED, OPERATION,
                   "gpus: no CDI spec describes a GPU of this machine");
         return error_hint(err, "write one, " CDI_HINT_GENERATE);
     }

@@ -15,19 +15,19 @@
 
 enum { DEPTH_MAX = 32 };
 
-static int fail(lr_error *err, const yaml_event_t *event, const char *what)
+static int fail(lrun_error *err, const yaml_event_t *event, const char *what)
 {
-    return error_set(err, LR_CONTAINER_START_FAILED, OPERATION,
+    return error_set(err, LRUN_CONTAINER_START_FAILED, OPERATION,
                      "is not YAML as specs have it: line %zu: %s", event->start_mark.line + 1,
                      what);
 }
 
-static int next_event(yaml_parser_t *parser, yaml_event_t *event, lr_error *err)
+static int next_event(yaml_parser_t *parser, yaml_event_t *event, lrun_error *err)
 {
     if (yaml_parser_parse(parser, event))
         return 0;
     memset(event, 0, sizeof(*event));
-    return error_set(err, LR_CONTAINER_START_FAILED, OPERATION, "is not YAML: line %zu: %s",
+    return error_set(err, LRUN_CONTAINER_START_FAILED, OPERATION, "is not YAML: line %zu: %s",
                      parser->problem_mark.line + 1,
                      parser->problem ? parser->problem : "memory is out");
 }
@@ -62,9 +62,9 @@ static json_t *plain_value(const char *text, size_t length)
     return is_integer(text) && errno == 0 ? json_integer(number) : json_stringn(text, length);
 }
 
-static json_t *build(yaml_parser_t *parser, const yaml_event_t *event, int depth, lr_error *err);
+static json_t *build(yaml_parser_t *parser, const yaml_event_t *event, int depth, lrun_error *err);
 
-static int build_sequence(json_t *list, yaml_parser_t *parser, int depth, lr_error *err)
+static int build_sequence(json_t *list, yaml_parser_t *parser, int depth, lrun_error *err)
 {
     for (;;) {
         yaml_event_t event;
@@ -83,7 +83,7 @@ static int build_sequence(json_t *list, yaml_parser_t *parser, int depth, lr_err
 }
 
 static int add_member(json_t *object, yaml_parser_t *parser, const yaml_event_t *key, int depth,
-                      lr_error *err)
+                      lrun_error *err)
 {
     if (key->type != YAML_SCALAR_EVENT || key->data.scalar.anchor)
         return fail(err, key, "a key that is not a word");
@@ -102,7 +102,7 @@ static int add_member(json_t *object, yaml_parser_t *parser, const yaml_event_t 
                                                          : fail(err, key, "a key that is no text");
 }
 
-static int build_mapping(json_t *object, yaml_parser_t *parser, int depth, lr_error *err)
+static int build_mapping(json_t *object, yaml_parser_t *parser, int depth, lrun_error *err)
 {
     for (;;) {
         yaml_event_t key;
@@ -116,7 +116,7 @@ static int build_mapping(json_t *object, yaml_parser_t *parser, int depth, lr_er
     }
 }
 
-static json_t *build_scalar(const yaml_event_t *event, lr_error *err)
+static json_t *build_scalar(const yaml_event_t *event, lrun_error *err)
 {
     const char *text = (const char *)event->data.scalar.value;
     if (event->data.scalar.anchor || event->data.scalar.tag) {
@@ -131,7 +131,7 @@ static json_t *build_scalar(const yaml_event_t *event, lr_error *err)
     return value;
 }
 
-static json_t *build(yaml_parser_t *parser, const yaml_event_t *event, int depth, lr_error *err)
+static json_t *build(yaml_parser_t *parser, const yaml_event_t *event, int depth, lrun_error *err)
 {
     json_t *value = NULL;
     int failed = -1;
@@ -168,7 +168,7 @@ static json_t *build(yaml_parser_t *parser, const yaml_event_t *event, int depth
 }
 
 /* One document between the start and the end of the stream. */
-static json_t *build_document(yaml_parser_t *parser, lr_error *err)
+static json_t *build_document(yaml_parser_t *parser, lrun_error *err)
 {
     static const yaml_event_type_t frame[] = {YAML_STREAM_START_EVENT, YAML_DOCUMENT_START_EVENT,
                                               YAML_NO_EVENT, YAML_DOCUMENT_END_EVENT,
@@ -190,7 +190,7 @@ static json_t *build_document(yaml_parser_t *parser, lr_error *err)
     return document;
 }
 
-json_t *cdi_yaml_parse(const char *text, size_t length, lr_error *err)
+json_t *cdi_yaml_parse(const char *text, size_t length, lrun_error *err)
 {
     yaml_parser_t parser;
     if (!yaml_parser_initialize(&parser)) {

@@ -30,7 +30,7 @@ static bool is_better(const char *a, const char *b)
     return cloud_a != cloud_b ? cloud_a : strverscmp(a, b) > 0;
 }
 
-int guest_files_release(char release[65], lr_error *err)
+int guest_files_release(char release[65], lrun_error *err)
 {
     static const char prefix[] = "vmlinuz-";
     const char *chosen = secure_getenv("LIGHT_RUNNER_GUEST_KERNEL");
@@ -40,7 +40,7 @@ int guest_files_release(char release[65], lr_error *err)
             strcpy(release, chosen);
             return 0;
         }
-        error_set(err, LR_CONTAINER_START_FAILED, operation,
+        error_set(err, LRUN_CONTAINER_START_FAILED, operation,
                   "LIGHT_RUNNER_GUEST_KERNEL: there is no /lib/modules/%.64s", chosen);
         return error_hint(err, "name one of those in /lib/modules, or none for the newest");
     }
@@ -53,7 +53,7 @@ int guest_files_release(char release[65], lr_error *err)
     }
     if (release[0])
         return 0;
-    error_set(err, LR_CONTAINER_START_FAILED, operation,
+    error_set(err, LRUN_CONTAINER_START_FAILED, operation,
               "no kernel for the VM: /boot has none with its modules in /lib/modules");
     return error_hint(err, "%s", hint);
 }
@@ -69,7 +69,7 @@ static uint64_t mix(uint64_t hash, const struct stat *st)
 
 /* Another for every version of what is in it. */
 static int name_of(char *name, size_t size, const char *release, const char *init,
-                   const char *agent, lr_error *err)
+                   const char *agent, lrun_error *err)
 {
     char kernel[128], modules[128];
     snprintf(kernel, sizeof(kernel), "/boot/vmlinuz-%s", release);
@@ -79,7 +79,7 @@ static int name_of(char *name, size_t size, const char *release, const char *ini
     for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
         struct stat st;
         if (stat(parts[i], &st) < 0) {
-            error_errno(err, LR_CONTAINER_START_FAILED, operation, errno, "cannot read '%s'",
+            error_errno(err, LRUN_CONTAINER_START_FAILED, operation, errno, "cannot read '%s'",
                         parts[i]);
             return error_hint(err, "%s", hint);
         }
@@ -109,7 +109,7 @@ static bool open_both(struct guest_files *f, int dirfd, const char *name)
     return false;
 }
 
-int guest_files_open(struct guest_files *out, const char *folder, lr_error *err)
+int guest_files_open(struct guest_files *out, const char *folder, lrun_error *err)
 {
     char name[128];
     *out = GUEST_FILES_NONE;
@@ -125,11 +125,11 @@ int guest_files_open(struct guest_files *out, const char *folder, lr_error *err)
     if (!maker)
         return -1;
     const char *const argv[] = {maker, folder, name, out->release, init, agent, NULL};
-    if (process_run(argv, MAKE_TIMEOUT_MS, NULL, 0, LR_CONTAINER_START_FAILED, err) < 0)
+    if (process_run(argv, MAKE_TIMEOUT_MS, NULL, 0, LRUN_CONTAINER_START_FAILED, err) < 0)
         return -1;
     return open_both(out, dirfd, name)
                ? 0
-               : error_errno(err, LR_CONTAINER_START_FAILED, operation, errno,
+               : error_errno(err, LRUN_CONTAINER_START_FAILED, operation, errno,
                              "cannot open the files of the guest in '%s'", folder);
 }
 

@@ -26,10 +26,10 @@ struct guest_files {
  * /boot that are made for VMs, else the newest of all. Errors: CONTAINER_START_FAILED with the command that installs
  * one.
  */
-int guest_files_release(char release[65], lr_error *err);
+int guest_files_release(char release[65], lrun_error *err);
 
 /* Makes the files if they are not there. `folder` is the store's for templates. Errors: CONTAINER_START_FAILED. */
-int guest_files_open(struct guest_files *out, const char *folder, lr_error *err);
+int guest_files_open(struct guest_files *out, const char *folder, lrun_error *err);
 
 void guest_files_close(struct guest_files *files);
 

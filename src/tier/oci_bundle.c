@@ -158,7 +158,7 @@ static json_t *settings(const struct oci_bundle *b)
                      "net.ipv4.ip_unprivileged_port_start", "0");
 }
 
-static json_t *linux_section(const struct oci_bundle *b, lr_error *err)
+static json_t *linux_section(const struct oci_bundle *b, lrun_error *err)
 {
     json_t *seccomp = NULL;
     if (b->seccomp_path && seccomp_profile_load(&seccomp, b->seccomp_path, err) < 0)
@@ -218,11 +218,9 @@ static void drop_tty_group(json_t *list)
 {
     size_t i, j;
     json_t *mount, *option;
-    json_array_foreach(list, i, mount)
-    {
+    json_array_foreach (list, i, mount) {
         json_t *options = json_object_get(mount, "options");
-        json_array_foreach(options, j, option)
-        {
+        json_array_foreach (options, j, option) {
             if (strcmp(json_string_value(option), TTY_GID) == 0) {
                 json_array_remove(options, j);
                 break;
@@ -240,7 +238,8 @@ static json_t *mount_section(const struct oci_bundle *b)
         drop_tty_group(list);
     /* Before our own: whatever the image makes of their paths, ours come out on top. */
     if (b->edits)
-        json_object_foreach(b->edits->mounts, target, mount) json_array_append(list, mount);
+        json_object_foreach (b->edits->mounts, target, mount)
+            json_array_append(list, mount);
     if (!list || add_bind(list, b->agent, b->agent_target, "bind") < 0 ||
         (b->resolv_conf && add_bind(list, b->resolv_conf, "/etc/resolv.conf", "bind") < 0) ||
         (b->limits && add_limits(list, b) < 0)) {
@@ -250,7 +249,7 @@ static json_t *mount_section(const struct oci_bundle *b)
     return list;
 }
 
-char *oci_bundle_config(const struct oci_bundle *b, lr_error *err)
+char *oci_bundle_config(const struct oci_bundle *b, lrun_error *err)
 {
     json_t *sandbox = linux_section(b, err);
     if (!sandbox)

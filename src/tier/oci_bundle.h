@@ -56,6 +56,6 @@ json_t *oci_bundle_masked_paths(bool limits);
 json_t *oci_bundle_read_only_paths(bool limits);
 
 /* The text of config.json, malloc'd; NULL with an error. Errors: CONTAINER_START_FAILED. */
-char *oci_bundle_config(const struct oci_bundle *b, lr_error *err);
+char *oci_bundle_config(const struct oci_bundle *b, lrun_error *err);
 
 #endif

@@ -111,7 +111,7 @@ static size_t add_common(const char **argv, const char *program, const struct oc
     return n;
 }
 
-int oci_runtime_start(struct process *out, const struct oci_runtime_launch *l, lr_error *err)
+int oci_runtime_start(struct process *out, const struct oci_runtime_launch *l, lrun_error *err)
 {
     const char *argv[ARGV_MAX];
     size_t n = add_common(argv, l->runtime->name, l);
@@ -126,7 +126,7 @@ int oci_runtime_start(struct process *out, const struct oci_runtime_launch *l, l
     pid_t pid = process_clone(out, CLONE_NEWPID | CLONE_NEWNS);
     if (pid < 0) {
         int failed = errno;
-        error_errno(err, LR_CONTAINER_START_FAILED, "runtime.start", failed,
+        error_errno(err, LRUN_CONTAINER_START_FAILED, "runtime.start", failed,
                     "cannot make the sandbox's process");
         return failed == EPERM ? error_hint(err, "run as root") : -1;
     }
@@ -136,7 +136,7 @@ int oci_runtime_start(struct process *out, const struct oci_runtime_launch *l, l
 }
 
 int oci_runtime_pause(const struct process *process, const struct oci_runtime_launch *l, bool on,
-                      lr_error *err)
+                      lrun_error *err)
 {
     static const char operation[] = "runtime.pause";
     const char *argv[ARGV_MAX];
@@ -147,11 +147,11 @@ int oci_runtime_pause(const struct process *process, const struct oci_runtime_la
     /* The state names processes by their numbers in there. Only children of ours enter the namespace, not we. */
     cleanup_close int own = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
     if (own < 0 || setns(process->pidfd, CLONE_NEWPID) < 0)
-        return error_errno(err, LR_IO_FAILED, operation, errno,
+        return error_errno(err, LRUN_IO_FAILED, operation, errno,
                            "cannot enter the sandbox's PID namespace");
-    int failed = process_run(argv, PAUSE_TIMEOUT_MS, NULL, 0, LR_IO_FAILED, err);
+    int failed = process_run(argv, PAUSE_TIMEOUT_MS, NULL, 0, LRUN_IO_FAILED, err);
     if (setns(own, CLONE_NEWPID) < 0)
-        return error_errno(err, LR_INTERNAL, operation, errno,
+        return error_errno(err, LRUN_INTERNAL, operation, errno,
                            "cannot leave the sandbox's PID namespace");
     return failed;
 }

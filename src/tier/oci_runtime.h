@@ -39,13 +39,13 @@ struct oci_runtime_launch {
 #define OCI_RUNTIME_CONFIG "/proc/self/fd/3"
 
 /* Errors: CONTAINER_START_FAILED. */
-int oci_runtime_start(struct process *out, const struct oci_runtime_launch *l, lr_error *err);
+int oci_runtime_start(struct process *out, const struct oci_runtime_launch *l, lrun_error *err);
 
 /*
  * Pauses or resumes the sandbox by the runtime's own verb. Only `runtime`, `path`, `root` and `id` of the launch count.
  * `process`: the runtime that was started, whose PID namespace the runtime's state is about. Errors: IO_FAILED.
  */
 int oci_runtime_pause(const struct process *process, const struct oci_runtime_launch *l, bool on,
-                      lr_error *err);
+                      lrun_error *err);
 
 #endif

@@ -273,7 +273,7 @@ static int clone_tree(int file)
     return open_tree(file, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 }
 
-int qemu_start(struct process *out, const struct qemu_launch *l, lr_error *err)
+int qemu_start(struct process *out, const struct qemu_launch *l, lrun_error *err)
 {
     struct command command = {0};
     cleanup_close int self = pidfd_open(getpid(), 0);
@@ -285,7 +285,7 @@ int qemu_start(struct process *out, const struct qemu_launch *l, lr_error *err)
                     : process_clone(out, CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS |
                                              (l->network_namespace ? 0 : CLONE_NEWNET));
     if (pid < 0)
-        return error_errno(err, LR_CONTAINER_START_FAILED, "qemu.start", errno,
+        return error_errno(err, LRUN_CONTAINER_START_FAILED, "qemu.start", errno,
                            "cannot make the VM's process");
     if (pid == 0) {
         /* What goes wrong before the console has its place is said there as well. */

@@ -44,6 +44,6 @@ struct qemu_launch {
 };
 
 /* Errors: CONTAINER_START_FAILED. What fails in the child is said on the console. */
-int qemu_start(struct process *out, const struct qemu_launch *l, lr_error *err);
+int qemu_start(struct process *out, const struct qemu_launch *l, lrun_error *err);
 
 #endif

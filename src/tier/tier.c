@@ -128,7 +128,7 @@ void tier_host_boot(char out[TIER_BOOT_SIZE])
     out[strcspn(out, "\n")] = '\0';
 }
 
-int tier_row(const struct tier **out, const char *name, lr_error *err)
+int tier_row(const struct tier **out, const char *name, lrun_error *err)
 {
     for (size_t i = 0; i < sizeof(tiers) / sizeof(tiers[0]); i++) {
         if (strcmp(tiers[i].name, name) == 0) {
@@ -136,33 +136,34 @@ int tier_row(const struct tier **out, const char *name, lr_error *err)
             return 0;
         }
     }
-    return error_set(err, LR_INVALID_ARGUMENT, "tier.find", "no tier named '%s'", name);
+    return error_set(err, LRUN_INVALID_ARGUMENT, "tier.find", "no tier named '%s'", name);
 }
 
-int tier_find(const struct tier **out, const char *name, lr_error *err)
+int tier_find(const struct tier **out, const char *name, lrun_error *err)
 {
     if (tier_row(out, name, err) < 0)
         return -1;
     if ((*out)->runtimes)
         return 0;
-    error_set(err, LR_NOT_SUPPORTED, "tier.find", "the tier '%s' is not on the local engine", name);
+    error_set(err, LRUN_NOT_SUPPORTED, "tier.find", "the tier '%s' is not on the local engine",
+              name);
     return error_hint(err, "use --runtime kata, or --engine docker");
 }
 
-int tier_check_memory(const struct tier *tier, uint64_t bytes, lr_error *err)
+int tier_check_memory(const struct tier *tier, uint64_t bytes, lrun_error *err)
 {
     uint64_t min = tier->runtimes ? tier->runtimes->memory_min : 0;
     if (bytes >= min)
         return 0;
     /* With less the sandbox ends before it can say why. */
-    error_set(err, LR_INVALID_ARGUMENT, "tier.memory",
+    error_set(err, LRUN_INVALID_ARGUMENT, "tier.memory",
               "memory: the tier '%s' needs %u MiB at least, for its own kernel", tier->name,
               (unsigned)(min >> 20));
     return error_hint(err, "raise it: --memory 512m");
 }
 
 int tier_find_runtime(const struct tier *tier, const struct tier_runtime **out, char **path,
-                      lr_error *err)
+                      lrun_error *err)
 {
     const struct tier_runtime *first = tier->runtimes;
     for (const struct tier_runtime *r = first; r->name; r++) {
@@ -174,12 +175,12 @@ int tier_find_runtime(const struct tier *tier, const struct tier_runtime **out, 
         }
         /* A runtime that was named is meant: no other takes its place. */
         if (chosen && *chosen) {
-            error_set(err, LR_CONTAINER_START_FAILED, "tier.find_runtime",
+            error_set(err, LRUN_CONTAINER_START_FAILED, "tier.find_runtime",
                       "%s names '%s', which is not a program", r->variable, chosen);
             return error_hint(err, "unset %s, or set it to the runtime's path", r->variable);
         }
     }
-    error_set(err, LR_CONTAINER_START_FAILED, "tier.find_runtime",
+    error_set(err, LRUN_CONTAINER_START_FAILED, "tier.find_runtime",
               "no OCI runtime for the tier '%s' is installed", tier->name);
     return error_hint(err, "%s", first->hint);
 }
@@ -198,19 +199,19 @@ unsigned tier_date_in(const char *text)
 }
 
 int tier_check_runtime(const struct tier_runtime *runtime, const char *path, char *version,
-                       size_t size, lr_error *err)
+                       size_t size, lrun_error *err)
 {
     const char *argv[TIER_FLAGS_MAX + 3] = {path};
     size_t n = 1;
     for (size_t i = 0; i < TIER_FLAGS_MAX && runtime->flags[i]; i++)
         argv[n++] = runtime->flags[i];
     argv[n] = "--version";
-    if (process_run(argv, VERSION_TIMEOUT_MS, version, size, LR_CONTAINER_START_FAILED, err) < 0)
+    if (process_run(argv, VERSION_TIMEOUT_MS, version, size, LRUN_CONTAINER_START_FAILED, err) < 0)
         return error_hint(err, "%s", runtime->hint);
     version[strcspn(version, "\n")] = '\0';
     unsigned date = tier_date_in(version);
     if (date && date < runtime->since) {
-        error_set(err, LR_CONTAINER_START_FAILED, "tier.check_runtime",
+        error_set(err, LRUN_CONTAINER_START_FAILED, "tier.check_runtime",
                   "%s is too old (%s): one of %u or later is needed", path, version,
                   runtime->since);
         return error_hint(err, "%s", runtime->hint);

@@ -63,18 +63,18 @@ struct tier {
 #define TIER_GVISOR_NO_NETWORK_FLAG "--network=none"
 
 /* The row of a tier, whoever starts its runtime. Errors: INVALID_ARGUMENT. */
-int tier_row(const struct tier **out, const char *name, lr_error *err);
+int tier_row(const struct tier **out, const char *name, lrun_error *err);
 
 /* The same for the local engine. NOT_SUPPORTED for one that this version cannot start by itself. */
-int tier_find(const struct tier **out, const char *name, lr_error *err);
+int tier_find(const struct tier **out, const char *name, lrun_error *err);
 
 /* Whether that many bytes of memory are enough for a sandbox of the tier. Errors: INVALID_ARGUMENT. */
-int tier_check_memory(const struct tier *tier, uint64_t bytes, lr_error *err);
+int tier_check_memory(const struct tier *tier, uint64_t bytes, lrun_error *err);
 
 /* The runtime to use: the first of the row that is installed. *path is malloc'd.
  * Errors: CONTAINER_START_FAILED with the command that installs one. */
 int tier_find_runtime(const struct tier *tier, const struct tier_runtime **out, char **path,
-                      lr_error *err);
+                      lrun_error *err);
 
 /*
  * Whether a runtime that has been found is one that works: starts it to ask for its version, with the
@@ -82,7 +82,7 @@ int tier_find_runtime(const struct tier *tier, const struct tier_runtime **out, 
  * answer is in version, a string in any case. Errors: CONTAINER_START_FAILED.
  */
 int tier_check_runtime(const struct tier_runtime *runtime, const char *path, char *version,
-                       size_t size, lr_error *err);
+                       size_t size, lrun_error *err);
 
 /* The date in what a runtime says of its version, as in "release-20260901.0": 20260901. 0: there is none. */
 unsigned tier_date_in(const char *version);

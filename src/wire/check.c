@@ -34,18 +34,18 @@ static const char *type_name(const json_t *value)
     return "something else";
 }
 
-int check_fail(lr_error *err, const char *field, const char *format, ...)
+int check_fail(lrun_error *err, const char *field, const char *format, ...)
 {
     char text[512];
     va_list ap;
     va_start(ap, format);
     vsnprintf(text, sizeof(text), format, ap);
     va_end(ap);
-    return error_set(err, LR_INVALID_ARGUMENT, OPERATION, "%s%s%s", field, *field ? ": " : "",
+    return error_set(err, LRUN_INVALID_ARGUMENT, OPERATION, "%s%s%s", field, *field ? ": " : "",
                      text);
 }
 
-static int fail_type(lr_error *err, const char *field, const char *wanted, const json_t *value)
+static int fail_type(lrun_error *err, const char *field, const char *wanted, const json_t *value)
 {
     return check_fail(err, field, "must be %s, not %s", wanted, type_name(value));
 }
@@ -60,14 +60,13 @@ static void list_names(char *out, size_t size, const struct check_field *table)
 }
 
 int check_object(void *out, const char *field, const json_t *object,
-                 const struct check_field *table, lr_error *err)
+                 const struct check_field *table, lrun_error *err)
 {
     if (!json_is_object(object))
         return fail_type(err, *field ? field : "the document", "an object", object);
     const char *key;
     json_t *value;
-    json_object_foreach((json_t *)object, key, value)
-    {
+    json_object_foreach ((json_t *)object, key, value) {
         char path[160];
         snprintf(path, sizeof(path), "%s%s%.*s", field, *field ? "." : "", SHOWN, key);
         const struct check_field *f = table;
@@ -76,7 +75,7 @@ int check_object(void *out, const char *field, const json_t *object,
         if (!f->name) {
             char names[400];
             list_names(names, sizeof(names), table);
-            error_set(err, LR_INVALID_ARGUMENT, OPERATION, "unknown field '%s'", path);
+            error_set(err, LRUN_INVALID_ARGUMENT, OPERATION, "unknown field '%s'", path);
             return error_hint(err, "known here: %s", names);
         }
         if (f->read(out, path, value, err) < 0)
@@ -85,7 +84,7 @@ int check_object(void *out, const char *field, const json_t *object,
     return 0;
 }
 
-int check_string(const char **out, const char *field, const json_t *value, lr_error *err)
+int check_string(const char **out, const char *field, const json_t *value, lrun_error *err)
 {
     if (!json_is_string(value))
         return fail_type(err, field, "a string", value);
@@ -96,7 +95,7 @@ int check_string(const char **out, const char *field, const json_t *value, lr_er
     return 0;
 }
 
-int check_copy_string(char **out, const char *field, const json_t *value, lr_error *err)
+int check_copy_string(char **out, const char *field, const json_t *value, lrun_error *err)
 {
     const char *text;
     if (check_string(&text, field, value, err) < 0)
@@ -105,7 +104,7 @@ int check_copy_string(char **out, const char *field, const json_t *value, lr_err
     return *out ? 0 : error_oom(err, OPERATION);
 }
 
-int check_copy_name(char **out, const char *field, const json_t *value, size_t max, lr_error *err)
+int check_copy_name(char **out, const char *field, const json_t *value, size_t max, lrun_error *err)
 {
     const char *text;
     if (check_string(&text, field, value, err) < 0)
@@ -120,7 +119,7 @@ int check_copy_name(char **out, const char *field, const json_t *value, size_t m
 }
 
 int check_copy_strings(char ***out, const char *field, const json_t *value, size_t max_count,
-                       lr_error *err)
+                       lrun_error *err)
 {
     if (!json_is_array(value))
         return fail_type(err, field, "a list of strings", value);
@@ -151,7 +150,7 @@ void check_free_strings(char **strings)
     free(strings);
 }
 
-int check_bool(bool *out, const char *field, const json_t *value, lr_error *err)
+int check_bool(bool *out, const char *field, const json_t *value, lrun_error *err)
 {
     if (!json_is_boolean(value))
         return fail_type(err, field, "true or false", value);
@@ -175,7 +174,7 @@ bool check_integer(json_int_t *out, const json_t *value)
 }
 
 int check_positive(uint64_t *out, const char *field, const json_t *value, uint64_t max,
-                   lr_error *err)
+                   lrun_error *err)
 {
     json_int_t n;
     if (!check_integer(&n, value))
@@ -188,7 +187,7 @@ int check_positive(uint64_t *out, const char *field, const json_t *value, uint64
 }
 
 int check_choice(char **out, const char *field, const json_t *value, const char *const *choices,
-                 lr_error *err)
+                 lrun_error *err)
 {
     const char *text;
     if (check_string(&text, field, value, err) < 0)

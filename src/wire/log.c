@@ -8,7 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
-int log_append(int fd, enum frame_type stream, const char *data, size_t length, lr_error *err)
+int log_append(int fd, enum frame_type stream, const char *data, size_t length, lrun_error *err)
 {
     while (length > 0) {
         size_t piece = length < FRAME_DATA_MAX ? length : FRAME_DATA_MAX;
@@ -30,7 +30,7 @@ int log_append(int fd, enum frame_type stream, const char *data, size_t length, 
             /* What is behind half a piece could never be read. */
             if (n > 0 && before >= 0 && ftruncate(fd, before) < 0)
                 failed = errno;
-            return error_errno(err, LR_IO_FAILED, "log.append", failed, "cannot keep the output");
+            return error_errno(err, LRUN_IO_FAILED, "log.append", failed, "cannot keep the output");
         }
         data += piece;
         length -= piece;
@@ -80,7 +80,7 @@ int log_reader_next(struct log_reader *r, struct log_piece *out)
             uint64_t ms;
             memcpy(&ms, f.payload, LOG_TIME_SIZE);
             *out = (struct log_piece){
-                .stream = f.type == FRAME_LOG_STDOUT ? LR_STDOUT : LR_STDERR,
+                .stream = f.type == FRAME_LOG_STDOUT ? LRUN_STDOUT : LRUN_STDERR,
                 .time_ms = (int64_t)(le64toh(ms) & INT64_MAX),
                 .data = f.payload + LOG_TIME_SIZE,
                 .length = f.length - LOG_TIME_SIZE,

@@ -12,10 +12,10 @@
 enum { LOG_TIME_SIZE = 8, LOG_PAYLOAD_MAX = FRAME_DATA_MAX + LOG_TIME_SIZE };
 
 /* Appends output, in pieces of at most FRAME_DATA_MAX bytes. Errors: IO_FAILED. */
-int log_append(int fd, enum frame_type stream, const char *data, size_t length, lr_error *err);
+int log_append(int fd, enum frame_type stream, const char *data, size_t length, lrun_error *err);
 
 struct log_piece {
-    lr_stream stream;
+    lrun_stream stream;
     int64_t time_ms;
     const char *data; /* borrowed: valid until the next piece is asked for */
     size_t length;

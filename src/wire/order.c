@@ -16,7 +16,7 @@ bool order_id_is_valid(const char *id)
            strspn(id + prefix, "0123456789abcdef") == ID_DIGITS;
 }
 
-static int read_id(void *out, const char *field, const json_t *value, lr_error *err)
+static int read_id(void *out, const char *field, const json_t *value, lrun_error *err)
 {
     struct run_order *order = out;
     if (check_copy_string(&order->id, field, value, err) < 0)
@@ -24,26 +24,26 @@ static int read_id(void *out, const char *field, const json_t *value, lr_error *
     return order_id_is_valid(order->id) ? 0 : check_fail(err, field, "is not the id of a run");
 }
 
-static int read_logs(void *out, const char *field, const json_t *value, lr_error *err)
+static int read_logs(void *out, const char *field, const json_t *value, lrun_error *err)
 {
     struct run_order *order = out;
     return check_bool(&order->logs, field, value, err);
 }
 
-static int read_progress(void *out, const char *field, const json_t *value, lr_error *err)
+static int read_progress(void *out, const char *field, const json_t *value, lrun_error *err)
 {
     struct run_order *order = out;
     return check_bool(&order->progress, field, value, err);
 }
 
-static int read_request(void *out, const char *field, const json_t *value, lr_error *err)
+static int read_request(void *out, const char *field, const json_t *value, lrun_error *err)
 {
     struct run_order *order = out;
     (void)field;
     return request_from_json(&order->request, value, err);
 }
 
-int order_parse(struct run_order *out, const char *json, size_t length, lr_error *err)
+int order_parse(struct run_order *out, const char *json, size_t length, lrun_error *err)
 {
     static const struct check_field fields[] = {
         {"id", read_id},

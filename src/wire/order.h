@@ -26,7 +26,7 @@ struct run_order {
  */
 bool order_id_is_valid(const char *id);
 
-int order_parse(struct run_order *out, const char *json, size_t length, lr_error *err);
+int order_parse(struct run_order *out, const char *json, size_t length, lrun_error *err);
 
 /* New reference; NULL when memory is out. */
 json_t *order_to_json(const struct run_order *order);

@@ -43,33 +43,33 @@ enum {
 
 static const char *const runtimes[] = {"runc", "runsc", "kata", REQUEST_KATA_SHIM, NULL};
 
-static int read_runtime(void *out, const char *field, const json_t *value, lr_error *err)
+static int read_runtime(void *out, const char *field, const json_t *value, lrun_error *err)
 {
     struct request *r = out;
     return check_choice(&r->runtime, field, value, runtimes, err);
 }
 
-static int read_setup_runtime(void *out, const char *field, const json_t *value, lr_error *err)
+static int read_setup_runtime(void *out, const char *field, const json_t *value, lrun_error *err)
 {
     struct request *r = out;
     return check_choice(&r->setup_runtime, field, value, runtimes, err);
 }
 
-static int read_setup_network(void *out, const char *field, const json_t *value, lr_error *err)
+static int read_setup_network(void *out, const char *field, const json_t *value, lrun_error *err)
 {
     static const char *const names[] = {"none", REQUEST_NETWORK_DEFAULT, NULL};
     struct request *r = out;
     return check_choice(&r->setup_network, field, value, names, err);
 }
 
-static int read_engine(void *out, const char *field, const json_t *value, lr_error *err)
+static int read_engine(void *out, const char *field, const json_t *value, lrun_error *err)
 {
     static const char *const names[] = {"auto", "local", "docker", NULL};
     struct request *r = out;
     return check_choice(&r->engine, field, value, names, err);
 }
 
-static int read_accelerator(void *out, const char *field, const json_t *value, lr_error *err)
+static int read_accelerator(void *out, const char *field, const json_t *value, lrun_error *err)
 {
     static const char *const names[] = {"any", "kvm", NULL};
     struct request *r = out;
@@ -96,7 +96,7 @@ static bool is_beyond(const char *size)
 }
 
 static int read_size(uint64_t *out, const char *field, const json_t *value, uint64_t min,
-                     const char *min_text, lr_error *err)
+                     const char *min_text, lrun_error *err)
 {
     const char *text;
     if (check_string(&text, field, value, err) < 0)
@@ -112,20 +112,20 @@ static int read_size(uint64_t *out, const char *field, const json_t *value, uint
     return 0;
 }
 
-static int read_memory(void *out, const char *field, const json_t *value, lr_error *err)
+static int read_memory(void *out, const char *field, const json_t *value, lrun_error *err)
 {
     struct request *r = out;
     return read_size(&r->memory_bytes, field, value, MIN_MEMORY, "6m", err);
 }
 
-static int read_disk(void *out, const char *field, const json_t *value, lr_error *err)
+static int read_disk(void *out, const char *field, const json_t *value, lrun_error *err)
 {
     struct request *r = out;
     r->disk_asked = true;
     return read_size(&r->disk_bytes, field, value, MIN_DISK, "1m", err);
 }
 
-static int read_cpus(void *out, const char *field, const json_t *value, lr_error *err)
+static int read_cpus(void *out, const char *field, const json_t *value, lrun_error *err)
 {
     struct request *r = out;
     double cpus;
@@ -159,7 +159,7 @@ static int read_cpus(void *out, const char *field, const json_t *value, lr_error
     return 0;
 }
 
-static int read_pids(void *out, const char *field, const json_t *value, lr_error *err)
+static int read_pids(void *out, const char *field, const json_t *value, lrun_error *err)
 {
     struct request *r = out;
     uint64_t pids;
@@ -169,7 +169,7 @@ static int read_pids(void *out, const char *field, const json_t *value, lr_error
     return 0;
 }
 
-static int read_gpus(void *out, const char *field, const json_t *value, lr_error *err)
+static int read_gpus(void *out, const char *field, const json_t *value, lrun_error *err)
 {
     struct request *r = out;
     json_int_t count;
@@ -193,19 +193,21 @@ static int read_gpus(void *out, const char *field, const json_t *value, lr_error
     return 0;
 }
 
-static int read_no_new_privileges(void *out, const char *field, const json_t *value, lr_error *err)
+static int read_no_new_privileges(void *out, const char *field, const json_t *value,
+                                  lrun_error *err)
 {
     struct request *r = out;
     return check_bool(&r->no_new_privileges, field, value, err);
 }
 
-static int read_max_extract_bytes(void *out, const char *field, const json_t *value, lr_error *err)
+static int read_max_extract_bytes(void *out, const char *field, const json_t *value,
+                                  lrun_error *err)
 {
     struct request *r = out;
     return check_positive(&r->max_extract_bytes, field, value, MAX_BYTES, err);
 }
 
-static int read_max_log_bytes(void *out, const char *field, const json_t *value, lr_error *err)
+static int read_max_log_bytes(void *out, const char *field, const json_t *value, lrun_error *err)
 {
     struct request *r = out;
     return check_positive(&r->max_log_bytes, field, value, MAX_BYTES, err);
@@ -231,7 +233,7 @@ static const struct named_bit egress_names[] = {
 };
 
 static int fail_name(const char *path, const char *name, const struct named_bit *known,
-                     lr_error *err)
+                     lrun_error *err)
 {
     char all[64] = "";
     for (size_t used = 0; known->name; known++)
@@ -241,14 +243,13 @@ static int fail_name(const char *path, const char *name, const struct named_bit 
 }
 
 static int read_names(unsigned *out, const char *field, const json_t *value, const char *of,
-                      const struct named_bit *known, lr_error *err)
+                      const struct named_bit *known, lrun_error *err)
 {
     const json_t *member;
     size_t i;
     if (!json_is_array(value))
         return check_fail(err, field, "must be a list of names of %s", of);
-    json_array_foreach(value, i, member)
-    {
+    json_array_foreach (value, i, member) {
         const char *name;
         char path[160];
         const struct named_bit *k = known;
@@ -264,13 +265,13 @@ static int read_names(unsigned *out, const char *field, const json_t *value, con
     return 0;
 }
 
-static int read_allow_unenforced(void *out, const char *field, const json_t *value, lr_error *err)
+static int read_allow_unenforced(void *out, const char *field, const json_t *value, lrun_error *err)
 {
     struct request *r = out;
     return read_names(&r->allow_unenforced, field, value, "limits", unenforced_names, err);
 }
 
-static int read_allow_egress(void *out, const char *field, const json_t *value, lr_error *err)
+static int read_allow_egress(void *out, const char *field, const json_t *value, lrun_error *err)
 {
     struct request *r = out;
     return read_names(&r->allow_egress, field, value, "addresses", egress_names, err);
@@ -295,14 +296,14 @@ static const struct check_field option_fields[] = {
     {0},
 };
 
-static int read_options(void *out, const char *field, const json_t *value, lr_error *err)
+static int read_options(void *out, const char *field, const json_t *value, lrun_error *err)
 {
     return check_object(out, field, value, option_fields, err);
 }
 
 /* -------------------------------------------------------------- request */
 
-static int read_image(void *out, const char *field, const json_t *value, lr_error *err)
+static int read_image(void *out, const char *field, const json_t *value, lrun_error *err)
 {
     struct request *r = out;
     if (check_copy_name(&r->image, field, value, MAX_IMAGE, err) < 0)
@@ -316,7 +317,7 @@ static int read_image(void *out, const char *field, const json_t *value, lr_erro
     return 0;
 }
 
-static int read_entrypoint(void *out, const char *field, const json_t *value, lr_error *err)
+static int read_entrypoint(void *out, const char *field, const json_t *value, lrun_error *err)
 {
     struct request *r = out;
     if (r->entrypoint)
@@ -330,7 +331,7 @@ static int read_entrypoint(void *out, const char *field, const json_t *value, lr
     return 0;
 }
 
-static int read_argv(void *out, const char *field, const json_t *value, lr_error *err)
+static int read_argv(void *out, const char *field, const json_t *value, lrun_error *err)
 {
     struct request *r = out;
     if (check_copy_strings(&r->argv, field, value, MAX_ARGV_WORDS, err) < 0)
@@ -352,7 +353,7 @@ static int read_argv(void *out, const char *field, const json_t *value, lr_error
     return 0;
 }
 
-static int read_run(void *out, const char *field, const json_t *value, lr_error *err)
+static int read_run(void *out, const char *field, const json_t *value, lrun_error *err)
 {
     struct request *r = out;
     if (check_copy_strings(&r->run, field, value, MAX_STEPS, err) < 0)
@@ -363,7 +364,7 @@ static int read_run(void *out, const char *field, const json_t *value, lr_error 
     return 0;
 }
 
-static int read_dir(void *out, const char *field, const json_t *value, lr_error *err)
+static int read_dir(void *out, const char *field, const json_t *value, lrun_error *err)
 {
     struct request *r = out;
     return check_copy_name(&r->dir, field, value, MAX_PATH, err);
@@ -384,7 +385,7 @@ static int copy_names(char ***out, const char *const *names)
     return *out ? 0 : -1;
 }
 
-static int read_ignore(void *out, const char *field, const json_t *value, lr_error *err)
+static int read_ignore(void *out, const char *field, const json_t *value, lrun_error *err)
 {
     struct request *r = out;
     static const char *const none[] = {NULL};
@@ -407,7 +408,7 @@ static int read_ignore(void *out, const char *field, const json_t *value, lr_err
     return 0;
 }
 
-static int read_links(void *out, const char *field, const json_t *value, lr_error *err)
+static int read_links(void *out, const char *field, const json_t *value, lrun_error *err)
 {
     static const char *const names[] = {"skip", "inside", NULL};
     struct request *r = out;
@@ -419,13 +420,13 @@ static int read_links(void *out, const char *field, const json_t *value, lr_erro
 }
 
 /* Its text, which was checked when the document was read (request_text.c). */
-static int read_input(void *out, const char *field, const json_t *value, lr_error *err)
+static int read_input(void *out, const char *field, const json_t *value, lrun_error *err)
 {
     struct request *r = out;
     return check_copy_string(&r->input, field, value, err);
 }
 
-static int read_timeout(void *out, const char *field, const json_t *value, lr_error *err)
+static int read_timeout(void *out, const char *field, const json_t *value, lrun_error *err)
 {
     struct request *r = out;
     if (check_positive(&r->timeout_ms, field, value, MAX_TIMEOUT, err) < 0)
@@ -433,7 +434,7 @@ static int read_timeout(void *out, const char *field, const json_t *value, lr_er
     return 0;
 }
 
-static int read_cpu_timeout(void *out, const char *field, const json_t *value, lr_error *err)
+static int read_cpu_timeout(void *out, const char *field, const json_t *value, lrun_error *err)
 {
     struct request *r = out;
     if (check_positive(&r->cpu_timeout_ms, field, value, MAX_TIMEOUT, err) < 0)
@@ -464,7 +465,7 @@ static bool is_server_address(const char *text)
            !IN6_IS_ADDR_LINKLOCAL(&v6) && !IN6_IS_ADDR_V4MAPPED(&v6);
 }
 
-static int read_dns(void *out, const char *field, const json_t *value, lr_error *err)
+static int read_dns(void *out, const char *field, const json_t *value, lrun_error *err)
 {
     struct request *r = out;
     if (check_copy_strings(&r->dns, field, value, REQUEST_DNS_MAX, err) < 0)
@@ -477,7 +478,7 @@ static int read_dns(void *out, const char *field, const json_t *value, lr_error 
     return 0;
 }
 
-static int read_networks(void *out, const char *field, const json_t *value, lr_error *err)
+static int read_networks(void *out, const char *field, const json_t *value, lrun_error *err)
 {
     struct request *r = out;
     if (json_is_string(value)) {
@@ -506,7 +507,7 @@ static int read_networks(void *out, const char *field, const json_t *value, lr_e
 /* One variable, unless its name is none: a later one of the same name takes the place of an
  * earlier. */
 static int add_env(json_t *all, const char *field, const char *name, size_t name_length,
-                   const char *value, lr_error *err)
+                   const char *value, lrun_error *err)
 {
     if (!text_is_env_name(name, name_length))
         return 0;
@@ -520,15 +521,14 @@ static int add_env(json_t *all, const char *field, const char *name, size_t name
                : error_oom(err, OPERATION);
 }
 
-static int collect_env(json_t *all, const char *field, const json_t *value, lr_error *err)
+static int collect_env(json_t *all, const char *field, const json_t *value, lrun_error *err)
 {
     const char *key, *text;
     json_t *member;
     size_t i;
     char path[160];
     if (json_is_object(value)) {
-        json_object_foreach((json_t *)value, key, member)
-        {
+        json_object_foreach ((json_t *)value, key, member) {
             snprintf(path, sizeof(path), "%s.%.80s", field, key);
             if (check_string(&text, path, member, err) < 0 ||
                 add_env(all, field, key, strlen(key), text, err) < 0)
@@ -538,8 +538,7 @@ static int collect_env(json_t *all, const char *field, const json_t *value, lr_e
     }
     if (!json_is_array(value))
         return check_fail(err, field, "must be an object of strings, or a list of \"NAME=value\"");
-    json_array_foreach(value, i, member)
-    {
+    json_array_foreach (value, i, member) {
         snprintf(path, sizeof(path), "%s[%zu]", field, i);
         if (check_string(&text, path, member, err) < 0)
             return -1;
@@ -552,7 +551,7 @@ static int collect_env(json_t *all, const char *field, const json_t *value, lr_e
     return 0;
 }
 
-static int flatten_env(char ***out, const char *field, const json_t *all, lr_error *err)
+static int flatten_env(char ***out, const char *field, const json_t *all, lrun_error *err)
 {
     size_t count = json_object_size(all), total = 0;
     if (count == 0)
@@ -563,8 +562,7 @@ static int flatten_env(char ***out, const char *field, const json_t *all, lr_err
     const char *key;
     json_t *value;
     size_t i = 0;
-    json_object_foreach((json_t *)all, key, value)
-    {
+    json_object_foreach ((json_t *)all, key, value) {
         if (asprintf(&(*out)[i], "%s=%s", key, json_string_value(value)) < 0) {
             (*out)[i] = NULL;
             return error_oom(err, OPERATION);
@@ -576,7 +574,7 @@ static int flatten_env(char ***out, const char *field, const json_t *all, lr_err
     return 0;
 }
 
-static int read_env(void *out, const char *field, const json_t *value, lr_error *err)
+static int read_env(void *out, const char *field, const json_t *value, lrun_error *err)
 {
     struct request *r = out;
     json_t *all = json_object();
@@ -587,7 +585,7 @@ static int read_env(void *out, const char *field, const json_t *value, lr_error 
     return rc;
 }
 
-static int read_workdir(void *out, const char *field, const json_t *value, lr_error *err)
+static int read_workdir(void *out, const char *field, const json_t *value, lrun_error *err)
 {
     struct request *r = out;
     cleanup_free char *path = NULL;
@@ -603,19 +601,19 @@ static int read_workdir(void *out, const char *field, const json_t *value, lr_er
     return r->workdir ? 0 : error_oom(err, OPERATION);
 }
 
-static int read_extract_from(void *out, const char *field, const json_t *value, lr_error *err)
+static int read_extract_from(void *out, const char *field, const json_t *value, lrun_error *err)
 {
     struct request_extract *e = out;
     return check_copy_string(&e->from, field, value, err);
 }
 
-static int read_extract_to(void *out, const char *field, const json_t *value, lr_error *err)
+static int read_extract_to(void *out, const char *field, const json_t *value, lrun_error *err)
 {
     struct request_extract *e = out;
     return check_copy_string(&e->to, field, value, err);
 }
 
-static int read_extract(void *out, const char *field, const json_t *value, lr_error *err)
+static int read_extract(void *out, const char *field, const json_t *value, lrun_error *err)
 {
     static const struct check_field fields[] = {
         {"from", read_extract_from},
@@ -652,7 +650,7 @@ static int read_extract(void *out, const char *field, const json_t *value, lr_er
     return 0;
 }
 
-static int read_extract_when(void *out, const char *field, const json_t *value, lr_error *err)
+static int read_extract_when(void *out, const char *field, const json_t *value, lrun_error *err)
 {
     static const char *const names[] = {"success", "always", NULL};
     struct request *r = out;
@@ -663,7 +661,7 @@ static int read_extract_when(void *out, const char *field, const json_t *value, 
     return 0;
 }
 
-static int read_detached(void *out, const char *field, const json_t *value, lr_error *err)
+static int read_detached(void *out, const char *field, const json_t *value, lrun_error *err)
 {
     struct request *r = out;
     return check_bool(&r->detached, field, value, err);
@@ -704,19 +702,19 @@ static int set_default(char **field, const char *value)
  * The steps execute the image's own programs, so they need the wall that the run asks for. Only runc leaves a
  * root that an image can be made of from outside, and a weaker wall than the run's is for the user to choose.
  */
-static int check_setup_runtime(const struct request *r, lr_error *err)
+static int check_setup_runtime(const struct request *r, lrun_error *err)
 {
     const char *tier = r->setup_runtime ? r->setup_runtime : r->runtime;
     if (!r->run || strcmp(tier, "runc") == 0)
         return 0;
-    error_set(err, LR_NOT_SUPPORTED, OPERATION, "run: setup steps cannot be run in the tier '%s'",
+    error_set(err, LRUN_NOT_SUPPORTED, OPERATION, "run: setup steps cannot be run in the tier '%s'",
               tier);
     return error_hint(err,
                       "to run the steps, and with them the image's programs, on the host's kernel: "
                       "--setup-runtime runc; or use an image that has what is needed");
 }
 
-int request_from_json(struct request *out, const json_t *document, lr_error *err)
+int request_from_json(struct request *out, const json_t *document, lrun_error *err)
 {
     cleanup_request struct request r = {
         .memory_bytes = 512ull << 20,

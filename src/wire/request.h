@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The request: what to run and how hard the wall is. The same JSON document for the CLI's
- * --request, lr_run_json() and the REQUEST frame (docs/request.schema.json).
+ * --request, lrun_run_json() and the REQUEST frame (docs/request.schema.json).
  */
 #ifndef WIRE_REQUEST_H
 #define WIRE_REQUEST_H
@@ -83,19 +83,20 @@ struct request {
  * field's name and what was expected in the message. `extract` entries with "..", or an empty from
  * or to, are kept: they are refused one by one at extraction, and fail no run.
  */
-int request_parse(struct request *out, const char *json, size_t length, lr_error *err);
-int request_from_json(struct request *out, const json_t *document, lr_error *err);
+int request_parse(struct request *out, const char *json, size_t length, lrun_error *err);
+int request_from_json(struct request *out, const json_t *document, lrun_error *err);
 
 /*
  * Only the reading of the JSON text, for those who change the document before it is checked. In such a document
  * `input` is a string, the JSON text of the value, for that is passed on letter by letter: numbers of
  * any size, the order of members, escapes. New reference.
  */
-int request_load(json_t **out, const char *json, size_t length, lr_error *err);
+int request_load(json_t **out, const char *json, size_t length, lrun_error *err);
 
 /* The value of `input` in a document, from its JSON text, which is checked. `field` is its name for the error. New
  * reference. */
-int request_input(json_t **out, const char *field, const char *text, size_t length, lr_error *err);
+int request_input(json_t **out, const char *field, const char *text, size_t length,
+                  lrun_error *err);
 
 /* The JSON text of such a document. malloc'd; NULL when memory is out. */
 char *request_dump(const json_t *document);

@@ -15,16 +15,16 @@
 
 static const char input[] = "input";
 
-int request_input(json_t **out, const char *field, const char *text, size_t length, lr_error *err)
+int request_input(json_t **out, const char *field, const char *text, size_t length, lrun_error *err)
 {
     size_t at;
     if (!json_text_is_valid(text, length, &at)) {
-        error_set(err, LR_INVALID_ARGUMENT, OPERATION, "%s: not valid JSON at byte %zu", field,
+        error_set(err, LRUN_INVALID_ARGUMENT, OPERATION, "%s: not valid JSON at byte %zu", field,
                   at + 1);
         return error_hint(err, "give one JSON value; a text needs double quotes");
     }
     *out = json_stringn(text, length);
-    return *out ? 0 : error_set(err, LR_INVALID_ARGUMENT, OPERATION, "%s: must be UTF-8", field);
+    return *out ? 0 : error_set(err, LRUN_INVALID_ARGUMENT, OPERATION, "%s: must be UTF-8", field);
 }
 
 /* In the place of the value there is a 0 and blanks, so that the parser's errors have the right line and column. */
@@ -48,15 +48,15 @@ static json_t *load(const char *json, size_t length, json_error_t *e)
     return json_loadb(json, length, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, e);
 }
 
-static int not_json(const json_error_t *e, lr_error *err)
+static int not_json(const json_error_t *e, lrun_error *err)
 {
-    error_set(err, LR_INVALID_ARGUMENT, OPERATION,
+    error_set(err, LRUN_INVALID_ARGUMENT, OPERATION,
               "the request is not valid JSON: line %d, column %d: %s", e->line, e->column, e->text);
     return error_hint(
         err, "give one JSON object like {\"image\": \"alpine\", \"entrypoint\": \"echo hello\"}");
 }
 
-int request_load(json_t **out, const char *json, size_t length, lr_error *err)
+int request_load(json_t **out, const char *json, size_t length, lrun_error *err)
 {
     /* Some editors begin every file with it. */
     static const char mark[] = "\xef\xbb\xbf";
@@ -101,7 +101,7 @@ char *request_dump(const json_t *document)
     return n < 0 ? NULL : whole;
 }
 
-int request_parse(struct request *out, const char *json, size_t length, lr_error *err)
+int request_parse(struct request *out, const char *json, size_t length, lrun_error *err)
 {
     json_t *document;
     if (request_load(&document, json, length, err) < 0)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A result that came over the wire keeps its document: the strings of the lr_result point into it.
+ * A result that came over the wire keeps its document: the strings of the lrun_result point into it.
  */
 #include "wire/result.h"
 
@@ -17,17 +17,17 @@
 #define OPERATION "result.parse"
 
 struct owned_result {
-    lr_result public; /* first: lr_result_free() is given its address */
+    lrun_result public; /* first: lrun_result_free() is given its address */
     json_t *document;
     char *text;
-    lr_extracted *extracted;
+    lrun_extracted *extracted;
     char unenforced[64], checked[128], left_behind[64];
 };
 
 static const char *const status_names[] = {
-    [LR_EXTRACT_OK] = "ok",
-    [LR_EXTRACT_MISSING] = "missing",
-    [LR_EXTRACT_ERROR] = "error",
+    [LRUN_EXTRACT_OK] = "ok",
+    [LRUN_EXTRACT_MISSING] = "missing",
+    [LRUN_EXTRACT_ERROR] = "error",
 };
 
 static void signal_name(char out[16], int number)
@@ -65,12 +65,12 @@ static json_t *text_to_json(const char *text)
     return json_string(clean);
 }
 
-static json_t *extracted_to_json(const lr_result *r)
+static json_t *extracted_to_json(const lrun_result *r)
 {
     json_t *list = json_array();
     for (size_t i = 0; list && i < r->extracted_count; i++) {
-        const lr_extracted *e = &r->extracted[i];
-        bool ok = e->status == LR_EXTRACT_OK;
+        const lrun_extracted *e = &r->extracted[i];
+        bool ok = e->status == LRUN_EXTRACT_OK;
         json_t *bytes = ok ? json_integer((json_int_t)e->bytes) : NULL;
         json_t *entry =
             json_pack("{ss,ss,ss,so*,so*}", "from", e->from, "to", e->to, "status",
@@ -98,14 +98,14 @@ static json_t *names_to_json(const char *names)
     return list;
 }
 
-static json_t *setup_to_json(const lr_result *r)
+static json_t *setup_to_json(const lrun_result *r)
 {
     return r->setup.runtime ? json_pack("{ss,ss*,so*}", "runtime", r->setup.runtime, "network",
                                         r->setup.network, "kernel", text_to_json(r->setup.kernel))
                             : NULL;
 }
 
-json_t *result_to_json(const lr_result *r)
+json_t *result_to_json(const lrun_result *r)
 {
     char signal_text[16] = "";
     if (r->signal)
@@ -135,13 +135,13 @@ json_t *result_to_json(const lr_result *r)
 
 /* ------------------------------------------------------------- reading */
 
-static int lost(lr_error *err, const char *field)
+static int lost(lrun_error *err, const char *field)
 {
-    return error_set(err, LR_SUPERVISOR_LOST, OPERATION,
+    return error_set(err, LRUN_SUPERVISOR_LOST, OPERATION,
                      "the supervisor's result has no usable field '%s'", field);
 }
 
-static int take_bool(bool *out, const json_t *object, const char *field, lr_error *err)
+static int take_bool(bool *out, const json_t *object, const char *field, lrun_error *err)
 {
     const json_t *v = json_object_get(object, field);
     if (!json_is_boolean(v))
@@ -151,13 +151,13 @@ static int take_bool(bool *out, const json_t *object, const char *field, lr_erro
 }
 
 /* States of before it was there do not have it. */
-static int take_later_bool(bool *out, const json_t *object, const char *field, lr_error *err)
+static int take_later_bool(bool *out, const json_t *object, const char *field, lrun_error *err)
 {
     *out = false;
     return json_object_get(object, field) ? take_bool(out, object, field, err) : 0;
 }
 
-static int take_u64(uint64_t *out, const json_t *object, const char *field, lr_error *err)
+static int take_u64(uint64_t *out, const json_t *object, const char *field, lrun_error *err)
 {
     const json_t *v = json_object_get(object, field);
     if (!json_is_integer(v) || json_integer_value(v) < 0)
@@ -166,7 +166,7 @@ static int take_u64(uint64_t *out, const json_t *object, const char *field, lr_e
     return 0;
 }
 
-static int take_ms(double *out, const json_t *object, const char *field, lr_error *err)
+static int take_ms(double *out, const json_t *object, const char *field, lrun_error *err)
 {
     const json_t *v = json_object_get(object, field);
     if (!json_is_number(v) || !isfinite(json_number_value(v)) || json_number_value(v) < 0)
@@ -177,7 +177,7 @@ static int take_ms(double *out, const json_t *object, const char *field, lr_erro
 
 /* Borrowed from the document, which refuses NUL bytes as a whole. */
 static int take_string(const char **out, const json_t *object, const char *field, bool required,
-                       lr_error *err)
+                       lrun_error *err)
 {
     const json_t *v = json_object_get(object, field);
     *out = "";
@@ -189,7 +189,7 @@ static int take_string(const char **out, const json_t *object, const char *field
     return 0;
 }
 
-static int take_signal(int *out, const json_t *document, lr_error *err)
+static int take_signal(int *out, const json_t *document, lrun_error *err)
 {
     const char *name;
     if (take_string(&name, document, "signal", false, err) < 0)
@@ -208,7 +208,7 @@ static int take_signal(int *out, const json_t *document, lr_error *err)
     return lost(err, "signal");
 }
 
-static int take_extracted_entry(lr_extracted *e, const json_t *object, lr_error *err)
+static int take_extracted_entry(lrun_extracted *e, const json_t *object, lrun_error *err)
 {
     const char *status, *reason;
     if (take_string(&e->from, object, "from", true, err) < 0 ||
@@ -217,19 +217,19 @@ static int take_extracted_entry(lr_extracted *e, const json_t *object, lr_error 
         take_string(&reason, object, "error", false, err) < 0)
         return -1;
     size_t i = 0;
-    while (i <= LR_EXTRACT_ERROR && strcmp(status_names[i], status) != 0)
+    while (i <= LRUN_EXTRACT_ERROR && strcmp(status_names[i], status) != 0)
         i++;
-    if (i > LR_EXTRACT_ERROR)
+    if (i > LRUN_EXTRACT_ERROR)
         return lost(err, "extracted.status");
-    e->status = (lr_extract_status)i;
-    if (e->status == LR_EXTRACT_OK)
+    e->status = (lrun_extract_status)i;
+    if (e->status == LRUN_EXTRACT_OK)
         return take_u64(&e->bytes, object, "bytes", err);
-    if (e->status == LR_EXTRACT_ERROR)
+    if (e->status == LRUN_EXTRACT_ERROR)
         e->reason = *reason ? reason : "unknown";
     return 0;
 }
 
-static int take_extracted(struct owned_result *r, lr_error *err)
+static int take_extracted(struct owned_result *r, lrun_error *err)
 {
     const json_t *list = json_object_get(r->document, "extracted");
     if (!list)
@@ -249,7 +249,7 @@ static int take_extracted(struct owned_result *r, lr_error *err)
     return 0;
 }
 
-static int take_setup(lr_result *r, const json_t *setup, lr_error *err)
+static int take_setup(lrun_result *r, const json_t *setup, lrun_error *err)
 {
     if (!setup)
         return 0;
@@ -262,7 +262,7 @@ static int take_setup(lr_result *r, const json_t *setup, lr_error *err)
     return 0;
 }
 
-static int take_nested(lr_result *r, const json_t *document, lr_error *err)
+static int take_nested(lrun_result *r, const json_t *document, lrun_error *err)
 {
     const json_t *usage = json_object_get(document, "usage");
     const json_t *isolation = json_object_get(document, "isolation");
@@ -291,7 +291,7 @@ static int take_nested(lr_result *r, const json_t *document, lr_error *err)
 
 /* A list of names becomes one text with commas, *out; NULL if there is none. `room` is where it is kept. */
 static int take_names(const char **out, char *room, size_t size, const json_t *object,
-                      const char *field, lr_error *err)
+                      const char *field, lrun_error *err)
 {
     const json_t *list = json_object_get(object, field), *name;
     size_t i, used = 0;
@@ -299,8 +299,7 @@ static int take_names(const char **out, char *room, size_t size, const json_t *o
         return 0;
     if (!json_is_array(list))
         return lost(err, field);
-    json_array_foreach(list, i, name)
-    {
+    json_array_foreach (list, i, name) {
         const char *text = json_string_value(name);
         if (!text || strchr(text, ',') || strlen(text) + 2 > size - used)
             return lost(err, field);
@@ -310,7 +309,7 @@ static int take_names(const char **out, char *room, size_t size, const json_t *o
     return 0;
 }
 
-static int take_lists(struct owned_result *r, lr_error *err)
+static int take_lists(struct owned_result *r, lrun_error *err)
 {
     const json_t *isolation = json_object_get(r->document, "isolation");
     if (take_names(&r->public.unenforced, r->unenforced, sizeof(r->unenforced), isolation,
@@ -323,9 +322,9 @@ static int take_lists(struct owned_result *r, lr_error *err)
                       err);
 }
 
-static int take_all(struct owned_result *owned, lr_error *err)
+static int take_all(struct owned_result *owned, lrun_error *err)
 {
-    lr_result *r = &owned->public;
+    lrun_result *r = &owned->public;
     const json_t *d = owned->document;
     uint64_t code;
     if (take_string(&r->id, d, "id", true, err) < 0 ||
@@ -359,7 +358,7 @@ static void owned_free(struct owned_result **r)
     *r = NULL;
 }
 
-int result_from_json(lr_result **out, const char *json, size_t length, lr_error *err)
+int result_from_json(lrun_result **out, const char *json, size_t length, lrun_error *err)
 {
     __attribute__((cleanup(owned_free))) struct owned_result *r = calloc(1, sizeof(*r));
     if (!r)
@@ -367,7 +366,7 @@ int result_from_json(lr_result **out, const char *json, size_t length, lr_error 
     json_error_t e;
     r->document = json_loadb(json, length, JSON_REJECT_DUPLICATES, &e);
     if (!json_is_object(r->document))
-        return error_set(err, LR_SUPERVISOR_LOST, OPERATION,
+        return error_set(err, LRUN_SUPERVISOR_LOST, OPERATION,
                          "the supervisor's result is not JSON: %s",
                          r->document ? "no object" : e.text);
     if (take_all(r, err) < 0)
@@ -382,12 +381,12 @@ int result_from_json(lr_result **out, const char *json, size_t length, lr_error 
     return 0;
 }
 
-const char *lr_result_json(const lr_result *result)
+const char *lrun_result_json(const lrun_result *result)
 {
     return result ? ((const struct owned_result *)result)->text : "null";
 }
 
-void lr_result_free(lr_result *result)
+void lrun_result_free(lrun_result *result)
 {
     struct owned_result *owned = (struct owned_result *)result;
     owned_free(&owned);
@@ -395,9 +394,9 @@ void lr_result_free(lr_result *result)
 
 /* -------------------------------------------------------------- errors */
 
-json_t *error_to_json(const lr_error *e)
+json_t *error_to_json(const lrun_error *e)
 {
-    return json_pack("{ss,so*,so*,so*,so*}", "code", lr_code_name(e->code), "message",
+    return json_pack("{ss,so*,so*,so*,so*}", "code", lrun_code_name(e->code), "message",
                      text_to_json(e->message), "operation", text_to_json(e->operation), "container",
                      text_to_json(e->container), "hint", text_to_json(e->hint));
 }
@@ -409,18 +408,18 @@ static void copy_field(char *to, size_t size, const json_t *object, const char *
     text_make_printable(to);
 }
 
-void error_from_json(lr_error *out, const char *json, size_t length)
+void error_from_json(lrun_error *out, const char *json, size_t length)
 {
-    *out = (lr_error){.code = LR_SUPERVISOR_LOST};
+    *out = (lrun_error){.code = LRUN_SUPERVISOR_LOST};
     json_t *o = json_loadb(json, length, 0, NULL);
     const char *code = json_string_value(json_object_get(o, "code"));
     if (!code) {
-        error_set(out, LR_SUPERVISOR_LOST, "error.parse",
+        error_set(out, LRUN_SUPERVISOR_LOST, "error.parse",
                   "the supervisor reported an error that cannot be read");
     } else {
         out->code = error_code_from_name(code);
-        if (out->code == LR_OK)
-            out->code = LR_INTERNAL;
+        if (out->code == LRUN_OK)
+            out->code = LRUN_INTERNAL;
         copy_field(out->message, sizeof(out->message), o, "message");
         copy_field(out->operation, sizeof(out->operation), o, "operation");
         copy_field(out->container, sizeof(out->container), o, "container");

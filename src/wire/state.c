@@ -20,12 +20,12 @@ static const char *const ends[] = {".json", ".log", ".sock"};
 
 /* -------------------------------------------------------------- the folder */
 
-static char *folder_path(lr_error *err)
+static char *folder_path(lrun_error *err)
 {
     const char *chosen = secure_getenv("LIGHT_RUNNER_STATE_DIR");
     if (chosen && *chosen) {
         if (chosen[0] != '/') {
-            error_set(err, LR_INVALID_ARGUMENT, OPERATION,
+            error_set(err, LRUN_INVALID_ARGUMENT, OPERATION,
                       "LIGHT_RUNNER_STATE_DIR: '%.100s' is not an absolute path", chosen);
             return NULL;
         }
@@ -41,7 +41,7 @@ static char *folder_path(lr_error *err)
     if (!home && getpwuid_r(geteuid(), &user, text, sizeof(text), &found) == 0 && found)
         home = user.pw_dir;
     if (!home || home[0] != '/') {
-        error_set(err, LR_INVALID_ARGUMENT, OPERATION, "there is no home folder for the states");
+        error_set(err, LRUN_INVALID_ARGUMENT, OPERATION, "there is no home folder for the states");
         error_hint(err, "set LIGHT_RUNNER_STATE_DIR");
         return NULL;
     }
@@ -65,22 +65,22 @@ static int make_folders(char *path)
     }
 }
 
-int state_open_dir(int *out, bool create, lr_error *err)
+int state_open_dir(int *out, bool create, lrun_error *err)
 {
     cleanup_free char *path = folder_path(err);
     *out = -1;
     if (!path)
         return -1;
     if (create && make_folders(path) < 0)
-        return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot make '%s'", path);
+        return error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot make '%s'", path);
     cleanup_close int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     struct stat st;
     if (fd < 0 && errno == ENOENT && !create)
         return 0;
     if (fd < 0 || fstat(fd, &st) < 0)
-        return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot open '%s'", path);
+        return error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot open '%s'", path);
     if (st.st_uid != geteuid() || (st.st_mode & 0022)) {
-        error_set(err, LR_INVALID_ARGUMENT, OPERATION, "'%s': others may write there", path);
+        error_set(err, LRUN_INVALID_ARGUMENT, OPERATION, "'%s': others may write there", path);
         return error_hint(
             err, "chmod go-w '%s', or set LIGHT_RUNNER_STATE_DIR to a folder of yours", path);
     }
@@ -124,7 +124,7 @@ static bool is_state(const json_t *state, const char *id)
     return false;
 }
 
-int state_read(json_t **out, int dirfd, const char *id, lr_error *err)
+int state_read(json_t **out, int dirfd, const char *id, lrun_error *err)
 {
     *out = NULL;
     if (dirfd < 0 || !order_id_is_valid(id))
@@ -137,7 +137,8 @@ int state_read(json_t **out, int dirfd, const char *id, lr_error *err)
     if (!text && (errno == ENOENT || errno == EISDIR || errno == ENXIO || errno == EFBIG))
         return 0;
     if (!text)
-        return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot read the state '%s'", name);
+        return error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot read the state '%s'",
+                           name);
     json_t *state = json_loadb(text, length, JSON_REJECT_DUPLICATES, NULL);
     if (is_state(state, id))
         *out = state;
@@ -146,7 +147,7 @@ int state_read(json_t **out, int dirfd, const char *id, lr_error *err)
     return 0;
 }
 
-int state_write(int dirfd, const json_t *state, lr_error *err)
+int state_write(int dirfd, const json_t *state, lrun_error *err)
 {
     const char *id = state_id(state);
     cleanup_free char *text = json_dumps(state, JSON_INDENT(2));
@@ -155,7 +156,7 @@ int state_write(int dirfd, const json_t *state, lr_error *err)
         return error_oom(err, OPERATION);
     file_name(name, id, ends[0]);
     if (io_write_file_atomic(dirfd, name, text, strlen(text), 0600) < 0)
-        return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot write the state '%s'",
+        return error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot write the state '%s'",
                            name);
     return 0;
 }
@@ -185,11 +186,11 @@ static int by_start(const void *a, const void *b)
     return order ? order : strcmp(x->id, y->id);
 }
 
-int state_each(int dirfd, state_each_fn each, void *user, lr_error *err)
+int state_each(int dirfd, state_each_fn each, void *user, lrun_error *err)
 {
     cleanup_closedir DIR *dir = io_list(dirfd);
     if (!dir)
-        return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot list the states");
+        return error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot list the states");
     int failed = 0;
     for (struct dirent *e; (e = readdir(dir));) {
         char id[NAME_SIZE];
@@ -198,7 +199,7 @@ int state_each(int dirfd, state_each_fn each, void *user, lr_error *err)
             continue;
         snprintf(id, sizeof(id), "%.*s", (int)(length - end), e->d_name);
         json_t *state;
-        lr_error *first = failed ? NULL : err;
+        lrun_error *first = failed ? NULL : err;
         int rc = state_read(&state, dirfd, id, first);
         if (rc == 0 && state)
             rc = each(user, state, first);
@@ -209,12 +210,12 @@ int state_each(int dirfd, state_each_fn each, void *user, lr_error *err)
     return failed;
 }
 
-static int collect(void *user, json_t *state, lr_error *err)
+static int collect(void *user, json_t *state, lrun_error *err)
 {
     return json_array_append(user, state) < 0 ? error_oom(err, OPERATION) : 0;
 }
 
-int state_list(json_t **out, int dirfd, lr_error *err)
+int state_list(json_t **out, int dirfd, lrun_error *err)
 {
     json_t *found = json_array(), *sorted = json_array();
     size_t count;

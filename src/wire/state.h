@@ -27,16 +27,16 @@ enum { STATE_OVERTIME = 2 * 60 * 60 * 1000 };
 
 /* The fd of the folder; made when `create` says so and it is missing. *out is -1 where there is none.
  * Errors: IO_FAILED, INVALID_ARGUMENT (LIGHT_RUNNER_STATE_DIR, or a folder that others may write). */
-int state_open_dir(int *out, bool create, lr_error *err);
+int state_open_dir(int *out, bool create, lrun_error *err);
 
 /*
  * Reads one. *out is NULL for an id that is unknown, malformed, or whose file is not a state. A file that is there
  * but cannot be read is an error. New reference. Errors: IO_FAILED.
  */
-int state_read(json_t **out, int dirfd, const char *id, lr_error *err);
+int state_read(json_t **out, int dirfd, const char *id, lrun_error *err);
 
 /* Errors: IO_FAILED. */
-int state_write(int dirfd, const json_t *state, lr_error *err);
+int state_write(int dirfd, const json_t *state, lrun_error *err);
 
 /* Removes the files of a run. */
 void state_remove(int dirfd, const char *id);
@@ -46,11 +46,11 @@ void state_remove(int dirfd, const char *id);
  * number. A state that cannot be read, or for which `each` returns less than 0, does not keep the others from
  * being visited; the first such error is returned after that.
  */
-typedef int (*state_each_fn)(void *user, json_t *state, lr_error *err);
-int state_each(int dirfd, state_each_fn each, void *user, lr_error *err);
+typedef int (*state_each_fn)(void *user, json_t *state, lrun_error *err);
+int state_each(int dirfd, state_each_fn each, void *user, lrun_error *err);
 
 /* Every state, oldest first, as a JSON array. New reference. */
-int state_list(json_t **out, int dirfd, lr_error *err);
+int state_list(json_t **out, int dirfd, lrun_error *err);
 
 /* That of a run which has just begun. New reference; NULL when memory is out. */
 json_t *state_begin(const char *id, const struct request *r);

@@ -17,7 +17,7 @@ class Error(ctypes.Structure):
 
 
 class Options(ctypes.Structure):
-    """lr_runner_options: the fields that are set here, and room for the rest."""
+    """lrun_runner_options: the fields that are set here, and room for the rest."""
     _fields_ = [("size", ctypes.c_size_t), ("runtime", ctypes.c_char_p), ("engine", ctypes.c_char_p)]
 
 
@@ -28,18 +28,18 @@ class Reaped(ctypes.Structure):
 class Library:
     def __init__(self, path, engine, tier):
         self.lib = ctypes.CDLL(path)
-        self.lib.lr_code_name.restype = ctypes.c_char_p
+        self.lib.lrun_code_name.restype = ctypes.c_char_p
         self.error = Error()
         options = Options(ctypes.sizeof(Options), tier.encode(), engine.encode())
         self.runner = ctypes.c_void_p()
-        assert self.lib.lr_runner_new(ctypes.byref(self.runner), ctypes.byref(options), ctypes.byref(self.error)) == 0
+        assert self.lib.lrun_runner_new(ctypes.byref(self.runner), ctypes.byref(options), ctypes.byref(self.error)) == 0
 
     def call(self, name, *arguments):
         return getattr(self.lib, name)(self.runner, *arguments, ctypes.byref(self.error))
 
     @property
     def code(self):
-        return self.lib.lr_code_name(self.error.code).decode()
+        return self.lib.lrun_code_name(self.error.code).decode()
 
 
 @pytest.fixture
@@ -53,26 +53,26 @@ def library(runner, monkeypatch):
 
 
 def test_available(library):
-    assert library().call("lr_available") == 0
+    assert library().call("lrun_available") == 0
 
 
 def test_not_available(runner, library, monkeypatch):
     if runner.engine == "docker":
         monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent.sock")
         lib = library()
-        assert lib.call("lr_available") == -1 and lib.code == "DOCKER_UNREACHABLE"
+        assert lib.call("lrun_available") == -1 and lib.code == "DOCKER_UNREACHABLE"
         assert lib.error.hint
     else:
         name = "QEMU" if runner.tier == "kata" else runner.tier.upper()
         monkeypatch.setenv("LIGHT_RUNNER_" + name, "/nonexistent/runtime")
         monkeypatch.setenv("LIGHT_RUNNER_CRUN", "/nonexistent/runtime")
         lib = library()
-        assert lib.call("lr_available") == -1 and lib.code == "CONTAINER_START_FAILED"
+        assert lib.call("lrun_available") == -1 and lib.code == "CONTAINER_START_FAILED"
 
 
 def test_an_engine_that_there_is_not(library):
     lib = library("docker", "kata")
-    assert lib.call("lr_available") == -1
+    assert lib.call("lrun_available") == -1
     assert lib.code in ("DOCKER_UNREACHABLE", "CONTAINER_START_FAILED")
 
 
@@ -86,7 +86,7 @@ def test_reap(runner, library, tmp_path, monkeypatch):
 
     def reaped():
         once = Reaped(ctypes.sizeof(Reaped))
-        assert lib.call("lr_reap", ctypes.c_int64(0), ctypes.byref(once)) == 0, lib.error.message
+        assert lib.call("lrun_reap", ctypes.c_int64(0), ctypes.byref(once)) == 0, lib.error.message
         for name in ("containers", "volumes", "states"):
             setattr(total, name, getattr(total, name) + getattr(once, name))
         return not host.traces(run_id)
@@ -104,7 +104,7 @@ def test_reap_for_a_program_of_another_version(library, tmp_path, monkeypatch, s
     room = ctypes.create_string_buffer(b"\xff" * 80, 80)
     ctypes.c_size_t.from_buffer(room).value = size
     lib = library()
-    assert lib.call("lr_reap", ctypes.c_int64(-1), room) == 0, lib.error.message
+    assert lib.call("lrun_reap", ctypes.c_int64(-1), room) == 0, lib.error.message
     known = ctypes.sizeof(Reaped)
     assert room.raw[size:] == b"\xff" * (80 - size), "behind the program's own struct"
     assert room.raw[8:12] != b"\xff" * 4 and room.raw[known:size] == b"\0" * max(0, size - known)
@@ -117,21 +117,21 @@ def test_reap_leaves_what_is_young(runner, library, tmp_path, monkeypatch):
     host.kill_supervisor(run_id)
     assert host.wait_until(lambda: not host.processes_with(run_id), 10)
     traces = host.traces(run_id)
-    assert traces and lib.call("lr_reap", ctypes.c_int64(-1), ctypes.byref(once)) == 0
+    assert traces and lib.call("lrun_reap", ctypes.c_int64(-1), ctypes.byref(once)) == 0
     assert host.traces(run_id) == traces and once.containers == once.volumes == 0
     monkeypatch.setenv("LIGHT_RUNNER_REAP_AGE_MS", "0")
-    assert host.wait_until(lambda: lib.call("lr_reap", ctypes.c_int64(-1), ctypes.byref(once)) == 0 and not host.traces(run_id), 10)
+    assert host.wait_until(lambda: lib.call("lrun_reap", ctypes.c_int64(-1), ctypes.byref(once)) == 0 and not host.traces(run_id), 10)
     monkeypatch.setenv("LIGHT_RUNNER_REAP_AGE_MS", "soon")
-    assert lib.call("lr_reap", ctypes.c_int64(-1), ctypes.byref(once)) != 0 and b"soon" in lib.error.message
+    assert lib.call("lrun_reap", ctypes.c_int64(-1), ctypes.byref(once)) != 0 and b"soon" in lib.error.message
 
 
 def test_reap_leaves_what_lives(runner, library, tmp_path, monkeypatch):
     """Be it as young as it likes, also while nothing of it runs yet."""
     lib, once = library(), Reaped(ctypes.sizeof(Reaped))
-    assert lib.call("lr_reap", ctypes.c_int64(0), ctypes.byref(once)) == 0, "what others have left"
+    assert lib.call("lrun_reap", ctypes.c_int64(0), ctypes.byref(once)) == 0, "what others have left"
     processes = [runner.start("echo up; sleep 2; echo end") for _ in range(3)]
     for _ in range(20):
-        assert lib.call("lr_reap", ctypes.c_int64(0), ctypes.byref(once)) == 0
+        assert lib.call("lrun_reap", ctypes.c_int64(0), ctypes.byref(once)) == 0
         assert once.containers == once.volumes == 0
     for process in processes:
         stdout, stderr = process.communicate(timeout=60)
@@ -141,24 +141,24 @@ def test_reap_leaves_what_lives(runner, library, tmp_path, monkeypatch):
 def test_networks(runner, library):
     lib, exists, count = library(), ctypes.c_bool(), ctypes.c_uint()
     if runner.engine != "docker":
-        assert lib.call("lr_network_create", b"x") == -1 and lib.code == "NOT_SUPPORTED"
+        assert lib.call("lrun_network_create", b"x") == -1 and lib.code == "NOT_SUPPORTED"
         return
     names = [b"light-runner-test-a", b"lr-test-b"]
     for name in names:
-        assert lib.call("lr_network_create", name) == 0, lib.error.message
-        assert lib.call("lr_network_create", name) == -1 and lib.code == "INVALID_ARGUMENT"
-        assert lib.call("lr_network_exists", name, ctypes.byref(exists)) == 0 and exists.value
+        assert lib.call("lrun_network_create", name) == 0, lib.error.message
+        assert lib.call("lrun_network_create", name) == -1 and lib.code == "INVALID_ARGUMENT"
+        assert lib.call("lrun_network_exists", name, ctypes.byref(exists)) == 0 and exists.value
     assert "eth0:" in runner.ok("cat /proc/net/dev", networks=[names[1].decode()]).text
     # One that is in use stays, and the default one does.
     process = runner.start("echo up; sleep 5", networks=[names[0].decode()])
     assert process.stderr.readline() == b"up\n"
-    assert lib.call("lr_network_prune", ctypes.byref(count)) == 0 and count.value == 1
-    assert lib.call("lr_network_exists", names[0], ctypes.byref(exists)) == 0 and exists.value
-    assert lib.call("lr_network_exists", names[1], ctypes.byref(exists)) == 0 and not exists.value
+    assert lib.call("lrun_network_prune", ctypes.byref(count)) == 0 and count.value == 1
+    assert lib.call("lrun_network_exists", names[0], ctypes.byref(exists)) == 0 and exists.value
+    assert lib.call("lrun_network_exists", names[1], ctypes.byref(exists)) == 0 and not exists.value
     process.terminate()
     process.communicate(timeout=20)
-    assert lib.call("lr_network_remove", names[0]) == 0
-    assert lib.call("lr_network_remove", names[0]) == -1 and lib.code == "INVALID_ARGUMENT"
+    assert lib.call("lrun_network_remove", names[0]) == 0
+    assert lib.call("lrun_network_remove", names[0]) == -1 and lib.code == "INVALID_ARGUMENT"
 
 
 @pytest.mark.parametrize("name", ["../x", "a/b", "", "-x", "a b", "x" * 200])
@@ -186,11 +186,11 @@ def test_the_verb_network(runner):
 
 def test_images_of_setup_steps(runner, library):
     lib, count = library(), ctypes.c_uint()
-    assert lib.call("lr_clean_images", ctypes.byref(count)) == 0
+    assert lib.call("lrun_clean_images", ctypes.byref(count)) == 0
     steps = ["cat /proc/sys/kernel/random/uuid > /once"]
     first = runner.ok("cat /once", run=steps).lines
     assert runner.ok("cat /once", run=steps).lines == first
-    assert lib.call("lr_clean_images", ctypes.byref(count)) == 0 and count.value == 1
+    assert lib.call("lrun_clean_images", ctypes.byref(count)) == 0 and count.value == 1
     assert runner.ok("cat /once", run=steps).lines != first
     assert runner.ok("echo there").lines == ["there"], "no other image is touched"
     assert runner.cli("clean", "--images", "--json").json["images"] == 1
@@ -202,10 +202,10 @@ def test_a_detached_run_keeps_its_output_though_nobody_listens(runner, library, 
     lib = library()
     text = json.dumps(runner.request("echo out; echo err >&2", detached=True)).encode()
     execution = ctypes.c_void_p()
-    assert lib.call("lr_run_json", text, ctypes.c_size_t(len(text)), None, ctypes.byref(execution)) == 0, lib.error.message
-    lib.lib.lr_execution_id.restype = ctypes.c_char_p
-    run = lib.lib.lr_execution_id(execution).decode()
-    lib.lib.lr_execution_free(execution)
+    assert lib.call("lrun_run_json", text, ctypes.c_size_t(len(text)), None, ctypes.byref(execution)) == 0, lib.error.message
+    lib.lib.lrun_execution_id.restype = ctypes.c_char_p
+    run = lib.lib.lrun_execution_id(execution).decode()
+    lib.lib.lrun_execution_free(execution)
     attached = runner.cli("attach", "--json", run)
     assert attached.code == 0, attached
     done = runner.cli("logs", run)

@@ -28,17 +28,17 @@ static int call(void)
 
 static size_t acted;
 
-static int act(void *user, const struct frame *f, lr_error *err)
+static int act(void *user, const struct frame *f, lrun_error *err)
 {
     acted++;
     PROMISE(f->type == FRAME_CONTROL && f->length > 0);
     return phase_control(user, f, err);
 }
 
-static int pause_engine(struct sandbox *s, bool on, lr_error *err)
+static int pause_engine(struct sandbox *s, bool on, lrun_error *err)
 {
     (void)s;
-    return on ? 0 : error_set(err, LR_INTERNAL, "pause", "it cannot be thawed");
+    return on ? 0 : error_set(err, LRUN_INTERNAL, "pause", "it cannot be thawed");
 }
 
 static void kill_engine(struct sandbox *s)
@@ -76,7 +76,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct supervisor s = {.phase = PHASE_RUN, .sandbox = &sandbox, .kill_at = IO_NO_DEADLINE};
     buffer_init(&s.link.out, SAID_MAX * 4);
     struct control *control;
-    lr_error err = {0};
+    lrun_error err = {0};
     PROMISE(control_open(&control, fuzz_folder_open(NULL), ID, &err) == 0);
     cleanup_close int fd = call();
     cleanup_buffer struct buffer in;

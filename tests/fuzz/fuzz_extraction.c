@@ -56,7 +56,7 @@ static void feed(struct extraction *x, struct agent_link *link, const uint8_t *d
     cleanup_buffer struct buffer in;
     buffer_init(&in, FRAME_AGENT_MAX + FRAME_HEADER_SIZE);
     bool done = false;
-    lr_error err = {0};
+    lrun_error err = {0};
     PROMISE(extraction_next(x, link, &done, &err) == 0);
     if (!buffer_append(&in, data, size))
         return;
@@ -95,7 +95,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     feed(&x, &link, data, size);
     extraction_abort(&x, "the agent went away");
     for (size_t i = 0; i < ENTRIES; i++)
-        PROMISE(x.results[i].status != LR_EXTRACT_OK || x.results[i].bytes <= CAP);
+        PROMISE(x.results[i].status != LRUN_EXTRACT_OK || x.results[i].bytes <= CAP);
     extraction_free(&x);
     buffer_free(&link.out);
     check_and_clean();

@@ -40,7 +40,7 @@ static int folder_of(const char *kind)
 }
 
 /* A file has the digest that its name says: what is looked at is the reading behind that check. */
-static int digest_of_name(void *user, int fd, char hex[IMAGE_HEX_LENGTH + 1], lr_error *err)
+static int digest_of_name(void *user, int fd, char hex[IMAGE_HEX_LENGTH + 1], lrun_error *err)
 {
     char link[64], path[512];
     (void)user;
@@ -54,7 +54,7 @@ static int digest_of_name(void *user, int fd, char hex[IMAGE_HEX_LENGTH + 1], lr
 }
 
 /* In this process, without the walls around it. */
-static int ask_here(void *user, const char *kind, int fd, struct buffer *out, lr_error *err)
+static int ask_here(void *user, const char *kind, int fd, struct buffer *out, lrun_error *err)
 {
     static char text[1 << 20];
     (void)user;
@@ -85,7 +85,7 @@ static void check_layout(const char *kind, const char *const *files, const char 
 {
     cleanup_close int folder = folder_of(kind);
     cleanup_layout struct layout layout = {0};
-    lr_error e = {0};
+    lrun_error e = {0};
     PROMISE(folder >= 0);
     write_files(folder, files, text, length);
     if (layout_read(&layout, folder, &helpers, &e) == 0) {
@@ -94,7 +94,8 @@ static void check_layout(const char *kind, const char *const *files, const char 
             PROMISE(layout.layers[i] >= 0 &&
                     image_hex_length(layout.digests[i]) == IMAGE_HEX_LENGTH);
     } else {
-        PROMISE(e.code == LR_IMAGE_INVALID || e.code == LR_IO_FAILED || e.code == LR_OUT_OF_MEMORY);
+        PROMISE(e.code == LRUN_IMAGE_INVALID || e.code == LRUN_IO_FAILED ||
+                e.code == LRUN_OUT_OF_MEMORY);
         for (const char *c = e.message; *c; c++)
             PROMISE((unsigned char)*c >= ' ');
     }

@@ -27,7 +27,7 @@ static size_t read_all(struct log_reader *r, size_t most, int *last)
     struct log_piece piece;
     while ((*last = log_reader_next(r, &piece)) > 0) {
         PROMISE(piece.length <= FRAME_DATA_MAX && piece.time_ms >= 0);
-        PROMISE(piece.stream == LR_STDOUT || piece.stream == LR_STDERR);
+        PROMISE(piece.stream == LRUN_STDOUT || piece.stream == LRUN_STDERR);
         total += piece.length;
         PROMISE(total <= most);
     }
@@ -55,7 +55,7 @@ static void append_and_follow(const uint8_t *data, size_t size)
     cleanup_close int other = open(path, O_RDONLY | O_CLOEXEC);
     PROMISE(other >= 0);
     struct log_reader r;
-    lr_error err = {0};
+    lrun_error err = {0};
     int last;
     log_reader_init(&r, other);
     for (size_t half = size / 2, at = 0, i = 0; i < 2; i++, at = half, half = size - half) {

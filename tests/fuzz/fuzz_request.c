@@ -32,7 +32,7 @@ static void check_request(const struct request *r)
     json_t *document = request_to_json(r);
     PROMISE(document);
     struct request again;
-    lr_error e;
+    lrun_error e;
     PROMISE(request_from_json(&again, document, &e) == 0);
     json_t *second = request_to_json(&again);
     PROMISE(json_equal(document, second));
@@ -44,13 +44,13 @@ static void check_request(const struct request *r)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     const char *text = (const char *)data;
-    lr_error e = {0};
+    lrun_error e = {0};
     struct request r;
     if (request_parse(&r, text, size, &e) == 0) {
         check_request(&r);
         request_free(&r);
     } else {
-        PROMISE(e.code == LR_INVALID_ARGUMENT && e.message[0]);
+        PROMISE(e.code == LRUN_INVALID_ARGUMENT && e.message[0]);
     }
     struct run_order order;
     if (order_parse(&order, text, size, &e) == 0) {
@@ -58,16 +58,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check_request(&order.request);
         order_free(&order);
     }
-    lr_result *result;
+    lrun_result *result;
     if (result_from_json(&result, text, size, &e) == 0) {
         PROMISE(result->exit_code >= 0 && result->exit_code <= 255);
-        PROMISE(lr_result_json(result)[0] == '{');
-        lr_result_free(result);
+        PROMISE(lrun_result_json(result)[0] == '{');
+        lrun_result_free(result);
     } else {
-        PROMISE(e.code == LR_SUPERVISOR_LOST);
+        PROMISE(e.code == LRUN_SUPERVISOR_LOST);
     }
-    lr_error parsed;
+    lrun_error parsed;
     error_from_json(&parsed, text, size);
-    PROMISE(parsed.code != LR_OK);
+    PROMISE(parsed.code != LRUN_OK);
     return 0;
 }

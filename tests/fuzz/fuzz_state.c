@@ -31,8 +31,7 @@ static void end(const json_t *before)
         PROMISE(json_object_get(state, set[i]) != NULL);
     const char *name;
     json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)before, name, value)
-    {
+    json_object_foreach ((json_t *)(uintptr_t)before, name, value) {
         bool is_set = false;
         for (size_t i = 0; i < sizeof(set) / sizeof(set[0]); i++)
             is_set |= strcmp(set[i], name) == 0;
@@ -44,7 +43,7 @@ static void end(const json_t *before)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    lr_error err = {0};
+    lrun_error err = {0};
     json_t *state, *again, *all;
     int dir = fuzz_folder_open(NULL);
     put(dir, data, size);

@@ -34,10 +34,10 @@ static void send_text(enum frame_type type, const char *text)
 
 static void send_result(const struct run_order *order, int code, bool cancelled)
 {
-    lr_result r = {.exit_code = code,
-                   .cancelled = cancelled,
-                   .success = code == 0 && !cancelled,
-                   .id = order->id};
+    lrun_result r = {.exit_code = code,
+                     .cancelled = cancelled,
+                     .success = code == 0 && !cancelled,
+                     .id = order->id};
     json_t *document = result_to_json(&r);
     char *text = json_dumps(document, 0);
     send_text(FRAME_RESULT, text);
@@ -45,9 +45,9 @@ static void send_result(const struct run_order *order, int code, bool cancelled)
     json_decref(document);
 }
 
-static void send_error(lr_code code, const char *message)
+static void send_error(lrun_code code, const char *message)
 {
-    lr_error e = {.code = code};
+    lrun_error e = {.code = code};
     snprintf(e.message, sizeof(e.message), "%s", message);
     snprintf(e.hint, sizeof(e.hint), "a hint");
     json_t *document = error_to_json(&e);
@@ -68,7 +68,7 @@ static void read_order(struct run_order *order)
         if (n <= 0 || !buffer_append(&in, c, (size_t)n))
             _exit(8);
     }
-    lr_error e;
+    lrun_error e;
     if (f.type != FRAME_REQUEST || order_parse(order, f.payload, f.length, &e) < 0)
         _exit(7);
 }
@@ -260,7 +260,7 @@ int main(int argc, char **argv)
     } else if (strcmp(what, "wait") == 0) {
         wait_for_cancel(&order);
     } else if (strcmp(what, "error") == 0) {
-        send_error(LR_CONTAINER_START_FAILED, "no such image");
+        send_error(LRUN_CONTAINER_START_FAILED, "no such image");
     } else if (strcmp(what, "vanish") == 0) {
         _exit(3); /* not return: a sanitizer would look for leaks and change the code */
     } else if (strcmp(what, "crash") == 0) {

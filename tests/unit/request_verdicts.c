@@ -13,9 +13,9 @@ int main(void)
     ssize_t n;
     while ((n = getline(&line, &room, stdin)) > 0) {
         struct request r;
-        lr_error e = LR_ERROR_INIT;
+        lrun_error e = LRUN_ERROR_INIT;
         if (request_parse(&r, line, (size_t)n - 1, &e) < 0) {
-            printf("%s: %s\n", lr_code_name(e.code), e.message);
+            printf("%s: %s\n", lrun_code_name(e.code), e.message);
             continue;
         }
         puts("ok");

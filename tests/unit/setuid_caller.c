@@ -17,20 +17,20 @@ int main(int argc, char **argv)
         return 2;
     if (argc > 2 && strcmp(argv[2], "become") == 0 && (setgid(0) < 0 || setuid(0) < 0))
         return 3;
-    LR_INIT(lr_runner_options, options);
+    LRUN_INIT(lrun_runner_options, options);
     options.supervisor = argv[1];
     options.engine = "docker";
-    lr_runner *runner = NULL;
-    lr_error e = LR_ERROR_INIT;
-    if (lr_runner_new(&runner, &options, &e) < 0) {
+    lrun_runner *runner = NULL;
+    lrun_error e = LRUN_ERROR_INIT;
+    if (lrun_runner_new(&runner, &options, &e) < 0) {
         puts(e.message);
         return 4;
     }
-    int rc = lr_available(runner, &e);
+    int rc = lrun_available(runner, &e);
     char *found = process_find_program("planted");
     printf("euid %d: %s\nfound: %s\n", (int)geteuid(), rc == 0 ? "available" : e.message,
            found ? found : "nothing");
     free(found);
-    lr_runner_free(runner);
+    lrun_runner_free(runner);
     return 0;
 }

@@ -9,7 +9,7 @@ static void test_form(void **state)
 {
     (void)state;
     char name[AGENT_NAME_SIZE];
-    lr_error e = {0};
+    lrun_error e = {0};
     memset(name, 'x', sizeof(name));
     assert_int_equal(agent_name_make(name, &e), 0);
     assert_int_equal(strlen(name), AGENT_NAME_SIZE - 1);
@@ -23,7 +23,7 @@ static void test_names_differ(void **state)
 {
     (void)state;
     char names[NAMES][AGENT_NAME_SIZE];
-    lr_error e = {0};
+    lrun_error e = {0};
     for (size_t i = 0; i < NAMES; i++) {
         assert_int_equal(agent_name_make(names[i], &e), 0);
         for (size_t j = 0; j < i; j++)

@@ -67,7 +67,7 @@ static bool exists(const char *end)
 static bool says_running(void)
 {
     cleanup_free char *text = NULL;
-    lr_states(ID, &text, NULL);
+    lrun_states(ID, &text, NULL);
     return text && strstr(text, "\"running\"");
 }
 
@@ -188,7 +188,8 @@ static void serve(int listener, int say, int hear)
 
 /* ---------------------------------------------------------------- what is refused, and what is gone */
 
-static void no_line(void *user, lr_stream stream, int64_t time_ms, const char *data, size_t length)
+static void no_line(void *user, lrun_stream stream, int64_t time_ms, const char *data,
+                    size_t length)
 {
     (void)user;
     (void)stream;
@@ -201,19 +202,19 @@ static void no_line(void *user, lr_stream stream, int64_t time_ms, const char *d
 static const char *find_it_unreachable(void)
 {
     static char text[1000];
-    lr_execution *x = (lr_execution *)scratch_folder;
-    lr_error e = LR_ERROR_INIT;
+    lrun_execution *x = (lrun_execution *)scratch_folder;
+    lrun_error e = LRUN_ERROR_INIT;
     unsigned count = 7;
-    LR_INIT(lr_logs_options, logs);
+    LRUN_INIT(lrun_logs_options, logs);
     logs.follow = true;
     logs.on_line = no_line;
-    int rc = lr_attach(ID, NULL, &x, &e);
-    if (rc != -1 || e.code != LR_IO_FAILED || x || !e.hint[0])
-        snprintf(text, sizeof(text), "attach: %d, %s: %s", rc, lr_code_name(e.code), e.message);
-    else if ((rc = lr_reap_states(&count, &e)) != 0 || count != 0)
+    int rc = lrun_attach(ID, NULL, &x, &e);
+    if (rc != -1 || e.code != LRUN_IO_FAILED || x || !e.hint[0])
+        snprintf(text, sizeof(text), "attach: %d, %s: %s", rc, lrun_code_name(e.code), e.message);
+    else if ((rc = lrun_reap_states(&count, &e)) != 0 || count != 0)
         snprintf(text, sizeof(text), "reap: %d, %u, %s", rc, count, e.message);
-    else if ((rc = lr_logs(ID, &logs, &e)) != -1 || e.code != LR_IO_FAILED)
-        snprintf(text, sizeof(text), "logs: %d, %s: %s", rc, lr_code_name(e.code), e.message);
+    else if ((rc = lrun_logs(ID, &logs, &e)) != -1 || e.code != LRUN_IO_FAILED)
+        snprintf(text, sizeof(text), "logs: %d, %s: %s", rc, lrun_code_name(e.code), e.message);
     else if (!says_running() || !exists(".sock"))
         snprintf(text, sizeof(text), "the state or the socket was touched");
     else
@@ -253,13 +254,13 @@ static void test_a_supervisor_on_another_machine(void **state)
 
 static void check_lost(void)
 {
-    lr_execution *x = NULL;
-    lr_result *r = NULL;
-    lr_error e = LR_ERROR_INIT;
-    assert_int_equal(lr_attach(ID, NULL, &x, &e), 0);
-    assert_int_equal(lr_execution_wait(x, &r, &e), -1);
-    assert_int_equal(e.code, LR_SUPERVISOR_LOST);
-    lr_execution_free(x);
+    lrun_execution *x = NULL;
+    lrun_result *r = NULL;
+    lrun_error e = LRUN_ERROR_INIT;
+    assert_int_equal(lrun_attach(ID, NULL, &x, &e), 0);
+    assert_int_equal(lrun_execution_wait(x, &r, &e), -1);
+    assert_int_equal(e.code, LRUN_SUPERVISOR_LOST);
+    lrun_execution_free(x);
     assert_false(says_running() || exists(".sock"));
 }
 
@@ -281,12 +282,12 @@ static void test_reap_marks_what_is_gone(void **state)
     (void)state;
     struct fake f = start_fake(1, be_deaf);
     unsigned count = 7;
-    assert_int_equal(lr_reap_states(&count, NULL), 0);
+    assert_int_equal(lrun_reap_states(&count, NULL), 0);
     assert_int_equal(count, 0);
     kill(f.pid, SIGKILL);
     siginfo_t info;
     assert_int_equal(waitid(P_PID, (id_t)f.pid, &info, WEXITED | WNOWAIT), 0);
-    assert_int_equal(lr_reap_states(&count, NULL), 0); /* also while nobody has waited for it */
+    assert_int_equal(lrun_reap_states(&count, NULL), 0); /* also while nobody has waited for it */
     assert_int_equal(count, 1);
     assert_false(says_running() || exists(".sock"));
     end_fake(&f);
@@ -304,10 +305,10 @@ static void test_a_queue_that_is_full(void **state)
         rc = connect(fds[i], (struct sockaddr *)&address, sizeof(address));
     }
     assert_true(rc == -1 && errno == EAGAIN);
-    lr_execution *x = NULL;
-    lr_error e = LR_ERROR_INIT;
-    assert_int_equal(lr_attach(ID, NULL, &x, &e), -1);
-    assert_int_equal(e.code, LR_IO_FAILED);
+    lrun_execution *x = NULL;
+    lrun_error e = LRUN_ERROR_INIT;
+    assert_int_equal(lrun_attach(ID, NULL, &x, &e), -1);
+    assert_int_equal(e.code, LRUN_IO_FAILED);
     assert_true(says_running() && exists(".sock"));
     for (int i = 0; i < 8; i++)
         close(fds[i]);
@@ -323,17 +324,17 @@ static void test_no_fds(void **state)
     int attached = 0, refused = 0;
     getrlimit(RLIMIT_NOFILE, &before);
     for (rlim_t n = 3; n < 32; n++) {
-        lr_execution *x = NULL;
-        lr_error e = LR_ERROR_INIT;
+        lrun_execution *x = NULL;
+        lrun_error e = LRUN_ERROR_INIT;
         setrlimit(RLIMIT_NOFILE, &(struct rlimit){n, before.rlim_max});
-        int rc = lr_attach(ID, NULL, &x, &e);
+        int rc = lrun_attach(ID, NULL, &x, &e);
         if (rc == 0 && !x)
             fail_msg("with %d fds: the run is said to be unknown", (int)n);
-        assert_true(rc == 0 || e.code == LR_IO_FAILED);
+        assert_true(rc == 0 || e.code == LRUN_IO_FAILED);
         attached += rc == 0;
         refused += rc != 0;
-        lr_reap_states(NULL, &e);
-        lr_execution_free(x);
+        lrun_reap_states(NULL, &e);
+        lrun_execution_free(x);
     }
     setrlimit(RLIMIT_NOFILE, &before);
     assert_true(attached > 0 && refused > 0);
@@ -377,15 +378,15 @@ static void test_a_state_that_cannot_be_read(void **state)
 {
     (void)state;
     char path[PATH_MAX];
-    lr_execution *x = NULL;
-    lr_error e = LR_ERROR_INIT;
+    lrun_execution *x = NULL;
+    lrun_error e = LRUN_ERROR_INIT;
     cleanup_free char *text = NULL;
     path_of(path, ".json");
     assert_int_equal(symlink(ID ".json", path), 0);
-    assert_int_equal(lr_attach(ID, NULL, &x, &e), -1);
-    assert_int_equal(e.code, LR_IO_FAILED);
-    assert_int_equal(lr_states(ID, &text, &e), -1);
-    assert_int_equal(e.code, LR_IO_FAILED);
+    assert_int_equal(lrun_attach(ID, NULL, &x, &e), -1);
+    assert_int_equal(e.code, LRUN_IO_FAILED);
+    assert_int_equal(lrun_states(ID, &text, &e), -1);
+    assert_int_equal(e.code, LRUN_IO_FAILED);
     /* The others are looked after all the same. */
     snprintf(path, sizeof(path), "%s/light-runner-ffffffffffff.json", scratch_folder);
     FILE *other = fopen(path, "we");
@@ -394,30 +395,30 @@ static void test_a_state_that_cannot_be_read(void **state)
           other);
     fclose(other);
     unsigned count = 0;
-    assert_int_equal(lr_reap_states(&count, &e), -1);
-    assert_int_equal(e.code, LR_IO_FAILED);
+    assert_int_equal(lrun_reap_states(&count, &e), -1);
+    assert_int_equal(e.code, LRUN_IO_FAILED);
     assert_int_equal(count, 1);
 }
 
 /* ---------------------------------------------------------------- orders */
 
-static _Atomic(lr_execution *) cancelled_next;
+static _Atomic(lrun_execution *) cancelled_next;
 
 /* In the place of libc's: another thread's cancel comes as soon as something was sent. */
 ssize_t send(int fd, const void *data, size_t length, int flags)
 {
     ssize_t n = syscall(SYS_sendto, fd, data, length, flags, NULL, 0);
-    lr_execution *x = atomic_exchange(&cancelled_next, NULL);
+    lrun_execution *x = atomic_exchange(&cancelled_next, NULL);
     if (x)
-        assert_int_equal(lr_execution_cancel(x), 0);
+        assert_int_equal(lrun_execution_cancel(x), 0);
     return n;
 }
 
-static lr_execution *attached(const lr_request *base)
+static lrun_execution *attached(const lrun_request *base)
 {
-    lr_execution *x = NULL;
-    lr_error e = LR_ERROR_INIT;
-    if (lr_attach(ID, base, &x, &e) < 0 || !x)
+    lrun_execution *x = NULL;
+    lrun_error e = LRUN_ERROR_INIT;
+    if (lrun_attach(ID, base, &x, &e) < 0 || !x)
         fail_msg("%s", e.message);
     return x;
 }
@@ -426,15 +427,15 @@ static void test_a_cancel_in_the_midst_of_an_order(void **state)
 {
     (void)state;
     struct fake f = start_fake(1, serve);
-    lr_execution *x = attached(NULL);
-    lr_error e = LR_ERROR_INIT;
+    lrun_execution *x = attached(NULL);
+    lrun_error e = LRUN_ERROR_INIT;
     char heard[64] = "";
     atomic_store(&cancelled_next, x);
-    assert_int_equal(lr_execution_pause(x, &e), 0);
-    assert_int_equal(lr_execution_resume(x, &e), 0);
+    assert_int_equal(lrun_execution_pause(x, &e), 0);
+    assert_int_equal(lrun_execution_resume(x, &e), 0);
     assert_true(read(f.hear, heard, sizeof(heard) - 1) > 0);
     assert_string_equal(heard, "pause cancel resume ");
-    lr_execution_free(x);
+    lrun_execution_free(x);
     end_fake(&f);
 }
 
@@ -452,20 +453,20 @@ static void test_a_stop_that_does_not_arrive(void **state)
 {
     (void)state;
     struct fake f = start_fake(1, hang_up);
-    lr_execution *x = attached(NULL);
-    lr_error e = LR_ERROR_INIT;
-    assert_int_equal(lr_execution_stop(x, 0, -1, &e), -1);
-    assert_int_equal(e.code, LR_IO_FAILED);
+    lrun_execution *x = attached(NULL);
+    lrun_error e = LRUN_ERROR_INIT;
+    assert_int_equal(lrun_execution_stop(x, 0, -1, &e), -1);
+    assert_int_equal(e.code, LRUN_IO_FAILED);
     assert_true(says_running());
-    lr_execution_free(x);
+    lrun_execution_free(x);
     end_fake(&f);
 }
 
 /* ---------------------------------------------------------------- an event loop */
 
-static bool is_readable(lr_execution *x, int timeout_ms)
+static bool is_readable(lrun_execution *x, int timeout_ms)
 {
-    struct pollfd p = {lr_execution_fd(x), POLLIN, 0};
+    struct pollfd p = {lrun_execution_fd(x), POLLIN, 0};
     return poll(&p, 1, timeout_ms) == 1;
 }
 
@@ -473,31 +474,31 @@ static void test_the_fd_of_a_run_that_had_ended(void **state)
 {
     (void)state;
     write_state("exited", "2020-01-01T00:00:00Z", ",\"exitCode\":3");
-    lr_execution *x = attached(NULL);
-    lr_result *r = NULL;
+    lrun_execution *x = attached(NULL);
+    lrun_result *r = NULL;
     bool done = false;
     for (int i = 0; i < 3; i++) {
         assert_true(is_readable(x, 10000));
-        assert_int_equal(lr_execution_dispatch(x, &done, NULL), 0);
+        assert_int_equal(lrun_execution_dispatch(x, &done, NULL), 0);
         assert_true(done);
     }
-    assert_int_equal(lr_execution_wait(x, &r, NULL), 0);
+    assert_int_equal(lrun_execution_wait(x, &r, NULL), 0);
     assert_int_equal(r->exit_code, 3);
-    lr_result_free(r);
-    lr_execution_free(x);
+    lrun_result_free(r);
+    lrun_execution_free(x);
 }
 
 static void append_log(const char *text)
 {
     char path[PATH_MAX];
-    lr_error e = LR_ERROR_INIT;
+    lrun_error e = LRUN_ERROR_INIT;
     path_of(path, ".log");
     int fd = open(path, O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0600);
     assert_int_equal(log_append(fd, FRAME_LOG_STDOUT, text, strlen(text), &e), 0);
     close(fd);
 }
 
-static void count(void *user, lr_stream stream, const char *data, size_t length)
+static void count(void *user, lrun_stream stream, const char *data, size_t length)
 {
     (void)stream;
     (void)data;
@@ -509,18 +510,18 @@ static void test_the_fd_tells_of_kept_output(void **state)
     (void)state;
     struct fake f = start_fake(1, serve);
     size_t length = 0;
-    LR_INIT(lr_request, base);
+    LRUN_INIT(lrun_request, base);
     base.on_output = count;
     base.user = &length;
     append_log("before");
-    lr_execution *x = attached(&base);
+    lrun_execution *x = attached(&base);
     append_log("behind");
     for (int i = 0; i < 100 && length == 0; i++) {
         assert_true(is_readable(x, 10000));
-        assert_int_equal(lr_execution_dispatch(x, NULL, NULL), 0);
+        assert_int_equal(lrun_execution_dispatch(x, NULL, NULL), 0);
     }
     assert_int_equal(length, 6);
-    lr_execution_free(x);
+    lrun_execution_free(x);
     end_fake(&f);
 }
 
@@ -530,38 +531,38 @@ static void test_a_dispatch_is_bounded(void **state)
     (void)state;
     struct fake f = start_fake(1, serve);
     size_t length = 0;
-    LR_INIT(lr_request, base);
+    LRUN_INIT(lrun_request, base);
     base.on_output = count;
     base.user = &length;
     make_log();
-    lr_execution *x = attached(&base);
+    lrun_execution *x = attached(&base);
     for (int i = 0; i < 1000; i++)
         append_log("x");
-    assert_int_equal(lr_execution_dispatch(x, NULL, NULL), 0);
+    assert_int_equal(lrun_execution_dispatch(x, NULL, NULL), 0);
     assert_in_range(length, 1, 999);
     end_fake(&f);
     write_state("exited", "2020-01-01T00:00:00Z", ",\"exitCode\":0");
     bool done = false;
     while (!done) {
         assert_true(is_readable(x, 10000));
-        assert_int_equal(lr_execution_dispatch(x, &done, NULL), 0);
+        assert_int_equal(lrun_execution_dispatch(x, &done, NULL), 0);
     }
     assert_int_equal(length, 1000);
-    lr_execution_free(x);
+    lrun_execution_free(x);
 }
 
-static void stop_it(void *user, lr_stream stream, const char *data, size_t length)
+static void stop_it(void *user, lrun_stream stream, const char *data, size_t length)
 {
-    lr_execution **x = user;
-    lr_error e = LR_ERROR_INIT;
-    lr_result *r;
+    lrun_execution **x = user;
+    lrun_error e = LRUN_ERROR_INIT;
+    lrun_result *r;
     (void)stream;
     (void)data;
     (void)length;
-    assert_int_equal(lr_execution_wait(*x, &r, &e), -1);
-    assert_int_equal(e.code, LR_INVALID_ARGUMENT);
-    assert_int_equal(lr_execution_stop(*x, 0, -1, &e), 0);
-    lr_execution_free(*x);
+    assert_int_equal(lrun_execution_wait(*x, &r, &e), -1);
+    assert_int_equal(e.code, LRUN_INVALID_ARGUMENT);
+    assert_int_equal(lrun_execution_stop(*x, 0, -1, &e), 0);
+    lrun_execution_free(*x);
     *x = NULL;
 }
 
@@ -569,19 +570,19 @@ static void test_callbacks_of_kept_output(void **state)
 {
     (void)state;
     struct fake f = start_fake(1, serve);
-    lr_execution *x = NULL;
-    LR_INIT(lr_request, base);
+    lrun_execution *x = NULL;
+    LRUN_INIT(lrun_request, base);
     base.on_output = stop_it;
     base.user = &x;
     make_log();
     x = attached(&base);
     append_log("a");
     append_log("b");
-    lr_execution *same = x;
-    lr_result *r = NULL;
-    lr_error e = LR_ERROR_INIT;
+    lrun_execution *same = x;
+    lrun_result *r = NULL;
+    lrun_error e = LRUN_ERROR_INIT;
     char heard[32] = "";
-    assert_int_equal(lr_execution_wait(same, &r, &e), -1);
+    assert_int_equal(lrun_execution_wait(same, &r, &e), -1);
     assert_non_null(strstr(e.message, "freed"));
     assert_null(x);
     assert_true(read(f.hear, heard, sizeof(heard) - 1) > 0);
@@ -601,19 +602,19 @@ static void test_numbers_of_a_state(void **state)
         ",\"durationMs\":18446744073709551616.0",
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        lr_result *r = NULL;
-        lr_error e = LR_ERROR_INIT;
+        lrun_result *r = NULL;
+        lrun_error e = LRUN_ERROR_INIT;
         write_state("exited", "2020-01-01T00:00:00Z", rows[i]);
-        lr_execution *x = attached(NULL);
-        if (lr_execution_wait(x, &r, &e) < 0)
+        lrun_execution *x = attached(NULL);
+        if (lrun_execution_wait(x, &r, &e) < 0)
             fail_msg("row %zu: %s", i, e.message);
         assert_int_equal(r->duration_ms, 0);
-        lr_result_free(r);
-        lr_execution_free(x);
+        lrun_result_free(r);
+        lrun_execution_free(x);
         /* While it is running the timeout counts. */
         struct fake f = start_fake(1, serve);
         write_state("running", "2999-01-01T00:00:00Z", rows[i]);
-        lr_execution_free(attached(NULL));
+        lrun_execution_free(attached(NULL));
         end_fake(&f);
         char path[PATH_MAX];
         path_of(path, ".sock");
@@ -628,15 +629,15 @@ static void test_fields_that_have_no_meaning_are_refused(void **state)
     assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
     write_state("exited", "2020-01-01T00:00:00Z", "");
     for (int i = 0; i < 4; i++) {
-        lr_execution *x = (lr_execution *)fds;
-        lr_error e = LR_ERROR_INIT;
-        LR_INIT(lr_request, base);
+        lrun_execution *x = (lrun_execution *)fds;
+        lrun_error e = LRUN_ERROR_INIT;
+        LRUN_INIT(lrun_request, base);
         base.input_fd = i == 0 ? fds[0] : 0;
         base.cancel_fd = i == 1 ? fds[0] : 0;
         base.input_json = i == 2 ? "1" : NULL;
         base.detached = i == 3;
-        assert_int_equal(lr_attach(ID, &base, &x, &e), -1);
-        assert_int_equal(e.code, LR_INVALID_ARGUMENT);
+        assert_int_equal(lrun_attach(ID, &base, &x, &e), -1);
+        assert_int_equal(e.code, LRUN_INVALID_ARGUMENT);
         assert_null(x);
     }
     close(fds[0]);

@@ -16,7 +16,7 @@
 enum by { BY_OUTPUT, BY_LOG, BY_PROGRESS, BY_COUNT };
 
 struct caller {
-    lr_execution *x;
+    lrun_execution *x;
     void (*act)(struct caller *c); /* once, in the first callback of the kind `by` */
     enum by by;
     char seen[256]; /* every piece of output, or every line */
@@ -42,40 +42,40 @@ static void see(struct caller *c, const char *data, size_t length)
              data);
 }
 
-static void on_output(void *user, lr_stream stream, const char *data, size_t length)
+static void on_output(void *user, lrun_stream stream, const char *data, size_t length)
 {
     (void)stream;
     see(user, data, length);
     called(user, BY_OUTPUT);
 }
 
-static void on_log(void *user, lr_stream stream, const char *data, size_t length)
+static void on_log(void *user, lrun_stream stream, const char *data, size_t length)
 {
     (void)stream;
     see(user, data, length);
     called(user, BY_LOG);
 }
 
-static void on_progress(void *user, const lr_progress *progress)
+static void on_progress(void *user, const lrun_progress *progress)
 {
     (void)progress;
     called(user, BY_PROGRESS);
 }
 
-static lr_runner *runner;
+static lrun_runner *runner;
 
 static int make_runner(void **state)
 {
     (void)state;
-    LR_INIT(lr_runner_options, options);
+    LRUN_INIT(lrun_runner_options, options);
     options.supervisor = getenv("FAKE_SUPERVISOR");
-    return lr_runner_new(&runner, &options, NULL);
+    return lrun_runner_new(&runner, &options, NULL);
 }
 
 static int free_runner(void **state)
 {
     (void)state;
-    lr_runner_free(runner);
+    lrun_runner_free(runner);
     return 0;
 }
 
@@ -84,8 +84,8 @@ static void start_command(struct caller *c, const char *command, enum by by,
                           void (*act)(struct caller *c))
 {
     *c = (struct caller){.act = act, .by = by};
-    LR_INIT(lr_request, request);
-    lr_error e = LR_ERROR_INIT;
+    LRUN_INIT(lrun_request, request);
+    lrun_error e = LRUN_ERROR_INIT;
     request.image = "image";
     request.entrypoint = command;
     request.user = c;
@@ -94,7 +94,7 @@ static void start_command(struct caller *c, const char *command, enum by by,
         request.on_log = on_log;
     else
         request.on_output = on_output;
-    if (lr_run(runner, &request, &c->x, &e) < 0)
+    if (lrun_run(runner, &request, &c->x, &e) < 0)
         fail_msg("%s", e.message);
 }
 
@@ -106,21 +106,21 @@ static void start(struct caller *c, enum by by, void (*act)(struct caller *c))
 /* Waits for the end of a run that is to end by a stop, and frees it. */
 static void finish(struct caller *c, const char *seen)
 {
-    lr_result *r = NULL;
-    lr_error e = LR_ERROR_INIT;
-    if (lr_execution_wait(c->x, &r, &e) < 0)
+    lrun_result *r = NULL;
+    lrun_error e = LRUN_ERROR_INIT;
+    if (lrun_execution_wait(c->x, &r, &e) < 0)
         fail_msg("by %d: %s; seen: %s", c->by, e.message, c->seen);
     assert_string_equal(c->seen, seen);
     assert_true(r->cancelled);
     assert_int_equal(c->calls, 1);
-    lr_result_free(r);
-    lr_execution_free(c->x);
+    lrun_result_free(r);
+    lrun_execution_free(c->x);
 }
 
 static void stop(struct caller *c)
 {
-    lr_error e = LR_ERROR_INIT;
-    c->rc = lr_execution_stop(c->x, 0, -1, &e);
+    lrun_error e = LRUN_ERROR_INIT;
+    c->rc = lrun_execution_stop(c->x, 0, -1, &e);
     if (c->rc < 0)
         fprintf(stderr, "stop: %s\n", e.message);
 }
@@ -142,26 +142,26 @@ static void test_a_late_answer_is_not_taken_for_the_next(void **state)
 {
     (void)state;
     struct caller c;
-    lr_error e = LR_ERROR_INIT;
+    lrun_error e = LRUN_ERROR_INIT;
     start_command(&c, "late answer", BY_LOG, stop);
     while (!c.calls) {
-        struct pollfd p = {lr_execution_fd(c.x), POLLIN, 0};
+        struct pollfd p = {lrun_execution_fd(c.x), POLLIN, 0};
         assert_int_equal(poll(&p, 1, 10000), 1);
-        assert_int_equal(lr_execution_dispatch(c.x, NULL, NULL), 0);
+        assert_int_equal(lrun_execution_dispatch(c.x, NULL, NULL), 0);
     }
-    assert_int_equal(lr_execution_pause(c.x, &e), -1);
-    assert_int_equal(e.code, LR_INTERNAL);
+    assert_int_equal(lrun_execution_pause(c.x, &e), -1);
+    assert_int_equal(e.code, LRUN_INTERNAL);
     assert_string_equal(e.message, "it cannot be done");
     finish(&c, "one|two|three|told stop|told pause|");
 }
 
 static void stop_badly(struct caller *c)
 {
-    lr_error e = LR_ERROR_INIT;
-    assert_int_equal(lr_execution_stop(c->x, 1000, 0, &e), -1);
-    assert_int_equal(e.code, LR_INVALID_ARGUMENT);
-    assert_int_equal(lr_execution_stop(c->x, 0, INT64_MAX, &e), -1);
-    assert_int_equal(e.code, LR_INVALID_ARGUMENT);
+    lrun_error e = LRUN_ERROR_INIT;
+    assert_int_equal(lrun_execution_stop(c->x, 1000, 0, &e), -1);
+    assert_int_equal(e.code, LRUN_INVALID_ARGUMENT);
+    assert_int_equal(lrun_execution_stop(c->x, 0, INT64_MAX, &e), -1);
+    assert_int_equal(e.code, LRUN_INVALID_ARGUMENT);
     stop(c);
 }
 
@@ -177,7 +177,7 @@ static void test_stop_checks_its_arguments(void **state)
 
 static void cancel(struct caller *c)
 {
-    c->rc = lr_execution_cancel(c->x);
+    c->rc = lrun_execution_cancel(c->x);
 }
 
 static void test_cancel(void **state)
@@ -193,18 +193,19 @@ static void test_cancel(void **state)
 
 static void read_from_it(struct caller *c)
 {
-    lr_error e[4] = {LR_ERROR_INIT};
-    lr_result *r = (lr_result *)c;
+    lrun_error e[4] = {LRUN_ERROR_INIT};
+    lrun_result *r = (lrun_result *)c;
     bool done = true;
-    c->rc = lr_execution_dispatch(c->x, &done, &e[0]) == -1 &&
-            lr_execution_wait(c->x, &r, &e[1]) == -1 && lr_execution_pause(c->x, &e[2]) == -1 &&
-            lr_execution_resume(c->x, &e[3]) == -1;
+    c->rc = lrun_execution_dispatch(c->x, &done, &e[0]) == -1 &&
+            lrun_execution_wait(c->x, &r, &e[1]) == -1 && lrun_execution_pause(c->x, &e[2]) == -1 &&
+            lrun_execution_resume(c->x, &e[3]) == -1;
     for (int i = 0; i < 4; i++)
-        if (e[i].code != LR_INVALID_ARGUMENT || !strstr(e[i].message, "callback") || !e[i].hint[0])
-            fail_msg("call %d: %s: %s", i, lr_code_name(e[i].code), e[i].message);
+        if (e[i].code != LRUN_INVALID_ARGUMENT || !strstr(e[i].message, "callback") ||
+            !e[i].hint[0])
+            fail_msg("call %d: %s: %s", i, lrun_code_name(e[i].code), e[i].message);
     assert_null(r);
     assert_false(done);
-    assert_int_equal(lr_execution_cancel(c->x), 0);
+    assert_int_equal(lrun_execution_cancel(c->x), 0);
 }
 
 static void test_what_reads_is_refused(void **state)
@@ -220,47 +221,47 @@ static void test_what_reads_is_refused(void **state)
 
 static void free_it(struct caller *c)
 {
-    lr_execution_free(c->x);
+    lrun_execution_free(c->x);
 }
 
-static int do_wait(lr_execution *x, lr_error *err)
+static int do_wait(lrun_execution *x, lrun_error *err)
 {
-    lr_result *r = (lr_result *)err;
-    int rc = lr_execution_wait(x, &r, err);
+    lrun_result *r = (lrun_result *)err;
+    int rc = lrun_execution_wait(x, &r, err);
     assert_null(r);
     return rc;
 }
 
-static int do_dispatch(lr_execution *x, lr_error *err)
+static int do_dispatch(lrun_execution *x, lrun_error *err)
 {
     bool done = false;
     int rc = 0;
     while (!done) {
-        struct pollfd p = {lr_execution_fd(x), POLLIN, 0};
+        struct pollfd p = {lrun_execution_fd(x), POLLIN, 0};
         assert_int_equal(poll(&p, 1, 10000), 1);
-        rc = lr_execution_dispatch(x, &done, err);
+        rc = lrun_execution_dispatch(x, &done, err);
     }
     return rc;
 }
 
-static int do_stop(lr_execution *x, lr_error *err)
+static int do_stop(lrun_execution *x, lrun_error *err)
 {
-    return lr_execution_stop(x, 0, -1, err);
+    return lrun_execution_stop(x, 0, -1, err);
 }
 
 /* The run ends with the call in whose callback the handle was freed, and nothing more is delivered. */
 static void test_free_is_put_off(void **state)
 {
     (void)state;
-    static int (*const calls[])(lr_execution * x, lr_error * err) = {
-        do_wait, do_dispatch, do_stop, lr_execution_pause, lr_execution_resume};
+    static int (*const calls[])(lrun_execution * x, lrun_error * err) = {
+        do_wait, do_dispatch, do_stop, lrun_execution_pause, lrun_execution_resume};
     for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
         for (enum by by = 0; by < BY_COUNT; by++) {
             struct caller c;
-            lr_error e = LR_ERROR_INIT;
+            lrun_error e = LRUN_ERROR_INIT;
             start(&c, by, free_it);
             assert_int_equal(calls[i](c.x, &e), -1);
-            assert_int_equal(e.code, LR_INVALID_ARGUMENT);
+            assert_int_equal(e.code, LRUN_INVALID_ARGUMENT);
             assert_non_null(strstr(e.message, "freed"));
             assert_int_equal(c.calls, 1);
             assert_int_equal(c.after, 0);

@@ -15,9 +15,9 @@
 #define DEVICE(name, edits) "{\"name\":\"" name "\",\"containerEdits\":{" edits "}}"
 #define ENV(value)          "\"env\":[\"E=" value "\"]"
 
-static int add(struct cdi *c, unsigned priority, const char *text, lr_error *err)
+static int add(struct cdi *c, unsigned priority, const char *text, lrun_error *err)
 {
-    *err = (lr_error){0};
+    *err = (lrun_error){0};
     return cdi_add_spec(c, "/etc/cdi/t.json", priority, text, strlen(text), err);
 }
 
@@ -26,12 +26,12 @@ static const char *meaning(const struct cdi *c, const char *gpus)
 {
     static char text[400];
     size_t *chosen, count;
-    lr_error err = {0};
+    lrun_error err = {0};
     text[0] = '\0';
     if (cdi_select(c, gpus, &chosen, &count, &err) < 0) {
         assert_non_null(strstr(err.message, "gpus: "));
         assert_true(err.hint[0]);
-        return lr_code_name(err.code);
+        return lrun_code_name(err.code);
     }
     for (size_t i = 0; i < count; i++) {
         const struct cdi_device *d = &c->devices[chosen[i]];
@@ -47,7 +47,7 @@ static void names_and_counts_are_understood(void **state)
 {
     (void)state;
     struct cdi c = {0};
-    lr_error err;
+    lrun_error err;
     assert_int_equal(
         add(&c, 1,
             HEAD DEVICE("all", ENV("all")) "," DEVICE("10", ENV("10")) "," DEVICE(
@@ -86,7 +86,7 @@ static void a_kind_that_knows_only_all_has_it(void **state)
 {
     (void)state;
     struct cdi c = {0};
-    lr_error err;
+    lrun_error err;
     assert_int_equal(add(&c, 1, HEAD DEVICE("all", ENV("1")) "]}", &err), 0);
     assert_string_equal(meaning(&c, "all"), "nvidia.com/gpu=all");
     assert_string_equal(meaning(&c, "1"), "INVALID_ARGUMENT");
@@ -97,7 +97,7 @@ static void a_name_that_two_vendors_have_is_refused(void **state)
 {
     (void)state;
     struct cdi c = {0};
-    lr_error err;
+    lrun_error err;
     assert_int_equal(add(&c, 1, HEAD DEVICE("0", ENV("n")) "]}", &err), 0);
     assert_int_equal(add(&c, 1,
                          "{\"cdiVersion\":\"0.5.0\",\"kind\":\"amd.com/gpu\",\"devices\":["
@@ -121,7 +121,7 @@ static void other_classes_are_left_alone(void **state)
 {
     (void)state;
     struct cdi c = {0};
-    lr_error err;
+    lrun_error err;
     assert_int_equal(
         add(&c, 1, "{\"cdiVersion\":\"9.0.0\",\"kind\":\"vendor.com/net\",\"new\":1}", &err), 0);
     assert_int_equal(c.device_count, 0);
@@ -132,7 +132,7 @@ static void the_later_folder_wins(void **state)
 {
     (void)state;
     struct cdi c = {0};
-    lr_error err;
+    lrun_error err;
     assert_int_equal(add(&c, 1, HEAD DEVICE("0", ENV("low")) "]}", &err), 0);
     assert_int_equal(add(&c, 2, HEAD DEVICE("0", ENV("high")) "]}", &err), 0);
     assert_int_equal(c.device_count, 1);
@@ -174,9 +174,9 @@ static void bad_specs_are_refused(void **state)
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct cdi c = {0};
-        lr_error err;
+        lrun_error err;
         assert_int_equal(add(&c, 1, cases[i][0], &err), -1);
-        assert_int_equal(err.code, LR_CONTAINER_START_FAILED);
+        assert_int_equal(err.code, LRUN_CONTAINER_START_FAILED);
         assert_non_null(strstr(err.message, "gpus: '/etc/cdi/t.json'"));
         if (!strstr(err.message, cases[i][1]))
             fail_msg("'%s' does not name %s", err.message, cases[i][1]);
@@ -198,7 +198,7 @@ static void yaml_is_the_json_it_stands_for(void **state)
                                "    - path: /dev/nvidia0\n"
                                "      major: 195\n"
                                "      rest: [~, true, -1, 010, 1.5, '7', null, no]\n";
-    lr_error err = {0};
+    lrun_error err = {0};
     json_t *document = cdi_yaml_parse(text, strlen(text), &err);
     json_t *wanted = json_loads(
         "{\"cdiVersion\":\"0.5.0\",\"kind\":\"nvidia.com/gpu\",\"devices\":["
@@ -228,13 +228,13 @@ static void yaml_that_no_tool_writes_is_refused(void **state)
         "? {a: b}\n: c\n",
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        lr_error err = {0};
+        lrun_error err = {0};
         assert_null(cdi_yaml_parse(cases[i], strlen(cases[i]), &err));
-        assert_int_equal(err.code, LR_CONTAINER_START_FAILED);
+        assert_int_equal(err.code, LRUN_CONTAINER_START_FAILED);
     }
     char deep[200];
     memset(deep, '[', sizeof(deep));
-    lr_error err = {0};
+    lrun_error err = {0};
     assert_null(cdi_yaml_parse(deep, sizeof(deep), &err));
     assert_non_null(strstr(err.message, "deep"));
 }
@@ -253,10 +253,10 @@ static void write_spec(const char *folder, const char *name, const char *text, m
     close(fd);
 }
 
-static int load(const char *folder, size_t *count, lr_error *err)
+static int load(const char *folder, size_t *count, lrun_error *err)
 {
     struct cdi c = {0};
-    *err = (lr_error){0};
+    *err = (lrun_error){0};
     int failed = cdi_load_folder(&c, folder, 1, err);
     *count = c.device_count;
     cdi_free(&c);
@@ -269,7 +269,7 @@ static void only_roots_own_files_are_read(void **state)
     if (geteuid() != 0)
         skip();
     size_t count;
-    lr_error err;
+    lrun_error err;
     char path[300], other[300];
     snprintf(path, sizeof(path), "%s/b.json", scratch_folder);
     snprintf(other, sizeof(other), "%s/c.json", scratch_folder);
@@ -302,14 +302,14 @@ static void only_roots_own_files_are_read(void **state)
     assert_int_equal(load(scratch_folder, &count, &err), 0);
     assert_int_equal(chmod(scratch_folder, 0777), 0);
     assert_int_equal(load(scratch_folder, &count, &err), -1);
-    assert_int_equal(err.code, LR_CONTAINER_START_FAILED);
+    assert_int_equal(err.code, LRUN_CONTAINER_START_FAILED);
 }
 
 static void a_folder_that_is_not_there_is_empty(void **state)
 {
     (void)state;
     size_t count;
-    lr_error err;
+    lrun_error err;
     assert_int_equal(load("/nonexistent/cdi", &count, &err), 0);
     assert_int_equal(count, 0);
     assert_int_equal(load("/dev/null", &count, &err), -1);

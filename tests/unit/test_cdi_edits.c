@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 /* The edits of a spec with one device. */
-static int collect(struct cdi_edits *out, const char *wide, const char *own, lr_error *err)
+static int collect(struct cdi_edits *out, const char *wide, const char *own, lrun_error *err)
 {
     char text[4096];
     snprintf(text, sizeof(text),
@@ -20,7 +20,7 @@ static int collect(struct cdi_edits *out, const char *wide, const char *own, lr_
              "\"devices\":[{\"name\":\"0\",\"containerEdits\":{%s}}]}",
              wide, own);
     struct cdi c = {0};
-    *err = (lr_error){0};
+    *err = (lrun_error){0};
     *out = (struct cdi_edits){0};
     if (cdi_add_spec(&c, "/etc/cdi/t.json", 1, text, strlen(text), err) < 0)
         fail_msg("%s", err->message);
@@ -41,7 +41,7 @@ static void env_of_the_device_wins(void **state)
 {
     (void)state;
     struct cdi_edits e;
-    lr_error err;
+    lrun_error err;
     assert_int_equal(collect(&e, "\"env\":[\"A=1\",\"B=\"]", "\"env\":[\"A=2=3\"]", &err), 0);
     assert_string_equal(e.env[0], "A=2=3");
     assert_string_equal(e.env[1], "B=");
@@ -53,7 +53,7 @@ static void files_are_shown_read_only(void **state)
 {
     (void)state;
     struct cdi_edits e;
-    lr_error err;
+    lrun_error err;
     assert_int_equal(
         collect(&e, "",
                 "\"mounts\":[{\"hostPath\":\"/etc/passwd\",\"containerPath\":\"/usr/lib/a.so\"},"
@@ -74,7 +74,7 @@ static void nodes_have_the_hosts_numbers_and_the_specs_permissions(void **state)
 {
     (void)state;
     struct cdi_edits e;
-    lr_error err;
+    lrun_error err;
     assert_int_equal(
         collect(&e, "\"deviceNodes\":[{\"path\":\"/dev/zero0\",\"hostPath\":\"/dev/zero\"}]",
                 "\"deviceNodes\":["
@@ -99,7 +99,7 @@ static void nodes_are_made_whatever_the_umask(void **state)
     if (geteuid() != 0)
         skip();
     struct cdi_edits e;
-    lr_error err;
+    lrun_error err;
     char path[300];
     assert_int_equal(
         collect(&e, "", "\"deviceNodes\":[{\"path\":\"/dev/g\",\"hostPath\":\"/dev/null\"}]", &err),
@@ -122,7 +122,7 @@ static void a_hook_has_an_environment_of_its_own(void **state)
 {
     (void)state;
     struct cdi_edits e;
-    lr_error err;
+    lrun_error err;
     static const char hook[] = "\"hooks\":[{\"hookName\":\"createContainer\",\"path\":\"/bin/sh\","
                                "\"args\":[\"sh\",\"x\"],\"env\":[\"A=1\"],\"timeout\":5},"
                                "{\"hookName\":\"createContainer\",\"path\":\"/bin/true\"}]";
@@ -143,7 +143,7 @@ static void a_hook_that_others_could_have_written_is_refused(void **state)
     if (geteuid() != 0)
         skip();
     struct cdi_edits e;
-    lr_error err;
+    lrun_error err;
     /* /tmp is everybody's: whoever may put a folder there may put a program there. */
     char hook[400], text[600];
     snprintf(hook, sizeof(hook), "%s/hook", scratch_folder);
@@ -239,10 +239,10 @@ static void what_would_weaken_the_sandbox_is_refused(void **state)
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct cdi_edits e;
-        lr_error err;
+        lrun_error err;
         if (collect(&e, "", cases[i], &err) == 0)
             fail_msg("taken: %s", cases[i]);
-        assert_int_equal(err.code, LR_CONTAINER_START_FAILED);
+        assert_int_equal(err.code, LRUN_CONTAINER_START_FAILED);
         assert_non_null(strstr(err.message, "gpus: '/etc/cdi/t.json': device 0"));
         cdi_edits_free(&e);
         if (collect(&e, cases[i], "", &err) == 0)

@@ -79,9 +79,9 @@ static void no_hierarchy_is_refused_with_a_hint(void **state)
 {
     (void)state;
     struct cgroup *c;
-    lr_error err = {0};
+    lrun_error err = {0};
     assert_int_equal(cgroup_create(&c, root, "box", &limits, &err), -1);
-    assert_int_equal(err.code, LR_CONTAINER_START_FAILED);
+    assert_int_equal(err.code, LRUN_CONTAINER_START_FAILED);
     assert_true(err.hint[0] != '\0');
 }
 
@@ -90,7 +90,7 @@ static void an_existing_group_is_refused(void **state)
 {
     (void)state;
     struct cgroup *c;
-    lr_error err = {0};
+    lrun_error err = {0};
     v1_tree();
     assert_int_equal(cgroup_create(&c, root, "box", &limits, &err), -1);
     assert_non_null(strstr(err.message, "File exists"));
@@ -102,7 +102,7 @@ static void a_limit_that_cannot_be_set_is_an_error(void **state)
 {
     (void)state;
     struct cgroup *c;
-    lr_error err = {0};
+    lrun_error err = {0};
     for (const char *const *name =
              (const char *const[]){"memory", "cpu", "cpuacct", "pids", "freezer", NULL};
          *name; name++) {
@@ -122,7 +122,7 @@ static void v2_hands_the_controllers_down(void **state)
 {
     (void)state;
     struct cgroup *c;
-    lr_error err = {0};
+    lrun_error err = {0};
     put("cgroup.controllers", "cpu memory pids\n");
     put("cgroup.subtree_control", "");
     put("light-runner/cgroup.subtree_control", "");
@@ -139,7 +139,7 @@ static void v2_hands_down_huge_pages_where_it_can(void **state)
 {
     (void)state;
     struct cgroup *c;
-    lr_error err = {0};
+    lrun_error err = {0};
     put("cgroup.controllers", "cpu memory hugetlb pids\n");
     put("cgroup.subtree_control", "");
     put("light-runner/cgroup.subtree_control", "");
@@ -159,7 +159,7 @@ static void what_is_left_out_is_not_looked_for(void **state)
 {
     (void)state;
     struct cgroup *c;
-    lr_error err = {0};
+    lrun_error err = {0};
     struct cgroup_limits some = limits;
     some.leave_out = CGROUP_MEMORY;
     put("cgroup.controllers", "cpu pids\n");
@@ -175,7 +175,7 @@ static void without_any_limit_there_is_no_group(void **state)
     (void)state;
     struct cgroup *c;
     struct cgroup_usage usage;
-    lr_error err = {0};
+    lrun_error err = {0};
     struct cgroup_limits none = limits;
     none.leave_out = CGROUP_LIMITS;
     assert_int_equal(cgroup_create(&c, root, "box", &none, &err), 0);

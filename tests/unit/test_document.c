@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The fields of an lr_request, in the document that becomes the request. */
+/* The fields of an lrun_request, in the document that becomes the request. */
 #include "unit.h"
 
 #include "document.h"
@@ -8,12 +8,12 @@
 #include <stdlib.h>
 
 static const char *const words[] = {"a", "b  c", NULL}, *const none[] = {NULL};
-static const lr_extract extract[] = {{"from", "to"}};
+static const lrun_extract extract[] = {{"from", "to"}};
 
-static void check(const lr_request *request, const char *expected)
+static void check(const lrun_request *request, const char *expected)
 {
     json_t *document;
-    lr_error e = LR_ERROR_INIT;
+    lrun_error e = LRUN_ERROR_INIT;
     if (document_from_request(&document, request, &e) < 0)
         fail_msg("%s", e.message);
     char *text = json_dumps(document, JSON_COMPACT | JSON_SORT_KEYS);
@@ -25,7 +25,7 @@ static void check(const lr_request *request, const char *expected)
 static void test_every_field_is_in_it(void **state)
 {
     (void)state;
-    lr_request all = {
+    lrun_request all = {
         .size = sizeof(all),
         .image = "i",
         .entrypoint = "e",
@@ -54,15 +54,15 @@ static void test_every_field_is_in_it(void **state)
         "\"extractWhen\":\"always\",\"ignore\":[\"a\",\"b  "
         "c\"],\"image\":\"i\",\"links\":\"inside\","
         "\"networks\":[\"a\",\"b  c\"],\"run\":[\"a\",\"b  c\"],\"timeout\":5,\"workdir\":\"/w\"}");
-    lr_request nothing = {.size = sizeof(nothing), .ignore = none};
+    lrun_request nothing = {.size = sizeof(nothing), .ignore = none};
     check(&nothing, "{\"ignore\":[]}");
 }
 
-/* What a caller of lr_run_json() must leave alone beside a document. */
+/* What a caller of lrun_run_json() must leave alone beside a document. */
 static void test_every_field_is_seen(void **state)
 {
     (void)state;
-    const lr_request one[] = {
+    const lrun_request one[] = {
         {.image = "i"},       {.entrypoint = ""},    {.run = none},        {.dir = "d"},
         {.input_json = "1"},  {.timeout_ms = 1},     {.networks = none},   {.dns = none},
         {.env = none},        {.workdir = "/"},      {.extract = extract}, {.extract_count = 1},
@@ -71,20 +71,20 @@ static void test_every_field_is_seen(void **state)
     };
     for (size_t i = 0; i < sizeof(one) / sizeof(one[0]); i++)
         assert_false(document_is_empty(&one[i]));
-    const lr_request others = {.size = sizeof(others), .input_fd = 5, .cancel_fd = 6};
+    const lrun_request others = {.size = sizeof(others), .input_fd = 5, .cancel_fd = 6};
     assert_true(document_is_empty(&others));
 }
 
 static void test_times_that_are_too_large(void **state)
 {
     (void)state;
-    const lr_request late[] = {{.timeout_ms = UINT64_MAX}, {.cpu_timeout_ms = UINT64_MAX}};
+    const lrun_request late[] = {{.timeout_ms = UINT64_MAX}, {.cpu_timeout_ms = UINT64_MAX}};
     static const char *const names[] = {"timeout: ", "cpuTimeout: "};
     for (size_t i = 0; i < 2; i++) {
         json_t *document;
-        lr_error e = LR_ERROR_INIT;
+        lrun_error e = LRUN_ERROR_INIT;
         assert_int_equal(document_from_request(&document, &late[i], &e), -1);
-        assert_int_equal(e.code, LR_INVALID_ARGUMENT);
+        assert_int_equal(e.code, LRUN_INVALID_ARGUMENT);
         assert_int_equal(strncmp(e.message, names[i], strlen(names[i])), 0);
     }
 }

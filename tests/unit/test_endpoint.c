@@ -11,9 +11,9 @@ enum outcome { SOCKET, PLAIN, VERIFIED, UNVERIFIED, REJECTED };
 static enum outcome found(void)
 {
     struct endpoint e;
-    lr_error err = {0};
+    lrun_error err = {0};
     if (endpoint_find(&e, &err) < 0) {
-        assert_int_equal(err.code, LR_INVALID_ARGUMENT);
+        assert_int_equal(err.code, LRUN_INVALID_ARGUMENT);
         assert_true(err.hint[0]);
         return REJECTED;
     }

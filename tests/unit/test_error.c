@@ -9,14 +9,14 @@
 static void test_nothing_of_an_earlier_error_is_left(void **state)
 {
     (void)state;
-    lr_error e, empty = {0};
+    lrun_error e, empty = {0};
     for (int i = 0; i < 2; i++) {
         memset(&e, 'A', sizeof(e)); /* uninitialised, as far as anybody knows */
         if (i == 0)
-            error_set(&e, LR_IO_FAILED, "test", "text");
+            error_set(&e, LRUN_IO_FAILED, "test", "text");
         else
-            error_errno(&e, LR_IO_FAILED, "test", ENOENT, "text");
-        assert_int_equal(e.code, LR_IO_FAILED);
+            error_errno(&e, LRUN_IO_FAILED, "test", ENOENT, "text");
+        assert_int_equal(e.code, LRUN_IO_FAILED);
         assert_string_equal(e.operation, "test");
         assert_string_equal(e.message, i == 0 ? "text" : "text: No such file or directory");
         /* To the last byte: the whole struct goes through sockets and into copies. */

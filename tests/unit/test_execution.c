@@ -22,10 +22,10 @@ struct log {
     size_t lines, bytes;
 };
 
-static void keep_line(void *user, lr_stream stream, const char *data, size_t length)
+static void keep_line(void *user, lrun_stream stream, const char *data, size_t length)
 {
     struct log *log = user;
-    char *to = stream == LR_STDOUT ? log->out : log->err;
+    char *to = stream == LRUN_STDOUT ? log->out : log->err;
     log->lines++;
     if (strlen(to) + length + 2 < sizeof(log->out)) {
         strncat(to, data, length);
@@ -33,7 +33,7 @@ static void keep_line(void *user, lr_stream stream, const char *data, size_t len
     }
 }
 
-static void count_bytes(void *user, lr_stream stream, const char *data, size_t length)
+static void count_bytes(void *user, lrun_stream stream, const char *data, size_t length)
 {
     struct log *log = user;
     (void)stream;
@@ -41,67 +41,67 @@ static void count_bytes(void *user, lr_stream stream, const char *data, size_t l
     log->bytes += length;
 }
 
-static lr_runner *runner;
+static lrun_runner *runner;
 
 static int make_runner(void **state)
 {
     (void)state;
-    LR_INIT(lr_runner_options, options);
+    LRUN_INIT(lrun_runner_options, options);
     options.supervisor = getenv("FAKE_SUPERVISOR");
-    return lr_runner_new(&runner, &options, NULL);
+    return lrun_runner_new(&runner, &options, NULL);
 }
 
 static int free_runner(void **state)
 {
     (void)state;
-    lr_runner_free(runner);
+    lrun_runner_free(runner);
     return 0;
 }
 
-static lr_execution *started(const lr_request *request)
+static lrun_execution *started(const lrun_request *request)
 {
-    lr_execution *x = NULL;
-    lr_error e = {0};
-    if (lr_run(runner, request, &x, &e) < 0)
+    lrun_execution *x = NULL;
+    lrun_error e = {0};
+    if (lrun_run(runner, request, &x, &e) < 0)
         fail_msg("%s", e.message);
     return x;
 }
 
 /* Runs to the end; NULL with *e for an error. */
-static lr_result *finished(const lr_request *request, lr_error *e)
+static lrun_result *finished(const lrun_request *request, lrun_error *e)
 {
-    lr_execution *x = started(request);
-    lr_result *r = NULL;
-    if (lr_execution_wait(x, &r, e) < 0)
+    lrun_execution *x = started(request);
+    lrun_result *r = NULL;
+    if (lrun_execution_wait(x, &r, e) < 0)
         r = NULL;
-    lr_execution_free(x);
+    lrun_execution_free(x);
     return r;
 }
 
 #define REQUEST(name, what)                                                                        \
-    LR_INIT(lr_request, name);                                                                     \
+    LRUN_INIT(lrun_request, name);                                                                 \
     name.image = "image";                                                                          \
     name.entrypoint = what
 
-static void check_code(const lr_request *request, int code)
+static void check_code(const lrun_request *request, int code)
 {
-    lr_error e = {0};
-    lr_result *r = finished(request, &e);
+    lrun_error e = {0};
+    lrun_result *r = finished(request, &e);
     if (!r)
         fail_msg("%s", e.message);
     assert_int_equal(r->exit_code, code);
-    lr_result_free(r);
+    lrun_result_free(r);
 }
 
 static void test_exit_code(void **state)
 {
     (void)state;
     REQUEST(request, "exit 0");
-    lr_result *r = finished(&request, NULL);
+    lrun_result *r = finished(&request, NULL);
     assert_true(r->success);
     assert_int_equal(strncmp(r->id, "light-runner-", 13), 0);
-    assert_non_null(strstr(lr_result_json(r), "\"exitCode\":0"));
-    lr_result_free(r);
+    assert_non_null(strstr(lrun_result_json(r), "\"exitCode\":0"));
+    lrun_result_free(r);
     request.entrypoint = "exit 42";
     check_code(&request, 42);
 }
@@ -129,7 +129,7 @@ static void test_supervisor_is_told_whether_anybody_listens(void **state)
     check_code(&request, 1);
 }
 
-static void keep_progress(void *user, const lr_progress *p)
+static void keep_progress(void *user, const lrun_progress *p)
 {
     struct log *log = user;
     log->lines++;
@@ -182,15 +182,15 @@ static void test_input_fd_may_be_closed_at_once(void **state)
     request.input_fd = fds[0];
     request.on_log = keep_line;
     request.user = &log;
-    lr_execution *x = started(&request);
+    lrun_execution *x = started(&request);
     close(fds[0]);
     assert_int_equal(write(fds[1], "hello", 5), 5);
     close(fds[1]);
-    lr_result *r = NULL;
-    assert_int_equal(lr_execution_wait(x, &r, NULL), 0);
+    lrun_result *r = NULL;
+    assert_int_equal(lrun_execution_wait(x, &r, NULL), 0);
     assert_string_equal(log.out, "hello|");
-    lr_result_free(r);
-    lr_execution_free(x);
+    lrun_result_free(r);
+    lrun_execution_free(x);
 }
 
 static void test_input_larger_than_a_frame(void **state)
@@ -248,10 +248,10 @@ static void run_with_fds_taken(unsigned taken)
     request.cancel_fd = low;
     request.on_log = keep_line;
     request.user = &log;
-    lr_result *r = NULL;
-    lr_execution *x = NULL;
-    if (low < 0 || hold < 0 || lr_run(runner, &request, &x, NULL) < 0 ||
-        lr_execution_wait(x, &r, NULL) < 0)
+    lrun_result *r = NULL;
+    lrun_execution *x = NULL;
+    if (low < 0 || hold < 0 || lrun_run(runner, &request, &x, NULL) < 0 ||
+        lrun_execution_wait(x, &r, NULL) < 0)
         _exit(3);
     _exit(strcmp(log.out,
                  "/memfd:light-runner-input /dev/null socket:[ pipe:[ anon_inode:[eventfd] |")
@@ -285,9 +285,9 @@ static void test_works_without_the_standard_fds(void **state)
         REQUEST(request, "fds");
         request.on_log = keep_line;
         request.user = &log;
-        lr_result *r = NULL;
-        lr_execution *x = NULL;
-        if (lr_run(runner, &request, &x, NULL) < 0 || lr_execution_wait(x, &r, NULL) < 0)
+        lrun_result *r = NULL;
+        lrun_execution *x = NULL;
+        if (lrun_run(runner, &request, &x, NULL) < 0 || lrun_execution_wait(x, &r, NULL) < 0)
             _exit(3);
         _exit(strcmp(log.out, "0 1 2 3 4 5 |") == 0 ? 0 : 4);
     }
@@ -321,16 +321,16 @@ static void test_cancel_by_the_handle(void **state)
     REQUEST(request, "wait");
     request.on_log = keep_line;
     request.user = &log;
-    lr_execution *x = started(&request);
-    lr_result *r = NULL;
-    assert_int_equal(lr_execution_cancel(x), 0);
-    assert_int_equal(lr_execution_cancel(x), 0);
-    assert_int_equal(lr_execution_wait(x, &r, NULL), 0);
+    lrun_execution *x = started(&request);
+    lrun_result *r = NULL;
+    assert_int_equal(lrun_execution_cancel(x), 0);
+    assert_int_equal(lrun_execution_cancel(x), 0);
+    assert_int_equal(lrun_execution_wait(x, &r, NULL), 0);
     assert_true(r->cancelled);
     assert_false(r->success);
     assert_string_equal(log.err, "by the handle|");
-    lr_result_free(r);
-    lr_execution_free(x);
+    lrun_result_free(r);
+    lrun_execution_free(x);
 }
 
 static void test_cancel_by_the_callers_fd(void **state)
@@ -342,43 +342,43 @@ static void test_cancel_by_the_callers_fd(void **state)
     request.cancel_fd = fd;
     request.on_log = keep_line;
     request.user = &log;
-    lr_execution *x = started(&request);
-    lr_result *r = NULL;
+    lrun_execution *x = started(&request);
+    lrun_result *r = NULL;
     assert_int_equal(eventfd_write(fd, 1), 0);
-    assert_int_equal(lr_execution_wait(x, &r, NULL), 0);
+    assert_int_equal(lrun_execution_wait(x, &r, NULL), 0);
     assert_true(r->cancelled);
     assert_string_equal(log.err, "by the caller's fd|");
-    lr_result_free(r);
-    lr_execution_free(x);
+    lrun_result_free(r);
+    lrun_execution_free(x);
     close(fd);
 }
 
 static void test_cancelled_before_it_began_starts_nothing(void **state)
 {
     (void)state;
-    lr_runner *nowhere = NULL;
-    LR_INIT(lr_runner_options, options);
+    lrun_runner *nowhere = NULL;
+    LRUN_INIT(lrun_runner_options, options);
     options.supervisor = "/nonexistent/supervisor";
-    assert_int_equal(lr_runner_new(&nowhere, &options, NULL), 0);
+    assert_int_equal(lrun_runner_new(&nowhere, &options, NULL), 0);
     int fd = eventfd(1, EFD_CLOEXEC);
     REQUEST(request, "exit 0");
     request.cancel_fd = fd;
-    lr_execution *x = NULL;
-    lr_result *r = NULL;
-    assert_int_equal(lr_run(nowhere, &request, &x, NULL), 0);
-    struct pollfd p = {.fd = lr_execution_fd(x), .events = POLLIN};
+    lrun_execution *x = NULL;
+    lrun_result *r = NULL;
+    assert_int_equal(lrun_run(nowhere, &request, &x, NULL), 0);
+    struct pollfd p = {.fd = lrun_execution_fd(x), .events = POLLIN};
     assert_int_equal(poll(&p, 1, 0), 1);
     bool done = false;
-    assert_int_equal(lr_execution_dispatch(x, &done, NULL), 0);
+    assert_int_equal(lrun_execution_dispatch(x, &done, NULL), 0);
     assert_true(done);
-    assert_int_equal(lr_execution_wait(x, &r, NULL), 0);
+    assert_int_equal(lrun_execution_wait(x, &r, NULL), 0);
     assert_true(r->cancelled);
     assert_false(r->success);
     assert_int_equal(r->exit_code, 137);
-    assert_string_equal(r->id, lr_execution_id(x));
-    lr_result_free(r);
-    lr_execution_free(x);
-    lr_runner_free(nowhere);
+    assert_string_equal(r->id, lrun_execution_id(x));
+    lrun_result_free(r);
+    lrun_execution_free(x);
+    lrun_runner_free(nowhere);
     close(fd);
 }
 
@@ -390,10 +390,10 @@ static void test_a_detached_run_that_ends_before_its_command(void **state)
     REQUEST(request, "lines"); /* a result, and no STARTED */
     request.detached = true;
     for (int i = 0; i < 2; i++) {
-        lr_execution *x = (lr_execution *)&request;
-        lr_error e = LR_ERROR_INIT;
-        assert_int_equal(lr_run(runner, &request, &x, &e), -1);
-        assert_int_equal(e.code, LR_CONTAINER_START_FAILED);
+        lrun_execution *x = (lrun_execution *)&request;
+        lrun_error e = LRUN_ERROR_INIT;
+        assert_int_equal(lrun_run(runner, &request, &x, &e), -1);
+        assert_int_equal(e.code, LRUN_CONTAINER_START_FAILED);
         assert_non_null(strstr(e.message, "cancelled"));
         assert_null(x);
         request.cancel_fd = fd; /* is readable: cancelled before anything is started */
@@ -409,28 +409,28 @@ static void test_dispatch_from_an_event_loop(void **state)
     request.on_output = count_bytes;
     request.on_log = keep_line;
     request.user = &log;
-    lr_execution *x = started(&request);
+    lrun_execution *x = started(&request);
     bool done = false;
     for (int i = 0; i < 100000 && !done; i++) {
-        struct pollfd p = {.fd = lr_execution_fd(x), .events = POLLIN};
+        struct pollfd p = {.fd = lrun_execution_fd(x), .events = POLLIN};
         assert_int_equal(poll(&p, 1, 10000), 1);
-        assert_int_equal(lr_execution_dispatch(x, &done, NULL), 0);
+        assert_int_equal(lrun_execution_dispatch(x, &done, NULL), 0);
     }
     assert_true(done);
     assert_int_equal(log.bytes, 256 * 128 * 1024);
-    lr_result *r = NULL;
-    assert_int_equal(lr_execution_wait(x, &r, NULL), 0);
-    lr_error e = {0};
-    lr_result *again = NULL;
-    assert_int_equal(lr_execution_wait(x, &again, &e), -1);
-    assert_int_equal(e.code, LR_INVALID_ARGUMENT);
-    lr_result_free(r);
-    lr_execution_free(x);
+    lrun_result *r = NULL;
+    assert_int_equal(lrun_execution_wait(x, &r, NULL), 0);
+    lrun_error e = {0};
+    lrun_result *again = NULL;
+    assert_int_equal(lrun_execution_wait(x, &again, &e), -1);
+    assert_int_equal(e.code, LRUN_INVALID_ARGUMENT);
+    lrun_result_free(r);
+    lrun_execution_free(x);
 }
 
-static void check_error(const char *what, lr_code code, const char *part)
+static void check_error(const char *what, lrun_code code, const char *part)
 {
-    lr_error e = {0};
+    lrun_error e = {0};
     REQUEST(request, what);
     assert_null(finished(&request, &e));
     assert_int_equal(e.code, code);
@@ -442,18 +442,18 @@ static void check_error(const char *what, lr_code code, const char *part)
 static void test_errors_of_the_supervisor(void **state)
 {
     (void)state;
-    check_error("error", LR_CONTAINER_START_FAILED, "no such image");
+    check_error("error", LRUN_CONTAINER_START_FAILED, "no such image");
 }
 
 static void test_supervisor_that_is_lost(void **state)
 {
     (void)state;
-    check_error("vanish", LR_SUPERVISOR_LOST, "exited with code 3");
-    check_error("crash", LR_SUPERVISOR_LOST, "signal 9 ended it");
-    check_error("rubbish", LR_SUPERVISOR_LOST, "protocol");
-    check_error("long frame", LR_SUPERVISOR_LOST, "protocol");
-    check_error("unknown frame", LR_SUPERVISOR_LOST, "unknown type 99");
-    check_error("bad result", LR_SUPERVISOR_LOST, "usable field");
+    check_error("vanish", LRUN_SUPERVISOR_LOST, "exited with code 3");
+    check_error("crash", LRUN_SUPERVISOR_LOST, "signal 9 ended it");
+    check_error("rubbish", LRUN_SUPERVISOR_LOST, "protocol");
+    check_error("long frame", LRUN_SUPERVISOR_LOST, "protocol");
+    check_error("unknown frame", LRUN_SUPERVISOR_LOST, "unknown type 99");
+    check_error("bad result", LRUN_SUPERVISOR_LOST, "usable field");
 }
 
 static void test_wait_returns_only_after_the_supervisor_has_ended(void **state)
@@ -463,24 +463,24 @@ static void test_wait_returns_only_after_the_supervisor_has_ended(void **state)
     snprintf(path, sizeof(path), "/tmp/light-runner-test-%d", (int)getpid());
     REQUEST(request, "linger");
     request.workdir = path; /* what the fake one makes as its last act */
-    lr_execution *x = started(&request);
-    lr_result *r = NULL;
-    assert_int_equal(lr_execution_wait(x, &r, NULL), 0);
+    lrun_execution *x = started(&request);
+    lrun_result *r = NULL;
+    assert_int_equal(lrun_execution_wait(x, &r, NULL), 0);
     assert_int_equal(unlink(path), 0);
-    lr_result_free(r);
-    lr_execution_free(x);
+    lrun_result_free(r);
+    lrun_execution_free(x);
 }
 
 static void test_free_ends_a_run_that_is_going(void **state)
 {
     (void)state;
     REQUEST(request, "wait");
-    lr_execution *x = started(&request);
+    lrun_execution *x = started(&request);
     int64_t begin = clock_ms();
-    lr_execution_free(x);
+    lrun_execution_free(x);
     assert_true(clock_ms() - begin < 5000);
     assert_int_equal(waitpid(-1, NULL, WNOHANG), -1); /* no child is left */
-    lr_execution_free(NULL);
+    lrun_execution_free(NULL);
 }
 
 static void test_callers_that_reap_every_child(void **state)
@@ -489,7 +489,7 @@ static void test_callers_that_reap_every_child(void **state)
     void (*before)(int) = signal(SIGCHLD, SIG_IGN);
     REQUEST(request, "exit 7");
     check_code(&request, 7);
-    check_error("vanish", LR_SUPERVISOR_LOST, "without a result");
+    check_error("vanish", LRUN_SUPERVISOR_LOST, "without a result");
     signal(SIGCHLD, before);
 }
 
@@ -517,25 +517,25 @@ static void test_no_child_is_known_by_its_number_alone(void **state)
 static void test_supervisor_that_is_not_there(void **state)
 {
     (void)state;
-    lr_runner *nowhere = NULL;
-    LR_INIT(lr_runner_options, options);
+    lrun_runner *nowhere = NULL;
+    LRUN_INIT(lrun_runner_options, options);
     options.supervisor = "/nonexistent/supervisor";
-    assert_int_equal(lr_runner_new(&nowhere, &options, NULL), 0);
+    assert_int_equal(lrun_runner_new(&nowhere, &options, NULL), 0);
     REQUEST(request, "exit 0");
-    lr_execution *x = NULL;
-    lr_error e = {0};
-    assert_int_equal(lr_run(nowhere, &request, &x, &e), -1);
-    assert_int_equal(e.code, LR_SUPERVISOR_LOST);
+    lrun_execution *x = NULL;
+    lrun_error e = {0};
+    assert_int_equal(lrun_run(nowhere, &request, &x, &e), -1);
+    assert_int_equal(e.code, LRUN_SUPERVISOR_LOST);
     assert_non_null(strstr(e.message, "/nonexistent/supervisor"));
     assert_null(x);
-    lr_runner_free(nowhere);
+    lrun_runner_free(nowhere);
 }
 
-static void check_refused(const lr_request *request, lr_code code, const char *part)
+static void check_refused(const lrun_request *request, lrun_code code, const char *part)
 {
-    lr_execution *x = NULL;
-    lr_error e = {0};
-    assert_int_equal(lr_run(runner, request, &x, &e), -1);
+    lrun_execution *x = NULL;
+    lrun_error e = {0};
+    assert_int_equal(lrun_run(runner, request, &x, &e), -1);
     assert_int_equal(e.code, code);
     if (!strstr(e.message, part))
         fail_msg("'%s' does not say '%s'", e.message, part);
@@ -545,50 +545,50 @@ static void test_bad_requests_start_nothing(void **state)
 {
     (void)state;
     REQUEST(good, "exit 0");
-    lr_request r = good;
+    lrun_request r = good;
     r.image = NULL;
-    check_refused(&r, LR_INVALID_ARGUMENT, "image");
+    check_refused(&r, LRUN_INVALID_ARGUMENT, "image");
     r = good;
     r.size = 0;
-    check_refused(&r, LR_INVALID_ARGUMENT, "size");
+    check_refused(&r, LRUN_INVALID_ARGUMENT, "size");
     r = good;
     r.dir = "/nonexistent/dir";
-    check_refused(&r, LR_INVALID_ARGUMENT, "dir");
+    check_refused(&r, LRUN_INVALID_ARGUMENT, "dir");
     r.dir = "/etc/passwd";
-    check_refused(&r, LR_INVALID_ARGUMENT, "not a directory");
+    check_refused(&r, LRUN_INVALID_ARGUMENT, "not a directory");
     r = good;
     r.input_json = "{";
-    check_refused(&r, LR_INVALID_ARGUMENT, "input");
+    check_refused(&r, LRUN_INVALID_ARGUMENT, "input");
     r = good;
     r.input_json = "1";
     r.input_fd = 1;
-    check_refused(&r, LR_INVALID_ARGUMENT, "both");
+    check_refused(&r, LRUN_INVALID_ARGUMENT, "both");
     r = good;
     r.input_fd = 1000;
-    check_refused(&r, LR_INVALID_ARGUMENT, "input_fd");
+    check_refused(&r, LRUN_INVALID_ARGUMENT, "input_fd");
     r = good;
     r.cancel_fd = -1;
-    check_refused(&r, LR_INVALID_ARGUMENT, "cancel_fd");
+    check_refused(&r, LRUN_INVALID_ARGUMENT, "cancel_fd");
     r = good;
     r.workdir = "relative";
-    check_refused(&r, LR_INVALID_ARGUMENT, "workdir");
+    check_refused(&r, LRUN_INVALID_ARGUMENT, "workdir");
     r = good;
     r.entrypoint = "\xff";
-    check_refused(&r, LR_INVALID_ARGUMENT, "UTF-8");
+    check_refused(&r, LRUN_INVALID_ARGUMENT, "UTF-8");
     r = good;
     r.timeout_ms = UINT64_MAX;
-    check_refused(&r, LR_INVALID_ARGUMENT, "timeout");
+    check_refused(&r, LRUN_INVALID_ARGUMENT, "timeout");
     r = good;
     r.detached = true;
     r.input_json = "1";
-    check_refused(&r, LR_INVALID_ARGUMENT, "input is refused");
-    lr_extract extract = {.from = "a"};
+    check_refused(&r, LRUN_INVALID_ARGUMENT, "input is refused");
+    lrun_extract extract = {.from = "a"};
     r = good;
     r.extract = &extract;
     r.extract_count = 1;
-    check_refused(&r, LR_INVALID_ARGUMENT, "'to' is missing");
+    check_refused(&r, LRUN_INVALID_ARGUMENT, "'to' is missing");
     r.extract = NULL;
-    check_refused(&r, LR_INVALID_ARGUMENT, "extract");
+    check_refused(&r, LRUN_INVALID_ARGUMENT, "extract");
 }
 
 /* A program that was compiled against a later header, with fields that we do not know. */
@@ -596,7 +596,7 @@ static void test_newer_structs(void **state)
 {
     (void)state;
     struct {
-        lr_request known;
+        lrun_request known;
         void *added;
     } newer = {0};
     newer.known.size = sizeof(newer);
@@ -604,15 +604,15 @@ static void test_newer_structs(void **state)
     newer.known.entrypoint = "exit 5";
     check_code(&newer.known, 5);
     newer.added = &newer;
-    check_refused(&newer.known, LR_INVALID_ARGUMENT, "this version");
+    check_refused(&newer.known, LRUN_INVALID_ARGUMENT, "this version");
 }
 
-static void check_options_refused(const lr_runner_options *o, const char *part)
+static void check_options_refused(const lrun_runner_options *o, const char *part)
 {
-    lr_runner *out = NULL;
-    lr_error e = {0};
-    assert_int_equal(lr_runner_new(&out, o, &e), -1);
-    assert_int_equal(e.code, LR_INVALID_ARGUMENT);
+    lrun_runner *out = NULL;
+    lrun_error e = {0};
+    assert_int_equal(lrun_runner_new(&out, o, &e), -1);
+    assert_int_equal(e.code, LRUN_INVALID_ARGUMENT);
     if (!strstr(e.message, part))
         fail_msg("'%s' does not say '%s'", e.message, part);
     assert_null(out);
@@ -621,8 +621,8 @@ static void check_options_refused(const lr_runner_options *o, const char *part)
 static void test_bad_options(void **state)
 {
     (void)state;
-    LR_INIT(lr_runner_options, good);
-    lr_runner_options o = good;
+    LRUN_INIT(lrun_runner_options, good);
+    lrun_runner_options o = good;
     o.memory = "12q";
     check_options_refused(&o, "options.memory");
     o = good;
@@ -644,7 +644,7 @@ static void test_bad_options(void **state)
     o.pids = 32769;
     check_options_refused(&o, "options.pids");
     o = good;
-    o.no_new_privileges = (lr_switch)7;
+    o.no_new_privileges = (lrun_switch)7;
     check_options_refused(&o, "options.noNewPrivileges");
     o = good;
     o.setup_runtime = "lxc";
@@ -658,9 +658,9 @@ static void test_bad_options(void **state)
     o.allow_unenforced = unknown;
     check_options_refused(&o, "options.allowUnenforced[1]");
     o.allow_unenforced = known;
-    lr_runner *out = NULL;
-    assert_int_equal(lr_runner_new(&out, &o, NULL), 0);
-    lr_runner_free(out);
+    lrun_runner *out = NULL;
+    assert_int_equal(lrun_runner_new(&out, &o, NULL), 0);
+    lrun_runner_free(out);
 }
 
 static void test_run_json(void **state)
@@ -668,26 +668,26 @@ static void test_run_json(void **state)
     (void)state;
     static const char json[] = "{\"image\":\"i\",\"command\":\"input\",\"input\":[0.1]}";
     struct log log = {0};
-    LR_INIT(lr_request, base);
+    LRUN_INIT(lrun_request, base);
     base.on_log = keep_line;
     base.user = &log;
-    lr_execution *x = NULL;
-    lr_result *r = NULL;
-    lr_error e = {0};
-    if (lr_run_json(runner, json, strlen(json), &base, &x, &e) < 0)
+    lrun_execution *x = NULL;
+    lrun_result *r = NULL;
+    lrun_error e = {0};
+    if (lrun_run_json(runner, json, strlen(json), &base, &x, &e) < 0)
         fail_msg("%s", e.message);
-    assert_int_equal(lr_execution_wait(x, &r, NULL), 0);
+    assert_int_equal(lrun_execution_wait(x, &r, NULL), 0);
     assert_string_equal(log.out, "[0.1]|");
-    lr_result_free(r);
-    lr_execution_free(x);
+    lrun_result_free(r);
+    lrun_execution_free(x);
 
     base.image = "other";
-    assert_int_equal(lr_run_json(runner, json, strlen(json), &base, &x, &e), -1);
-    assert_int_equal(e.code, LR_INVALID_ARGUMENT);
-    assert_int_equal(lr_run_json(runner, "{", 1, NULL, &x, &e), -1);
-    assert_int_equal(e.code, LR_INVALID_ARGUMENT);
-    assert_int_equal(lr_run_json(runner, "[]", 2, NULL, &x, &e), -1);
-    assert_int_equal(e.code, LR_INVALID_ARGUMENT);
+    assert_int_equal(lrun_run_json(runner, json, strlen(json), &base, &x, &e), -1);
+    assert_int_equal(e.code, LRUN_INVALID_ARGUMENT);
+    assert_int_equal(lrun_run_json(runner, "{", 1, NULL, &x, &e), -1);
+    assert_int_equal(e.code, LRUN_INVALID_ARGUMENT);
+    assert_int_equal(lrun_run_json(runner, "[]", 2, NULL, &x, &e), -1);
+    assert_int_equal(e.code, LRUN_INVALID_ARGUMENT);
 }
 
 static void test_options_of_the_request_go_over_those_of_the_runner(void **state)
@@ -700,28 +700,28 @@ static void test_options_of_the_request_go_over_those_of_the_runner(void **state
          "\"kata\"}}",
          "memory=67108864 cpus=0.5 runtime=kata gpus=all|"},
     };
-    lr_runner *other = NULL;
-    LR_INIT(lr_runner_options, options);
+    lrun_runner *other = NULL;
+    LRUN_INIT(lrun_runner_options, options);
     options.supervisor = getenv("FAKE_SUPERVISOR");
     options.memory = "64m";
     options.cpus = 2;
     options.gpus = "all";
-    assert_int_equal(lr_runner_new(&other, &options, NULL), 0);
+    assert_int_equal(lrun_runner_new(&other, &options, NULL), 0);
     for (size_t i = 0; i < 2; i++) {
         struct log log = {0};
-        LR_INIT(lr_request, base);
+        LRUN_INIT(lrun_request, base);
         base.on_log = keep_line;
         base.user = &log;
-        lr_execution *x = NULL;
-        lr_result *r = NULL;
+        lrun_execution *x = NULL;
+        lrun_result *r = NULL;
         assert_int_equal(
-            lr_run_json(other, requests[i][0], strlen(requests[i][0]), &base, &x, NULL), 0);
-        assert_int_equal(lr_execution_wait(x, &r, NULL), 0);
+            lrun_run_json(other, requests[i][0], strlen(requests[i][0]), &base, &x, NULL), 0);
+        assert_int_equal(lrun_execution_wait(x, &r, NULL), 0);
         assert_string_equal(log.out, requests[i][1]);
-        lr_result_free(r);
-        lr_execution_free(x);
+        lrun_result_free(r);
+        lrun_execution_free(x);
     }
-    lr_runner_free(other);
+    lrun_runner_free(other);
 }
 
 static size_t open_fds(void)
@@ -742,7 +742,7 @@ static void test_no_fd_is_leaked(void **state)
         REQUEST(request, whats[i]);
         request.input_json = "1";
         request.cancel_fd = cancel;
-        lr_result_free(finished(&request, NULL));
+        lrun_result_free(finished(&request, NULL));
     }
     assert_int_equal(open_fds(), before);
     close(cancel);

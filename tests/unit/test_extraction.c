@@ -33,7 +33,7 @@ static void begin(const char *first, const char *second)
                                .extract_count = second ? 2 : 1,
                                .has_extract = true,
                                .max_extract_bytes = 8192};
-    lr_error err = {0};
+    lrun_error err = {0};
     bool done;
     buffer_init(&unconnected.out, 1 << 20);
     assert_int_equal(extraction_init(&x, &request, 022, &err), 0);
@@ -58,7 +58,7 @@ static int feed(enum frame_type type, const char *text)
             if (payload[i] == '|')
                 payload[i] = '\0';
     struct frame f = {(uint8_t)type, (uint32_t)length, payload};
-    lr_error err = {0};
+    lrun_error err = {0};
     return extraction_frame(&x, &f, &err);
 }
 
@@ -71,7 +71,7 @@ static void a_file_lands_under_its_name(void **state)
     assert_int_equal(feed(FRAME_DATA, "{}"), 0);
     assert_int_equal(feed(FRAME_ENTRY_END, ""), 0);
     assert_int_equal(feed(FRAME_EXTRACT_END, "status=ok|"), 0);
-    assert_int_equal(x.results[0].status, LR_EXTRACT_OK);
+    assert_int_equal(x.results[0].status, LRUN_EXTRACT_OK);
     assert_int_equal(x.results[0].bytes, 1024);
     cleanup_close int dirfd = open(to, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     cleanup_free char *text = io_read_file_at(dirfd, "result.json", 100, NULL);
@@ -113,7 +113,7 @@ static void a_path_that_leads_out_is_an_error_of_its_entry(void **state)
     assert_int_equal(feed(FRAME_DATA, "bad"), 0);
     assert_int_equal(feed(FRAME_ENTRY_END, ""), 0);
     assert_int_equal(feed(FRAME_EXTRACT_END, "status=ok|"), 0);
-    assert_int_equal(x.results[0].status, LR_EXTRACT_ERROR);
+    assert_int_equal(x.results[0].status, LRUN_EXTRACT_ERROR);
     assert_non_null(strstr(x.results[0].reason, "path traversal rejected"));
     assert_int_equal(x.at, 1);
 }
@@ -131,7 +131,7 @@ static void empty_paths_are_refused_without_asking(void **state)
 {
     (void)state;
     begin("", NULL);
-    assert_int_equal(x.results[0].status, LR_EXTRACT_ERROR);
+    assert_int_equal(x.results[0].status, LRUN_EXTRACT_ERROR);
     assert_int_equal(buffer_length(&unconnected.out), 0);
 }
 
@@ -140,7 +140,7 @@ static void missing_is_its_own_status(void **state)
     (void)state;
     begin("nowhere", NULL);
     assert_int_equal(feed(FRAME_EXTRACT_BEGIN, "status=missing|"), 0);
-    assert_int_equal(x.results[0].status, LR_EXTRACT_MISSING);
+    assert_int_equal(x.results[0].status, LRUN_EXTRACT_MISSING);
 }
 
 static void more_than_was_announced_is_stopped_at_the_cap(void **state)
@@ -158,7 +158,7 @@ static void more_than_was_announced_is_stopped_at_the_cap(void **state)
                                          "01234567890123456789012345678901234567890123456789") == 0)
         fed++;
     assert_true(fed < 100);
-    assert_int_equal(x.results[0].status, LR_EXTRACT_ERROR);
+    assert_int_equal(x.results[0].status, LRUN_EXTRACT_ERROR);
     assert_non_null(strstr(x.results[0].reason, "over the limit of 8192 bytes"));
     assert_true(x.sink.bytes <= 8192);
 }
@@ -168,7 +168,7 @@ static void an_announced_size_over_the_cap_is_refused_up_front(void **state)
     (void)state;
     begin("folder", NULL);
     assert_int_equal(feed(FRAME_EXTRACT_BEGIN, "status=ok|kind=dir|bytes=8193|"), 0);
-    assert_int_equal(x.results[0].status, LR_EXTRACT_ERROR);
+    assert_int_equal(x.results[0].status, LRUN_EXTRACT_ERROR);
 }
 
 static void control_characters_do_not_reach_the_reason(void **state)

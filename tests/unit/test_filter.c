@@ -59,7 +59,7 @@ static void the_call_goes_through_and_no_other(void **state)
     (void)state;
     size_t length;
     char *code = program(&length);
-    lr_error err = {0};
+    lrun_error err = {0};
     assert_int_equal(outcome(code, length, SYS_getppid), EDOM);
     assert_int_equal(filter_allow(&code, &length, SYS_getppid, &err), 0);
     assert_int_equal(outcome(code, length, SYS_getppid), 0);
@@ -74,7 +74,7 @@ static void calls_are_refused_and_no_others(void **state)
     size_t length;
     char *code = program(&length);
     const int refused[] = {SYS_getuid, SYS_getgid, SYS_getsid};
-    lr_error err = {0};
+    lrun_error err = {0};
     assert_int_equal(outcome(code, length, SYS_getuid), 0);
     assert_int_equal(filter_refuse(&code, &length, refused, 3, &err), 0);
     assert_int_equal(outcome(code, length, SYS_getuid), EPERM);
@@ -90,7 +90,7 @@ static void a_program_of_the_greatest_length_takes_no_more(void **state)
     (void)state;
     size_t length = BPF_MAXINSNS * sizeof(struct sock_filter);
     char *code = calloc(1, length);
-    lr_error err = {0};
+    lrun_error err = {0};
     assert_non_null(code);
     assert_int_equal(filter_allow(&code, &length, SYS_getppid, &err), -1);
     assert_int_equal(length, BPF_MAXINSNS * sizeof(struct sock_filter));

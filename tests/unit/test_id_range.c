@@ -28,7 +28,7 @@ static int no_answer(uint32_t first)
 static uint32_t take(int *lock, id_range_known *known)
 {
     uint32_t first = 0;
-    lr_error err = {0};
+    lrun_error err = {0};
     assert_int_equal(id_range_take(lock, &first, scratch_folder, known, &err), 0);
     assert_true(first >= ID_RANGE_FIRST && first < ID_RANGE_END && first % ID_RANGE_SIZE == 0);
     return first;
@@ -117,9 +117,9 @@ static void a_folder_that_cannot_be_made_is_an_error(void **state)
     (void)state;
     int lock = -1;
     uint32_t first;
-    lr_error err = {0};
+    lrun_error err = {0};
     assert_int_equal(id_range_take(&lock, &first, "/proc/none", answer, &err), -1);
-    assert_int_equal(err.code, LR_CONTAINER_START_FAILED);
+    assert_int_equal(err.code, LRUN_CONTAINER_START_FAILED);
     assert_non_null(strstr(err.message, "/proc/none/ids"));
     assert_true(err.hint[0]);
     assert_int_equal(lock, -1);

@@ -55,9 +55,9 @@ static void what_is_no_name_is_refused(void **state)
                                         "a:",  "a/"};
     char out[IMAGE_NAME_MAX + 1], name[IMAGE_NAME_MAX + 2];
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        lr_error err = {0};
+        lrun_error err = {0};
         assert_int_equal(image_name_normalize(out, names[i], &err), -1);
-        assert_int_equal(err.code, LR_INVALID_ARGUMENT);
+        assert_int_equal(err.code, LRUN_INVALID_ARGUMENT);
     }
     memset(name, 'a', sizeof(name));
     name[IMAGE_NAME_MAX + 1] = '\0';
@@ -71,7 +71,7 @@ static void what_is_no_name_is_refused(void **state)
 
 /* -------------------------------------------------------------- the index */
 
-static int parse(struct index *out, const char *text, lr_error *err)
+static int parse(struct index *out, const char *text, lrun_error *err)
 {
     return index_parse(out, text, strlen(text), err);
 }
@@ -123,9 +123,9 @@ static void a_corrupt_index_is_refused(void **state)
     };
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
         cleanup_index struct index index = {0};
-        lr_error err = {0};
+        lrun_error err = {0};
         assert_int_equal(parse(&index, texts[i], &err), -1);
-        assert_int_equal(err.code, LR_IO_FAILED);
+        assert_int_equal(err.code, LRUN_IO_FAILED);
         assert_non_null(strstr(err.message, "corrupt"));
     }
 }
@@ -134,9 +134,9 @@ static void an_index_of_a_newer_version_is_refused(void **state)
 {
     (void)state;
     cleanup_index struct index index = {0};
-    lr_error err = {0};
+    lrun_error err = {0};
     assert_int_equal(parse(&index, "{\"version\":2,\"images\":\"changed\"}", &err), -1);
-    assert_int_equal(err.code, LR_NOT_SUPPORTED);
+    assert_int_equal(err.code, LRUN_NOT_SUPPORTED);
     assert_non_null(strstr(err.message, "version 2"));
     assert_true(err.hint[0] != '\0');
 }
@@ -172,7 +172,7 @@ static void add(struct store *store, const char *name, const char *hex)
                           .digest = digest,
                           .size = 4,
                           .created = (char[]){"2026-01-02T03:04:05Z"}};
-    lr_error err = {0};
+    lrun_error err = {0};
     write_at(store->tmp, "new", "abcd");
     assert_int_equal(store_add(store, store->tmp, "new", &image, &err), 0);
 }
@@ -184,7 +184,7 @@ static bool has_file(struct store *store, const char *hex)
     return faccessat(store->images, file, F_OK, 0) == 0;
 }
 
-static int resolve(struct store *store, const char *name, char **digest, lr_error *err)
+static int resolve(struct store *store, const char *name, char **digest, lrun_error *err)
 {
     cleanup_image struct image image = {0};
     cleanup_close int fd = -1;
@@ -203,7 +203,7 @@ static void an_image_is_found_by_name_digest_and_prefix(void **state)
 {
     (void)state;
     cleanup_store struct store *store = NULL;
-    lr_error err = {0};
+    lrun_error err = {0};
     assert_int_equal(store_open(&store, true, &err), 0);
     add(store, "a:latest", HEX_A);
     add(store, "b:1", HEX_B);
@@ -226,7 +226,7 @@ static void an_image_is_found_by_name_digest_and_prefix(void **state)
                                           "sha256:", "../a", "aaaaaaaaaaaa" /* two begin so */};
     for (size_t i = 0; i < sizeof(missing) / sizeof(missing[0]); i++) {
         assert_int_equal(resolve(store, missing[i], NULL, &err), -1);
-        assert_int_equal(err.code, LR_CONTAINER_START_FAILED);
+        assert_int_equal(err.code, LRUN_CONTAINER_START_FAILED);
     }
     assert_int_equal(resolve(store, "nope", NULL, &err), -1);
     assert_string_equal(err.message, "no image named 'nope'");
@@ -241,7 +241,7 @@ static void a_store_that_is_not_there_is_empty(void **state)
     snprintf(path, sizeof(path), "%s/none", data_dir);
     setenv("LIGHT_RUNNER_DATA_DIR", path, 1);
     cleanup_store struct store *store = NULL;
-    lr_error err = {0};
+    lrun_error err = {0};
     struct image *images = NULL;
     size_t count = 1;
     assert_int_equal(store_open(&store, false, &err), 0);
@@ -249,9 +249,9 @@ static void a_store_that_is_not_there_is_empty(void **state)
     assert_int_equal(count, 0);
     store_list_free(images, count);
     assert_int_equal(resolve(store, "a", NULL, &err), -1);
-    assert_int_equal(err.code, LR_CONTAINER_START_FAILED);
+    assert_int_equal(err.code, LRUN_CONTAINER_START_FAILED);
     assert_int_equal(store_remove(store, "a", &err), -1);
-    assert_int_equal(err.code, LR_IMAGE_NOT_FOUND);
+    assert_int_equal(err.code, LRUN_IMAGE_NOT_FOUND);
     assert_int_equal(access(path, F_OK), -1);
 }
 
@@ -259,14 +259,14 @@ static void a_file_lives_as_long_as_a_name_uses_it(void **state)
 {
     (void)state;
     cleanup_store struct store *store = NULL;
-    lr_error err = {0};
+    lrun_error err = {0};
     assert_int_equal(store_open(&store, true, &err), 0);
     add(store, "a:latest", HEX_A);
     add(store, "b:latest", HEX_A);
     assert_int_equal(store_remove(store, "a", &err), 0);
     assert_true(has_file(store, HEX_A));
     assert_int_equal(store_remove(store, "a", &err), -1);
-    assert_int_equal(err.code, LR_IMAGE_NOT_FOUND);
+    assert_int_equal(err.code, LRUN_IMAGE_NOT_FOUND);
     add(store, "b:latest", HEX_C); /* takes the name from the other */
     assert_false(has_file(store, HEX_A));
     assert_true(has_file(store, HEX_C));
@@ -279,7 +279,7 @@ static void an_unreadable_index_is_never_overwritten(void **state)
     (void)state;
     static const char *const texts[] = {"{\"version\":2,\"images\":[]}", "{\"vers"};
     cleanup_store struct store *store = NULL;
-    lr_error err = {0};
+    lrun_error err = {0};
     assert_int_equal(store_open(&store, true, &err), 0);
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
         write_at(store->images, "index.json", texts[i]);
@@ -303,7 +303,7 @@ static void a_sweep_takes_what_nobody_holds(void **state)
 {
     (void)state;
     cleanup_store struct store *store = NULL, *other = NULL;
-    lr_error err = {0};
+    lrun_error err = {0};
     assert_int_equal(store_open(&store, true, &err), 0);
     assert_int_equal(store_open(&other, true, &err), 0);
     add(store, "a:latest", HEX_A);
@@ -329,11 +329,11 @@ static void a_store_that_others_can_write_to_is_refused(void **state)
 {
     (void)state;
     cleanup_store struct store *store = NULL, *again = NULL;
-    lr_error err = {0};
+    lrun_error err = {0};
     assert_int_equal(store_open(&store, true, &err), 0);
     assert_int_equal(fchmod(store->images, 0777), 0);
     assert_int_equal(store_open(&again, false, &err), -1);
-    assert_int_equal(err.code, LR_IO_FAILED);
+    assert_int_equal(err.code, LRUN_IO_FAILED);
 }
 
 int main(void)

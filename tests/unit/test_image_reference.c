@@ -54,29 +54,30 @@ static void the_words_of_skopeo_become_a_code(void **state)
     (void)state;
     static const struct {
         const char *text;
-        lr_code code;
+        lrun_code code;
         const char *in_message;
     } rows[] = {
         {"time=\"x\" level=fatal msg=\"reading manifest 2 in h/a: manifest unknown: manifest "
          "unknown\"",
-         LR_IMAGE_NOT_FOUND, "cannot pull 'h/a:2': reading manifest 2 in h/a"},
+         LRUN_IMAGE_NOT_FOUND, "cannot pull 'h/a:2': reading manifest 2 in h/a"},
         {"time=\"x\" level=warning msg=\"unauthorized\" time=\"x\" level=fatal msg=\"dial: "
          "connection refused\"",
-         LR_IO_FAILED, "dial: connection refused"},
-        {"level=fatal msg=\"Get \\\"http://h/v2/\\\": unexpected EOF\" tail", LR_IO_FAILED,
+         LRUN_IO_FAILED, "dial: connection refused"},
+        {"level=fatal msg=\"Get \\\"http://h/v2/\\\": unexpected EOF\" tail", LRUN_IO_FAILED,
          "Get \"http://h/v2/\": unexpected EOF"},
         {"level=fatal msg=\"Digest did not match, expected sha256:a, got sha256:b\"",
-         LR_IMAGE_INVALID, "Digest did not match"},
-        {"level=fatal msg=\"unauthorized: authentication required\"", LR_IO_FAILED, "unauthorized"},
+         LRUN_IMAGE_INVALID, "Digest did not match"},
+        {"level=fatal msg=\"unauthorized: authentication required\"", LRUN_IO_FAILED,
+         "unauthorized"},
         {"level=fatal msg=\"Invalid source name docker://A: invalid reference format\"",
-         LR_INVALID_ARGUMENT, "Invalid source name"},
-        {"level=fatal msg=oops", LR_IO_FAILED, "oops"},
-        {"level=fatal msg=\"cut off \\", LR_IO_FAILED, "cut off \\"},
-        {"panic: something", LR_IO_FAILED, "panic: something"},
-        {"", LR_IO_FAILED, "does not say why"},
+         LRUN_INVALID_ARGUMENT, "Invalid source name"},
+        {"level=fatal msg=oops", LRUN_IO_FAILED, "oops"},
+        {"level=fatal msg=\"cut off \\", LRUN_IO_FAILED, "cut off \\"},
+        {"panic: something", LRUN_IO_FAILED, "panic: something"},
+        {"", LRUN_IO_FAILED, "does not say why"},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        lr_error err = {0};
+        lrun_error err = {0};
         assert_int_equal(pull_error_from_text(rows[i].text, "h/a:2", &err), -1);
         assert_int_equal(err.code, rows[i].code);
         assert_non_null(strstr(err.message, rows[i].in_message));

@@ -12,10 +12,10 @@ struct seen {
     size_t total;
 };
 
-static void collect(void *user, lr_stream stream, const char *data, size_t length)
+static void collect(void *user, lrun_stream stream, const char *data, size_t length)
 {
     struct seen *s = user;
-    assert_int_equal(stream, LR_STDERR);
+    assert_int_equal(stream, LRUN_STDERR);
     s->count++;
     s->total += length;
     s->longest = length > s->longest ? length : s->longest;
@@ -36,7 +36,7 @@ static void check_lines_of(size_t step, const char *text, const char *expected)
 {
     struct seen s = {0};
     struct lines l;
-    lines_init(&l, LR_STDERR, collect, &s);
+    lines_init(&l, LRUN_STDERR, collect, &s);
     for (size_t i = 0; i < strlen(text); i += step)
         lines_push(&l, text + i, strlen(text) - i < step ? strlen(text) - i : step);
     lines_finish(&l);
@@ -59,7 +59,7 @@ static void test_last_line_without_newline_comes_at_the_end(void **state)
     (void)state;
     struct seen s = {0};
     struct lines l;
-    lines_init(&l, LR_STDERR, collect, &s);
+    lines_init(&l, LRUN_STDERR, collect, &s);
     push(&l, "a\nb");
     assert_string_equal(s.text, "[a]");
     lines_finish(&l);
@@ -80,7 +80,7 @@ static void test_nul_bytes_are_kept(void **state)
     (void)state;
     struct seen s = {0};
     struct lines l;
-    lines_init(&l, LR_STDERR, collect, &s);
+    lines_init(&l, LRUN_STDERR, collect, &s);
     lines_push(&l, "a\0b\n", 4);
     assert_int_equal(s.count, 1);
     assert_int_equal(s.total, 3);
@@ -103,7 +103,7 @@ static void test_too_long_a_line_comes_in_parts(void **state)
     (void)state;
     struct seen s = {0};
     struct lines l;
-    lines_init(&l, LR_STDERR, collect, &s);
+    lines_init(&l, LRUN_STDERR, collect, &s);
     push_long(&l, 2 * (size_t)LINES_MAX + 5);
     push(&l, "\n");
     assert_int_equal(s.count, 3);
@@ -118,7 +118,7 @@ static void test_line_of_the_very_limit_is_one_line(void **state)
     (void)state;
     struct seen s = {0};
     struct lines l;
-    lines_init(&l, LR_STDERR, collect, &s);
+    lines_init(&l, LRUN_STDERR, collect, &s);
     push_long(&l, LINES_MAX);
     push(&l, "\nnext\n");
     assert_int_equal(s.count, 2);
@@ -135,7 +135,7 @@ static void test_one_push_over_the_limit_comes_in_parts(void **state)
     char *data = malloc(length + 1);
     memset(data, 'x', length);
     data[length] = '\n';
-    lines_init(&l, LR_STDERR, collect, &s);
+    lines_init(&l, LRUN_STDERR, collect, &s);
     lines_push(&l, data, length + 1);
     free(data);
     assert_int_equal(s.count, 2);
@@ -148,7 +148,7 @@ static void test_nothing_is_kept_without_a_listener(void **state)
 {
     (void)state;
     struct lines l;
-    lines_init(&l, LR_STDOUT, NULL, NULL);
+    lines_init(&l, LRUN_STDOUT, NULL, NULL);
     push(&l, "no newline");
     assert_int_equal(buffer_length(&l.held), 0);
     lines_finish(&l);

@@ -61,7 +61,7 @@ static int loops_of(const char *path)
 static void test_by_a_loop_device(void **state)
 {
     char file[200], text[16] = "";
-    lr_error err = {0};
+    lrun_error err = {0};
     (void)state;
     snprintf(file, sizeof(file), "%s/f", tree);
     FILE *f = fopen(file, "we");
@@ -89,12 +89,12 @@ static void test_by_a_loop_device(void **state)
 
 static void test_what_is_no_image(void **state)
 {
-    lr_error err = {0};
+    lrun_error err = {0};
     (void)state;
     int fd = open("/bin/sh", O_RDONLY | O_CLOEXEC);
     assert_true(fd >= 0);
     assert_int_equal(mount_erofs_loop(fd, target, &err), -1);
-    assert_int_equal(err.code, LR_CONTAINER_START_FAILED);
+    assert_int_equal(err.code, LRUN_CONTAINER_START_FAILED);
     assert_non_null(strstr(err.hint, "damaged"));
     close(fd);
 }
@@ -112,7 +112,7 @@ static int templates(const char *folder, const char *wanted)
 
 static void mount_size(uint64_t mib)
 {
-    lr_error err = {0};
+    lrun_error err = {0};
     int root = -1;
     int rc = mount_scratch(scratch_folder, mib << 20, target, &root, &err);
     assert_string_equal(err.message, "");
@@ -136,7 +136,7 @@ static void test_few_templates_are_kept(void **state)
 
 static int setup(void **state)
 {
-    lr_error err = {0};
+    lrun_error err = {0};
     if (scratch_folder_make(state) < 0 || mount_private_namespace(&err) < 0)
         return -1;
     snprintf(target, sizeof(target), "%s/target", scratch_folder);

@@ -9,7 +9,7 @@ static void test_round_trip_without_the_input(void **state)
 {
     (void)state;
     struct run_order order = {.id = (char *)"light-runner-0123456789ab"}, again;
-    lr_error e = {0};
+    lrun_error e = {0};
     const char *json = "{\"image\":\"i\",\"input\":[1],\"entrypoint\":\"true\"}";
     assert_int_equal(request_parse(&order.request, json, strlen(json), &e), 0);
     json_t *document = order_to_json(&order);
@@ -29,10 +29,10 @@ static void test_round_trip_without_the_input(void **state)
 static void check_refused(const char *json)
 {
     struct run_order order;
-    lr_error e = {0};
+    lrun_error e = {0};
     if (order_parse(&order, json, strlen(json), &e) == 0)
         fail_msg("accepted: %s", json);
-    assert_int_equal(e.code, LR_INVALID_ARGUMENT);
+    assert_int_equal(e.code, LRUN_INVALID_ARGUMENT);
 }
 
 static void test_what_is_no_order_is_refused(void **state)

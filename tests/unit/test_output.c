@@ -65,7 +65,7 @@ static void a_late_reader_gets_everything_in_order(void **state)
     struct output o;
     cleanup_buffer struct buffer in;
     char payload[3000] = {0};
-    lr_error err = {0};
+    lrun_error err = {0};
     buffer_init(&in, 1 << 20);
     output_init(&o, pair[0], true, UINT64_MAX);
     /* Far more than a socket holds. */
@@ -85,7 +85,7 @@ static void the_log_is_cut_at_its_cap_and_says_so(void **state)
     (void)state;
     struct output o;
     char got[512] = {0};
-    lr_error err = {0};
+    lrun_error err = {0};
     output_init(&o, pair[0], true, 5);
     assert_int_equal(output_log(&o, FRAME_LOG_STDOUT, "1234567", 7, &err), 0);
     assert_int_equal(output_log(&o, FRAME_LOG_STDOUT, "more", 4, &err), 0);
@@ -101,7 +101,7 @@ static void the_log_is_cut_at_its_cap_and_says_so(void **state)
 /* Each byte is a piece of its own, and the streams take turns. */
 static void write_single_bytes(struct output *o)
 {
-    lr_error err = {0};
+    lrun_error err = {0};
     for (int i = 0; i < 2000000 && !o->truncated; i++)
         assert_int_equal(output_log(o, i % 2 ? FRAME_LOG_STDERR : FRAME_LOG_STDOUT, "x", 1, &err),
                          0);
@@ -129,7 +129,7 @@ static void without_a_folder_output_waits_in_memory(void **state)
     (void)state;
     static char piece[1 << 16], got[1 << 20];
     struct output o;
-    lr_error err = {0};
+    lrun_error err = {0};
     assert_int_equal(setenv("TMPDIR", "/nonexistent", 1), 0);
     output_init(&o, pair[0], true, UINT64_MAX / 2);
     assert_int_equal(output_log(&o, FRAME_LOG_STDOUT, piece, sizeof(piece), &err), 0);
@@ -178,7 +178,7 @@ static void a_log_of_large_pieces_is_cut_at_its_cap_to_the_byte(void **state)
     static char piece[65536];
     struct output o;
     struct stat st;
-    lr_error err = {0};
+    lrun_error err = {0};
     output_init(&o, pair[0], true, CAP + 1);
     o.log = memfd_create("log", MFD_CLOEXEC);
     for (int i = 0; i < 4; i++)
@@ -193,7 +193,7 @@ static void a_caller_that_is_gone_holds_nothing_up(void **state)
 {
     (void)state;
     struct output o;
-    lr_error err = {0};
+    lrun_error err = {0};
     output_init(&o, pair[0], true, UINT64_MAX);
     shutdown(pair[1], SHUT_RDWR);
     for (int i = 0; i < 1000; i++)
@@ -208,7 +208,7 @@ static void output_that_nobody_wants_is_thrown_away(void **state)
     (void)state;
     struct output o;
     char got[16];
-    lr_error err = {0};
+    lrun_error err = {0};
     output_init(&o, pair[0], false, UINT64_MAX);
     assert_int_equal(output_log(&o, FRAME_LOG_STDOUT, "x", 1, &err), 0);
     assert_int_equal(recv(pair[1], got, sizeof(got), MSG_DONTWAIT), -1);

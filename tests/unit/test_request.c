@@ -9,7 +9,7 @@
 static struct request parsed(const char *json)
 {
     struct request r;
-    lr_error e = {0};
+    lrun_error e = {0};
     if (request_parse(&r, json, strlen(json), &e) < 0)
         fail_msg("%s: %s", json, e.message);
     return r;
@@ -19,10 +19,10 @@ static struct request parsed(const char *json)
 static void check_refused(const char *json, const char *part)
 {
     struct request r;
-    lr_error e = {0};
+    lrun_error e = {0};
     if (request_parse(&r, json, strlen(json), &e) == 0)
         fail_msg("accepted: %.200s", json);
-    assert_int_equal(e.code, LR_INVALID_ARGUMENT);
+    assert_int_equal(e.code, LRUN_INVALID_ARGUMENT);
     if (!strstr(e.message, part) && !strstr(e.hint, part))
         fail_msg("%.200s: '%s' (%s) does not say '%s'", json, e.message, e.hint, part);
 }
@@ -147,7 +147,7 @@ static void test_what_goes_in_of_a_folder(void **state)
     assert_true(r.links_inside);
     json_t *document = request_to_json(&r);
     request_free(&r);
-    lr_error e;
+    lrun_error e;
     assert_int_equal(request_from_json(&r, document, &e), 0);
     json_decref(document);
     assert_null(r.ignore[0]);
@@ -176,7 +176,7 @@ static void test_times_and_when_to_extract(void **state)
     r = parsed("{\"image\":\"i\",\"cpuTimeout\":5000,\"extractWhen\":\"always\"}");
     json_t *document = request_to_json(&r);
     request_free(&r);
-    lr_error e;
+    lrun_error e;
     assert_int_equal(request_from_json(&again, document, &e), 0);
     json_decref(document);
     assert_true(again.cpu_timeout_ms == 5000 && again.extract_always);
@@ -460,9 +460,9 @@ static void test_input_that_is_not_json_is_refused(void **state)
         snprintf(json, sizeof(json), "{\"image\":\"i\",\"input\":%s}", values[i]);
         check_refused(json, "");
         json_t *input = NULL;
-        lr_error e = {0};
+        lrun_error e = {0};
         assert_int_equal(request_input(&input, "f", values[i], strlen(values[i]), &e), -1);
-        assert_int_equal(e.code, LR_INVALID_ARGUMENT);
+        assert_int_equal(e.code, LRUN_INVALID_ARGUMENT);
     }
     check_refused("{\"image\":\"i\",\"input\":1,\"input\":2}", "duplicate");
     check_refused("{\"image\":\"i\",\"input\":1,\"in\\u0070ut\":2}", "duplicate");
@@ -474,7 +474,7 @@ static void test_input_that_is_not_json_is_refused(void **state)
 static void check_dump(const char *json, const char *expected)
 {
     json_t *document;
-    lr_error e = {0};
+    lrun_error e = {0};
     if (request_load(&document, json, strlen(json), &e) < 0)
         fail_msg("%s", e.message);
     char *text = request_dump(document);
@@ -518,7 +518,7 @@ static void test_document_round_trip(void **state)
         struct request r = parsed(documents[i]), again;
         json_t *first = request_to_json(&r);
         assert_non_null(first);
-        lr_error e = {0};
+        lrun_error e = {0};
         if (request_from_json(&again, first, &e) < 0)
             fail_msg("%s", e.message);
         json_t *second = request_to_json(&again);

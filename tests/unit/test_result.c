@@ -6,15 +6,15 @@
 #include <signal.h>
 #include <stdlib.h>
 
-static const lr_extracted entries[] = {
-    {.from = "a", .to = "out", .status = LR_EXTRACT_OK, .bytes = 1024},
-    {.from = "b", .to = "out", .status = LR_EXTRACT_MISSING},
-    {.from = "c", .to = "out", .status = LR_EXTRACT_ERROR, .reason = "path traversal rejected"},
+static const lrun_extracted entries[] = {
+    {.from = "a", .to = "out", .status = LRUN_EXTRACT_OK, .bytes = 1024},
+    {.from = "b", .to = "out", .status = LRUN_EXTRACT_MISSING},
+    {.from = "c", .to = "out", .status = LRUN_EXTRACT_ERROR, .reason = "path traversal rejected"},
 };
 
-static lr_result sample(void)
+static lrun_result sample(void)
 {
-    lr_result r = {
+    lrun_result r = {
         .success = true,
         .duration_ms = 123,
         .id = "light-runner-0123456789ab",
@@ -37,7 +37,7 @@ static lr_result sample(void)
     return r;
 }
 
-static char *text_of(const lr_result *r)
+static char *text_of(const lrun_result *r)
 {
     json_t *document = result_to_json(r);
     assert_non_null(document);
@@ -49,12 +49,12 @@ static char *text_of(const lr_result *r)
 static void test_round_trip(void **state)
 {
     (void)state;
-    lr_result in = sample(), *r = NULL;
+    lrun_result in = sample(), *r = NULL;
     in.setup.runtime = "runc";
     in.setup.kernel = "6.2";
     in.setup.network = "none";
     char *text = text_of(&in);
-    lr_error e = {0};
+    lrun_error e = {0};
     if (result_from_json(&r, text, strlen(text), &e) < 0)
         fail_msg("%s", e.message);
     free(text);
@@ -67,30 +67,30 @@ static void test_round_trip(void **state)
     assert_int_equal(r->duration_ms, 123);
     assert_string_equal(r->id, in.id);
     assert_int_equal(r->extracted_count, 3);
-    assert_int_equal(r->extracted[0].status, LR_EXTRACT_OK);
+    assert_int_equal(r->extracted[0].status, LRUN_EXTRACT_OK);
     assert_int_equal(r->extracted[0].bytes, 1024);
-    assert_int_equal(r->extracted[1].status, LR_EXTRACT_MISSING);
+    assert_int_equal(r->extracted[1].status, LRUN_EXTRACT_MISSING);
     assert_null(r->extracted[1].reason);
-    assert_int_equal(r->extracted[2].status, LR_EXTRACT_ERROR);
+    assert_int_equal(r->extracted[2].status, LRUN_EXTRACT_ERROR);
     assert_string_equal(r->extracted[2].reason, "path traversal rejected");
     assert_true(r->usage.peak_memory_bytes == 1ull << 40);
     assert_int_equal(r->usage.processes, 5);
     assert_string_equal(r->isolation.runtime, "runc");
     assert_true(r->isolation.verified);
     assert_true(r->timings.run_ms == 1234567.89);
-    lr_result_free(r);
+    lrun_result_free(r);
 }
 
 static void test_document_has_the_names_of_the_contract(void **state)
 {
     (void)state;
-    lr_result in = sample(), *r = NULL;
+    lrun_result in = sample(), *r = NULL;
     in.extracted_count = 1;
     char *text = text_of(&in);
     assert_int_equal(result_from_json(&r, text, strlen(text), NULL), 0);
     free(text);
     assert_string_equal(
-        lr_result_json(r),
+        lrun_result_json(r),
         "{\"id\":\"light-runner-0123456789ab\",\"success\":true,\"exitCode\":0,\"duration\":123,"
         "\"cancelled\":false,\"timedOut\":false,\"cpuTimedOut\":false,\"oomKilled\":false,"
         "\"logTruncated\":false,"
@@ -100,40 +100,40 @@ static void test_document_has_the_names_of_the_contract(void **state)
         "\"6.1\","
         "\"verified\":true},\"timings\":{\"prepareMs\":1.5,\"startMs\":0.001,\"runMs\":1234567.89,"
         "\"collectMs\":0.0}}");
-    lr_result_free(r);
+    lrun_result_free(r);
 }
 
 static void test_a_run_over_its_cpu_time(void **state)
 {
     (void)state;
-    lr_result in = sample(), *r = NULL;
+    lrun_result in = sample(), *r = NULL;
     in.success = false;
     in.cpu_timed_out = true;
     char *text = text_of(&in);
     assert_int_equal(result_from_json(&r, text, strlen(text), NULL), 0);
     assert_true(r->cpu_timed_out && !r->success && !r->timed_out);
     free(text);
-    lr_result_free(r);
+    lrun_result_free(r);
 }
 
 static void test_what_was_checked_is_named(void **state)
 {
     (void)state;
     static const char all[] = "kernel,processes,seccomp,noNewPrivileges,capabilities,ids";
-    lr_result in = sample(), *r = NULL;
+    lrun_result in = sample(), *r = NULL;
     in.checked = all;
     char *text = text_of(&in);
     assert_non_null(strstr(text, "\"checked\":[\"kernel\",\"processes\","));
     assert_int_equal(result_from_json(&r, text, strlen(text), NULL), 0);
     assert_string_equal(r->checked, all);
     free(text);
-    lr_result_free(r);
+    lrun_result_free(r);
 }
 
 static void test_limits_that_were_not_enforced_are_named(void **state)
 {
     (void)state;
-    lr_result in = sample(), *r = NULL;
+    lrun_result in = sample(), *r = NULL;
     in.unenforced = "memory,cpus";
     char *text = text_of(&in);
     assert_non_null(strstr(text, "\"unenforced\":[\"memory\",\"cpus\"]"));
@@ -141,20 +141,20 @@ static void test_limits_that_were_not_enforced_are_named(void **state)
     assert_string_equal(r->unenforced, "memory,cpus");
     assert_null(r->checked);
     free(text);
-    lr_result_free(r);
+    lrun_result_free(r);
 }
 
 static void test_what_is_left_behind_is_named(void **state)
 {
     (void)state;
-    lr_result in = sample(), *r = NULL;
+    lrun_result in = sample(), *r = NULL;
     in.left_behind = "container,volume";
     char *text = text_of(&in);
     assert_non_null(strstr(text, "\"leftBehind\":[\"container\",\"volume\"]"));
     assert_int_equal(result_from_json(&r, text, strlen(text), NULL), 0);
     assert_string_equal(r->left_behind, "container,volume");
     free(text);
-    lr_result_free(r);
+    lrun_result_free(r);
 }
 
 static void test_signal_has_a_name(void **state)
@@ -167,7 +167,7 @@ static void test_signal_has_a_name(void **state)
                    {SIGSEGV, "\"signal\":\"SIGSEGV\""},
                    {40, "\"signal\":\"SIG40\""}};
     for (size_t i = 0; i < 3; i++) {
-        lr_result in = sample(), *r = NULL;
+        lrun_result in = sample(), *r = NULL;
         in.success = false;
         in.signal = signals[i].number;
         in.exit_code = 128 + in.signal;
@@ -176,14 +176,14 @@ static void test_signal_has_a_name(void **state)
         assert_int_equal(result_from_json(&r, text, strlen(text), NULL), 0);
         assert_int_equal(r->signal, signals[i].number);
         free(text);
-        lr_result_free(r);
+        lrun_result_free(r);
     }
 }
 
 static void test_extracted_that_did_not_run_is_absent(void **state)
 {
     (void)state;
-    lr_result in = sample(), *r = NULL;
+    lrun_result in = sample(), *r = NULL;
     in.extracted = NULL;
     in.extracted_count = 0;
     char *text = text_of(&in);
@@ -191,7 +191,7 @@ static void test_extracted_that_did_not_run_is_absent(void **state)
     assert_int_equal(result_from_json(&r, text, strlen(text), NULL), 0);
     assert_null(r->extracted);
     free(text);
-    lr_result_free(r);
+    lrun_result_free(r);
 
     in.extracted = entries; /* asked for, with an empty list */
     text = text_of(&in);
@@ -200,15 +200,15 @@ static void test_extracted_that_did_not_run_is_absent(void **state)
     assert_non_null(r->extracted);
     assert_int_equal(r->extracted_count, 0);
     free(text);
-    lr_result_free(r);
+    lrun_result_free(r);
 }
 
 static void test_bytes_that_are_not_utf8_do_not_cost_the_result(void **state)
 {
     (void)state;
-    lr_extracted entry = {
-        .from = "a", .to = "b", .status = LR_EXTRACT_ERROR, .reason = "bad \xff name"};
-    lr_result in = sample();
+    lrun_extracted entry = {
+        .from = "a", .to = "b", .status = LRUN_EXTRACT_ERROR, .reason = "bad \xff name"};
+    lrun_result in = sample();
     in.extracted = &entry;
     in.extracted_count = 1;
     in.isolation.kernel = "\xfe";
@@ -220,11 +220,11 @@ static void test_bytes_that_are_not_utf8_do_not_cost_the_result(void **state)
 static void check_lost(json_t *document)
 {
     char *text = json_dumps(document, 0);
-    lr_result *r = NULL;
-    lr_error e = {0};
+    lrun_result *r = NULL;
+    lrun_error e = {0};
     if (result_from_json(&r, text, strlen(text), &e) == 0)
         fail_msg("accepted: %s", text);
-    assert_int_equal(e.code, LR_SUPERVISOR_LOST);
+    assert_int_equal(e.code, LRUN_SUPERVISOR_LOST);
     free(text);
 }
 
@@ -232,14 +232,13 @@ static void check_lost(json_t *document)
 static void test_nothing_is_taken_on_trust(void **state)
 {
     (void)state;
-    lr_result in = sample();
+    lrun_result in = sample();
     json_t *good = result_to_json(&in);
     static const char *const nested[] = {"", "usage", "isolation", "timings"};
     for (size_t i = 0; i < 4; i++) {
         const char *key;
         json_t *value, *part = i ? json_object_get(good, nested[i]) : good;
-        json_object_foreach(part, key, value)
-        {
+        json_object_foreach (part, key, value) {
             bool optional = strcmp(key, "extracted") == 0 || strcmp(key, "runtime") == 0 ||
                             strcmp(key, "kernel") == 0 || strcmp(key, "hostKernel") == 0 ||
                             strcmp(key, "cpuTimedOut") == 0;
@@ -258,7 +257,7 @@ static void test_nothing_is_taken_on_trust(void **state)
 
 static void check_changed(const char *key, json_t *value)
 {
-    lr_result in = sample();
+    lrun_result in = sample();
     json_t *document = result_to_json(&in);
     json_object_set_new(document, key, value);
     check_lost(document);
@@ -280,28 +279,28 @@ static void test_values_out_of_range_are_refused(void **state)
     check_changed("extracted", json_pack("[{ss,ss,ss}]", "from", "a", "to", "b", "status", "odd"));
     check_changed("extracted", json_pack("[{ss,ss,ss}]", "from", "a", "to", "b", "status", "ok"));
     check_changed("extracted", json_pack("[s]", "a"));
-    lr_result in = sample();
+    lrun_result in = sample();
     in.success = false;
     in.exit_code = 256;
     json_t *document = result_to_json(&in);
     check_lost(document);
     json_decref(document);
-    lr_result *r = NULL;
-    lr_error e = {0};
+    lrun_result *r = NULL;
+    lrun_error e = {0};
     assert_int_equal(result_from_json(&r, "rubbish", 7, &e), -1);
-    assert_int_equal(e.code, LR_SUPERVISOR_LOST);
+    assert_int_equal(e.code, LRUN_SUPERVISOR_LOST);
     assert_int_equal(result_from_json(&r, "[]", 2, &e), -1);
 }
 
 static void test_error_round_trip(void **state)
 {
     (void)state;
-    lr_error in = {.code = LR_SEED_FAILED,
-                   .message = "no",
-                   .operation = "seed.walk",
-                   .container = "light-runner-0123456789ab",
-                   .hint = "do"};
-    lr_error out;
+    lrun_error in = {.code = LRUN_SEED_FAILED,
+                     .message = "no",
+                     .operation = "seed.walk",
+                     .container = "light-runner-0123456789ab",
+                     .hint = "do"};
+    lrun_error out;
     json_t *document = error_to_json(&in);
     char *text = json_dumps(document, JSON_COMPACT);
     json_decref(document);
@@ -309,7 +308,7 @@ static void test_error_round_trip(void **state)
                         "{\"code\":\"SEED_FAILED\",\"message\":\"no\",\"operation\":\"seed.walk\","
                         "\"container\":\"light-runner-0123456789ab\",\"hint\":\"do\"}");
     error_from_json(&out, text, strlen(text));
-    assert_int_equal(out.code, LR_SEED_FAILED);
+    assert_int_equal(out.code, LRUN_SEED_FAILED);
     assert_string_equal(out.message, "no");
     assert_string_equal(out.operation, "seed.walk");
     assert_string_equal(out.container, in.container);
@@ -320,20 +319,20 @@ static void test_error_round_trip(void **state)
 static void test_error_that_is_none(void **state)
 {
     (void)state;
-    lr_error out;
+    lrun_error out;
     error_from_json(&out, "{", 1);
-    assert_int_equal(out.code, LR_SUPERVISOR_LOST);
+    assert_int_equal(out.code, LRUN_SUPERVISOR_LOST);
     error_from_json(&out, "{\"code\":\"OK\"}", 13);
-    assert_int_equal(out.code, LR_INTERNAL);
+    assert_int_equal(out.code, LRUN_INTERNAL);
     error_from_json(&out, "{\"code\":\"NEWER\",\"message\":7}", 28);
-    assert_int_equal(out.code, LR_INTERNAL);
+    assert_int_equal(out.code, LRUN_INTERNAL);
     assert_string_equal(out.message, "");
 }
 
 static void test_error_with_odd_bytes(void **state)
 {
     (void)state;
-    lr_error in = {.code = LR_IO_FAILED, .message = "file '\xff'"};
+    lrun_error in = {.code = LRUN_IO_FAILED, .message = "file '\xff'"};
     json_t *document = error_to_json(&in);
     assert_string_equal(json_string_value(json_object_get(document, "message")), "file '?'");
     assert_null(json_object_get(document, "hint"));

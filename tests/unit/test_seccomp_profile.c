@@ -21,7 +21,7 @@
 static json_t *translate(const char *text)
 {
     json_t *profile = json_loads(text, 0, NULL), *out = NULL;
-    lr_error err = {0};
+    lrun_error err = {0};
     assert_non_null(profile);
     assert_int_equal(seccomp_profile_translate(&out, profile, &err), 0);
     json_decref(profile);
@@ -33,10 +33,10 @@ static const char *action_of(const json_t *seccomp, const char *call)
 {
     json_t *rule, *name;
     size_t i, j;
-    json_array_foreach(json_object_get(seccomp, "syscalls"), i, rule)
-        json_array_foreach(json_object_get(rule, "names"), j,
-                           name) if (strcmp(json_string_value(name), call) ==
-                                     0) return json_string_value(json_object_get(rule, "action"));
+    json_array_foreach (json_object_get(seccomp, "syscalls"), i, rule)
+        json_array_foreach (json_object_get(rule, "names"), j, name)
+            if (strcmp(json_string_value(name), call) == 0)
+                return json_string_value(json_object_get(rule, "action"));
     return NULL;
 }
 
@@ -98,10 +98,10 @@ static bool matches(const json_t *rule, const char *call, const uint64_t args[6]
     const json_t *name, *comparison;
     size_t i;
     bool named = false;
-    json_array_foreach(json_object_get(rule, "names"), i, name) named =
-        named || strcmp(json_string_value(name), call) == 0;
-    json_array_foreach(json_object_get(rule, "args"), i, comparison) named =
-        named && holds(comparison, args);
+    json_array_foreach (json_object_get(rule, "names"), i, name)
+        named = named || strcmp(json_string_value(name), call) == 0;
+    json_array_foreach (json_object_get(rule, "args"), i, comparison)
+        named = named && holds(comparison, args);
     return named;
 }
 
@@ -115,8 +115,7 @@ static int verdict(const json_t *seccomp, const char *call, uint64_t first, uint
     const json_t *rule;
     size_t i;
     int seen = NO_RULE;
-    json_array_foreach(json_object_get(seccomp, "syscalls"), i, rule)
-    {
+    json_array_foreach (json_object_get(seccomp, "syscalls"), i, rule) {
         if (!matches(rule, call, args))
             continue;
         const char *action = json_string_value(json_object_get(rule, "action"));
@@ -142,7 +141,7 @@ static int verdict(const json_t *seccomp, const char *call, uint64_t first, uint
 /* The whole profile, and what is refused on top of another. */
 static void with_both(void (*check)(const json_t *seccomp))
 {
-    lr_error err = {0};
+    lrun_error err = {0};
     json_t *s = translate(WIDE), *refusals = NULL;
     check(s);
     json_decref(s);
@@ -244,9 +243,9 @@ static void a_deny_list_is_refused(void **state)
     };
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         json_t *profile = json_loads(bad[i], 0, NULL), *out = NULL;
-        lr_error err = {0};
+        lrun_error err = {0};
         assert_int_equal(seccomp_profile_translate(&out, profile, &err), -1);
-        assert_int_equal(err.code, LR_CONTAINER_START_FAILED);
+        assert_int_equal(err.code, LRUN_CONTAINER_START_FAILED);
         json_decref(profile);
     }
 }
@@ -255,7 +254,7 @@ static void a_missing_profile_is_refused_with_a_hint(void **state)
 {
     (void)state;
     json_t *out;
-    lr_error err = {0};
+    lrun_error err = {0};
     assert_int_equal(seccomp_profile_load(&out, "/nonexistent/seccomp.json", &err), -1);
     assert_non_null(strstr(err.hint, "apt-get install"));
 }

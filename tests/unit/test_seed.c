@@ -63,7 +63,7 @@ static char *git_and_modules[] = {(char *)".git", (char *)"node_modules", NULL};
 
 static struct request request = {.dir = scratch_folder, .ignore = git_and_modules};
 
-static int walk(lr_error *err)
+static int walk(lrun_error *err)
 {
     struct seed *seed;
     cleanup_buffer struct buffer out;
@@ -93,7 +93,7 @@ static int walk(lr_error *err)
 static void contents_and_structure_are_kept(void **state)
 {
     (void)state;
-    lr_error err = {0};
+    lrun_error err = {0};
     put_folder("a");
     put_folder("a/empty");
     put_file("a/f", 5, 0640);
@@ -110,7 +110,7 @@ static void contents_and_structure_are_kept(void **state)
 static void skipped_names_are_skipped_at_any_depth(void **state)
 {
     (void)state;
-    lr_error err = {0};
+    lrun_error err = {0};
     put_folder("a");
     put_folder("a/node_modules");
     put_file("a/node_modules/x", 1, 0644);
@@ -125,7 +125,7 @@ static void skipped_names_are_skipped_at_any_depth(void **state)
 static void links_and_fifos_are_skipped(void **state)
 {
     (void)state;
-    lr_error err = {0};
+    lrun_error err = {0};
     char fifo[128];
     put_link("/etc/passwd", "file-link");
     put_link("/etc", "folder-link");
@@ -140,7 +140,7 @@ static void links_and_fifos_are_skipped(void **state)
 static void links_that_stay_inside_are_kept_when_asked_for(void **state)
 {
     (void)state;
-    lr_error err = {0};
+    lrun_error err = {0};
     static const char *const kept[][2] = {
         {"same", "f"},
         {"dot", "./f"},
@@ -217,7 +217,7 @@ static void links_that_stay_inside_are_kept_when_asked_for(void **state)
 static void names_to_ignore_can_be_others(void **state)
 {
     (void)state;
-    lr_error err = {0};
+    lrun_error err = {0};
     char *others[] = {(char *)"secret", NULL}, *none[] = {NULL};
     put_folder("a");
     put_file("a/secret", 1, 0644);
@@ -234,7 +234,7 @@ static void names_to_ignore_can_be_others(void **state)
 static void a_large_file_comes_in_bounded_pieces(void **state)
 {
     (void)state;
-    lr_error err = {0};
+    lrun_error err = {0};
     put_file("large", 3000001, 0644);
     assert_int_equal(walk(&err), 0);
     assert_int_equal(data_bytes, 3000001);
@@ -244,7 +244,7 @@ static void a_large_file_comes_in_bounded_pieces(void **state)
 static void a_tree_without_end_is_an_error(void **state)
 {
     (void)state;
-    lr_error err = {0};
+    lrun_error err = {0};
     char path[1024] = "d";
     put_folder(path);
     for (int i = 0; i < 220; i++) {
@@ -252,22 +252,22 @@ static void a_tree_without_end_is_an_error(void **state)
         put_folder(path);
     }
     assert_int_equal(walk(&err), -1);
-    assert_int_equal(err.code, LR_SEED_FAILED);
+    assert_int_equal(err.code, LRUN_SEED_FAILED);
     assert_non_null(strstr(err.message, "levels deep"));
 }
 
 static void a_missing_folder_is_an_invalid_argument(void **state)
 {
     (void)state;
-    lr_error err = {0};
+    lrun_error err = {0};
     struct seed *seed;
     const struct request missing = {.dir = (char *)"/nonexistent"},
                          file = {.dir = (char *)"/etc/passwd"};
     assert_int_equal(seed_open(&seed, &missing, &err), -1);
-    assert_int_equal(err.code, LR_INVALID_ARGUMENT);
+    assert_int_equal(err.code, LRUN_INVALID_ARGUMENT);
     assert_non_null(strstr(err.hint, "folder"));
     assert_int_equal(seed_open(&seed, &file, &err), -1);
-    assert_int_equal(err.code, LR_INVALID_ARGUMENT);
+    assert_int_equal(err.code, LRUN_INVALID_ARGUMENT);
 }
 
 int main(void)

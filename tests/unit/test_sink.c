@@ -32,12 +32,12 @@ static int make_top(void **state)
 static struct sink open_sink(uint64_t max)
 {
     struct sink s;
-    lr_error err = {0};
+    lrun_error err = {0};
     assert_int_equal(sink_open(&s, to, 022, max, &err), 0);
     return s;
 }
 
-static int write_file(struct sink *s, const char *path, const char *text, lr_error *err)
+static int write_file(struct sink *s, const char *path, const char *text, lrun_error *err)
 {
     return sink_file(s, path, 0644, MODIFIED, err) < 0 ||
                    sink_data(s, text, strlen(text), err) < 0 || sink_file_end(s, err) < 0
@@ -62,7 +62,7 @@ static void files_and_folders_land_beneath(void **state)
 {
     (void)state;
     struct sink s = open_sink(1 << 20);
-    lr_error err = {0};
+    lrun_error err = {0};
     assert_int_equal(sink_folder(&s, "a", 0755, MODIFIED, &err), 0);
     assert_int_equal(sink_folder(&s, "a/b", 0500, MODIFIED, &err), 0);
     assert_int_equal(write_file(&s, "a/b/c", "hello", &err), 0);
@@ -78,7 +78,7 @@ static void names_that_lead_out_are_refused(void **state)
                                         "..",   "a//b",      "a/",     "./x"};
     struct sink s = open_sink(1 << 20);
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        lr_error err = {0};
+        lrun_error err = {0};
         assert_int_equal(sink_file(&s, names[i], 0644, MODIFIED, &err), -1);
         assert_int_equal(sink_folder(&s, names[i], 0755, MODIFIED, &err), -1);
         assert_non_null(strstr(err.message, "path traversal rejected"));
@@ -91,7 +91,7 @@ static void a_link_that_lies_there_is_not_followed(void **state)
 {
     (void)state;
     struct sink s = open_sink(1 << 20);
-    lr_error err = {0};
+    lrun_error err = {0};
     char link[256];
     snprintf(link, sizeof(link), "%s/way", to);
     assert_int_equal(symlink(outside, link), 0);
@@ -107,7 +107,7 @@ static void a_link_in_a_files_place_is_replaced(void **state)
 {
     (void)state;
     struct sink s = open_sink(1 << 20);
-    lr_error err = {0};
+    lrun_error err = {0};
     char link[256], target[256];
     snprintf(target, sizeof(target), "%s/target", outside);
     snprintf(link, sizeof(link), "%s/file", to);
@@ -122,7 +122,7 @@ static void a_hard_link_in_a_files_place_is_replaced(void **state)
 {
     (void)state;
     struct sink s = open_sink(1 << 20);
-    lr_error err = {0};
+    lrun_error err = {0};
     char path[256], target[256];
     snprintf(target, sizeof(target), "%s/target", outside);
     snprintf(path, sizeof(path), "%s/file", to);
@@ -138,7 +138,7 @@ static void setuid_bits_do_not_come_out(void **state)
 {
     (void)state;
     struct sink s = open_sink(1 << 20);
-    lr_error err = {0};
+    lrun_error err = {0};
     char path[256];
     struct stat st;
     assert_int_equal(sink_file(&s, "suid", 06755, MODIFIED, &err), 0);
@@ -172,7 +172,7 @@ static void times_are_kept(void **state)
 {
     (void)state;
     struct sink s = open_sink(1 << 20);
-    lr_error err = {0};
+    lrun_error err = {0};
     char path[256];
     snprintf(path, sizeof(path), "%s/there", to);
     assert_int_equal(mkdir(path, 0755), 0);
@@ -201,7 +201,7 @@ static void modes_are_cut_by_the_umask_that_is_given(void **state)
     } cases[] = {{0, 0777, 0666}, {022, 0755, 0644}, {002, 0775, 0664}, {077, 0700, 0600}};
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct sink s;
-        lr_error err = {0};
+        lrun_error err = {0};
         snprintf(to, sizeof(to), "%s/to%zu", top, i);
         assert_int_equal(sink_open(&s, to, cases[i].mask, 1 << 20, &err), 0);
         assert_int_equal(sink_folder(&s, "d", 0777, MODIFIED, &err), 0);
@@ -218,7 +218,7 @@ static void half_a_file_does_not_stay(void **state)
 {
     (void)state;
     struct sink s = open_sink(1 << 20);
-    lr_error err = {0};
+    lrun_error err = {0};
     assert_int_equal(sink_folder(&s, "d", 0755, MODIFIED, &err), 0);
     assert_int_equal(write_file(&s, "d/whole", "whole", &err), 0);
     assert_int_equal(sink_file(&s, "d/half", 0644, MODIFIED, &err), 0);
@@ -236,7 +236,7 @@ static void a_repository_that_was_there_is_not_touched(void **state)
                                           "sub/.git/config"};
     char path[256];
     struct sink s = open_sink(1 << 20);
-    lr_error err = {0};
+    lrun_error err = {0};
     sink_close(&s);
     static const char *const there[] = {".git", ".git/hooks", ".GIT", "sub", "sub/.git"};
     for (size_t i = 0; i < sizeof(there) / sizeof(there[0]); i++) {
@@ -264,7 +264,7 @@ static void the_cap_counts_data_as_it_comes(void **state)
 {
     (void)state;
     struct sink s = open_sink(512 + 1024);
-    lr_error err = {0};
+    lrun_error err = {0};
     char block[1024] = {0};
     assert_int_equal(sink_file(&s, "f", 0644, MODIFIED, &err), 0);
     assert_int_equal(sink_data(&s, block, sizeof(block), &err), 0);
@@ -277,7 +277,7 @@ static void the_cap_counts_empty_files(void **state)
 {
     (void)state;
     struct sink s = open_sink(512 * 3);
-    lr_error err = {0};
+    lrun_error err = {0};
     char name[] = "0";
     for (int i = 0; i < 3; i++, name[0]++)
         assert_int_equal(write_file(&s, name, "", &err), 0);
@@ -289,7 +289,7 @@ static void to_that_is_a_file_is_refused(void **state)
 {
     (void)state;
     struct sink s;
-    lr_error err = {0};
+    lrun_error err = {0};
     close(open(to, O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
     assert_int_equal(sink_open(&s, to, 022, 1, &err), -1);
     assert_non_null(strstr(err.message, "is not a folder"));

@@ -13,7 +13,7 @@ static void test_what_a_caller_is_given(void **state)
 {
     (void)state;
     const struct ours ours = {sizeof(ours), 1, 2};
-    lr_error e = LR_ERROR_INIT;
+    lrun_error e = LRUN_ERROR_INIT;
     struct {
         size_t size;
         unsigned a, behind;
@@ -29,7 +29,7 @@ static void test_what_a_caller_is_given(void **state)
     assert_true(newer.known.size == sizeof(newer) && newer.known.a == 1 && newer.known.b == 2 &&
                 newer.more == 0);
     assert_int_equal(runner_give_struct(&newer, 0, &ours, sizeof(ours), "ours", &e), -1);
-    assert_int_equal(e.code, LR_INVALID_ARGUMENT);
+    assert_int_equal(e.code, LRUN_INVALID_ARGUMENT);
     assert_non_null(strstr(e.message, "ours.size"));
 }
 

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""Nothing but lr_* is visible in the shared and the static library, and all of the header is."""
+"""Nothing but lrun_* is visible in the shared and the static library, and all of the header is."""
 import os
 import re
 import subprocess
@@ -26,7 +26,7 @@ def defined(path, *flags):
 def declared():
     """The functions that the header declares."""
     with open(HEADER, encoding="utf-8") as file:
-        return set(re.findall(r"^LR_API [^(;]*?\b(lr_\w+)\(", file.read(), re.M))
+        return set(re.findall(r"^LRUN_API [^(;]*?\b(lrun_\w+)\(", file.read(), re.M))
 
 
 def sanitizer(name):

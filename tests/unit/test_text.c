@@ -155,21 +155,21 @@ static void printable_text_stays_as_it_is(void **state)
 static void errors_are_printable_whatever_they_quote(void **state)
 {
     (void)state;
-    lr_error e = {0};
-    error_set(&e, LR_INTERNAL, "test", "%s", nasty);
+    lrun_error e = {0};
+    error_set(&e, LRUN_INTERNAL, "test", "%s", nasty);
     assert_string_equal(e.message, shown);
     error_hint(&e, "%s", nasty);
     assert_string_equal(e.hint, shown);
-    error_set(&e, LR_INTERNAL, "test", "m");
+    error_set(&e, LRUN_INTERNAL, "test", "m");
     error_context(&e, "%s", nasty);
     assert_memory_equal(e.message, shown, strlen(shown));
-    error_errno(&e, LR_INTERNAL, "test", ENOENT, "%s", nasty);
+    error_errno(&e, LRUN_INTERNAL, "test", ENOENT, "%s", nasty);
     assert_memory_equal(e.message, shown, strlen(shown));
     /* One that is cut within a character. */
     char longer[2 * sizeof(e.message)] = "";
     for (size_t i = 0; i + 3 < sizeof(longer); i += 2)
         memcpy(longer + i, "\xc3\xa9", 3);
-    error_set(&e, LR_INTERNAL, "test", "%s", longer);
+    error_set(&e, LRUN_INTERNAL, "test", "%s", longer);
     assert_int_equal(e.message[sizeof(e.message) - 2], '?');
 }
 

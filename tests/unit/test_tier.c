@@ -21,7 +21,7 @@ static const struct tier_evidence host = {"6.1.0", "#1 SMP Debian", "", "here"};
 static bool verified(const char *name, const char *release, const char *kernel, const char *log)
 {
     const struct tier *tier;
-    lr_error err = {0};
+    lrun_error err = {0};
     assert_int_equal(tier_find(&tier, name, &err), 0);
     const struct tier_evidence seen = {release, kernel, log, ""};
     return tier->verify(&seen, &host);
@@ -48,7 +48,7 @@ static void runsc_is_not_and_its_log_says_so(void **state)
 static bool is_a_guest(const char *release, const char *boot, const char *host_boot)
 {
     const struct tier *tier;
-    lr_error err = {0};
+    lrun_error err = {0};
     assert_int_equal(tier_find(&tier, "kata", &err), 0);
     const struct tier_evidence seen = {release, "#1 SMP Debian", "", boot};
     const struct tier_evidence here = {"6.1.0", "#1 SMP Debian", "", host_boot};
@@ -78,7 +78,7 @@ static void make_program(const char *path, const char *text, int code)
     assert_int_equal(chmod(path, 0755), 0);
 }
 
-static int check(const char *text, int code, lr_error *err)
+static int check(const char *text, int code, lrun_error *err)
 {
     char path[] = "/tmp/lr-test-tier-XXXXXX", version[64];
     int fd = mkstemp(path);
@@ -95,7 +95,7 @@ static int check(const char *text, int code, lr_error *err)
 static void a_runsc_of_years_ago_is_too_old(void **state)
 {
     (void)state;
-    lr_error err = {0};
+    lrun_error err = {0};
     assert_int_equal(check("runsc version 0.0~20221219.0-2+b3", 0, &err), -1);
     assert_non_null(strstr(err.message, "too old"));
     assert_non_null(strstr(err.hint, "setup gvisor"));
@@ -105,7 +105,7 @@ static void a_runsc_of_years_ago_is_too_old(void **state)
 static void a_runsc_of_today_is_not(void **state)
 {
     (void)state;
-    lr_error err = {0};
+    lrun_error err = {0};
     assert_int_equal(check("runsc version release-20260907.0", 0, &err), 0);
     assert_int_equal(check("runsc version release-20270907.0-12-gabcdef123456", 0, &err), 0);
     /* Built by hand: it does not say. */
@@ -115,9 +115,9 @@ static void a_runsc_of_today_is_not(void **state)
 static void a_program_that_does_not_know_the_flags_is_none(void **state)
 {
     (void)state;
-    lr_error err = {0};
+    lrun_error err = {0};
     assert_int_equal(check("runsc version release-20260907.0", 2, &err), -1);
-    assert_int_equal(err.code, LR_CONTAINER_START_FAILED);
+    assert_int_equal(err.code, LRUN_CONTAINER_START_FAILED);
 }
 
 int main(void)

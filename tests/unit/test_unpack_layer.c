@@ -23,7 +23,7 @@ static void make_file(const char *path)
 
 static void apply(struct layer_paths *paths, const char *path)
 {
-    lr_error err = {0};
+    lrun_error err = {0};
     bool is_mark = false;
     assert_int_equal(layer_apply_mark(paths, path, &is_mark, &err), 0);
     assert_true(is_mark);
@@ -32,7 +32,7 @@ static void apply(struct layer_paths *paths, const char *path)
 /* a/b, with files that this layer has written and one of a layer below. */
 static void make_tree(struct layer_paths *paths)
 {
-    lr_error err = {0};
+    lrun_error err = {0};
     assert_int_equal(mkdir("a", 0755), 0);
     assert_int_equal(mkdir("a/b", 0755), 0);
     for (int i = 0; i < FILES; i++) {
@@ -105,12 +105,12 @@ static void a_folder_that_is_cleared_can_still_be_removed(void **state)
 /* Tidied and resolved, or NULL when the path is refused. malloc'd. */
 static char *place_of(const char *path)
 {
-    lr_error err = {0};
+    lrun_error err = {0};
     char *copy = strdup(path);
     assert_non_null(copy);
     if (layer_tidy(copy, &err) == 0 && layer_resolve(&copy, &err) == 0)
         return copy;
-    assert_int_equal(err.code, LR_IMAGE_INVALID);
+    assert_int_equal(err.code, LRUN_IMAGE_INVALID);
     free(copy);
     return NULL;
 }
@@ -179,7 +179,7 @@ static void a_path_that_links_make_too_long_is_refused(void **state)
 
 static void the_last_entry_of_a_name_takes_the_place_of_all_before(void **state)
 {
-    lr_error err = {0};
+    lrun_error err = {0};
     (void)state;
     struct layer_paths paths = {0};
     make_tree(&paths);

@@ -8,7 +8,7 @@
 
 #define OPERATION "docker.agent"
 
-int agent_file_put(struct daemon *d, const char *container, const char *at, lr_error *err)
+int agent_file_put(struct daemon *d, const char *container, const char *at, lrun_error *err)
 {
     size_t length;
     cleanup_free char *archive = tar_of_agent(&length, at + 1, OPERATION, err);
@@ -21,6 +21,6 @@ int agent_file_put(struct daemon *d, const char *container, const char *at, lr_e
         return -1;
     return answer.status == 200
                ? 0
-               : daemon_refused(&answer, LR_CONTAINER_START_FAILED, OPERATION,
+               : daemon_refused(&answer, LRUN_CONTAINER_START_FAILED, OPERATION,
                                 "the agent cannot be written into the container", err);
 }

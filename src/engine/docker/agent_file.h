@@ -12,6 +12,6 @@
  * Writes the program to `at`, an absolute path, in a container that has been created and not started: the root of one
  * that runs in gVisor cannot be reached any more. Errors: IO_FAILED, CONTAINER_START_FAILED, DOCKER_UNREACHABLE.
  */
-int agent_file_put(struct daemon *d, const char *container, const char *at, lr_error *err);
+int agent_file_put(struct daemon *d, const char *container, const char *at, lrun_error *err);
 
 #endif

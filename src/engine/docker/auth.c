@@ -79,8 +79,7 @@ static void from_config(struct credentials *out, const json_t *config, const cha
 {
     const char *key;
     json_t *entry;
-    json_object_foreach(json_object_get(config, "auths"), key, entry)
-    {
+    json_object_foreach (json_object_get(config, "auths"), key, entry) {
         if (!same_registry(key, registry))
             continue;
         const char *auth = json_string_value(json_object_get(entry, "auth"));
@@ -99,7 +98,7 @@ static void from_helper(struct credentials *out, const char *name, const char *r
     cleanup_free char *program = NULL;
     cleanup_close int input = memfd_create("light-runner-registry", MFD_CLOEXEC);
     struct spawn_result result;
-    lr_error ignored;
+    lrun_error ignored;
     if (strchr(name, '/') || asprintf(&program, "docker-credential-%s", name) < 0) {
         program = NULL;
         return;
@@ -140,7 +139,7 @@ static void find(struct credentials *out, const char *registry)
     json_decref(config);
 }
 
-int auth_header(char **out, const char *image, lr_error *err)
+int auth_header(char **out, const char *image, lrun_error *err)
 {
     __attribute__((cleanup(credentials_free))) struct credentials found = {0};
     cleanup_free char *registry = registry_of(image), *text = NULL;

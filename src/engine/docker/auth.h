@@ -10,6 +10,6 @@
 
 /* The header that the daemon passes them on by, for the registry of that image: "X-Registry-Auth: ...",
  * malloc'd; NULL: there are none. Errors: OUT_OF_MEMORY. */
-int auth_header(char **out, const char *image, lr_error *err);
+int auth_header(char **out, const char *image, lrun_error *err);
 
 #endif

@@ -19,7 +19,7 @@ enum { CALL_TIMEOUT = 12000 };
 /* What the process says. It is written and read in one piece. */
 struct outcome {
     int rc;
-    lr_error error;
+    lrun_error error;
 };
 static_assert(sizeof(struct outcome) <= PIPE_BUF, "one piece");
 
@@ -28,7 +28,8 @@ void call_init(struct call *c)
     *c = (struct call){.process = {.pidfd = -1}, .answer = -1};
 }
 
-static int perform(const struct daemon *d, const char *container, const char *action, lr_error *err)
+static int perform(const struct daemon *d, const char *container, const char *action,
+                   lrun_error *err)
 {
     struct daemon own = *d;
     char operation[32];
@@ -43,7 +44,7 @@ static int perform(const struct daemon *d, const char *container, const char *ac
         return 0;
     char what[48];
     snprintf(what, sizeof(what), "cannot %s the container", action);
-    return daemon_refused(&answer, LR_IO_FAILED, operation, what, err);
+    return daemon_refused(&answer, LRUN_IO_FAILED, operation, what, err);
 }
 
 static _Noreturn void run_child(const struct daemon *d, const char *container, const char *action,
@@ -65,22 +66,22 @@ static _Noreturn void run_child(const struct daemon *d, const char *container, c
 }
 
 int call_start(struct call *c, const struct daemon *d, const char *container, const char *action,
-               lr_error *err)
+               lrun_error *err)
 {
     int made[2];
     if (pipe2(made, O_CLOEXEC) < 0)
-        return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot make a pipe");
+        return error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot make a pipe");
     cleanup_close int from = made[0], to = made[1];
     pid_t pid = process_clone(&c->process, 0);
     if (pid == 0)
         run_child(d, container, action, to);
     if (pid < 0)
-        return error_errno(err, LR_IO_FAILED, OPERATION, errno, "cannot start a process");
+        return error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot start a process");
     c->answer = steal_fd(&from);
     return 0;
 }
 
-int call_finish(struct call *c, lr_error *err)
+int call_finish(struct call *c, lrun_error *err)
 {
     struct outcome outcome;
     ssize_t n;
@@ -89,7 +90,7 @@ int call_finish(struct call *c, lr_error *err)
     while (n < 0 && errno == EINTR);
     call_abandon(c);
     if (n != (ssize_t)sizeof(outcome))
-        return error_set(err, LR_IO_FAILED, OPERATION, "the call to the daemon ended early");
+        return error_set(err, LRUN_IO_FAILED, OPERATION, "the call to the daemon ended early");
     if (outcome.rc < 0)
         *err = outcome.error;
     return outcome.rc;

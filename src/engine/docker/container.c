@@ -62,7 +62,7 @@ static json_t *device_ids(const char *text)
 }
 
 /* As `docker run --gpus` has it: all, a count, or devices. */
-static int add_gpus(json_t *host, const char *gpus, lr_error *err)
+static int add_gpus(json_t *host, const char *gpus, lrun_error *err)
 {
     uint64_t count;
     static const char device[] = "device=";
@@ -88,7 +88,7 @@ static int add_gpus(json_t *host, const char *gpus, lr_error *err)
         json_t *ids = device_ids(text);
         if (ids && json_array_size(ids) == 0) {
             json_decref(ids);
-            return error_set(err, LR_INVALID_ARGUMENT, OPERATION,
+            return error_set(err, LRUN_INVALID_ARGUMENT, OPERATION,
                              "options.gpus: '%.80s' names no device", gpus);
         }
         request = json_pack("{so,s[[s]]}", "DeviceIDs", ids, "Capabilities", "gpu");
@@ -186,7 +186,7 @@ static int add_name_servers(json_t *host, const struct request *r)
     return json_object_set_new(host, "Dns", list);
 }
 
-static json_t *host_part(const struct container *c, const struct request *r, lr_error *err)
+static json_t *host_part(const struct container *c, const struct request *r, lrun_error *err)
 {
     json_t *host = json_pack("{so,ss,s{ss},sb,sb,ss*,so*}", "Mounts", mounts(c), "NetworkMode",
                              c->network, "LogConfig", "Type", "none", "AutoRemove", 0, "Init", 0,
@@ -214,13 +214,13 @@ bool container_is_network_name(const char *text)
 }
 
 /* What is a network of the host's or of another container is no wall. */
-static int check_networks(const struct request *r, lr_error *err)
+static int check_networks(const struct request *r, lrun_error *err)
 {
     for (char **n = r->networks; n && *n; n++) {
         bool named = container_is_network_name(*n);
         if (named && strcmp(*n, "host") != 0)
             continue;
-        error_set(err, LR_INVALID_ARGUMENT, OPERATION, "networks: '%.80s' is %s", *n,
+        error_set(err, LRUN_INVALID_ARGUMENT, OPERATION, "networks: '%.80s' is %s", *n,
                   named ? "the host's own network, which is no sandbox's" : "not a network's name");
         return error_hint(
             err, "leave out --network for the default one, or name one of docker network ls");
@@ -228,7 +228,7 @@ static int check_networks(const struct request *r, lr_error *err)
     return 0;
 }
 
-json_t *container_document(const struct container *c, const struct request *r, lr_error *err)
+json_t *container_document(const struct container *c, const struct request *r, lrun_error *err)
 {
     json_t *host = check_networks(r, err) < 0 ? NULL : host_part(c, r, err);
     if (!host)

@@ -40,7 +40,7 @@ struct container {
 };
 
 /* The document; NULL with an error. Errors: INVALID_ARGUMENT (gpus, networks), OUT_OF_MEMORY. */
-json_t *container_document(const struct container *c, const struct request *r, lr_error *err);
+json_t *container_document(const struct container *c, const struct request *r, lrun_error *err);
 
 /* Whether what has that name and those labels was made for a run. */
 bool container_is_of_run(const char *name, const json_t *labels);

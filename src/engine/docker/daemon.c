@@ -24,8 +24,8 @@ const char *daemon_message(const struct http_answer *answer)
     return text ? text : "";
 }
 
-int daemon_refused(const struct http_answer *answer, lr_code code, const char *operation,
-                   const char *what, lr_error *err)
+int daemon_refused(const struct http_answer *answer, lrun_code code, const char *operation,
+                   const char *what, lrun_error *err)
 {
     char said[400];
     snprintf(said, sizeof(said), "%s", daemon_message(answer));
@@ -44,7 +44,7 @@ static unsigned minor_of(const json_t *version)
     return (unsigned)minor;
 }
 
-static int read_version(struct daemon *d, const json_t *v, lr_error *err)
+static int read_version(struct daemon *d, const json_t *v, lrun_error *err)
 {
     unsigned newest = minor_of(json_object_get(v, "ApiVersion"));
     unsigned oldest = minor_of(json_object_get(v, "MinAPIVersion"));
@@ -56,21 +56,20 @@ static int read_version(struct daemon *d, const json_t *v, lr_error *err)
                                 err);
     if (newest < DAEMON_API_MIN || oldest > DAEMON_API_MAX) {
         error_set(
-            err, LR_NOT_SUPPORTED, operation_version,
+            err, LRUN_NOT_SUPPORTED, operation_version,
             "the Docker daemon speaks the versions 1.%u to 1.%u of its API, we speak 1.%d to 1.%d",
             oldest, newest, DAEMON_API_MIN, DAEMON_API_MAX);
         return error_hint(err, "update %s", newest < DAEMON_API_MIN ? "Docker" : "light-runner");
     }
     if ((os && strcmp(os, "linux") != 0) || (arch && strcmp(arch, architecture) != 0)) {
-        error_set(err, LR_NOT_SUPPORTED, operation_version,
+        error_set(err, LRUN_NOT_SUPPORTED, operation_version,
                   "the Docker daemon is one for %.30s on %.30s", os ? os : "linux",
                   arch ? arch : architecture);
         return error_hint(err, "use a light-runner for that architecture, or another daemon");
     }
     size_t i;
     const json_t *component;
-    json_array_foreach(json_object_get(v, "Components"), i, component)
-    {
+    json_array_foreach (json_object_get(v, "Components"), i, component) {
         const char *name = json_string_value(json_object_get(component, "Name"));
         d->podman = d->podman || (name && strcmp(name, "Podman Engine") == 0);
     }
@@ -82,7 +81,7 @@ static int read_version(struct daemon *d, const json_t *v, lr_error *err)
     return 0;
 }
 
-static int ask_version(struct daemon *d, lr_error *err)
+static int ask_version(struct daemon *d, lrun_error *err)
 {
     const struct http_request request = {.operation = operation_version,
                                          .method = "GET",
@@ -113,7 +112,7 @@ void daemon_watch(int (*tick)(void *user), void *user)
     watch.user = the_daemon.http.user = user;
 }
 
-int daemon_get(struct daemon **out, lr_error *err)
+int daemon_get(struct daemon **out, lrun_error *err)
 {
     struct daemon *d = &the_daemon;
     bool known = owner != 0;
@@ -134,7 +133,7 @@ int daemon_get(struct daemon **out, lr_error *err)
     return 0;
 }
 
-int daemon_info(struct daemon *d, const json_t **out, lr_error *err)
+int daemon_info(struct daemon *d, const json_t **out, lrun_error *err)
 {
     struct http_request request = {.operation = "docker.info", .method = "GET"};
     cleanup_answer struct http_answer answer = {0};
@@ -144,7 +143,7 @@ int daemon_info(struct daemon *d, const json_t **out, lr_error *err)
     if (daemon_call(d, &request, &answer, err, "/info") < 0)
         return -1;
     if (answer.status != 200 || !answer.body)
-        return daemon_refused(&answer, LR_DOCKER_UNREACHABLE, request.operation, "info", err);
+        return daemon_refused(&answer, LRUN_DOCKER_UNREACHABLE, request.operation, "info", err);
     *out = d->info = steal_ptr(answer.body);
     return 0;
 }
@@ -158,7 +157,7 @@ char *daemon_escape(const char *text)
 }
 
 int daemon_call(struct daemon *d, struct http_request *request, struct http_answer *out,
-                lr_error *err, const char *format, ...)
+                lrun_error *err, const char *format, ...)
 {
     cleanup_free char *rest = NULL, *path = NULL;
     va_list arguments;

@@ -28,11 +28,11 @@ enum { DAEMON_API_CGROUP_NAMESPACE = 41 };
 /* The daemon, asked for its version the first time that a process needs it. Borrowed.
  * Errors: DOCKER_UNREACHABLE, INVALID_ARGUMENT (DOCKER_HOST...), NOT_SUPPORTED (too old or too new, another
  * architecture). */
-int daemon_get(struct daemon **out, lr_error *err);
+int daemon_get(struct daemon **out, lrun_error *err);
 
 /* What it says of its runtimes and its storage: the body of GET /info. Asked for once. Borrowed.
  * Errors: DOCKER_UNREACHABLE. */
-int daemon_info(struct daemon *d, const json_t **out, lr_error *err);
+int daemon_info(struct daemon *d, const json_t **out, lrun_error *err);
 
 /* For every call from now on: see struct http. */
 void daemon_watch(int (*tick)(void *user), void *user);
@@ -40,14 +40,14 @@ void daemon_watch(int (*tick)(void *user), void *user);
 /* Fills request->path: "/v1.N" and the formatted rest. Everything in `format` but %s of daemon_escape()d
  * text and numbers is fixed. */
 int daemon_call(struct daemon *d, struct http_request *request, struct http_answer *out,
-                lr_error *err, const char *format, ...) __attribute__((format(printf, 5, 6)));
+                lrun_error *err, const char *format, ...) __attribute__((format(printf, 5, 6)));
 
 /* For a part of a path or a query. malloc'd; NULL when memory is out. */
 char *daemon_escape(const char *text);
 
 /* The error of an answer: what the daemon says of it behind `what`. */
-int daemon_refused(const struct http_answer *answer, lr_code code, const char *operation,
-                   const char *what, lr_error *err);
+int daemon_refused(const struct http_answer *answer, lrun_code code, const char *operation,
+                   const char *what, lrun_error *err);
 
 /* What it said; "" when it did not. Borrowed from the answer. */
 const char *daemon_message(const struct http_answer *answer);

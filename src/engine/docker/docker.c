@@ -97,14 +97,14 @@ static const char *local_too(const char *name)
     const struct tier *tier;
     const struct tier_runtime *runtime;
     cleanup_free char *path = NULL;
-    lr_error ignored;
+    lrun_error ignored;
     return geteuid() == 0 && tier_find(&tier, name, &ignored) == 0 &&
                    tier_find_runtime(tier, &runtime, &path, &ignored) == 0
                ? "use --engine local, which has the tier; or "
                : "";
 }
 
-static int hint_register(const char *tier, lr_error *err)
+static int hint_register(const char *tier, lrun_error *err)
 {
     const char *local = local_too(tier);
     if (strcmp(tier, REQUEST_KATA_SHIM) == 0)
@@ -120,7 +120,7 @@ static int hint_register(const char *tier, lr_error *err)
 }
 
 /* A start that has failed in the daemon's runtime, or on another kernel than the tier's. */
-static void docker_explain(const char *tier, const char *said, lr_error *err)
+static void docker_explain(const char *tier, const char *said, lrun_error *err)
 {
     if (strstr(said, "device driver"))
         error_hint(
@@ -137,7 +137,7 @@ static void docker_explain(const char *tier, const char *said, lr_error *err)
 }
 
 /* The daemon knows its runtimes by the tiers' names, or does not know of them. */
-static int docker_available(const char *tier, lr_error *err)
+static int docker_available(const char *tier, lrun_error *err)
 {
     struct daemon *d;
     const json_t *info;
@@ -151,7 +151,7 @@ static int docker_available(const char *tier, lr_error *err)
         return 0;
     if (strcmp(tier, REQUEST_KATA_SHIM) == 0)
         return trial_of_runtime(d, tier, err) < 0 ? hint_register(tier, err) : 0;
-    error_set(err, LR_CONTAINER_START_FAILED, "docker.info",
+    error_set(err, LRUN_CONTAINER_START_FAILED, "docker.info",
               "the Docker daemon has no runtime named '%s'", tier);
     return hint_register(tier, err);
 }
@@ -174,7 +174,7 @@ static void describe_host(struct docker_sandbox *s)
  * The same program as on the local engine, in addition to the daemon's own, which an administrator may have made stricter.
  * That one is an allow-list already, so that this machine need not have one.
  */
-static int find_filter(struct docker_sandbox *s, const struct request *r, lr_error *err)
+static int find_filter(struct docker_sandbox *s, const struct request *r, lrun_error *err)
 {
     cleanup_store struct store *store = NULL;
     cleanup_free char *folder = NULL;
@@ -192,7 +192,7 @@ static int find_filter(struct docker_sandbox *s, const struct request *r, lr_err
                : 0;
 }
 
-static int no_disk_cap(lr_error *err)
+static int no_disk_cap(lrun_error *err)
 {
     return error_hint(err,
                       "leave out --disk, or keep Docker's data on XFS with project quotas, with "
@@ -203,7 +203,7 @@ static int no_disk_cap(lr_error *err)
  * Whether the daemon's storage is of the kind that caps what a container writes, or refuses to where the file
  * system cannot. Others, like that of containerd, take the option and forget it.
  */
-static int check_disk(struct daemon *d, lr_error *err)
+static int check_disk(struct daemon *d, lrun_error *err)
 {
     static const char *const drivers[] = {"overlay2", "btrfs", "zfs"};
     const json_t *info;
@@ -213,20 +213,20 @@ static int check_disk(struct daemon *d, lr_error *err)
     for (size_t i = 0; driver && i < sizeof(drivers) / sizeof(drivers[0]); i++)
         if (strcmp(drivers[i], driver) == 0)
             return 0;
-    error_set(err, LR_NOT_SUPPORTED, "docker.info",
+    error_set(err, LRUN_NOT_SUPPORTED, "docker.info",
               "disk: the Docker daemon's storage '%.40s' has no cap on what a container writes",
               driver ? driver : "");
     return no_disk_cap(err);
 }
 
-static int create_failed(const struct http_answer *answer, const struct request *r, lr_error *err)
+static int create_failed(const struct http_answer *answer, const struct request *r, lrun_error *err)
 {
     static const char operation[] = "docker.create";
     const char *said = daemon_message(answer);
     bool runtime = strstr(said, "runtime") != NULL, storage = strstr(said, "storage") != NULL;
     bool unsupported = r->disk_asked && storage;
-    daemon_refused(answer, unsupported ? LR_NOT_SUPPORTED : LR_CONTAINER_START_FAILED, operation,
-                   "the container cannot be made", err);
+    daemon_refused(answer, unsupported ? LRUN_NOT_SUPPORTED : LRUN_CONTAINER_START_FAILED,
+                   operation, "the container cannot be made", err);
     if (unsupported)
         return no_disk_cap(err);
     if (runtime && strcmp(r->runtime, "runc") != 0)
@@ -248,7 +248,7 @@ static bool lacks_folder(const struct http_answer *answer)
 }
 
 static int create_as(struct docker_sandbox *s, const struct container *c, const struct request *r,
-                     struct http_answer *answer, lr_error *err)
+                     struct http_answer *answer, lrun_error *err)
 {
     /* A container that nobody waited for could not be removed yet. */
     struct http_request request = {
@@ -267,7 +267,7 @@ static int create_as(struct docker_sandbox *s, const struct container *c, const 
 }
 
 /* Before it has been started; it may not be there at all. */
-static int remove_container(struct docker_sandbox *s, lr_error *err)
+static int remove_container(struct docker_sandbox *s, lrun_error *err)
 {
     struct http_request request = {
         .operation = "docker.create", .method = "DELETE", .timeout_ms = REMOVE_TIMEOUT};
@@ -276,7 +276,7 @@ static int remove_container(struct docker_sandbox *s, lr_error *err)
         return -1;
     return answer.status == 204 || answer.status == 404
                ? 0
-               : daemon_refused(&answer, LR_CONTAINER_START_FAILED, "docker.create",
+               : daemon_refused(&answer, LRUN_CONTAINER_START_FAILED, "docker.create",
                                 "the container cannot be removed", err);
 }
 
@@ -285,8 +285,7 @@ static bool makes_no_network(const json_t *info, const char *name)
 {
     size_t i;
     const json_t *flag, *runtime = json_object_get(json_object_get(info, "Runtimes"), name);
-    json_array_foreach(json_object_get(runtime, "runtimeArgs"), i, flag)
-    {
+    json_array_foreach (json_object_get(runtime, "runtimeArgs"), i, flag) {
         const char *text = json_string_value(flag);
         if (text && strcmp(text, TIER_GVISOR_NO_NETWORK_FLAG) == 0)
             return true;
@@ -300,7 +299,7 @@ static bool makes_no_network(const json_t *info, const char *name)
  * of a start. runc leaves it with loopback up. gVisor finds none in it, and makes one if it is told to have no network.
  */
 static int choose_runtime(struct container *c, struct daemon *d, const struct request *r,
-                          lr_error *err)
+                          lrun_error *err)
 {
     static const char gvisor[] = "runsc" TIER_GVISOR_NO_NETWORK;
     const json_t *info;
@@ -323,7 +322,7 @@ static int choose_runtime(struct container *c, struct daemon *d, const struct re
 }
 
 /* A daemon rejects more cores than it has, which elsewhere are no limit. */
-static int choose_cpus(double *out, struct daemon *d, const struct request *r, lr_error *err)
+static int choose_cpus(double *out, struct daemon *d, const struct request *r, lrun_error *err)
 {
     const json_t *info;
     *out = r->cpus;
@@ -340,7 +339,7 @@ static int choose_cpus(double *out, struct daemon *d, const struct request *r, l
 /* *in_the_way: it failed, for the image has a file where the run's volume would be. Some daemons do not make such a container, and
  * others make it, and cannot show what is there. */
 static int create_once(struct docker_sandbox *s, struct container *c, const struct request *r,
-                       const json_t *volumes, bool *in_the_way, lr_error *err)
+                       const json_t *volumes, bool *in_the_way, lrun_error *err)
 {
     cleanup_answer struct http_answer answer = {0};
     if (create_as(s, c, r, &answer, err) < 0)
@@ -355,13 +354,13 @@ static int create_once(struct docker_sandbox *s, struct container *c, const stru
     if (answer.status != 201)
         return create_failed(&answer, r, err);
     int failed = volume_check_links(s->daemon, s->id, volumes, c->volume_at, err);
-    *in_the_way = failed && err->code == LR_CONTAINER_START_FAILED;
+    *in_the_way = failed && err->code == LRUN_CONTAINER_START_FAILED;
     return failed;
 }
 
 /* If nobody has named the folder, the command starts elsewhere, without a volume. */
 static int create_checked(struct docker_sandbox *s, struct container *c, const struct request *r,
-                          const json_t *volumes, lr_error *err)
+                          const json_t *volumes, lrun_error *err)
 {
     bool in_the_way = false;
     if (create_once(s, c, r, volumes, &in_the_way, err) == 0)
@@ -373,7 +372,7 @@ static int create_checked(struct docker_sandbox *s, struct container *c, const s
     return create_once(s, c, r, volumes, &in_the_way, err);
 }
 
-static int create(struct docker_sandbox *s, const struct request *r, lr_error *err)
+static int create(struct docker_sandbox *s, const struct request *r, lrun_error *err)
 {
     cleanup_free char *workdir = NULL, *config = NULL;
     if (engine_workdir(&workdir, r, &s->base.image, s->base.keep, err) < 0)
@@ -426,7 +425,7 @@ static void find_names(struct docker_sandbox *s, const struct request *r)
 }
 
 /* Podman connects what is in a network, and keeps networks apart: there a run has one of its own. */
-static int find_network(struct docker_sandbox *s, const struct request *r, lr_error *err)
+static int find_network(struct docker_sandbox *s, const struct request *r, lrun_error *err)
 {
     const char *name = container_network(r);
     if (strcmp(name, ENGINE_NETWORK_NONE) == 0)
@@ -440,11 +439,11 @@ static int find_network(struct docker_sandbox *s, const struct request *r, lr_er
     return network_make_own(s->daemon, s->id, s->owner, err);
 }
 
-static int prepare_steps(struct docker_sandbox *s, const struct request *r, lr_error *err)
+static int prepare_steps(struct docker_sandbox *s, const struct request *r, lrun_error *err)
 {
     bool found;
     if (r->kvm_only) {
-        error_set(err, LR_NOT_SUPPORTED, "docker.prepare",
+        error_set(err, LRUN_NOT_SUPPORTED, "docker.prepare",
                   "options.accelerator: only the local engine chooses what runs a VM");
         return error_hint(err, "leave out --accelerator, or use --engine local");
     }
@@ -455,7 +454,7 @@ static int prepare_steps(struct docker_sandbox *s, const struct request *r, lr_e
         docker_image_find(s->daemon, r->image, &found, &s->base.image, err) < 0)
         return -1;
     if (!found)
-        return error_set(err, LR_CONTAINER_START_FAILED, "image.resolve", "no image named '%s'",
+        return error_set(err, LRUN_CONTAINER_START_FAILED, "image.resolve", "no image named '%s'",
                          r->image);
     if (r->disk_asked && check_disk(s->daemon, err) < 0)
         return -1;
@@ -482,7 +481,7 @@ static int prepare_steps(struct docker_sandbox *s, const struct request *r, lr_e
 static unsigned docker_destroy(struct sandbox *base);
 
 static int docker_prepare(struct sandbox **out, const char *id, const struct request *r, bool keep,
-                          lr_error *err)
+                          lrun_error *err)
 {
     struct docker_sandbox *s = calloc(1, sizeof(*s));
     if (!s)
@@ -500,7 +499,7 @@ static int docker_prepare(struct sandbox **out, const char *id, const struct req
     return 0;
 }
 
-static int docker_start(struct sandbox *base, lr_error *err)
+static int docker_start(struct sandbox *base, lrun_error *err)
 {
     struct docker_sandbox *s = docker_of(base);
     s->started = true;
@@ -528,7 +527,7 @@ static int64_t end_timeout(struct docker_sandbox *s, int64_t most)
 
 static int call_container(struct docker_sandbox *s, const char *operation, const char *method,
                           const char *what, int64_t timeout_ms, struct http_answer *answer,
-                          lr_error *err)
+                          lrun_error *err)
 {
     struct http_request request = {
         .operation = operation, .method = method, .timeout_ms = timeout_ms};
@@ -536,7 +535,7 @@ static int call_container(struct docker_sandbox *s, const char *operation, const
 }
 
 /* The loop goes on meanwhile: a daemon may take long for it. */
-static int docker_pause(struct sandbox *base, bool on, lr_error *err)
+static int docker_pause(struct sandbox *base, bool on, lrun_error *err)
 {
     struct docker_sandbox *s = docker_of(base);
     if (call_start(&s->call, s->daemon, s->id, on ? "pause" : "unpause", err) < 0)
@@ -547,7 +546,7 @@ static int docker_pause(struct sandbox *base, bool on, lr_error *err)
     return 1;
 }
 
-static int docker_paused(struct sandbox *base, lr_error *err)
+static int docker_paused(struct sandbox *base, lrun_error *err)
 {
     struct docker_sandbox *s = docker_of(base);
     int rc = call_finish(&s->call, err);
@@ -559,7 +558,7 @@ static int docker_paused(struct sandbox *base, lr_error *err)
 
 static json_t *inspect(struct docker_sandbox *s, int64_t timeout_ms)
 {
-    lr_error ignored;
+    lrun_error ignored;
     cleanup_answer struct http_answer answer = {0};
     call_container(s, "docker.inspect", "GET", "/json", timeout_ms, &answer, &ignored);
     return answer.status == 200 ? steal_ptr(answer.body) : NULL;
@@ -624,7 +623,7 @@ static void docker_kill(struct sandbox *base)
 }
 
 /* 1: nothing of it runs any more; 0: it has not ended in time. */
-static int wait_for_end(struct docker_sandbox *s, int64_t timeout, lr_error *err)
+static int wait_for_end(struct docker_sandbox *s, int64_t timeout, lrun_error *err)
 {
     cleanup_answer struct http_answer answer = {0};
     if (call_container(s, "docker.wait", "POST", "/wait?condition=not-running",
@@ -638,7 +637,7 @@ static int wait_for_end(struct docker_sandbox *s, int64_t timeout, lr_error *err
 static bool thaw(struct docker_sandbox *s)
 {
     cleanup_answer struct http_answer answer = {0};
-    lr_error ignored;
+    lrun_error ignored;
     call_abandon(&s->call);
     s->base.pausing = -1;
     /* 500, 409: it is not paused. */
@@ -647,10 +646,10 @@ static bool thaw(struct docker_sandbox *s)
 }
 
 /* Nobody speaks to it any more, so that it ends by itself, or is killed. There is no result while it may be running. */
-static int await_end(struct docker_sandbox *s, lr_error *err)
+static int await_end(struct docker_sandbox *s, lrun_error *err)
 {
     cleanup_answer struct http_answer killed = {0};
-    lr_error slow = {0};
+    lrun_error slow = {0};
     if (thaw(s) && wait_for_end(s, END_PATIENCE, &slow) == 1)
         return 0;
     if (call_container(s, "docker.kill", "POST", "/kill", end_timeout(s, END_TIMEOUT), &killed,
@@ -662,11 +661,12 @@ static int await_end(struct docker_sandbox *s, lr_error *err)
     int ended = wait_for_end(s, END_TIMEOUT, err);
     if (ended != 0)
         return ended < 0 ? -1 : 0;
-    daemon_refused(&killed, LR_INTERNAL, "docker.kill", "the container may still be running", err);
+    daemon_refused(&killed, LRUN_INTERNAL, "docker.kill", "the container may still be running",
+                   err);
     return error_hint(err, "docker rm -f %s", s->id);
 }
 
-static int docker_finish(struct sandbox *base, struct cgroup_usage *usage, lr_error *err)
+static int docker_finish(struct sandbox *base, struct cgroup_usage *usage, lrun_error *err)
 {
     struct docker_sandbox *s = docker_of(base);
     if (!s->started)
@@ -680,7 +680,7 @@ static int docker_finish(struct sandbox *base, struct cgroup_usage *usage, lr_er
     return 0;
 }
 
-static int docker_commit(struct sandbox *base, const char *name, lr_error *err)
+static int docker_commit(struct sandbox *base, const char *name, lrun_error *err)
 {
     struct docker_sandbox *s = docker_of(base);
     s->end_by = 0;
@@ -694,7 +694,7 @@ static bool removed(struct docker_sandbox *s, const char *kind, const char *how)
                                    .method = "DELETE",
                                    .timeout_ms = end_timeout(s, REMOVE_TIMEOUT)};
     cleanup_answer struct http_answer answer = {0};
-    lr_error ignored;
+    lrun_error ignored;
     return daemon_call(s->daemon, &request, &answer, &ignored, "/%s/%s%s", kind, s->id, how) == 0 &&
            (answer.status == 204 || answer.status == 404);
 }
@@ -707,7 +707,7 @@ static unsigned docker_destroy(struct sandbox *base)
     if (!base)
         return 0;
     struct docker_sandbox *s = docker_of(base);
-    lr_error ignored;
+    lrun_error ignored;
     /* A run that was cancelled is cleaned up all the same. */
     daemon_watch(NULL, NULL);
     process_destroy(&s->relay);
@@ -727,20 +727,20 @@ static unsigned docker_destroy(struct sandbox *base)
     return left;
 }
 
-static int reap(int64_t min_age_ms, struct engine_reaped *out, lr_error *err)
+static int reap(int64_t min_age_ms, struct engine_reaped *out, lrun_error *err)
 {
     struct daemon *d;
     return daemon_get(&d, err) < 0 ? -1 : docker_reap(d, min_age_ms, out, err);
 }
 
 static int network(enum engine_network_action action, const char *name, unsigned *count,
-                   lr_error *err)
+                   lrun_error *err)
 {
     struct daemon *d;
     return daemon_get(&d, err) < 0 ? -1 : network_do(d, action, name, count, err);
 }
 
-LR_API const struct engine engine_docker = {
+LRUN_API const struct engine engine_docker = {
     .name = "docker",
     .watch = daemon_watch,
     .available = docker_available,

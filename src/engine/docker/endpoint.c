@@ -64,14 +64,14 @@ json_t *endpoint_config(void)
 
 /* ---------------------------------------------------------------- addresses */
 
-static int bad_host(const char *host, lr_error *err)
+static int bad_host(const char *host, lrun_error *err)
 {
-    error_set(err, LR_INVALID_ARGUMENT, OPERATION, "the Docker host '%.200s' is not understood",
+    error_set(err, LRUN_INVALID_ARGUMENT, OPERATION, "the Docker host '%.200s' is not understood",
               host);
     return error_hint(err, "set DOCKER_HOST to unix:///path/of/socket or tcp://host:port");
 }
 
-static int set_tcp(struct endpoint *e, const char *address, bool tls, lr_error *err)
+static int set_tcp(struct endpoint *e, const char *address, bool tls, lrun_error *err)
 {
     size_t length = strcspn(address, "/?#@ ");
     if (length == 0 || address[length + (address[length] == '/')] != '\0')
@@ -89,15 +89,15 @@ static int set_tcp(struct endpoint *e, const char *address, bool tls, lr_error *
     return 0;
 }
 
-static int http_with_tls(const char *host, lr_error *err)
+static int http_with_tls(const char *host, lrun_error *err)
 {
-    error_set(err, LR_INVALID_ARGUMENT, OPERATION,
+    error_set(err, LRUN_INVALID_ARGUMENT, OPERATION,
               "the Docker host '%.200s' is without TLS, but TLS is asked for", host);
     return error_hint(err, "use https:// or tcp:// in its place, or unset DOCKER_TLS_VERIFY and "
                            "DOCKER_CERT_PATH");
 }
 
-static int set_host(struct endpoint *e, const char *host, bool tls, lr_error *err)
+static int set_host(struct endpoint *e, const char *host, bool tls, lrun_error *err)
 {
     static const char unix_scheme[] = "unix://", tcp[] = "tcp://", http[] = "http://",
                       https[] = "https://", ssh[] = "ssh://";
@@ -119,7 +119,7 @@ static int set_host(struct endpoint *e, const char *host, bool tls, lr_error *er
     if (strncmp(host, https, strlen(https)) == 0)
         return set_tcp(e, host + strlen(https), true, err);
     if (strncmp(host, ssh, strlen(ssh)) == 0) {
-        error_set(err, LR_NOT_SUPPORTED, OPERATION, "a Docker host over ssh: '%.200s'", host);
+        error_set(err, LRUN_NOT_SUPPORTED, OPERATION, "a Docker host over ssh: '%.200s'", host);
         return error_hint(err,
                           "forward its socket: ssh -nNT -L /tmp/docker.sock:/var/run/docker.sock "
                           "HOST, and set DOCKER_HOST=unix:///tmp/docker.sock");
@@ -128,7 +128,7 @@ static int set_host(struct endpoint *e, const char *host, bool tls, lr_error *er
 }
 
 /* The three files that there may be in a folder. */
-static int set_certificates(struct endpoint *e, const char *folder, lr_error *err)
+static int set_certificates(struct endpoint *e, const char *folder, lrun_error *err)
 {
     static const char *const names[] = {"ca.pem", "cert.pem", "key.pem"};
     char **const paths[] = {&e->ca, &e->cert, &e->key};
@@ -144,7 +144,7 @@ static int set_certificates(struct endpoint *e, const char *folder, lr_error *er
     return 0;
 }
 
-static int from_environment(struct endpoint *e, const char *host, lr_error *err)
+static int from_environment(struct endpoint *e, const char *host, lrun_error *err)
 {
     /* As in Docker's client, any value of the first asks for TLS, and so does a folder. */
     const char *verify = secure_getenv("DOCKER_TLS_VERIFY"),
@@ -164,14 +164,14 @@ static int from_environment(struct endpoint *e, const char *host, lr_error *err)
 
 /* ---------------------------------------------------------------- contexts */
 
-static int bad_context(const char *name, const char *what, lr_error *err)
+static int bad_context(const char *name, const char *what, lrun_error *err)
 {
-    error_set(err, LR_INVALID_ARGUMENT, OPERATION, "the Docker context '%.100s' %s", name, what);
+    error_set(err, LRUN_INVALID_ARGUMENT, OPERATION, "the Docker context '%.100s' %s", name, what);
     return error_hint(err, "see docker context ls; or set DOCKER_HOST");
 }
 
 /* Docker keeps contexts/meta/<SHA-256 of the name>/meta.json, and contexts/tls/<the same>/docker. */
-static int from_context(struct endpoint *e, const char *name, lr_error *err)
+static int from_context(struct endpoint *e, const char *name, lrun_error *err)
 {
     char hex[IMAGE_HEX_LENGTH + 1], file[160];
     cleanup_free char *folder = endpoint_config_folder();
@@ -215,7 +215,7 @@ static char *context_name(void)
 }
 
 /* A daemon without root has its socket in the user's own folder. */
-static int from_usual_socket(struct endpoint *e, lr_error *err)
+static int from_usual_socket(struct endpoint *e, lrun_error *err)
 {
     const char *runtime = secure_getenv("XDG_RUNTIME_DIR");
     char host[200];
@@ -228,7 +228,7 @@ static int from_usual_socket(struct endpoint *e, lr_error *err)
     return set_host(e, host, false, err);
 }
 
-int endpoint_find(struct endpoint *out, lr_error *err)
+int endpoint_find(struct endpoint *out, lrun_error *err)
 {
     *out = (struct endpoint){0};
     const char *host = secure_getenv("DOCKER_HOST");

@@ -22,7 +22,7 @@ struct endpoint {
 
 /* Reads environment and configuration; speaks to nobody. Errors: INVALID_ARGUMENT (what is configured
  * cannot be understood), NOT_SUPPORTED (ssh), IO_FAILED. */
-int endpoint_find(struct endpoint *out, lr_error *err);
+int endpoint_find(struct endpoint *out, lrun_error *err);
 
 void endpoint_free(struct endpoint *e);
 

@@ -20,17 +20,17 @@ struct transfer {
 };
 
 int http_unreachable(const struct endpoint *endpoint, const char *operation, const char *why,
-                     lr_error *err)
+                     lrun_error *err)
 {
     /* A daemon that is up, and a user who is not in its group: the most common error of all. */
     if (endpoint->socket && access(endpoint->socket, R_OK | W_OK) < 0 && errno == EACCES) {
-        error_set(err, LR_DOCKER_UNREACHABLE, operation,
+        error_set(err, LRUN_DOCKER_UNREACHABLE, operation,
                   "this user may not use the Docker daemon's socket '%.200s': Permission denied",
                   endpoint->socket);
         return error_hint(err, "sudo usermod -aG docker $USER, and log in again; or use --engine "
                                "local");
     }
-    error_set(err, LR_DOCKER_UNREACHABLE, operation,
+    error_set(err, LRUN_DOCKER_UNREACHABLE, operation,
               "the Docker daemon at '%.200s' does not answer: %s", endpoint->name, why);
     return error_hint(
         err, "start it (systemctl start docker), or set DOCKER_HOST; or use --engine local");
@@ -55,7 +55,7 @@ bool http_address(CURL *c, const struct endpoint *e)
            curl_easy_setopt(c, CURLOPT_SSL_VERIFYHOST, e->insecure ? 0L : 2L) == CURLE_OK;
 }
 
-int http_open(struct http *out, const struct endpoint *endpoint, lr_error *err)
+int http_open(struct http *out, const struct endpoint *endpoint, lrun_error *err)
 {
     *out = (struct http){.curl = curl_easy_init(), .endpoint = endpoint};
     return out->curl ? 0 : error_oom(err, "docker.connect");
@@ -198,20 +198,22 @@ static struct curl_slist *make_headers(const struct http_request *r)
     return more;
 }
 
-static int perform(struct http *h, const struct http_request *r, struct transfer *t, lr_error *err)
+static int perform(struct http *h, const struct http_request *r, struct transfer *t,
+                   lrun_error *err)
 {
     CURLcode code = curl_easy_perform(h->curl);
     if (code == CURLE_OK || t->stopped)
         return 0;
     if (t->too_long)
-        return error_set(err, LR_DOCKER_UNREACHABLE, r->operation,
+        return error_set(err, LRUN_DOCKER_UNREACHABLE, r->operation,
                          "the Docker daemon's answer is longer than %d MiB", BODY_MAX >> 20);
     if (code == CURLE_OUT_OF_MEMORY)
         return error_oom(err, r->operation);
     return http_unreachable(h->endpoint, r->operation, curl_easy_strerror(code), err);
 }
 
-int http_call(struct http *h, const struct http_request *r, struct http_answer *out, lr_error *err)
+int http_call(struct http *h, const struct http_request *r, struct http_answer *out,
+              lrun_error *err)
 {
     struct transfer t = {.http = h, .request = r};
     cleanup_free char *url = NULL, *body = r->body ? json_dumps(r->body, JSON_COMPACT) : NULL;

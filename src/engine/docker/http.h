@@ -55,12 +55,12 @@ struct http_answer {
     char *header; /* the one that was wanted; NULL: the answer does not have it */
 };
 
-int http_open(struct http *out, const struct endpoint *endpoint, lr_error *err);
+int http_open(struct http *out, const struct endpoint *endpoint, lrun_error *err);
 void http_close(struct http *h);
 
 /* 0 with whatever status came. Errors: DOCKER_UNREACHABLE; OUT_OF_MEMORY. */
 int http_call(struct http *h, const struct http_request *request, struct http_answer *out,
-              lr_error *err);
+              lrun_error *err);
 
 /* Frees what it holds, and leaves it empty. */
 void http_answer_free(struct http_answer *answer);
@@ -71,6 +71,6 @@ bool http_address(CURL *curl, const struct endpoint *endpoint);
 
 /* The error of a connection that did not come about, or broke. */
 int http_unreachable(const struct endpoint *endpoint, const char *operation, const char *why,
-                     lr_error *err);
+                     lrun_error *err);
 
 #endif

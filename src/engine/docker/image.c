@@ -14,12 +14,12 @@ enum { NAME_MAX_LENGTH = 512 };
 
 /* ---------------------------------------------------------------- looking */
 
-static int invalid(const char *name, const char *what, lr_error *err)
+static int invalid(const char *name, const char *what, lrun_error *err)
 {
-    return error_set(err, LR_IMAGE_INVALID, "docker.image", "the image '%.100s': %s", name, what);
+    return error_set(err, LRUN_IMAGE_INVALID, "docker.image", "the image '%.100s': %s", name, what);
 }
 
-static int read_words(char ***out, const json_t *list, const char *name, lr_error *err)
+static int read_words(char ***out, const json_t *list, const char *name, lrun_error *err)
 {
     if (!list || json_is_null(list))
         return 0;
@@ -39,7 +39,7 @@ static int read_words(char ***out, const json_t *list, const char *name, lr_erro
     return 0;
 }
 
-static int read_config(struct image *out, const json_t *config, const char *name, lr_error *err)
+static int read_config(struct image *out, const json_t *config, const char *name, lrun_error *err)
 {
     const char *user = json_string_value(json_object_get(config, "User"));
     const char *workdir = json_string_value(json_object_get(config, "WorkingDir"));
@@ -73,15 +73,14 @@ static bool is_setup_image(const json_t *document)
 {
     size_t i;
     const json_t *tag;
-    json_array_foreach(json_object_get(document, "RepoTags"), i, tag)
-    {
+    json_array_foreach (json_object_get(document, "RepoTags"), i, tag) {
         if (is_setup_name(json_string_value(tag)))
             return true;
     }
     return false;
 }
 
-static int read_image(struct image *out, const json_t *document, const char *name, lr_error *err)
+static int read_image(struct image *out, const json_t *document, const char *name, lrun_error *err)
 {
     cleanup_image struct image image = {0};
     const char *id = json_string_value(json_object_get(document, "Id"));
@@ -126,7 +125,7 @@ static void remember(const char *name, json_t *document)
 }
 
 int docker_image_find(struct daemon *d, const char *name, bool *found, struct image *image,
-                      lr_error *err)
+                      lrun_error *err)
 {
     /* By its id, or by the first digits of it; else it has a name. */
     char normal[IMAGE_NAME_MAX + 1];
@@ -147,9 +146,9 @@ int docker_image_find(struct daemon *d, const char *name, bool *found, struct im
     if (answer.status == 404)
         return 0;
     if (answer.status == 400)
-        return daemon_refused(&answer, LR_INVALID_ARGUMENT, request.operation, "image", err);
+        return daemon_refused(&answer, LRUN_INVALID_ARGUMENT, request.operation, "image", err);
     if (!*found || !answer.body)
-        return daemon_refused(&answer, LR_IMAGE_INVALID, request.operation,
+        return daemon_refused(&answer, LRUN_IMAGE_INVALID, request.operation,
                               "the image cannot be looked at", err);
     remember(name, answer.body);
     return image ? read_image(image, answer.body, name, err) : 0;
@@ -204,8 +203,7 @@ static int on_line(void *user, const json_t *line)
     const char *key;
     json_t *layer;
     p->done = p->feedback->total = 0;
-    json_object_foreach(p->layers, key, layer)
-    {
+    json_object_foreach (p->layers, key, layer) {
         p->done += (uint64_t)json_integer_value(json_array_get(layer, 0));
         p->feedback->total += (uint64_t)json_integer_value(json_array_get(layer, 1));
     }
@@ -232,7 +230,7 @@ static char *pull_query(const char *name)
 }
 
 int docker_image_pull(struct daemon *d, const char *name, struct image_feedback *feedback,
-                      lr_error *err)
+                      lrun_error *err)
 {
     static const char operation[] = "docker.pull";
     struct pulling p = {.feedback = feedback, .layers = json_object()};
@@ -249,9 +247,9 @@ int docker_image_pull(struct daemon *d, const char *name, struct image_feedback 
     if (rc < 0 || p.stopped)
         return -1;
     if (answer.status >= 400) {
-        daemon_refused(&answer, LR_IMAGE_NOT_FOUND, operation, "it cannot be pulled", err);
+        daemon_refused(&answer, LRUN_IMAGE_NOT_FOUND, operation, "it cannot be pulled", err);
     } else if (p.failed[0]) {
-        error_set(err, LR_IMAGE_NOT_FOUND, operation, "it cannot be pulled: %s", p.failed);
+        error_set(err, LRUN_IMAGE_NOT_FOUND, operation, "it cannot be pulled: %s", p.failed);
     } else {
         return 0;
     }
@@ -279,7 +277,7 @@ char *docker_image_config(const struct image *image)
     return text;
 }
 
-int docker_image_commit(struct daemon *d, const char *container, const char *name, lr_error *err)
+int docker_image_commit(struct daemon *d, const char *container, const char *name, lrun_error *err)
 {
     struct http_request request = {
         .operation = "docker.commit", .method = "POST", .timeout_ms = 30 * 60000};
@@ -302,13 +300,13 @@ int docker_image_commit(struct daemon *d, const char *container, const char *nam
         return -1;
     return answer.status == 201
                ? 0
-               : daemon_refused(&answer, LR_CONTAINER_START_FAILED, request.operation,
+               : daemon_refused(&answer, LRUN_CONTAINER_START_FAILED, request.operation,
                                 "the setup cannot be kept", err);
 }
 
 /* By a name: one that has others as well only loses this one. 1: it is gone. One that is in use is left (409), and somebody
  * else may have been faster (404). */
-static int remove_image(struct daemon *d, const char *name, lr_error *err)
+static int remove_image(struct daemon *d, const char *name, lrun_error *err)
 {
     struct http_request request = {.operation = "docker.clean", .method = "DELETE"};
     cleanup_answer struct http_answer answer = {0};
@@ -320,7 +318,7 @@ static int remove_image(struct daemon *d, const char *name, lr_error *err)
     return answer.status == 200;
 }
 
-int docker_image_clean(struct daemon *d, unsigned *count, lr_error *err)
+int docker_image_clean(struct daemon *d, unsigned *count, lrun_error *err)
 {
     struct http_request request = {.operation = "docker.clean", .method = "GET"};
     cleanup_answer struct http_answer answer = {0};
@@ -330,14 +328,12 @@ int docker_image_clean(struct daemon *d, unsigned *count, lr_error *err)
     if (daemon_call(d, &request, &answer, err, "/images/json?filters=%s", filters) < 0)
         return -1;
     if (answer.status != 200)
-        return daemon_refused(&answer, LR_DOCKER_UNREACHABLE, request.operation,
+        return daemon_refused(&answer, LRUN_DOCKER_UNREACHABLE, request.operation,
                               "cannot list the images", err);
     size_t i, j;
     json_t *image, *tag;
-    json_array_foreach(answer.body, i, image)
-    {
-        json_array_foreach(json_object_get(image, "RepoTags"), j, tag)
-        {
+    json_array_foreach (answer.body, i, image) {
+        json_array_foreach (json_object_get(image, "RepoTags"), j, tag) {
             const char *name = json_string_value(tag);
             int rc = is_setup_name(name) ? remove_image(d, name, err) : 0;
             if (rc < 0)

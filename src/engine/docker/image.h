@@ -14,7 +14,7 @@
  * remembered: a run asks for its image more than once. `image` may be NULL.
  * Errors: DOCKER_UNREACHABLE, IMAGE_INVALID. */
 int docker_image_find(struct daemon *d, const char *name, bool *found, struct image *image,
-                      lr_error *err);
+                      lrun_error *err);
 
 /* What was found last is looked for anew. */
 void docker_image_forget(void);
@@ -25,7 +25,7 @@ json_t *docker_image_volumes(void);
 /* Pulls it, with the credentials that Docker's client would use. Errors: IMAGE_NOT_FOUND,
  * DOCKER_UNREACHABLE; none was set when feedback->progress has stopped it. */
 int docker_image_pull(struct daemon *d, const char *name, struct image_feedback *feedback,
-                      lr_error *err);
+                      lrun_error *err);
 
 /*
  * A container of ours has the agent as its command, and so has what is made of it. What the image's own configuration is
@@ -38,9 +38,9 @@ int docker_image_pull(struct daemon *d, const char *name, struct image_feedback 
 char *docker_image_config(const struct image *image);
 
 /* Makes an image of a container that has ended. */
-int docker_image_commit(struct daemon *d, const char *container, const char *name, lr_error *err);
+int docker_image_commit(struct daemon *d, const char *container, const char *name, lrun_error *err);
 
 /* Removes the images of setup steps that no container uses. */
-int docker_image_clean(struct daemon *d, unsigned *count, lr_error *err);
+int docker_image_clean(struct daemon *d, unsigned *count, lrun_error *err);
 
 #endif

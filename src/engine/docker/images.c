@@ -14,7 +14,7 @@
 /* ms. A daemon that unpacks a large layer says nothing meanwhile. */
 enum { LOAD_TIMEOUT = 10 * 60000 };
 
-int docker_images_find(const char *name, char **digest, lr_error *err)
+int docker_images_find(const char *name, char **digest, lrun_error *err)
 {
     struct daemon *d;
     cleanup_image struct image image = {0};
@@ -25,13 +25,13 @@ int docker_images_find(const char *name, char **digest, lr_error *err)
     return 0;
 }
 
-static int not_found(const char *name, lr_error *err)
+static int not_found(const char *name, lrun_error *err)
 {
-    error_set(err, LR_IMAGE_NOT_FOUND, "docker.image", "no image named '%s'", name);
+    error_set(err, LRUN_IMAGE_NOT_FOUND, "docker.image", "no image named '%s'", name);
     return error_hint(err, "light-runner image ls shows what is there");
 }
 
-int docker_images_describe(const char *name, struct image *out, lr_error *err)
+int docker_images_describe(const char *name, struct image *out, lrun_error *err)
 {
     struct daemon *d;
     bool found;
@@ -40,11 +40,11 @@ int docker_images_describe(const char *name, struct image *out, lr_error *err)
     return found ? 0 : not_found(name, err);
 }
 
-int docker_images_pull(const char *name, struct image_feedback *feedback, lr_error *err)
+int docker_images_pull(const char *name, struct image_feedback *feedback, lrun_error *err)
 {
     struct daemon *d;
     if (image_is_digest(name)) {
-        error_set(err, LR_CONTAINER_START_FAILED, "image.resolve", "no image named '%s'", name);
+        error_set(err, LRUN_CONTAINER_START_FAILED, "image.resolve", "no image named '%s'", name);
         return error_hint(err, "docker image ls shows what is there");
     }
     return daemon_get(&d, err) < 0 ? -1 : docker_image_pull(d, name, feedback, err);
@@ -75,13 +75,13 @@ static int on_tick(void *user)
     return l->feedback->progress ? l->feedback->progress(l->feedback->user, l->sent) : 0;
 }
 
-static int load(struct daemon *d, int archive, struct image_feedback *feedback, lr_error *err)
+static int load(struct daemon *d, int archive, struct image_feedback *feedback, lrun_error *err)
 {
     static const char operation[] = "docker.load";
     struct loading l = {.feedback = feedback};
     struct stat st;
     if (fstat(archive, &st) < 0)
-        return error_errno(err, LR_IO_FAILED, operation, errno, "cannot read the archive");
+        return error_errno(err, LRUN_IO_FAILED, operation, errno, "cannot read the archive");
     feedback->total = (uint64_t)st.st_size;
     const struct http_upload upload = {archive, (uint64_t)st.st_size, &l.sent};
     cleanup_answer struct http_answer answer = {0};
@@ -96,16 +96,17 @@ static int load(struct daemon *d, int archive, struct image_feedback *feedback, 
     if (daemon_call(d, &request, &answer, err, "/images/load?quiet=1") < 0)
         return -1;
     if (answer.status == 0)
-        return error_set(err, LR_IO_FAILED, operation, "stopped");
+        return error_set(err, LRUN_IO_FAILED, operation, "stopped");
     if (answer.status != 200)
-        return daemon_refused(&answer, LR_IO_FAILED, operation, "the image cannot be loaded", err);
-    return l.failed[0]
-               ? error_set(err, LR_IO_FAILED, operation, "the image cannot be loaded: %s", l.failed)
-               : 0;
+        return daemon_refused(&answer, LRUN_IO_FAILED, operation, "the image cannot be loaded",
+                              err);
+    return l.failed[0] ? error_set(err, LRUN_IO_FAILED, operation, "the image cannot be loaded: %s",
+                                   l.failed)
+                       : 0;
 }
 
 int docker_images_import(int fd, const char *name, struct image *out,
-                         struct image_feedback *feedback, lr_error *err)
+                         struct image_feedback *feedback, lrun_error *err)
 {
     struct daemon *d;
     cleanup_store struct store *store = NULL;
@@ -151,7 +152,7 @@ static int by_name(const void *a, const void *b)
     return strcmp(((const struct image *)a)->name, ((const struct image *)b)->name);
 }
 
-int docker_images_list(struct image **out, size_t *count, lr_error *err)
+int docker_images_list(struct image **out, size_t *count, lrun_error *err)
 {
     static const char operation[] = "docker.images", none[] = "<none>";
     struct http_request request = {.operation = operation, .method = "GET"};
@@ -162,14 +163,12 @@ int docker_images_list(struct image **out, size_t *count, lr_error *err)
     if (daemon_get(&d, err) < 0 || daemon_call(d, &request, &answer, err, "/images/json") < 0)
         return -1;
     if (answer.status != 200)
-        return daemon_refused(&answer, LR_DOCKER_UNREACHABLE, operation, "cannot list the images",
+        return daemon_refused(&answer, LRUN_DOCKER_UNREACHABLE, operation, "cannot list the images",
                               err);
     size_t i, j;
     json_t *image, *tag;
-    json_array_foreach(answer.body, i, image)
-    {
-        json_array_foreach(json_object_get(image, "RepoTags"), j, tag)
-        {
+    json_array_foreach (answer.body, i, image) {
+        json_array_foreach (json_object_get(image, "RepoTags"), j, tag) {
             const char *name = json_string_value(tag);
             /* Without a name it can be run, but is nobody's to list. */
             if (!name || strncmp(name, none, strlen(none)) == 0 ||
@@ -185,7 +184,7 @@ int docker_images_list(struct image **out, size_t *count, lr_error *err)
     return 0;
 }
 
-int docker_images_remove(const char *name, lr_error *err)
+int docker_images_remove(const char *name, lrun_error *err)
 {
     struct http_request request = {.operation = "docker.remove", .method = "DELETE"};
     cleanup_answer struct http_answer answer = {0};
@@ -200,11 +199,11 @@ int docker_images_remove(const char *name, lr_error *err)
     if (answer.status == 404)
         return not_found(name, err);
     return answer.status == 200 ? 0
-                                : daemon_refused(&answer, LR_IO_FAILED, request.operation,
+                                : daemon_refused(&answer, LRUN_IO_FAILED, request.operation,
                                                  "the image cannot be removed", err);
 }
 
-int docker_images_clean(unsigned *count, lr_error *err)
+int docker_images_clean(unsigned *count, lrun_error *err)
 {
     struct daemon *d;
     return daemon_get(&d, err) < 0 ? -1 : docker_image_clean(d, count, err);

@@ -11,13 +11,13 @@
 
 #include <stddef.h>
 
-int docker_images_find(const char *name, char **digest, lr_error *err);
-int docker_images_describe(const char *name, struct image *out, lr_error *err);
-int docker_images_pull(const char *name, struct image_feedback *feedback, lr_error *err);
+int docker_images_find(const char *name, char **digest, lrun_error *err);
+int docker_images_describe(const char *name, struct image *out, lrun_error *err);
+int docker_images_pull(const char *name, struct image_feedback *feedback, lrun_error *err);
 int docker_images_import(int fd, const char *name, struct image *out,
-                         struct image_feedback *feedback, lr_error *err);
-int docker_images_list(struct image **out, size_t *count, lr_error *err);
-int docker_images_remove(const char *name, lr_error *err);
-int docker_images_clean(unsigned *count, lr_error *err);
+                         struct image_feedback *feedback, lrun_error *err);
+int docker_images_list(struct image **out, size_t *count, lrun_error *err);
+int docker_images_remove(const char *name, lrun_error *err);
+int docker_images_clean(unsigned *count, lrun_error *err);
 
 #endif

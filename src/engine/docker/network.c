@@ -16,7 +16,7 @@
 
 /* `options`: the driver's, or NULL; taken. The answer's status: 201 with a network. */
 static int post(struct daemon *d, const char *name, json_t *options, const char *kind,
-                struct http_answer *answer, lr_error *err)
+                struct http_answer *answer, lrun_error *err)
 {
     struct http_request request = {.operation = OPERATION, .method = "POST"};
     json_t *body = json_pack("{ss,ss,sb,so*,s{ss}}", "Name", name, "Driver", "bridge",
@@ -30,7 +30,7 @@ static int post(struct daemon *d, const char *name, json_t *options, const char 
 }
 
 /* A name of our own: it needs no escape. */
-static int get_default(struct daemon *d, struct http_answer *answer, lr_error *err)
+static int get_default(struct daemon *d, struct http_answer *answer, lrun_error *err)
 {
     struct http_request request = {.operation = OPERATION, .method = "GET"};
     return daemon_call(d, &request, answer, err, "/networks/" ENGINE_NETWORK_DEFAULT);
@@ -49,14 +49,14 @@ static bool is_isolated(const json_t *network)
  * where the kernel asks the firewall nothing of the kind; later versions, and those that are told to make no rules
  * ("iptables": false), do not say so.
  */
-static int check_firewall(struct daemon *d, lr_error *err)
+static int check_firewall(struct daemon *d, lrun_error *err)
 {
     const json_t *info;
     if (daemon_info(d, &info, err) < 0)
         return -1;
     if (!json_is_false(json_object_get(info, "BridgeNfIptables")))
         return 0;
-    error_set(err, LR_NOT_SUPPORTED, OPERATION,
+    error_set(err, LRUN_NOT_SUPPORTED, OPERATION,
               "the daemon's firewall does not keep the containers of a network apart: bridges "
               "bypass it there");
     return error_hint(err, "modprobe br_netfilter, and sysctl net.bridge.bridge-nf-call-iptables=1 "
@@ -83,7 +83,7 @@ static void remove_by_id(struct daemon *d, const json_t *network)
     cleanup_answer struct http_answer answer = {0};
     const char *id = json_string_value(json_object_get(network, "Id"));
     cleanup_free char *escaped = id ? daemon_escape(id) : NULL;
-    lr_error ignored;
+    lrun_error ignored;
     /* Somebody else may be faster. */
     if (escaped)
         daemon_call(d, &request, &answer, &ignored, "/networks/%s", escaped);
@@ -93,7 +93,7 @@ static void remove_by_id(struct daemon *d, const json_t *network)
  * A daemon may make two networks of one name for two runs that begin at once, and from then on takes the name for neither.
  * Everybody who sees that removes all but the oldest, which is the same for everybody.
  */
-static int remove_doubles(struct daemon *d, lr_error *err)
+static int remove_doubles(struct daemon *d, lrun_error *err)
 {
     struct http_request request = {.operation = OPERATION, .method = "GET"};
     cleanup_answer struct http_answer answer = {0};
@@ -106,8 +106,7 @@ static int remove_doubles(struct daemon *d, lr_error *err)
     json_t *network;
     size_t i;
     for (int pass = 0; pass < 2; pass++) {
-        json_array_foreach(answer.body, i, network)
-        {
+        json_array_foreach (answer.body, i, network) {
             const char *name = json_string_value(json_object_get(network, "Name"));
             /* The filter takes parts of a name too. */
             if (!name || strcmp(name, ENGINE_NETWORK_DEFAULT) != 0)
@@ -121,7 +120,7 @@ static int remove_doubles(struct daemon *d, lr_error *err)
     return 0;
 }
 
-static int make_default(struct daemon *d, struct http_answer *made, lr_error *err)
+static int make_default(struct daemon *d, struct http_answer *made, lrun_error *err)
 {
     cleanup_answer struct http_answer answer = {0};
     json_t *options = json_pack("{ss}", ICC, "false");
@@ -132,7 +131,7 @@ static int make_default(struct daemon *d, struct http_answer *made, lr_error *er
         return -1;
     /* 409: another run has just made it, in the same way. */
     if (answer.status != 201 && answer.status != 409)
-        return daemon_refused(&answer, LR_CONTAINER_START_FAILED, OPERATION,
+        return daemon_refused(&answer, LRUN_CONTAINER_START_FAILED, OPERATION,
                               "the network '" ENGINE_NETWORK_DEFAULT "' cannot be made", err);
     if (remove_doubles(d, err) < 0 || get_default(d, made, err) < 0)
         return -1;
@@ -140,13 +139,13 @@ static int make_default(struct daemon *d, struct http_answer *made, lr_error *er
         return 0;
     /* Others than Docker may take the option, and go on without. */
     remove_by_id(d, made->body);
-    error_set(err, LR_NOT_SUPPORTED, OPERATION,
+    error_set(err, LRUN_NOT_SUPPORTED, OPERATION,
               "the daemon does not keep the containers of a network apart");
     return error_hint(err, "use --network none, or a network that no other run is in: docker "
                            "network create NAME, and --network NAME");
 }
 
-int network_ensure(struct daemon *d, char id[NETWORK_ID_SIZE], lr_error *err)
+int network_ensure(struct daemon *d, char id[NETWORK_ID_SIZE], lrun_error *err)
 {
     cleanup_answer struct http_answer answer = {0}, made = {0};
     const struct http_answer *last = &answer;
@@ -163,14 +162,14 @@ int network_ensure(struct daemon *d, char id[NETWORK_ID_SIZE], lr_error *err)
         last = &made;
     }
     if (last->status != 200)
-        return daemon_refused(last, LR_CONTAINER_START_FAILED, OPERATION,
+        return daemon_refused(last, LRUN_CONTAINER_START_FAILED, OPERATION,
                               "the network '" ENGINE_NETWORK_DEFAULT "'", err);
     const char *text = json_string_value(json_object_get(last->body, "Id"));
     snprintf(id, NETWORK_ID_SIZE, "%s", text && strlen(text) < NETWORK_ID_SIZE ? text : "");
     if (is_isolated(last->body))
         return 0;
     /* Somebody may have made one of that name. */
-    error_set(err, LR_CONTAINER_START_FAILED, OPERATION,
+    error_set(err, LRUN_CONTAINER_START_FAILED, OPERATION,
               "the Docker network '" ENGINE_NETWORK_DEFAULT
               "' is not ours: its containers reach one another");
     return error_hint(err,
@@ -178,7 +177,7 @@ int network_ensure(struct daemon *d, char id[NETWORK_ID_SIZE], lr_error *err)
 }
 
 /* 1: it is gone; 0 with the answer's error in *err: it is not. */
-static int remove_one(struct daemon *d, const char *name, int64_t timeout_ms, lr_error *err)
+static int remove_one(struct daemon *d, const char *name, int64_t timeout_ms, lrun_error *err)
 {
     struct http_request request = {
         .operation = OPERATION, .method = "DELETE", .timeout_ms = timeout_ms};
@@ -187,7 +186,7 @@ static int remove_one(struct daemon *d, const char *name, int64_t timeout_ms, lr
         return -1;
     if (answer.status == 204)
         return 1;
-    daemon_refused(&answer, LR_INVALID_ARGUMENT, OPERATION, "the network cannot be removed", err);
+    daemon_refused(&answer, LRUN_INVALID_ARGUMENT, OPERATION, "the network cannot be removed", err);
     return 0;
 }
 
@@ -198,7 +197,7 @@ static int remove_one(struct daemon *d, const char *name, int64_t timeout_ms, lr
  * from any other network; "true", from the others that are made so. Earlier versions know the second alone.
  */
 static int make_apart(struct daemon *d, const char *id, const char *owner, const char *how,
-                      struct http_answer *answer, lr_error *err)
+                      struct http_answer *answer, lrun_error *err)
 {
     struct http_request request = {
         .operation = OPERATION, .method = "POST", .path = "/v4.0.0/libpod/networks/create"};
@@ -221,7 +220,7 @@ static bool is_apart(const struct http_answer *made)
     return made->status == 200 && how && (strcmp(how, "strict") == 0 || strcmp(how, "true") == 0);
 }
 
-int network_make_own(struct daemon *d, const char *id, const char *owner, lr_error *err)
+int network_make_own(struct daemon *d, const char *id, const char *owner, lrun_error *err)
 {
     cleanup_answer struct http_answer strict = {0}, apart = {0};
     if (make_apart(d, id, owner, "strict", &strict, err) < 0)
@@ -232,23 +231,23 @@ int network_make_own(struct daemon *d, const char *id, const char *owner, lr_err
         return -1;
     if (is_apart(&apart))
         return 0;
-    daemon_refused(&apart, LR_NOT_SUPPORTED, OPERATION,
+    daemon_refused(&apart, LRUN_NOT_SUPPORTED, OPERATION,
                    "Podman cannot keep the networks of runs apart", err);
     return error_hint(err, "use --network none, or Podman 4.3 or later with netavark");
 }
 
-int network_remove_own(struct daemon *d, const char *id, int64_t timeout_ms, lr_error *err)
+int network_remove_own(struct daemon *d, const char *id, int64_t timeout_ms, lrun_error *err)
 {
     return remove_one(d, id, timeout_ms, err) == 1 ? 0 : -1;
 }
 
-static int hint_create(const char *name, lr_error *err)
+static int hint_create(const char *name, lrun_error *err)
 {
     return error_hint(err, "networks that a run names must be there: docker network create %s",
                       name);
 }
 
-int network_look_up(struct daemon *d, const char *name, lr_error *err)
+int network_look_up(struct daemon *d, const char *name, lrun_error *err)
 {
     struct http_request request = {.operation = OPERATION, .method = "GET"};
     cleanup_answer struct http_answer answer = {0};
@@ -259,11 +258,11 @@ int network_look_up(struct daemon *d, const char *name, lr_error *err)
         return -1;
     if (answer.status == 200)
         return 0;
-    daemon_refused(&answer, LR_CONTAINER_START_FAILED, OPERATION, "networks", err);
+    daemon_refused(&answer, LRUN_CONTAINER_START_FAILED, OPERATION, "networks", err);
     return answer.status == 404 ? hint_create(name, err) : -1;
 }
 
-int network_connect(struct daemon *d, const char *name, const char *container, lr_error *err)
+int network_connect(struct daemon *d, const char *name, const char *container, lrun_error *err)
 {
     struct http_request request = {.operation = OPERATION, .method = "POST"};
     cleanup_answer struct http_answer answer = {0};
@@ -276,24 +275,24 @@ int network_connect(struct daemon *d, const char *name, const char *container, l
     json_decref(body);
     if (rc < 0 || answer.status == 200)
         return rc;
-    daemon_refused(&answer, LR_CONTAINER_START_FAILED, OPERATION, "a network cannot be connected",
+    daemon_refused(&answer, LRUN_CONTAINER_START_FAILED, OPERATION, "a network cannot be connected",
                    err);
     return hint_create(name, err);
 }
 
 /* -------------------------------------------------------------- those of the user */
 
-static int create(struct daemon *d, const char *name, lr_error *err)
+static int create(struct daemon *d, const char *name, lrun_error *err)
 {
     cleanup_answer struct http_answer answer = {0};
     if (post(d, name, NULL, "user", &answer, err) < 0)
         return -1;
     return answer.status == 201 ? 0
-                                : daemon_refused(&answer, LR_INVALID_ARGUMENT, OPERATION,
+                                : daemon_refused(&answer, LRUN_INVALID_ARGUMENT, OPERATION,
                                                  "the network cannot be made", err);
 }
 
-static int exists(struct daemon *d, const char *name, unsigned *count, lr_error *err)
+static int exists(struct daemon *d, const char *name, unsigned *count, lrun_error *err)
 {
     struct http_request request = {.operation = OPERATION, .method = "GET"};
     cleanup_answer struct http_answer answer = {0};
@@ -302,24 +301,23 @@ static int exists(struct daemon *d, const char *name, unsigned *count, lr_error 
     *count = answer.status == 200;
     return answer.status == 200 || answer.status == 404
                ? 0
-               : daemon_refused(&answer, LR_DOCKER_UNREACHABLE, OPERATION,
+               : daemon_refused(&answer, LRUN_DOCKER_UNREACHABLE, OPERATION,
                                 "cannot look at the network", err);
 }
 
 /* The default one stays: a run may just be about to use it. */
-static int prune(struct daemon *d, unsigned *count, lr_error *err)
+static int prune(struct daemon *d, unsigned *count, lrun_error *err)
 {
     struct http_request request = {.operation = OPERATION, .method = "GET"};
     cleanup_answer struct http_answer answer = {0};
     if (daemon_call(d, &request, &answer, err, "/networks") < 0)
         return -1;
     if (answer.status != 200)
-        return daemon_refused(&answer, LR_DOCKER_UNREACHABLE, OPERATION, "cannot list the networks",
-                              err);
+        return daemon_refused(&answer, LRUN_DOCKER_UNREACHABLE, OPERATION,
+                              "cannot list the networks", err);
     size_t i;
     json_t *network;
-    json_array_foreach(answer.body, i, network)
-    {
+    json_array_foreach (answer.body, i, network) {
         const char *name = json_string_value(json_object_get(network, "Name"));
         const char *label =
             json_string_value(json_object_get(json_object_get(network, "Labels"), LABEL));
@@ -331,7 +329,7 @@ static int prune(struct daemon *d, unsigned *count, lr_error *err)
             !container_is_network_name(name))
             continue;
         /* One that is in use is refused by the daemon. */
-        lr_error ignored;
+        lrun_error ignored;
         int rc = remove_one(d, name, 0, &ignored);
         if (rc < 0) {
             *err = ignored;
@@ -343,12 +341,12 @@ static int prune(struct daemon *d, unsigned *count, lr_error *err)
 }
 
 int network_do(struct daemon *d, enum engine_network_action action, const char *name,
-               unsigned *count, lr_error *err)
+               unsigned *count, lrun_error *err)
 {
     if (action == ENGINE_NETWORK_PRUNE)
         return prune(d, count, err);
     if (!name || !container_is_network_name(name)) {
-        error_set(err, LR_INVALID_ARGUMENT, OPERATION, "'%.80s' is not a network's name",
+        error_set(err, LRUN_INVALID_ARGUMENT, OPERATION, "'%.80s' is not a network's name",
                   name ? name : "");
         return error_hint(
             err, "letters, digits and . _ - are allowed; the first must be a letter or a digit");

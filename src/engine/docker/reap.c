@@ -19,7 +19,8 @@ static int64_t now_ms(void)
 }
 
 /* A list of what has our label. New reference. */
-static int list(json_t **out, struct daemon *d, const char *path, const char *filter, lr_error *err)
+static int list(json_t **out, struct daemon *d, const char *path, const char *filter,
+                lrun_error *err)
 {
     struct http_request request = {.operation = OPERATION, .method = "GET"};
     cleanup_answer struct http_answer answer = {0};
@@ -29,7 +30,7 @@ static int list(json_t **out, struct daemon *d, const char *path, const char *fi
     if (daemon_call(d, &request, &answer, err, "%s%s", path, escaped) < 0)
         return -1;
     if (answer.status != 200 || !answer.body)
-        return daemon_refused(&answer, LR_DOCKER_UNREACHABLE, OPERATION,
+        return daemon_refused(&answer, LRUN_DOCKER_UNREACHABLE, OPERATION,
                               "cannot list what there is", err);
     *out = json_incref(answer.body);
     return 0;
@@ -37,7 +38,7 @@ static int list(json_t **out, struct daemon *d, const char *path, const char *fi
 
 /* 1: it is gone. Somebody else may have been faster, or it is in use again. */
 static int removed(struct daemon *d, const char *kind, const char *name, const char *how,
-                   lr_error *err)
+                   lrun_error *err)
 {
     struct http_request request = {.operation = OPERATION, .method = "DELETE"};
     cleanup_answer struct http_answer answer = {0};
@@ -76,8 +77,7 @@ static bool is_ours(const json_t *container)
 {
     size_t i;
     const json_t *entry;
-    json_array_foreach(json_object_get(container, "Names"), i, entry)
-    {
+    json_array_foreach (json_object_get(container, "Names"), i, entry) {
         const char *name = json_string_value(entry);
         if (name &&
             container_is_of_run(name + (name[0] == '/'), json_object_get(container, "Labels")))
@@ -86,7 +86,7 @@ static bool is_ours(const json_t *container)
     return false;
 }
 
-static int reap_containers(struct daemon *d, int64_t before, unsigned *count, lr_error *err)
+static int reap_containers(struct daemon *d, int64_t before, unsigned *count, lrun_error *err)
 {
     json_t *all, *container;
     size_t i;
@@ -94,8 +94,7 @@ static int reap_containers(struct daemon *d, int64_t before, unsigned *count, lr
                   "/containers/json?all=1&filters=", "{\"label\":[\"" CONTAINER_LABEL "\"]}", err);
     if (rc < 0)
         return -1;
-    json_array_foreach(all, i, container)
-    {
+    json_array_foreach (all, i, container) {
         const char *id = json_string_value(json_object_get(container, "Id"));
         json_int_t created = json_integer_value(json_object_get(container, "Created"));
         if (!id || !is_ours(container) || created * 1000 > before || !is_over(container))
@@ -111,12 +110,11 @@ static int reap_containers(struct daemon *d, int64_t before, unsigned *count, lr
 
 /* Volumes or networks: one that is in use is not listed, or refused. */
 static int reap_unused(struct daemon *d, const char *kind, const json_t *all,
-                       const char *created_at, int64_t before, unsigned *count, lr_error *err)
+                       const char *created_at, int64_t before, unsigned *count, lrun_error *err)
 {
     size_t i;
     const json_t *one;
-    json_array_foreach(all, i, one)
-    {
+    json_array_foreach (all, i, one) {
         const char *name = json_string_value(json_object_get(one, "Name"));
         int64_t created = state_parse_time(json_string_value(json_object_get(one, created_at)));
         if (!container_is_of_run(name, json_object_get(one, "Labels")) || created < 0 ||
@@ -130,7 +128,7 @@ static int reap_unused(struct daemon *d, const char *kind, const json_t *all,
     return 0;
 }
 
-static int reap_volumes(struct daemon *d, int64_t before, unsigned *count, lr_error *err)
+static int reap_volumes(struct daemon *d, int64_t before, unsigned *count, lrun_error *err)
 {
     json_t *answer;
     if (list(&answer, d, "/volumes?filters=",
@@ -143,7 +141,7 @@ static int reap_volumes(struct daemon *d, int64_t before, unsigned *count, lr_er
 }
 
 /* Podman's alone: elsewhere runs share one. */
-static int reap_networks(struct daemon *d, int64_t before, lr_error *err)
+static int reap_networks(struct daemon *d, int64_t before, lrun_error *err)
 {
     json_t *all;
     unsigned uncounted = 0;
@@ -156,7 +154,7 @@ static int reap_networks(struct daemon *d, int64_t before, lr_error *err)
     return rc;
 }
 
-int docker_reap(struct daemon *d, int64_t min_age_ms, struct engine_reaped *out, lr_error *err)
+int docker_reap(struct daemon *d, int64_t min_age_ms, struct engine_reaped *out, lrun_error *err)
 {
     int64_t before = now_ms() - min_age_ms;
     return reap_containers(d, before, &out->containers, err) < 0 ||

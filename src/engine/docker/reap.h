@@ -11,6 +11,6 @@
 
 /* Removes what is older than min_age_ms and of which nothing runs, or whose supervisor is known to be
  * gone. Errors: DOCKER_UNREACHABLE. */
-int docker_reap(struct daemon *d, int64_t min_age_ms, struct engine_reaped *out, lr_error *err);
+int docker_reap(struct daemon *d, int64_t min_age_ms, struct engine_reaped *out, lrun_error *err);
 
 #endif

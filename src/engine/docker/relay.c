@@ -142,7 +142,7 @@ static void tell_facts(const struct connection *c, struct daemon *d, const char 
     struct http_request request = {
         .operation = OPERATION, .method = "GET", .timeout_ms = INSPECT_TIMEOUT};
     cleanup_answer struct http_answer answer = {0};
-    lr_error ignored;
+    lrun_error ignored;
     if (!d->same_machine ||
         daemon_call(d, &request, &answer, &ignored, "/containers/%s/json", container) < 0)
         return;
@@ -161,13 +161,13 @@ static int start(struct connection *c, const struct daemon *d, const char *conta
     struct http_answer answer = {0};
     struct http_request request = {.operation = OPERATION, .method = "POST"};
     struct daemon own = *d;
-    lr_error e = {0};
+    lrun_error e = {0};
     if (http_open(&http, &d->endpoint, &e) < 0)
         return -1;
     own.http = http;
     int rc = daemon_call(&own, &request, &answer, &e, "/containers/%s/start", container);
     if (rc == 0 && answer.status != 204 && answer.status != 304)
-        rc = daemon_refused(&answer, LR_CONTAINER_START_FAILED, OPERATION, "start", &e);
+        rc = daemon_refused(&answer, LRUN_CONTAINER_START_FAILED, OPERATION, "start", &e);
     if (rc < 0) {
         say(c, e.message);
         say(c, "\n");
@@ -315,7 +315,7 @@ static _Noreturn void run_child(const struct daemon *d, const char *container,
 /* ---------------------------------------------------------------- the supervisor's side */
 
 int relay_start(struct process *out, struct relay_pipes *pipes, const struct daemon *daemon,
-                const char *container, lr_error *err)
+                const char *container, lrun_error *err)
 {
     enum { PIPES = 4 };
     int made[PIPES][2] = {{-1, -1}, {-1, -1}, {-1, -1}, {-1, -1}};
@@ -342,5 +342,6 @@ int relay_start(struct process *out, struct relay_pipes *pipes, const struct dae
     }
     for (int i = 0; i < PIPES; i++)
         cleanup_close_fd(&made[i][i == 0]);
-    return error_errno(err, LR_CONTAINER_START_FAILED, OPERATION, failed, "cannot start the relay");
+    return error_errno(err, LRUN_CONTAINER_START_FAILED, OPERATION, failed,
+                       "cannot start the relay");
 }

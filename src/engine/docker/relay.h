@@ -28,6 +28,6 @@ struct relay_pipes {
 /* Begins to attach to a container that has been created, and to start it. Errors: CONTAINER_START_FAILED;
  * nothing is open then. */
 int relay_start(struct process *out, struct relay_pipes *pipes, const struct daemon *daemon,
-                const char *container, lr_error *err);
+                const char *container, lrun_error *err);
 
 #endif

@@ -18,7 +18,7 @@
 enum { REMOVE_TIMEOUT = 30000 };
 
 /* The first image whose volumes do no harm. malloc'd; NULL with an error. */
-static char *any_image(struct daemon *d, lr_error *err)
+static char *any_image(struct daemon *d, lrun_error *err)
 {
     struct http_request request = {.operation = OPERATION, .method = "GET"};
     cleanup_answer struct http_answer answer = {0};
@@ -26,10 +26,9 @@ static char *any_image(struct daemon *d, lr_error *err)
         return NULL;
     size_t i;
     json_t *image;
-    json_array_foreach(answer.body, i, image)
-    {
+    json_array_foreach (answer.body, i, image) {
         bool found;
-        lr_error ignored;
+        lrun_error ignored;
         const char *id = json_string_value(json_object_get(image, "Id"));
         if (id && image_is_digest(id) && docker_image_find(d, id, &found, NULL, &ignored) == 0 &&
             found && volume_check_places(docker_image_volumes(), false, &ignored) == 0) {
@@ -39,7 +38,7 @@ static char *any_image(struct daemon *d, lr_error *err)
             return copy;
         }
     }
-    error_set(err, LR_CONTAINER_START_FAILED, OPERATION,
+    error_set(err, LRUN_CONTAINER_START_FAILED, OPERATION,
               "the Docker daemon has no image to try a runtime with");
     error_hint(err, "docker pull busybox");
     return NULL;
@@ -54,13 +53,13 @@ static json_t *document(const char *name, const char *image, const char *agent, 
                      "Runtime", runtime, "NetworkMode", ENGINE_NETWORK_NONE);
 }
 
-int trial_of_runtime(struct daemon *d, const char *runtime, lr_error *err)
+int trial_of_runtime(struct daemon *d, const char *runtime, lrun_error *err)
 {
     struct http_request request = {.operation = OPERATION, .method = "POST"};
     struct http_request remove = {
         .operation = OPERATION, .method = "DELETE", .timeout_ms = REMOVE_TIMEOUT};
     cleanup_answer struct http_answer made = {0}, started = {0}, removed = {0};
-    lr_error ignored;
+    lrun_error ignored;
     char name[64], agent[AGENT_NAME_SIZE];
     cleanup_free char *image = any_image(d, err);
     if (!image || agent_name_make(agent, err) < 0)
@@ -83,5 +82,5 @@ int trial_of_runtime(struct daemon *d, const char *runtime, lr_error *err)
     }
     if (rc < 0 || started.status == 204)
         return rc;
-    return daemon_refused(last, LR_CONTAINER_START_FAILED, OPERATION, "it starts nothing", err);
+    return daemon_refused(last, LRUN_CONTAINER_START_FAILED, OPERATION, "it starts nothing", err);
 }

@@ -9,6 +9,6 @@
 
 /* Starts the agent in a container of that runtime, without a network, and removes it. The agent ends by itself when
  * nobody speaks to it. Errors: CONTAINER_START_FAILED, DOCKER_UNREACHABLE. */
-int trial_of_runtime(struct daemon *d, const char *runtime, lr_error *err);
+int trial_of_runtime(struct daemon *d, const char *runtime, lrun_error *err);
 
 #endif

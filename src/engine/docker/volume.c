@@ -28,27 +28,26 @@ bool volume_is_reserved(const char *path)
     return false;
 }
 
-static int rejected(const char *path, const char *why, const char *hint, lr_error *err)
+static int rejected(const char *path, const char *why, const char *hint, lrun_error *err)
 {
     char shown[120];
     snprintf(shown, sizeof(shown), "%s", path);
     text_make_printable(shown);
-    error_set(err, LR_NOT_SUPPORTED, OPERATION, "the volume at '%.100s' %s", shown, why);
+    error_set(err, LRUN_NOT_SUPPORTED, OPERATION, "the volume at '%.100s' %s", shown, why);
     return error_hint(err, "%s", hint);
 }
 
-static int rejected_place(const char *path, lr_error *err)
+static int rejected_place(const char *path, lrun_error *err)
 {
     return rejected(path, "is at or below /, /dev, /etc, /proc or /sys",
                     "use --engine local, which makes no volumes; or an image without it", err);
 }
 
-int volume_check_places(const json_t *declared, bool capped, lr_error *err)
+int volume_check_places(const json_t *declared, bool capped, lrun_error *err)
 {
     const char *path;
     json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)declared, path, value)
-    {
+    json_object_foreach ((json_t *)(uintptr_t)declared, path, value) {
         cleanup_free char *whole = text_path_join("/", path);
         if (!whole)
             return error_oom(err, OPERATION);
@@ -82,7 +81,7 @@ static char *target_in(const char *header)
 
 /* *target: where the link at `path` leads, malloc'd; NULL: there is no link. */
 static int look(struct daemon *d, const char *container, const char *path, char **target,
-                bool *missing, lr_error *err)
+                bool *missing, lrun_error *err)
 {
     struct http_request request = {
         .operation = OPERATION, .method = "HEAD", .wanted = "X-Docker-Container-Path-Stat"};
@@ -102,7 +101,7 @@ static int look(struct daemon *d, const char *container, const char *path, char 
         snprintf(what, sizeof(what),
                  "it cannot be seen what is at '%.80s', where a volume would be", path);
         text_make_printable(what);
-        return daemon_refused(&answer, LR_CONTAINER_START_FAILED, OPERATION, what, err);
+        return daemon_refused(&answer, LRUN_CONTAINER_START_FAILED, OPERATION, what, err);
     }
     *target = target_in(answer.header);
     /* Podman tells the path itself of what is no link. */
@@ -120,7 +119,7 @@ static void go_up(char *path)
 
 /* *out: the path without links, malloc'd. */
 static int resolve(struct daemon *d, const char *container, const char *path, char **out,
-                   lr_error *err)
+                   lrun_error *err)
 {
     cleanup_free char *at = strdup(""), *rest = strdup(path);
     bool missing = false;
@@ -157,7 +156,7 @@ static int resolve(struct daemon *d, const char *container, const char *path, ch
     return error_oom(err, OPERATION);
 }
 
-static int check_link(struct daemon *d, const char *container, const char *path, lr_error *err)
+static int check_link(struct daemon *d, const char *container, const char *path, lrun_error *err)
 {
     cleanup_free char *end = NULL;
     if (resolve(d, container, path, &end, err) < 0)
@@ -166,14 +165,13 @@ static int check_link(struct daemon *d, const char *container, const char *path,
 }
 
 int volume_check_links(struct daemon *d, const char *container, const json_t *declared,
-                       const char *own, lr_error *err)
+                       const char *own, lrun_error *err)
 {
     const char *path;
     json_t *value;
     if (own && check_link(d, container, own, err) < 0)
         return -1;
-    json_object_foreach((json_t *)(uintptr_t)declared, path, value)
-    {
+    json_object_foreach ((json_t *)(uintptr_t)declared, path, value) {
         if (check_link(d, container, path, err) < 0)
             return -1;
     }

@@ -19,7 +19,7 @@ bool volume_is_reserved(const char *path);
  * The places that an image declares (docker_image_volumes()), by their names. `capped`: the run's disk has a cap, which
  * a volume would escape. Errors: NOT_SUPPORTED, which names the volume; OUT_OF_MEMORY.
  */
-int volume_check_places(const json_t *declared, bool capped, lr_error *err);
+int volume_check_places(const json_t *declared, bool capped, lrun_error *err);
 
 /*
  * The same places, and `own` (NULL: the run has no volume of its own), by where they lead in the root of a container that
@@ -27,6 +27,6 @@ int volume_check_places(const json_t *declared, bool capped, lr_error *err);
  * CONTAINER_START_FAILED (the daemon does not tell).
  */
 int volume_check_links(struct daemon *d, const char *container, const json_t *declared,
-                       const char *own, lr_error *err);
+                       const char *own, lrun_error *err);
 
 #endif

@@ -9,13 +9,13 @@
 
 #include <string.h>
 
-int local_images_find(const char *name, char **digest, lr_error *err)
+int local_images_find(const char *name, char **digest, lrun_error *err)
 {
     cleanup_store struct store *store = NULL;
     return store_open(&store, false, err) < 0 ? -1 : store_find(store, name, digest, err);
 }
 
-int local_images_describe(const char *name, struct image *out, lr_error *err)
+int local_images_describe(const char *name, struct image *out, lrun_error *err)
 {
     cleanup_store struct store *store = NULL;
     cleanup_close int fd = -1;
@@ -23,31 +23,31 @@ int local_images_describe(const char *name, struct image *out, lr_error *err)
 }
 
 int local_images_import(int fd, const char *name, struct image *out,
-                        struct image_feedback *feedback, lr_error *err)
+                        struct image_feedback *feedback, lrun_error *err)
 {
     cleanup_store struct store *store = NULL;
     return store_open(&store, true, err) < 0 ? -1
                                              : import_image(store, fd, name, out, feedback, err);
 }
 
-int local_images_list(struct image **out, size_t *count, lr_error *err)
+int local_images_list(struct image **out, size_t *count, lrun_error *err)
 {
     cleanup_store struct store *store = NULL;
     return store_open(&store, false, err) < 0 ? -1 : store_list(store, out, count, err);
 }
 
-int local_images_remove(const char *name, lr_error *err)
+int local_images_remove(const char *name, lrun_error *err)
 {
     cleanup_store struct store *store = NULL;
     return store_open(&store, false, err) < 0 ? -1 : store_remove(store, name, err);
 }
 
-int local_images_pull(const char *name, struct image_feedback *feedback, lr_error *err)
+int local_images_pull(const char *name, struct image_feedback *feedback, lrun_error *err)
 {
     cleanup_store struct store *store = NULL;
     cleanup_image struct image image = {0};
     if (image_is_digest(name)) {
-        error_set(err, LR_CONTAINER_START_FAILED, "image.resolve", "no image named '%s'", name);
+        error_set(err, LRUN_CONTAINER_START_FAILED, "image.resolve", "no image named '%s'", name);
         return error_hint(err, "light-runner image ls shows what is there");
     }
     if (store_open(&store, true, err) < 0)
@@ -55,7 +55,7 @@ int local_images_pull(const char *name, struct image_feedback *feedback, lr_erro
     return pull_image(store, name, NULL, &image, feedback, err);
 }
 
-int local_images_clean(unsigned *count, lr_error *err)
+int local_images_clean(unsigned *count, lrun_error *err)
 {
     static const char prefix[] = ENGINE_SETUP_REPOSITORY ":";
     cleanup_store struct store *store = NULL;
@@ -67,11 +67,11 @@ int local_images_clean(unsigned *count, lr_error *err)
     for (size_t i = 0; rc == 0 && i < all; i++) {
         if (strncmp(images[i].name, prefix, strlen(prefix)) != 0)
             continue;
-        lr_error one = {0};
+        lrun_error one = {0};
         rc = store_remove(store, images[i].name, &one);
         if (rc == 0)
             (*count)++;
-        else if (one.code == LR_IMAGE_NOT_FOUND)
+        else if (one.code == LRUN_IMAGE_NOT_FOUND)
             rc = 0; /* another was faster */
         else
             *err = one;

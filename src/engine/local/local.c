@@ -76,27 +76,27 @@ enum { CONFIG_TIMEOUT = 30000 };
 enum { NETWORK_TIMEOUT_MS = 10000 };
 
 /* What the contract has and this engine does not have yet is refused, never ignored. */
-static int refuse_unsupported(const struct request *r, lr_error *err)
+static int refuse_unsupported(const struct request *r, lrun_error *err)
 {
     static const char operation[] = "local.prepare";
     for (char **n = r->networks; n && *n; n++) {
         if (strcmp(*n, ENGINE_NETWORK_NONE) != 0 && strcmp(*n, ENGINE_NETWORK_DEFAULT) != 0) {
-            error_set(err, LR_NOT_SUPPORTED, operation,
+            error_set(err, LRUN_NOT_SUPPORTED, operation,
                       "networks: the local engine has no network named '%s'", *n);
             return error_hint(err,
                               "leave out --network for the default one, or use --network none");
         }
     }
     if (r->gpus && geteuid() != 0) {
-        error_set(err, LR_NOT_SUPPORTED, operation, "options.gpus: device nodes take root");
+        error_set(err, LRUN_NOT_SUPPORTED, operation, "options.gpus: device nodes take root");
         return error_hint(err, "leave out --gpus, or run as root");
     }
     if (r->disk_bytes < LOCAL_DISK_MIN)
-        return error_set(err, LR_INVALID_ARGUMENT, operation, "disk: at least 1m is needed");
+        return error_set(err, LRUN_INVALID_ARGUMENT, operation, "disk: at least 1m is needed");
     return 0;
 }
 
-static int make_folders(lr_error *err)
+static int make_folders(lrun_error *err)
 {
     static const char *const folders[] = {folder_bundle,  folder_state, folder_image,
                                           folder_scratch, LOCAL_ROOT,   folder_devices,
@@ -110,7 +110,7 @@ static int make_folders(lr_error *err)
         return -1;
     for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++)
         if (mkdir(folders[i], 0755) < 0)
-            return error_errno(err, LR_CONTAINER_START_FAILED, "local.prepare", errno,
+            return error_errno(err, LRUN_CONTAINER_START_FAILED, "local.prepare", errno,
                                "cannot make '%s'", folders[i]);
     /* In a user namespace there are no device nodes but the host's. */
     if (rootless_active())
@@ -131,7 +131,7 @@ static void local_watch(int (*tick)(void *user), void *user)
     watcher.user = user;
 }
 
-static int mount_image(struct local_sandbox *s, struct store *store, int image_fd, lr_error *err)
+static int mount_image(struct local_sandbox *s, struct store *store, int image_fd, lrun_error *err)
 {
     if (!rootless_active())
         return mount_erofs(image_fd, folder_image, err) < 0 ||
@@ -157,7 +157,7 @@ static int mount_image(struct local_sandbox *s, struct store *store, int image_f
  * Without root the supervisor's namespace is of this run alone, so the kernel's count of its user's
  * processes is one of the run. It counts in the namespaces below as well, whatever id they go by there.
  */
-static int limit_processes(const struct cgroup_limits *limits, lr_error *err)
+static int limit_processes(const struct cgroup_limits *limits, lrun_error *err)
 {
     struct rlimit now;
     rlim_t most = limits->pids + OWN_PROCESSES;
@@ -167,13 +167,13 @@ static int limit_processes(const struct cgroup_limits *limits, lr_error *err)
         most = now.rlim_max;
     now = (struct rlimit){most, most};
     return setrlimit(RLIMIT_NPROC, &now) < 0
-               ? error_errno(err, LR_CONTAINER_START_FAILED, "local.prepare", errno,
+               ? error_errno(err, LRUN_CONTAINER_START_FAILED, "local.prepare", errno,
                              "cannot limit the number of processes")
                : 0;
 }
 
 /* Of a user other than root there are no more ids to be had; gVisor and a guest have all of them. */
-static int add_high_ids(struct local_sandbox *s, lr_error *err)
+static int add_high_ids(struct local_sandbox *s, lrun_error *err)
 {
     const struct image *image = &s->base.image;
     uint32_t outside;
@@ -184,13 +184,13 @@ static int add_high_ids(struct local_sandbox *s, lr_error *err)
         return -1;
     return id_map_add(&s->ids, image->high_ids, image->user, outside)
                ? 0
-               : error_set(err, LR_IO_FAILED, "local.prepare",
+               : error_set(err, LRUN_IO_FAILED, "local.prepare",
                            "the image index is corrupt: the ids of '%s'", image->name);
 }
 
 /* Its ids, and with them its namespaces: a child makes them while this process goes on. A limit on processes that is to hold
  * in a user namespace is there before. */
-static int begin_namespaces(struct local_sandbox *s, lr_error *err)
+static int begin_namespaces(struct local_sandbox *s, lrun_error *err)
 {
     uint32_t host_first, count = ID_RANGE_SIZE;
     if (rootless_active())
@@ -207,7 +207,7 @@ static int begin_namespaces(struct local_sandbox *s, lr_error *err)
 }
 
 /* The user namespace, and the network, which takes longest to come up. */
-static int make_namespaces(struct local_sandbox *s, const struct request *r, lr_error *err)
+static int make_namespaces(struct local_sandbox *s, const struct request *r, lrun_error *err)
 {
     cleanup_close int net = -1;
     if (userns_finish(&s->birth, &s->user_namespace, &net, &s->ids, err) < 0 ||
@@ -238,7 +238,7 @@ static int make_namespaces(struct local_sandbox *s, const struct request *r, lr_
  * system takes for itself, and by what may be freed and not yet be given back.
  */
 static int mount_root_file(struct local_sandbox *s, int image_fd, const char *scratch_folder,
-                           lr_error *err)
+                           lrun_error *err)
 {
     uint64_t spare = s->disk_bytes / 8 / LOCAL_DISK_MIN * LOCAL_DISK_MIN + 16 * LOCAL_DISK_MIN;
     snprintf(s->overlay, sizeof(s->overlay), "--overlay2=root:dir=%s", folder_scratch);
@@ -246,7 +246,7 @@ static int mount_root_file(struct local_sandbox *s, int image_fd, const char *sc
      * closed by exec. */
     s->image_fd = fcntl(image_fd, F_DUPFD_CLOEXEC, OCI_RUNTIME_IMAGE_FD + 1);
     if (s->image_fd < 0)
-        return error_errno(err, LR_CONTAINER_START_FAILED, "local.prepare", errno,
+        return error_errno(err, LRUN_CONTAINER_START_FAILED, "local.prepare", errno,
                            "cannot keep the image's file open");
     return mount_scratch(scratch_folder, s->disk_bytes + spare, folder_scratch, &s->scratch, err);
 }
@@ -262,7 +262,7 @@ static struct mount_points mount_points_of(const struct local_sandbox *s)
 }
 
 static int mount_root(struct local_sandbox *s, const struct request *r, struct store *store,
-                      int image_fd, const char *scratch_folder, lr_error *err)
+                      int image_fd, const char *scratch_folder, lrun_error *err)
 {
     if (s->base.tier->is_gvisor)
         return mount_root_file(s, image_fd, scratch_folder, err);
@@ -275,7 +275,7 @@ static int mount_root(struct local_sandbox *s, const struct request *r, struct s
     if (stat(folder_image, &st) < 0 || mkdir(folder_upper, 0755) < 0 ||
         mkdir(folder_work, 0755) < 0 || chown(folder_upper, st.st_uid, st.st_gid) < 0 ||
         chmod(folder_upper, st.st_mode & 07777) < 0)
-        return error_errno(err, LR_VOLUME_CREATE_FAILED, "volume.create", errno,
+        return error_errno(err, LRUN_VOLUME_CREATE_FAILED, "volume.create", errno,
                            "cannot lay out the run's storage");
     const struct mount_points points = mount_points_of(s);
     if (mount_points_make(&points, err) < 0)
@@ -285,12 +285,12 @@ static int mount_root(struct local_sandbox *s, const struct request *r, struct s
 }
 
 /* Before anything is made: what is wrong with a choice of GPUs is wrong from the start. */
-static int find_gpus(struct local_sandbox *s, const struct request *r, lr_error *err)
+static int find_gpus(struct local_sandbox *s, const struct request *r, lrun_error *err)
 {
     if (!r->gpus)
         return 0;
     if (s->base.tier->own_kernel) {
-        error_set(err, LR_NOT_SUPPORTED, "local.prepare",
+        error_set(err, LRUN_NOT_SUPPORTED, "local.prepare",
                   "gpus: the host's devices are not in reach of the tier '%s'", s->base.tier->name);
         return error_hint(err, "use --runtime runc, or leave out --gpus");
     }
@@ -299,20 +299,20 @@ static int find_gpus(struct local_sandbox *s, const struct request *r, lr_error 
     return failed;
 }
 
-static int make_gpu_nodes(struct local_sandbox *s, lr_error *err)
+static int make_gpu_nodes(struct local_sandbox *s, lrun_error *err)
 {
     return json_object_size(s->gpus.nodes) == 0
                ? 0
                : cdi_edits_make_nodes(&s->gpus, folder_devices, err);
 }
 
-static int write_resolv_conf(const struct local_sandbox *s, lr_error *err)
+static int write_resolv_conf(const struct local_sandbox *s, lrun_error *err)
 {
     char text[RESOLVER_TEXT_MAX];
     size_t length = resolver_text(text, &s->names);
     cleanup_close int fd = open(LOCAL_RESOLV_CONF, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
     if (fd < 0 || io_write_all(fd, text, length, IO_NO_DEADLINE) < 0)
-        return error_errno(err, LR_CONTAINER_START_FAILED, "local.prepare", errno,
+        return error_errno(err, LRUN_CONTAINER_START_FAILED, "local.prepare", errno,
                            "cannot write '%s'", LOCAL_RESOLV_CONF);
     return 0;
 }
@@ -326,7 +326,7 @@ static bool starts_limited(const struct local_sandbox *s)
     return s->runtime->sets_limits_of_others && !inherited_may_limit_others();
 }
 
-static int make_config(struct local_sandbox *s, const struct request *r, lr_error *err)
+static int make_config(struct local_sandbox *s, const struct request *r, lrun_error *err)
 {
     if (own_files_copy_agent(file_agent, err) < 0 || (s->outbound && write_resolv_conf(s, err) < 0))
         return -1;
@@ -369,12 +369,12 @@ static int make_config(struct local_sandbox *s, const struct request *r, lr_erro
     return s->config ? 0 : -1;
 }
 
-static int make_pipes(struct local_sandbox *s, lr_error *err)
+static int make_pipes(struct local_sandbox *s, lrun_error *err)
 {
     int pipes[3][2];
     for (int i = 0; i < 3; i++) {
         if (pipe2(pipes[i], O_CLOEXEC) < 0)
-            return error_errno(err, LR_CONTAINER_START_FAILED, "local.start", errno,
+            return error_errno(err, LRUN_CONTAINER_START_FAILED, "local.start", errno,
                                "cannot make a pipe");
         s->stdio[i] = pipes[i][i != 0];
         int *ours[] = {&s->base.to_agent, &s->base.from_agent, &s->base.runtime_text};
@@ -387,7 +387,7 @@ static int make_pipes(struct local_sandbox *s, lr_error *err)
 }
 
 /* `config`: what it reads its configuration from; -1: from its file. */
-static int start_runtime(struct local_sandbox *s, int config, lr_error *err)
+static int start_runtime(struct local_sandbox *s, int config, lrun_error *err)
 {
     struct oci_runtime_launch launch = {
         .runtime = s->runtime,
@@ -429,11 +429,11 @@ static bool starts_early(const struct local_sandbox *s)
  * The runtime comes up while the mounts are made: it waits for its configuration, which is the last
  * that is made. Mounts below LOCAL_FOLDER are seen in its namespace as well.
  */
-static int start_early(struct local_sandbox *s, lr_error *err)
+static int start_early(struct local_sandbox *s, lrun_error *err)
 {
     int ends[2];
     if (symlink(OCI_RUNTIME_CONFIG, file_config) < 0 || pipe2(ends, O_CLOEXEC) < 0)
-        return error_errno(err, LR_CONTAINER_START_FAILED, "local.start", errno,
+        return error_errno(err, LRUN_CONTAINER_START_FAILED, "local.start", errno,
                            "cannot make the pipe for '%s'", file_config);
     cleanup_close int theirs = ends[0];
     s->config_pipe = ends[1];
@@ -441,7 +441,7 @@ static int start_early(struct local_sandbox *s, lr_error *err)
 }
 
 /* gVisor's network stack takes over what the interface is like when it starts. */
-static int await_network(struct local_sandbox *s, lr_error *err)
+static int await_network(struct local_sandbox *s, lrun_error *err)
 {
     struct pollfd fds[2] = {{.fd = s->network.ready, .events = POLLIN},
                             {.fd = s->network.keeper.pidfd, .events = POLLIN}};
@@ -452,13 +452,13 @@ static int await_network(struct local_sandbox *s, lr_error *err)
     while ((n < 0 && errno == EINTR) || (n == 0 && clock_ms() < deadline));
     if (fds[0].revents & POLLIN)
         return 0;
-    error_set(err, LR_CONTAINER_START_FAILED, "network.start",
+    error_set(err, LRUN_CONTAINER_START_FAILED, "network.start",
               "the sandbox's network did not come up");
     return error_hint(err, "see what works here: light-runner doctor; or run with --network none");
 }
 
 /* From here on it runs. */
-static int give_config(struct local_sandbox *s, lr_error *err)
+static int give_config(struct local_sandbox *s, lrun_error *err)
 {
     bool early = s->config_pipe >= 0;
     cleanup_close int to = early ? steal_fd(&s->config_pipe)
@@ -471,7 +471,7 @@ static int give_config(struct local_sandbox *s, lr_error *err)
         /* A runtime that has ended says on its stderr why; the supervisor makes that the error. */
         if (early && failed == EPIPE)
             return 0;
-        return error_errno(err, LR_CONTAINER_START_FAILED, "local.start", failed,
+        return error_errno(err, LRUN_CONTAINER_START_FAILED, "local.start", failed,
                            "cannot write '%s'", file_config);
     }
     if (early)
@@ -481,30 +481,30 @@ static int give_config(struct local_sandbox *s, lr_error *err)
     return start_runtime(s, -1, err);
 }
 
-static int check_user(const struct tier *tier, lr_error *err)
+static int check_user(const struct tier *tier, lrun_error *err)
 {
     if (!tier->own_kernel || geteuid() == 0)
         return 0;
-    error_set(err, LR_NOT_SUPPORTED, "local.prepare",
+    error_set(err, LRUN_NOT_SUPPORTED, "local.prepare",
               "the tier '%s' takes root on the local engine", tier->name);
     return error_hint(err,
                       "run it as root (sudo), or where Docker has the tier with --engine docker");
 }
 
 /* What the tier cannot do, and what it cannot do without. */
-static int check_tier(const struct local_sandbox *s, const struct request *r, lr_error *err)
+static int check_tier(const struct local_sandbox *s, const struct request *r, lrun_error *err)
 {
     static const char operation[] = "local.prepare";
     if (tier_check_memory(s->base.tier, r->memory_bytes, err) < 0 ||
         check_user(s->base.tier, err) < 0)
         return -1;
     if (r->kvm_only && !s->base.tier->is_guest) {
-        error_set(err, LR_NOT_SUPPORTED, operation, "options.accelerator: the tier '%s' has no VM",
-                  s->base.tier->name);
+        error_set(err, LRUN_NOT_SUPPORTED, operation,
+                  "options.accelerator: the tier '%s' has no VM", s->base.tier->name);
         return error_hint(err, "leave out --accelerator, or use --runtime kata");
     }
     if (s->base.tier->is_guest && s->base.keep) {
-        error_set(err, LR_NOT_SUPPORTED, operation, "setup: steps cannot be run in the tier '%s'",
+        error_set(err, LRUN_NOT_SUPPORTED, operation, "setup: steps cannot be run in the tier '%s'",
                   s->base.tier->name);
         return error_hint(err, "use an image that has what is needed: light-runner image pull");
     }
@@ -524,7 +524,7 @@ static void find_names(struct local_sandbox *s, const struct request *r)
         s->base.names = (struct resolver){.count = 1, .servers = {GUEST_RESOLVER}};
 }
 
-static int prepare_steps(struct local_sandbox *s, const struct request *r, lr_error *err)
+static int prepare_steps(struct local_sandbox *s, const struct request *r, lrun_error *err)
 {
     if (refuse_unsupported(r, err) < 0 || agent_name_make(s->agent_target, err) < 0 ||
         tier_find(&s->base.tier, r->runtime, err) < 0 ||
@@ -589,7 +589,7 @@ static int prepare_steps(struct local_sandbox *s, const struct request *r, lr_er
 static unsigned local_destroy(struct sandbox *base);
 
 static int local_prepare(struct sandbox **out, const char *id, const struct request *r, bool keep,
-                         lr_error *err)
+                         lrun_error *err)
 {
     struct local_sandbox *s = calloc(1, sizeof(*s));
     if (!s)
@@ -618,7 +618,7 @@ static int local_prepare(struct sandbox **out, const char *id, const struct requ
     return 0;
 }
 
-static int local_start(struct sandbox *base, lr_error *err)
+static int local_start(struct sandbox *base, lrun_error *err)
 {
     struct local_sandbox *s = local_of(base);
     int failed = base->tier->is_guest ? vm_start(s, err) : give_config(s, err);
@@ -633,7 +633,7 @@ static int local_start(struct sandbox *base, lr_error *err)
 static void local_running(struct sandbox *base)
 {
     struct local_sandbox *s = local_of(base);
-    lr_error ignored;
+    lrun_error ignored;
     if (!base->tier->is_guest)
         return;
     cgroup_read_usage(s->cgroup, &s->vm.before);
@@ -647,14 +647,14 @@ static int local_cpu_used(const struct sandbox *base, uint64_t *us)
     return cgroup_read_cpu(s->cgroup, us);
 }
 
-static int freeze(struct local_sandbox *s, bool on, lr_error *err)
+static int freeze(struct local_sandbox *s, bool on, lrun_error *err)
 {
     if (cgroup_freeze(s->cgroup, on) < 0) {
         int failed = errno;
         /* Half frozen it would neither go on nor die. */
         if (on)
             (void)cgroup_freeze(s->cgroup, false);
-        error_errno(err, failed == EOPNOTSUPP ? LR_NOT_SUPPORTED : LR_IO_FAILED, "local.pause",
+        error_errno(err, failed == EOPNOTSUPP ? LRUN_NOT_SUPPORTED : LRUN_IO_FAILED, "local.pause",
                     failed, on ? "cannot freeze the sandbox" : "cannot thaw the sandbox");
         return failed == EOPNOTSUPP ? error_hint(err, "it takes a cgroup: light-runner doctor")
                                     : -1;
@@ -663,7 +663,7 @@ static int freeze(struct local_sandbox *s, bool on, lr_error *err)
     return 0;
 }
 
-static int local_pause(struct sandbox *base, bool on, lr_error *err)
+static int local_pause(struct sandbox *base, bool on, lrun_error *err)
 {
     struct local_sandbox *s = local_of(base);
     const struct oci_runtime_launch launch = {
@@ -684,7 +684,7 @@ static void local_kill(struct sandbox *base)
     s->frozen = false;
 }
 
-static int local_finish(struct sandbox *base, struct cgroup_usage *usage, lr_error *err)
+static int local_finish(struct sandbox *base, struct cgroup_usage *usage, lrun_error *err)
 {
     struct local_sandbox *s = local_of(base);
     struct process_status status;
@@ -696,7 +696,7 @@ static int local_finish(struct sandbox *base, struct cgroup_usage *usage, lr_err
         process_kill(&s->process);
     }
     if (s->process.pidfd >= 0 && process_wait(&s->process, clock_ms() + 30000, &status) < 0)
-        return error_errno(err, LR_INTERNAL, "local.finish", errno, "the sandbox does not die");
+        return error_errno(err, LRUN_INTERNAL, "local.finish", errno, "the sandbox does not die");
     base->alive = -1;
     cgroup_read_usage(s->cgroup, usage);
     if (base->tier->is_guest)
@@ -704,7 +704,7 @@ static int local_finish(struct sandbox *base, struct cgroup_usage *usage, lr_err
     return 0;
 }
 
-static int local_available(const char *name, lr_error *err)
+static int local_available(const char *name, lrun_error *err)
 {
     const struct tier *tier;
     const struct tier_runtime *runtime;
@@ -719,23 +719,23 @@ static int local_available(const char *name, lr_error *err)
 
 /* The root is still mounted; what the runtime mounted in it went with its namespace. It is mounted anew, without the
  * mount points that were made for the runtime. An overlay without syncs wants a fresh folder to work in. */
-static int mount_for_commit(const struct local_sandbox *s, lr_error *err)
+static int mount_for_commit(const struct local_sandbox *s, lrun_error *err)
 {
     const struct mount_points points = mount_points_of(s);
     if (umount2(LOCAL_ROOT, 0) < 0)
-        return error_errno(err, LR_IO_FAILED, "local.commit", errno,
+        return error_errno(err, LRUN_IO_FAILED, "local.commit", errno,
                            "cannot unmount the sandbox's root");
     if (mount_points_remove(&points, err) < 0)
         return -1;
     if (mkdir(folder_commit_work, 0755) < 0)
-        return error_errno(err, LR_IO_FAILED, "local.commit", errno, "cannot make '%s'",
+        return error_errno(err, LRUN_IO_FAILED, "local.commit", errno, "cannot make '%s'",
                            folder_commit_work);
     if (mount_overlay_move_index(folder_work, folder_commit_work, err) < 0)
         return -1;
     return mount_overlay(folder_image, folder_upper, folder_commit_work, LOCAL_ROOT, true, err);
 }
 
-static int local_commit(struct sandbox *base, const char *name, lr_error *err)
+static int local_commit(struct sandbox *base, const char *name, lrun_error *err)
 {
     const struct local_sandbox *s = local_of(base);
     cleanup_store struct store *store = NULL;
@@ -783,7 +783,7 @@ static unsigned local_destroy(struct sandbox *base)
     return 0;
 }
 
-static int local_reap(int64_t min_age_ms, struct engine_reaped *out, lr_error *err)
+static int local_reap(int64_t min_age_ms, struct engine_reaped *out, lrun_error *err)
 {
     cleanup_store struct store *store = NULL;
     cleanup_free char *root = delegation_root();
@@ -793,12 +793,12 @@ static int local_reap(int64_t min_age_ms, struct engine_reaped *out, lr_error *e
 }
 
 static int local_network(enum engine_network_action action, const char *name, unsigned *count,
-                         lr_error *err)
+                         lrun_error *err)
 {
     (void)action;
     (void)name;
     (void)count;
-    error_set(err, LR_NOT_SUPPORTED, "local.network",
+    error_set(err, LRUN_NOT_SUPPORTED, "local.network",
               "the local engine has no networks of its own");
     return error_hint(err, "use --engine docker");
 }

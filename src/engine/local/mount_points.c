@@ -22,9 +22,9 @@ static int open_folder(int at, const char *name)
     return openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 }
 
-static int failed_at(const char *name, lr_error *err)
+static int failed_at(const char *name, lrun_error *err)
 {
-    return error_errno(err, LR_VOLUME_CREATE_FAILED, operation, errno,
+    return error_errno(err, LRUN_VOLUME_CREATE_FAILED, operation, errno,
                        "cannot make the mount point '%s' in the run's storage", name);
 }
 
@@ -57,7 +57,7 @@ static int make_etc(const struct mount_points *m, int upper)
                : 0;
 }
 
-int mount_points_make(const struct mount_points *m, lr_error *err)
+int mount_points_make(const struct mount_points *m, lrun_error *err)
 {
     cleanup_close int upper = open_folder(AT_FDCWD, m->upper);
     if (upper < 0)
@@ -85,7 +85,7 @@ static int remove_resolv_conf(const struct mount_points *m, int upper)
     return errno == ENOTEMPTY || errno == ENOTDIR || errno == ENOENT ? 0 : -1;
 }
 
-int mount_points_remove(const struct mount_points *m, lr_error *err)
+int mount_points_remove(const struct mount_points *m, lrun_error *err)
 {
     cleanup_close int upper = open_folder(AT_FDCWD, m->upper);
     bool failed = upper < 0;
@@ -93,7 +93,7 @@ int mount_points_remove(const struct mount_points *m, lr_error *err)
         failed = unlinkat(upper, folders[i].name, AT_REMOVEDIR) < 0 && errno != ENOENT;
     if (failed || (unlinkat(upper, m->agent + 1, 0) < 0 && errno != ENOENT) ||
         (m->resolv_conf && remove_resolv_conf(m, upper) < 0))
-        return error_errno(err, LR_VOLUME_CREATE_FAILED, operation, errno,
+        return error_errno(err, LRUN_VOLUME_CREATE_FAILED, operation, errno,
                            "cannot remove the mount points from the run's storage");
     return 0;
 }

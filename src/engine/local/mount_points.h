@@ -30,10 +30,10 @@ struct mount_points {
  * Makes them. A folder `etc` of the image stays visible, with its owner, mode and time; a link of that name is replaced
  * by a folder, as Docker does. Errors: VOLUME_CREATE_FAILED.
  */
-int mount_points_make(const struct mount_points *m, lr_error *err);
+int mount_points_make(const struct mount_points *m, lrun_error *err);
 
 /* Removes them from the upper layer, so that the next mount of the root shows the image's own entries again. The root must
  * not be mounted meanwhile. Errors: VOLUME_CREATE_FAILED. */
-int mount_points_remove(const struct mount_points *m, lr_error *err);
+int mount_points_remove(const struct mount_points *m, lrun_error *err);
 
 #endif

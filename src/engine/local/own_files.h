@@ -11,12 +11,12 @@
 #include "base/error.h"
 
 /* Copies the agent from where it is installed to `target`. Errors: CONTAINER_START_FAILED. */
-int own_files_copy_agent(const char *target, lr_error *err);
+int own_files_copy_agent(const char *target, lrun_error *err);
 
 /*
  * Makes null, zero and so on in `folder`, which honours device nodes, and mounts them over those of /dev: an OCI runtime
  * that is started in this mount namespace takes them for the host's. It takes root. Errors: CONTAINER_START_FAILED.
  */
-int own_files_make_devices(const char *folder, lr_error *err);
+int own_files_make_devices(const char *folder, lrun_error *err);
 
 #endif

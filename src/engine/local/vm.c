@@ -27,18 +27,18 @@ uint64_t vm_memory(const struct request *r)
     return (r->memory_bytes + MIB - 1) / MIB * MIB + QEMU_GUEST_OVERHEAD;
 }
 
-static int make_sockets(int *ours, int *theirs, lr_error *err)
+static int make_sockets(int *ours, int *theirs, lrun_error *err)
 {
     int ends[2];
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
-        return error_errno(err, LR_CONTAINER_START_FAILED, "local.prepare", errno,
+        return error_errno(err, LRUN_CONTAINER_START_FAILED, "local.prepare", errno,
                            "cannot make a socket");
     *ours = ends[0];
     *theirs = ends[1];
     return 0;
 }
 
-int vm_make_channel(struct local_sandbox *s, lr_error *err)
+int vm_make_channel(struct local_sandbox *s, lrun_error *err)
 {
     int text[2], size = SOCKET_BUFFER;
     if (make_sockets(&s->base.to_agent, &s->vm.agent, err) < 0 ||
@@ -47,7 +47,7 @@ int vm_make_channel(struct local_sandbox *s, lr_error *err)
     s->base.from_agent = fcntl(s->base.to_agent, F_DUPFD_CLOEXEC, 0);
     if (s->base.from_agent < 0 || io_set_nonblock(s->vm.control, true) < 0 ||
         pipe2(text, O_CLOEXEC) < 0)
-        return error_errno(err, LR_CONTAINER_START_FAILED, "local.prepare", errno,
+        return error_errno(err, LRUN_CONTAINER_START_FAILED, "local.prepare", errno,
                            "cannot make the channel to the VM");
     s->base.runtime_text = text[0];
     s->stdio[2] = text[1];
@@ -58,7 +58,7 @@ int vm_make_channel(struct local_sandbox *s, lr_error *err)
 }
 
 int vm_prepare(struct local_sandbox *s, const struct request *r, int image,
-               const char *scratch_folder, lr_error *err)
+               const char *scratch_folder, lrun_error *err)
 {
     struct vm *vm = &s->vm;
     /* Rounded up; more than there are would only wait for one another. */
@@ -69,7 +69,7 @@ int vm_prepare(struct local_sandbox *s, const struct request *r, int image,
     vm->cpus = cpus < 1 ? 1 : cpus > CPUS_MAX ? CPUS_MAX : (unsigned)cpus;
     s->image_fd = fcntl(image, F_DUPFD_CLOEXEC, 0);
     if (s->image_fd < 0)
-        return error_errno(err, LR_CONTAINER_START_FAILED, "local.prepare", errno,
+        return error_errno(err, LRUN_CONTAINER_START_FAILED, "local.prepare", errno,
                            "cannot keep the image's file open");
     if (guest_files_open(&vm->files, scratch_folder, err) < 0 ||
         accelerator_find(&vm->accelerator, s->runtime_path, &vm->files, scratch_folder, LOCAL_ROOT,
@@ -77,7 +77,7 @@ int vm_prepare(struct local_sandbox *s, const struct request *r, int image,
         return -1;
     if (r->kvm_only && strcmp(vm->accelerator, ACCELERATOR_KVM) != 0) {
         error_set(
-            err, LR_NOT_SUPPORTED, "local.prepare",
+            err, LRUN_NOT_SUPPORTED, "local.prepare",
             "options.accelerator: 'kvm' was asked for, and KVM does not work on this machine");
         return error_hint(err, "use --runtime runsc, or leave out --accelerator kvm");
     }
@@ -91,7 +91,7 @@ int vm_prepare(struct local_sandbox *s, const struct request *r, int image,
     return mount_scratch_file(scratch_folder, s->disk_bytes, &vm->disk, err);
 }
 
-int vm_start(struct local_sandbox *s, lr_error *err)
+int vm_start(struct local_sandbox *s, lrun_error *err)
 {
     struct vm *vm = &s->vm;
     const struct qemu_launch launch = {

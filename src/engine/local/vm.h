@@ -43,13 +43,13 @@ struct vm {
 uint64_t vm_memory(const struct request *r);
 
 /* The channel to the agent, as sandbox.h has it. */
-int vm_make_channel(struct local_sandbox *s, lr_error *err);
+int vm_make_channel(struct local_sandbox *s, lrun_error *err);
 
 /* Everything up to QEMU's start. `image` is the image's file. */
 int vm_prepare(struct local_sandbox *s, const struct request *r, int image,
-               const char *scratch_folder, lr_error *err);
+               const char *scratch_folder, lrun_error *err);
 
-int vm_start(struct local_sandbox *s, lr_error *err);
+int vm_start(struct local_sandbox *s, lrun_error *err);
 
 /* Has the guest kill everything in it, and tell then what that has used. false: it cannot be asked. */
 bool vm_ask(struct local_sandbox *s);
