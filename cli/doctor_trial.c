@@ -116,12 +116,12 @@ static bool finish(struct attempt *a, bool network)
     lrun_result *result = NULL;
     bool ok = a->execution && lrun_execution_wait(a->execution, &result, &a->error) == 0;
     if (ok && result->exit_code != 0) {
-        error_set(&a->error, LRUN_CONTAINER_START_FAILED, OPERATION,
+        error_set(&a->error, LRUN_START_FAILED, OPERATION,
                   "a trial program ended with exit code %d%s", result->exit_code,
                   result->timed_out ? " after a timeout" : "");
         ok = false;
     } else if (ok && network && !a->interface) {
-        error_set(&a->error, LRUN_CONTAINER_START_FAILED, OPERATION,
+        error_set(&a->error, LRUN_START_FAILED, OPERATION,
                   "no network interface came up in the sandbox");
         error_hint(&a->error, "run with --network none");
         ok = false;

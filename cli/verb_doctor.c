@@ -47,7 +47,7 @@ static void judge(struct cell *cell, const struct engine *engine, const struct f
     lrun_error e = {0}, shim = {0};
     bool local = engine == &engine_local;
     if (engine->available(cell->tier, &e) < 0) {
-        if (!local && strcmp(cell->tier, "kata") == 0 && e.code != LRUN_DOCKER_UNREACHABLE &&
+        if (!local && strcmp(cell->tier, "kata") == 0 && e.code != LRUN_ENGINE_UNREACHABLE &&
             engine->available(REQUEST_KATA_SHIM, &shim) == 0) {
             cell->runtime = REQUEST_KATA_SHIM;
             set_reason(cell, "as --runtime " REQUEST_KATA_SHIM, "");

@@ -221,8 +221,7 @@ int verb_verify(int argc, char **argv)
     if (v.help)
         return print_help();
     if (run(&v, &result, &e) < 0) {
-        if (v.image == default_image && e.code == LRUN_CONTAINER_START_FAILED &&
-            strstr(e.operation, "pull"))
+        if (v.image == default_image && e.code == LRUN_START_FAILED && strstr(e.operation, "pull"))
             hint_image(&e);
         rc = cli_fail(&e, v.json);
         return e.code == LRUN_ISOLATION_FAILED ? 1 : rc;

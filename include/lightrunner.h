@@ -58,7 +58,17 @@
 extern "C" {
 #endif
 
-#define LRUN_VERSION "0.1.0"
+/** The version of this header, for a program that is compiled against more than one. The library that it runs with may be
+ * another: see lrun_version_number(). */
+#define LRUN_VERSION_MAJOR 0
+#define LRUN_VERSION_MINOR 1
+#define LRUN_VERSION_PATCH 0
+#define LRUN_VERSION       "0.1.0"
+
+/** A version as a number that grows with it: #if LRUN_VERSION_NUMBER >= LRUN_MAKE_VERSION(0, 2, 0) */
+#define LRUN_MAKE_VERSION(major, minor, patch) ((major)*65536 + (minor)*256 + (patch))
+#define LRUN_VERSION_NUMBER                                                                        \
+    LRUN_MAKE_VERSION(LRUN_VERSION_MAJOR, LRUN_VERSION_MINOR, LRUN_VERSION_PATCH)
 
 #if defined(__GNUC__)
 #define LRUN_API __attribute__((visibility("default")))
@@ -78,30 +88,46 @@ extern "C" {
     name.size = sizeof(type)
 #endif
 
-/** The library's version, "MAJOR.MINOR.PATCH". Borrowed, static. Since 0.1. */
+/** The library's version, "MAJOR.MINOR.PATCH". Static: do not free it. Thread-safe, does not block. Since 0.1. */
 LRUN_API const char *lrun_version(void);
+
+/** The library's version as LRUN_MAKE_VERSION() makes it. Thread-safe, does not block. Since 0.1. */
+LRUN_API unsigned lrun_version_number(void);
+
+/**
+ * Frees a text that the library has given through a `char **`. A program must not use free() for it: its libc may not
+ * be the library's.
+ * @param text  may be NULL
+ * Thread-safe, does not block. Since 0.1.
+ */
+LRUN_API void lrun_string_free(char *text);
 
 /* ------------------------------------------------------------------ errors */
 
-/** What went wrong, for programs. The names (lrun_code_name()) never change. Since 0.1. */
+/**
+ * What went wrong, for programs. Values and names (lrun_code_name()) never change; later versions may add codes, so
+ * treat one that you do not know like LRUN_INTERNAL. Where the name differs from the constant's, the comment quotes it:
+ * the names are those of the JSON documents. Since 0.1.
+ */
 typedef enum lrun_code {
     LRUN_OK = 0,
-    LRUN_INVALID_ARGUMENT,     /**< a field of the request or an option is wrong; nothing started */
-    LRUN_DOCKER_UNREACHABLE,   /**< the daemon does not answer */
-    LRUN_VOLUME_CREATE_FAILED, /**< the run's storage could not be made */
-    LRUN_CONTAINER_START_FAILED, /**< no such image, runtime not installed, create or start failed */
-    LRUN_SEED_FAILED,            /**< `dir` could not be copied in */
-    LRUN_EXTRACT_FAILED,         /**< extraction as a whole failed (not one entry of it) */
-    LRUN_IMAGE_INVALID,          /**< what was given is not an image that can be used */
-    LRUN_IMAGE_NOT_FOUND,        /**< the store has no such image (image verbs only) */
-    LRUN_NOT_SUPPORTED,          /**< not there on this engine, tier or version */
-    LRUN_ISOLATION_FAILED, /**< the sandbox is not the one asked for, and the command did not start; or
-                              it was brought down from inside */
-    LRUN_SUPERVISOR_LOST, /**< the run's supervisor died or broke the protocol */
-    LRUN_IO_FAILED,       /**< reading or writing on the host failed */
-    LRUN_OUT_OF_MEMORY,
-    LRUN_INTERNAL, /**< a defect of light-runner */
-    LRUN_CODE_COUNT
+    LRUN_INVALID_ARGUMENT = 1, /**< a field of the request or an option is wrong; nothing started */
+    LRUN_ENGINE_UNREACHABLE = 2, /**< "DOCKER_UNREACHABLE": the engine's daemon does not answer */
+    LRUN_STORAGE_FAILED = 3, /**< "VOLUME_CREATE_FAILED": the run's storage could not be created */
+    LRUN_START_FAILED = 4, /**< "CONTAINER_START_FAILED": there is no such image, the runtime is not
+                                  installed, or the sandbox could not be created or started */
+    LRUN_SEED_FAILED = 5,  /**< `dir` could not be copied in */
+    LRUN_EXTRACT_FAILED = 6,  /**< extraction as a whole failed, not only one entry of it */
+    LRUN_IMAGE_INVALID = 7,   /**< the image cannot be used */
+    LRUN_IMAGE_NOT_FOUND = 8, /**< there is no image of that name (image functions only) */
+    LRUN_NOT_SUPPORTED = 9,   /**< not supported by this engine, tier or version */
+    LRUN_ISOLATION_FAILED =
+        10, /**< the sandbox is not the one that was asked for, and the command did
+                                     not start; or the sandbox was brought down from inside */
+    LRUN_SUPERVISOR_LOST = 11, /**< the run's supervisor died or broke the protocol */
+    LRUN_IO_FAILED = 12,       /**< reading or writing on the host failed */
+    LRUN_OUT_OF_MEMORY = 13,
+    LRUN_INTERNAL = 14 /**< a defect of light-runner */
 } lrun_code;
 
 /** The code's name as in the documentation, e.g. "CONTAINER_START_FAILED". Borrowed, static. */
@@ -125,7 +151,7 @@ typedef struct lrun_error {
 /* ------------------------------------------------------------------ runner */
 
 /** A three-valued switch whose zero is "the default". */
-typedef enum lrun_switch { LRUN_DEFAULT = 0, LRUN_ON, LRUN_OFF } lrun_switch;
+typedef enum lrun_switch { LRUN_DEFAULT = 0, LRUN_ON = 1, LRUN_OFF = 2 } lrun_switch;
 
 /** How runs are isolated and limited. Strings are copied by lrun_runner_new(). Since 0.1. */
 typedef struct lrun_runner_options {
@@ -282,9 +308,9 @@ typedef struct lrun_request {
 /* ------------------------------------------------------------------ result */
 
 typedef enum lrun_extract_status {
-    LRUN_EXTRACT_OK,
-    LRUN_EXTRACT_MISSING,
-    LRUN_EXTRACT_ERROR
+    LRUN_EXTRACT_OK = 0,
+    LRUN_EXTRACT_MISSING = 1,
+    LRUN_EXTRACT_ERROR = 2
 } lrun_extract_status;
 
 typedef struct lrun_extracted {
@@ -460,7 +486,7 @@ LRUN_API int lrun_attach(const char *id, const lrun_request *base, lrun_executio
 /**
  * The states of all detached runs, oldest first, as a JSON array; or that of one as an object.
  * @param id   NULL: all. With an id that is unknown *out is NULL.
- * @param out  receives the text; free() it
+ * @param out  receives the text; free it with lrun_string_free()
  * Errors: IO_FAILED. Since 0.1.
  */
 LRUN_API int lrun_states(const char *id, char **out, lrun_error *err);

@@ -96,7 +96,7 @@ static bool settle(lrun_execution *x)
 
 int execution_never_ran(lrun_error *err)
 {
-    return error_set(err, LRUN_CONTAINER_START_FAILED, OPERATION,
+    return error_set(err, LRUN_START_FAILED, OPERATION,
                      "the run was cancelled before its command started");
 }
 

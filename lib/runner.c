@@ -13,6 +13,16 @@ const char *lrun_version(void)
     return LRUN_VERSION;
 }
 
+unsigned lrun_version_number(void)
+{
+    return LRUN_VERSION_NUMBER;
+}
+
+void lrun_string_free(char *text)
+{
+    free(text);
+}
+
 int runner_take_struct(void *to, size_t known, const void *from, size_t given, const char *name,
                        lrun_error *err)
 {

@@ -11,9 +11,9 @@
 static const char *const code_names[] = {
     [LRUN_OK] = "OK",
     [LRUN_INVALID_ARGUMENT] = "INVALID_ARGUMENT",
-    [LRUN_DOCKER_UNREACHABLE] = "DOCKER_UNREACHABLE",
-    [LRUN_VOLUME_CREATE_FAILED] = "VOLUME_CREATE_FAILED",
-    [LRUN_CONTAINER_START_FAILED] = "CONTAINER_START_FAILED",
+    [LRUN_ENGINE_UNREACHABLE] = "DOCKER_UNREACHABLE",
+    [LRUN_STORAGE_FAILED] = "VOLUME_CREATE_FAILED",
+    [LRUN_START_FAILED] = "CONTAINER_START_FAILED",
     [LRUN_SEED_FAILED] = "SEED_FAILED",
     [LRUN_EXTRACT_FAILED] = "EXTRACT_FAILED",
     [LRUN_IMAGE_INVALID] = "IMAGE_INVALID",
@@ -25,16 +25,19 @@ static const char *const code_names[] = {
     [LRUN_OUT_OF_MEMORY] = "OUT_OF_MEMORY",
     [LRUN_INTERNAL] = "INTERNAL",
 };
-static_assert(sizeof(code_names) / sizeof(code_names[0]) == LRUN_CODE_COUNT, "a name per code");
+
+/* Not in the public enum: a program that was compiled with it would have to be compiled again for each new code. */
+enum { CODE_COUNT = sizeof(code_names) / sizeof(code_names[0]) };
+static_assert(CODE_COUNT == LRUN_INTERNAL + 1, "a name for each code");
 
 const char *lrun_code_name(lrun_code code)
 {
-    return (unsigned)code < LRUN_CODE_COUNT ? code_names[code] : "INTERNAL";
+    return (unsigned)code < CODE_COUNT ? code_names[code] : "INTERNAL";
 }
 
 lrun_code error_code_from_name(const char *name)
 {
-    for (int i = 0; i < LRUN_CODE_COUNT; i++)
+    for (int i = 0; i < CODE_COUNT; i++)
         if (strcmp(code_names[i], name) == 0)
             return (lrun_code)i;
     return LRUN_INTERNAL;

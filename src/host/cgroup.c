@@ -110,7 +110,7 @@ static int enable_v2_controllers(int dirfd, unsigned purposes, lrun_error *err)
     for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
         if ((purposes & wanted[i].purposes) &&
             io_write_control(dirfd, "cgroup.subtree_control", wanted[i].name) < 0)
-            return error_errno(err, LRUN_CONTAINER_START_FAILED, "cgroup.create", errno,
+            return error_errno(err, LRUN_START_FAILED, "cgroup.create", errno,
                                "cannot enable the cgroup controller '%s'", wanted[i].name + 1);
     return 0;
 }
@@ -159,7 +159,7 @@ static int open_groups(struct cgroup *c, const char *root, lrun_error *err)
         snprintf(path, sizeof(path), "%s/%s", root, c->controllers[i].name);
         cleanup_close int top = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (top < 0) {
-            error_errno(err, LRUN_CONTAINER_START_FAILED, "cgroup.create", errno,
+            error_errno(err, LRUN_START_FAILED, "cgroup.create", errno,
                         "the cgroup controller '%s' is not there", c->controllers[i].name);
             return error_hint(err, "mount it, or boot with the unified hierarchy");
         }
@@ -168,7 +168,7 @@ static int open_groups(struct cgroup *c, const char *root, lrun_error *err)
         c->parents[i] = open_folder(top, CGROUP_PARENT, false);
         if (c->parents[i] < 0) {
             bool read_only = errno == EROFS;
-            error_errno(err, LRUN_CONTAINER_START_FAILED, "cgroup.create", errno,
+            error_errno(err, LRUN_START_FAILED, "cgroup.create", errno,
                         "cannot make the cgroup %s/%s", path, CGROUP_PARENT);
             return read_only ? hint_read_only(path, err) : error_hint(err, "run as root");
         }
@@ -177,7 +177,7 @@ static int open_groups(struct cgroup *c, const char *root, lrun_error *err)
         c->groups[i] = make_held(c->parents[i], c->id);
         if (c->groups[i] < 0) {
             bool read_only = errno == EROFS;
-            error_errno(err, LRUN_CONTAINER_START_FAILED, "cgroup.create", errno,
+            error_errno(err, LRUN_START_FAILED, "cgroup.create", errno,
                         "cannot make the cgroup %s/%s/%s", path, CGROUP_PARENT, c->id);
             return read_only ? hint_read_only(path, err) : -1;
         }
@@ -189,7 +189,7 @@ static int open_groups(struct cgroup *c, const char *root, lrun_error *err)
 static int write_limit(int dirfd, const char *file, const char *value, lrun_error *err)
 {
     if (dirfd >= 0 && io_write_control(dirfd, file, value) < 0)
-        return error_errno(err, LRUN_CONTAINER_START_FAILED, "cgroup.create", errno,
+        return error_errno(err, LRUN_START_FAILED, "cgroup.create", errno,
                            "cannot set the limit %s = %s", file, value);
     return 0;
 }
@@ -246,7 +246,7 @@ static int write_limits(struct cgroup *c, const struct cgroup_limits *limits, lr
             return -1;
         /* Absent where the kernel was built or booted without swap accounting. */
         if (memory_fd >= 0 && io_write_control(memory_fd, "memory.swap.max", "0") < 0 && has_swap())
-            return error_errno(err, LRUN_CONTAINER_START_FAILED, "cgroup.create", errno,
+            return error_errno(err, LRUN_START_FAILED, "cgroup.create", errno,
                                "cannot forbid swap, so memory would not be capped");
         return forbid_huge_pages(group_of(c, HUGETLB, CGROUP_HUGE_PAGES), "hugetlb.*.max", err);
     }
@@ -256,13 +256,13 @@ static int write_limits(struct cgroup *c, const struct cgroup_limits *limits, lr
         return -1;
     if (memory_fd >= 0 && io_write_control(memory_fd, "memory.memsw.limit_in_bytes", memory) < 0 &&
         has_swap() && io_write_control(memory_fd, "memory.swappiness", "0") < 0)
-        return error_errno(err, LRUN_CONTAINER_START_FAILED, "cgroup.create", errno,
+        return error_errno(err, LRUN_START_FAILED, "cgroup.create", errno,
                            "cannot forbid swap, so memory would not be capped");
     /* Buffers of TCP have a counter of their own, which counts nothing without a limit. */
     if (memory_fd >= 0 &&
         io_write_control(memory_fd, "memory.kmem.tcp.limit_in_bytes", memory) < 0 &&
         errno != ENOENT)
-        return error_errno(err, LRUN_CONTAINER_START_FAILED, "cgroup.create", errno,
+        return error_errno(err, LRUN_START_FAILED, "cgroup.create", errno,
                            "cannot set the limit memory.kmem.tcp.limit_in_bytes = %s", memory);
     return forbid_huge_pages(group_of(c, HUGETLB, CGROUP_HUGE_PAGES), "hugetlb.*.limit_in_bytes",
                              err);
@@ -296,7 +296,7 @@ int cgroup_create(struct cgroup **out, const char *root, const char *id,
         c->purposes = 0;
     if (c->mode == CGROUP_NONE && c->purposes) {
         free(c);
-        error_set(err, LRUN_CONTAINER_START_FAILED, "cgroup.create",
+        error_set(err, LRUN_START_FAILED, "cgroup.create",
                   "no cgroup hierarchy at %s, so no limit can be enforced", root);
         return error_hint(err, "mount cgroup2 at %s", root);
     }

@@ -142,7 +142,7 @@ static int vacate(const char *root, lrun_error *err)
 {
     cleanup_close int top = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (top < 0 || (mkdirat(top, CALLERS, 0755) < 0 && errno != EEXIST))
-        return error_errno(err, LRUN_CONTAINER_START_FAILED, OPERATION, errno,
+        return error_errno(err, LRUN_START_FAILED, OPERATION, errno,
                            "cannot make the cgroup '%s/%s'", root, CALLERS);
     /* They fork meanwhile: again, until none is left. */
     for (int i = 0; i < MOVES; i++) {
@@ -152,11 +152,11 @@ static int vacate(const char *root, lrun_error *err)
         for (char *line = list, *end; line && (end = strchr(line, '\n')); line = end + 1) {
             *end = '\0';
             if (io_write_control(top, CALLERS "/cgroup.procs", line) < 0 && errno != ESRCH)
-                return error_errno(err, LRUN_CONTAINER_START_FAILED, OPERATION, errno,
+                return error_errno(err, LRUN_START_FAILED, OPERATION, errno,
                                    "cannot move process %s out of the cgroup '%s'", line, root);
         }
     }
-    return error_set(err, LRUN_CONTAINER_START_FAILED, OPERATION,
+    return error_set(err, LRUN_START_FAILED, OPERATION,
                      "the processes of the cgroup '%s' fork too fast to be moved", root);
 }
 
@@ -166,7 +166,7 @@ static int refuse(const char *root, unsigned lacking, unsigned allowed, lrun_err
     delegation_name_limits(names, sizeof(names), lacking & ~allowed);
     delegation_name_limits(all, sizeof(all), lacking);
     delegation_hint(command, sizeof(command), root);
-    error_set(err, LRUN_CONTAINER_START_FAILED, OPERATION,
+    error_set(err, LRUN_START_FAILED, OPERATION,
               "without root these limits cannot be enforced here: %s", names);
     return error_hint(err, "%s   or run without them: --allow-unenforced %s", command, all);
 }

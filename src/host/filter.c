@@ -52,8 +52,7 @@ static int name_of(char name[NAME_SIZE], const char **word, const char *compiler
     snprintf(name, NAME_SIZE, "seccomp-" LIGHT_RUNNER_VERSION);
     *word = NULL;
     if (stat(compiler, &st) < 0)
-        return error_errno(err, LRUN_CONTAINER_START_FAILED, operation, errno, "cannot find '%s'",
-                           compiler);
+        return error_errno(err, LRUN_START_FAILED, operation, errno, "cannot find '%s'", compiler);
     add_identity(name, &st);
     if (stat(SECCOMP_PROFILE, &st) == 0) {
         add_identity(name, &st);
@@ -61,7 +60,7 @@ static int name_of(char name[NAME_SIZE], const char **word, const char *compiler
         *word = FILTER_REFUSALS;
         strcat(name, "-" FILTER_REFUSALS);
     } else {
-        error_errno(err, LRUN_CONTAINER_START_FAILED, operation, errno,
+        error_errno(err, LRUN_START_FAILED, operation, errno,
                     "cannot read the seccomp profile '%s'", SECCOMP_PROFILE);
         return error_hint(err, "apt-get install golang-github-containers-common");
     }
@@ -93,11 +92,11 @@ int filter_get(const char *folder, enum filter_base base, char **program, size_t
     if (*program)
         return 0;
     const char *const argv[] = {compiler, folder, name, word, NULL};
-    if (process_run(argv, COMPILE_TIMEOUT_MS, NULL, 0, LRUN_CONTAINER_START_FAILED, err) < 0)
+    if (process_run(argv, COMPILE_TIMEOUT_MS, NULL, 0, LRUN_START_FAILED, err) < 0)
         return -1;
     *program = read_program(folder, name, length);
     if (!*program)
-        return error_errno(err, LRUN_CONTAINER_START_FAILED, operation, errno,
+        return error_errno(err, LRUN_START_FAILED, operation, errno,
                            "cannot read the compiled seccomp profile '%s/%s'", folder, name);
     return 0;
 }
@@ -108,7 +107,7 @@ static int prepend(char **program, size_t *length, const struct sock_filter *fir
 {
     size_t size = count * sizeof(*first);
     if (*length + size > BPF_MAXINSNS * sizeof(struct sock_filter))
-        return error_set(err, LRUN_CONTAINER_START_FAILED, operation,
+        return error_set(err, LRUN_START_FAILED, operation,
                          "the compiled seccomp profile is too long");
     char *longer = malloc(size + *length);
     if (!longer)

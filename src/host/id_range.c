@@ -92,16 +92,15 @@ int id_range_take(int *lock, uint32_t *first, const char *folder, id_range_known
 {
     cleanup_close int file = open_file(folder);
     if (file < 0) {
-        error_errno(err, LRUN_CONTAINER_START_FAILED, operation, errno, "cannot open '%s/ids'",
-                    folder);
+        error_errno(err, LRUN_START_FAILED, operation, errno, "cannot open '%s/ids'", folder);
         return error_hint(err, "make %s a folder that root can write to", folder);
     }
     for (off_t range = 0; range < ID_RANGE_COUNT; range++) {
         if (set_lock(file, range, F_WRLCK) < 0) {
             if (errno == EAGAIN || errno == EACCES)
                 continue;
-            return error_errno(err, LRUN_CONTAINER_START_FAILED, operation, errno,
-                               "cannot lock '%s/ids'", folder);
+            return error_errno(err, LRUN_START_FAILED, operation, errno, "cannot lock '%s/ids'",
+                               folder);
         }
         if (is_unused(file, range, known)) {
             *first = ID_RANGE_FIRST + (uint32_t)range * ID_RANGE_SIZE;
@@ -110,7 +109,7 @@ int id_range_take(int *lock, uint32_t *first, const char *folder, id_range_known
         }
         (void)set_lock(file, range, F_UNLCK);
     }
-    error_set(err, LRUN_CONTAINER_START_FAILED, operation,
+    error_set(err, LRUN_START_FAILED, operation,
               "all %d ranges of ids are in use, by runs or by names that this machine knows",
               ID_RANGE_COUNT);
     return error_hint(err, "wait for other runs to end; detached ones: light-runner ls");

@@ -25,14 +25,14 @@ int mount_private_namespace(lrun_error *err)
 {
     if (unshare(CLONE_NEWNS) < 0) {
         bool forbidden = errno == EPERM;
-        error_errno(err, LRUN_CONTAINER_START_FAILED, "mount.namespace", errno,
+        error_errno(err, LRUN_START_FAILED, "mount.namespace", errno,
                     "cannot make a mount namespace");
         const char *command = rootless_forbidden();
         return forbidden ? error_hint(err, "%s", command[0] ? command : walled_hint()) : -1;
     }
     /* Slave, not private: what the host unmounts must not be kept busy by a long run. */
     if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
-        return error_errno(err, LRUN_CONTAINER_START_FAILED, "mount.namespace", errno,
+        return error_errno(err, LRUN_START_FAILED, "mount.namespace", errno,
                            "cannot detach from the host's mounts");
     return 0;
 }
@@ -40,7 +40,7 @@ int mount_private_namespace(lrun_error *err)
 int mount_tmpfs(const char *target, const char *options, lrun_error *err)
 {
     if (mount("light-runner", target, "tmpfs", MS_NOSUID | MS_NODEV, options) < 0)
-        return error_errno(err, LRUN_CONTAINER_START_FAILED, "mount.tmpfs", errno,
+        return error_errno(err, LRUN_START_FAILED, "mount.tmpfs", errno,
                            "cannot mount a tmpfs at '%s'", target);
     return 0;
 }
@@ -48,15 +48,15 @@ int mount_tmpfs(const char *target, const char *options, lrun_error *err)
 int mount_share(const char *target, lrun_error *err)
 {
     if (mount(NULL, target, NULL, MS_SHARED, NULL) < 0)
-        return error_errno(err, LRUN_CONTAINER_START_FAILED, "mount.share", errno,
-                           "cannot share '%s'", target);
+        return error_errno(err, LRUN_START_FAILED, "mount.share", errno, "cannot share '%s'",
+                           target);
     return 0;
 }
 
 int mount_devices(const char *target, lrun_error *err)
 {
     if (mount("light-runner", target, "tmpfs", MS_NOSUID | MS_NOEXEC, "mode=0711,size=64k") < 0)
-        return error_errno(err, LRUN_CONTAINER_START_FAILED, "mount.devices", errno,
+        return error_errno(err, LRUN_START_FAILED, "mount.devices", errno,
                            "cannot mount a tmpfs at '%s'", target);
     return 0;
 }
@@ -67,7 +67,7 @@ int mount_namespace(int namespace, const char *target, lrun_error *err)
     snprintf(source, sizeof(source), "/proc/self/fd/%d", namespace);
     cleanup_close int file = open(target, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (file < 0 || mount(source, target, NULL, MS_BIND, NULL) < 0)
-        return error_errno(err, LRUN_CONTAINER_START_FAILED, "mount.namespace", errno,
+        return error_errno(err, LRUN_START_FAILED, "mount.namespace", errno,
                            "cannot keep a namespace at '%s'", target);
     return 0;
 }
@@ -78,7 +78,7 @@ int mount_shift_owners(const char *target, int user_namespace, lrun_error *err)
     struct mount_attr attr = {.attr_set = MOUNT_ATTR_IDMAP, .userns_fd = (uint64_t)user_namespace};
     if (tree < 0 || mount_setattr(tree, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0 ||
         move_mount(tree, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH) < 0)
-        return error_errno(err, LRUN_CONTAINER_START_FAILED, "mount.shift_owners", errno,
+        return error_errno(err, LRUN_START_FAILED, "mount.shift_owners", errno,
                            "cannot map the image's owners into the user namespace");
     return 0;
 }
@@ -121,7 +121,7 @@ static const unsigned long erofs_flags = MS_RDONLY | MS_NODEV;
 
 static int erofs_failed(int failed, lrun_error *err)
 {
-    error_errno(err, LRUN_CONTAINER_START_FAILED, "mount.image", failed, "cannot mount the image");
+    error_errno(err, LRUN_START_FAILED, "mount.image", failed, "cannot mount the image");
     if (failed == ENODEV)
         return error_hint(err, "load the EROFS driver: modprobe erofs");
     return failed == EUCLEAN || failed == EINVAL
@@ -134,8 +134,7 @@ int mount_erofs_loop(int image_fd, const char *target, lrun_error *err)
     char path[32];
     cleanup_close int device = loop_attach(image_fd, true, path);
     if (device < 0) {
-        error_errno(err, LRUN_CONTAINER_START_FAILED, "mount.image", errno,
-                    "no loop device for the image");
+        error_errno(err, LRUN_START_FAILED, "mount.image", errno, "no loop device for the image");
         return error_hint(err, "%s", loop_hint);
     }
     return mount(path, target, "erofs", erofs_flags, NULL) == 0 ? 0 : erofs_failed(errno, err);
@@ -187,7 +186,7 @@ static int make_template(int dirfd, const char *name, uint64_t bytes, lrun_error
 {
     cleanup_close int fd = openat(dirfd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
     if (fd < 0 || ftruncate(fd, (off_t)bytes) < 0)
-        return error_errno(err, LRUN_VOLUME_CREATE_FAILED, "volume.create", errno,
+        return error_errno(err, LRUN_STORAGE_FAILED, "volume.create", errno,
                            "cannot make a file of %" PRIu64 " bytes for the run's storage", bytes);
     char path[64], size[32];
     snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)getpid(), fd);
@@ -197,11 +196,11 @@ static int make_template(int dirfd, const char *name, uint64_t bytes, lrun_error
     static const char extended[] = "lazy_itable_init=1,nodiscard,root_owner=0:0";
     const char *const argv[] = {"mkfs.ext4", "-q", "-F",     "-b", "4096",   "-i", "8192", "-m",
                                 "0",         "-O", features, "-E", extended, path, size,   NULL};
-    if (process_run(argv, 60000, NULL, 0, LRUN_VOLUME_CREATE_FAILED, err) < 0)
+    if (process_run(argv, 60000, NULL, 0, LRUN_STORAGE_FAILED, err) < 0)
         return error_hint(err, "apt-get install e2fsprogs");
     if (linkat(AT_FDCWD, path, dirfd, name, AT_SYMLINK_FOLLOW) < 0 && errno != EEXIST)
-        return error_errno(err, LRUN_VOLUME_CREATE_FAILED, "volume.create", errno,
-                           "cannot keep '%s'", name);
+        return error_errno(err, LRUN_STORAGE_FAILED, "volume.create", errno, "cannot keep '%s'",
+                           name);
     return 0;
 }
 
@@ -245,8 +244,8 @@ static int open_scratch(const char *folder, uint64_t bytes, int *template, int *
     snprintf(name, sizeof(name), "ext4-8k-%" PRIu64 ".template", bytes);
     cleanup_close int dirfd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (dirfd < 0)
-        return error_errno(err, LRUN_VOLUME_CREATE_FAILED, "volume.create", errno,
-                           "cannot open '%s'", folder);
+        return error_errno(err, LRUN_STORAGE_FAILED, "volume.create", errno, "cannot open '%s'",
+                           folder);
     *template = openat(dirfd, name, O_RDONLY | O_CLOEXEC);
     if (*template <0 && errno == ENOENT) {
         if (make_template(dirfd, name, bytes, err) < 0)
@@ -263,7 +262,7 @@ static int open_scratch(const char *folder, uint64_t bytes, int *template, int *
             return 0;
         errno = ENOSPC;
     }
-    return error_errno(err, LRUN_VOLUME_CREATE_FAILED, "volume.create", errno,
+    return error_errno(err, LRUN_STORAGE_FAILED, "volume.create", errno,
                        "cannot make the run's storage in '%s'", folder);
 }
 
@@ -273,7 +272,7 @@ int mount_scratch_file(const char *folder, uint64_t bytes, int *out, lrun_error 
     if (open_scratch(folder, bytes, &template, &file, err) < 0)
         return -1;
     if (copy_data(template, file, (off_t)bytes) < 0)
-        return error_errno(err, LRUN_VOLUME_CREATE_FAILED, "volume.create", errno,
+        return error_errno(err, LRUN_STORAGE_FAILED, "volume.create", errno,
                            "cannot make the run's storage in '%s'", folder);
     *out = steal_fd(&file);
     return 0;
@@ -293,7 +292,7 @@ int mount_scratch(const char *folder, uint64_t bytes, const char *target, int *r
         return -1;
     cleanup_close int device = loop_attach(file, false, path);
     if (device < 0) {
-        error_errno(err, LRUN_VOLUME_CREATE_FAILED, "volume.create", errno,
+        error_errno(err, LRUN_STORAGE_FAILED, "volume.create", errno,
                     "no loop device for the run's storage");
         return error_hint(err, "%s", loop_hint);
     }
@@ -301,7 +300,7 @@ int mount_scratch(const char *folder, uint64_t bytes, const char *target, int *r
         mount(path, target, "ext4", MS_NODEV | MS_NOATIME, "noinit_itable,nodiscard,nobarrier") <
             0 ||
         (*root = open(target, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
-        return error_errno(err, LRUN_VOLUME_CREATE_FAILED, "volume.create", errno,
+        return error_errno(err, LRUN_STORAGE_FAILED, "volume.create", errno,
                            "cannot mount the run's storage");
     return 0;
 }
@@ -321,7 +320,7 @@ int mount_folder(int folder, const char *target, lrun_error *err)
     struct mount_attr attr = {.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV};
     if (tree < 0 || mount_setattr(tree, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0 ||
         move_mount(tree, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH) < 0)
-        return error_errno(err, LRUN_CONTAINER_START_FAILED, "mount.folder", errno,
+        return error_errno(err, LRUN_START_FAILED, "mount.folder", errno,
                            "cannot show the image's files at '%s'", target);
     return 0;
 }
@@ -361,7 +360,7 @@ int mount_overlay(const char *lower, const char *upper, const char *work, const 
            clock_ms() < deadline)
         nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
     if (failed) {
-        error_errno(err, LRUN_CONTAINER_START_FAILED, "mount.overlay", failed,
+        error_errno(err, LRUN_START_FAILED, "mount.overlay", failed,
                     "cannot mount the sandbox's root");
         return failed == ENODEV ? error_hint(err, "load the overlay driver: modprobe overlay") : -1;
     }

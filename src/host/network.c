@@ -225,14 +225,14 @@ int network_start(struct network *out, const struct network_launch *l, lrun_erro
     *out = NETWORK_NONE;
     cleanup_free char *program = process_find_program("pasta");
     if (!program) {
-        error_set(err, LRUN_CONTAINER_START_FAILED, operation,
+        error_set(err, LRUN_START_FAILED, operation,
                   "the default network needs the program 'pasta', which is not installed");
         return error_hint(err, "apt-get install passt, or run with --network none");
     }
     /* pasta would say so only after the sandbox has been made, and in other words. */
     int number = network_device_error();
     if (number) {
-        error_errno(err, LRUN_CONTAINER_START_FAILED, operation, number,
+        error_errno(err, LRUN_START_FAILED, operation, number,
                     "the default network needs " NETWORK_DEVICE);
         return error_hint(err, "%s; or run with --network none", network_device_fix(number));
     }
@@ -241,20 +241,17 @@ int network_start(struct network *out, const struct network_launch *l, lrun_erro
     cleanup_close int started =
         mkfifo(fifo, 0600) < 0 ? -1 : open(fifo, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     if (started < 0)
-        return error_errno(err, LRUN_CONTAINER_START_FAILED, operation, errno, "cannot make '%s'",
-                           fifo);
+        return error_errno(err, LRUN_START_FAILED, operation, errno, "cannot make '%s'", fifo);
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) < 0)
-        return error_errno(err, LRUN_CONTAINER_START_FAILED, operation, errno,
-                           "cannot make a pipe");
+        return error_errno(err, LRUN_START_FAILED, operation, errno, "cannot make a pipe");
     cleanup_close int ready = ends[0], up = ends[1];
     pid_t pid = process_clone(&out->keeper, CLONE_NEWPID);
     if (pid == 0)
         keep(l, program, fifo, started, up);
     /* In the keeper the other end shows whether the supervisor still has this one: see network_stop(). */
     if (pid < 0)
-        return error_errno(err, LRUN_CONTAINER_START_FAILED, operation, errno,
-                           "cannot start pasta");
+        return error_errno(err, LRUN_START_FAILED, operation, errno, "cannot start pasta");
     out->ready = steal_fd(&ready);
     return 0;
 }

@@ -146,7 +146,7 @@ static int run_mapper(const char *program, pid_t pid, unsigned own, uint32_t fir
     snprintf(from, sizeof(from), "%u", first);
     snprintf(many, sizeof(many), "%u", count);
     const char *const argv[] = {program, target, "0", outside, "1", "1", from, many, NULL};
-    return process_run(argv, MAP_TIMEOUT_MS, NULL, 0, LRUN_CONTAINER_START_FAILED, err);
+    return process_run(argv, MAP_TIMEOUT_MS, NULL, 0, LRUN_START_FAILED, err);
 }
 
 /* In a child that stays outside: only there do newuidmap and newgidmap have their privileges. */
@@ -165,7 +165,7 @@ static _Noreturn void map_from_outside(int go, int text, pid_t pid, const struct
 
 static int cannot_make(int failed, lrun_error *err)
 {
-    error_errno(err, LRUN_CONTAINER_START_FAILED, OPERATION, failed,
+    error_errno(err, LRUN_START_FAILED, OPERATION, failed,
                 "without root a run needs a user namespace, which this machine does not allow");
     const char *command = rootless_forbidden();
     return error_hint(err, "%s", command[0] ? command : "run as root");
@@ -187,12 +187,10 @@ static int enter_with_ids(const struct rootless_ids *ids, lrun_error *err)
 {
     int go[2], text[2];
     if (pipe2(go, O_CLOEXEC) < 0)
-        return error_errno(err, LRUN_CONTAINER_START_FAILED, OPERATION, errno,
-                           "cannot make a pipe");
+        return error_errno(err, LRUN_START_FAILED, OPERATION, errno, "cannot make a pipe");
     cleanup_close int go_read = go[0], go_write = go[1];
     if (pipe2(text, O_CLOEXEC) < 0)
-        return error_errno(err, LRUN_CONTAINER_START_FAILED, OPERATION, errno,
-                           "cannot make a pipe");
+        return error_errno(err, LRUN_START_FAILED, OPERATION, errno, "cannot make a pipe");
     cleanup_close int text_read = text[0], text_write = text[1];
     pid_t self = getpid();
     __attribute__((cleanup(process_destroy))) struct process mapper = {.pidfd = -1};
@@ -202,22 +200,22 @@ static int enter_with_ids(const struct rootless_ids *ids, lrun_error *err)
         map_from_outside(go_read, text_write, self, ids);
     }
     if (pid < 0)
-        return error_errno(err, LRUN_CONTAINER_START_FAILED, OPERATION, errno, "cannot fork");
+        return error_errno(err, LRUN_START_FAILED, OPERATION, errno, "cannot fork");
     close(steal_fd(&text_write));
     if (unshare(CLONE_NEWUSER) < 0)
         return cannot_make(errno, err);
     struct process_status status;
     if (io_write_all(go_write, "x", 1, clock_ms() + MAP_TIMEOUT_MS) < 0 ||
         process_wait(&mapper, clock_ms() + (int64_t)3 * MAP_TIMEOUT_MS, &status) < 0)
-        return error_errno(err, LRUN_CONTAINER_START_FAILED, OPERATION, errno,
+        return error_errno(err, LRUN_START_FAILED, OPERATION, errno,
                            "the user's subordinate ids cannot be mapped");
     if (status.code == 0)
         return 0;
     char said[400] = "";
     ssize_t n = read(text_read, said, sizeof(said) - 1);
     said[n > 0 ? n : 0] = '\0';
-    error_set(err, LRUN_CONTAINER_START_FAILED, OPERATION,
-              "the user's subordinate ids cannot be mapped: %s", said);
+    error_set(err, LRUN_START_FAILED, OPERATION, "the user's subordinate ids cannot be mapped: %s",
+              said);
     return error_hint(err, "apt-get install uidmap, and see that /etc/subuid and /etc/subgid are "
                            "right, or remove the user's lines there");
 }

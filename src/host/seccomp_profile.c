@@ -344,7 +344,7 @@ static int finish(json_t **out, json_t *rules, const char *fallback, lrun_error 
                              ENOSYS, "architectures", NATIVE_ARCH, "syscalls", rules)
                  : NULL;
     return *out ? 0
-                : error_set(err, LRUN_CONTAINER_START_FAILED, operation,
+                : error_set(err, LRUN_START_FAILED, operation,
                             "the seccomp profile cannot be translated");
 }
 
@@ -355,7 +355,7 @@ int seccomp_profile_translate(json_t **out, const json_t *profile, lrun_error *e
     size_t i;
     /* A profile whose default is not to refuse is a deny-list: not what this is built on. */
     if (!json_is_array(list) || !fallback || strcmp(fallback, "SCMP_ACT_ERRNO") != 0)
-        return error_set(err, LRUN_CONTAINER_START_FAILED, operation,
+        return error_set(err, LRUN_START_FAILED, operation,
                          "the seccomp profile is not an allow-list");
     json_t *rules = json_array();
     bool failed = !rules;
@@ -384,14 +384,14 @@ int seccomp_profile_load(json_t **out, const char *path, lrun_error *err)
     size_t length;
     cleanup_free char *text = io_read_file_at(AT_FDCWD, path, 4 << 20, &length);
     if (!text) {
-        error_errno(err, LRUN_CONTAINER_START_FAILED, operation, errno,
+        error_errno(err, LRUN_START_FAILED, operation, errno,
                     "cannot read the seccomp profile '%s'", path);
         return error_hint(err, "apt-get install golang-github-containers-common");
     }
     json_error_t where;
     json_t *profile = json_loadb(text, length, JSON_REJECT_DUPLICATES, &where);
     if (!profile)
-        return error_set(err, LRUN_CONTAINER_START_FAILED, operation,
+        return error_set(err, LRUN_START_FAILED, operation,
                          "the seccomp profile '%s' is not JSON (line %d: %s)", path, where.line,
                          where.text);
     int failed = seccomp_profile_translate(out, profile, err);

@@ -82,8 +82,7 @@ int userns_begin(struct userns_birth *out, uint32_t first, bool net, lrun_error 
     int ends[2];
     *out = USERNS_BIRTH_NONE;
     if (pipe2(ends, O_CLOEXEC) < 0)
-        return error_errno(err, LRUN_CONTAINER_START_FAILED, operation, errno,
-                           "cannot make a pipe");
+        return error_errno(err, LRUN_START_FAILED, operation, errno, "cannot make a pipe");
     cleanup_close int done = ends[0], theirs = ends[1];
     pid_t pid = process_clone(&out->child, 0);
     if (pid == 0) {
@@ -91,7 +90,7 @@ int userns_begin(struct userns_birth *out, uint32_t first, bool net, lrun_error 
         make(theirs, first, net);
     }
     if (pid < 0)
-        return error_errno(err, LRUN_CONTAINER_START_FAILED, operation, errno, "cannot fork");
+        return error_errno(err, LRUN_START_FAILED, operation, errno, "cannot fork");
     out->done = steal_fd(&done);
     out->first = first;
     out->net = net;
@@ -102,12 +101,12 @@ static int finish(struct userns_birth *b, int *user, int *net, const char *map, 
 {
     unsigned char failed = 0;
     if (io_read_exact(b->done, &failed, 1, clock_ms() + MAKE_TIMEOUT_MS) < 0 || failed)
-        return error_errno(err, LRUN_CONTAINER_START_FAILED, operation, failed ? failed : errno,
+        return error_errno(err, LRUN_START_FAILED, operation, failed ? failed : errno,
                            "cannot make a user namespace");
     cleanup_close int user_fd = open_namespace(b->child.pid, "user");
     cleanup_close int net_fd = b->net ? open_namespace(b->child.pid, "net") : -1;
     if (user_fd < 0 || (b->net && net_fd < 0) || write_maps(b->child.pid, map) < 0)
-        return error_errno(err, LRUN_CONTAINER_START_FAILED, operation, errno,
+        return error_errno(err, LRUN_START_FAILED, operation, errno,
                            "cannot map the user namespace");
     *user = steal_fd(&user_fd);
     if (b->net)

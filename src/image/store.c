@@ -150,7 +150,7 @@ static const struct image *find(const struct index *index, const char *text, boo
 
 static int is_ambiguous(const char *name, lrun_error *err)
 {
-    return error_set(err, LRUN_CONTAINER_START_FAILED, "image.resolve",
+    return error_set(err, LRUN_START_FAILED, "image.resolve",
                      "'%s' is the beginning of several images' digests", name);
 }
 
@@ -166,7 +166,7 @@ static int resolve_once(const struct store *store, const char *name, struct imag
     if (!found && ambiguous)
         return is_ambiguous(name, err);
     if (!found) {
-        error_set(err, LRUN_CONTAINER_START_FAILED, "image.resolve", "no image named '%s'", name);
+        error_set(err, LRUN_START_FAILED, "image.resolve", "no image named '%s'", name);
         return error_hint(err, "light-runner image pull NAME gets one, or image import FILE NAME");
     }
     char file[FILE_NAME_SIZE];
@@ -174,7 +174,7 @@ static int resolve_once(const struct store *store, const char *name, struct imag
     cleanup_close int fd = openat(store->images, file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0) {
         int missing = errno == ENOENT;
-        error_errno(err, LRUN_CONTAINER_START_FAILED, "image.resolve", errno,
+        error_errno(err, LRUN_START_FAILED, "image.resolve", errno,
                     "cannot open the file of the image '%s'", name);
         if (missing)
             error_hint(err, "pull or import it again");
@@ -182,7 +182,7 @@ static int resolve_once(const struct store *store, const char *name, struct imag
     }
     struct stat st;
     if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || (uint64_t)st.st_size != found->size) {
-        error_set(err, LRUN_CONTAINER_START_FAILED, "image.resolve",
+        error_set(err, LRUN_START_FAILED, "image.resolve",
                   "the file of the image '%s' does not have the size that the index gives", name);
         return error_hint(err, "pull or import it again");
     }
@@ -359,7 +359,7 @@ int store_scratch_folder(struct store *store, char **out, lrun_error *err)
         return error_set(err, LRUN_IO_FAILED, "store.scratch", "there is no store at '%s'",
                          store->path);
     if (mkdirat(store->root, "scratch", 0700) < 0 && errno != EEXIST)
-        return error_errno(err, LRUN_VOLUME_CREATE_FAILED, "store.scratch", errno,
+        return error_errno(err, LRUN_STORAGE_FAILED, "store.scratch", errno,
                            "cannot make '%s/scratch'", store->path);
     if (asprintf(out, "%s/scratch", store->path) < 0) {
         *out = NULL;

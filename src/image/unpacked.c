@@ -109,8 +109,8 @@ static int extract(struct store *store, const char *image, const char *target,
         return -1;
     }
     if (result.code != 0)
-        return error_set(err, LRUN_CONTAINER_START_FAILED, OPERATION,
-                         "fsck.erofs failed with %d: %s", result.code, result.text);
+        return error_set(err, LRUN_START_FAILED, OPERATION, "fsck.erofs failed with %d: %s",
+                         result.code, result.text);
     return 0;
 }
 
@@ -124,14 +124,14 @@ static int unpack(struct store *store, const char *path, int folder, const char 
     if (!to || !image)
         return error_oom(err, OPERATION);
     if (staging_remove_tree(folder, NEW) < 0 || mkdirat(folder, NEW, 0755) < 0)
-        return error_errno(err, LRUN_CONTAINER_START_FAILED, OPERATION, errno,
+        return error_errno(err, LRUN_START_FAILED, OPERATION, errno,
                            "cannot make a folder for the image's files");
     cleanup_close int target = open_folder(folder, NEW);
     /* The store's folder is closed to all others: that the image can be read by others shows it to
      * nobody but the namespace's root, to whom it is shown. */
     if (target < 0 || fchmod(image_fd, 0444) < 0 || fchmod(target, 0755) < 0 ||
         fchown(target, owner->first_id, owner->first_id) < 0)
-        return error_errno(err, LRUN_CONTAINER_START_FAILED, OPERATION, errno,
+        return error_errno(err, LRUN_START_FAILED, OPERATION, errno,
                            "cannot make a folder for the image's files");
     if (extract(store, image, to, owner, err) < 0) {
         (void)staging_remove_tree(folder, NEW);
@@ -139,7 +139,7 @@ static int unpack(struct store *store, const char *path, int folder, const char 
     }
     /* On disk before it has its name. */
     if (syncfs(target) < 0 || renameat(folder, NEW, folder, name) < 0)
-        return error_errno(err, LRUN_CONTAINER_START_FAILED, OPERATION, errno,
+        return error_errno(err, LRUN_START_FAILED, OPERATION, errno,
                            "cannot keep the image's files");
     return 0;
 }
@@ -151,21 +151,21 @@ int unpacked_open(int *out, struct store *store, const char *digest, int image_f
     snprintf(name, sizeof(name), "%.*s.%u", IMAGE_HEX_LENGTH, digest + strlen("sha256:"),
              owner->host_id);
     if (mkdirat(store->root, FOLDER, 0700) < 0 && errno != EEXIST)
-        return error_errno(err, LRUN_CONTAINER_START_FAILED, OPERATION, errno,
-                           "cannot make '%s/%s'", store->path, FOLDER);
+        return error_errno(err, LRUN_START_FAILED, OPERATION, errno, "cannot make '%s/%s'",
+                           store->path, FOLDER);
     /* By its path: what was opened in another mount namespace cannot be mounted in this one. */
     cleanup_free char *path = text_path_join(store->path, FOLDER);
     cleanup_close int folder = path ? open_folder(AT_FDCWD, path) : -1;
     if (folder < 0)
-        return error_errno(err, LRUN_CONTAINER_START_FAILED, OPERATION, errno,
-                           "cannot open '%s/%s'", store->path, FOLDER);
+        return error_errno(err, LRUN_START_FAILED, OPERATION, errno, "cannot open '%s/%s'",
+                           store->path, FOLDER);
     *out = take(folder, name);
     if (*out >= 0)
         return 0;
     cleanup_close int locked = lock(folder, clock_ms() + UNPACK_TIMEOUT_MS, owner);
     if (locked < 0)
-        return error_errno(err, LRUN_CONTAINER_START_FAILED, OPERATION, errno,
-                           "cannot lock '%s/%s'", store->path, FOLDER);
+        return error_errno(err, LRUN_START_FAILED, OPERATION, errno, "cannot lock '%s/%s'",
+                           store->path, FOLDER);
     /* Another run may have done it meanwhile. */
     *out = take(folder, name);
     if (*out >= 0)
@@ -174,7 +174,7 @@ int unpacked_open(int *out, struct store *store, const char *digest, int image_f
         return -1;
     *out = take(folder, name);
     return *out >= 0 ? 0
-                     : error_errno(err, LRUN_CONTAINER_START_FAILED, OPERATION, errno,
+                     : error_errno(err, LRUN_START_FAILED, OPERATION, errno,
                                    "cannot open the image's files");
 }
 

@@ -72,8 +72,7 @@ static void fail_protocol(struct supervisor *s, const char *what)
         phase_end(s);
         return;
     }
-    error_set(&s->error, LRUN_CONTAINER_START_FAILED, "agent", "the agent broke the protocol: %s",
-              what);
+    error_set(&s->error, LRUN_START_FAILED, "agent", "the agent broke the protocol: %s", what);
     if (s->running) {
         /* The command has been running: whatever took the agent over did so from inside. */
         s->error.code = LRUN_ISOLATION_FAILED;
@@ -274,7 +273,7 @@ void phase_on_network(struct supervisor *s, bool up)
         return;
     }
     cut_runtime_text(s);
-    error_set(&s->error, LRUN_CONTAINER_START_FAILED, "network.start",
+    error_set(&s->error, LRUN_START_FAILED, "network.start",
               "the sandbox's network did not come up%s%s", s->runtime_text[0] ? ": " : "",
               s->runtime_text);
     error_hint(&s->error, "see what works here: light-runner doctor; or run with --network none");
@@ -346,7 +345,7 @@ static void on_failed(struct supervisor *s, const struct frame *f)
     char text[512];
     snprintf(text, sizeof(text), "%s", message);
     text_make_printable(text);
-    error_set(&s->error, seeding ? LRUN_SEED_FAILED : LRUN_CONTAINER_START_FAILED,
+    error_set(&s->error, seeding ? LRUN_SEED_FAILED : LRUN_START_FAILED,
               seeding ? "seed.write" : "agent.start", "%s", text);
     if (strcmp(operation, "exec") == 0)
         error_hint(&s->error, "the image must have what is to be run in it (a shell command needs "
@@ -722,8 +721,8 @@ static bool has_panicked(struct supervisor *s)
         return false;
     memmove(s->runtime_text, panic, strlen(panic) + 1);
     cut_runtime_text(s);
-    error_set(&s->error, s->running ? LRUN_ISOLATION_FAILED : LRUN_CONTAINER_START_FAILED,
-              "guest.kernel", "the VM's kernel has failed: %s", s->runtime_text);
+    error_set(&s->error, s->running ? LRUN_ISOLATION_FAILED : LRUN_START_FAILED, "guest.kernel",
+              "the VM's kernel has failed: %s", s->runtime_text);
     return true;
 }
 
@@ -743,7 +742,7 @@ void phase_on_agent_gone(struct supervisor *s)
         phase_killed(s);
     } else {
         cut_runtime_text(s);
-        error_set(&s->error, LRUN_CONTAINER_START_FAILED, "runtime.start",
+        error_set(&s->error, LRUN_START_FAILED, "runtime.start",
                   "the sandbox ended before the command was started%s%s",
                   s->runtime_text[0] ? ": " : "", s->runtime_text);
         phase_explain(s);

@@ -62,7 +62,7 @@ static int pull(const struct engine *engine, const char *name, struct provide_wa
         return 0;
     if (err->code == LRUN_IMAGE_NOT_FOUND || err->code == LRUN_IMAGE_INVALID ||
         err->code == LRUN_IO_FAILED || err->code == LRUN_NOT_SUPPORTED)
-        err->code = LRUN_CONTAINER_START_FAILED;
+        err->code = LRUN_START_FAILED;
     if (engine != &engine_local && engine_local.find_image(name, &local, &ignored) == 0 && local)
         error_hint(err, "use --engine local, whose store has an image named '%s'", name);
     return error_context(err, "no image named '%s' is here", name);
@@ -78,7 +78,7 @@ int provide_image(char **name, const char *id, const struct engine *engine, cons
         (pull(engine, r->image, watch, err) < 0 || engine->find_image(r->image, &digest, err) < 0))
         return -1;
     if (!digest)
-        return error_set(err, LRUN_CONTAINER_START_FAILED, "image.resolve",
+        return error_set(err, LRUN_START_FAILED, "image.resolve",
                          "the image '%s' was removed as soon as it was there", r->image);
     if (r->run)
         return setup_image(name, id, engine, r, digest, watch, err);

@@ -288,7 +288,7 @@ static int steps_failed(struct setup *s, lrun_error *err)
     for (size_t n = strlen(text); n > 0 && text[n - 1] == '\n'; n--)
         text[n - 1] = '\0';
     text_make_printable(text);
-    error_set(err, LRUN_CONTAINER_START_FAILED, OPERATION, "run: the setup steps %s%s%s", how,
+    error_set(err, LRUN_START_FAILED, OPERATION, "run: the setup steps %s%s%s", how,
               text[0] ? ": " : "", text);
     return error_hint(err, "mend the step; the run's --memory and --disk are the steps' too, and "
                            "the image must have sh");

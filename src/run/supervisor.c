@@ -118,7 +118,7 @@ static void on_deadline(struct supervisor *s)
 {
     switch (s->phase) {
     case PHASE_START:
-        error_set(&s->error, LRUN_CONTAINER_START_FAILED, "runtime.start",
+        error_set(&s->error, LRUN_START_FAILED, "runtime.start",
                   "the sandbox did not come up within %d s", START_TIMEOUT / 1000);
         phase_fail(s);
         break;
@@ -293,7 +293,7 @@ static int make_sandbox(struct supervisor *s, const struct engine *engine,
     s->effective.image = s->image;
     if (engine->prepare(&s->sandbox, s->id, s->request, s->commit != NULL, &s->error) == 0)
         return choose_workdir(s);
-    if (engine == &engine_local && s->error.code == LRUN_VOLUME_CREATE_FAILED && !s->error.hint[0])
+    if (engine == &engine_local && s->error.code == LRUN_STORAGE_FAILED && !s->error.hint[0])
         error_hint(&s->error,
                    "set LIGHT_RUNNER_DATA_DIR to a folder that can be written and has room");
     return -1;

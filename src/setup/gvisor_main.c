@@ -426,7 +426,7 @@ static int check(struct setup *s, lrun_error *err)
     while (!(s->accepted = has_runtimes(d, s)) && clock_ms() < deadline)
         poll(NULL, 0, 200);
     if (!s->accepted) {
-        error_set(err, LRUN_CONTAINER_START_FAILED, "setup.check",
+        error_set(err, LRUN_START_FAILED, "setup.check",
                   "the Docker daemon does not have the runtime '%s'", s->runtime);
         return error_hint(
             err, "see its log: journalctl -u docker; is its configuration another file than %s?",

@@ -68,8 +68,7 @@ static int set_up(struct setup *s, lrun_error *err)
         mount_private_namespace(err) < 0 || mount_tmpfs(FOLDER, "mode=0711,size=1m", err) < 0)
         return -1;
     if (mkdir(ROOT, 0755) < 0)
-        return error_errno(err, LRUN_CONTAINER_START_FAILED, "setup.kata", errno,
-                           "cannot make '%s'", ROOT);
+        return error_errno(err, LRUN_START_FAILED, "setup.kata", errno, "cannot make '%s'", ROOT);
     say(s, "making the guest's files");
     if (guest_files_open(&s->files, folder, err) < 0)
         return -1;

@@ -44,8 +44,7 @@ static int try_kvm(bool *works, const char *qemu, const struct guest_files *file
 {
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) < 0)
-        return error_errno(err, LRUN_CONTAINER_START_FAILED, "accelerator", errno,
-                           "cannot make a pipe");
+        return error_errno(err, LRUN_START_FAILED, "accelerator", errno, "cannot make a pipe");
     cleanup_close int ours = ends[0], theirs = ends[1];
     struct process process = {.pidfd = -1};
     const struct qemu_launch launch = {
@@ -115,8 +114,8 @@ int accelerator_find(const char **name, const char *qemu, const struct guest_fil
         return 0;
     cleanup_close int dirfd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (dirfd < 0 || name_of(file, sizeof(file), files->release) < 0)
-        return error_errno(err, LRUN_CONTAINER_START_FAILED, "accelerator", errno,
-                           "cannot read '%s'", folder);
+        return error_errno(err, LRUN_START_FAILED, "accelerator", errno, "cannot read '%s'",
+                           folder);
     const char *known = read_answer(dirfd, file);
     if (!known) {
         bool works = false;

@@ -250,7 +250,7 @@ static int fail_spec(lrun_error *err, const char *path)
     if (!err)
         return -1;
     if (err->code == LRUN_INVALID_ARGUMENT)
-        err->code = LRUN_CONTAINER_START_FAILED;
+        err->code = LRUN_START_FAILED;
     /* They quote the spec. */
     text_make_printable(err->message);
     text_make_printable(err->hint);
@@ -287,11 +287,10 @@ int cdi_check_owner(int fd, const char *path, lrun_error *err)
 {
     struct stat st;
     if (fstat(fd, &st) < 0)
-        return error_errno(err, LRUN_CONTAINER_START_FAILED, OPERATION, errno,
-                           "cannot look at '%s'", path);
+        return error_errno(err, LRUN_START_FAILED, OPERATION, errno, "cannot look at '%s'", path);
     if (st.st_uid == 0 && !(st.st_mode & (S_IWGRP | S_IWOTH)))
         return 0;
-    error_set(err, LRUN_CONTAINER_START_FAILED, OPERATION,
+    error_set(err, LRUN_START_FAILED, OPERATION,
               "gpus: '%.200s' is not root's alone (owner %u, mode %o)", path, (unsigned)st.st_uid,
               (unsigned)st.st_mode & 07777);
     return error_hint(err, "chown root:root '%.200s' && chmod go-w '%.200s'", path, path);
@@ -306,31 +305,28 @@ static int load_file(struct cdi *c, int dirfd, const char *folder, const char *n
         return error_oom(err, OPERATION);
     }
     if (c->spec_count >= SPECS_MAX)
-        return error_set(err, LRUN_CONTAINER_START_FAILED, OPERATION, "gpus: more than %d specs",
-                         SPECS_MAX);
+        return error_set(err, LRUN_START_FAILED, OPERATION, "gpus: more than %d specs", SPECS_MAX);
     /* No link: where one leads to may be a folder of somebody else's. */
     cleanup_close int fd = openat(dirfd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     struct stat st;
     if (fd < 0 || fstat(fd, &st) < 0) {
-        error_errno(err, LRUN_CONTAINER_START_FAILED, OPERATION, errno, "gpus: cannot read '%s'",
-                    path);
+        error_errno(err, LRUN_START_FAILED, OPERATION, errno, "gpus: cannot read '%s'", path);
         return errno == ELOOP ? error_hint(err, "put the file itself there, not a link to it") : -1;
     }
     if (!S_ISREG(st.st_mode))
-        return error_set(err, LRUN_CONTAINER_START_FAILED, OPERATION, "gpus: '%s' is not a file",
-                         path);
+        return error_set(err, LRUN_START_FAILED, OPERATION, "gpus: '%s' is not a file", path);
     if (cdi_check_owner(fd, path, err) < 0)
         return -1;
     if (st.st_size > SPEC_BYTES_MAX)
-        return error_set(err, LRUN_CONTAINER_START_FAILED, OPERATION,
-                         "gpus: '%s' is larger than %d bytes", path, SPEC_BYTES_MAX);
+        return error_set(err, LRUN_START_FAILED, OPERATION, "gpus: '%s' is larger than %d bytes",
+                         path, SPEC_BYTES_MAX);
     cleanup_free char *text = malloc((size_t)st.st_size + 1);
     if (!text)
         return error_oom(err, OPERATION);
     ssize_t length = pread(fd, text, (size_t)st.st_size, 0);
     if (length < 0)
-        return error_errno(err, LRUN_CONTAINER_START_FAILED, OPERATION, errno,
-                           "gpus: cannot read '%s'", path);
+        return error_errno(err, LRUN_START_FAILED, OPERATION, errno, "gpus: cannot read '%s'",
+                           path);
     return cdi_add_spec(c, path, priority, text, (size_t)length, err);
 }
 
@@ -352,8 +348,8 @@ int cdi_load_folder(struct cdi *c, const char *folder, unsigned priority, lrun_e
     if (dirfd >= 0)
         count = scandirat(dirfd, ".", &entries, is_spec_name, alphasort);
     if (count < 0)
-        return error_errno(err, LRUN_CONTAINER_START_FAILED, OPERATION, errno,
-                           "gpus: cannot read '%s'", folder);
+        return error_errno(err, LRUN_START_FAILED, OPERATION, errno, "gpus: cannot read '%s'",
+                           folder);
     int failed = 0;
     for (int i = 0; i < count; i++) {
         failed = failed ? failed : load_file(c, dirfd, folder, entries[i]->d_name, priority, err);

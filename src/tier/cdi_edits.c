@@ -484,7 +484,7 @@ static int apply(struct collection *to, const struct cdi_spec *spec, const char 
         return 0;
     if (!err)
         return -1;
-    err->code = LRUN_CONTAINER_START_FAILED;
+    err->code = LRUN_START_FAILED;
     /* Both may quote the spec. */
     text_make_printable(err->message);
     text_make_printable(err->hint);
@@ -544,7 +544,7 @@ int cdi_edits_make_nodes(struct cdi_edits *e, const char *folder, lrun_error *er
         mode_t mode = (mode_t)json_integer_value(json_object_get(node, "mode"));
         /* chmod: the umask is whoever's started us. */
         if (mknod(path, S_IFCHR | mode, device) < 0 || chmod(path, mode) < 0) {
-            error_errno(err, LRUN_CONTAINER_START_FAILED, OPERATION, errno,
+            error_errno(err, LRUN_START_FAILED, OPERATION, errno,
                         "gpus: cannot make the device node '%.200s'", target);
             return error_hint(err, "run as root, outside of a container");
         }

@@ -147,7 +147,7 @@ int cdi_select(const struct cdi *c, const char *gpus, size_t **out, size_t *coun
     if (strcmp(gpus, "0") == 0)
         return 0;
     if (c->device_count == 0) {
-        error_set(err, LRUN_CONTAINER_START_FAILED, OPERATION,
+        error_set(err, LRUN_START_FAILED, OPERATION,
                   "gpus: no CDI spec describes a GPU of this machine");
         return error_hint(err, "write one, " CDI_HINT_GENERATE);
     }

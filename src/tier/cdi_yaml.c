@@ -17,7 +17,7 @@ enum { DEPTH_MAX = 32 };
 
 static int fail(lrun_error *err, const yaml_event_t *event, const char *what)
 {
-    return error_set(err, LRUN_CONTAINER_START_FAILED, OPERATION,
+    return error_set(err, LRUN_START_FAILED, OPERATION,
                      "is not YAML as specs have it: line %zu: %s", event->start_mark.line + 1,
                      what);
 }
@@ -27,7 +27,7 @@ static int next_event(yaml_parser_t *parser, yaml_event_t *event, lrun_error *er
     if (yaml_parser_parse(parser, event))
         return 0;
     memset(event, 0, sizeof(*event));
-    return error_set(err, LRUN_CONTAINER_START_FAILED, OPERATION, "is not YAML: line %zu: %s",
+    return error_set(err, LRUN_START_FAILED, OPERATION, "is not YAML: line %zu: %s",
                      parser->problem_mark.line + 1,
                      parser->problem ? parser->problem : "memory is out");
 }

@@ -40,7 +40,7 @@ int guest_files_release(char release[65], lrun_error *err)
             strcpy(release, chosen);
             return 0;
         }
-        error_set(err, LRUN_CONTAINER_START_FAILED, operation,
+        error_set(err, LRUN_START_FAILED, operation,
                   "LIGHT_RUNNER_GUEST_KERNEL: there is no /lib/modules/%.64s", chosen);
         return error_hint(err, "name one of those in /lib/modules, or none for the newest");
     }
@@ -53,7 +53,7 @@ int guest_files_release(char release[65], lrun_error *err)
     }
     if (release[0])
         return 0;
-    error_set(err, LRUN_CONTAINER_START_FAILED, operation,
+    error_set(err, LRUN_START_FAILED, operation,
               "no kernel for the VM: /boot has none with its modules in /lib/modules");
     return error_hint(err, "%s", hint);
 }
@@ -79,8 +79,7 @@ static int name_of(char *name, size_t size, const char *release, const char *ini
     for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
         struct stat st;
         if (stat(parts[i], &st) < 0) {
-            error_errno(err, LRUN_CONTAINER_START_FAILED, operation, errno, "cannot read '%s'",
-                        parts[i]);
+            error_errno(err, LRUN_START_FAILED, operation, errno, "cannot read '%s'", parts[i]);
             return error_hint(err, "%s", hint);
         }
         hash = mix(hash, &st);
@@ -125,11 +124,11 @@ int guest_files_open(struct guest_files *out, const char *folder, lrun_error *er
     if (!maker)
         return -1;
     const char *const argv[] = {maker, folder, name, out->release, init, agent, NULL};
-    if (process_run(argv, MAKE_TIMEOUT_MS, NULL, 0, LRUN_CONTAINER_START_FAILED, err) < 0)
+    if (process_run(argv, MAKE_TIMEOUT_MS, NULL, 0, LRUN_START_FAILED, err) < 0)
         return -1;
     return open_both(out, dirfd, name)
                ? 0
-               : error_errno(err, LRUN_CONTAINER_START_FAILED, operation, errno,
+               : error_errno(err, LRUN_START_FAILED, operation, errno,
                              "cannot open the files of the guest in '%s'", folder);
 }
 

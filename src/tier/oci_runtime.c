@@ -126,7 +126,7 @@ int oci_runtime_start(struct process *out, const struct oci_runtime_launch *l, l
     pid_t pid = process_clone(out, CLONE_NEWPID | CLONE_NEWNS);
     if (pid < 0) {
         int failed = errno;
-        error_errno(err, LRUN_CONTAINER_START_FAILED, "runtime.start", failed,
+        error_errno(err, LRUN_START_FAILED, "runtime.start", failed,
                     "cannot make the sandbox's process");
         return failed == EPERM ? error_hint(err, "run as root") : -1;
     }

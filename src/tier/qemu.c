@@ -285,7 +285,7 @@ int qemu_start(struct process *out, const struct qemu_launch *l, lrun_error *err
                     : process_clone(out, CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS |
                                              (l->network_namespace ? 0 : CLONE_NEWNET));
     if (pid < 0)
-        return error_errno(err, LRUN_CONTAINER_START_FAILED, "qemu.start", errno,
+        return error_errno(err, LRUN_START_FAILED, "qemu.start", errno,
                            "cannot make the VM's process");
     if (pid == 0) {
         /* What goes wrong before the console has its place is said there as well. */

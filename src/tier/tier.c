@@ -175,12 +175,12 @@ int tier_find_runtime(const struct tier *tier, const struct tier_runtime **out, 
         }
         /* A runtime that was named is meant: no other takes its place. */
         if (chosen && *chosen) {
-            error_set(err, LRUN_CONTAINER_START_FAILED, "tier.find_runtime",
+            error_set(err, LRUN_START_FAILED, "tier.find_runtime",
                       "%s names '%s', which is not a program", r->variable, chosen);
             return error_hint(err, "unset %s, or set it to the runtime's path", r->variable);
         }
     }
-    error_set(err, LRUN_CONTAINER_START_FAILED, "tier.find_runtime",
+    error_set(err, LRUN_START_FAILED, "tier.find_runtime",
               "no OCI runtime for the tier '%s' is installed", tier->name);
     return error_hint(err, "%s", first->hint);
 }
@@ -206,12 +206,12 @@ int tier_check_runtime(const struct tier_runtime *runtime, const char *path, cha
     for (size_t i = 0; i < TIER_FLAGS_MAX && runtime->flags[i]; i++)
         argv[n++] = runtime->flags[i];
     argv[n] = "--version";
-    if (process_run(argv, VERSION_TIMEOUT_MS, version, size, LRUN_CONTAINER_START_FAILED, err) < 0)
+    if (process_run(argv, VERSION_TIMEOUT_MS, version, size, LRUN_START_FAILED, err) < 0)
         return error_hint(err, "%s", runtime->hint);
     version[strcspn(version, "\n")] = '\0';
     unsigned date = tier_date_in(version);
     if (date && date < runtime->since) {
-        error_set(err, LRUN_CONTAINER_START_FAILED, "tier.check_runtime",
+        error_set(err, LRUN_START_FAILED, "tier.check_runtime",
                   "%s is too old (%s): one of %u or later is needed", path, version,
                   runtime->since);
         return error_hint(err, "%s", runtime->hint);

@@ -32,7 +32,7 @@ static void try_as(const char *path, const char *text, size_t size)
     struct cdi c = {0};
     lrun_error e = {0};
     if (cdi_add_spec(&c, path, 1, text, size, &e) < 0)
-        PROMISE(e.code == LRUN_CONTAINER_START_FAILED && e.message[0] && e.hint[0]);
+        PROMISE(e.code == LRUN_START_FAILED && e.message[0] && e.hint[0]);
     size_t *devices = NULL, count = 0;
     if (cdi_select(&c, "all", &devices, &count, &e) == 0) {
         struct cdi_edits edits;
@@ -40,7 +40,7 @@ static void try_as(const char *path, const char *text, size_t size)
         if (cdi_edits_collect(&edits, &c, devices, count, &e) == 0)
             check_edits(&edits);
         else
-            PROMISE(e.code == LRUN_CONTAINER_START_FAILED);
+            PROMISE(e.code == LRUN_START_FAILED);
         cdi_edits_free(&edits);
     }
     free(devices);

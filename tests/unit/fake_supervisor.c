@@ -260,7 +260,7 @@ int main(int argc, char **argv)
     } else if (strcmp(what, "wait") == 0) {
         wait_for_cancel(&order);
     } else if (strcmp(what, "error") == 0) {
-        send_error(LRUN_CONTAINER_START_FAILED, "no such image");
+        send_error(LRUN_START_FAILED, "no such image");
     } else if (strcmp(what, "vanish") == 0) {
         _exit(3); /* not return: a sanitizer would look for leaks and change the code */
     } else if (strcmp(what, "crash") == 0) {

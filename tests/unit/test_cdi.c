@@ -176,7 +176,7 @@ static void bad_specs_are_refused(void **state)
         struct cdi c = {0};
         lrun_error err;
         assert_int_equal(add(&c, 1, cases[i][0], &err), -1);
-        assert_int_equal(err.code, LRUN_CONTAINER_START_FAILED);
+        assert_int_equal(err.code, LRUN_START_FAILED);
         assert_non_null(strstr(err.message, "gpus: '/etc/cdi/t.json'"));
         if (!strstr(err.message, cases[i][1]))
             fail_msg("'%s' does not name %s", err.message, cases[i][1]);
@@ -230,7 +230,7 @@ static void yaml_that_no_tool_writes_is_refused(void **state)
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         lrun_error err = {0};
         assert_null(cdi_yaml_parse(cases[i], strlen(cases[i]), &err));
-        assert_int_equal(err.code, LRUN_CONTAINER_START_FAILED);
+        assert_int_equal(err.code, LRUN_START_FAILED);
     }
     char deep[200];
     memset(deep, '[', sizeof(deep));
@@ -302,7 +302,7 @@ static void only_roots_own_files_are_read(void **state)
     assert_int_equal(load(scratch_folder, &count, &err), 0);
     assert_int_equal(chmod(scratch_folder, 0777), 0);
     assert_int_equal(load(scratch_folder, &count, &err), -1);
-    assert_int_equal(err.code, LRUN_CONTAINER_START_FAILED);
+    assert_int_equal(err.code, LRUN_START_FAILED);
 }
 
 static void a_folder_that_is_not_there_is_empty(void **state)

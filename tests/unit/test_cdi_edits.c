@@ -242,7 +242,7 @@ static void what_would_weaken_the_sandbox_is_refused(void **state)
         lrun_error err;
         if (collect(&e, "", cases[i], &err) == 0)
             fail_msg("taken: %s", cases[i]);
-        assert_int_equal(err.code, LRUN_CONTAINER_START_FAILED);
+        assert_int_equal(err.code, LRUN_START_FAILED);
         assert_non_null(strstr(err.message, "gpus: '/etc/cdi/t.json': device 0"));
         cdi_edits_free(&e);
         if (collect(&e, cases[i], "", &err) == 0)

@@ -81,7 +81,7 @@ static void no_hierarchy_is_refused_with_a_hint(void **state)
     struct cgroup *c;
     lrun_error err = {0};
     assert_int_equal(cgroup_create(&c, root, "box", &limits, &err), -1);
-    assert_int_equal(err.code, LRUN_CONTAINER_START_FAILED);
+    assert_int_equal(err.code, LRUN_START_FAILED);
     assert_true(err.hint[0] != '\0');
 }
 

@@ -393,7 +393,7 @@ static void test_a_detached_run_that_ends_before_its_command(void **state)
         lrun_execution *x = (lrun_execution *)&request;
         lrun_error e = LRUN_ERROR_INIT;
         assert_int_equal(lrun_run(runner, &request, &x, &e), -1);
-        assert_int_equal(e.code, LRUN_CONTAINER_START_FAILED);
+        assert_int_equal(e.code, LRUN_START_FAILED);
         assert_non_null(strstr(e.message, "cancelled"));
         assert_null(x);
         request.cancel_fd = fd; /* is readable: cancelled before anything is started */
@@ -442,7 +442,7 @@ static void check_error(const char *what, lrun_code code, const char *part)
 static void test_errors_of_the_supervisor(void **state)
 {
     (void)state;
-    check_error("error", LRUN_CONTAINER_START_FAILED, "no such image");
+    check_error("error", LRUN_START_FAILED, "no such image");
 }
 
 static void test_supervisor_that_is_lost(void **state)

@@ -119,7 +119,7 @@ static void a_folder_that_cannot_be_made_is_an_error(void **state)
     uint32_t first;
     lrun_error err = {0};
     assert_int_equal(id_range_take(&lock, &first, "/proc/none", answer, &err), -1);
-    assert_int_equal(err.code, LRUN_CONTAINER_START_FAILED);
+    assert_int_equal(err.code, LRUN_START_FAILED);
     assert_non_null(strstr(err.message, "/proc/none/ids"));
     assert_true(err.hint[0]);
     assert_int_equal(lock, -1);

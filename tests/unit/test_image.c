@@ -226,7 +226,7 @@ static void an_image_is_found_by_name_digest_and_prefix(void **state)
                                           "sha256:", "../a", "aaaaaaaaaaaa" /* two begin so */};
     for (size_t i = 0; i < sizeof(missing) / sizeof(missing[0]); i++) {
         assert_int_equal(resolve(store, missing[i], NULL, &err), -1);
-        assert_int_equal(err.code, LRUN_CONTAINER_START_FAILED);
+        assert_int_equal(err.code, LRUN_START_FAILED);
     }
     assert_int_equal(resolve(store, "nope", NULL, &err), -1);
     assert_string_equal(err.message, "no image named 'nope'");
@@ -249,7 +249,7 @@ static void a_store_that_is_not_there_is_empty(void **state)
     assert_int_equal(count, 0);
     store_list_free(images, count);
     assert_int_equal(resolve(store, "a", NULL, &err), -1);
-    assert_int_equal(err.code, LRUN_CONTAINER_START_FAILED);
+    assert_int_equal(err.code, LRUN_START_FAILED);
     assert_int_equal(store_remove(store, "a", &err), -1);
     assert_int_equal(err.code, LRUN_IMAGE_NOT_FOUND);
     assert_int_equal(access(path, F_OK), -1);

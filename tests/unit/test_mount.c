@@ -94,7 +94,7 @@ static void test_what_is_no_image(void **state)
     int fd = open("/bin/sh", O_RDONLY | O_CLOEXEC);
     assert_true(fd >= 0);
     assert_int_equal(mount_erofs_loop(fd, target, &err), -1);
-    assert_int_equal(err.code, LRUN_CONTAINER_START_FAILED);
+    assert_int_equal(err.code, LRUN_START_FAILED);
     assert_non_null(strstr(err.hint, "damaged"));
     close(fd);
 }

@@ -245,7 +245,7 @@ static void a_deny_list_is_refused(void **state)
         json_t *profile = json_loads(bad[i], 0, NULL), *out = NULL;
         lrun_error err = {0};
         assert_int_equal(seccomp_profile_translate(&out, profile, &err), -1);
-        assert_int_equal(err.code, LRUN_CONTAINER_START_FAILED);
+        assert_int_equal(err.code, LRUN_START_FAILED);
         json_decref(profile);
     }
 }

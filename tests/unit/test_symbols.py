@@ -46,6 +46,12 @@ class Symbols(unittest.TestCase):
         names = {n for n in defined(os.environ["STATIC_LIBRARY"]) if not sanitizer(n)}
         self.assertEqual(names, declared())
 
+    def test_the_version_script_lists_each_symbol(self):
+        # A wildcard would give a later symbol the version of the first release.
+        with open(os.environ["VERSION_SCRIPT"], encoding="utf-8") as file:
+            listed = re.findall(r"^ +(\S+);$", file.read().split("local:")[0], re.M)
+        self.assertEqual(listed, sorted(declared()))
+
     def test_shared_library_needs_libc_and_jansson_alone(self):
         text = subprocess.run(
             ["readelf", "--dynamic", os.environ["SHARED_LIBRARY"]],

@@ -117,7 +117,7 @@ static void a_program_that_does_not_know_the_flags_is_none(void **state)
     (void)state;
     lrun_error err = {0};
     assert_int_equal(check("runsc version release-20260907.0", 2, &err), -1);
-    assert_int_equal(err.code, LRUN_CONTAINER_START_FAILED);
+    assert_int_equal(err.code, LRUN_START_FAILED);
 }
 
 int main(void)

@@ -21,6 +21,6 @@ int agent_file_put(struct daemon *d, const char *container, const char *at, lrun
         return -1;
     return answer.status == 200
                ? 0
-               : daemon_refused(&answer, LRUN_CONTAINER_START_FAILED, OPERATION,
+               : daemon_refused(&answer, LRUN_START_FAILED, OPERATION,
                                 "the agent cannot be written into the container", err);
 }

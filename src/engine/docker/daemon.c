@@ -143,7 +143,7 @@ int daemon_info(struct daemon *d, const json_t **out, lrun_error *err)
     if (daemon_call(d, &request, &answer, err, "/info") < 0)
         return -1;
     if (answer.status != 200 || !answer.body)
-        return daemon_refused(&answer, LRUN_DOCKER_UNREACHABLE, request.operation, "info", err);
+        return daemon_refused(&answer, LRUN_ENGINE_UNREACHABLE, request.operation, "info", err);
     *out = d->info = steal_ptr(answer.body);
     return 0;
 }

@@ -151,8 +151,8 @@ static int docker_available(const char *tier, lrun_error *err)
         return 0;
     if (strcmp(tier, REQUEST_KATA_SHIM) == 0)
         return trial_of_runtime(d, tier, err) < 0 ? hint_register(tier, err) : 0;
-    error_set(err, LRUN_CONTAINER_START_FAILED, "docker.info",
-              "the Docker daemon has no runtime named '%s'", tier);
+    error_set(err, LRUN_START_FAILED, "docker.info", "the Docker daemon has no runtime named '%s'",
+              tier);
     return hint_register(tier, err);
 }
 
@@ -225,8 +225,8 @@ static int create_failed(const struct http_answer *answer, const struct request 
     const char *said = daemon_message(answer);
     bool runtime = strstr(said, "runtime") != NULL, storage = strstr(said, "storage") != NULL;
     bool unsupported = r->disk_asked && storage;
-    daemon_refused(answer, unsupported ? LRUN_NOT_SUPPORTED : LRUN_CONTAINER_START_FAILED,
-                   operation, "the container cannot be made", err);
+    daemon_refused(answer, unsupported ? LRUN_NOT_SUPPORTED : LRUN_START_FAILED, operation,
+                   "the container cannot be made", err);
     if (unsupported)
         return no_disk_cap(err);
     if (runtime && strcmp(r->runtime, "runc") != 0)
@@ -276,7 +276,7 @@ static int remove_container(struct docker_sandbox *s, lrun_error *err)
         return -1;
     return answer.status == 204 || answer.status == 404
                ? 0
-               : daemon_refused(&answer, LRUN_CONTAINER_START_FAILED, "docker.create",
+               : daemon_refused(&answer, LRUN_START_FAILED, "docker.create",
                                 "the container cannot be removed", err);
 }
 
@@ -354,7 +354,7 @@ static int create_once(struct docker_sandbox *s, struct container *c, const stru
     if (answer.status != 201)
         return create_failed(&answer, r, err);
     int failed = volume_check_links(s->daemon, s->id, volumes, c->volume_at, err);
-    *in_the_way = failed && err->code == LRUN_CONTAINER_START_FAILED;
+    *in_the_way = failed && err->code == LRUN_START_FAILED;
     return failed;
 }
 
@@ -454,8 +454,7 @@ static int prepare_steps(struct docker_sandbox *s, const struct request *r, lrun
         docker_image_find(s->daemon, r->image, &found, &s->base.image, err) < 0)
         return -1;
     if (!found)
-        return error_set(err, LRUN_CONTAINER_START_FAILED, "image.resolve", "no image named '%s'",
-                         r->image);
+        return error_set(err, LRUN_START_FAILED, "image.resolve", "no image named '%s'", r->image);
     if (r->disk_asked && check_disk(s->daemon, err) < 0)
         return -1;
     if (s->base.tier->is_gvisor)

@@ -24,13 +24,13 @@ int http_unreachable(const struct endpoint *endpoint, const char *operation, con
 {
     /* A daemon that is up, and a user who is not in its group: the most common error of all. */
     if (endpoint->socket && access(endpoint->socket, R_OK | W_OK) < 0 && errno == EACCES) {
-        error_set(err, LRUN_DOCKER_UNREACHABLE, operation,
+        error_set(err, LRUN_ENGINE_UNREACHABLE, operation,
                   "this user may not use the Docker daemon's socket '%.200s': Permission denied",
                   endpoint->socket);
         return error_hint(err, "sudo usermod -aG docker $USER, and log in again; or use --engine "
                                "local");
     }
-    error_set(err, LRUN_DOCKER_UNREACHABLE, operation,
+    error_set(err, LRUN_ENGINE_UNREACHABLE, operation,
               "the Docker daemon at '%.200s' does not answer: %s", endpoint->name, why);
     return error_hint(
         err, "start it (systemctl start docker), or set DOCKER_HOST; or use --engine local");
@@ -205,7 +205,7 @@ static int perform(struct http *h, const struct http_request *r, struct transfer
     if (code == CURLE_OK || t->stopped)
         return 0;
     if (t->too_long)
-        return error_set(err, LRUN_DOCKER_UNREACHABLE, r->operation,
+        return error_set(err, LRUN_ENGINE_UNREACHABLE, r->operation,
                          "the Docker daemon's answer is longer than %d MiB", BODY_MAX >> 20);
     if (code == CURLE_OUT_OF_MEMORY)
         return error_oom(err, r->operation);

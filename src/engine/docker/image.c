@@ -298,10 +298,9 @@ int docker_image_commit(struct daemon *d, const char *container, const char *nam
     json_decref(request.body);
     if (rc < 0)
         return -1;
-    return answer.status == 201
-               ? 0
-               : daemon_refused(&answer, LRUN_CONTAINER_START_FAILED, request.operation,
-                                "the setup cannot be kept", err);
+    return answer.status == 201 ? 0
+                                : daemon_refused(&answer, LRUN_START_FAILED, request.operation,
+                                                 "the setup cannot be kept", err);
 }
 
 /* By a name: one that has others as well only loses this one. 1: it is gone. One that is in use is left (409), and somebody
@@ -328,7 +327,7 @@ int docker_image_clean(struct daemon *d, unsigned *count, lrun_error *err)
     if (daemon_call(d, &request, &answer, err, "/images/json?filters=%s", filters) < 0)
         return -1;
     if (answer.status != 200)
-        return daemon_refused(&answer, LRUN_DOCKER_UNREACHABLE, request.operation,
+        return daemon_refused(&answer, LRUN_ENGINE_UNREACHABLE, request.operation,
                               "cannot list the images", err);
     size_t i, j;
     json_t *image, *tag;

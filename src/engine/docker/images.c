@@ -44,7 +44,7 @@ int docker_images_pull(const char *name, struct image_feedback *feedback, lrun_e
 {
     struct daemon *d;
     if (image_is_digest(name)) {
-        error_set(err, LRUN_CONTAINER_START_FAILED, "image.resolve", "no image named '%s'", name);
+        error_set(err, LRUN_START_FAILED, "image.resolve", "no image named '%s'", name);
         return error_hint(err, "docker image ls shows what is there");
     }
     return daemon_get(&d, err) < 0 ? -1 : docker_image_pull(d, name, feedback, err);
@@ -163,7 +163,7 @@ int docker_images_list(struct image **out, size_t *count, lrun_error *err)
     if (daemon_get(&d, err) < 0 || daemon_call(d, &request, &answer, err, "/images/json") < 0)
         return -1;
     if (answer.status != 200)
-        return daemon_refused(&answer, LRUN_DOCKER_UNREACHABLE, operation, "cannot list the images",
+        return daemon_refused(&answer, LRUN_ENGINE_UNREACHABLE, operation, "cannot list the images",
                               err);
     size_t i, j;
     json_t *image, *tag;

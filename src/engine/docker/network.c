@@ -131,7 +131,7 @@ static int make_default(struct daemon *d, struct http_answer *made, lrun_error *
         return -1;
     /* 409: another run has just made it, in the same way. */
     if (answer.status != 201 && answer.status != 409)
-        return daemon_refused(&answer, LRUN_CONTAINER_START_FAILED, OPERATION,
+        return daemon_refused(&answer, LRUN_START_FAILED, OPERATION,
                               "the network '" ENGINE_NETWORK_DEFAULT "' cannot be made", err);
     if (remove_doubles(d, err) < 0 || get_default(d, made, err) < 0)
         return -1;
@@ -162,14 +162,14 @@ int network_ensure(struct daemon *d, char id[NETWORK_ID_SIZE], lrun_error *err)
         last = &made;
     }
     if (last->status != 200)
-        return daemon_refused(last, LRUN_CONTAINER_START_FAILED, OPERATION,
+        return daemon_refused(last, LRUN_START_FAILED, OPERATION,
                               "the network '" ENGINE_NETWORK_DEFAULT "'", err);
     const char *text = json_string_value(json_object_get(last->body, "Id"));
     snprintf(id, NETWORK_ID_SIZE, "%s", text && strlen(text) < NETWORK_ID_SIZE ? text : "");
     if (is_isolated(last->body))
         return 0;
     /* Somebody may have made one of that name. */
-    error_set(err, LRUN_CONTAINER_START_FAILED, OPERATION,
+    error_set(err, LRUN_START_FAILED, OPERATION,
               "the Docker network '" ENGINE_NETWORK_DEFAULT
               "' is not ours: its containers reach one another");
     return error_hint(err,
@@ -258,7 +258,7 @@ int network_look_up(struct daemon *d, const char *name, lrun_error *err)
         return -1;
     if (answer.status == 200)
         return 0;
-    daemon_refused(&answer, LRUN_CONTAINER_START_FAILED, OPERATION, "networks", err);
+    daemon_refused(&answer, LRUN_START_FAILED, OPERATION, "networks", err);
     return answer.status == 404 ? hint_create(name, err) : -1;
 }
 
@@ -275,8 +275,7 @@ int network_connect(struct daemon *d, const char *name, const char *container, l
     json_decref(body);
     if (rc < 0 || answer.status == 200)
         return rc;
-    daemon_refused(&answer, LRUN_CONTAINER_START_FAILED, OPERATION, "a network cannot be connected",
-                   err);
+    daemon_refused(&answer, LRUN_START_FAILED, OPERATION, "a network cannot be connected", err);
     return hint_create(name, err);
 }
 
@@ -301,7 +300,7 @@ static int exists(struct daemon *d, const char *name, unsigned *count, lrun_erro
     *count = answer.status == 200;
     return answer.status == 200 || answer.status == 404
                ? 0
-               : daemon_refused(&answer, LRUN_DOCKER_UNREACHABLE, OPERATION,
+               : daemon_refused(&answer, LRUN_ENGINE_UNREACHABLE, OPERATION,
                                 "cannot look at the network", err);
 }
 
@@ -313,7 +312,7 @@ static int prune(struct daemon *d, unsigned *count, lrun_error *err)
     if (daemon_call(d, &request, &answer, err, "/networks") < 0)
         return -1;
     if (answer.status != 200)
-        return daemon_refused(&answer, LRUN_DOCKER_UNREACHABLE, OPERATION,
+        return daemon_refused(&answer, LRUN_ENGINE_UNREACHABLE, OPERATION,
                               "cannot list the networks", err);
     size_t i;
     json_t *network;

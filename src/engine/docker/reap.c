@@ -30,7 +30,7 @@ static int list(json_t **out, struct daemon *d, const char *path, const char *fi
     if (daemon_call(d, &request, &answer, err, "%s%s", path, escaped) < 0)
         return -1;
     if (answer.status != 200 || !answer.body)
-        return daemon_refused(&answer, LRUN_DOCKER_UNREACHABLE, OPERATION,
+        return daemon_refused(&answer, LRUN_ENGINE_UNREACHABLE, OPERATION,
                               "cannot list what there is", err);
     *out = json_incref(answer.body);
     return 0;

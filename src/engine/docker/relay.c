@@ -167,7 +167,7 @@ static int start(struct connection *c, const struct daemon *d, const char *conta
     own.http = http;
     int rc = daemon_call(&own, &request, &answer, &e, "/containers/%s/start", container);
     if (rc == 0 && answer.status != 204 && answer.status != 304)
-        rc = daemon_refused(&answer, LRUN_CONTAINER_START_FAILED, OPERATION, "start", &e);
+        rc = daemon_refused(&answer, LRUN_START_FAILED, OPERATION, "start", &e);
     if (rc < 0) {
         say(c, e.message);
         say(c, "\n");
@@ -342,6 +342,5 @@ int relay_start(struct process *out, struct relay_pipes *pipes, const struct dae
     }
     for (int i = 0; i < PIPES; i++)
         cleanup_close_fd(&made[i][i == 0]);
-    return error_errno(err, LRUN_CONTAINER_START_FAILED, OPERATION, failed,
-                       "cannot start the relay");
+    return error_errno(err, LRUN_START_FAILED, OPERATION, failed, "cannot start the relay");
 }

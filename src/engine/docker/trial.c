@@ -38,7 +38,7 @@ static char *any_image(struct daemon *d, lrun_error *err)
             return copy;
         }
     }
-    error_set(err, LRUN_CONTAINER_START_FAILED, OPERATION,
+    error_set(err, LRUN_START_FAILED, OPERATION,
               "the Docker daemon has no image to try a runtime with");
     error_hint(err, "docker pull busybox");
     return NULL;
@@ -82,5 +82,5 @@ int trial_of_runtime(struct daemon *d, const char *runtime, lrun_error *err)
     }
     if (rc < 0 || started.status == 204)
         return rc;
-    return daemon_refused(last, LRUN_CONTAINER_START_FAILED, OPERATION, "it starts nothing", err);
+    return daemon_refused(last, LRUN_START_FAILED, OPERATION, "it starts nothing", err);
 }

@@ -101,7 +101,7 @@ static int look(struct daemon *d, const char *container, const char *path, char 
         snprintf(what, sizeof(what),
                  "it cannot be seen what is at '%.80s', where a volume would be", path);
         text_make_printable(what);
-        return daemon_refused(&answer, LRUN_CONTAINER_START_FAILED, OPERATION, what, err);
+        return daemon_refused(&answer, LRUN_START_FAILED, OPERATION, what, err);
     }
     *target = target_in(answer.header);
     /* Podman tells the path itself of what is no link. */

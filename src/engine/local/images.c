@@ -47,7 +47,7 @@ int local_images_pull(const char *name, struct image_feedback *feedback, lrun_er
     cleanup_store struct store *store = NULL;
     cleanup_image struct image image = {0};
     if (image_is_digest(name)) {
-        error_set(err, LRUN_CONTAINER_START_FAILED, "image.resolve", "no image named '%s'", name);
+        error_set(err, LRUN_START_FAILED, "image.resolve", "no image named '%s'", name);
         return error_hint(err, "light-runner image ls shows what is there");
     }
     if (store_open(&store, true, err) < 0)

@@ -110,8 +110,8 @@ static int make_folders(lrun_error *err)
         return -1;
     for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++)
         if (mkdir(folders[i], 0755) < 0)
-            return error_errno(err, LRUN_CONTAINER_START_FAILED, "local.prepare", errno,
-                               "cannot make '%s'", folders[i]);
+            return error_errno(err, LRUN_START_FAILED, "local.prepare", errno, "cannot make '%s'",
+                               folders[i]);
     /* In a user namespace there are no device nodes but the host's. */
     if (rootless_active())
         return 0;
@@ -167,7 +167,7 @@ static int limit_processes(const struct cgroup_limits *limits, lrun_error *err)
         most = now.rlim_max;
     now = (struct rlimit){most, most};
     return setrlimit(RLIMIT_NPROC, &now) < 0
-               ? error_errno(err, LRUN_CONTAINER_START_FAILED, "local.prepare", errno,
+               ? error_errno(err, LRUN_START_FAILED, "local.prepare", errno,
                              "cannot limit the number of processes")
                : 0;
 }
@@ -246,7 +246,7 @@ static int mount_root_file(struct local_sandbox *s, int image_fd, const char *sc
      * closed by exec. */
     s->image_fd = fcntl(image_fd, F_DUPFD_CLOEXEC, OCI_RUNTIME_IMAGE_FD + 1);
     if (s->image_fd < 0)
-        return error_errno(err, LRUN_CONTAINER_START_FAILED, "local.prepare", errno,
+        return error_errno(err, LRUN_START_FAILED, "local.prepare", errno,
                            "cannot keep the image's file open");
     return mount_scratch(scratch_folder, s->disk_bytes + spare, folder_scratch, &s->scratch, err);
 }
@@ -275,7 +275,7 @@ static int mount_root(struct local_sandbox *s, const struct request *r, struct s
     if (stat(folder_image, &st) < 0 || mkdir(folder_upper, 0755) < 0 ||
         mkdir(folder_work, 0755) < 0 || chown(folder_upper, st.st_uid, st.st_gid) < 0 ||
         chmod(folder_upper, st.st_mode & 07777) < 0)
-        return error_errno(err, LRUN_VOLUME_CREATE_FAILED, "volume.create", errno,
+        return error_errno(err, LRUN_STORAGE_FAILED, "volume.create", errno,
                            "cannot lay out the run's storage");
     const struct mount_points points = mount_points_of(s);
     if (mount_points_make(&points, err) < 0)
@@ -312,8 +312,8 @@ static int write_resolv_conf(const struct local_sandbox *s, lrun_error *err)
     size_t length = resolver_text(text, &s->names);
     cleanup_close int fd = open(LOCAL_RESOLV_CONF, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
     if (fd < 0 || io_write_all(fd, text, length, IO_NO_DEADLINE) < 0)
-        return error_errno(err, LRUN_CONTAINER_START_FAILED, "local.prepare", errno,
-                           "cannot write '%s'", LOCAL_RESOLV_CONF);
+        return error_errno(err, LRUN_START_FAILED, "local.prepare", errno, "cannot write '%s'",
+                           LOCAL_RESOLV_CONF);
     return 0;
 }
 
@@ -374,8 +374,7 @@ static int make_pipes(struct local_sandbox *s, lrun_error *err)
     int pipes[3][2];
     for (int i = 0; i < 3; i++) {
         if (pipe2(pipes[i], O_CLOEXEC) < 0)
-            return error_errno(err, LRUN_CONTAINER_START_FAILED, "local.start", errno,
-                               "cannot make a pipe");
+            return error_errno(err, LRUN_START_FAILED, "local.start", errno, "cannot make a pipe");
         s->stdio[i] = pipes[i][i != 0];
         int *ours[] = {&s->base.to_agent, &s->base.from_agent, &s->base.runtime_text};
         *ours[i] = pipes[i][i == 0];
@@ -433,7 +432,7 @@ static int start_early(struct local_sandbox *s, lrun_error *err)
 {
     int ends[2];
     if (symlink(OCI_RUNTIME_CONFIG, file_config) < 0 || pipe2(ends, O_CLOEXEC) < 0)
-        return error_errno(err, LRUN_CONTAINER_START_FAILED, "local.start", errno,
+        return error_errno(err, LRUN_START_FAILED, "local.start", errno,
                            "cannot make the pipe for '%s'", file_config);
     cleanup_close int theirs = ends[0];
     s->config_pipe = ends[1];
@@ -452,8 +451,7 @@ static int await_network(struct local_sandbox *s, lrun_error *err)
     while ((n < 0 && errno == EINTR) || (n == 0 && clock_ms() < deadline));
     if (fds[0].revents & POLLIN)
         return 0;
-    error_set(err, LRUN_CONTAINER_START_FAILED, "network.start",
-              "the sandbox's network did not come up");
+    error_set(err, LRUN_START_FAILED, "network.start", "the sandbox's network did not come up");
     return error_hint(err, "see what works here: light-runner doctor; or run with --network none");
 }
 
@@ -471,8 +469,8 @@ static int give_config(struct local_sandbox *s, lrun_error *err)
         /* A runtime that has ended says on its stderr why; the supervisor makes that the error. */
         if (early && failed == EPIPE)
             return 0;
-        return error_errno(err, LRUN_CONTAINER_START_FAILED, "local.start", failed,
-                           "cannot write '%s'", file_config);
+        return error_errno(err, LRUN_START_FAILED, "local.start", failed, "cannot write '%s'",
+                           file_config);
     }
     if (early)
         return 0;

@@ -24,7 +24,7 @@ static int open_folder(int at, const char *name)
 
 static int failed_at(const char *name, lrun_error *err)
 {
-    return error_errno(err, LRUN_VOLUME_CREATE_FAILED, operation, errno,
+    return error_errno(err, LRUN_STORAGE_FAILED, operation, errno,
                        "cannot make the mount point '%s' in the run's storage", name);
 }
 
@@ -93,7 +93,7 @@ int mount_points_remove(const struct mount_points *m, lrun_error *err)
         failed = unlinkat(upper, folders[i].name, AT_REMOVEDIR) < 0 && errno != ENOENT;
     if (failed || (unlinkat(upper, m->agent + 1, 0) < 0 && errno != ENOENT) ||
         (m->resolv_conf && remove_resolv_conf(m, upper) < 0))
-        return error_errno(err, LRUN_VOLUME_CREATE_FAILED, operation, errno,
+        return error_errno(err, LRUN_STORAGE_FAILED, operation, errno,
                            "cannot remove the mount points from the run's storage");
     return 0;
 }

@@ -22,14 +22,14 @@ int own_files_copy_agent(const char *target, lrun_error *err)
     cleanup_close int from = open(agent, O_RDONLY | O_CLOEXEC);
     cleanup_close int to = open(target, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0555);
     if (from < 0 || to < 0 || fstat(from, &st) < 0)
-        return error_errno(err, LRUN_CONTAINER_START_FAILED, operation, errno,
-                           "cannot copy '%s' to '%s'", agent, target);
+        return error_errno(err, LRUN_START_FAILED, operation, errno, "cannot copy '%s' to '%s'",
+                           agent, target);
     for (off_t at = 0; at < st.st_size;) {
         ssize_t n = sendfile(to, from, &at, (size_t)(st.st_size - at));
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
-            return error_errno(err, LRUN_CONTAINER_START_FAILED, operation, n < 0 ? errno : EIO,
+            return error_errno(err, LRUN_START_FAILED, operation, n < 0 ? errno : EIO,
                                "cannot copy '%s' to '%s'", agent, target);
     }
     return 0;
@@ -51,7 +51,7 @@ int own_files_make_devices(const char *folder, lrun_error *err)
         /* The mode is set apart from the umask. */
         if (mknod(own, S_IFCHR, makedev(devices[i].major, devices[i].minor)) < 0 ||
             chmod(own, 0666) < 0 || mount(own, shared, NULL, MS_BIND, NULL) < 0)
-            return error_errno(err, LRUN_CONTAINER_START_FAILED, operation, errno,
+            return error_errno(err, LRUN_START_FAILED, operation, errno,
                                "cannot make a node of the run's own for '%s'", shared);
     }
     return 0;

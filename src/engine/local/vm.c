@@ -31,8 +31,7 @@ static int make_sockets(int *ours, int *theirs, lrun_error *err)
 {
     int ends[2];
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
-        return error_errno(err, LRUN_CONTAINER_START_FAILED, "local.prepare", errno,
-                           "cannot make a socket");
+        return error_errno(err, LRUN_START_FAILED, "local.prepare", errno, "cannot make a socket");
     *ours = ends[0];
     *theirs = ends[1];
     return 0;
@@ -47,7 +46,7 @@ int vm_make_channel(struct local_sandbox *s, lrun_error *err)
     s->base.from_agent = fcntl(s->base.to_agent, F_DUPFD_CLOEXEC, 0);
     if (s->base.from_agent < 0 || io_set_nonblock(s->vm.control, true) < 0 ||
         pipe2(text, O_CLOEXEC) < 0)
-        return error_errno(err, LRUN_CONTAINER_START_FAILED, "local.prepare", errno,
+        return error_errno(err, LRUN_START_FAILED, "local.prepare", errno,
                            "cannot make the channel to the VM");
     s->base.runtime_text = text[0];
     s->stdio[2] = text[1];
@@ -69,7 +68,7 @@ int vm_prepare(struct local_sandbox *s, const struct request *r, int image,
     vm->cpus = cpus < 1 ? 1 : cpus > CPUS_MAX ? CPUS_MAX : (unsigned)cpus;
     s->image_fd = fcntl(image, F_DUPFD_CLOEXEC, 0);
     if (s->image_fd < 0)
-        return error_errno(err, LRUN_CONTAINER_START_FAILED, "local.prepare", errno,
+        return error_errno(err, LRUN_START_FAILED, "local.prepare", errno,
                            "cannot keep the image's file open");
     if (guest_files_open(&vm->files, scratch_folder, err) < 0 ||
         accelerator_find(&vm->accelerator, s->runtime_path, &vm->files, scratch_folder, LOCAL_ROOT,
