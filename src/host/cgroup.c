@@ -19,7 +19,7 @@
 #include <time.h>
 
 enum { REAP_THAWED_MS = 2000, REAP_NEWBORN_MS = 100 };
-enum { CONTROLLERS_MAX = 6, FREEZE_TIMEOUT_MS = 5000 };
+enum { CONTROLLERS_MAX = 7, FREEZE_TIMEOUT_MS = 5000 };
 
 struct controller {
     const char *name; /* of the folder */
@@ -30,6 +30,7 @@ struct controller {
 static const struct controller v1_controllers[] = {
     {"memory", CGROUP_MEMORY}, {"cpu", CGROUP_CPUS},         {"cpuacct", CGROUP_CPU_USAGE},
     {"pids", CGROUP_PIDS},     {"freezer", CGROUP_FREEZING}, {"hugetlb", CGROUP_HUGE_PAGES},
+    {"cpuset", CGROUP_CPUSET},
 };
 static const struct controller v2_controllers[] = {{"", CGROUP_ALL}};
 
@@ -115,10 +116,9 @@ static int enable_v2_controllers(int dirfd, unsigned purposes, lrun_error *err)
     return 0;
 }
 
-/* Whether groups can be made beneath `root` with the controller for huge pages. */
-static bool offers_huge_pages(const struct cgroup *c, const char *root)
+/* Whether groups can be made beneath `root` with an optional controller. */
+static bool offers(const struct cgroup *c, const char *root, const char *name)
 {
-    static const char name[] = "hugetlb";
     char path[512];
     if (c->mode == CGROUP_V1) {
         /* A folder without this file is one where the hierarchy could be mounted, but is not. */
@@ -148,10 +148,41 @@ static int hint_read_only(const char *path, lrun_error *err)
                : error_hint(err, "mount -o remount,rw,bind %s", path);
 }
 
+static void drop_what_is_missing(struct cgroup *c, const char *root)
+{
+    if (!offers(c, root, "hugetlb"))
+        c->purposes &= ~(unsigned)CGROUP_HUGE_PAGES;
+    if (c->mode == CGROUP_V2 || !offers(c, root, "cpuset"))
+        c->purposes &= ~(unsigned)CGROUP_CPUSET;
+}
+
+/* Writes a setting of one group to a group below it, if that has another. */
+static bool hand_down(int from, int to, const char *file)
+{
+    cleanup_free char *wanted = io_read_file_at(from, file, 4096, NULL);
+    cleanup_free char *now = io_read_file_at(to, file, 4096, NULL);
+    return wanted && now && (strcmp(wanted, now) == 0 || io_write_control(to, file, wanted) == 0);
+}
+
+/* A new cpuset has no processors and no memory nodes, and takes no process before it has both. */
+static bool fill_cpuset(int top, int parent, int group)
+{
+    return hand_down(top, parent, "cpuset.cpus") && hand_down(top, parent, "cpuset.mems") &&
+           hand_down(parent, group, "cpuset.cpus") && hand_down(parent, group, "cpuset.mems");
+}
+
+/* Leaves out a controller that the run can do without. */
+static void drop_group(struct cgroup *c, size_t i)
+{
+    unlinkat(c->parents[i], c->id, AT_REMOVEDIR);
+    cleanup_close_fd(&c->groups[i]);
+    cleanup_close_fd(&c->parents[i]);
+    c->purposes &= ~c->controllers[i].purposes;
+}
+
 static int open_groups(struct cgroup *c, const char *root, lrun_error *err)
 {
-    if (!offers_huge_pages(c, root))
-        c->purposes &= ~(unsigned)CGROUP_HUGE_PAGES;
+    drop_what_is_missing(c, root);
     for (size_t i = 0; i < c->count; i++) {
         char path[512];
         if (!(c->controllers[i].purposes & c->purposes))
@@ -181,6 +212,10 @@ static int open_groups(struct cgroup *c, const char *root, lrun_error *err)
                         "cannot make the cgroup %s/%s/%s", path, CGROUP_PARENT, c->id);
             return read_only ? hint_read_only(path, err) : -1;
         }
+        /* Another group of the machine may have processors for itself alone. */
+        if (c->controllers[i].purposes == CGROUP_CPUSET &&
+            !fill_cpuset(top, c->parents[i], c->groups[i]))
+            drop_group(c, i);
     }
     return 0;
 }
@@ -314,7 +349,7 @@ bool cgroup_show(const struct cgroup *c, const char *at, const char *names[CGROU
     size_t count = 0;
     for (size_t i = 0; i < c->count; i++) {
         char path[512];
-        if (c->groups[i] < 0 || !(c->controllers[i].purposes & (CGROUP_LIMITS | CGROUP_CPU_USAGE)))
+        if (c->groups[i] < 0 || !(c->controllers[i].purposes & CGROUP_SHOWN))
             continue;
         snprintf(path, sizeof(path), "%s/%s", at, c->controllers[i].name);
         if (c->mode == CGROUP_V1 && mkdir(path, 0755) < 0)

@@ -4,7 +4,7 @@
  * sandbox lives in it, the OCI runtime included, whatever the tier: the limits are ours to write
  * and the usage ours to read, and no runtime's own cgroup driver is involved.
  *
- * v1 has one folder per controller (memory, cpu, cpuacct, pids, freezer, hugetlb), v2 a single one; the
+ * v1 has one folder per controller (memory, cpu, cpuacct, pids, freezer, hugetlb, cpuset), v2 a single one; the
  * table in cgroup.c is all that differs.
  */
 #ifndef HOST_CGROUP_H
@@ -37,7 +37,12 @@ enum cgroup_purpose {
     /* Pages of a pool that the administrator has made, which the limit on memory does not count: a run gets none. Left
      * out where the kernel does not have the controller, or a user has not been handed it: the seccomp filter is there too. */
     CGROUP_HUGE_PAGES = 32,
-    CGROUP_ALL = 63,
+    /* The run may use every processor of the machine. It has a cpuset because a JVM looks for its limits in cgroups of v1
+     * only if it sees this controller, too. Left out where the machine cannot have it; v2 does without. */
+    CGROUP_CPUSET = 64,
+    CGROUP_ALL = 127,
+    /* What a program in the sandbox sees. */
+    CGROUP_SHOWN = CGROUP_LIMITS | CGROUP_CPU_USAGE | CGROUP_CPUSET,
 };
 
 struct cgroup_limits {
@@ -89,12 +94,12 @@ int cgroup_watch_memory(const struct cgroup *c);
 bool cgroup_ran_out(const struct cgroup *c, int watch, struct cgroup_usage *usage);
 
 /*
- * Mounts the group, read-only, at an empty folder (v1: one folder in it for each controller with a limit or a usage), as a sandbox is
+ * Mounts the group, read-only, at an empty folder (v1: one folder in it for each controller of CGROUP_SHOWN), as a sandbox is
  * to see it at /sys/fs/cgroup. Nothing around it is in there: in a cgroup namespace that begins with the group it is the
  * root of all. `names`: of the folders, NULL behind the last; v2 has one, which is `at` itself, "". False: nothing has been
  * mounted, for want of a group or because this mount namespace cannot have it.
  */
-enum { CGROUP_SHOWN_MAX = 6 };
+enum { CGROUP_SHOWN_MAX = 7 };
 bool cgroup_show(const struct cgroup *c, const char *at, const char *names[CGROUP_SHOWN_MAX + 1]);
 
 /* Another share of the processors than it was made with. */

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A program sees what it may have: memory, processors, processes, room. Runtimes of languages size themselves by that."""
 import json
+import os
 
 import pytest
 
@@ -29,14 +30,14 @@ def square(n):
 if __name__ == "__main__":
     quota = text("cpu.max") or " ".join(text(f"cpu/cpu.cfs_{which}_us") or "-" for which in ("quota", "period"))
     seen = {"memory": text("memory.max", "memory/memory.limit_in_bytes"), "now": text("memory.current", "memory/memory.usage_in_bytes"),
-            "cpu": quota, "pids": text("pids.max", "pids/pids.max"), "cpus": os.cpu_count(),
+            "cpu": quota, "pids": text("pids.max", "pids/pids.max"), "cpus": os.cpu_count(), "set": text("cpuset/cpuset.cpus"),
             "groups": sorted({line.strip().split(":", 2)[2] for line in open("/proc/self/cgroup")})}
     # Programs find the files by these, and compare their roots with the groups.
     seen["mounts"] = [line.split()[3:5] + [line.split()[5].split(",")[0]] for line in open("/proc/self/mountinfo") if " - cgroup" in line]
     seen["total"] = next(int(line.split()[1]) * 1024 for line in open("/proc/meminfo") if line.startswith("MemTotal:"))
     written = []
-    for folder in (TOP, TOP + "/memory", TOP + "/pids"):
-        for name in ("memory.max", "pids.max", "memory.limit_in_bytes", "cgroup.procs", "tasks", "cgroup.event_control", "new"):
+    for folder in (TOP, TOP + "/memory", TOP + "/pids", TOP + "/cpuset"):
+        for name in ("memory.max", "cpuset.cpus", "pids.max", "memory.limit_in_bytes", "cgroup.procs", "tasks", "cgroup.event_control", "new"):
             try:
                 open(f"{folder}/{name}", "w").write("0")
                 written.append(name)
@@ -66,6 +67,11 @@ if __name__ == "__main__":
 MIB = 1 << 20
 
 
+def allowed():
+    with open("/sys/fs/cgroup/cpuset/cpuset.cpus", encoding="ascii") as file:
+        return file.read().strip()
+
+
 @pytest.mark.seconds(300)
 def test_what_a_program_may_have_can_be_seen(runner, python_image, tmp_path):
     (tmp_path / "limits.py").write_text(SCRIPT)
@@ -87,6 +93,9 @@ def test_what_a_program_may_have_can_be_seen(runner, python_image, tmp_path):
     assert 100 <= int(seen["pids"]) <= 130, outcome
     assert seen["groups"] == ["/"] and seen["mounts"], outcome
     assert all(root == "/" and at.startswith("/sys/fs/cgroup") and how == "ro" for root, at, how in seen["mounts"]), outcome
+    # A JVM looks for its limits in cgroups of v1 only if this controller is there, too.
+    if runner.cell == ("local", "runc") and os.access("/sys/fs/cgroup/cpuset", os.W_OK):
+        assert "/sys/fs/cgroup/cpuset" in [at for _, at, _ in seen["mounts"]] and seen["set"] == allowed(), outcome
     if runner.tier == "kata":
         assert seen["cpus"] == cpus and seen["total"] <= (192 + 96) * MIB, outcome
     else:
