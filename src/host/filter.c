@@ -4,8 +4,8 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/libexec.h"
-#include "host/process.h"
 #include "host/seccomp_profile.h"
+#include "host/spawn.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -92,7 +92,7 @@ int filter_get(const char *folder, enum filter_base base, char **program, size_t
     if (*program)
         return 0;
     const char *const argv[] = {compiler, folder, name, word, NULL};
-    if (process_run(argv, COMPILE_TIMEOUT_MS, NULL, 0, LRUN_START_FAILED, err) < 0)
+    if (spawn_program(argv, COMPILE_TIMEOUT_MS, NULL, 0, LRUN_START_FAILED, err) < 0)
         return -1;
     *program = read_program(folder, name, length);
     if (!*program)

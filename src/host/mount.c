@@ -3,8 +3,8 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
-#include "host/process.h"
 #include "host/rootless.h"
+#include "host/spawn.h"
 #include "host/walled.h"
 
 #include <fcntl.h>
@@ -196,7 +196,7 @@ static int make_template(int dirfd, const char *name, uint64_t bytes, lrun_error
     static const char extended[] = "lazy_itable_init=1,nodiscard,root_owner=0:0";
     const char *const argv[] = {"mkfs.ext4", "-q", "-F",     "-b", "4096",   "-i", "8192", "-m",
                                 "0",         "-O", features, "-E", extended, path, size,   NULL};
-    if (process_run(argv, 60000, NULL, 0, LRUN_STORAGE_FAILED, err) < 0)
+    if (spawn_program(argv, 60000, NULL, 0, LRUN_STORAGE_FAILED, err) < 0)
         return error_hint(err, "apt-get install e2fsprogs");
     if (linkat(AT_FDCWD, path, dirfd, name, AT_SYMLINK_FOLLOW) < 0 && errno != EEXIST)
         return error_errno(err, LRUN_STORAGE_FAILED, "volume.create", errno, "cannot keep '%s'",

@@ -5,11 +5,9 @@
 #include "base/io.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/sched.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
@@ -142,97 +140,4 @@ void process_destroy(struct process *p)
         close(p->pidfd);
         p->pidfd = -1;
     }
-}
-
-/* Reads both pipes to their end, keeping the first bytes of each. */
-static int drain(int out_fd, char *out, size_t out_size, int err_fd, char *text, size_t text_size,
-                 int64_t deadline)
-{
-    struct {
-        int fd;
-        char *data;
-        size_t size, used;
-    } streams[2] = {{out_fd, out, out_size, 0}, {err_fd, text, text_size, 0}};
-    for (int open = 2; open > 0;) {
-        struct pollfd fds[2] = {{.fd = streams[0].fd, .events = POLLIN},
-                                {.fd = streams[1].fd, .events = POLLIN}};
-        int n = poll(fds, 2, io_poll_timeout(deadline));
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return -1;
-        for (int i = 0; i < 2; i++) {
-            if (!fds[i].revents)
-                continue;
-            char chunk[4096];
-            ssize_t got = read(streams[i].fd, chunk, sizeof(chunk));
-            if (got < 0 && errno == EINTR)
-                continue;
-            if (got <= 0) {
-                streams[i].fd = -1;
-                open--;
-                continue;
-            }
-            size_t room = streams[i].size ? streams[i].size - 1 - streams[i].used : 0;
-            size_t keep = (size_t)got < room ? (size_t)got : room;
-            if (keep) {
-                memcpy(streams[i].data + streams[i].used, chunk, keep);
-                streams[i].used += keep;
-            }
-        }
-    }
-    for (int i = 0; i < 2; i++)
-        if (streams[i].size)
-            streams[i].data[streams[i].used] = '\0';
-    return 0;
-}
-
-int process_run(const char *const *argv, int64_t timeout_ms, char *output, size_t size,
-                lrun_code code, lrun_error *err)
-{
-    const char *operation = argv[0];
-    cleanup_free char *program = process_find_program(argv[0]);
-    if (!program)
-        return error_set(err, code, operation, "the program '%s' is not installed", argv[0]);
-    int out_pipe[2], err_pipe[2];
-    if (pipe2(out_pipe, O_CLOEXEC) < 0)
-        return error_errno(err, code, operation, errno, "cannot make a pipe");
-    cleanup_close int out_read = out_pipe[0], out_write = out_pipe[1];
-    if (pipe2(err_pipe, O_CLOEXEC) < 0)
-        return error_errno(err, code, operation, errno, "cannot make a pipe");
-    cleanup_close int err_read = err_pipe[0], err_write = err_pipe[1];
-
-    posix_spawn_file_actions_t actions;
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-    posix_spawn_file_actions_adddup2(&actions, out_write, 1);
-    posix_spawn_file_actions_adddup2(&actions, err_write, 2);
-    pid_t pid;
-    /* posix_spawn takes char *const[] for historical reasons; it does not write to the strings. */
-    int failed =
-        posix_spawn(&pid, program, &actions, NULL, (char *const *)argv, process_bare_environment);
-    posix_spawn_file_actions_destroy(&actions);
-    if (failed)
-        return error_errno(err, code, operation, failed, "cannot start '%s'", program);
-    struct process child = {.pid = pid, .pidfd = pidfd_open(pid, 0)};
-    close(steal_fd(&out_write));
-    close(steal_fd(&err_write));
-
-    int64_t deadline = clock_ms() + timeout_ms;
-    char text[512] = "";
-    struct process_status status;
-    if (output && size)
-        output[0] = '\0';
-    if (drain(out_read, output, output ? size : 0, err_read, text, sizeof(text), deadline) < 0 ||
-        process_wait(&child, deadline, &status) < 0) {
-        process_destroy(&child);
-        return error_set(err, code, operation, "'%s' did not end within %lld ms", program,
-                         (long long)timeout_ms);
-    }
-    if (status.code != 0) {
-        text[strcspn(text, "\n")] = '\0';
-        return error_set(err, code, operation, "'%s' failed with code %d%s%s", program, status.code,
-                         text[0] ? ": " : "", text);
-    }
-    return 0;
 }

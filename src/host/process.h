@@ -53,13 +53,4 @@ void process_destroy(struct process *p);
 /* The environment of every helper program that needs none: a search path and the C locale. */
 extern char *const process_bare_environment[];
 
-/*
- * Runs a program to its end with /dev/null as stdin, a bare environment, its stdout captured into `output` (size bytes,
- * always NUL-terminated; may be NULL) and what it says on stderr put into the error.
- * Fails with `code` when it cannot be started, takes longer than timeout_ms or exits with other
- * than 0.
- */
-int process_run(const char *const *argv, int64_t timeout_ms, char *output, size_t size,
-                lrun_code code, lrun_error *err);
-
 #endif

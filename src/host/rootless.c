@@ -5,6 +5,7 @@
 #include "base/io.h"
 #include "host/id_range.h"
 #include "host/process.h"
+#include "host/spawn.h"
 
 #include <fcntl.h>
 #include <pwd.h>
@@ -146,7 +147,7 @@ static int run_mapper(const char *program, pid_t pid, unsigned own, uint32_t fir
     snprintf(from, sizeof(from), "%u", first);
     snprintf(many, sizeof(many), "%u", count);
     const char *const argv[] = {program, target, "0", outside, "1", "1", from, many, NULL};
-    return process_run(argv, MAP_TIMEOUT_MS, NULL, 0, LRUN_START_FAILED, err);
+    return spawn_program(argv, MAP_TIMEOUT_MS, NULL, 0, LRUN_START_FAILED, err);
 }
 
 /* In a child that stays outside: only there do newuidmap and newgidmap have their privileges. */

@@ -5,10 +5,10 @@
 #include "base/io.h"
 #include "base/libexec.h"
 #include "base/text.h"
+#include "host/spawn.h"
 #include "image/digest.h"
 #include "image/layout.h"
 #include "image/layout_document.h"
-#include "image/spawn.h"
 #include "image/unpack.h"
 #include "wire/fields.h"
 
@@ -116,7 +116,7 @@ static int make_rootfs(const struct assembly *a, char **out, lrun_error *err)
 
 static int confine(struct assembly *a, lrun_error *err)
 {
-    if (a->confinement.user_namespace >= 0)
+    if (a->confinement.walls.user_namespace >= 0)
         return 0;
     return confinement_open(&a->confinement, a->staging.store, err);
 }
@@ -136,7 +136,7 @@ static int run_unpacker(struct assembly *a, const char *target, struct spawn *sp
     spawn->environment = plain_environment;
     spawn->timeout_ms = STEP_TIMEOUT_MS;
     spawn->capabilities = unpacker_capabilities;
-    spawn->confinement = &a->confinement;
+    spawn->confinement = &a->confinement.walls;
     spawn->trees = &tree;
     spawn->tree_count = 1;
     spawn->tick = tick;
@@ -191,7 +191,7 @@ int assembly_pack(struct assembly *a, int fd, lrun_error *err)
         .output_fd = fd,
         .timeout_ms = STEP_TIMEOUT_MS,
         .capabilities = unpacker_capabilities,
-        .confinement = &a->confinement,
+        .confinement = &a->confinement.walls,
         .trees = &tree,
         .tree_count = 1,
         .tick = tick,
@@ -246,7 +246,7 @@ int assembly_ask(void *user, const char *kind, int fd, struct buffer *out, lrun_
         .output_fd = answer,
         .max_file_bytes = LAYOUT_DOCUMENT_ANSWER_MAX,
         .timeout_ms = DOCUMENT_TIMEOUT_MS,
-        .confinement = a->confinement.user_namespace >= 0 ? &a->confinement : NULL,
+        .confinement = a->confinement.walls.user_namespace >= 0 ? &a->confinement.walls : NULL,
         .tick = tick,
         .user = &reading,
     };
@@ -342,7 +342,7 @@ static int make_erofs(const struct assembly *a, const char *tree, lrun_error *er
         .stdin_fd = -1,
         .timeout_ms = STEP_TIMEOUT_MS,
         .capabilities = 1ull << CAP_DAC_OVERRIDE | 1ull << CAP_DAC_READ_SEARCH,
-        .confinement = &a->confinement,
+        .confinement = &a->confinement.walls,
         .trees = trees,
         .tree_count = 2,
         .max_memory = MKFS_MEMORY_MAX,
@@ -462,7 +462,7 @@ int assembly_begin(struct assembly *a, struct store *store, struct image_feedbac
                    lrun_error *err)
 {
     *a = (struct assembly){
-        .staging = {.folder = -1}, .confinement = {.user_namespace = -1}, .feedback = feedback};
+        .staging = {.folder = -1}, .confinement = CONFINEMENT_NONE, .feedback = feedback};
     if (read_limit(&a->max_bytes, err) < 0)
         return -1;
     a->helper = libexec_find("light-runner-unpack", err);

@@ -35,7 +35,7 @@ int assembly_begin(struct assembly *a, struct store *store, struct image_feedbac
                    lrun_error *err);
 void assembly_end(struct assembly *a);
 #define ASSEMBLY_NONE                                                                              \
-    ((struct assembly){.staging = {.folder = -1}, .confinement = {.user_namespace = -1}})
+    ((struct assembly){.staging = {.folder = -1}, .confinement = CONFINEMENT_NONE})
 #define cleanup_assembly __attribute__((cleanup(assembly_end)))
 
 /* Unpacks the archive, from the fd's position on, into ASSEMBLY_ROOTFS. */

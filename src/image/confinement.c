@@ -22,11 +22,12 @@ static int load_filter(struct confinement *c, struct store *store, lrun_error *e
 {
     cleanup_free char *folder = NULL;
     return store_scratch_folder(store, &folder, err) < 0 ||
-                   filter_get(folder, FILTER_ALONE, &c->filter, &c->filter_length, err) < 0 ||
-                   filter_refuse(&c->filter, &c->filter_length, refused,
+                   filter_get(folder, FILTER_ALONE, &c->walls.filter, &c->walls.filter_length,
+                              err) < 0 ||
+                   filter_refuse(&c->walls.filter, &c->walls.filter_length, refused,
                                  sizeof(refused) / sizeof(refused[0]), err) < 0 ||
                    /* The unpacker alone has the capability for it. */
-                   filter_allow(&c->filter, &c->filter_length, SYS_chroot, err) < 0
+                   filter_allow(&c->walls.filter, &c->walls.filter_length, SYS_chroot, err) < 0
                ? -1
                : 0;
 }
@@ -34,44 +35,46 @@ static int load_filter(struct confinement *c, struct store *store, lrun_error *e
 int confinement_open(struct confinement *c, struct store *store, lrun_error *err)
 {
     uint32_t first, count, host_first;
-    *c = (struct confinement){.user_namespace = -1};
+    *c = CONFINEMENT_NONE;
     /* First: the filter may have to be compiled, which is of the user's own files. */
     if (load_filter(c, store, err) < 0 || rootless_enter(err) < 0)
         return -1;
     if (!rootless_active()) {
         c->owners = true;
         c->first_id = USERNS_FILES_FIRST;
-        return userns_open_files(&c->user_namespace, err);
+        return userns_open_files(&c->walls.user_namespace, err);
     }
     rootless_sandbox_ids(&first, &count, &host_first);
     c->owners = rootless_has_ids();
     c->first_id = first;
-    return userns_open(&c->user_namespace, NULL, first, count, err);
+    return userns_open(&c->walls.user_namespace, NULL, first, count, err);
 }
 
 int confinement_open_in(struct confinement *c, struct store *store, int user_namespace,
                         uint32_t first_id, lrun_error *err)
 {
-    *c = (struct confinement){.user_namespace = -1, .first_id = first_id, .owners = true};
-    c->user_namespace = fcntl(user_namespace, F_DUPFD_CLOEXEC, 3);
-    return c->user_namespace < 0 ? error_errno(err, LRUN_IO_FAILED, "image.confine", errno,
-                                               "cannot keep the user namespace")
-                                 : load_filter(c, store, err);
+    *c =
+        (struct confinement){.walls = {.user_namespace = -1}, .first_id = first_id, .owners = true};
+    c->walls.user_namespace = fcntl(user_namespace, F_DUPFD_CLOEXEC, 3);
+    return c->walls.user_namespace < 0 ? error_errno(err, LRUN_IO_FAILED, "image.confine", errno,
+                                                     "cannot keep the user namespace")
+                                       : load_filter(c, store, err);
 }
 
 int confinement_open_calls(struct confinement *c, struct store *store, lrun_error *err)
 {
     cleanup_free char *folder = NULL;
-    *c = (struct confinement){.user_namespace = -1};
+    *c = CONFINEMENT_NONE;
     return store_scratch_folder(store, &folder, err) < 0 ||
-                   filter_get(folder, FILTER_ALONE, &c->filter, &c->filter_length, err) < 0
+                   filter_get(folder, FILTER_ALONE, &c->walls.filter, &c->walls.filter_length,
+                              err) < 0
                ? -1
                : 0;
 }
 
 void confinement_close(struct confinement *c)
 {
-    cleanup_close_fd(&c->user_namespace);
-    free(c->filter);
-    c->filter = NULL;
+    cleanup_close_fd(&c->walls.user_namespace);
+    free(c->walls.filter);
+    c->walls.filter = NULL;
 }

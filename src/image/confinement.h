@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The walls around the programs that handle an image: the unpacker, the readers of its documents, mkfs.erofs and fsck.erofs.
- * All of them get the same (image/spawn.h, spawn.confinement):
+ * All of them get the same (host/spawn.h, spawn.confinement):
  *
  *   - a user namespace: root in it owns the image's files and nothing on the host;
  *   - PID, network, IPC, UTS and mount namespaces of their own;
@@ -13,14 +13,13 @@
 #ifndef IMAGE_CONFINEMENT_H
 #define IMAGE_CONFINEMENT_H
 
+#include "host/spawn.h"
 #include "image/store.h"
 
 struct confinement {
-    int user_namespace; /* -1: none (yet) */
-    uint32_t first_id;  /* its root, as it is called here */
-    bool owners;        /* files of the image keep their owners; else all of them are root's */
-    char *filter;
-    size_t filter_length;
+    struct spawn_walls walls;
+    uint32_t first_id; /* the root of its user namespace, as it is called here */
+    bool owners;       /* files of the image keep their owners; else all of them are root's */
 };
 
 /*
@@ -35,6 +34,8 @@ int confinement_open_in(struct confinement *c, struct store *store, int user_nam
 
 /* Only the system calls: the sandbox's profile, as it is, with sockets. For skopeo, which needs the host's files and network. */
 int confinement_open_calls(struct confinement *c, struct store *store, lrun_error *err);
+
+#define CONFINEMENT_NONE ((struct confinement){.walls = {.user_namespace = -1}})
 
 void confinement_close(struct confinement *c);
 #define cleanup_confinement __attribute__((cleanup(confinement_close)))

@@ -4,7 +4,7 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/libexec.h"
-#include "image/spawn.h"
+#include "host/spawn.h"
 
 #include <string.h>
 #include <sys/mman.h>

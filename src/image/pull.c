@@ -4,12 +4,12 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/text.h"
+#include "host/spawn.h"
 #include "image/assemble.h"
 #include "image/layout.h"
 #include "image/layout_document.h"
 #include "image/pull_error.h"
 #include "image/reference.h"
-#include "image/spawn.h"
 #include "wire/fields.h"
 
 #include <fcntl.h>
@@ -141,7 +141,7 @@ static int run_skopeo(struct pull *p, const char *const *words, int output_fd, i
         .timeout_ms = timeout_ms,
         /* The user's own files with credentials, when root reads them. */
         .capabilities = 1ull << CAP_DAC_OVERRIDE | 1ull << CAP_DAC_READ_SEARCH,
-        .calls = &p->calls,
+        .calls = &p->calls.walls,
         .tick = tick,
         .user = p,
     };
@@ -290,7 +290,7 @@ static int pull_into(struct assembly *a, const char *reference, const struct pul
         .assembly = a,
         .reference = reference,
         .source = source,
-        .calls = {.user_namespace = -1},
+        .calls = CONFINEMENT_NONE,
         .insecure = (options && options->insecure) || reference_is_loopback(reference),
     };
     if (!source)

@@ -5,7 +5,8 @@
 #include "base/io.h"
 #include "base/text.h"
 #include "host/rootless.h"
-#include "image/spawn.h"
+#include "host/spawn.h"
+#include "image/confinement.h"
 #include "image/staging.h"
 
 #include <fcntl.h>
@@ -85,7 +86,7 @@ static int extract(struct store *store, const char *image, const char *target,
                                               NULL};
     const struct spawn_tree trees[] = {{image, "image", false, false},
                                        {target, "target", true, true}};
-    cleanup_confinement struct confinement confinement = {.user_namespace = -1};
+    cleanup_confinement struct confinement confinement = CONFINEMENT_NONE;
     if (confinement_open_in(&confinement, store, owner->user_namespace, owner->first_id, err) < 0)
         return -1;
     struct spawn spawn = {
@@ -95,7 +96,7 @@ static int extract(struct store *store, const char *image, const char *target,
         .timeout_ms = UNPACK_TIMEOUT_MS,
         .capabilities =
             1ull << CAP_CHOWN | 1ull << CAP_DAC_OVERRIDE | 1ull << CAP_FOWNER | 1ull << CAP_FSETID,
-        .confinement = &confinement,
+        .confinement = &confinement.walls,
         .trees = trees,
         .tree_count = 2,
         .max_memory = FSCK_MEMORY_MAX,

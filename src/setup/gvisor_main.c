@@ -17,7 +17,7 @@
 #include "base/io.h"
 #include "base/text.h"
 #include "engine/docker/daemon.h"
-#include "host/process.h"
+#include "host/spawn.h"
 #include "setup/docker_config.h"
 #include "setup/download.h"
 #include "setup/gvisor_archive.h"
@@ -350,7 +350,8 @@ static int install(struct setup *s, lrun_error *err)
     for (int i = 0; i < PROGRAM_COUNT; i++)
         tell(s, "installed %s", s->target[i]);
     const char *const argv[] = {s->target[RUNSC], "--version", NULL};
-    if (process_run(argv, VERSION_TIMEOUT, s->version, sizeof(s->version), LRUN_IO_FAILED, err) < 0)
+    if (spawn_program(argv, VERSION_TIMEOUT, s->version, sizeof(s->version), LRUN_IO_FAILED, err) <
+        0)
         return error_context(err, "what was installed does not start");
     s->version[strcspn(s->version, "\n")] = '\0';
     text_make_printable(s->version);

@@ -3,7 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/libexec.h"
-#include "host/process.h"
+#include "host/spawn.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
@@ -124,7 +124,7 @@ int guest_files_open(struct guest_files *out, const char *folder, lrun_error *er
     if (!maker)
         return -1;
     const char *const argv[] = {maker, folder, name, out->release, init, agent, NULL};
-    if (process_run(argv, MAKE_TIMEOUT_MS, NULL, 0, LRUN_START_FAILED, err) < 0)
+    if (spawn_program(argv, MAKE_TIMEOUT_MS, NULL, 0, LRUN_START_FAILED, err) < 0)
         return -1;
     return open_both(out, dirfd, name)
                ? 0

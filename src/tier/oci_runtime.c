@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "host/inherited.h"
+#include "host/spawn.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -149,7 +150,7 @@ int oci_runtime_pause(const struct process *process, const struct oci_runtime_la
     if (own < 0 || setns(process->pidfd, CLONE_NEWPID) < 0)
         return error_errno(err, LRUN_IO_FAILED, operation, errno,
                            "cannot enter the sandbox's PID namespace");
-    int failed = process_run(argv, PAUSE_TIMEOUT_MS, NULL, 0, LRUN_IO_FAILED, err);
+    int failed = spawn_program(argv, PAUSE_TIMEOUT_MS, NULL, 0, LRUN_IO_FAILED, err);
     if (setns(own, CLONE_NEWPID) < 0)
         return error_errno(err, LRUN_INTERNAL, operation, errno,
                            "cannot leave the sandbox's PID namespace");

@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "host/process.h"
+#include "host/spawn.h"
 #include "tier/qemu.h"
 #include "wire/request.h"
 
@@ -206,7 +207,7 @@ int tier_check_runtime(const struct tier_runtime *runtime, const char *path, cha
     for (size_t i = 0; i < TIER_FLAGS_MAX && runtime->flags[i]; i++)
         argv[n++] = runtime->flags[i];
     argv[n] = "--version";
-    if (process_run(argv, VERSION_TIMEOUT_MS, version, size, LRUN_START_FAILED, err) < 0)
+    if (spawn_program(argv, VERSION_TIMEOUT_MS, version, size, LRUN_START_FAILED, err) < 0)
         return error_hint(err, "%s", runtime->hint);
     version[strcspn(version, "\n")] = '\0';
     unsigned date = tier_date_in(version);

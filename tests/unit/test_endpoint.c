@@ -5,6 +5,11 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Of "remote". */
+#define REMOTE "b71199ebd070b36beab7317920c2c2f1d777df8d05e5527d8458fda57cb17a7a"
 
 enum outcome { SOCKET, PLAIN, VERIFIED, UNVERIFIED, REJECTED };
 
@@ -78,10 +83,43 @@ static void test_tls(void **state)
     }
 }
 
+/* Docker's client keeps a context in a folder whose name is the SHA-256 of the context's. */
+static void test_context(void **state)
+{
+    char config[] = "/tmp/light-runner-endpoint-XXXXXX", folder[128], file[160];
+    static const char *const folders[] = {"", "/contexts", "/contexts/meta",
+                                          "/contexts/meta/" REMOTE};
+    (void)state;
+    assert_non_null(mkdtemp(config));
+    for (size_t i = 1; i < 4; i++) {
+        snprintf(folder, sizeof(folder), "%s%s", config, folders[i]);
+        assert_int_equal(mkdir(folder, 0700), 0);
+    }
+    snprintf(file, sizeof(file), "%s/meta.json", folder);
+    FILE *meta = fopen(file, "w");
+    assert_non_null(meta);
+    fputs("{\"Endpoints\":{\"docker\":{\"Host\":\"tcp://there:1\"}}}", meta);
+    assert_int_equal(fclose(meta), 0);
+    set("DOCKER_HOST", NULL);
+    set("DOCKER_CONFIG", config);
+    set("DOCKER_CONTEXT", "remote");
+    enum outcome is = found();
+    set("DOCKER_CONTEXT", "other");
+    enum outcome other = found();
+    unlink(file);
+    for (size_t i = 4; i > 0; i--) {
+        snprintf(folder, sizeof(folder), "%s%s", config, folders[i - 1]);
+        rmdir(folder);
+    }
+    assert_int_equal(is, PLAIN);
+    assert_int_equal(other, REJECTED);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_tls),
+        cmocka_unit_test(test_context),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,7 +4,7 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "engine/docker/endpoint.h"
-#include "image/spawn.h"
+#include "host/spawn.h"
 
 #include <nettle/base64.h>
 #include <string.h>

@@ -4,10 +4,10 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/text.h"
-#include "image/digest.h"
 
 #include <fcntl.h>
 #include <jansson.h>
+#include <nettle/sha2.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -170,15 +170,26 @@ static int bad_context(const char *name, const char *what, lrun_error *err)
     return error_hint(err, "see docker context ls; or set DOCKER_HOST");
 }
 
+/* SHA-256, as hex digits. */
+static void digest_of(char hex[2 * SHA256_DIGEST_SIZE + 1], const char *text)
+{
+    struct sha256_ctx context;
+    uint8_t digest[SHA256_DIGEST_SIZE];
+    sha256_init(&context);
+    sha256_update(&context, strlen(text), (const uint8_t *)text);
+    sha256_digest(&context, sizeof(digest), digest);
+    for (size_t i = 0; i < sizeof(digest); i++)
+        snprintf(hex + 2 * i, 3, "%02x", digest[i]);
+}
+
 /* Docker keeps contexts/meta/<SHA-256 of the name>/meta.json, and contexts/tls/<the same>/docker. */
 static int from_context(struct endpoint *e, const char *name, lrun_error *err)
 {
-    char hex[IMAGE_HEX_LENGTH + 1], file[160];
+    char hex[2 * SHA256_DIGEST_SIZE + 1], file[160];
     cleanup_free char *folder = endpoint_config_folder();
     if (!folder)
         return bad_context(name, "is not there: there is no home folder", err);
-    if (digest_of_text(hex, name, strlen(name), err) < 0)
-        return -1;
+    digest_of(hex, name);
     snprintf(file, sizeof(file), "contexts/meta/%s/meta.json", hex);
     json_t *meta = load(folder, file);
     if (!meta)

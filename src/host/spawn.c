@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-#include "image/spawn.h"
+#include "host/spawn.h"
 
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/text.h"
 #include "host/process.h"
+#include "host/spawn_confine.h"
 #include "host/walled.h"
-#include "image/spawn_confine.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -16,7 +16,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
-#define OPERATION "image.spawn"
+#define OPERATION "spawn.run"
 #define TICK_MS   200
 
 /* Puts the fds at 0 and the numbers behind it, and closes all others. */
@@ -43,7 +43,8 @@ static void set_up_child(const struct spawn *s, const char *program, const int s
         dprintf(stdio[2], "cannot confine it: %s\n", strerror(errno));
         _exit(127);
     }
-    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    if (!s->may_gain)
+        prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     /* The bounding set is what a program that root executes gets at most. Without root there is
      * nothing to take away, and the call fails. */
     for (unsigned long c = 0; c < 64; c++)
@@ -61,7 +62,7 @@ static void set_up_child(const struct spawn *s, const char *program, const int s
         _exit(127);
     set_up_fds(s, stdio);
     /* The last: from here on the helper's own system calls are all that there are. */
-    const struct confinement *calls = s->confinement ? s->confinement : s->calls;
+    const struct spawn_walls *calls = s->confinement ? s->confinement : s->calls;
     if (calls && spawn_put_on_filter(calls) < 0)
         _exit(127);
 }
@@ -137,7 +138,8 @@ static int drain(const struct spawn *s, int out_fd, int err_fd, int64_t deadline
     return 0;
 }
 
-int spawn_run(const struct spawn *s, struct spawn_result *result, lrun_error *err)
+/* Its output as it is. */
+static int run(const struct spawn *s, struct spawn_result *result, lrun_error *err)
 {
     *result = (struct spawn_result){0};
     cleanup_free char *program = process_find_program(s->argv[0]);
@@ -169,7 +171,41 @@ int spawn_run(const struct spawn *s, struct spawn_result *result, lrun_error *er
     if (process_wait(&child, deadline, &status) < 0)
         return error_set(err, LRUN_IO_FAILED, OPERATION, "'%s' does not end", s->argv[0]);
     result->code = status.signal ? SPAWN_KILLED + status.signal : status.code;
+    return 0;
+}
+
+int spawn_run(const struct spawn *s, struct spawn_result *result, lrun_error *err)
+{
+    if (run(s, result, err) < 0)
+        return -1;
     make_printable(result->output);
     make_printable(result->text);
     return 0;
+}
+
+int spawn_program(const char *const *argv, int64_t timeout_ms, char *output, size_t size,
+                  lrun_code code, lrun_error *err)
+{
+    const struct spawn spawn = {
+        .argv = argv,
+        .environment = (const char *const *)process_bare_environment,
+        .stdin_fd = -1,
+        .timeout_ms = timeout_ms,
+        .capabilities = UINT64_MAX,
+        .may_gain = true,
+    };
+    struct spawn_result result;
+    lrun_error failed = {0};
+    if (run(&spawn, &result, &failed) < 0) {
+        error_set(err, code, argv[0], "%s", failed.message);
+        return failed.hint[0] ? error_hint(err, "%s", failed.hint) : -1;
+    }
+    if (output && size)
+        snprintf(output, size, "%s", result.output);
+    if (result.code == 0)
+        return 0;
+    result.text[strcspn(result.text, "\n")] = '\0';
+    return error_set(err, code, argv[0], "'%s' failed with code %d%s%s", argv[0],
+                     result.code > SPAWN_KILLED ? 128 + result.code - SPAWN_KILLED : result.code,
+                     result.text[0] ? ": " : "", result.text);
 }

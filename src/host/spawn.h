@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Runs one helper of an import to its end. Unlike process_run() of host/process.h it gives the
- * child a stdin, confines it, and dies together with it: when the importer is killed, so is the child.
+ * Runs a program to its end: with open files, walls and limits of its own (spawn_run()), or with nothing but arguments
+ * (spawn_program()). The child dies together with this process.
  */
-#ifndef IMAGE_SPAWN_H
-#define IMAGE_SPAWN_H
+#ifndef HOST_SPAWN_H
+#define HOST_SPAWN_H
 
-#include "image/confinement.h"
+#include "base/error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 enum {
     SPAWN_TEXT_SIZE = 4096,
@@ -22,6 +26,13 @@ struct spawn_tree {
     bool writable;
 };
 
+/* Around a helper that handles hostile files (image/confinement.h). */
+struct spawn_walls {
+    int user_namespace; /* -1: none */
+    char *filter;       /* its seccomp program */
+    size_t filter_length;
+};
+
 struct spawn {
     const char *const *argv;        /* argv[0] is searched in PATH unless it has a slash */
     const char *const *environment; /* the child's whole environment */
@@ -32,10 +43,13 @@ struct spawn {
     const char *folder;             /* to work in; NULL: the caller's own */
     uint64_t max_file_bytes;        /* no file may grow beyond; 0: no limit but the caller's */
     int64_t timeout_ms;
-    uint64_t capabilities;                 /* bits of those that it may have at most */
-    const struct confinement *confinement; /* NULL: none, and it works on the host */
-    const struct confinement *calls; /* without one: its filter alone is put on. May be NULL */
-    const struct spawn_tree *trees;  /* what it can reach there, beside its open files */
+    uint64_t capabilities; /* bits of those that it may have at most */
+    bool may_gain;         /* privileges that its file gives it, as newuidmap needs */
+    const struct spawn_walls *confinement; /* NULL: none, and it works on the host */
+    const struct spawn_walls
+        *calls; /* without a confinement: the filter alone is put on, or none */
+    const struct spawn_tree
+        *trees; /* what it can reach in its confinement, beside its open files */
     size_t tree_count;
     uint64_t max_memory;     /* of its address space, in a confinement; 0: it limits itself */
     int (*tick)(void *user); /* called a few times a second; other than 0: kill it. May be NULL */
@@ -52,5 +66,13 @@ struct spawn_result {
 /* 0 when it ran to its end, however it ended. Errors: IO_FAILED (not started, took too long, or
  * stopped by tick), NOT_SUPPORTED (not installed). */
 int spawn_run(const struct spawn *spawn, struct spawn_result *result, lrun_error *err);
+
+/*
+ * The same for a program that we trust, with /dev/null as stdin, a bare environment, the beginning of its stdout in
+ * `output` as it is (size bytes, always NUL-terminated; may be NULL) and the first line of its stderr in the error.
+ * Fails with `code` if it cannot be started, takes longer than timeout_ms or exits with a code other than 0.
+ */
+int spawn_program(const char *const *argv, int64_t timeout_ms, char *output, size_t size,
+                  lrun_code code, lrun_error *err);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "image/spawn_confine.h"
+#include "host/spawn_confine.h"
 
 #include "host/system_root.h"
 
@@ -112,9 +112,10 @@ int spawn_confine(const struct spawn *s, const char *program, int parent)
     return syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0 && errno != ENOSYS ? -1 : 0;
 }
 
-int spawn_put_on_filter(const struct confinement *c)
+int spawn_put_on_filter(const struct spawn_walls *walls)
 {
-    struct sock_fprog program = {(unsigned short)(c->filter_length / sizeof(struct sock_filter)),
-                                 (struct sock_filter *)(void *)c->filter};
+    struct sock_fprog program = {
+        (unsigned short)(walls->filter_length / sizeof(struct sock_filter)),
+        (struct sock_filter *)(void *)walls->filter};
     return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
 }

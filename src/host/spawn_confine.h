@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The child's side of image/confinement.h, for spawn.c alone. The functions return 0, or -1 with errno.
+ * The child's side of spawn.confinement, for spawn.c alone. The functions return 0, or -1 with errno.
  */
-#ifndef IMAGE_SPAWN_CONFINE_H
-#define IMAGE_SPAWN_CONFINE_H
+#ifndef HOST_SPAWN_CONFINE_H
+#define HOST_SPAWN_CONFINE_H
 
-#include "image/spawn.h"
+#include "host/spawn.h"
 
 #include <linux/sched.h>
 
@@ -18,6 +18,6 @@
 /* Enters everything but the filter. `parent`: a pidfd of the process that has started this one. */
 int spawn_confine(const struct spawn *spawn, const char *program, int parent);
 
-int spawn_put_on_filter(const struct confinement *c);
+int spawn_put_on_filter(const struct spawn_walls *walls);
 
 #endif
