@@ -98,15 +98,16 @@ static void start(struct attempt *a, struct doctor_trial *trial, bool network)
                                                                                     NULL};
     *a = (struct attempt){.trial = trial};
     lrun_runner *runner = NULL;
-    LRUN_INIT(lrun_request, request);
+    lrun_request request = LRUN_REQUEST_INIT;
+    lrun_callbacks callbacks = LRUN_CALLBACKS_INIT;
     request.image = trial->image;
     request.argv = argv;
     request.networks = network ? NULL : none;
     request.timeout_ms = RUN_TIMEOUT;
-    request.on_log = on_line;
-    request.user = a;
+    callbacks.on_line = on_line;
+    callbacks.user = a;
     if (cli_runner(&runner, trial->engine, trial->tier, &a->error) == 0)
-        (void)lrun_run(runner, &request, &a->execution, &a->error);
+        (void)lrun_run(runner, &request, &callbacks, &a->execution, &a->error);
     lrun_runner_free(runner);
 }
 

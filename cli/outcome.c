@@ -93,26 +93,30 @@ static void format_ms(char out[32], uint64_t ms)
         snprintf(out, 32, "%" PRIu64 "ms", ms);
 }
 
-/* Whether the list, with commas, has a word. */
-static bool has_word(const char *list, const char *word)
+static bool has_word(const char *const *list, const char *word)
 {
-    size_t length = strlen(word);
-    for (const char *at = list; at; at = strchr(at, ','), at += at != NULL)
-        if (strncmp(at, word, length) == 0 && (at[length] == ',' || at[length] == '\0'))
+    for (; *list; list++)
+        if (strcmp(*list, word) == 0)
             return true;
     return false;
 }
 
+/* The names that are in both lists, or those of the first if there is no second, with commas. */
+static void join(char *out, size_t size, const char *const *names, const char *const *among)
+{
+    size_t used = 0;
+    for (out[0] = '\0'; *names && used < size; names++)
+        if (!among || has_word(among, *names))
+            used += (size_t)snprintf(out + used, size - used, "%s%s", used ? "," : "", *names);
+}
+
 /* Limits that the user has allowed to be left out are always told. What the engine can never enforce is told to people; a
  * program has it in the result. */
-static void report_unenforced(struct outcome *o, const char *unenforced)
+static void report_unenforced(struct outcome *o, const char *const *unenforced)
 {
-    static const char *const limits[] = {"memory", "cpus", "pids"};
-    char text[64] = "";
-    for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++)
-        if (has_word(unenforced, limits[i]))
-            snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%s", text[0] ? "," : "",
-                     limits[i]);
+    static const char *const limits[] = {"memory", "cpus", "pids", NULL};
+    char text[64];
+    join(text, sizeof(text), limits, unenforced);
     if (text[0])
         outcome_say(o, "warning: no cgroup has held these limits: %s", text);
     if (has_word(unenforced, "disk") && isatty(STDERR_FILENO))
@@ -122,11 +126,11 @@ static void report_unenforced(struct outcome *o, const char *unenforced)
 }
 
 /* What the program's exit code does not say. */
-static void report(struct outcome *o, const lrun_result *r, uint64_t timeout_ms)
+static void report(struct outcome *o, const lrun_result *r)
 {
     if (r->timed_out) {
         char text[32];
-        format_ms(text, timeout_ms);
+        format_ms(text, r->timeout_ms);
         outcome_say(o, "timed out after %s", text);
     } else if (r->cpu_timed_out) {
         outcome_say(o, "killed: its CPU time is used up");
@@ -135,19 +139,22 @@ static void report(struct outcome *o, const lrun_result *r, uint64_t timeout_ms)
     } else if (r->oom_killed) {
         outcome_say(o, "killed: out of memory");
     }
-    report_unenforced(o, r->unenforced);
-    if (r->left_behind)
+    report_unenforced(o, r->isolation->unenforced);
+    char left[64];
+    join(left, sizeof(left), r->left_behind, NULL);
+    if (left[0])
         outcome_say(o,
                     "warning: the Docker daemon has not removed what the run left (%s); fix: "
                     "light-runner reap",
-                    r->left_behind);
+                    left);
     /* Said to people; the result has it for programs. */
-    if (r->accelerator && strcmp(r->accelerator, "tcg") == 0 && isatty(STDERR_FILENO))
+    const char *accelerator = r->isolation->accelerator;
+    if (accelerator && strcmp(accelerator, "tcg") == 0 && isatty(STDERR_FILENO))
         outcome_say(o, "warning: an emulator ran the VM, as KVM does not work here: no security "
                        "boundary by QEMU's "
                        "own policy (--accelerator kvm rejects it)");
     for (size_t i = 0; i < r->extracted_count; i++) {
-        const lrun_extracted *e = &r->extracted[i];
+        const lrun_extracted *e = r->extracted[i];
         if (e->status == LRUN_EXTRACT_MISSING)
             outcome_say(o, "extract '%s': missing", e->from);
         else if (e->status == LRUN_EXTRACT_ERROR)
@@ -161,13 +168,13 @@ static int exit_code(const lrun_result *r)
     return r->exit_code == 0 && !r->success ? 128 + SIGKILL : r->exit_code;
 }
 
-int outcome_print(struct outcome *o, const lrun_result *r, uint64_t timeout_ms)
+int outcome_print(struct outcome *o, const lrun_result *r)
 {
     lrun_error e = {0};
     if (o->json)
         (void)cli_json_text(lrun_result_json(r));
     else
-        report(o, r, timeout_ms);
+        report(o, r);
     int failed = o->out.error;
     if (fflush(stdout) != 0 && !failed)
         failed = errno;

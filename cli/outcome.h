@@ -26,10 +26,7 @@ void outcome_output(void *user, lrun_stream stream, const char *data, size_t len
 /* One line of ours on stderr, at the beginning of a line whatever the program has printed. */
 void outcome_say(struct outcome *o, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/*
- * Prints the result (--json) or what the program's exit code does not say, and returns our exit code.
- * timeout_ms is that of the run, for the text.
- */
-int outcome_print(struct outcome *o, const lrun_result *r, uint64_t timeout_ms);
+/* Prints the result (--json) or what the program's exit code does not say, and returns our exit code. */
+int outcome_print(struct outcome *o, const lrun_result *r);
 
 #endif

@@ -23,7 +23,7 @@ int cli_runner(lrun_runner **out, const char *engine, const char *tier, lrun_err
         if (!supervisor)
             return -1;
     }
-    LRUN_INIT(lrun_runner_options, options);
+    lrun_runner_options options = LRUN_RUNNER_OPTIONS_INIT;
     options.supervisor = supervisor;
     options.engine = engine;
     options.runtime = tier;
@@ -107,6 +107,6 @@ int cli_usage(const char *verb, bool json, const char *format, ...)
     lrun_error e;
     error_set(&e, LRUN_INVALID_ARGUMENT, "cli.usage", "%s", text);
     error_hint(&e, "try: light-runner %s%s--help", verb, *verb ? " " : "");
-    e.container[0] = '\0';
+    e.id[0] = '\0';
     return cli_fail(&e, json);
 }

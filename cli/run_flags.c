@@ -508,7 +508,7 @@ static int take_flags(struct run_flags *f, int argc, char **argv, lrun_error *er
 
 int run_flags_parse(struct run_flags *f, int argc, char **argv, lrun_error *err)
 {
-    *f = (struct run_flags){.json = wants_json(argc, argv), .given = json_object()};
+    *f = (struct run_flags){.input_fd = -1, .json = wants_json(argc, argv), .given = json_object()};
     if (!f->given)
         return error_oom(err, OPERATION);
     if (take_flags(f, argc, argv, err) < 0)
@@ -555,7 +555,7 @@ void run_flags_free(struct run_flags *f)
 {
     json_decref(f->document);
     json_decref(f->given);
-    if (f->input_fd > 0)
+    if (f->input_fd >= 0)
         close(f->input_fd);
-    *f = (struct run_flags){0};
+    *f = (struct run_flags){.input_fd = -1};
 }

@@ -12,7 +12,7 @@
 
 struct run_flags {
     json_t *document; /* the whole request */
-    int input_fd;     /* 0: none */
+    int input_fd;     /* -1: none */
     bool json;
     bool timing;
     bool help;

@@ -274,16 +274,6 @@ static int unknown_run(const struct words *w)
 
 /* -------------------------------------------------------------- attach */
 
-static uint64_t timeout_of(const char *id)
-{
-    cleanup_free char *text = NULL;
-    lrun_states(id, &text, NULL);
-    json_t *state = text ? json_loads(text, 0, NULL) : NULL;
-    json_int_t timeout = json_integer_value(json_object_get(state, "timeout"));
-    json_decref(state);
-    return timeout > 0 ? (uint64_t)timeout : 0;
-}
-
 /* Until the end, or until a signal says that nobody waits any more: 1. */
 static int wait_for_end(struct outcome *o, lrun_execution *x, lrun_result **result, lrun_error *err)
 {
@@ -307,10 +297,10 @@ int verb_attach(int argc, char **argv)
         return print_help(argv[0]);
     lrun_execution *x = NULL;
     lrun_result *result = NULL;
-    LRUN_INIT(lrun_request, base);
-    base.on_output = outcome_output;
-    base.user = &o;
-    if (outcome_init(&o, w.json, &e) < 0 || lrun_attach(w.id, &base, &x, &e) < 0)
+    lrun_callbacks callbacks = LRUN_CALLBACKS_INIT;
+    callbacks.on_output = outcome_output;
+    callbacks.user = &o;
+    if (outcome_init(&o, w.json, &e) < 0 || lrun_attach(w.id, &callbacks, &x, &e) < 0)
         return cli_fail(&e, w.json);
     if (!x)
         return unknown_run(&w);
@@ -319,7 +309,7 @@ int verb_attach(int argc, char **argv)
     if (rc > 0)
         outcome_say(&o, "the run goes on: light-runner attach %s", w.id);
     else if (rc == 0)
-        code = outcome_print(&o, result, result->timed_out ? timeout_of(w.id) : 0);
+        code = outcome_print(&o, result);
     lrun_result_free(result);
     lrun_execution_free(x);
     return code;
@@ -364,7 +354,7 @@ int verb_logs(int argc, char **argv)
         return CLI_FAILED;
     if (w.help)
         return print_help(argv[0]);
-    LRUN_INIT(lrun_logs_options, options);
+    lrun_logs_options options = LRUN_LOGS_OPTIONS_INIT;
     options.follow = w.follow;
     options.since_ms = w.since_ms;
     options.on_line = print_line;

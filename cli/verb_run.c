@@ -14,8 +14,6 @@
 
 #define OPERATION "cli.run"
 
-enum { DEFAULT_TIMEOUT_MS = 20 * 60 * 1000 };
-
 static void on_progress(void *user, const lrun_progress *p)
 {
     struct outcome *o = user;
@@ -49,19 +47,19 @@ static int execute(const struct run_flags *f, struct outcome *o, lrun_result **r
     if (!text)
         return error_oom(err, OPERATION);
 
-    LRUN_INIT(lrun_request, base);
-    base.input_fd = f->input_fd;
-    base.cancel_fd = o->stop_fd;
-    base.on_output = outcome_output;
-    base.user = o;
+    lrun_callbacks callbacks = LRUN_CALLBACKS_INIT;
+    callbacks.input_fd = f->input_fd;
+    callbacks.cancel_fd = o->stop_fd;
+    callbacks.on_output = outcome_output;
+    callbacks.user = o;
     if (o->progress.terminal)
-        base.on_progress = on_progress;
+        callbacks.on_progress = on_progress;
 
     lrun_runner *runner;
     if (cli_runner(&runner, NULL, NULL, err) < 0)
         return -1;
     lrun_execution *execution = NULL;
-    int rc = lrun_run_json(runner, text, strlen(text), &base, &execution, err);
+    int rc = lrun_run_json(runner, text, strlen(text), &callbacks, &execution, err);
     bool detached = json_is_true(json_object_get(f->document, "detached"));
     if (rc == 0 && detached)
         rc = print_id(o, execution, err);
@@ -76,7 +74,7 @@ static int execute(const struct run_flags *f, struct outcome *o, lrun_result **r
 int verb_run(int argc, char **argv)
 {
     lrun_error e = {0};
-    cleanup_run_flags struct run_flags f = {0};
+    cleanup_run_flags struct run_flags f = {.input_fd = -1};
     if (run_flags_parse(&f, argc, argv, &e) < 0)
         return cli_fail(&e, f.json);
     if (f.help) {
@@ -89,15 +87,13 @@ int verb_run(int argc, char **argv)
         return cli_fail(&e, f.json);
     if (!result)
         return 0;
-    const json_t *timeout = json_object_get(f.document, "timeout");
-    int code = outcome_print(&o, result,
-                             timeout ? (uint64_t)json_number_value(timeout) : DEFAULT_TIMEOUT_MS);
+    int code = outcome_print(&o, result);
     if (f.timing)
         outcome_say(&o,
                     "prepare %.1f ms, start %.1f ms, run %.1f ms, collect %.1f ms; %" PRIu64
                     " ms in all",
-                    result->timings.prepare_ms, result->timings.start_ms, result->timings.run_ms,
-                    result->timings.collect_ms, result->duration_ms);
+                    result->timings->prepare_ms, result->timings->start_ms, result->timings->run_ms,
+                    result->timings->collect_ms, result->duration_ms);
     lrun_result_free(result);
     return code;
 }

@@ -116,16 +116,17 @@ static int run(struct verify *v, lrun_result **result, lrun_error *err)
     static const char *const no_network[] = {"none", NULL};
     lrun_runner *runner = NULL;
     lrun_execution *execution = NULL;
-    LRUN_INIT(lrun_request, request);
+    lrun_request request = LRUN_REQUEST_INIT;
+    lrun_callbacks callbacks = LRUN_CALLBACKS_INIT;
     request.image = v->image;
     request.entrypoint = script;
     /* A VM's interface may be missing where it is a container's (moby#47626): that is looked at. */
     request.networks = is_vm(v) ? NULL : no_network;
     request.timeout_ms = 60000;
-    request.on_log = on_line;
-    request.user = v;
+    callbacks.on_line = on_line;
+    callbacks.user = v;
     int rc = cli_runner(&runner, v->engine, v->runtime, err) < 0 ||
-                     lrun_run(runner, &request, &execution, err) < 0 ||
+                     lrun_run(runner, &request, &callbacks, &execution, err) < 0 ||
                      lrun_execution_wait(execution, result, err) < 0
                  ? -1
                  : 0;
@@ -136,8 +137,8 @@ static int run(struct verify *v, lrun_result **result, lrun_error *err)
 
 static const char *verdict(const struct verify *v, const lrun_result *r)
 {
-    bool other = strcmp(r->isolation.kernel, r->isolation.host_kernel) != 0;
-    if (!r->isolation.verified)
+    bool other = strcmp(r->isolation->kernel, r->isolation->host_kernel) != 0;
+    if (!r->isolation->verified)
         return "it is not known on which kernel the code ran";
     if (other && is_vm(v) && !has_interface(v))
         return "the code ran on a kernel of its own, but no network came up there: use --network "
@@ -177,21 +178,25 @@ static json_t *checked(const lrun_result *r)
 static int print_json(const struct verify *v, const lrun_result *r)
 {
     json_t *document = json_pack(
-        "{ss,ss,ss,sb,so*,so,ss}", "runtime", r->isolation.runtime, "kernel", r->isolation.kernel,
-        "hostKernel", r->isolation.host_kernel, "verified", r->isolation.verified, "checked",
+        "{ss,ss,ss,sb,so*,so,ss}", "runtime", r->isolation->runtime, "kernel", r->isolation->kernel,
+        "hostKernel", r->isolation->host_kernel, "verified", r->isolation->verified, "checked",
         checked(r), "evidence", evidence(v), "verdict", verdict(v, r));
     if (cli_json(document, JSON_INDENT(2)) != 0)
         return CLI_FAILED;
-    return r->isolation.verified ? 0 : 1;
+    return r->isolation->verified ? 0 : 1;
 }
 
 static int print_text(const struct verify *v, const lrun_result *r)
 {
-    cli_line(stdout, "%-8s %s", "tier", r->isolation.runtime);
-    cli_line(stdout, "%-8s %s", "kernel", r->isolation.kernel);
-    cli_line(stdout, "%-8s %s", "host's", r->isolation.host_kernel);
-    if (r->checked)
-        cli_line(stdout, "%-8s %s", "checked", r->checked);
+    cli_line(stdout, "%-8s %s", "tier", r->isolation->runtime);
+    cli_line(stdout, "%-8s %s", "kernel", r->isolation->kernel);
+    cli_line(stdout, "%-8s %s", "host's", r->isolation->host_kernel);
+    char names[160] = "";
+    for (const char *const *name = r->isolation->checked; *name; name++)
+        snprintf(names + strlen(names), sizeof(names) - strlen(names), "%s%s", names[0] ? "," : "",
+                 *name);
+    if (names[0])
+        cli_line(stdout, "%-8s %s", "checked", names);
     for (size_t i = 0; i < v->count; i++) {
         const char *space = strchr(v->lines[i], ' ');
         if (space)
@@ -199,7 +204,7 @@ static int print_text(const struct verify *v, const lrun_result *r)
     }
     putchar('\n');
     cli_line(stdout, "%s", verdict(v, r));
-    return r->isolation.verified ? 0 : 1;
+    return r->isolation->verified ? 0 : 1;
 }
 
 /* The image is ours to choose, and its failure no news of the tier. */

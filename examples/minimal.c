@@ -26,18 +26,20 @@ int main(int argc, char **argv)
     lrun_execution *execution = NULL;
     lrun_result *result = NULL;
 
-    LRUN_INIT(lrun_runner_options, options);
+    lrun_runner_options options = LRUN_RUNNER_OPTIONS_INIT;
     options.memory = "256m";
 
-    LRUN_INIT(lrun_request, request);
+    lrun_request request = LRUN_REQUEST_INIT;
     request.image = argv[1];
     request.entrypoint = argv[2];
     request.timeout_ms = 30000;
-    request.on_log = print_line;
+
+    lrun_callbacks callbacks = LRUN_CALLBACKS_INIT;
+    callbacks.on_line = print_line;
 
     int code = 125;
     if (lrun_runner_new(&runner, &options, &error) == 0 &&
-        lrun_run(runner, &request, &execution, &error) == 0 &&
+        lrun_run(runner, &request, &callbacks, &execution, &error) == 0 &&
         lrun_execution_wait(execution, &result, &error) == 0) {
         printf("exit code %d after %llu ms\n", result->exit_code,
                (unsigned long long)result->duration_ms);

@@ -3,40 +3,52 @@
  * @file lightrunner.h
  * light-runner: run code that you did not write in a disposable sandbox.
  *
- * The way through the API:
+ * How a run goes:
  *
- *     lrun_runner_new()            how hard the wall is, and the limits
- *       lrun_run()                 start one run; returns a handle at once
- *         lrun_execution_wait()    block until the result is there, or
- *         lrun_execution_fd()      poll this fd with your own event loop and
+ *     lrun_runner_new()              how runs are isolated and limited
+ *       lrun_run()                   start one run; returns a handle at once
+ *         lrun_execution_wait()      block until the result is there, or
+ *         lrun_execution_fd()        poll this fd in your own event loop, and
  *         lrun_execution_dispatch()  call this when it is readable
  *       lrun_result_free()
  *     lrun_execution_free()
  *     lrun_runner_free()
  *
  * Conventions
- *  - Functions that can fail return 0 or -1, and fill the caller's lrun_error (last parameter; may be
- *    NULL).
- *  - What comes through a `**out` parameter is the caller's to free with the matching `_free`; what
- * is returned by value as a pointer is borrowed. Every `_free` accepts NULL.
- *  - Structs that the caller makes and that start with `size` may grow: set `size` to sizeof the struct
- *    (LRUN_INIT does). A zero field means the default. New fields are only appended, so that a program works
- *    with an older and with a newer library than the one that it was compiled for; an option that the
- *    library does not know is an error.
- *  - lrun_result and lrun_progress, which the library makes, may grow at their end. A program may read a field only if
- *    lrun_version() is at least the version of the field's "Since".
- *  - lrun_error, lrun_extract and lrun_extracted never change: they have no size, and are made in arrays or on the
- *    caller's stack.
- *  - "Their program failed" is a result; "we failed" is an error.
- *  - The library starts no threads, installs no signal handlers and keeps no global state. Distinct
- *    handles may be used from distinct threads at the same time; one handle from one thread at a
- *    time, except for lrun_execution_cancel().
+ *  - Functions that can fail return 0 or -1, and fill the caller's lrun_error (the last parameter;
+ *    it may be NULL).
+ *  - A `**out` parameter gives the caller an object to free with the matching `_free` function. On
+ *    failure *out is NULL. A pointer that is returned by value is borrowed. Each `_free` function
+ *    accepts NULL.
+ *  - Strings are UTF-8 and end with a NUL byte. A list of strings ends with a NULL. Times that end in
+ *    `_ms` are milliseconds.
+ *  - "Their program failed" is a result; "light-runner failed" is an error.
+ *
+ * Structs (docs/api-stability.md has the rules in full)
+ *  - A struct that the caller fills starts with `size`. Start with its initialiser, or, where there
+ *    are no macros, with its init function:
+ *        lrun_request request = LRUN_REQUEST_INIT;
+ *        lrun_request_init(request, sizeof(*request));
+ *    A zero field means the default; an fd that is not given is -1.
+ *  - Later versions append fields, so that a program works with an older and with a newer library
+ *    than the one that it was compiled for. A field that the library does not know and that is not
+ *    zero is an error.
+ *  - A struct that the library fills may grow at its end, and is reached by a pointer. A program may
+ *    read a field only if lrun_version_number() is at least the version of the field's "Since".
+ *  - lrun_error never changes its size.
+ *
+ * Threads and signals
+ *  - The library starts no threads, installs no signal handlers and keeps no global state.
+ *  - A runner is only read, and may be used by several threads at once.
+ *  - Distinct handles may be used by distinct threads at once. One handle may be used by one thread
+ *    at a time, except for lrun_execution_cancel().
  *
  * Callbacks
- *  - The callbacks of a request (on_output, on_log, on_progress) are called by the functions that
- *    read from the run: lrun_execution_dispatch(), lrun_execution_wait(), lrun_execution_stop(),
- *    lrun_execution_pause() and lrun_execution_resume(); for a detached run, on_progress also by lrun_run().
- *    They are called in the thread that calls that function, one at a time for each handle.
+ *  - The callbacks of a run (lrun_callbacks) are called by the functions that read from the run:
+ *    lrun_execution_dispatch(), lrun_execution_wait(), lrun_execution_wait_for(),
+ *    lrun_execution_stop(), lrun_execution_pause() and lrun_execution_resume(); for a detached run,
+ *    on_progress also by lrun_run(). They are called in the thread that calls that function, one at
+ *    a time for each handle.
  *  - With the handle that it is called for, a callback may call
  *      lrun_execution_cancel(), lrun_execution_id(), lrun_execution_fd();
  *      lrun_execution_stop(), which then sends the order and returns without waiting for the answer;
@@ -45,7 +57,7 @@
  *        at lrun_execution_free() and returns -1 with LRUN_INVALID_ARGUMENT.
  *    All other functions return -1 with LRUN_INVALID_ARGUMENT, and change nothing.
  *  - With other handles a callback may do anything.
- *  - A callback must return: not leave by longjmp() or by an exception.
+ *  - A callback must return: it must not leave by longjmp() or by an exception.
  */
 #ifndef LIGHTRUNNER_H
 #define LIGHTRUNNER_H
@@ -76,16 +88,19 @@ extern "C" {
 #define LRUN_API
 #endif
 
-/** Declares an option struct with its size set and everything else zero: LRUN_INIT(lrun_request, req);
- */
+/* LRUN_..._INIT: what a struct of that type starts as. C++11 has no designated initialisers. */
 #ifdef __cplusplus
-#define LRUN_INIT(type, name)                                                                      \
-    type name = {};                                                                                \
-    name.size = sizeof(type)
+#define LRUN_INITIAL_(type, ...)                                                                   \
+    ([]() {                                                                                        \
+        type initial_;                                                                             \
+        type##_init(&initial_, sizeof(initial_));                                                  \
+        return initial_;                                                                           \
+    }())
 #else
-#define LRUN_INIT(type, name)                                                                      \
-    type name = {0};                                                                               \
-    name.size = sizeof(type)
+#define LRUN_INITIAL_(type, ...)                                                                   \
+    {                                                                                              \
+        .size = sizeof(type), __VA_ARGS__                                                          \
+    }
 #endif
 
 /** The library's version, "MAJOR.MINOR.PATCH". Static: do not free it. Thread-safe, does not block. Since 0.1. */
@@ -130,22 +145,31 @@ typedef enum lrun_code {
     LRUN_INTERNAL = 14 /**< a defect of light-runner */
 } lrun_code;
 
-/** The code's name as in the documentation, e.g. "CONTAINER_START_FAILED". Borrowed, static. */
+/**
+ * The code's name, as the documentation and the JSON documents have it, e.g. "CONTAINER_START_FAILED".
+ * @return static text: do not free it. "INTERNAL" for a code that this version does not know
+ * Thread-safe, does not block. Since 0.1.
+ */
 LRUN_API const char *lrun_code_name(lrun_code code);
 
-/** One error. Owned by the caller, holds no pointers, needs no free. Since 0.1. */
+/**
+ * One error. Owned by the caller; it holds no pointers and needs no free. Its size never changes:
+ * there is one in each program's stack frames. Later versions may use `reserved`, which is zero today.
+ * Since 0.1.
+ */
 typedef struct lrun_error {
     lrun_code code;
     char message[768];  /**< for people; no newline at its end */
     char operation[48]; /**< what was being done, e.g. "image.resolve"; may be empty */
-    char container[48]; /**< the run's id when known; may be empty */
+    char id[48];        /**< the run's id if it is known, else empty; "container" in JSON */
     char hint[512];     /**< what to do about it; may be empty */
+    char reserved[124];
 } lrun_error;
 
 /** An error that holds nothing: lrun_error error = LRUN_ERROR_INIT; */
 #define LRUN_ERROR_INIT                                                                            \
     {                                                                                              \
-        LRUN_OK, "", "", "", ""                                                                    \
+        LRUN_OK, "", "", "", "", ""                                                                \
     }
 
 /* ------------------------------------------------------------------ runner */
@@ -153,157 +177,209 @@ typedef struct lrun_error {
 /** A three-valued switch whose zero is "the default". */
 typedef enum lrun_switch { LRUN_DEFAULT = 0, LRUN_ON = 1, LRUN_OFF = 2 } lrun_switch;
 
-/** How runs are isolated and limited. Strings are copied by lrun_runner_new(). Since 0.1. */
+/** How runs are isolated and limited. Everything is copied by lrun_runner_new(). Since 0.1. */
 typedef struct lrun_runner_options {
     size_t size;
-    const char *runtime;           /**< tier: "runc" (default), "runsc", "kata" */
-    const char *engine;            /**< "auto" (default), "local", "docker". "auto" is Docker if a
-                                      daemon answers, but local for an image that the local store
-                                      has, and for one that has to be pulled for a tier that only
-                                      the local engine has */
-    const char *memory;            /**< hard cap, <digits>[k|m|g]; default "512m" */
-    double cpus;                   /**< cores, at least 0.01; default 1. More than there are: all */
-    const char *gpus;              /**< "all", a count, "device=0", "0,1"; default none */
-    lrun_switch no_new_privileges; /**< default on */
-    const char *disk;           /**< cap on what a run may write; default "1g", on Docker none: few
-                                      of its storage drivers have one, and a daemon that has none
-                                      is rejected only if this is set */
-    uint64_t max_extract_bytes; /**< cap per extract entry; default 1 GiB */
-    /** Cap on a run's output; default 256 MiB. What is kept of it (of a detached run the log, else what the caller does
-     * not read yet) takes 256 KiB more at most: output in very small pieces, which have 16 bytes of header each, is cut
-     * earlier. */
+    /** The tier: "runc" (default), "runsc", "kata" */
+    const char *runtime;
+    /** "auto" (default), "local", "docker". "auto" is Docker if a daemon answers, but local for an
+     * image that the local store has, and for an image that has to be pulled for a tier that only the
+     * local engine has */
+    const char *engine;
+    const char *memory; /**< hard limit, <digits>[k|m|g]; default "512m" */
+    double cpus;        /**< cores, at least 0.01; default 1. More than there are: all of them */
+    const char *gpus;   /**< "all", a count, "device=0", "0,1"; default: none */
+    lrun_switch no_new_privileges; /**< default: on */
+    /** Limit on what a run may write; default "1g", on Docker none: few of its storage drivers have
+     * a limit, and a daemon without one is rejected only if this is set */
+    const char *disk;
+    uint64_t max_extract_bytes; /**< limit per extract entry; default 1 GiB */
+    /** Limit on a run's output; default 256 MiB. What is kept of it (the log of a detached run, else
+     * what the caller does not read yet) takes 256 KiB more at most: output in very small pieces, which
+     * have 16 bytes of header each, is cut earlier */
     uint64_t max_log_bytes;
-    const char *supervisor; /**< path of light-runner-supervisor; default: $LIGHT_RUNNER_SUPERVISOR,
-                                 then the installed one */
-    const char *const
-        *allow_unenforced; /**< NULL-terminated: "memory", "cpus", "pids". Without root,
-                                 a run is refused where these cannot be enforced, unless they are
-                                 named here */
-    const char *const
-        *allow_egress; /**< NULL-terminated: "host", "metadata". On the engine local the default
-                            network does not reach the host's own addresses ("host") nor link-local
-                            addresses and the metadata services of clouds ("metadata"), unless they
-                            are named here. On the engine docker they are not closed; see
-                            lrun_result.unenforced */
-    const char *
-        setup_runtime; /**< the tier of setup steps (lrun_request.run), which execute the image's own
-                                 programs; default: `runtime`. Only "runc" is supported today: a run with
-                                 steps in another tier is rejected (NOT_SUPPORTED) unless this says "runc" */
-    const char
-        *setup_network; /**< "none": setup steps have no network; default: the default network,
-                                 also when the run has none */
-    const char
-        *accelerator; /**< of the tier "kata" on the engine "local": "any" (default), or "kvm",
-                                 so that a run is refused where an emulator would run its VM */
-    unsigned pids;    /**< processes and threads of a run, at most 32768; default 100 */
+    /** Path of light-runner-supervisor; default: $LIGHT_RUNNER_SUPERVISOR, then the installed one */
+    const char *supervisor;
+    /** NULL-terminated: "memory", "cpus", "pids". Without root, a run is rejected where these cannot
+     * be enforced, unless they are named here */
+    const char *const *allow_unenforced;
+    /** NULL-terminated: "host", "metadata". On the engine local the default network does not reach the
+     * host's own addresses ("host") nor link-local addresses and the metadata services of clouds
+     * ("metadata"), unless they are named here. On the engine docker they are not closed; see
+     * lrun_isolation.unenforced */
+    const char *const *allow_egress;
+    /** The tier of setup steps (lrun_request.run), which execute the image's own programs; default:
+     * `runtime`. Only "runc" is supported today: a run with steps in another tier is rejected
+     * (LRUN_NOT_SUPPORTED) unless this says "runc" */
+    const char *setup_runtime;
+    /** "none": setup steps have no network; default: the default network, also if the run has none */
+    const char *setup_network;
+    /** For the tier "kata" on the engine "local": "any" (default), or "kvm", so that a run is rejected
+     * where an emulator would run its VM */
+    const char *accelerator;
+    unsigned pids; /**< processes and threads of a run, at most 32768; default 100 */
 } lrun_runner_options;
 
-/** Runs made with one set of options. Immutable: may be shared by threads. */
+#define LRUN_RUNNER_OPTIONS_INIT LRUN_INITIAL_(lrun_runner_options, .runtime = NULL)
+
+/**
+ * Sets a struct to what LRUN_RUNNER_OPTIONS_INIT is.
+ * @param size  sizeof(*options), as the caller's header has it
+ * Thread-safe, does not block. Since 0.1.
+ */
+LRUN_API void lrun_runner_options_init(lrun_runner_options *options, size_t size);
+
+/** Runs made with one set of options. Immutable: several threads may share it. */
 typedef struct lrun_runner lrun_runner;
 
 /**
  * Checks the options and makes a runner. Starts nothing.
  * @param out      receives the runner; free it with lrun_runner_free()
- * @param options  NULL means all defaults
- * Errors: INVALID_ARGUMENT, OUT_OF_MEMORY. Since 0.1.
+ * @param options  NULL: all defaults
+ * @return 0, or -1 with LRUN_INVALID_ARGUMENT or LRUN_OUT_OF_MEMORY
+ * Thread-safe, does not block. Since 0.1.
  */
 LRUN_API int lrun_runner_new(lrun_runner **out, const lrun_runner_options *options,
                              lrun_error *err);
+
+/**
+ * Frees a runner. Runs that were started with it go on.
+ * @param runner  may be NULL; no other thread may use it any more
+ * Does not block. Since 0.1.
+ */
 LRUN_API void lrun_runner_free(lrun_runner *runner);
 
 /* ------------------------------------------------------------------ request */
+
+/** One entry of lrun_request.extract. Each has its size, so that an array of them can grow. Since 0.1. */
+typedef struct lrun_extract {
+    size_t size;      /**< sizeof(lrun_extract), the same for all entries of an array */
+    const char *from; /**< absolute, or relative to the working directory */
+    const char *to;   /**< folder on the host, created with its parents */
+} lrun_extract;
+
+#define LRUN_EXTRACT_INIT LRUN_INITIAL_(lrun_extract, .from = NULL)
+
+/** Sets a struct to what LRUN_EXTRACT_INIT is. @param size as at lrun_runner_options_init().
+ * Thread-safe, does not block. Since 0.1. */
+LRUN_API void lrun_extract_init(lrun_extract *extract, size_t size);
+
+/**
+ * One run, as data: the JSON document of lrun_run_json() (docs/request.schema.json) has the same fields.
+ * Copied by lrun_run(); `dir` is read
+ * while the run starts. Since 0.1.
+ */
+typedef struct lrun_request {
+    size_t size;
+    const char *image;      /**< required: its name, or "sha256:..." of the local store */
+    const char *entrypoint; /**< shell command, run as `sh -c`; default: the image's own command */
+    /** The command as a list of words, NULL-terminated, instead of `entrypoint`: no shell reads them,
+     * and the image needs none. The first names a program, which is looked up in the run's PATH unless
+     * it has a slash. If the program is not there, the command ends with exit code 127; if it cannot be
+     * executed, with 126; stderr says why */
+    const char *const *argv;
+    /** Setup steps, NULL-terminated: shell commands, done once on top of the image, in a sandbox of
+     * their own, and kept. They execute the image's programs: see setup_runtime and setup_network in
+     * lrun_runner_options */
+    const char *const *run;
+    const char *dir; /**< folder on the host whose contents are copied to the working directory */
+    /** NULL-terminated: names that are left out of `dir` at any depth, without slashes; {NULL}: nothing
+     * is. Default: .git node_modules dist build .next .cache .turbo coverage */
+    const char *const *ignore;
+    /** Symbolic links in `dir`: "skip" (default), or "inside": a link that is relative and leads to a
+     * file or folder that is copied is copied as a link. All others are skipped */
+    const char *links;
+    const char *input_json; /**< JSON text for stdin, as it is; or see lrun_callbacks.input_fd */
+    uint64_t timeout_ms;    /**< then the command is killed; default 20 minutes */
+    /** CPU time of the whole sandbox in ms, from the command's start on, however many processes share
+     * it; then the run is killed, and lrun_result.cpu_timed_out is set. 0: no such limit. It is usually
+     * noticed within 10 ms times `cpus`; a run that has ended by itself before that is not affected. In
+     * the tier "runsc" gVisor's own kernel is counted, in "kata" the VM. LRUN_NOT_SUPPORTED where
+     * nothing counts CPU time: without a cgroup of the user's, with a Docker daemon on another machine,
+     * with Docker's kata */
+    uint64_t cpu_timeout_ms;
+    const char *const *networks; /**< NULL-terminated; {"none", NULL}: no network */
+    /** NULL-terminated: addresses of name servers, at most 3, which are asked on port 53; default:
+     * those that the host asks */
+    const char *const *dns;
+    const char *const *env; /**< "NAME=value", NULL-terminated; invalid names are dropped */
+    /** Absolute; default "/app", or the image's own where `entrypoint` is not given. It is created if
+     * it is missing; the command's user can write to it, unless it is "/". If it is not named and the
+     * image has a file /app, it is "/" */
+    const char *workdir;
+    /** An array of `extract_count` entries: what is copied out; see `extract_when`. Files keep the modes
+     * that they have in the sandbox, cut by the caller's umask. Files and folders that are there already
+     * stay or are replaced, but nothing is written into a `.git` that was there before, nor in its place:
+     * that is an error of the entry. Other files that tools execute by their name (Makefile, .envrc,
+     * package.json...) are not looked at: give a fresh folder for `to`. An entry that fails leaves the
+     * files that were complete, and no half of one. Each file and each folder counts as 512 bytes more
+     * than its contents, as in a tar */
+    const lrun_extract *extract;
+    size_t extract_count;
+    /** When `extract` copies files out: "success" (default), after exit code 0; or "always", also after
+     * another exit code, a timeout or an out-of-memory kill. Never after a cancel. If the whole sandbox
+     * has died (in the tier "runsc" for want of memory, say), the entries are errors */
+    const char *extract_when;
+    /** The run outlives this process: lrun_run() returns once the command runs, or with an error if it
+     * never will (LRUN_START_FAILED also when the run was cancelled before that). Input is rejected, and
+     * no output is delivered: it is kept (lrun_logs()), and so is the run's state (lrun_states()) */
+    bool detached;
+} lrun_request;
+
+#define LRUN_REQUEST_INIT LRUN_INITIAL_(lrun_request, .image = NULL)
+
+/** Sets a struct to what LRUN_REQUEST_INIT is. @param size as at lrun_runner_options_init().
+ * Thread-safe, does not block. Since 0.1. */
+LRUN_API void lrun_request_init(lrun_request *request, size_t size);
+
+/* ------------------------------------------------------------------ callbacks */
 
 typedef enum lrun_stream { LRUN_STDOUT = 1, LRUN_STDERR = 2 } lrun_stream;
 
 /**
  * Called with output of the run. What it may call: see "Callbacks" at the top of this file.
- * @param user  the request's `user`
- * @param data  not NUL-terminated, valid during the call only; may hold any byte
+ * @param user  lrun_callbacks.user
+ * @param data  `length` bytes of any value, without a NUL at the end; valid during the call only
  */
 typedef void (*lrun_output_fn)(void *user, lrun_stream stream, const char *data, size_t length);
 
-/** How far something is that comes before a run and can take long. Since 0.1. */
+/** The progress of something that can take long. Made by the library: it may grow. Since 0.1. */
 typedef struct lrun_progress {
-    const char
-        *what;      /**< "pull": the image comes from its registry; "setup": the steps of `run` are
-                           being done. There may be others */
-    uint64_t done;  /**< bytes; 0 where not known */
-    uint64_t total; /**< bytes; 0 where not known */
+    /** "pull": the image comes from its registry; "import": an archive is unpacked; "setup": the steps
+     * of `run` are being done. There may be others */
+    const char *what;
+    uint64_t done;  /**< bytes; 0 where it is not known */
+    uint64_t total; /**< bytes; 0 where it is not known */
 } lrun_progress;
 
-/** Called a few times a second meanwhile. `progress` is valid during the call only. What it may call: see
- * "Callbacks" at the top of this file. */
+/** Called a few times a second meanwhile. `progress` is valid during the call only. What it may call:
+ * see "Callbacks" at the top of this file. */
 typedef void (*lrun_progress_fn)(void *user, const lrun_progress *progress);
 
 /**
- * What comes out has the modes that it has in the sandbox, cut by the caller's umask. Files and folders that are there
- * already stay or are replaced, but nothing is written into a `.git` that was there before, nor in its place: that is an
- * error of the entry. Other files that tools execute by their name (Makefile, .envrc, package.json...) are not looked at: give
- * a fresh folder for `to`. An entry that fails leaves the files that were complete, and no half of one. Each file and each
- * folder counts as 512 bytes more than its contents, as in a tar.
+ * What connects a run with its caller: callbacks and file descriptors. None of it is part of the request,
+ * which is data. Copied by the function that it is given to. Since 0.1.
  */
-typedef struct lrun_extract {
-    const char *from; /**< absolute, or relative to workdir */
-    const char *to;   /**< host folder, created with its parents */
-} lrun_extract;
-
-/** One run. Everything is copied or used before lrun_run() returns, except the fds. Since 0.1. */
-typedef struct lrun_request {
+typedef struct lrun_callbacks {
     size_t size;
-    const char *image;      /**< required */
-    const char *entrypoint; /**< shell command, run as `sh -c`; default: the image's own */
-    const char *const
-        *run;        /**< setup steps, NULL-terminated: shell commands, done once on top of the
-                                 image, in a sandbox of their own, and kept. They execute the image's
-                                 programs: see setup_runtime and setup_network in lrun_runner_options */
-    const char *dir; /**< host folder copied into workdir */
-    const char *input_json; /**< JSON text written to stdin as it is, then EOF; NULL: empty stdin */
-    int input_fd;           /**< or: bytes for stdin are read from here; 0 = none. Borrowed, may be
-                                 closed once lrun_run() has returned */
-    uint64_t timeout_ms;    /**< default 20 minutes */
-    const char *const *networks; /**< NULL-terminated; {"none", NULL}: no network */
-    const char *const *env;      /**< "NAME=value", NULL-terminated; invalid names are dropped */
-    const char *workdir;         /**< absolute; default "/app", or the image's own where
-                                      `entrypoint` is not given. Made if it is missing; the command's
-                                      user can write to it, unless it is "/". If nobody names one and
-                                      the image has a file /app, it is "/" */
-    const lrun_extract *extract; /**< what to bring out after exit code 0; see extract_when */
-    size_t extract_count;
-    bool detached; /**< the run outlives this process: lrun_run() returns once the command runs, or
-                        with an error if it never will (CONTAINER_START_FAILED also when the run was
-                        cancelled before that); input is refused, and no output is delivered here. It
-                        is kept (lrun_logs()), its state too */
-    int cancel_fd; /**< when this fd becomes readable the run is cancelled; 0 = none. Readable
-                              already: cancelled at once. One eventfd may serve many runs */
-    lrun_output_fn
-        on_log; /**< once per line, without its newline; lines over 16 MiB come in parts */
-    lrun_output_fn on_output; /**< raw chunks as they come */
-    void *user;               /**< passed to the callbacks */
-    lrun_progress_fn on_progress;
-    const char *const *dns; /**< NULL-terminated: addresses of name servers, at most 3, which are
-                                 asked on port 53; default: those that the host asks */
-    /** The command as a list of words, NULL-terminated, in the place of `entrypoint`: no shell reads them, and the
-     * image needs none. The first names a program, which is looked up in the run's PATH unless it holds a slash. If it
-     * is not there, the command ends with exit code 127; if it cannot be executed, with 126; stderr says why */
-    const char *const *argv;
-    const char *const *
-        ignore; /**< NULL-terminated: names that are left out of `dir` at any depth, without slashes;
-                                    {NULL}: nothing is. Default: .git node_modules dist build .next .cache .turbo
-                                    coverage */
-    const char *
-        links; /**< symbolic links in `dir`: "skip" (default), or "inside": those that are relative and lead
-                            to a file or folder that is copied are copied as links. All others are skipped */
-    /** When `extract` brings files out: "success" (default), after exit code 0; or "always", also after another exit
-     * code, a timeout or a kill for want of memory. Never after a cancel. If the whole sandbox has died (in the tier
-     * "runsc" of want of memory, say), the entries are errors */
-    const char *extract_when;
-    /** ms of CPU time of the whole sandbox, from the command's start on, however many processes share it; then the run is
-     * killed, and lrun_result.cpu_timed_out set. 0: no such limit. Usually noticed within 10 ms times `cpus`; a run that
-     * has ended by itself before that is not affected. In the tier "runsc" gVisor's own kernel is counted, in "kata" the
-     * VM. Error NOT_SUPPORTED where nothing counts CPU time: without a cgroup of the user's, with a Docker daemon on
-     * another machine, with Docker's kata */
-    uint64_t cpu_timeout_ms;
-} lrun_request;
+    void *user;               /**< passed to the callbacks; may be NULL */
+    lrun_output_fn on_output; /**< output as it comes, in pieces; may be NULL */
+    /** Output once per line, without its newline; a line over 16 MiB comes in parts. May be NULL */
+    lrun_output_fn on_line;
+    lrun_progress_fn on_progress; /**< may be NULL */
+    /** The bytes for the command's stdin come from here, instead of `input_json`; -1: none. Borrowed: may be
+     * closed once lrun_run() has returned */
+    int input_fd;
+    /** When this fd becomes readable the run is cancelled; -1: none. If it is readable already, the run is
+     * cancelled at once. One eventfd may serve many runs. Borrowed, like input_fd; it is not read */
+    int cancel_fd;
+} lrun_callbacks;
+
+#define LRUN_CALLBACKS_INIT LRUN_INITIAL_(lrun_callbacks, .input_fd = -1, .cancel_fd = -1)
+
+/** Sets a struct to what LRUN_CALLBACKS_INIT is. @param size as at lrun_runner_options_init().
+ * Thread-safe, does not block. Since 0.1. */
+LRUN_API void lrun_callbacks_init(lrun_callbacks *callbacks, size_t size);
 
 /* ------------------------------------------------------------------ result */
 
@@ -313,6 +389,7 @@ typedef enum lrun_extract_status {
     LRUN_EXTRACT_ERROR = 2
 } lrun_extract_status;
 
+/** What became of one entry of `extract`. Since 0.1. */
 typedef struct lrun_extracted {
     const char *from;
     const char *to;
@@ -321,56 +398,87 @@ typedef struct lrun_extracted {
     const char *reason; /**< for LRUN_EXTRACT_ERROR, else NULL; in JSON it is named "error" */
 } lrun_extracted;
 
-/** What became of a run. Pointers live as long as the result. Since 0.1. */
+/**
+ * What the whole sandbox used, including what carries its network (about 20 MiB, 30 ms and 3 processes on
+ * the engine local); 0 where it is not known. Since 0.1.
+ */
+typedef struct lrun_usage {
+    uint64_t cpu_ms, user_ms, system_ms;
+    uint64_t peak_memory_bytes;
+    /** The most at once, threads included. In the tier "runsc" those of gVisor's kernel (some 30), as the
+     * host does not see the program's own */
+    uint64_t processes;
+} lrun_usage;
+
+/** How setup steps (lrun_request.run) were run. Since 0.1. */
+typedef struct lrun_setup {
+    const char *runtime; /**< their tier */
+    const char *network; /**< "none", or the name of their network */
+    const char *kernel;  /**< the kernel that they ran on; NULL: an earlier run has done them */
+} lrun_setup;
+
+/** Which kernel the code ran on, and what was checked of its confinement. Since 0.1. */
+typedef struct lrun_isolation {
+    const char *runtime;     /**< the tier; may be empty */
+    const char *kernel;      /**< the kernel that the command ran on; may be empty */
+    const char *host_kernel; /**< may be empty */
+    bool verified;           /**< before the command ran, everything in `checked` was as promised */
+    /** NULL-terminated: what the sandbox reported of itself and was compared with what was promised,
+     * before the command ran: "kernel", "processes", "seccomp", "noNewPrivileges", "capabilities", "ids".
+     * What was not promised is left out. Never NULL */
+    const char *const *checked;
+    /** NULL-terminated: what was not enforced: "memory", "cpus", "pids", where allow_unenforced has them;
+     * on Docker "disk" without a limit, and "egress" with a network that reaches addresses that
+     * allow_egress does not name. {NULL}: everything was enforced. Never NULL */
+    const char *const *unenforced;
+    /** What ran the code of the VM: "kvm", the processor, or "tcg", an emulator in software, which is much
+     * slower. NULL: there is no VM, or its engine does not say */
+    const char *accelerator;
+    const lrun_setup *setup; /**< NULL: there were no setup steps */
+} lrun_isolation;
+
+/** Where the time went, in ms with fractions. Since 0.1. */
+typedef struct lrun_timings {
+    double prepare_ms; /**< the image, and the sandbox's resources */
+    double start_ms;   /**< until the command runs */
+    double run_ms;     /**< the command */
+    double collect_ms; /**< extraction and cleanup */
+} lrun_timings;
+
+/** What became of a run. Made by the library: it, and the structs that it points to, may grow. Pointers live
+ * as long as the result. Since 0.1. */
 typedef struct lrun_result {
     bool success;  /**< exit code 0, not cancelled, not timed out, not over its CPU time */
     int exit_code; /**< 128+N after signal N */
     int signal;    /**< the signal that ended the command, else 0 */
     bool cancelled;
-    bool timed_out;
+    bool timed_out;     /**< over its timeout_ms */
+    bool cpu_timed_out; /**< over its cpu_timeout_ms */
     bool oom_killed;
-    bool log_truncated;              /**< output went over max_log_bytes and was cut */
+    bool log_truncated;              /**< the output was over max_log_bytes and was cut */
     uint64_t duration_ms;            /**< of the whole run */
-    const char *id;                  /**< light-runner-<12 hex> */
-    const lrun_extracted *extracted; /**< NULL if extraction was not asked for or did not run */
+    uint64_t timeout_ms;             /**< that the command had; 0 where it is not known */
+    const char *id;                  /**< "light-runner-<12 hex>" */
+    const lrun_usage *usage;         /**< never NULL */
+    const lrun_isolation *isolation; /**< never NULL */
+    const lrun_timings *timings;     /**< never NULL */
+    /** `extracted_count` pointers, one for each entry of the request's `extract`; NULL if extraction was
+     * not asked for or did not run */
+    const lrun_extracted *const *extracted;
     size_t extracted_count;
-    struct {
-        uint64_t cpu_ms, user_ms, system_ms, peak_memory_bytes, processes;
-    } usage; /**< of the whole sandbox, what carries its network included (about 20 MiB, 30 ms and
-                  3 processes on the engine local); 0 where unknown. `processes`: the most at once,
-                  threads included; in the tier "runsc" those of gVisor's kernel (some 30), as the host
-                  does not see the program's own */
-    struct {
-        const char *runtime, *kernel, *host_kernel;
-        bool verified; /**< before the command ran, everything in `checked` was as promised */
-    } isolation;
-    struct {
-        double prepare_ms, start_ms, run_ms, collect_ms;
-    } timings;
-    const char *unenforced; /**< what was not enforced, with commas: "memory", "cpus", "pids", where
-                                 allow_unenforced has them; on Docker "disk" without a cap, and
-                                 "egress" with a network that reaches what allow_egress does not
-                                 name; NULL: everything was */
-    const char *accelerator; /**< what ran the code of the VM: "kvm", the processor, or "tcg", an
-                                  emulator in software, which is much slower; NULL: there is none,
-                                  or its engine does not say */
-    struct {
-        const char
-            *runtime;       /**< the tier that the setup steps were run in; NULL: there were none */
-        const char *kernel; /**< the kernel that they ran on; NULL: an earlier run has done them */
-        const char *network; /**< "none", or the name of their network */
-    } setup;
-    const char *checked; /**< what the sandbox said of itself and was compared, before the command
-                                  ran, with what was promised: "kernel,processes,seccomp,noNewPrivileges,
-                                  capabilities,ids"; what was not promised is left out. NULL: nothing */
-    const char *
-        left_behind; /**< what the Docker daemon did not remove, with commas: "container", "volume",
-                                  "network", all named `id`; lrun_reap() removes it. NULL: nothing */
-    bool cpu_timed_out; /**< it has used up its cpu_timeout_ms */
+    /** NULL-terminated: what the Docker daemon did not remove: "container", "volume", "network", all named
+     * `id`; lrun_reap() removes it. {NULL}: nothing is left. Never NULL */
+    const char *const *left_behind;
 } lrun_result;
 
-/** The result as the JSON document that the CLI prints. Borrowed from the result. Since 0.1. */
+/**
+ * The result as the JSON document that `light-runner run --json` prints (docs/result.schema.json).
+ * @return borrowed from the result; "null" for a result that is NULL
+ * Thread-safe, does not block. Since 0.1.
+ */
 LRUN_API const char *lrun_result_json(const lrun_result *result);
+
+/** Frees a result and everything that it points to. @param result may be NULL. Does not block. Since 0.1. */
 LRUN_API void lrun_result_free(lrun_result *result);
 
 /* ------------------------------------------------------------------ execution */
@@ -379,64 +487,95 @@ LRUN_API void lrun_result_free(lrun_result *result);
 typedef struct lrun_execution lrun_execution;
 
 /**
- * Checks the request and starts one run. Returns without waiting for the sandbox, unless the run is detached.
- * @param runner  is only read, and may be freed once this has returned
- * @param out     receives the handle; free it with lrun_execution_free(). NULL on failure
- * Errors: INVALID_ARGUMENT (nothing was started), SUPERVISOR_LOST (the supervisor cannot be
- * started), IO_FAILED, OUT_OF_MEMORY; for a detached run all that keep the command from running. Everything later
- * comes from lrun_execution_wait(). Since 0.1.
+ * Checks the request and starts one run. Returns without waiting for the sandbox, unless the run is
+ * detached.
  *
- * The run's supervisor is a child process of the caller. The caller may ignore SIGCHLD or wait for all children:
- * an error then cannot say how the supervisor ended, and nothing else changes. The run is cancelled when the
- * caller's process ends. A process that the caller has forked, and that does not exec, keeps the handle's socket open:
- * while it lives, the caller's death does not cancel the run.
+ * The run's supervisor is a child process of the caller. The caller may ignore SIGCHLD or wait for all
+ * children: an error then cannot say how the supervisor ended, and nothing else changes. The run is cancelled
+ * when the caller's process ends. A process that the caller has forked, and that does not exec, keeps the
+ * handle's socket open: while it lives, the caller's death does not cancel the run.
+ *
+ * @param runner     only read; may be freed once this has returned
+ * @param request    copied
+ * @param callbacks  copied; NULL: none
+ * @param out        receives the handle; free it with lrun_execution_free()
+ * @return 0, or -1 with LRUN_INVALID_ARGUMENT (nothing was started), LRUN_SUPERVISOR_LOST (the supervisor
+ *         cannot be started), LRUN_IO_FAILED or LRUN_OUT_OF_MEMORY; for a detached run with any error that
+ *         keeps the command from running. Everything later comes from lrun_execution_wait()
+ * Thread-safe. Blocks for at most 10 s, until the supervisor has taken the request; for a detached run until
+ * the command runs, which includes pulling the image and the setup steps: at most its timeout and two hours.
+ * Since 0.1.
  */
-LRUN_API int lrun_run(const lrun_runner *runner, const lrun_request *request, lrun_execution **out,
-                      lrun_error *err);
+LRUN_API int lrun_run(const lrun_runner *runner, const lrun_request *request,
+                      const lrun_callbacks *callbacks, lrun_execution **out, lrun_error *err);
 
 /**
- * The same with the request as a JSON document (docs/request.schema.json). Its `options` override
- * the runner's, field by field.
- * @param json  `length` bytes, UTF-8, without a NUL at the end
- * @param base  fds, callbacks and `user`; its other fields must be zero. May be NULL
+ * lrun_run() with the request as a JSON document (docs/request.schema.json). Its `options` override the
+ * runner's, field by field.
+ * @param json    UTF-8, not NUL-terminated; copied
+ * @param length  bytes of `json`
+ * Everything else is as at lrun_run(). Since 0.1.
  */
 LRUN_API int lrun_run_json(const lrun_runner *runner, const char *json, size_t length,
-                           const lrun_request *base, lrun_execution **out, lrun_error *err);
+                           const lrun_callbacks *callbacks, lrun_execution **out, lrun_error *err);
 
-/** The run's id, "light-runner-<12 hex>". Borrowed from the handle. */
+/** The run's id, "light-runner-<12 hex>". @return borrowed from the handle. Does not block. Since 0.1. */
 LRUN_API const char *lrun_execution_id(const lrun_execution *execution);
 
-/** An fd that is readable when lrun_execution_dispatch() may have work, and for ever once the end is known. It is the
- * same for the life of the handle. Borrowed: do not read or close it. */
+/**
+ * An fd that is readable when lrun_execution_dispatch() may have work, and for ever once the end is known.
+ * @return the same fd for the life of the handle. Borrowed: do not read or close it
+ * Does not block. Since 0.1.
+ */
 LRUN_API int lrun_execution_fd(const lrun_execution *execution);
 
 /**
- * Takes what has arrived, without blocking, and calls the callbacks.
- * @param done  set to true once the end is known: lrun_execution_wait() will not block any more. Also
- *              true if a callback has freed the handle. May be NULL
- * Errors: INVALID_ARGUMENT (called in a callback of the same handle, or a callback has freed the handle). The run's
- * own errors come from lrun_execution_wait().
+ * Takes what has arrived and calls the callbacks.
+ * @param done  set to true once the end is known: lrun_execution_wait() will not block for the run any more.
+ *              Also true if a callback has freed the handle. May be NULL
+ * @return 0, or -1 with LRUN_INVALID_ARGUMENT (called in a callback of the same handle, or a callback has
+ *         freed the handle). The run's own errors come from lrun_execution_wait()
+ * Does not block; while the supervisor is about to end, it may take 5 ms. Since 0.1.
  */
 LRUN_API int lrun_execution_dispatch(lrun_execution *execution, bool *done, lrun_error *err);
 
 /**
- * Waits for the end, calling the callbacks meanwhile. After it has returned 0 or the run's error,
- * nothing of the sandbox is left, unless the result says so (left_behind).
- * @param out  receives the result; free it with lrun_result_free(). NULL on failure
- * Errors: those of the run; INVALID_ARGUMENT (a second call, called in a callback of the same handle, or a
- * callback has freed the handle).
+ * Waits for the end, calling the callbacks meanwhile. After it has returned 0 or the run's error, nothing of
+ * the sandbox is left, unless the result says so (left_behind).
+ * @param out  receives the result; free it with lrun_result_free()
+ * @return 0, or -1 with the run's error; LRUN_INVALID_ARGUMENT: the result was handed over before, this was
+ *         called in a callback of the same handle, or a callback has freed the handle
+ * Blocks until the run has ended: at most its timeout and two hours, or a minute after a cancel; and then at
+ * most a minute for the supervisor's process to end. Since 0.1.
  */
 LRUN_API int lrun_execution_wait(lrun_execution *execution, lrun_result **out, lrun_error *err);
 
 /**
- * Asks for the run to be killed, and returns at once. Idempotent; safe from any thread and from a
- * signal handler as long as the handle lives. The result then says `cancelled`.
+ * lrun_execution_wait() with a limit. The run goes on if it is reached, and this may be called again.
+ * @param timeout_ms  how long to wait for the end; 0: only take what has arrived; below 0: no limit
+ * @param out         receives the result, or NULL if the run has not ended yet, which is not an error
+ * @return as lrun_execution_wait()
+ * Blocks for `timeout_ms` at most; once the end is known, as lrun_execution_wait() does for the supervisor's
+ * process. Since 0.1.
+ */
+LRUN_API int lrun_execution_wait_for(lrun_execution *execution, int64_t timeout_ms,
+                                     lrun_result **out, lrun_error *err);
+
+/**
+ * Asks for the run to be killed. The result then says `cancelled`. May be called more than once.
+ * @param execution  may be NULL, which is an error
+ * @return 0, or -1 if the order cannot be sent
+ * Safe from any thread and from a signal handler as long as the handle lives. Does not block. Since 0.1.
  */
 LRUN_API int lrun_execution_cancel(lrun_execution *execution);
 
-/** Frees the handle. A run that is still going is cancelled and waited for first, without calling any
- * callback; a detached one is left alone. In a callback of the same handle this is put off until the function
- * that made the callback returns. */
+/**
+ * Frees the handle. A run that is still going is cancelled and waited for first, without any callback; a
+ * detached one is left alone. In a callback of the same handle this is put off until the function that made
+ * the callback returns.
+ * @param execution  may be NULL
+ * Blocks while the run ends: usually some milliseconds, at most 90 s. Since 0.1.
+ */
 LRUN_API void lrun_execution_free(lrun_execution *execution);
 
 /* ------------------------------------------------------------------ control */
@@ -446,84 +585,110 @@ LRUN_API void lrun_execution_free(lrun_execution *execution);
 
 /**
  * Sends a signal to the command, and SIGKILL to all of the sandbox after the grace. Returns when the
- * supervisor has confirmed that, not when the run has ended; output that comes meanwhile is delivered.
- * In a callback of the same handle it returns as soon as the order has been sent. The result then says
- * `cancelled`. Nothing happens to a run that has ended.
+ * supervisor has confirmed that, not when the run has ended; output that comes meanwhile is delivered. In a
+ * callback of the same handle it returns as soon as the order has been sent. The result then says
+ * `cancelled`. For a run that has ended it does nothing, and returns 0.
  * @param signal    a signal's number; 0: SIGTERM
  * @param grace_ms  0: kill at once; below 0: LRUN_STOP_GRACE_MS; at most a day
- * Errors: INVALID_ARGUMENT, SUPERVISOR_LOST (no answer within 15 s). Since 0.1.
+ * @return 0, or -1 with LRUN_INVALID_ARGUMENT, LRUN_SUPERVISOR_LOST or LRUN_IO_FAILED
+ * Blocks for at most 15 s. Since 0.1.
  */
 LRUN_API int lrun_execution_stop(lrun_execution *execution, int signal, int64_t grace_ms,
                                  lrun_error *err);
 
 /**
- * Freezes everything in the sandbox, and thaws it. Memory is kept, and the timeout goes on. Returns when the
- * supervisor has done it; output that comes meanwhile is delivered.
- * Errors: INVALID_ARGUMENT (the command is not running yet or any more, or called in a callback of the same
- * handle), SUPERVISOR_LOST (no answer within 15 s), those of the engine. Since 0.1.
+ * Freezes everything in the sandbox. Its memory is kept, and its timeout goes on. Returns when the supervisor
+ * has done it; output that comes meanwhile is delivered.
+ * @return 0, or -1 with LRUN_INVALID_ARGUMENT (the command is not running yet or any more, or this was called
+ *         in a callback of the same handle), LRUN_SUPERVISOR_LOST or the engine's error
+ * Blocks for at most 15 s. Since 0.1.
  */
 LRUN_API int lrun_execution_pause(lrun_execution *execution, lrun_error *err);
+
+/** Ends what lrun_execution_pause() began. Everything else is as there. Since 0.1. */
 LRUN_API int lrun_execution_resume(lrun_execution *execution, lrun_error *err);
 
 /* ------------------------------------------------------------------ detached runs */
 
 /**
- * A handle for a detached run, of this process or of another one of the same user. With callbacks in
- * `base` the output from now on is delivered by lrun_execution_wait() and lrun_execution_dispatch(). Several may be
- * attached at once. Freeing the handle leaves the run alone.
- * @param id    the run's id
- * @param base  callbacks and `user`; its other fields must be zero. May be NULL
- * @param out   receives the handle; free it with lrun_execution_free(). NULL on failure, and when the id is
- *              unknown, which is not an error
- * Errors: INVALID_ARGUMENT; IO_FAILED: the state cannot be read, or the supervisor cannot be reached (waits up to
- * 5 s) and is not known to be gone: it may be stopped, or on another machine that shares the folder. The run
- * is left as it is then. For a run whose supervisor is known to be gone lrun_attach() succeeds, the state becomes
- * `failed`, and lrun_execution_wait() returns SUPERVISOR_LOST. Since 0.1.
+ * A handle for a detached run, of this process or of another one of the same user. Output from now on is given
+ * to the callbacks. Several handles may be attached to one run at once. Freeing the handle leaves the run
+ * alone.
+ * @param id         the run's id
+ * @param callbacks  copied; NULL: none. Its fds must be -1
+ * @param out        receives the handle, or NULL if the id is not known, which is not an error; free it with
+ *                   lrun_execution_free()
+ * @return 0, or -1 with LRUN_INVALID_ARGUMENT; or LRUN_IO_FAILED: the state cannot be read, or the supervisor
+ *         cannot be reached and is not known to be gone: it may be stopped, or on another machine that shares
+ *         the folder. The run is left as it is then. For a run whose supervisor is known to be gone this
+ *         succeeds, its state becomes `failed`, and lrun_execution_wait() returns LRUN_SUPERVISOR_LOST
+ * Thread-safe. Blocks for at most 7 s. Since 0.1.
  */
-LRUN_API int lrun_attach(const char *id, const lrun_request *base, lrun_execution **out,
+LRUN_API int lrun_attach(const char *id, const lrun_callbacks *callbacks, lrun_execution **out,
                          lrun_error *err);
 
 /**
- * The states of all detached runs, oldest first, as a JSON array; or that of one as an object.
- * @param id   NULL: all. With an id that is unknown *out is NULL.
- * @param out  receives the text; free it with lrun_string_free()
- * Errors: IO_FAILED. Since 0.1.
+ * The states of all detached runs, oldest first, as a JSON array; or that of one run as an object.
+ * @param id   NULL: all
+ * @param out  receives the text, or NULL if the id is not known, which is not an error; free it with
+ *             lrun_string_free()
+ * @return 0, or -1 with LRUN_IO_FAILED or LRUN_OUT_OF_MEMORY
+ * Thread-safe. Reads files; does not block otherwise. Since 0.1.
  */
 LRUN_API int lrun_states(const char *id, char **out, lrun_error *err);
 
-/** Called once per line, without its newline. @param time_ms when it began: ms since 1970 */
+/**
+ * Called once per line of kept output, without its newline.
+ * @param user     lrun_logs_options.user
+ * @param time_ms  when the line began: ms since 1970
+ * @param data     `length` bytes of any value, without a NUL at the end; valid during the call only
+ */
 typedef void (*lrun_line_fn)(void *user, lrun_stream stream, int64_t time_ms, const char *data,
                              size_t length);
 
-/** What lrun_logs() is to deliver. Since 0.1. */
+/** Which kept output lrun_logs() delivers. Since 0.1. */
 typedef struct lrun_logs_options {
     size_t size;
-    bool follow;      /**< go on until the run has ended */
-    int64_t since_ms; /**< nothing from before this point in time: ms since 1970 */
-    int cancel_fd;    /**< return when this fd becomes readable; 0 = none */
-    lrun_line_fn on_line;
-    void *user;
+    bool follow;          /**< go on until the run has ended */
+    int64_t since_ms;     /**< leave out lines from before this point in time: ms since 1970 */
+    int cancel_fd;        /**< return when this fd becomes readable; -1: none. Borrowed */
+    lrun_line_fn on_line; /**< must not be NULL */
+    void *user;           /**< passed to on_line; may be NULL */
 } lrun_logs_options;
 
+#define LRUN_LOGS_OPTIONS_INIT LRUN_INITIAL_(lrun_logs_options, .cancel_fd = -1)
+
+/** Sets a struct to what LRUN_LOGS_OPTIONS_INIT is. @param size as at lrun_runner_options_init().
+ * Thread-safe, does not block. Since 0.1. */
+LRUN_API void lrun_logs_options_init(lrun_logs_options *options, size_t size);
+
 /**
- * The kept output of a detached run.
- * Errors: INVALID_ARGUMENT (no such run), IO_FAILED. Since 0.1.
+ * Delivers the kept output of a detached run.
+ * @param id       the run's id
+ * @param options  only read
+ * @return 0, or -1 with LRUN_INVALID_ARGUMENT (there is no such run) or LRUN_IO_FAILED
+ * Thread-safe. Reads files; with `follow` it blocks until the run has ended or cancel_fd is readable.
+ * Since 0.1.
  */
 LRUN_API int lrun_logs(const char *id, const lrun_logs_options *options, lrun_error *err);
 
 /* ------------------------------------------------------------------ housekeeping */
 
-/* What an engine is asked outside of any run. The engine is the runner's option of that name; each call starts
- * a process and blocks until it has answered. Thread-safe: the runner is only read. */
+/*
+ * Questions to an engine, outside of any run. The engine is the runner's option of that name. Each call starts
+ * a supervisor process and blocks until it has answered: usually some milliseconds, at most 10 minutes. If no
+ * answer comes the error is LRUN_SUPERVISOR_LOST. All are thread-safe.
+ */
 
 /**
- * Whether runs with the runner's engine and tier are possible here, as far as can be seen without one. 0, or -1
- * with the reason and a hint. Errors: DOCKER_UNREACHABLE (after 5 s at most), CONTAINER_START_FAILED (no such
- * runtime), NOT_SUPPORTED, SUPERVISOR_LOST. Since 0.1.
+ * Whether runs with the runner's engine and tier are possible here, as far as can be seen without one.
+ * @return 0 if they are; or -1 with the reason and a hint: LRUN_ENGINE_UNREACHABLE (after 5 s at most),
+ *         LRUN_START_FAILED (the runtime is not installed), LRUN_NOT_SUPPORTED, LRUN_SUPERVISOR_LOST
+ * Since 0.1.
  */
 LRUN_API int lrun_available(const lrun_runner *runner, lrun_error *err);
 
-/** What lrun_reap() has removed. Declare it with LRUN_INIT(). Since 0.1. */
+/** What lrun_reap() has removed. The caller sets `size`. Since 0.1. */
 typedef struct lrun_reaped {
     size_t size;
     unsigned containers; /**< or what the local engine has in their place */
@@ -531,46 +696,72 @@ typedef struct lrun_reaped {
     unsigned states; /**< of detached runs, marked as failed */
 } lrun_reaped;
 
-/** The default of lrun_reap() where $LIGHT_RUNNER_REAP_AGE_MS says nothing else: ms. */
+#define LRUN_REAPED_INIT LRUN_INITIAL_(lrun_reaped, .containers = 0)
+
+/** Sets a struct to what LRUN_REAPED_INIT is. @param size as at lrun_runner_options_init().
+ * Thread-safe, does not block. Since 0.1. */
+LRUN_API void lrun_reaped_init(lrun_reaped *reaped, size_t size);
+
+/** The default of lrun_reap() if $LIGHT_RUNNER_REAP_AGE_MS is not set: ms. */
 #define LRUN_REAP_AGE_MS (5 * 60000)
 
 /**
- * Removes what runs have left whose supervisor was killed, if it is older than min_age_ms (below 0:
- * $LIGHT_RUNNER_REAP_AGE_MS, else LRUN_REAP_AGE_MS), and marks the states of such runs as failed. Touches nothing else; may be called at any
- * time, and by several at once. @param out may be NULL. Errors: those of the engine; SUPERVISOR_LOST.
+ * Removes what is left of runs whose supervisor was killed, and marks the states of such runs as failed.
+ * Touches nothing else; may be called at any time, and by several processes at once.
+ * @param min_age_ms  what is younger is left alone, as it may belong to a run that is just being started;
+ *                    below 0: $LIGHT_RUNNER_REAP_AGE_MS, else LRUN_REAP_AGE_MS
+ * @param out         filled as far as its size goes; may be NULL
+ * @return 0, or -1 with LRUN_INVALID_ARGUMENT, LRUN_SUPERVISOR_LOST or the engine's error
  * Since 0.1.
  */
 LRUN_API int lrun_reap(const lrun_runner *runner, int64_t min_age_ms, lrun_reaped *out,
                        lrun_error *err);
 
 /**
- * Networks for `networks`, on the engine docker; others say NOT_SUPPORTED. One that is made here connects the runs
- * that use it, which the default one never does. lrun_network_create() of one that is there is an error, as is
- * lrun_network_remove() of one that is not, or is in use. lrun_network_prune() removes the unused ones that were
- * made here, and those whose name begins with "light-runner-". Errors: INVALID_ARGUMENT, NOT_SUPPORTED,
- * DOCKER_UNREACHABLE, SUPERVISOR_LOST. Since 0.1.
+ * Creates a network for lrun_request.networks, on the engine docker; it connects the runs that use it, which
+ * the default network never does.
+ * @return 0, or -1 with LRUN_INVALID_ARGUMENT (there is one of that name), LRUN_NOT_SUPPORTED (the engine has
+ *         no named networks), LRUN_ENGINE_UNREACHABLE or LRUN_SUPERVISOR_LOST
+ * Since 0.1.
  */
 LRUN_API int lrun_network_create(const lrun_runner *runner, const char *name, lrun_error *err);
+
+/** Removes a network. LRUN_INVALID_ARGUMENT: there is none of that name, or it is in use; other errors are as
+ * at lrun_network_create(). Since 0.1. */
 LRUN_API int lrun_network_remove(const lrun_runner *runner, const char *name, lrun_error *err);
+
+/** Whether there is a network of that name. @param exists may be NULL. Errors are as at
+ * lrun_network_create(). Since 0.1. */
 LRUN_API int lrun_network_exists(const lrun_runner *runner, const char *name, bool *exists,
                                  lrun_error *err);
+
+/** Removes the unused networks that lrun_network_create() made, and those whose name begins with
+ * "light-runner-". @param count receives how many; may be NULL. Errors are as at lrun_network_create().
+ * Since 0.1. */
 LRUN_API int lrun_network_prune(const lrun_runner *runner, unsigned *count, lrun_error *err);
 
-/** Removes the images that were made of setup steps and that no run uses. @param count how many; may be NULL.
- * Since 0.1. */
+/** Removes the images that were made of setup steps and that no run uses. @param count receives how many; may
+ * be NULL. @return 0, or -1 with the engine's error or LRUN_SUPERVISOR_LOST. Since 0.1. */
 LRUN_API int lrun_clean_images(const lrun_runner *runner, unsigned *count, lrun_error *err);
 
 /**
  * Marks the states of runs whose supervisor is gone as failed, and removes what such runs have left beside
- * them. A supervisor is gone when nobody listens at its socket and its process has ended; or, if the process cannot
- * be seen from here (another machine that shares the folder, another PID namespace, an earlier boot), when the run
- * should have ended two hours ago.
+ * them. A supervisor is gone when nobody listens at its socket and its process has ended; or, if the process
+ * cannot be seen from here (another machine that shares the folder, another PID namespace, an earlier boot),
+ * when the run should have ended two hours ago.
  * @param count  receives how many were marked; may be NULL
- * Errors: IO_FAILED, after all states were visited that can be read. Since 0.1.
+ * @return 0, or -1 with LRUN_IO_FAILED, after all states that can be read were visited
+ * Thread-safe. Blocks for at most 7 s for each run that does not answer. Since 0.1.
  */
 LRUN_API int lrun_reap_states(unsigned *count, lrun_error *err);
 
-/** Removes the states and the output of runs that ended at least so long ago (ms). Since 0.1. */
+/**
+ * Removes the states and the output of runs that have ended.
+ * @param older_than_ms  only of runs that ended at least so long ago
+ * @param count          receives how many; may be NULL
+ * @return 0, or -1 with LRUN_IO_FAILED
+ * Thread-safe. Reads and removes files; does not block otherwise. Since 0.1.
+ */
 LRUN_API int lrun_clean_states(int64_t older_than_ms, unsigned *count, lrun_error *err);
 
 #ifdef __cplusplus

@@ -96,7 +96,7 @@ static json_t *result_of_fields(const json_t *state)
     const json_t *duration = json_object_get(state, "durationMs");
     struct utsname host = {0};
     uname(&host);
-    lrun_result r = {
+    struct run_result r = {
         .id = state_id(state),
         .exit_code = json_is_integer(code) ? (int)(json_integer_value(code) & 255) : 128 + SIGKILL,
         .cancelled = json_is_true(json_object_get(state, "cancelled")),
@@ -125,7 +125,7 @@ static void take_error(const json_t *state, lrun_error *err)
         error_from_json(&e, text, strlen(text));
     else
         error_set(&e, LRUN_SUPERVISOR_LOST, OPERATION, "the run failed");
-    snprintf(e.container, sizeof(e.container), "%s", state_id(state));
+    snprintf(e.id, sizeof(e.id), "%s", state_id(state));
     *err = e;
 }
 

@@ -52,7 +52,7 @@ static int control(lrun_execution *x, json_t *request, bool ended_is_fine, lrun_
     }
     /* Whether there is still a run: an order to one that cannot be reached has not been carried out. */
     if (x->ended && !x->freed)
-        execution_run_until(x, &x->ending);
+        execution_run_until(x, &x->ending, IO_NO_DEADLINE);
     if (x->unreachable) {
         if (err)
             *err = x->error;

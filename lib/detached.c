@@ -5,7 +5,6 @@
  * in its state.
  */
 #include "attach.h"
-#include "document.h"
 #include "execution.h"
 #include "logs.h"
 #include "runner.h"
@@ -105,7 +104,7 @@ int detached_hand_over(lrun_execution *x, lrun_error *err)
     char how[64];
     int pidfd = steal_fd(&x->process.pidfd);
     x->handed_over = true;
-    execution_run_until(x, &x->started);
+    execution_run_until(x, &x->started, IO_NO_DEADLINE);
     x->handed_over = false;
     x->process.pidfd = pidfd;
     execution_reap(x, how, sizeof(how));
@@ -127,19 +126,19 @@ int detached_hand_over(lrun_execution *x, lrun_error *err)
     return make_watch(x, err);
 }
 
-int lrun_attach(const char *id, const lrun_request *base_request, lrun_execution **out,
+int lrun_attach(const char *id, const lrun_callbacks *callbacks, lrun_execution **out,
                 lrun_error *err)
 {
+    lrun_callbacks c;
     if (!id || !out)
         return error_set(err, LRUN_INVALID_ARGUMENT, OPERATION, "id or out is NULL");
     *out = NULL;
-    lrun_request base = {0};
-    if (base_request && runner_take_struct(&base, sizeof(base), base_request, base_request->size,
-                                           "lrun_request", err) < 0)
+    if (runner_take_callbacks(&c, callbacks, err) < 0)
         return -1;
-    if (!document_is_empty(&base) || base.input_fd || base.cancel_fd || base.input_json)
-        return error_set(err, LRUN_INVALID_ARGUMENT, OPERATION,
-                         "base: only its callbacks and `user` may be set");
+    if (c.input_fd >= 0 || c.cancel_fd >= 0)
+        return error_set(
+            err, LRUN_INVALID_ARGUMENT, OPERATION,
+            "callbacks: a run that goes on takes no input_fd and no cancel_fd (set them to -1)");
     cleanup_close int dir = -1;
     json_t *state;
     if (state_open_dir(&dir, false, err) < 0 || state_read(&state, dir, id, err) < 0)
@@ -155,7 +154,7 @@ int lrun_attach(const char *id, const lrun_request *base_request, lrun_execution
     snprintf(x->id, sizeof(x->id), "%s", state_id(state));
     x->state_dir = steal_fd(&dir);
     x->deadline = clock_ms() + OVERTIME_MS + state_timeout(state);
-    execution_set_callbacks(x, &base);
+    execution_set_callbacks(x, &c);
     bool running = state_is_running(state);
     /* Nothing more is to be learned from anywhere. */
     if (!running) {

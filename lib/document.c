@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "document.h"
 
+#include "runner.h"
+
 #include "base/error.h"
 
 #define OPERATION "run.request"
@@ -62,12 +64,22 @@ static int put_extract(json_t *document, const lrun_request *r, lrun_error *err)
     json_t *list = json_array();
     if (put(document, "extract", list, err) < 0)
         return -1;
+    /* The size of an entry is that of the caller's struct, which may be smaller or larger than ours. */
+    const char *at = (const char *)r->extract;
     for (size_t i = 0; i < r->extract_count; i++) {
+        lrun_extract e = LRUN_EXTRACT_INIT;
+        size_t size = ((const lrun_extract *)at)->size;
+        if (runner_take_struct(&e, sizeof(e), at, size, "lrun_extract", err) < 0)
+            return -1;
+        if (size != r->extract->size)
+            return error_set(err, LRUN_INVALID_ARGUMENT, OPERATION,
+                             "extract[%zu].size: is %zu, and that of the first entry %zu", i, size,
+                             r->extract->size);
+        at += size;
         json_t *entry = json_object();
         if (json_array_append_new(list, entry) < 0)
             return error_oom(err, OPERATION);
-        if (put_text(entry, "from", r->extract[i].from, err) < 0 ||
-            put_text(entry, "to", r->extract[i].to, err) < 0)
+        if (put_text(entry, "from", e.from, err) < 0 || put_text(entry, "to", e.to, err) < 0)
             return -1;
     }
     return 0;
@@ -104,14 +116,6 @@ int document_from_request(json_t **out, const lrun_request *request, lrun_error 
     }
     *out = document;
     return 0;
-}
-
-bool document_is_empty(const lrun_request *r)
-{
-    return !r->image && !r->entrypoint && !r->argv && !r->ignore && !r->links && !r->extract_when &&
-           !r->cpu_timeout_ms && !r->run && !r->dir && !r->input_json && !r->timeout_ms &&
-           !r->networks && !r->dns && !r->env && !r->workdir && !r->extract && !r->extract_count &&
-           !r->detached;
 }
 
 int document_add_options(json_t *document, const json_t *options, lrun_error *err)

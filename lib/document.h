@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * An lrun_request as the JSON document that it stands for. What is no part of the document (fds,
- * callbacks, the text of the input) is left out.
+ * An lrun_request as the JSON document that it stands for. The text of the input is left out: it goes to
+ * stdin letter by letter.
  */
 #ifndef LIB_DOCUMENT_H
 #define LIB_DOCUMENT_H
@@ -12,9 +12,6 @@
 
 /* New reference. Errors: INVALID_ARGUMENT for what JSON cannot carry, OUT_OF_MEMORY. */
 int document_from_request(json_t **out, const lrun_request *request, lrun_error *err);
-
-/* Whether nothing of the document's is set: only fds and callbacks, as lrun_run_json() takes them. */
-bool document_is_empty(const lrun_request *request);
 
 /* Lays the options of a runner beneath those of the document. `options` is only read. */
 int document_add_options(json_t *document, const json_t *options, lrun_error *err);

@@ -283,7 +283,8 @@ bool execution_receive(lrun_execution *x)
 }
 
 /* What poll() waits for; the fds of the cancels are -1 once they have been seen. */
-static int wait_for_work(lrun_execution *x, struct pollfd p[4], const int cancels[2], bool more)
+static int wait_for_work(lrun_execution *x, struct pollfd p[4], const int cancels[2], bool more,
+                         int64_t limit)
 {
     const struct pollfd wanted[4] = {
         {.fd = x->ended ? -1 : x->process.socket, .events = POLLIN},
@@ -292,27 +293,29 @@ static int wait_for_work(lrun_execution *x, struct pollfd p[4], const int cancel
         {.fd = cancels[1], .events = POLLIN},
     };
     memcpy(p, wanted, sizeof(wanted));
-    int timeout = io_poll_timeout(x->deadline);
+    int timeout = io_poll_timeout(limit < x->deadline ? limit : x->deadline);
     if ((x->log_fd >= 0 || x->ended) && (timeout < 0 || timeout > LOOK_INTERVAL_MS))
         timeout = LOOK_INTERVAL_MS;
     return poll(p, 4, more || x->ending ? 0 : timeout);
 }
 
 /* Until *enough is true, the outcome is known, or the deadline has passed. */
-void execution_run_until(lrun_execution *x, const bool *enough)
+void execution_run_until(lrun_execution *x, const bool *enough, int64_t limit)
 {
     int cancels[2] = {x->cancel, x->caller_cancel};
     bool more = settle(x);
-    while (!x->done && !x->freed && !*enough) {
+    bool looked = false; /* a limit that has passed takes what is there */
+    while (!x->done && !x->freed && !*enough && !(looked && clock_ms() >= limit)) {
+        looked = true;
         struct pollfd p[4];
-        int n = wait_for_work(x, p, cancels, more);
+        int n = wait_for_work(x, p, cancels, more, limit);
         if (n < 0 && errno != EINTR)
             lose(x, "cannot wait for the supervisor: %s", strerrordesc_np(errno));
         /* From here on there is a limit to how long the end may take. Neither fd is read: the
          * supervisor watches the same two. */
         if ((n > 0 && (p[2].revents || p[3].revents)) || (cancels[0] >= 0 && x->cancelled)) {
-            int64_t limit = clock_ms() + CANCEL_TIMEOUT_MS;
-            x->deadline = limit < x->deadline ? limit : x->deadline;
+            int64_t end = clock_ms() + CANCEL_TIMEOUT_MS;
+            x->deadline = end < x->deadline ? end : x->deadline;
             cancels[0] = cancels[1] = -1;
         }
         bool empty = true;
@@ -330,7 +333,7 @@ void execution_run_until(lrun_execution *x, const bool *enough)
 
 static void run_to_outcome(lrun_execution *x)
 {
-    execution_run_until(x, &x->done);
+    execution_run_until(x, &x->done, IO_NO_DEADLINE);
 }
 
 /* ------------------------------------------------------------------ starting */
@@ -345,26 +348,13 @@ static int make_id(char id[32], lrun_error *err)
     return 0;
 }
 
-static int check_fd(int fd, const char *name, lrun_error *err)
-{
-    if (fd == 0)
-        return 0;
-    if (fd < 0 || fcntl(fd, F_GETFD) < 0)
-        return error_set(err, LRUN_INVALID_ARGUMENT, "run.request", "%s: %d is not an open fd",
-                         name, fd);
-    return 0;
-}
-
 /* What can be known to be wrong before anything starts, and is not in the document alone. */
-static int check_request(const struct request *r, const lrun_request *base, lrun_error *err)
+static int check_request(const struct request *r, const lrun_callbacks *c, lrun_error *err)
 {
-    if (check_fd(base->input_fd, "input_fd", err) < 0 ||
-        check_fd(base->cancel_fd, "cancel_fd", err) < 0)
-        return -1;
-    if (base->input_fd && r->input)
+    if (c->input_fd >= 0 && r->input)
         return error_set(err, LRUN_INVALID_ARGUMENT, "run.request",
                          "input: given both as JSON and as an fd");
-    if (r->detached && (base->input_fd || r->input))
+    if (r->detached && (c->input_fd >= 0 || r->input))
         return error_set(err, LRUN_INVALID_ARGUMENT, "run.request",
                          "input is refused for detached runs");
     if (r->dir) {
@@ -385,7 +375,7 @@ static int check_request(const struct request *r, const lrun_request *base, lrun
 static bool is_readable(int fd)
 {
     struct pollfd p = {.fd = fd, .events = POLLIN};
-    return fd > 0 && poll(&p, 1, 0) > 0;
+    return fd >= 0 && poll(&p, 1, 0) > 0;
 }
 
 /* Cancelled before it began: a result like that of any other cancelled run, and nothing was
@@ -394,8 +384,13 @@ static int set_cancelled_result(lrun_execution *x, const struct request *r, lrun
 {
     struct utsname host = {0};
     uname(&host);
-    lrun_result result = {
-        .exit_code = 128 + SIGKILL, .signal = SIGKILL, .cancelled = true, .id = x->id};
+    struct run_result result = {
+        .exit_code = 128 + SIGKILL,
+        .signal = SIGKILL,
+        .cancelled = true,
+        .timeout_ms = r->timeout_ms,
+        .id = x->id,
+    };
     result.isolation.runtime = r->runtime;
     result.isolation.host_kernel = host.release;
     json_t *document = result_to_json(&result);
@@ -421,13 +416,13 @@ lrun_execution *execution_new(void)
     return x;
 }
 
-void execution_set_callbacks(lrun_execution *x, const lrun_request *base)
+void execution_set_callbacks(lrun_execution *x, const lrun_callbacks *c)
 {
-    x->on_output = base->on_output;
-    x->on_progress = base->on_progress;
-    x->user = base->user;
-    lines_init(&x->lines[0], LRUN_STDOUT, base->on_log, base->user);
-    lines_init(&x->lines[1], LRUN_STDERR, base->on_log, base->user);
+    x->on_output = c->on_output;
+    x->on_progress = c->on_progress;
+    x->user = c->user;
+    lines_init(&x->lines[0], LRUN_STDOUT, c->on_line, c->user);
+    lines_init(&x->lines[1], LRUN_STDERR, c->on_line, c->user);
 }
 
 int execution_send(int socket, enum frame_type type, const char *payload, lrun_error *err)
@@ -458,14 +453,14 @@ int execution_send(int socket, enum frame_type type, const char *payload, lrun_e
     return 0;
 }
 
-static char *order_text(lrun_execution *x, const struct request *r, const lrun_request *base,
+static char *order_text(lrun_execution *x, const struct request *r, const lrun_callbacks *c,
                         lrun_error *err)
 {
     struct run_order order = {
         .id = x->id,
         /* Nobody listens to a detached run, but its output is kept. */
-        .logs = r->detached || base->on_log || base->on_output,
-        .progress = base->on_progress != NULL,
+        .logs = r->detached || c->on_line || c->on_output,
+        .progress = c->on_progress != NULL,
         .request = *r,
     };
     json_t *document = order_to_json(&order);
@@ -483,20 +478,20 @@ static char *order_text(lrun_execution *x, const struct request *r, const lrun_r
 }
 
 static int start(lrun_execution *x, const lrun_runner *runner, const struct request *r,
-                 const lrun_request *base, lrun_error *err)
+                 const lrun_callbacks *c, lrun_error *err)
 {
-    cleanup_free char *text = order_text(x, r, base, err);
+    cleanup_free char *text = order_text(x, r, c, err);
     if (!text)
         return -1;
-    if (base->cancel_fd) {
-        x->caller_cancel = fcntl(base->cancel_fd, F_DUPFD_CLOEXEC, 3);
+    if (c->cancel_fd >= 0) {
+        x->caller_cancel = fcntl(c->cancel_fd, F_DUPFD_CLOEXEC, 3);
         if (x->caller_cancel < 0)
             return error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot keep cancel_fd");
     }
     struct launch l = {
         .supervisor = runner->supervisor,
         .id = x->id,
-        .input_fd = base->input_fd ? base->input_fd : -1,
+        .input_fd = c->input_fd,
         .text = r->input,
         .caller_cancel = x->caller_cancel,
         .cancel = x->cancel,
@@ -504,16 +499,16 @@ static int start(lrun_execution *x, const lrun_runner *runner, const struct requ
     if (launch_supervisor(&x->process, &l, err) < 0)
         return -1;
     buffer_init(&x->in, FRAME_HEADER_SIZE + FRAME_CALLER_MAX);
-    execution_set_callbacks(x, base);
+    execution_set_callbacks(x, c);
     x->deadline = clock_ms() + (int64_t)r->timeout_ms + OVERTIME_MS;
 
     return execution_send(x->process.socket, FRAME_REQUEST, text, err);
 }
 
-static int execute(const lrun_runner *runner, const struct request *r, const lrun_request *base,
+static int execute(const lrun_runner *runner, const struct request *r, const lrun_callbacks *c,
                    lrun_execution **out, lrun_error *err)
 {
-    if (check_request(r, base, err) < 0)
+    if (check_request(r, c, err) < 0)
         return -1;
     lrun_execution *x = execution_new();
     if (!x)
@@ -523,11 +518,11 @@ static int execute(const lrun_runner *runner, const struct request *r, const lru
     int rc = x->cancel < 0
                  ? error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot make an eventfd")
                  : make_id(x->id, err);
-    bool cancelled = is_readable(base->cancel_fd);
+    bool cancelled = is_readable(c->cancel_fd);
     if (rc == 0 && cancelled)
         rc = r->detached ? execution_never_ran(err) : set_cancelled_result(x, r, err);
     else if (rc == 0)
-        rc = start(x, runner, r, base, err);
+        rc = start(x, runner, r, c, err);
     if (rc == 0 && r->detached && !x->done)
         rc = detached_hand_over(x, err);
     if (rc < 0) {
@@ -540,62 +535,59 @@ static int execute(const lrun_runner *runner, const struct request *r, const lru
     return 0;
 }
 
-/* Checks the document (whose reference it takes) and starts it. */
-static int execute_document(const lrun_runner *runner, json_t *document, const lrun_request *base,
-                            lrun_execution **out, lrun_error *err)
+/* Checks the document (whose reference it takes) and starts it. `input`: JSON text that has been checked, or NULL. */
+static int execute_document(const lrun_runner *runner, json_t *document, const char *input,
+                            const lrun_callbacks *callbacks, lrun_execution **out, lrun_error *err)
 {
     cleanup_request struct request r = {0};
     int rc = document_add_options(document, runner->options, err);
     if (rc == 0)
         rc = request_from_json(&r, document, err);
     json_decref(document);
-    if (rc == 0 && base->input_json) {
-        r.input = strdup(base->input_json);
+    if (rc == 0 && input) {
+        r.input = strdup(input);
         rc = r.input ? 0 : error_oom(err, OPERATION);
     }
-    return rc < 0 ? -1 : execute(runner, &r, base, out, err);
+    return rc < 0 ? -1 : execute(runner, &r, callbacks, out, err);
 }
 
-int lrun_run(const lrun_runner *runner, const lrun_request *request, lrun_execution **out,
-             lrun_error *err)
+int lrun_run(const lrun_runner *runner, const lrun_request *request,
+             const lrun_callbacks *callbacks, lrun_execution **out, lrun_error *err)
 {
+    lrun_request r = LRUN_REQUEST_INIT;
+    lrun_callbacks c;
+    json_t *document;
     if (!runner || !request || !out)
         return error_set(err, LRUN_INVALID_ARGUMENT, "run.request",
                          "runner, request or out is NULL");
     *out = NULL;
-    lrun_request base;
-    json_t *document;
-    if (runner_take_struct(&base, sizeof(base), request, request->size, "lrun_request", err) < 0)
+    if (runner_take_struct(&r, sizeof(r), request, request->size, "lrun_request", err) < 0 ||
+        runner_take_callbacks(&c, callbacks, err) < 0)
         return -1;
-    if (base.input_json) {
+    if (r.input_json) {
         /* It goes to stdin letter by letter. */
         json_t *input;
-        if (request_input(&input, "input", base.input_json, strlen(base.input_json), err) < 0)
+        if (request_input(&input, "input", r.input_json, strlen(r.input_json), err) < 0)
             return -1;
         json_decref(input);
     }
-    if (document_from_request(&document, &base, err) < 0)
+    if (document_from_request(&document, &r, err) < 0)
         return -1;
-    return execute_document(runner, document, &base, out, err);
+    return execute_document(runner, document, r.input_json, &c, out, err);
 }
 
 int lrun_run_json(const lrun_runner *runner, const char *json, size_t length,
-                  const lrun_request *base_request, lrun_execution **out, lrun_error *err)
+                  const lrun_callbacks *callbacks, lrun_execution **out, lrun_error *err)
 {
+    lrun_callbacks c;
+    json_t *document;
     if (!runner || !json || !out)
         return error_set(err, LRUN_INVALID_ARGUMENT, "run.request", "runner, json or out is NULL");
     *out = NULL;
-    lrun_request base = {0};
-    if (base_request && runner_take_struct(&base, sizeof(base), base_request, base_request->size,
-                                           "lrun_request", err) < 0)
+    if (runner_take_callbacks(&c, callbacks, err) < 0 ||
+        request_load(&document, json, length, err) < 0)
         return -1;
-    if (!document_is_empty(&base))
-        return error_set(err, LRUN_INVALID_ARGUMENT, "run.request",
-                         "base: only its fds and callbacks may be set");
-    json_t *document;
-    if (request_load(&document, json, length, err) < 0)
-        return -1;
-    return execute_document(runner, document, &base, out, err);
+    return execute_document(runner, document, NULL, &c, out, err);
 }
 
 /* ------------------------------------------------------------------ handle */
@@ -636,6 +628,12 @@ int lrun_execution_dispatch(lrun_execution *execution, bool *done, lrun_error *e
 
 int lrun_execution_wait(lrun_execution *x, lrun_result **out, lrun_error *err)
 {
+    return lrun_execution_wait_for(x, -1, out, err);
+}
+
+int lrun_execution_wait_for(lrun_execution *x, int64_t timeout_ms, lrun_result **out,
+                            lrun_error *err)
+{
     if (!out)
         return error_set(err, LRUN_INVALID_ARGUMENT, OPERATION, "out is NULL");
     *out = NULL;
@@ -643,15 +641,22 @@ int lrun_execution_wait(lrun_execution *x, lrun_result **out, lrun_error *err)
         return -1;
     if (x->waited)
         return error_set(err, LRUN_INVALID_ARGUMENT, OPERATION, "the run was already waited for");
-    run_to_outcome(x);
+    int64_t now = clock_ms();
+    execution_run_until(x, &x->done,
+                        timeout_ms < 0 || timeout_ms > IO_NO_DEADLINE - now ? IO_NO_DEADLINE
+                                                                            : now + timeout_ms);
     if (x->freed)
         return execution_leave(x, -1, err);
+    if (!x->done) {
+        detached_set_timer(x, false);
+        return 0;
+    }
     char how[64];
     execution_reap(x, how, sizeof(how));
     x->waited = true;
     if (!x->result) {
-        if (!x->error.container[0])
-            snprintf(x->error.container, sizeof(x->error.container), "%s", x->id);
+        if (!x->error.id[0])
+            snprintf(x->error.id, sizeof(x->error.id), "%s", x->id);
         if (err)
             *err = x->error;
         return -1;

@@ -32,7 +32,7 @@ struct lrun_execution {
     char id[32];
     struct launched process; /* pid 0: nothing was started */
     int cancel;              /* eventfd of lrun_execution_cancel() */
-    int caller_cancel;       /* own copy of the request's cancel_fd, or -1 */
+    int caller_cancel;       /* own copy of the callbacks' cancel_fd, or -1 */
     atomic_bool cancelled;   /* lrun_execution_cancel() was called */
     int64_t deadline;        /* when the outcome must be there */
     struct buffer in;
@@ -64,10 +64,10 @@ struct lrun_execution {
 
 /* A handle without a run; NULL when memory is out. */
 lrun_execution *execution_new(void);
-void execution_set_callbacks(lrun_execution *x, const lrun_request *base);
+void execution_set_callbacks(lrun_execution *x, const lrun_callbacks *callbacks);
 
-/* Until *enough is true, the outcome is known, or the deadline has passed. */
-void execution_run_until(lrun_execution *x, const bool *enough);
+/* Until *enough is true, the outcome is known, or the deadline has passed; or the caller's own limit. */
+void execution_run_until(lrun_execution *x, const bool *enough, int64_t limit);
 
 /* Takes what the socket has. Returns whether it had nothing more to give. */
 bool execution_receive(lrun_execution *x);

@@ -67,7 +67,7 @@ static int follow(struct log_reader *reader, struct timed streams[2], int socket
                   const lrun_logs_options *o, lrun_error *err)
 {
     for (;;) {
-        struct pollfd p[2] = {{socket, POLLIN, 0}, {o->cancel_fd ? o->cancel_fd : -1, POLLIN, 0}};
+        struct pollfd p[2] = {{socket, POLLIN, 0}, {o->cancel_fd, POLLIN, 0}};
         int n = poll(p, 2, LOOK_INTERVAL);
         if (n < 0 && errno != EINTR)
             return error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "poll");
@@ -94,7 +94,7 @@ static int open_follow(int *out, int dir, const char *id, lrun_error *err)
 
 int lrun_logs(const char *id, const lrun_logs_options *options, lrun_error *err)
 {
-    lrun_logs_options o;
+    lrun_logs_options o = LRUN_LOGS_OPTIONS_INIT;
     if (!id || !options)
         return error_set(err, LRUN_INVALID_ARGUMENT, OPERATION, "id or options is NULL");
     if (runner_take_struct(&o, sizeof(o), options, options->size, "lrun_logs_options", err) < 0)

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "wire/request.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,10 +28,9 @@ int runner_take_struct(void *to, size_t known, const void *from, size_t given, c
                        lrun_error *err)
 {
     static const char operation[] = "run.options";
-    memset(to, 0, known);
     if (given < sizeof(size_t)) {
         error_set(err, LRUN_INVALID_ARGUMENT, operation, "%s.size is not set", name);
-        return error_hint(err, "declare it with LRUN_INIT(%s, ...)", name);
+        return error_hint(err, "set it with %s_init() or its initialiser", name);
     }
     const unsigned char *bytes = from;
     for (size_t i = known; i < given; i++)
@@ -47,7 +47,7 @@ int runner_give_struct(void *to, size_t given, const void *from, size_t known, c
 {
     if (given < sizeof(size_t)) {
         error_set(err, LRUN_INVALID_ARGUMENT, "run.options", "%s.size is not set", name);
-        return error_hint(err, "declare it with LRUN_INIT(%s, ...)", name);
+        return error_hint(err, "set it with %s_init() or its initialiser", name);
     }
     size_t common = given < known ? given : known;
     memcpy((char *)to + sizeof(size_t), (const char *)from + sizeof(size_t),
@@ -55,6 +55,58 @@ int runner_give_struct(void *to, size_t given, const void *from, size_t known, c
     memset((char *)to + common, 0, given - common);
     return 0;
 }
+
+static int check_fd(int fd, const char *name, lrun_error *err)
+{
+    return fd < 0 || fcntl(fd, F_GETFD) >= 0
+               ? 0
+               : error_set(err, LRUN_INVALID_ARGUMENT, "run.options",
+                           "callbacks.%s: %d is not an open fd", name, fd);
+}
+
+int runner_take_callbacks(lrun_callbacks *to, const lrun_callbacks *from, lrun_error *err)
+{
+    *to = (lrun_callbacks)LRUN_CALLBACKS_INIT;
+    if (!from)
+        return 0;
+    if (runner_take_struct(to, sizeof(*to), from, from->size, "lrun_callbacks", err) < 0)
+        return -1;
+    /* Nobody means this: stdin cannot be both. The struct was set to zeros. */
+    if (to->input_fd == 0 && to->cancel_fd == 0) {
+        error_set(err, LRUN_INVALID_ARGUMENT, "run.options",
+                  "callbacks: input_fd and cancel_fd are both 0, which is stdin; without an fd "
+                  "they are -1");
+        return error_hint(err, "begin with LRUN_CALLBACKS_INIT or lrun_callbacks_init()");
+    }
+    return check_fd(to->input_fd, "input_fd", err) < 0 ||
+                   check_fd(to->cancel_fd, "cancel_fd", err) < 0
+               ? -1
+               : 0;
+}
+
+/* Sets the caller's struct, which may be smaller or larger than ours, to ours. */
+static void initialize(void *to, size_t size, const void *from, size_t known)
+{
+    if (!to || size < sizeof(size_t))
+        return;
+    memset(to, 0, size);
+    memcpy(to, from, size < known ? size : known);
+    memcpy(to, &size, sizeof(size));
+}
+
+#define INITIALIZER(type, value)                                                                   \
+    void type##_init(type *to, size_t size)                                                        \
+    {                                                                                              \
+        const type initial = value;                                                                \
+        initialize(to, size, &initial, sizeof(initial));                                           \
+    }
+
+INITIALIZER(lrun_runner_options, LRUN_RUNNER_OPTIONS_INIT)
+INITIALIZER(lrun_request, LRUN_REQUEST_INIT)
+INITIALIZER(lrun_extract, LRUN_EXTRACT_INIT)
+INITIALIZER(lrun_callbacks, LRUN_CALLBACKS_INIT)
+INITIALIZER(lrun_logs_options, LRUN_LOGS_OPTIONS_INIT)
+INITIALIZER(lrun_reaped, LRUN_REAPED_INIT)
 
 static int set_string(json_t *options, const char *name, const char *value, lrun_error *err)
 {
@@ -154,7 +206,7 @@ int lrun_runner_new(lrun_runner **out, const lrun_runner_options *options, lrun_
     if (!out)
         return error_set(err, LRUN_INVALID_ARGUMENT, "runner.new", "out is NULL");
     *out = NULL;
-    lrun_runner_options o = {0};
+    lrun_runner_options o = LRUN_RUNNER_OPTIONS_INIT;
     if (options &&
         runner_take_struct(&o, sizeof(o), options, options->size, "lrun_runner_options", err) < 0)
         return -1;

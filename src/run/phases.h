@@ -12,6 +12,7 @@
 #include "run/output.h"
 #include "run/seed.h"
 #include "wire/order.h"
+#include "wire/result.h"
 
 #include <sys/utsname.h>
 
@@ -93,7 +94,7 @@ struct supervisor {
     bool exited;  /* the agent's EXIT has come */
     bool failed;  /* `error` is what the caller gets */
     lrun_error error;
-    lrun_result result;
+    struct run_result result;
     char host_kernel[sizeof(((struct utsname *)0)->release)];
     char kernel[sizeof(((struct utsname *)0)->release)];
     char setup_kernel[sizeof(((struct utsname *)0)->release)];

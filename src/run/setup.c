@@ -310,7 +310,7 @@ static int run_steps(const char *id, const struct engine *engine, const struct r
     }
     if (!s.result->success)
         return steps_failed(&s, err);
-    snprintf(watch->setup_kernel, sizeof(watch->setup_kernel), "%s", s.result->isolation.kernel);
+    snprintf(watch->setup_kernel, sizeof(watch->setup_kernel), "%s", s.result->isolation->kernel);
     /* It goes by itself now, and what it has made goes with it. */
     struct process_status status;
     if (process_wait(&s.child, clock_ms() + GRACE, &status) < 0)

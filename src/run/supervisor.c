@@ -346,18 +346,19 @@ static void name_unenforced(struct supervisor *s)
                      more[i]);
     }
     if (s->unenforced[0])
-        s->result.unenforced = s->unenforced;
+        s->result.isolation.unenforced = s->unenforced;
 }
 
 static void complete_result(struct supervisor *s, const struct cgroup_usage *usage, int64_t now)
 {
-    lrun_result *r = &s->result;
+    struct run_result *r = &s->result;
     r->id = s->id;
     bool out_of_time = r->timed_out || r->cpu_timed_out;
     r->oom_killed = usage->oom_kills > 0 && r->exit_code != 0 && !r->cancelled && !out_of_time;
     r->log_truncated = s->output.truncated;
     r->success = r->exit_code == 0 && !r->cancelled && !out_of_time;
     r->duration_ms = (uint64_t)(now - s->began) / 1000;
+    r->timeout_ms = s->request->timeout_ms;
     r->usage.cpu_ms = usage->cpu_us / 1000;
     r->usage.user_ms = usage->user_us / 1000;
     r->usage.system_ms = usage->system_us / 1000;
@@ -365,18 +366,20 @@ static void complete_result(struct supervisor *s, const struct cgroup_usage *usa
     r->usage.processes = usage->peak_pids;
     r->isolation.runtime = s->sandbox ? s->sandbox->tier->name : s->request->runtime;
     r->isolation.kernel = s->kernel;
-    r->accelerator = s->sandbox ? s->sandbox->accelerator : NULL;
+    r->isolation.accelerator = s->sandbox ? s->sandbox->accelerator : NULL;
     if (s->sandbox)
         name_unenforced(s);
     if (s->sandbox)
         snprintf(s->host_kernel, sizeof(s->host_kernel), "%s", s->sandbox->host_release);
     r->isolation.host_kernel = s->host_kernel;
-    r->checked = r->isolation.verified ? s->checked : NULL;
+    r->isolation.checked = r->isolation.verified ? s->checked : NULL;
     /* With an image the steps have been done, now or by an earlier run. */
     if (s->image) {
-        r->setup.runtime = setup_tier(s->request);
-        r->setup.network = setup_network(s->request);
-        r->setup.kernel = s->setup_kernel[0] ? s->setup_kernel : NULL;
+        r->isolation.setup = (lrun_setup){
+            .runtime = setup_tier(s->request),
+            .network = setup_network(s->request),
+            .kernel = s->setup_kernel[0] ? s->setup_kernel : NULL,
+        };
     }
     int64_t ended = s->ended ? s->ended : s->running ? now : 0;
     r->timings.prepare_ms = ms_between(s->began, s->prepared);
@@ -449,8 +452,8 @@ static void answer(struct supervisor *s)
 {
     json_t *document;
     if (s->failed) {
-        if (!s->error.container[0])
-            snprintf(s->error.container, sizeof(s->error.container), "%s", s->id);
+        if (!s->error.id[0])
+            snprintf(s->error.id, sizeof(s->error.id), "%s", s->id);
         document = error_to_json(&s->error);
     } else {
         document = result_to_json(&s->result);

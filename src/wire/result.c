@@ -16,12 +16,23 @@
 
 #define OPERATION "result.parse"
 
+enum { NAMES_MAX = 8 };
+
+/* A list of names: as one text with commas, and as the public result has it. */
+struct names {
+    char text[128];
+    const char *list[NAMES_MAX + 1];
+};
+
 struct owned_result {
     lrun_result public; /* first: lrun_result_free() is given its address */
+    struct run_result own;
     json_t *document;
     char *text;
     lrun_extracted *extracted;
-    char unenforced[64], checked[128], left_behind[64];
+    const lrun_extracted **pointers; /* to each of them */
+    struct names unenforced, checked, left_behind;
+    lrun_isolation isolation;
 };
 
 static const char *const status_names[] = {
@@ -65,7 +76,7 @@ static json_t *text_to_json(const char *text)
     return json_string(clean);
 }
 
-static json_t *extracted_to_json(const lrun_result *r)
+static json_t *extracted_to_json(const struct run_result *r)
 {
     json_t *list = json_array();
     for (size_t i = 0; list && i < r->extracted_count; i++) {
@@ -98,14 +109,39 @@ static json_t *names_to_json(const char *names)
     return list;
 }
 
-static json_t *setup_to_json(const lrun_result *r)
+static json_t *setup_to_json(const lrun_setup *s)
 {
-    return r->setup.runtime ? json_pack("{ss,ss*,so*}", "runtime", r->setup.runtime, "network",
-                                        r->setup.network, "kernel", text_to_json(r->setup.kernel))
-                            : NULL;
+    return s->runtime ? json_pack("{ss,ss*,so*}", "runtime", s->runtime, "network", s->network,
+                                  "kernel", text_to_json(s->kernel))
+                      : NULL;
 }
 
-json_t *result_to_json(const lrun_result *r)
+static json_t *usage_to_json(const lrun_usage *u)
+{
+    return json_pack("{sI,sI,sI,sI,sI}", "cpuMs", (json_int_t)u->cpu_ms, "userMs",
+                     (json_int_t)u->user_ms, "systemMs", (json_int_t)u->system_ms,
+                     "peakMemoryBytes", (json_int_t)u->peak_memory_bytes, "processes",
+                     (json_int_t)u->processes);
+}
+
+static json_t *isolation_to_json(const struct run_result *r)
+{
+    return json_pack(
+        "{so*,so*,so*,sb,so*,so*,ss*,so*}", "runtime", text_to_json(r->isolation.runtime), "kernel",
+        text_to_json(r->isolation.kernel), "hostKernel", text_to_json(r->isolation.host_kernel),
+        "verified", r->isolation.verified, "checked", names_to_json(r->isolation.checked),
+        "unenforced", names_to_json(r->isolation.unenforced), "accelerator",
+        r->isolation.accelerator, "setup", setup_to_json(&r->isolation.setup));
+}
+
+static json_t *timings_to_json(const lrun_timings *t)
+{
+    return json_pack("{so,so,so,so}", "prepareMs", time_to_json(t->prepare_ms), "startMs",
+                     time_to_json(t->start_ms), "runMs", time_to_json(t->run_ms), "collectMs",
+                     time_to_json(t->collect_ms));
+}
+
+json_t *result_to_json(const struct run_result *r)
 {
     char signal_text[16] = "";
     if (r->signal)
@@ -113,24 +149,15 @@ json_t *result_to_json(const lrun_result *r)
     json_t *extracted = r->extracted ? extracted_to_json(r) : NULL;
     if (r->extracted && !extracted)
         return NULL;
-    return json_pack(
-        "{ss,sb,si,so*,sI,sb,sb,sb,sb,sb,so*,so*,s{sI,sI,sI,sI,sI},s{so*,so*,so*,sb,so*,so*,ss*,so*"
-        "},s{so,"
-        "so,so,so}}",
-        "id", r->id ? r->id : "", "success", r->success, "exitCode", r->exit_code, "signal",
-        text_to_json(signal_text), "duration", (json_int_t)r->duration_ms, "cancelled",
-        r->cancelled, "timedOut", r->timed_out, "cpuTimedOut", r->cpu_timed_out, "oomKilled",
-        r->oom_killed, "logTruncated", r->log_truncated, "extracted", extracted, "leftBehind",
-        names_to_json(r->left_behind), "usage", "cpuMs", (json_int_t)r->usage.cpu_ms, "userMs",
-        (json_int_t)r->usage.user_ms, "systemMs", (json_int_t)r->usage.system_ms, "peakMemoryBytes",
-        (json_int_t)r->usage.peak_memory_bytes, "processes", (json_int_t)r->usage.processes,
-        "isolation", "runtime", text_to_json(r->isolation.runtime), "kernel",
-        text_to_json(r->isolation.kernel), "hostKernel", text_to_json(r->isolation.host_kernel),
-        "verified", r->isolation.verified, "checked", names_to_json(r->checked), "unenforced",
-        names_to_json(r->unenforced), "accelerator", r->accelerator, "setup", setup_to_json(r),
-        "timings", "prepareMs", time_to_json(r->timings.prepare_ms), "startMs",
-        time_to_json(r->timings.start_ms), "runMs", time_to_json(r->timings.run_ms), "collectMs",
-        time_to_json(r->timings.collect_ms));
+    json_t *timeout = r->timeout_ms ? json_integer((json_int_t)r->timeout_ms) : NULL;
+    return json_pack("{ss,sb,si,so*,sI,so*,sb,sb,sb,sb,sb,so*,so*,so,so,so}", "id",
+                     r->id ? r->id : "", "success", r->success, "exitCode", r->exit_code, "signal",
+                     text_to_json(signal_text), "duration", (json_int_t)r->duration_ms, "timeout",
+                     timeout, "cancelled", r->cancelled, "timedOut", r->timed_out, "cpuTimedOut",
+                     r->cpu_timed_out, "oomKilled", r->oom_killed, "logTruncated", r->log_truncated,
+                     "extracted", extracted, "leftBehind", names_to_json(r->left_behind), "usage",
+                     usage_to_json(&r->usage), "isolation", isolation_to_json(r), "timings",
+                     timings_to_json(&r->timings));
 }
 
 /* ------------------------------------------------------------- reading */
@@ -164,6 +191,13 @@ static int take_u64(uint64_t *out, const json_t *object, const char *field, lrun
         return lost(err, field);
     *out = (uint64_t)json_integer_value(v);
     return 0;
+}
+
+/* As take_later_bool(). */
+static int take_later_u64(uint64_t *out, const json_t *object, const char *field, lrun_error *err)
+{
+    *out = 0;
+    return json_object_get(object, field) ? take_u64(out, object, field, err) : 0;
 }
 
 static int take_ms(double *out, const json_t *object, const char *field, lrun_error *err)
@@ -244,92 +278,100 @@ static int take_extracted(struct owned_result *r, lrun_error *err)
     for (size_t i = 0; i < count; i++)
         if (take_extracted_entry(&r->extracted[i], json_array_get(list, i), err) < 0)
             return -1;
-    r->public.extracted = r->extracted;
-    r->public.extracted_count = count;
+    r->own.extracted = r->extracted;
+    r->own.extracted_count = count;
     return 0;
 }
 
-static int take_setup(lrun_result *r, const json_t *setup, lrun_error *err)
+static int take_setup(lrun_setup *s, const json_t *setup, lrun_error *err)
 {
     if (!setup)
         return 0;
-    if (take_string(&r->setup.runtime, setup, "runtime", true, err) < 0 ||
-        take_string(&r->setup.network, setup, "network", true, err) < 0 ||
-        take_string(&r->setup.kernel, setup, "kernel", false, err) < 0)
+    if (take_string(&s->runtime, setup, "runtime", true, err) < 0 ||
+        take_string(&s->network, setup, "network", true, err) < 0 ||
+        take_string(&s->kernel, setup, "kernel", false, err) < 0)
         return -1;
-    if (!*r->setup.kernel)
-        r->setup.kernel = NULL;
+    if (!*s->kernel)
+        s->kernel = NULL;
     return 0;
 }
 
-static int take_nested(lrun_result *r, const json_t *document, lrun_error *err)
+static int take_usage(lrun_usage *u, const json_t *usage, lrun_error *err)
 {
-    const json_t *usage = json_object_get(document, "usage");
-    const json_t *isolation = json_object_get(document, "isolation");
-    const json_t *timings = json_object_get(document, "timings");
-    if (take_u64(&r->usage.cpu_ms, usage, "cpuMs", err) < 0 ||
-        take_u64(&r->usage.user_ms, usage, "userMs", err) < 0 ||
-        take_u64(&r->usage.system_ms, usage, "systemMs", err) < 0 ||
-        take_u64(&r->usage.peak_memory_bytes, usage, "peakMemoryBytes", err) < 0 ||
-        take_u64(&r->usage.processes, usage, "processes", err) < 0 ||
-        take_string(&r->isolation.runtime, isolation, "runtime", false, err) < 0 ||
+    return take_u64(&u->cpu_ms, usage, "cpuMs", err) < 0 ||
+                   take_u64(&u->user_ms, usage, "userMs", err) < 0 ||
+                   take_u64(&u->system_ms, usage, "systemMs", err) < 0 ||
+                   take_u64(&u->peak_memory_bytes, usage, "peakMemoryBytes", err) < 0 ||
+                   take_u64(&u->processes, usage, "processes", err) < 0
+               ? -1
+               : 0;
+}
+
+static int take_timings(lrun_timings *t, const json_t *timings, lrun_error *err)
+{
+    return take_ms(&t->prepare_ms, timings, "prepareMs", err) < 0 ||
+                   take_ms(&t->start_ms, timings, "startMs", err) < 0 ||
+                   take_ms(&t->run_ms, timings, "runMs", err) < 0 ||
+                   take_ms(&t->collect_ms, timings, "collectMs", err) < 0
+               ? -1
+               : 0;
+}
+
+static int take_isolation(struct run_result *r, const json_t *isolation, lrun_error *err)
+{
+    if (take_string(&r->isolation.runtime, isolation, "runtime", false, err) < 0 ||
         take_string(&r->isolation.kernel, isolation, "kernel", false, err) < 0 ||
         take_string(&r->isolation.host_kernel, isolation, "hostKernel", false, err) < 0 ||
         take_bool(&r->isolation.verified, isolation, "verified", err) < 0 ||
-        take_string(&r->accelerator, isolation, "accelerator", false, err) < 0 ||
-        take_setup(r, json_object_get(isolation, "setup"), err) < 0)
+        take_string(&r->isolation.accelerator, isolation, "accelerator", false, err) < 0)
         return -1;
-    if (!*r->accelerator)
-        r->accelerator = NULL;
-    if (take_ms(&r->timings.prepare_ms, timings, "prepareMs", err) < 0 ||
-        take_ms(&r->timings.start_ms, timings, "startMs", err) < 0 ||
-        take_ms(&r->timings.run_ms, timings, "runMs", err) < 0 ||
-        take_ms(&r->timings.collect_ms, timings, "collectMs", err) < 0)
-        return -1;
-    return 0;
+    if (!*r->isolation.accelerator)
+        r->isolation.accelerator = NULL;
+    return take_setup(&r->isolation.setup, json_object_get(isolation, "setup"), err);
 }
 
-/* A list of names becomes one text with commas, *out; NULL if there is none. `room` is where it is kept. */
-static int take_names(const char **out, char *room, size_t size, const json_t *object,
+/* A list of names. *out is the text of them, or NULL if there is none. */
+static int take_names(const char **out, struct names *names, const json_t *object,
                       const char *field, lrun_error *err)
 {
     const json_t *list = json_object_get(object, field), *name;
     size_t i, used = 0;
-    if (!list)
-        return 0;
-    if (!json_is_array(list))
+    if (list && (!json_is_array(list) || json_array_size(list) > NAMES_MAX))
         return lost(err, field);
     json_array_foreach (list, i, name) {
         const char *text = json_string_value(name);
-        if (!text || strchr(text, ',') || strlen(text) + 2 > size - used)
+        if (!text || strchr(text, ',') || strlen(text) + 2 > sizeof(names->text) - used)
             return lost(err, field);
-        used += (size_t)snprintf(room + used, size - used, "%s%s", used ? "," : "", text);
+        used += (size_t)snprintf(names->text + used, sizeof(names->text) - used, "%s%s",
+                                 used ? "," : "", text);
+        names->list[i] = text;
     }
-    *out = used ? room : NULL;
+    *out = used ? names->text : NULL;
     return 0;
 }
 
 static int take_lists(struct owned_result *r, lrun_error *err)
 {
     const json_t *isolation = json_object_get(r->document, "isolation");
-    if (take_names(&r->public.unenforced, r->unenforced, sizeof(r->unenforced), isolation,
-                   "unenforced", err) < 0)
-        return -1;
-    if (take_names(&r->public.left_behind, r->left_behind, sizeof(r->left_behind), r->document,
-                   "leftBehind", err) < 0)
-        return -1;
-    return take_names(&r->public.checked, r->checked, sizeof(r->checked), isolation, "checked",
-                      err);
+    return take_names(&r->own.isolation.unenforced, &r->unenforced, isolation, "unenforced", err) <
+                       0 ||
+                   take_names(&r->own.isolation.checked, &r->checked, isolation, "checked", err) <
+                       0 ||
+                   take_names(&r->own.left_behind, &r->left_behind, r->document, "leftBehind",
+                              err) < 0
+               ? -1
+               : 0;
 }
 
 static int take_all(struct owned_result *owned, lrun_error *err)
 {
-    lrun_result *r = &owned->public;
+    struct run_result *r = &owned->own;
     const json_t *d = owned->document;
     uint64_t code;
     if (take_string(&r->id, d, "id", true, err) < 0 ||
         take_bool(&r->success, d, "success", err) < 0 || take_u64(&code, d, "exitCode", err) < 0 ||
         take_signal(&r->signal, d, err) < 0 || take_u64(&r->duration_ms, d, "duration", err) < 0 ||
+        take_later_u64(&r->timeout_ms, d, "timeout", err) < 0 ||
         take_bool(&r->cancelled, d, "cancelled", err) < 0 ||
         take_bool(&r->timed_out, d, "timedOut", err) < 0 ||
         take_later_bool(&r->cpu_timed_out, d, "cpuTimedOut", err) < 0 ||
@@ -342,9 +384,55 @@ static int take_all(struct owned_result *owned, lrun_error *err)
     /* `success` follows from the others. A supervisor that says otherwise is not believed. */
     if (r->success != (code == 0 && !r->cancelled && !r->timed_out && !r->cpu_timed_out))
         return lost(err, "success");
-    if (take_extracted(owned, err) < 0 || take_lists(owned, err) < 0)
-        return -1;
-    return take_nested(r, d, err);
+    return take_extracted(owned, err) < 0 || take_lists(owned, err) < 0 ||
+                   take_usage(&r->usage, json_object_get(d, "usage"), err) < 0 ||
+                   take_isolation(r, json_object_get(d, "isolation"), err) < 0 ||
+                   take_timings(&r->timings, json_object_get(d, "timings"), err) < 0
+               ? -1
+               : 0;
+}
+
+/* The public result of what was read: pointers into it. */
+static int publish(struct owned_result *owned, lrun_error *err)
+{
+    const struct run_result *r = &owned->own;
+    owned->isolation = (lrun_isolation){
+        .runtime = r->isolation.runtime,
+        .kernel = r->isolation.kernel,
+        .host_kernel = r->isolation.host_kernel,
+        .verified = r->isolation.verified,
+        .checked = owned->checked.list,
+        .unenforced = owned->unenforced.list,
+        .accelerator = r->isolation.accelerator,
+        .setup = r->isolation.setup.runtime ? &r->isolation.setup : NULL,
+    };
+    owned->public = (lrun_result){
+        .success = r->success,
+        .exit_code = r->exit_code,
+        .signal = r->signal,
+        .cancelled = r->cancelled,
+        .timed_out = r->timed_out,
+        .cpu_timed_out = r->cpu_timed_out,
+        .oom_killed = r->oom_killed,
+        .log_truncated = r->log_truncated,
+        .duration_ms = r->duration_ms,
+        .timeout_ms = r->timeout_ms,
+        .id = r->id,
+        .usage = &r->usage,
+        .isolation = &owned->isolation,
+        .timings = &r->timings,
+        .left_behind = owned->left_behind.list,
+    };
+    if (!r->extracted)
+        return 0;
+    owned->pointers = calloc(r->extracted_count + 1, sizeof(owned->pointers[0]));
+    if (!owned->pointers)
+        return error_oom(err, OPERATION);
+    for (size_t i = 0; i < r->extracted_count; i++)
+        owned->pointers[i] = &r->extracted[i];
+    owned->public.extracted = owned->pointers;
+    owned->public.extracted_count = r->extracted_count;
+    return 0;
 }
 
 static void owned_free(struct owned_result **r)
@@ -354,6 +442,7 @@ static void owned_free(struct owned_result **r)
     json_decref((*r)->document);
     free((*r)->text);
     free((*r)->extracted);
+    free((*r)->pointers);
     free(*r);
     *r = NULL;
 }
@@ -369,10 +458,10 @@ int result_from_json(lrun_result **out, const char *json, size_t length, lrun_er
         return error_set(err, LRUN_SUPERVISOR_LOST, OPERATION,
                          "the supervisor's result is not JSON: %s",
                          r->document ? "no object" : e.text);
-    if (take_all(r, err) < 0)
+    if (take_all(r, err) < 0 || publish(r, err) < 0)
         return -1;
     /* Written anew, so that what is printed holds the fields of the contract and no others. */
-    json_t *document = result_to_json(&r->public);
+    json_t *document = result_to_json(&r->own);
     r->text = document ? json_dumps(document, JSON_COMPACT | JSON_REAL_PRECISION(10)) : NULL;
     json_decref(document);
     if (!r->text)
@@ -398,7 +487,7 @@ json_t *error_to_json(const lrun_error *e)
 {
     return json_pack("{ss,so*,so*,so*,so*}", "code", lrun_code_name(e->code), "message",
                      text_to_json(e->message), "operation", text_to_json(e->operation), "container",
-                     text_to_json(e->container), "hint", text_to_json(e->hint));
+                     text_to_json(e->id), "hint", text_to_json(e->hint));
 }
 
 static void copy_field(char *to, size_t size, const json_t *object, const char *field)
@@ -422,7 +511,7 @@ void error_from_json(lrun_error *out, const char *json, size_t length)
             out->code = LRUN_INTERNAL;
         copy_field(out->message, sizeof(out->message), o, "message");
         copy_field(out->operation, sizeof(out->operation), o, "operation");
-        copy_field(out->container, sizeof(out->container), o, "container");
+        copy_field(out->id, sizeof(out->id), o, "container");
         copy_field(out->hint, sizeof(out->hint), o, "hint");
     }
     json_decref(o);

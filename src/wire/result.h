@@ -9,8 +9,30 @@
 
 #include <jansson.h>
 
+/*
+ * A result while it is being made: what lrun_result has, in one piece. Lists of names are texts with commas;
+ * NULL or "" is an empty one. The strings are borrowed.
+ */
+struct run_result {
+    bool success, cancelled, timed_out, cpu_timed_out, oom_killed, log_truncated;
+    int exit_code, signal;
+    uint64_t duration_ms, timeout_ms;
+    const char *id;
+    const lrun_extracted *extracted; /* NULL: there was no extraction */
+    size_t extracted_count;
+    const char *left_behind;
+    lrun_usage usage;
+    struct {
+        const char *runtime, *kernel, *host_kernel, *accelerator;
+        bool verified;
+        const char *checked, *unenforced;
+        lrun_setup setup; /* without a runtime: there were no steps */
+    } isolation;
+    lrun_timings timings;
+};
+
 /* The document of a result, as the CLI prints it. New reference; NULL when memory is out. */
-json_t *result_to_json(const lrun_result *r);
+json_t *result_to_json(const struct run_result *r);
 
 /* Makes an lrun_result (free it with lrun_result_free()) of a RESULT frame. Takes nothing on trust: a
  * missing or mistyped field is LRUN_SUPERVISOR_LOST. */

@@ -13,7 +13,7 @@ from harness import dockerd, host
 
 class Error(ctypes.Structure):
     _fields_ = [("code", ctypes.c_int), ("message", ctypes.c_char * 768), ("operation", ctypes.c_char * 48),
-                ("container", ctypes.c_char * 48), ("hint", ctypes.c_char * 512)]
+                ("id", ctypes.c_char * 48), ("hint", ctypes.c_char * 512), ("reserved", ctypes.c_char * 124)]
 
 
 class Options(ctypes.Structure):

@@ -4,8 +4,8 @@ import platform
 import re
 import time
 
-FIELDS = {"id", "success", "exitCode", "duration", "cancelled", "timedOut", "cpuTimedOut", "oomKilled", "logTruncated", "usage",
-          "isolation", "timings"}
+FIELDS = {"id", "success", "exitCode", "duration", "timeout", "cancelled", "timedOut", "cpuTimedOut", "oomKilled",
+          "logTruncated", "usage", "isolation", "timings"}
 
 
 def test_fields_of_a_success(runner):
@@ -13,6 +13,11 @@ def test_fields_of_a_success(runner):
     assert set(result) == FIELDS
     assert result["success"] is True and result["exitCode"] == 0
     assert (result["cancelled"], result["timedOut"], result["cpuTimedOut"], result["oomKilled"], result["logTruncated"]) == (False,) * 5
+
+
+def test_the_timeout_that_the_command_had(runner):
+    assert runner.ok("true").json["timeout"] == 20 * 60 * 1000
+    assert runner.ok("true", timeout=4321).json["timeout"] == 4321
 
 
 def test_the_id(runner):

@@ -34,10 +34,10 @@ static void send_text(enum frame_type type, const char *text)
 
 static void send_result(const struct run_order *order, int code, bool cancelled)
 {
-    lrun_result r = {.exit_code = code,
-                     .cancelled = cancelled,
-                     .success = code == 0 && !cancelled,
-                     .id = order->id};
+    struct run_result r = {.exit_code = code,
+                           .cancelled = cancelled,
+                           .success = code == 0 && !cancelled,
+                           .id = order->id};
     json_t *document = result_to_json(&r);
     char *text = json_dumps(document, 0);
     send_text(FRAME_RESULT, text);

@@ -17,7 +17,7 @@ int main(int argc, char **argv)
         return 2;
     if (argc > 2 && strcmp(argv[2], "become") == 0 && (setgid(0) < 0 || setuid(0) < 0))
         return 3;
-    LRUN_INIT(lrun_runner_options, options);
+    lrun_runner_options options = LRUN_RUNNER_OPTIONS_INIT;
     options.supervisor = argv[1];
     options.engine = "docker";
     lrun_runner *runner = NULL;

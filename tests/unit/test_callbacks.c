@@ -67,7 +67,7 @@ static lrun_runner *runner;
 static int make_runner(void **state)
 {
     (void)state;
-    LRUN_INIT(lrun_runner_options, options);
+    lrun_runner_options options = LRUN_RUNNER_OPTIONS_INIT;
     options.supervisor = getenv("FAKE_SUPERVISOR");
     return lrun_runner_new(&runner, &options, NULL);
 }
@@ -84,17 +84,18 @@ static void start_command(struct caller *c, const char *command, enum by by,
                           void (*act)(struct caller *c))
 {
     *c = (struct caller){.act = act, .by = by};
-    LRUN_INIT(lrun_request, request);
+    lrun_request request = LRUN_REQUEST_INIT;
+    lrun_callbacks callbacks = LRUN_CALLBACKS_INIT;
     lrun_error e = LRUN_ERROR_INIT;
     request.image = "image";
     request.entrypoint = command;
-    request.user = c;
-    request.on_progress = on_progress;
+    callbacks.user = c;
+    callbacks.on_progress = on_progress;
     if (by == BY_LOG)
-        request.on_log = on_log;
+        callbacks.on_line = on_log;
     else
-        request.on_output = on_output;
-    if (lrun_run(runner, &request, &c->x, &e) < 0)
+        callbacks.on_output = on_output;
+    if (lrun_run(runner, &request, &callbacks, &c->x, &e) < 0)
         fail_msg("%s", e.message);
 }
 

@@ -20,7 +20,7 @@ static void test_nothing_of_an_earlier_error_is_left(void **state)
         assert_string_equal(e.operation, "test");
         assert_string_equal(e.message, i == 0 ? "text" : "text: No such file or directory");
         /* To the last byte: the whole struct goes through sockets and into copies. */
-        assert_memory_equal(e.container, empty.container, sizeof(e.container));
+        assert_memory_equal(e.id, empty.id, sizeof(e.id));
         assert_memory_equal(e.hint, empty.hint, sizeof(e.hint));
         assert_int_equal(e.message[sizeof(e.message) - 1], 0);
     }

@@ -46,7 +46,7 @@ static lrun_runner *runner;
 static int make_runner(void **state)
 {
     (void)state;
-    LRUN_INIT(lrun_runner_options, options);
+    lrun_runner_options options = LRUN_RUNNER_OPTIONS_INIT;
     options.supervisor = getenv("FAKE_SUPERVISOR");
     return lrun_runner_new(&runner, &options, NULL);
 }
@@ -58,19 +58,20 @@ static int free_runner(void **state)
     return 0;
 }
 
-static lrun_execution *started(const lrun_request *request)
+static lrun_execution *started(const lrun_request *request, const lrun_callbacks *callbacks)
 {
     lrun_execution *x = NULL;
     lrun_error e = {0};
-    if (lrun_run(runner, request, &x, &e) < 0)
+    if (lrun_run(runner, request, callbacks, &x, &e) < 0)
         fail_msg("%s", e.message);
     return x;
 }
 
 /* Runs to the end; NULL with *e for an error. */
-static lrun_result *finished(const lrun_request *request, lrun_error *e)
+static lrun_result *finished(const lrun_request *request, const lrun_callbacks *callbacks,
+                             lrun_error *e)
 {
-    lrun_execution *x = started(request);
+    lrun_execution *x = started(request, callbacks);
     lrun_result *r = NULL;
     if (lrun_execution_wait(x, &r, e) < 0)
         r = NULL;
@@ -78,15 +79,17 @@ static lrun_result *finished(const lrun_request *request, lrun_error *e)
     return r;
 }
 
+/* A request, and the callbacks beside it. */
 #define REQUEST(name, what)                                                                        \
-    LRUN_INIT(lrun_request, name);                                                                 \
+    lrun_callbacks callbacks = LRUN_CALLBACKS_INIT;                                                \
+    lrun_request name = LRUN_REQUEST_INIT;                                                         \
     name.image = "image";                                                                          \
     name.entrypoint = what
 
-static void check_code(const lrun_request *request, int code)
+static void check_code(const lrun_request *request, const lrun_callbacks *callbacks, int code)
 {
     lrun_error e = {0};
-    lrun_result *r = finished(request, &e);
+    lrun_result *r = finished(request, callbacks, &e);
     if (!r)
         fail_msg("%s", e.message);
     assert_int_equal(r->exit_code, code);
@@ -97,13 +100,13 @@ static void test_exit_code(void **state)
 {
     (void)state;
     REQUEST(request, "exit 0");
-    lrun_result *r = finished(&request, NULL);
+    lrun_result *r = finished(&request, &callbacks, NULL);
     assert_true(r->success);
     assert_int_equal(strncmp(r->id, "light-runner-", 13), 0);
     assert_non_null(strstr(lrun_result_json(r), "\"exitCode\":0"));
     lrun_result_free(r);
     request.entrypoint = "exit 42";
-    check_code(&request, 42);
+    check_code(&request, &callbacks, 42);
 }
 
 static void test_lines(void **state)
@@ -111,9 +114,9 @@ static void test_lines(void **state)
     (void)state;
     struct log log = {0};
     REQUEST(request, "lines");
-    request.on_log = keep_line;
-    request.user = &log;
-    check_code(&request, 0);
+    callbacks.on_line = keep_line;
+    callbacks.user = &log;
+    check_code(&request, &callbacks, 0);
     assert_string_equal(log.out, "one|two|last|");
     assert_string_equal(log.err, "err\r|");
 }
@@ -123,10 +126,10 @@ static void test_supervisor_is_told_whether_anybody_listens(void **state)
     (void)state;
     struct log log = {0};
     REQUEST(request, "logs?");
-    check_code(&request, 2);
-    request.on_output = count_bytes;
-    request.user = &log;
-    check_code(&request, 1);
+    check_code(&request, &callbacks, 2);
+    callbacks.on_output = count_bytes;
+    callbacks.user = &log;
+    check_code(&request, &callbacks, 1);
 }
 
 static void keep_progress(void *user, const lrun_progress *p)
@@ -141,10 +144,10 @@ static void test_progress(void **state)
     (void)state;
     struct log log = {0};
     REQUEST(request, "progress");
-    check_code(&request, 0);
-    request.on_progress = keep_progress;
-    request.user = &log;
-    check_code(&request, 1);
+    check_code(&request, &callbacks, 0);
+    callbacks.on_progress = keep_progress;
+    callbacks.user = &log;
+    check_code(&request, &callbacks, 1);
     assert_string_equal(log.out, "pull 5/10");
     assert_int_equal(log.lines, 1);
 }
@@ -155,9 +158,9 @@ static void test_input_json_goes_in_letter_by_letter(void **state)
     struct log log = {0};
     REQUEST(request, "input");
     request.input_json = "{ \"x\": 0.10 }";
-    request.on_log = keep_line;
-    request.user = &log;
-    check_code(&request, 0);
+    callbacks.on_line = keep_line;
+    callbacks.user = &log;
+    check_code(&request, &callbacks, 0);
     assert_string_equal(log.out, "{ \"x\": 0.10 }|");
 }
 
@@ -166,9 +169,9 @@ static void test_no_input_is_an_empty_one(void **state)
     (void)state;
     struct log log = {0};
     REQUEST(request, "input");
-    request.on_log = keep_line;
-    request.user = &log;
-    check_code(&request, 0);
+    callbacks.on_line = keep_line;
+    callbacks.user = &log;
+    check_code(&request, &callbacks, 0);
     assert_string_equal(log.out, "");
 }
 
@@ -179,10 +182,10 @@ static void test_input_fd_may_be_closed_at_once(void **state)
     int fds[2];
     assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
     REQUEST(request, "input");
-    request.input_fd = fds[0];
-    request.on_log = keep_line;
-    request.user = &log;
-    lrun_execution *x = started(&request);
+    callbacks.input_fd = fds[0];
+    callbacks.on_line = keep_line;
+    callbacks.user = &log;
+    lrun_execution *x = started(&request, &callbacks);
     close(fds[0]);
     assert_int_equal(write(fds[1], "hello", 5), 5);
     close(fds[1]);
@@ -204,9 +207,9 @@ static void test_input_larger_than_a_frame(void **state)
     text[length] = '\0';
     REQUEST(request, "input");
     request.input_json = text;
-    request.on_output = count_bytes;
-    request.user = &log;
-    check_code(&request, 0);
+    callbacks.on_output = count_bytes;
+    callbacks.user = &log;
+    check_code(&request, &callbacks, 0);
     assert_int_equal(log.bytes, length);
     free(text);
 }
@@ -216,11 +219,11 @@ static void test_supervisor_has_its_six_fds_and_no_other(void **state)
     (void)state;
     struct log log = {0};
     REQUEST(request, "fds");
-    request.on_log = keep_line;
-    request.user = &log;
+    callbacks.on_line = keep_line;
+    callbacks.user = &log;
     int leaky = fcntl(STDERR_FILENO, F_DUPFD, 50); /* as callers leave them: without O_CLOEXEC */
     assert_true(leaky >= 50);
-    check_code(&request, 0);
+    check_code(&request, &callbacks, 0);
     close(leaky);
     assert_string_equal(log.out, "0 1 2 3 4 5 |");
 }
@@ -245,12 +248,12 @@ static void run_with_fds_taken(unsigned taken)
     struct log log = {0};
     REQUEST(request, "kinds");
     request.input_json = "1";
-    request.cancel_fd = low;
-    request.on_log = keep_line;
-    request.user = &log;
+    callbacks.cancel_fd = low;
+    callbacks.on_line = keep_line;
+    callbacks.user = &log;
     lrun_result *r = NULL;
     lrun_execution *x = NULL;
-    if (low < 0 || hold < 0 || lrun_run(runner, &request, &x, NULL) < 0 ||
+    if (low < 0 || hold < 0 || lrun_run(runner, &request, &callbacks, &x, NULL) < 0 ||
         lrun_execution_wait(x, &r, NULL) < 0)
         _exit(3);
     _exit(strcmp(log.out,
@@ -283,11 +286,12 @@ static void test_works_without_the_standard_fds(void **state)
         for (int fd = 0; fd < 3; fd++)
             close(fd);
         REQUEST(request, "fds");
-        request.on_log = keep_line;
-        request.user = &log;
+        callbacks.on_line = keep_line;
+        callbacks.user = &log;
         lrun_result *r = NULL;
         lrun_execution *x = NULL;
-        if (lrun_run(runner, &request, &x, NULL) < 0 || lrun_execution_wait(x, &r, NULL) < 0)
+        if (lrun_run(runner, &request, &callbacks, &x, NULL) < 0 ||
+            lrun_execution_wait(x, &r, NULL) < 0)
             _exit(3);
         _exit(strcmp(log.out, "0 1 2 3 4 5 |") == 0 ? 0 : 4);
     }
@@ -306,9 +310,9 @@ static void test_supervisor_has_its_own_session_and_clean_signals(void **state)
     sigprocmask(SIG_BLOCK, &usr1, &old);
     void (*before)(int) = signal(SIGPIPE, SIG_IGN);
     REQUEST(request, "describe");
-    request.on_log = keep_line;
-    request.user = &log;
-    check_code(&request, 0);
+    callbacks.on_line = keep_line;
+    callbacks.user = &log;
+    check_code(&request, &callbacks, 0);
     sigprocmask(SIG_SETMASK, &old, NULL);
     signal(SIGPIPE, before);
     assert_string_equal(log.out, "leader=1 blocked=0 sigpipe=default|");
@@ -319,9 +323,9 @@ static void test_cancel_by_the_handle(void **state)
     (void)state;
     struct log log = {0};
     REQUEST(request, "wait");
-    request.on_log = keep_line;
-    request.user = &log;
-    lrun_execution *x = started(&request);
+    callbacks.on_line = keep_line;
+    callbacks.user = &log;
+    lrun_execution *x = started(&request, &callbacks);
     lrun_result *r = NULL;
     assert_int_equal(lrun_execution_cancel(x), 0);
     assert_int_equal(lrun_execution_cancel(x), 0);
@@ -339,10 +343,10 @@ static void test_cancel_by_the_callers_fd(void **state)
     struct log log = {0};
     int fd = eventfd(0, EFD_CLOEXEC);
     REQUEST(request, "wait");
-    request.cancel_fd = fd;
-    request.on_log = keep_line;
-    request.user = &log;
-    lrun_execution *x = started(&request);
+    callbacks.cancel_fd = fd;
+    callbacks.on_line = keep_line;
+    callbacks.user = &log;
+    lrun_execution *x = started(&request, &callbacks);
     lrun_result *r = NULL;
     assert_int_equal(eventfd_write(fd, 1), 0);
     assert_int_equal(lrun_execution_wait(x, &r, NULL), 0);
@@ -357,15 +361,15 @@ static void test_cancelled_before_it_began_starts_nothing(void **state)
 {
     (void)state;
     lrun_runner *nowhere = NULL;
-    LRUN_INIT(lrun_runner_options, options);
+    lrun_runner_options options = LRUN_RUNNER_OPTIONS_INIT;
     options.supervisor = "/nonexistent/supervisor";
     assert_int_equal(lrun_runner_new(&nowhere, &options, NULL), 0);
     int fd = eventfd(1, EFD_CLOEXEC);
     REQUEST(request, "exit 0");
-    request.cancel_fd = fd;
+    callbacks.cancel_fd = fd;
     lrun_execution *x = NULL;
     lrun_result *r = NULL;
-    assert_int_equal(lrun_run(nowhere, &request, &x, NULL), 0);
+    assert_int_equal(lrun_run(nowhere, &request, &callbacks, &x, NULL), 0);
     struct pollfd p = {.fd = lrun_execution_fd(x), .events = POLLIN};
     assert_int_equal(poll(&p, 1, 0), 1);
     bool done = false;
@@ -392,11 +396,11 @@ static void test_a_detached_run_that_ends_before_its_command(void **state)
     for (int i = 0; i < 2; i++) {
         lrun_execution *x = (lrun_execution *)&request;
         lrun_error e = LRUN_ERROR_INIT;
-        assert_int_equal(lrun_run(runner, &request, &x, &e), -1);
+        assert_int_equal(lrun_run(runner, &request, &callbacks, &x, &e), -1);
         assert_int_equal(e.code, LRUN_START_FAILED);
         assert_non_null(strstr(e.message, "cancelled"));
         assert_null(x);
-        request.cancel_fd = fd; /* is readable: cancelled before anything is started */
+        callbacks.cancel_fd = fd; /* is readable: cancelled before anything is started */
     }
     close(fd);
 }
@@ -406,10 +410,10 @@ static void test_dispatch_from_an_event_loop(void **state)
     (void)state;
     struct log log = {0};
     REQUEST(request, "flood");
-    request.on_output = count_bytes;
-    request.on_log = keep_line;
-    request.user = &log;
-    lrun_execution *x = started(&request);
+    callbacks.on_output = count_bytes;
+    callbacks.on_line = keep_line;
+    callbacks.user = &log;
+    lrun_execution *x = started(&request, &callbacks);
     bool done = false;
     for (int i = 0; i < 100000 && !done; i++) {
         struct pollfd p = {.fd = lrun_execution_fd(x), .events = POLLIN};
@@ -432,9 +436,9 @@ static void check_error(const char *what, lrun_code code, const char *part)
 {
     lrun_error e = {0};
     REQUEST(request, what);
-    assert_null(finished(&request, &e));
+    assert_null(finished(&request, &callbacks, &e));
     assert_int_equal(e.code, code);
-    assert_int_equal(strncmp(e.container, "light-runner-", 13), 0);
+    assert_int_equal(strncmp(e.id, "light-runner-", 13), 0);
     if (!strstr(e.message, part))
         fail_msg("'%s' does not say '%s'", e.message, part);
 }
@@ -463,7 +467,7 @@ static void test_wait_returns_only_after_the_supervisor_has_ended(void **state)
     snprintf(path, sizeof(path), "/tmp/light-runner-test-%d", (int)getpid());
     REQUEST(request, "linger");
     request.workdir = path; /* what the fake one makes as its last act */
-    lrun_execution *x = started(&request);
+    lrun_execution *x = started(&request, &callbacks);
     lrun_result *r = NULL;
     assert_int_equal(lrun_execution_wait(x, &r, NULL), 0);
     assert_int_equal(unlink(path), 0);
@@ -475,7 +479,7 @@ static void test_free_ends_a_run_that_is_going(void **state)
 {
     (void)state;
     REQUEST(request, "wait");
-    lrun_execution *x = started(&request);
+    lrun_execution *x = started(&request, &callbacks);
     int64_t begin = clock_ms();
     lrun_execution_free(x);
     assert_true(clock_ms() - begin < 5000);
@@ -488,7 +492,7 @@ static void test_callers_that_reap_every_child(void **state)
     (void)state;
     void (*before)(int) = signal(SIGCHLD, SIG_IGN);
     REQUEST(request, "exit 7");
-    check_code(&request, 7);
+    check_code(&request, &callbacks, 7);
     check_error("vanish", LRUN_SUPERVISOR_LOST, "without a result");
     signal(SIGCHLD, before);
 }
@@ -510,7 +514,7 @@ static void test_no_child_is_known_by_its_number_alone(void **state)
     (void)state;
     REQUEST(request, "exit 7");
     others_reap = true;
-    check_code(&request, 7);
+    check_code(&request, &callbacks, 7);
     others_reap = false;
 }
 
@@ -518,33 +522,98 @@ static void test_supervisor_that_is_not_there(void **state)
 {
     (void)state;
     lrun_runner *nowhere = NULL;
-    LRUN_INIT(lrun_runner_options, options);
+    lrun_runner_options options = LRUN_RUNNER_OPTIONS_INIT;
     options.supervisor = "/nonexistent/supervisor";
     assert_int_equal(lrun_runner_new(&nowhere, &options, NULL), 0);
     REQUEST(request, "exit 0");
     lrun_execution *x = NULL;
     lrun_error e = {0};
-    assert_int_equal(lrun_run(nowhere, &request, &x, &e), -1);
+    assert_int_equal(lrun_run(nowhere, &request, &callbacks, &x, &e), -1);
     assert_int_equal(e.code, LRUN_SUPERVISOR_LOST);
     assert_non_null(strstr(e.message, "/nonexistent/supervisor"));
     assert_null(x);
     lrun_runner_free(nowhere);
 }
 
-static void check_refused(const lrun_request *request, lrun_code code, const char *part)
+static void check_refused_with(const lrun_request *request, const lrun_callbacks *callbacks,
+                               lrun_code code, const char *part)
 {
     lrun_execution *x = NULL;
     lrun_error e = {0};
-    assert_int_equal(lrun_run(runner, request, &x, &e), -1);
+    assert_int_equal(lrun_run(runner, request, callbacks, &x, &e), -1);
     assert_int_equal(e.code, code);
     if (!strstr(e.message, part))
         fail_msg("'%s' does not say '%s'", e.message, part);
 }
 
+static void check_refused(const lrun_request *request, lrun_code code, const char *part)
+{
+    check_refused_with(request, NULL, code, part);
+}
+
+static void test_bad_callbacks_start_nothing(void **state)
+{
+    (void)state;
+    REQUEST(request, "exit 0");
+    callbacks.input_fd = 1;
+    request.input_json = "1";
+    check_refused_with(&request, &callbacks, LRUN_INVALID_ARGUMENT, "both");
+    request.input_json = NULL;
+    callbacks.input_fd = 1000;
+    check_refused_with(&request, &callbacks, LRUN_INVALID_ARGUMENT, "input_fd");
+    callbacks.input_fd = -1;
+    callbacks.cancel_fd = 1000;
+    check_refused_with(&request, &callbacks, LRUN_INVALID_ARGUMENT, "cancel_fd");
+    /* Set to zeros, and not by its initialiser: stdin would be read, and cancel the run. */
+    callbacks = (lrun_callbacks){.size = sizeof(callbacks)};
+    check_refused_with(&request, &callbacks, LRUN_INVALID_ARGUMENT, "both 0");
+    callbacks.size = 0;
+    check_refused_with(&request, &callbacks, LRUN_INVALID_ARGUMENT, "lrun_callbacks.size");
+}
+
+/* A program that was compiled against a header in which the struct ends before the fds: it has none. */
+static void test_older_callbacks(void **state)
+{
+    (void)state;
+    struct log log = {0};
+    REQUEST(request, "input");
+    callbacks.size = offsetof(lrun_callbacks, input_fd);
+    callbacks.on_line = keep_line;
+    callbacks.user = &log;
+    callbacks.input_fd = callbacks.cancel_fd = 1000;
+    check_code(&request, &callbacks, 0);
+    assert_string_equal(log.out, "");
+}
+
+static void test_stdin_can_be_the_input(void **state)
+{
+    (void)state;
+    int fds[2], kept = fcntl(0, F_DUPFD_CLOEXEC, 3);
+    assert_int_equal(pipe(fds), 0);
+    assert_int_equal(write(fds[1], "zero", 4), 4);
+    close(fds[1]);
+    assert_int_equal(dup2(fds[0], 0), 0);
+    close(fds[0]);
+    struct log log = {0};
+    REQUEST(request, "input");
+    callbacks.on_line = keep_line;
+    callbacks.user = &log;
+    callbacks.input_fd = 0;
+    check_code(&request, &callbacks, 0);
+    assert_string_equal(log.out, "zero|");
+    if (kept < 0)
+        close(0);
+    else
+        assert_int_equal(dup2(kept, 0), 0);
+    close(kept);
+}
+
 static void test_bad_requests_start_nothing(void **state)
 {
     (void)state;
-    REQUEST(good, "exit 0");
+    lrun_request good = LRUN_REQUEST_INIT;
+    good.image = "image";
+    good.entrypoint = "exit 0";
     lrun_request r = good;
     r.image = NULL;
     check_refused(&r, LRUN_INVALID_ARGUMENT, "image");
@@ -560,16 +629,6 @@ static void test_bad_requests_start_nothing(void **state)
     r.input_json = "{";
     check_refused(&r, LRUN_INVALID_ARGUMENT, "input");
     r = good;
-    r.input_json = "1";
-    r.input_fd = 1;
-    check_refused(&r, LRUN_INVALID_ARGUMENT, "both");
-    r = good;
-    r.input_fd = 1000;
-    check_refused(&r, LRUN_INVALID_ARGUMENT, "input_fd");
-    r = good;
-    r.cancel_fd = -1;
-    check_refused(&r, LRUN_INVALID_ARGUMENT, "cancel_fd");
-    r = good;
     r.workdir = "relative";
     check_refused(&r, LRUN_INVALID_ARGUMENT, "workdir");
     r = good;
@@ -582,7 +641,8 @@ static void test_bad_requests_start_nothing(void **state)
     r.detached = true;
     r.input_json = "1";
     check_refused(&r, LRUN_INVALID_ARGUMENT, "input is refused");
-    lrun_extract extract = {.from = "a"};
+    lrun_extract extract = LRUN_EXTRACT_INIT;
+    extract.from = "a";
     r = good;
     r.extract = &extract;
     r.extract_count = 1;
@@ -602,7 +662,7 @@ static void test_newer_structs(void **state)
     newer.known.size = sizeof(newer);
     newer.known.image = "image";
     newer.known.entrypoint = "exit 5";
-    check_code(&newer.known, 5);
+    check_code(&newer.known, NULL, 5);
     newer.added = &newer;
     check_refused(&newer.known, LRUN_INVALID_ARGUMENT, "this version");
 }
@@ -621,7 +681,7 @@ static void check_options_refused(const lrun_runner_options *o, const char *part
 static void test_bad_options(void **state)
 {
     (void)state;
-    LRUN_INIT(lrun_runner_options, good);
+    const lrun_runner_options good = LRUN_RUNNER_OPTIONS_INIT;
     lrun_runner_options o = good;
     o.memory = "12q";
     check_options_refused(&o, "options.memory");
@@ -668,8 +728,8 @@ static void test_run_json(void **state)
     (void)state;
     static const char json[] = "{\"image\":\"i\",\"command\":\"input\",\"input\":[0.1]}";
     struct log log = {0};
-    LRUN_INIT(lrun_request, base);
-    base.on_log = keep_line;
+    lrun_callbacks base = LRUN_CALLBACKS_INIT;
+    base.on_line = keep_line;
     base.user = &log;
     lrun_execution *x = NULL;
     lrun_result *r = NULL;
@@ -681,7 +741,7 @@ static void test_run_json(void **state)
     lrun_result_free(r);
     lrun_execution_free(x);
 
-    base.image = "other";
+    base.input_fd = 1;
     assert_int_equal(lrun_run_json(runner, json, strlen(json), &base, &x, &e), -1);
     assert_int_equal(e.code, LRUN_INVALID_ARGUMENT);
     assert_int_equal(lrun_run_json(runner, "{", 1, NULL, &x, &e), -1);
@@ -701,7 +761,7 @@ static void test_options_of_the_request_go_over_those_of_the_runner(void **state
          "memory=67108864 cpus=0.5 runtime=kata gpus=all|"},
     };
     lrun_runner *other = NULL;
-    LRUN_INIT(lrun_runner_options, options);
+    lrun_runner_options options = LRUN_RUNNER_OPTIONS_INIT;
     options.supervisor = getenv("FAKE_SUPERVISOR");
     options.memory = "64m";
     options.cpus = 2;
@@ -709,8 +769,8 @@ static void test_options_of_the_request_go_over_those_of_the_runner(void **state
     assert_int_equal(lrun_runner_new(&other, &options, NULL), 0);
     for (size_t i = 0; i < 2; i++) {
         struct log log = {0};
-        LRUN_INIT(lrun_request, base);
-        base.on_log = keep_line;
+        lrun_callbacks base = LRUN_CALLBACKS_INIT;
+        base.on_line = keep_line;
         base.user = &log;
         lrun_execution *x = NULL;
         lrun_result *r = NULL;
@@ -722,6 +782,29 @@ static void test_options_of_the_request_go_over_those_of_the_runner(void **state
         lrun_execution_free(x);
     }
     lrun_runner_free(other);
+}
+
+/* The run goes on after a limit, and its result is handed over once. */
+static void test_waiting_has_a_limit(void **state)
+{
+    (void)state;
+    REQUEST(request, "wait");
+    lrun_execution *x = started(&request, &callbacks);
+    lrun_result *r = NULL;
+    lrun_error e = {0};
+    for (int i = 0; i < 3; i++) {
+        r = (lrun_result *)&e;
+        assert_int_equal(lrun_execution_wait_for(x, i, &r, &e), 0);
+        assert_null(r);
+    }
+    assert_int_equal(lrun_execution_cancel(x), 0);
+    assert_int_equal(lrun_execution_wait_for(x, INT64_MAX, &r, &e), 0);
+    assert_non_null(r);
+    assert_true(r->cancelled);
+    lrun_result_free(r);
+    assert_int_equal(lrun_execution_wait_for(x, 0, &r, &e), -1);
+    assert_int_equal(e.code, LRUN_INVALID_ARGUMENT);
+    lrun_execution_free(x);
 }
 
 static size_t open_fds(void)
@@ -741,8 +824,8 @@ static void test_no_fd_is_leaked(void **state)
     for (size_t i = 0; i < 4; i++) {
         REQUEST(request, whats[i]);
         request.input_json = "1";
-        request.cancel_fd = cancel;
-        lrun_result_free(finished(&request, NULL));
+        callbacks.cancel_fd = cancel;
+        lrun_result_free(finished(&request, &callbacks, NULL));
     }
     assert_int_equal(open_fds(), before);
     close(cancel);
@@ -776,6 +859,10 @@ int main(void)
         cmocka_unit_test(test_no_child_is_known_by_its_number_alone),
         cmocka_unit_test(test_supervisor_that_is_not_there),
         cmocka_unit_test(test_bad_requests_start_nothing),
+        cmocka_unit_test(test_bad_callbacks_start_nothing),
+        cmocka_unit_test(test_older_callbacks),
+        cmocka_unit_test(test_stdin_can_be_the_input),
+        cmocka_unit_test(test_waiting_has_a_limit),
         cmocka_unit_test(test_newer_structs),
         cmocka_unit_test(test_bad_options),
         cmocka_unit_test(test_run_json),

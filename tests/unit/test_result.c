@@ -4,6 +4,7 @@
 #include "wire/result.h"
 
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 static const lrun_extracted entries[] = {
@@ -12,9 +13,9 @@ static const lrun_extracted entries[] = {
     {.from = "c", .to = "out", .status = LRUN_EXTRACT_ERROR, .reason = "path traversal rejected"},
 };
 
-static lrun_result sample(void)
+static struct run_result sample(void)
 {
-    lrun_result r = {
+    struct run_result r = {
         .success = true,
         .duration_ms = 123,
         .id = "light-runner-0123456789ab",
@@ -37,7 +38,7 @@ static lrun_result sample(void)
     return r;
 }
 
-static char *text_of(const lrun_result *r)
+static char *text_of(const struct run_result *r)
 {
     json_t *document = result_to_json(r);
     assert_non_null(document);
@@ -46,45 +47,57 @@ static char *text_of(const lrun_result *r)
     return text;
 }
 
+/* That the list has the names, which are given with commas. */
+static void assert_names(const char *const *list, const char *names)
+{
+    char text[128] = "";
+    for (; *list; list++)
+        snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%s", text[0] ? "," : "",
+                 *list);
+    assert_string_equal(text, names);
+}
+
 static void test_round_trip(void **state)
 {
     (void)state;
-    lrun_result in = sample(), *r = NULL;
-    in.setup.runtime = "runc";
-    in.setup.kernel = "6.2";
-    in.setup.network = "none";
+    struct run_result in = sample();
+    lrun_result *r = NULL;
+    in.isolation.setup.runtime = "runc";
+    in.isolation.setup.kernel = "6.2";
+    in.isolation.setup.network = "none";
     char *text = text_of(&in);
     lrun_error e = {0};
     if (result_from_json(&r, text, strlen(text), &e) < 0)
         fail_msg("%s", e.message);
     free(text);
     assert_true(r->success);
-    assert_string_equal(r->setup.runtime, "runc");
-    assert_string_equal(r->setup.kernel, "6.2");
-    assert_string_equal(r->setup.network, "none");
+    assert_string_equal(r->isolation->setup->runtime, "runc");
+    assert_string_equal(r->isolation->setup->kernel, "6.2");
+    assert_string_equal(r->isolation->setup->network, "none");
     assert_int_equal(r->exit_code, 0);
     assert_int_equal(r->signal, 0);
     assert_int_equal(r->duration_ms, 123);
     assert_string_equal(r->id, in.id);
     assert_int_equal(r->extracted_count, 3);
-    assert_int_equal(r->extracted[0].status, LRUN_EXTRACT_OK);
-    assert_int_equal(r->extracted[0].bytes, 1024);
-    assert_int_equal(r->extracted[1].status, LRUN_EXTRACT_MISSING);
-    assert_null(r->extracted[1].reason);
-    assert_int_equal(r->extracted[2].status, LRUN_EXTRACT_ERROR);
-    assert_string_equal(r->extracted[2].reason, "path traversal rejected");
-    assert_true(r->usage.peak_memory_bytes == 1ull << 40);
-    assert_int_equal(r->usage.processes, 5);
-    assert_string_equal(r->isolation.runtime, "runc");
-    assert_true(r->isolation.verified);
-    assert_true(r->timings.run_ms == 1234567.89);
+    assert_int_equal(r->extracted[0]->status, LRUN_EXTRACT_OK);
+    assert_int_equal(r->extracted[0]->bytes, 1024);
+    assert_int_equal(r->extracted[1]->status, LRUN_EXTRACT_MISSING);
+    assert_null(r->extracted[1]->reason);
+    assert_int_equal(r->extracted[2]->status, LRUN_EXTRACT_ERROR);
+    assert_string_equal(r->extracted[2]->reason, "path traversal rejected");
+    assert_true(r->usage->peak_memory_bytes == 1ull << 40);
+    assert_int_equal(r->usage->processes, 5);
+    assert_string_equal(r->isolation->runtime, "runc");
+    assert_true(r->isolation->verified);
+    assert_true(r->timings->run_ms == 1234567.89);
     lrun_result_free(r);
 }
 
 static void test_document_has_the_names_of_the_contract(void **state)
 {
     (void)state;
-    lrun_result in = sample(), *r = NULL;
+    struct run_result in = sample();
+    lrun_result *r = NULL;
     in.extracted_count = 1;
     char *text = text_of(&in);
     assert_int_equal(result_from_json(&r, text, strlen(text), NULL), 0);
@@ -103,10 +116,25 @@ static void test_document_has_the_names_of_the_contract(void **state)
     lrun_result_free(r);
 }
 
+static void test_the_timeout_is_in_it(void **state)
+{
+    (void)state;
+    struct run_result in = sample();
+    lrun_result *r = NULL;
+    in.timeout_ms = 5000;
+    char *text = text_of(&in);
+    assert_int_equal(result_from_json(&r, text, strlen(text), NULL), 0);
+    assert_int_equal(r->timeout_ms, 5000);
+    assert_non_null(strstr(lrun_result_json(r), "\"duration\":123,\"timeout\":5000,"));
+    free(text);
+    lrun_result_free(r);
+}
+
 static void test_a_run_over_its_cpu_time(void **state)
 {
     (void)state;
-    lrun_result in = sample(), *r = NULL;
+    struct run_result in = sample();
+    lrun_result *r = NULL;
     in.success = false;
     in.cpu_timed_out = true;
     char *text = text_of(&in);
@@ -120,12 +148,14 @@ static void test_what_was_checked_is_named(void **state)
 {
     (void)state;
     static const char all[] = "kernel,processes,seccomp,noNewPrivileges,capabilities,ids";
-    lrun_result in = sample(), *r = NULL;
-    in.checked = all;
+    struct run_result in = sample();
+    lrun_result *r = NULL;
+    in.isolation.checked = all;
     char *text = text_of(&in);
     assert_non_null(strstr(text, "\"checked\":[\"kernel\",\"processes\","));
     assert_int_equal(result_from_json(&r, text, strlen(text), NULL), 0);
-    assert_string_equal(r->checked, all);
+    assert_names(r->isolation->checked, all);
+    assert_null(r->isolation->unenforced[0]);
     free(text);
     lrun_result_free(r);
 }
@@ -133,13 +163,14 @@ static void test_what_was_checked_is_named(void **state)
 static void test_limits_that_were_not_enforced_are_named(void **state)
 {
     (void)state;
-    lrun_result in = sample(), *r = NULL;
-    in.unenforced = "memory,cpus";
+    struct run_result in = sample();
+    lrun_result *r = NULL;
+    in.isolation.unenforced = "memory,cpus";
     char *text = text_of(&in);
     assert_non_null(strstr(text, "\"unenforced\":[\"memory\",\"cpus\"]"));
     assert_int_equal(result_from_json(&r, text, strlen(text), NULL), 0);
-    assert_string_equal(r->unenforced, "memory,cpus");
-    assert_null(r->checked);
+    assert_names(r->isolation->unenforced, "memory,cpus");
+    assert_null(r->isolation->checked[0]);
     free(text);
     lrun_result_free(r);
 }
@@ -147,12 +178,13 @@ static void test_limits_that_were_not_enforced_are_named(void **state)
 static void test_what_is_left_behind_is_named(void **state)
 {
     (void)state;
-    lrun_result in = sample(), *r = NULL;
+    struct run_result in = sample();
+    lrun_result *r = NULL;
     in.left_behind = "container,volume";
     char *text = text_of(&in);
     assert_non_null(strstr(text, "\"leftBehind\":[\"container\",\"volume\"]"));
     assert_int_equal(result_from_json(&r, text, strlen(text), NULL), 0);
-    assert_string_equal(r->left_behind, "container,volume");
+    assert_names(r->left_behind, "container,volume");
     free(text);
     lrun_result_free(r);
 }
@@ -167,7 +199,8 @@ static void test_signal_has_a_name(void **state)
                    {SIGSEGV, "\"signal\":\"SIGSEGV\""},
                    {40, "\"signal\":\"SIG40\""}};
     for (size_t i = 0; i < 3; i++) {
-        lrun_result in = sample(), *r = NULL;
+        struct run_result in = sample();
+        lrun_result *r = NULL;
         in.success = false;
         in.signal = signals[i].number;
         in.exit_code = 128 + in.signal;
@@ -183,7 +216,8 @@ static void test_signal_has_a_name(void **state)
 static void test_extracted_that_did_not_run_is_absent(void **state)
 {
     (void)state;
-    lrun_result in = sample(), *r = NULL;
+    struct run_result in = sample();
+    lrun_result *r = NULL;
     in.extracted = NULL;
     in.extracted_count = 0;
     char *text = text_of(&in);
@@ -208,7 +242,7 @@ static void test_bytes_that_are_not_utf8_do_not_cost_the_result(void **state)
     (void)state;
     lrun_extracted entry = {
         .from = "a", .to = "b", .status = LRUN_EXTRACT_ERROR, .reason = "bad \xff name"};
-    lrun_result in = sample();
+    struct run_result in = sample();
     in.extracted = &entry;
     in.extracted_count = 1;
     in.isolation.kernel = "\xfe";
@@ -232,7 +266,7 @@ static void check_lost(json_t *document)
 static void test_nothing_is_taken_on_trust(void **state)
 {
     (void)state;
-    lrun_result in = sample();
+    struct run_result in = sample();
     json_t *good = result_to_json(&in);
     static const char *const nested[] = {"", "usage", "isolation", "timings"};
     for (size_t i = 0; i < 4; i++) {
@@ -241,7 +275,7 @@ static void test_nothing_is_taken_on_trust(void **state)
         json_object_foreach (part, key, value) {
             bool optional = strcmp(key, "extracted") == 0 || strcmp(key, "runtime") == 0 ||
                             strcmp(key, "kernel") == 0 || strcmp(key, "hostKernel") == 0 ||
-                            strcmp(key, "cpuTimedOut") == 0;
+                            strcmp(key, "cpuTimedOut") == 0 || strcmp(key, "timeout") == 0;
             json_t *copy = json_deep_copy(good);
             json_t *target = i ? json_object_get(copy, nested[i]) : copy;
             json_object_set_new(target, key, json_null());
@@ -257,7 +291,7 @@ static void test_nothing_is_taken_on_trust(void **state)
 
 static void check_changed(const char *key, json_t *value)
 {
-    lrun_result in = sample();
+    struct run_result in = sample();
     json_t *document = result_to_json(&in);
     json_object_set_new(document, key, value);
     check_lost(document);
@@ -279,7 +313,7 @@ static void test_values_out_of_range_are_refused(void **state)
     check_changed("extracted", json_pack("[{ss,ss,ss}]", "from", "a", "to", "b", "status", "odd"));
     check_changed("extracted", json_pack("[{ss,ss,ss}]", "from", "a", "to", "b", "status", "ok"));
     check_changed("extracted", json_pack("[s]", "a"));
-    lrun_result in = sample();
+    struct run_result in = sample();
     in.success = false;
     in.exit_code = 256;
     json_t *document = result_to_json(&in);
@@ -298,7 +332,7 @@ static void test_error_round_trip(void **state)
     lrun_error in = {.code = LRUN_SEED_FAILED,
                      .message = "no",
                      .operation = "seed.walk",
-                     .container = "light-runner-0123456789ab",
+                     .id = "light-runner-0123456789ab",
                      .hint = "do"};
     lrun_error out;
     json_t *document = error_to_json(&in);
@@ -311,7 +345,7 @@ static void test_error_round_trip(void **state)
     assert_int_equal(out.code, LRUN_SEED_FAILED);
     assert_string_equal(out.message, "no");
     assert_string_equal(out.operation, "seed.walk");
-    assert_string_equal(out.container, in.container);
+    assert_string_equal(out.id, in.id);
     assert_string_equal(out.hint, "do");
     free(text);
 }
@@ -344,6 +378,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_round_trip),
         cmocka_unit_test(test_document_has_the_names_of_the_contract),
+        cmocka_unit_test(test_the_timeout_is_in_it),
         cmocka_unit_test(test_a_run_over_its_cpu_time),
         cmocka_unit_test(test_what_was_checked_is_named),
         cmocka_unit_test(test_limits_that_were_not_enforced_are_named),

@@ -33,10 +33,48 @@ static void test_what_a_caller_is_given(void **state)
     assert_non_null(strstr(e.message, "ours.size"));
 }
 
+/* An init function sets as much as the caller's struct has, and all of that. */
+static void test_what_a_struct_starts_as(void **state)
+{
+    (void)state;
+    struct {
+        lrun_callbacks known;
+        char more[8];
+    } newer;
+    memset(&newer, 7, sizeof(newer));
+    lrun_callbacks_init(&newer.known, sizeof(newer) - 4);
+    const lrun_callbacks initial = LRUN_CALLBACKS_INIT;
+    assert_true(newer.known.size == sizeof(newer) - 4 && !newer.known.user);
+    assert_true(newer.known.input_fd == -1 && newer.known.cancel_fd == -1);
+    assert_true(initial.size == sizeof(initial) && initial.input_fd == -1 &&
+                initial.cancel_fd == -1);
+    assert_memory_equal(newer.more, "\0\0\0\0\7\7\7\7", 8);
+    memset(&newer, 7, sizeof(newer));
+    lrun_callbacks_init(&newer.known, offsetof(lrun_callbacks, cancel_fd));
+    assert_true(newer.known.input_fd == -1 && newer.known.cancel_fd == 0x07070707);
+    memset(&newer, 7, sizeof(newer));
+    lrun_callbacks_init(&newer.known, 1);
+    assert_true(newer.known.input_fd == 0x07070707);
+}
+
+/* Fields that the caller's struct does not have keep their defaults. */
+static void test_callbacks_of_an_older_caller(void **state)
+{
+    (void)state;
+    lrun_callbacks ours, older = LRUN_CALLBACKS_INIT;
+    older.size = offsetof(lrun_callbacks, input_fd);
+    older.user = &ours;
+    older.input_fd = older.cancel_fd = 1;
+    assert_int_equal(runner_take_callbacks(&ours, &older, NULL), 0);
+    assert_true(ours.user == &ours && ours.input_fd == -1 && ours.cancel_fd == -1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_a_caller_is_given),
+        cmocka_unit_test(test_what_a_struct_starts_as),
+        cmocka_unit_test(test_callbacks_of_an_older_caller),
     };
     return cmocka_run_group_tests_name("structs", tests, NULL, NULL);
 }
