@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""SIGKILL to everything that belongs to a run, in every phase: nothing is left that reap does not remove, no
-other run notices, and a state tells the truth.
+"""SIGKILL to everything that belongs to a run, and to the daemon that it is on, in every phase: nothing is left that
+reap does not remove, no other run notices, and a state tells the truth.
 
 The supervisor holds itself in the phase (LIGHT_RUNNER_TEST_HOLD), so nothing here depends on timing.
 """
@@ -9,13 +9,14 @@ import json
 import os
 import signal
 import subprocess
+import tempfile
 
 import pytest
 
-from harness import dockerd, host
+from harness import dockerd, host, images
 
 PHASES = ["prepare", "start", "run", "collect", "destroy", "state"]
-VICTIMS = ["caller", "supervisor", "relay", "runtime", "agent", "command"]
+VICTIMS = ["caller", "supervisor", "relay", "runtime", "agent", "command", "dockerd"]
 # What there is in each phase; in the first one the runtime waits for its configuration.
 CASES = [(phase, victim, detached) for phase in PHASES for victim in VICTIMS for detached in (False, True)
          if not (phase == "prepare" and victim in ("relay", "agent", "command"))
@@ -58,6 +59,29 @@ def victims_of(supervisor, which, engine):
     return [pid for pid, argv in below.items() if "sleep 0.0" in argv or argv.startswith("sh -c")]
 
 
+@pytest.fixture(scope="module")
+def own_daemon(tmp_path_factory):
+    """A dockerd for the runs of this file alone: the other runs are on the shared one."""
+    if dockerd.missing():
+        pytest.skip(dockerd.missing())
+    process = dockerd.Process(tempfile.mkdtemp(prefix="lr-dockerd-"))
+    try:
+        tar = images.make_busybox_tar(str(tmp_path_factory.mktemp("own") / "busybox.tar"))
+        dockerd.Daemon(process.host).load_rootfs(tar, "busybox")
+        yield process
+    finally:
+        process.remove()
+
+
+@pytest.fixture
+def victim_daemon(own_daemon):
+    """The same, up again after the test that has killed it."""
+    if own_daemon.process.poll() is not None:
+        own_daemon.start()
+    assert dockerd.Daemon(own_daemon.host).leftovers() == set(), "an earlier test has left something"
+    return own_daemon
+
+
 def request_of(runner, detached, tmp_path):
     document = runner.request("echo out; sleep 0.01; echo x > f", extract=[("f", tmp_path / "out")], timeout=20000)
     document["detached"] = detached
@@ -66,9 +90,11 @@ def request_of(runner, detached, tmp_path):
 
 @pytest.mark.parametrize("phase, victim, detached", CASES,
                          ids=[f"{p}-{v}-{'detached' if d else 'attached'}" for p, v, d in CASES])
-def test_kill(runner, store, states, tmp_path, phase, victim, detached):
-    if victim == "relay" and runner.engine != "docker":
+def test_kill(request, runner, store, states, tmp_path, phase, victim, detached):
+    if victim in ("relay", "dockerd") and runner.engine != "docker":
         pytest.skip("of the engine docker alone")
+    if victim == "dockerd" and runner.tier != "runc":
+        pytest.skip("the daemon ends in the same way, whatever the tier of its containers")
     if (phase, victim) == ("prepare", "runtime") and runner.engine == "docker":
         pytest.skip("a daemon starts nothing before there is something to be run")
     before = host.leftovers(store)
@@ -77,6 +103,10 @@ def test_kill(runner, store, states, tmp_path, phase, victim, detached):
                                  stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     marker = f"FAULT_MARKER={os.getpid()}-{runner.engine}-{runner.tier}-{phase}-{victim}-{detached}"
     environment = dict(os.environ, LIGHT_RUNNER_TEST_HOLD=phase, FAULT_MARKER=marker.partition("=")[2])
+    reap = dict(os.environ, **REAP)
+    daemon = request.getfixturevalue("victim_daemon") if victim == "dockerd" else None
+    if daemon:
+        environment["DOCKER_HOST"] = reap["DOCKER_HOST"] = daemon.host
     process = subprocess.Popen([runner.executable, "run", "--json", "--request", request_of(runner, detached, tmp_path)],
                                env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     supervisor = host.wait_until(lambda: host.held_supervisor(marker), 20)
@@ -85,6 +115,9 @@ def test_kill(runner, store, states, tmp_path, phase, victim, detached):
         process.kill()
     elif victim == "supervisor":
         os.kill(supervisor, signal.SIGKILL)
+    elif victim == "dockerd":
+        daemon.process.kill()
+        daemon.process.wait()
     else:
         for pid in victims_of(supervisor, victim, runner.engine):
             with contextlib.suppress(ProcessLookupError):  # it may just have ended by itself
@@ -97,12 +130,17 @@ def test_kill(runner, store, states, tmp_path, phase, victim, detached):
     if victim != "caller" and not (detached and stdout.startswith(b'{"id"') and len(stdout) < 60):
         document = json.loads(stdout)
         assert "error" in document or "exitCode" in document, "every run has its outcome"
-    assert runner.cli("reap", env=dict(os.environ, **REAP)).code == 0
+    if daemon:
+        # Nothing can be removed before it is up again; what is already gone is marked all the same.
+        runner.cli("reap", env=reap)
+        daemon.start()
+    assert runner.cli("reap", env=reap).code == 0
     out, err = bystander.communicate(timeout=60)
     assert bystander.returncode == 0 and b"fine" in err, "another run noticed"
-    left = host.wait_until(lambda: (runner.cli("reap", env=dict(os.environ, **REAP)),
-                                    host.new_leftovers(before, store, 0) == {})[1], PATIENCE[runner.engine])
-    assert left, host.new_leftovers(before, store, 0)
+    of_the_daemon = lambda: dockerd.Daemon(daemon.host).leftovers() if daemon else set()
+    gone = host.wait_until(lambda: (runner.cli("reap", env=reap), host.new_leftovers(before, store, 0) == {} and
+                                    of_the_daemon() == set())[1], PATIENCE[runner.engine])
+    assert gone, (host.new_leftovers(before, store, 0), of_the_daemon())
     for name in os.listdir(states) if states.is_dir() else []:
         if name.endswith(".json"):
             state = json.loads((states / name).read_text())
