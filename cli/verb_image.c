@@ -217,8 +217,12 @@ static int open_archive(const char *file, int *out, struct bar *bar, lrun_error 
     struct stat st;
     bool is_stdin = strcmp(file, "-") == 0;
     *out = is_stdin ? fcntl(0, F_DUPFD_CLOEXEC, 3) : open(file, O_RDONLY | O_CLOEXEC);
-    if (*out < 0 || fstat(*out, &st) < 0)
-        return error_errno(err, LRUN_IO_FAILED, "image.import", errno, "cannot open '%s'", file);
+    if (*out < 0 || fstat(*out, &st) < 0) {
+        error_errno(err, LRUN_IO_FAILED, "image.import", errno, "cannot open '%s'", file);
+        return error_hint(err,
+                          "name an archive or a folder that exists and that you may read; for an "
+                          "image from a registry: light-runner image pull NAME");
+    }
     if (S_ISREG(st.st_mode) && st.st_size > 0)
         bar->total = (uint64_t)st.st_size;
     return 0;

@@ -519,7 +519,18 @@ def test_wrong_usage_is_said_so(store, tmp_path):
         assert done.returncode == 125, words
         assert b"INVALID_ARGUMENT" in done.stderr or b"unknown" in done.stderr, (words, done.stderr)
         assert done.stdout == b""
-    assert b"IO_FAILED" in image(store, "import", tmp_path / "missing", "x").stderr
+
+
+def test_an_archive_that_cannot_be_opened_is_named(store, tmp_path):
+    """And a user who wants an image from a registry is told of `pull`."""
+    for file, name in (("alpine", ()), (tmp_path / "missing", ("x",))):
+        done = image(store, "import", "--json", file, *name)
+        error = json.loads(done.stdout)["error"]
+        assert done.returncode == 125 and error["code"] == "IO_FAILED" and error["operation"] == "image.import", error
+        assert error["message"] == f"cannot open '{file}': No such file or directory", error
+        assert "that exists" in error["hint"] and "light-runner image pull" in error["hint"], error
+    small_tar(tmp_path / "missing")
+    imported(store, tmp_path / "missing")
 
 
 def test_every_command_has_help(store):
