@@ -189,7 +189,8 @@ static int open_groups(struct cgroup *c, const char *root, lrun_error *err)
             continue;
         snprintf(path, sizeof(path), "%s/%s", root, c->controllers[i].name);
         cleanup_close int top = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (top < 0) {
+        /* In v1 the folder of a controller is there although nothing is mounted on it. */
+        if (top < 0 || (c->mode == CGROUP_V1 && faccessat(top, "cgroup.procs", F_OK, 0) < 0)) {
             error_errno(err, LRUN_START_FAILED, "cgroup.create", errno,
                         "the cgroup controller '%s' is not there", c->controllers[i].name);
             return error_hint(err, "mount it, or boot with the unified hierarchy");

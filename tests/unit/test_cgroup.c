@@ -53,6 +53,11 @@ static void assert_holds(const char *path, const char *text)
 static void v1_tree(void)
 {
     static const char *const files[] = {
+        "memory/cgroup.procs",
+        "cpu/cgroup.procs",
+        "cpuacct/cgroup.procs",
+        "pids/cgroup.procs",
+        "freezer/cgroup.procs",
         "memory/light-runner/box/memory.limit_in_bytes",
         "memory/light-runner/box/memory.memsw.limit_in_bytes",
         "cpu/light-runner/box/cpu.cfs_period_us",
@@ -85,6 +90,18 @@ static void no_hierarchy_is_refused_with_a_hint(void **state)
     assert_true(err.hint[0] != '\0');
 }
 
+/* Its folder stays when it is unmounted: without a group in it no limit would hold. */
+static void a_controller_that_is_not_mounted_is_named(void **state)
+{
+    (void)state;
+    struct cgroup *c;
+    lrun_error err = {0};
+    put("memory/other", "");
+    assert_int_equal(cgroup_create(&c, root, "box", &limits, &err), -1);
+    assert_non_null(strstr(err.message, "the cgroup controller 'memory' is not there"));
+    assert_true(err.hint[0] != '\0');
+}
+
 /* A group that is there already belongs to somebody: two runs never share one. */
 static void an_existing_group_is_refused(void **state)
 {
@@ -107,7 +124,7 @@ static void a_limit_that_cannot_be_set_is_an_error(void **state)
              (const char *const[]){"memory", "cpu", "cpuacct", "pids", "freezer", NULL};
          *name; name++) {
         char path[64];
-        snprintf(path, sizeof(path), "%s/tasks", *name);
+        snprintf(path, sizeof(path), "%s/cgroup.procs", *name);
         put(path, "");
     }
     assert_int_equal(cgroup_create(&c, root, "box", &limits, &err), -1);
@@ -250,6 +267,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         SCRATCH_TEST(the_version_is_found_by_its_files),
         SCRATCH_TEST(no_hierarchy_is_refused_with_a_hint),
+        SCRATCH_TEST(a_controller_that_is_not_mounted_is_named),
         SCRATCH_TEST(an_existing_group_is_refused),
         SCRATCH_TEST(a_limit_that_cannot_be_set_is_an_error),
         SCRATCH_TEST(v2_hands_the_controllers_down),
