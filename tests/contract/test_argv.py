@@ -31,6 +31,14 @@ def test_words_reach_the_program_as_they_are(runner, bare):
     assert outcome.code == 0 and outcome.stdout.decode() == " ".join(WORDS) + "\n", outcome
 
 
+def test_words_take_the_place_of_the_images_own(runner):
+    """Of its entrypoint and of its command."""
+    own = image_maker.Image(image_maker.busybox_layer(), config={"Entrypoint": ["/bin/echo", "entrypoint"], "Cmd": ["cmd"]})
+    runner.load(own, "own-words")
+    assert runner.ok(image="own-words").lines == ["entrypoint cmd"], "the control: it has both"
+    assert runner.ok(image="own-words", argv=["echo", "argv"]).lines == ["argv"]
+
+
 def test_what_cannot_be_executed_ends_with_127_or_126(runner, bare):
     """A result of the command, not an error of ours; with the reason on its stderr."""
     def run(*argv):
