@@ -30,6 +30,7 @@ VERBS = ["run", "attach", "logs", "stop", "cancel", "pause", "resume", "ls", "cl
 TAKES_SYSTEMD = "talks to systemd, which is not PID 1 where tests run"
 TAKES_THE_INTERNET = "downloads from the internet"
 TAKES_THE_MACHINE = "changes what is installed on this machine"
+TAKES_DOCKER = "fails without a daemon; contract/test_housekeeping.py has one"
 TAKES_LONG = "is a test suite or a measurement of its own"
 NOT_HERE = {
     "make": "tests/run is given what it has built",
@@ -50,6 +51,9 @@ NOT_HERE = {
     "nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml": "takes a GPU of NVIDIA's",
     "light-runner run --gpus all my-image -- nvidia-smi": "takes a GPU; contract/test_gpus.py has made-up ones",
     "apt-get install --no-install-recommends qemu-system-x86 linux-image-cloud-amd64": TAKES_THE_MACHINE,
+    "light-runner network create my-network": TAKES_DOCKER,
+    "light-runner run --network my-network alpine -- ./main.sh": TAKES_DOCKER,
+    "light-runner network rm my-network": TAKES_DOCKER,
     "light-runner setup kata": "test_setup_kata.py executes it",
     "mmdebstrap --variant=minbase --include=python3-minimal bookworm python.tar": TAKES_THE_INTERNET,
 }
