@@ -280,7 +280,7 @@ static int wait_for_end(struct outcome *o, lrun_execution *x, lrun_result **resu
     bool done = false;
     while (lrun_execution_dispatch(x, &done, err) == 0 && !done) {
         struct pollfd p[2] = {{lrun_execution_fd(x), POLLIN, 0}, {o->stop_fd, POLLIN, 0}};
-        if (poll(p, 2, 50) > 0 && p[1].revents)
+        if (poll(p, 2, -1) > 0 && p[1].revents)
             return 1;
     }
     return lrun_execution_wait(x, result, err);

@@ -523,7 +523,9 @@ LRUN_API int lrun_run_json(const lrun_runner *runner, const char *json, size_t l
 LRUN_API const char *lrun_execution_id(const lrun_execution *execution);
 
 /**
- * An fd that is readable when lrun_execution_dispatch() may have work, and for ever once the end is known.
+ * An fd for your event loop. It is readable exactly when lrun_execution_dispatch() has work, also for an attached
+ * run, and until lrun_execution_dispatch() has reported the end or lrun_execution_wait() has returned. After that it
+ * is never readable.
  * @return the same fd for the life of the handle. Borrowed: do not read or close it
  * Does not block. Since 0.1.
  */

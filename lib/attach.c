@@ -44,12 +44,22 @@ int attach_connect(int state_dir, const char *id)
     }
 }
 
-int attach_wait(int socket)
+static int send_empty(int socket, enum frame_type type)
 {
     char header[FRAME_HEADER_SIZE];
-    frame_header(header, FRAME_CONTROL, 0);
+    frame_header(header, type, 0);
     ssize_t n = send(socket, header, sizeof(header), MSG_NOSIGNAL | MSG_DONTWAIT);
     return n == sizeof(header) ? 0 : -1;
+}
+
+int attach_wait(int socket)
+{
+    return send_empty(socket, FRAME_CONTROL);
+}
+
+int attach_follow(int socket)
+{
+    return send_empty(socket, FRAME_FOLLOW);
 }
 
 static bool is_lost(const json_t *state, int failed)

@@ -21,6 +21,10 @@ int attach_connect(int state_dir, const char *id);
 /* Asks for the outcome. -1 with errno. */
 int attach_wait(int socket);
 
+/* Asks for one LOG_GROWN, once there is kept output that the last one did not tell of. To be sent before that output is read.
+ * -1 with errno. */
+int attach_follow(int socket);
+
 /*
  * Looks at the state of a run whose supervisor cannot be spoken to; `failed` is the errno that says why, ECONNRESET when
  * the connection has ended. 1: the run is over, and *out is its state, a new reference. 0: that is not known.

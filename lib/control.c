@@ -43,6 +43,7 @@ static int control(lrun_execution *x, json_t *request, bool ended_is_fine, lrun_
                 execution_receive(x);
         }
     }
+    execution_set_wake(x);
     if (x->answered) {
         if (x->answer.code == LRUN_OK)
             return 0;

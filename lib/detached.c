@@ -15,20 +15,18 @@
 #include "wire/state.h"
 
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/timerfd.h>
 
 #define OPERATION "attach"
 
-bool detached_take_log(lrun_execution *x)
+void detached_take_log(lrun_execution *x)
 {
     struct log_piece piece;
-    for (int i = 0; i < PIECES_PER_DISPATCH; i++) {
+    for (int i = 0; i < PIECES_PER_DISPATCH && x->grown; i++) {
         if (x->log_fd < 0 || x->freed || log_reader_next(&x->log, &piece) <= 0)
-            return false;
-        execution_deliver(x, piece.stream, piece.data, piece.length);
+            x->grown = false;
+        else
+            execution_deliver(x, piece.stream, piece.data, piece.length);
     }
-    return !x->freed;
 }
 
 void detached_take_end(lrun_execution *x, int failed)
@@ -56,7 +54,8 @@ static int connect_detached(lrun_execution *x, lrun_error *err)
     buffer_free(&x->in);
     buffer_init(&x->in, FRAME_HEADER_SIZE + FRAME_CALLER_MAX);
     x->process.socket = attach_connect(x->state_dir, x->id);
-    if (x->process.socket >= 0 && attach_wait(x->process.socket) == 0)
+    if (x->process.socket >= 0 && attach_wait(x->process.socket) == 0 &&
+        (x->log_fd < 0 || attach_follow(x->process.socket) == 0))
         return 0;
     int failed = errno;
     if (attach_outcome(&x->result, x->state_dir, x->id, failed, clock_ms() + GONE_TIMEOUT_MS,
@@ -64,38 +63,6 @@ static int connect_detached(lrun_execution *x, lrun_error *err)
         return attach_unreachable(x->id, failed, err);
     execution_finish(x);
     return 0;
-}
-
-/*
- * What a caller with a loop of its own polls for a detached run: the connection, and a timer. The timer ticks while
- * there may be output in the file, and stands still, expired, once the outcome is known.
- */
-static int make_watch(lrun_execution *x, lrun_error *err)
-{
-    x->watch = epoll_create1(EPOLL_CLOEXEC);
-    x->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-    struct epoll_event event = {.events = EPOLLIN};
-    if (x->watch < 0 || x->timer < 0 || epoll_ctl(x->watch, EPOLL_CTL_ADD, x->timer, &event) < 0 ||
-        (x->process.socket >= 0 &&
-         epoll_ctl(x->watch, EPOLL_CTL_ADD, x->process.socket, &event) < 0))
-        return error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot watch the run");
-    detached_set_timer(x, false);
-    return 0;
-}
-
-void detached_set_timer(lrun_execution *x, bool more)
-{
-    if (x->timer < 0)
-        return;
-    uint64_t ticks;
-    (void)!read(x->timer, &ticks, sizeof(ticks));
-    long tick = LOOK_INTERVAL_MS * 1000000L;
-    struct itimerspec next = {0};
-    if (x->log_fd >= 0)
-        next.it_interval.tv_nsec = next.it_value.tv_nsec = tick;
-    if (x->ending || more)
-        next.it_value.tv_nsec = 1;
-    timerfd_settime(x->timer, 0, &next, NULL);
 }
 
 /* What was started is a process that has ended already, and a supervisor that is on its own. */
@@ -121,9 +88,7 @@ int detached_hand_over(lrun_execution *x, lrun_error *err)
     /* The output of a detached run is kept, and read by who wants it. */
     x->on_output = NULL;
     x->lines[0].deliver = x->lines[1].deliver = NULL;
-    if (state_open_dir(&x->state_dir, false, err) < 0 || connect_detached(x, err) < 0)
-        return -1;
-    return make_watch(x, err);
+    return state_open_dir(&x->state_dir, false, err) < 0 ? -1 : connect_detached(x, err);
 }
 
 int lrun_attach(const char *id, const lrun_callbacks *callbacks, lrun_execution **out,
@@ -162,7 +127,7 @@ int lrun_attach(const char *id, const lrun_callbacks *callbacks, lrun_execution 
         execution_finish(x);
     }
     json_decref(state);
-    if ((running && connect_detached(x, err) < 0) || make_watch(x, err) < 0) {
+    if ((running && connect_detached(x, err) < 0) || execution_watch(x, err) < 0) {
         lrun_execution_free(x);
         return -1;
     }

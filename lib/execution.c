@@ -27,11 +27,13 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/pidfd.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/timerfd.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
 
@@ -78,20 +80,72 @@ int execution_leave(lrun_execution *x, int rc, lrun_error *err)
 void execution_finish(lrun_execution *x)
 {
     x->ending = true;
+    /* The last output may have come without a word. */
+    x->grown = true;
 }
 
-/* Delivers kept output, and ends what has come to its end. Returns whether there is more to do already. */
-static bool settle(lrun_execution *x)
+/* Delivers kept output, and ends what has come to its end. */
+static void settle(lrun_execution *x)
 {
-    bool more = detached_take_log(x);
-    if (x->ending && !x->done && !more && !x->freed) {
+    detached_take_log(x);
+    if (x->ending && !x->done && !x->grown && !x->freed) {
         x->done = true;
         x->in_callback = true;
         for (int i = 0; i < 2; i++)
             lines_finish(&x->lines[i]);
         x->in_callback = false;
     }
-    return more;
+}
+
+/* ------------------------------------------------------------------ the fd */
+
+static void unwatch(const lrun_execution *x, int fd)
+{
+    if (fd >= 0 && x->watch >= 0)
+        epoll_ctl(x->watch, EPOLL_CTL_DEL, fd, NULL);
+}
+
+/*
+ * After whatever may have changed it: when the caller's loop is to come back. An ended socket is readable for ever, so it is
+ * not watched any more.
+ */
+void execution_set_wake(lrun_execution *x)
+{
+    enum wake wake = x->reported             ? WAKE_NEVER
+                     : x->ending || x->grown ? WAKE_NOW
+                     : x->ended              ? WAKE_AT_END
+                                             : WAKE_ON_FRAMES;
+    if (x->watch < 0 || x->freed || (wake == x->wake && wake != WAKE_AT_END))
+        return;
+    struct itimerspec next = {0};
+    if (wake == WAKE_NOW)
+        next.it_value.tv_nsec = 1;
+    if (wake == WAKE_AT_END) {
+        int64_t ms = x->detached ? LOOK_INTERVAL_MS : x->end_deadline - clock_ms();
+        next.it_value.tv_sec = ms > 0 ? ms / 1000 : 0;
+        next.it_value.tv_nsec = ms > 0 ? ms % 1000 * 1000000L : 1;
+    }
+    if (x->ended || wake == WAKE_NEVER)
+        unwatch(x, x->process.socket);
+    if (wake == WAKE_AT_END && x->wake != wake && x->process.pidfd >= 0) {
+        struct epoll_event event = {.events = EPOLLIN};
+        epoll_ctl(x->watch, EPOLL_CTL_ADD, x->process.pidfd, &event);
+    }
+    timerfd_settime(x->timer, 0, &next, NULL);
+    x->wake = wake;
+}
+
+int execution_watch(lrun_execution *x, lrun_error *err)
+{
+    struct epoll_event event = {.events = EPOLLIN};
+    x->watch = epoll_create1(EPOLL_CLOEXEC);
+    x->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    if (x->watch < 0 || x->timer < 0 || epoll_ctl(x->watch, EPOLL_CTL_ADD, x->timer, &event) < 0 ||
+        (x->process.socket >= 0 &&
+         epoll_ctl(x->watch, EPOLL_CTL_ADD, x->process.socket, &event) < 0))
+        return error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot watch the run");
+    execution_set_wake(x);
+    return 0;
 }
 
 int execution_never_ran(lrun_error *err)
@@ -140,6 +194,7 @@ void execution_reap(lrun_execution *x, char *how, size_t size)
         snprintf(how, size,
                  info.si_code == CLD_EXITED ? "it exited with code %d" : "signal %d ended it",
                  info.si_status);
+    unwatch(x, x->process.pidfd);
     cleanup_close_fd(&x->process.pidfd);
 }
 
@@ -216,6 +271,11 @@ static void take_frames(lrun_execution *x)
         case FRAME_PROGRESS:
             take_progress(x, &f);
             break;
+        case FRAME_LOG_GROWN:
+            /* Should the supervisor be gone, reading tells. */
+            (void)attach_follow(x->process.socket);
+            x->grown = true;
+            break;
         case FRAME_RESULT:
         case FRAME_ERROR:
             take_outcome(x, &f);
@@ -283,8 +343,7 @@ bool execution_receive(lrun_execution *x)
 }
 
 /* What poll() waits for; the fds of the cancels are -1 once they have been seen. */
-static int wait_for_work(lrun_execution *x, struct pollfd p[4], const int cancels[2], bool more,
-                         int64_t limit)
+static int wait_for_work(lrun_execution *x, struct pollfd p[4], const int cancels[2], int64_t limit)
 {
     const struct pollfd wanted[4] = {
         {.fd = x->ended ? -1 : x->process.socket, .events = POLLIN},
@@ -294,21 +353,21 @@ static int wait_for_work(lrun_execution *x, struct pollfd p[4], const int cancel
     };
     memcpy(p, wanted, sizeof(wanted));
     int timeout = io_poll_timeout(limit < x->deadline ? limit : x->deadline);
-    if ((x->log_fd >= 0 || x->ended) && (timeout < 0 || timeout > LOOK_INTERVAL_MS))
+    if (x->ended && (timeout < 0 || timeout > LOOK_INTERVAL_MS))
         timeout = LOOK_INTERVAL_MS;
-    return poll(p, 4, more || x->ending ? 0 : timeout);
+    return poll(p, 4, x->grown || x->ending ? 0 : timeout);
 }
 
 /* Until *enough is true, the outcome is known, or the deadline has passed. */
 void execution_run_until(lrun_execution *x, const bool *enough, int64_t limit)
 {
     int cancels[2] = {x->cancel, x->caller_cancel};
-    bool more = settle(x);
+    settle(x);
     bool looked = false; /* a limit that has passed takes what is there */
     while (!x->done && !x->freed && !*enough && !(looked && clock_ms() >= limit)) {
         looked = true;
         struct pollfd p[4];
-        int n = wait_for_work(x, p, cancels, more, limit);
+        int n = wait_for_work(x, p, cancels, limit);
         if (n < 0 && errno != EINTR)
             lose(x, "cannot wait for the supervisor: %s", strerrordesc_np(errno));
         /* From here on there is a limit to how long the end may take. Neither fd is read: the
@@ -325,10 +384,11 @@ void execution_run_until(lrun_execution *x, const bool *enough, int64_t limit)
         if (x->ended || (n > 0 && p[1].revents && empty && execution_receive(x)))
             if (!x->ending && !x->freed)
                 take_end(x);
-        more = settle(x);
+        settle(x);
         if (!x->ending && !x->freed && clock_ms() >= x->deadline)
             lose(x, "the supervisor did not end in time");
     }
+    execution_set_wake(x);
 }
 
 static void run_to_outcome(lrun_execution *x)
@@ -400,10 +460,8 @@ static int set_cancelled_result(lrun_execution *x, const struct request *r, lrun
         return error_oom(err, OPERATION);
     if (result_from_json(&x->result, text, strlen(text), err) < 0)
         return -1;
-    uint64_t one = 1;
     x->ending = x->done = true;
-    /* Nobody reads it: lrun_execution_fd() stays readable. */
-    return write(x->cancel, &one, sizeof(one)) == sizeof(one) ? 0 : error_oom(err, OPERATION);
+    return 0;
 }
 
 lrun_execution *execution_new(void)
@@ -525,6 +583,8 @@ static int execute(const lrun_runner *runner, const struct request *r, const lru
         rc = start(x, runner, r, c, err);
     if (rc == 0 && r->detached && !x->done)
         rc = detached_hand_over(x, err);
+    if (rc == 0)
+        rc = execution_watch(x, err);
     if (rc < 0) {
         if (x->process.pid)
             lose(x, "it was not started"); /* kills it; the caller is told the first error */
@@ -599,9 +659,7 @@ const char *lrun_execution_id(const lrun_execution *execution)
 
 int lrun_execution_fd(const lrun_execution *execution)
 {
-    if (execution->watch >= 0)
-        return execution->watch;
-    return execution->process.socket >= 0 ? execution->process.socket : execution->cancel;
+    return execution->watch;
 }
 
 int lrun_execution_dispatch(lrun_execution *execution, bool *done, lrun_error *err)
@@ -612,14 +670,12 @@ int lrun_execution_dispatch(lrun_execution *execution, bool *done, lrun_error *e
         return -1;
     if (!execution->done) {
         execution_receive(execution);
-        if (execution->ended && !execution->ending && !execution->freed) {
-            /* Its fd stays readable: a caller's loop that comes back at once must not spin. */
-            struct pollfd process = {.fd = execution->process.pidfd, .events = POLLIN};
-            (void)poll(&process, 1, END_PAUSE_MS);
+        if (execution->ended && !execution->ending && !execution->freed)
             take_end(execution);
-        }
-        detached_set_timer(execution, settle(execution));
+        settle(execution);
     }
+    execution->reported = execution->done;
+    execution_set_wake(execution);
     /* A loop that goes by this alone must not come back to a handle that is gone. */
     if (done)
         *done = execution->done || execution->freed;
@@ -647,13 +703,12 @@ int lrun_execution_wait_for(lrun_execution *x, int64_t timeout_ms, lrun_result *
                                                                             : now + timeout_ms);
     if (x->freed)
         return execution_leave(x, -1, err);
-    if (!x->done) {
-        detached_set_timer(x, false);
+    if (!x->done)
         return 0;
-    }
     char how[64];
     execution_reap(x, how, sizeof(how));
-    x->waited = true;
+    x->waited = x->reported = true;
+    execution_set_wake(x);
     if (!x->result) {
         if (!x->error.id[0])
             snprintf(x->error.id, sizeof(x->error.id), "%s", x->id);

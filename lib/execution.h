@@ -21,11 +21,19 @@ enum {
     CANCEL_TIMEOUT_MS = 60 * 1000,    /* for the outcome after a cancel */
     OVERTIME_MS = 2 * 60 * 60 * 1000, /* for all but the command: images, setup, extraction */
     CONTROL_TIMEOUT_MS = 15 * 1000,   /* for the answer to a CONTROL */
-    END_PAUSE_MS = 5,                 /* of a dispatch, while the supervisor is about to end */
-    LOOK_INTERVAL_MS = 50,            /* between two looks at the kept output */
+    LOOK_INTERVAL_MS =
+        50, /* between two looks at the state of a run whose supervisor is about to end */
     READ_SIZE = 256 * 1024,
     READS_PER_DISPATCH = 32,  /* then the caller's loop gets its turn */
     PIECES_PER_DISPATCH = 64, /* the same, of kept output: up to 8 MiB */
+};
+
+/* What lrun_execution_fd() waits for. */
+enum wake {
+    WAKE_ON_FRAMES, /* the socket */
+    WAKE_AT_END, /* the socket has ended, without an outcome: the end of the process, or the next look at the state */
+    WAKE_NOW,    /* there is something to do already */
+    WAKE_NEVER,  /* the end was reported */
 };
 
 struct lrun_execution {
@@ -44,8 +52,10 @@ struct lrun_execution {
     bool detached;
     bool started;          /* the command is running */
     int state_dir, log_fd; /* of a detached run; -1: none */
-    int watch, timer; /* of the handle of one: an epoll, and what it watches beside the socket */
+    int watch, timer; /* lrun_execution_fd(): an epoll, and what it watches beside the socket */
+    enum wake wake;
     struct log_reader log;
+    bool grown;          /* there may be kept output that was not delivered */
     int64_t last_number; /* of a CONTROL; the answer has the same */
     int64_t awaited;     /* the number whose answer is waited for; 0: none */
     bool answered;       /* it has come: `answer` */
@@ -57,6 +67,7 @@ struct lrun_execution {
     bool unreachable;     /* the outcome is that it cannot be known whether the run goes on */
     bool ending;          /* the outcome is known: result, or error */
     bool done;            /* and all output was delivered */
+    bool reported;        /* and the caller knows: nothing wakes it any more */
     bool waited;          /* and was handed over */
     lrun_result *result;
     lrun_error error;
@@ -71,6 +82,12 @@ void execution_run_until(lrun_execution *x, const bool *enough, int64_t limit);
 
 /* Takes what the socket has. Returns whether it had nothing more to give. */
 bool execution_receive(lrun_execution *x);
+
+/* After whatever may have changed it: when lrun_execution_fd() is to be readable. */
+void execution_set_wake(lrun_execution *x);
+
+/* Makes the fd of lrun_execution_fd(), which needs the socket. */
+int execution_watch(lrun_execution *x, lrun_error *err);
 
 /* Sends a frame, waiting for the supervisor if need be. One that has ended is no error: that is found by
  * reading. A frame of less than a page is sent in one piece: others may write to the socket too. */
@@ -103,10 +120,7 @@ int detached_hand_over(lrun_execution *x, lrun_error *err);
  * still be going, later. */
 void detached_take_end(lrun_execution *x, int failed);
 
-/* Delivers the kept output that has come since the last look. Returns whether there may be more already. */
-bool detached_take_log(lrun_execution *x);
-
-/* After each look: when the fd is to be readable again. `more`: at once. */
-void detached_set_timer(lrun_execution *x, bool more);
+/* Delivers kept output, until there is no more (`grown` is false then) or for one turn of the caller's loop. */
+void detached_take_log(lrun_execution *x);
 
 #endif

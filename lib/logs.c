@@ -14,11 +14,9 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #define OPERATION "logs"
-
-/* ms between two looks at a log that may grow. */
-enum { LOOK_INTERVAL = 50 };
 
 int logs_open(int state_dir, const char *id)
 {
@@ -66,16 +64,22 @@ static int drain(struct log_reader *reader, struct timed streams[2], lrun_error 
 static int follow(struct log_reader *reader, struct timed streams[2], int socket,
                   const lrun_logs_options *o, lrun_error *err)
 {
-    for (;;) {
-        struct pollfd p[2] = {{socket, POLLIN, 0}, {o->cancel_fd, POLLIN, 0}};
-        int n = poll(p, 2, LOOK_INTERVAL);
-        if (n < 0 && errno != EINTR)
-            return error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "poll");
+    char told[64 * FRAME_HEADER_SIZE];
+    ssize_t n = 1;
+    do {
+        /* Before the file is read: what comes after that is told again. */
+        if (n > 0 && attach_follow(socket) < 0)
+            return 0;
         if (drain(reader, streams, err) < 0)
             return -1;
-        if (n > 0)
+        struct pollfd p[2] = {{socket, POLLIN, 0}, {o->cancel_fd, POLLIN, 0}};
+        if (poll(p, 2, -1) < 0 && errno != EINTR)
+            return error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "poll");
+        if (p[1].revents)
             return 0;
-    }
+        n = recv(socket, told, sizeof(told), MSG_DONTWAIT);
+    } while (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR)));
+    return 0;
 }
 
 /* *out is -1 for a run that has ended meanwhile: there is nothing to wait for. */

@@ -22,7 +22,9 @@ enum { CLIENTS_MAX = 64, REQUEST_MAX = 4096, ANNOUNCE_TIMEOUT = 2000 };
 struct client {
     int fd; /* -1: a free place */
     bool waits;
-    bool asked; /* and is answered later: control.question */
+    bool follows;  /* is told when the kept output grows */
+    uint64_t told; /* control.appends when it was told last */
+    bool asked;    /* and is answered later: control.question */
     struct buffer in;
 };
 
@@ -31,6 +33,7 @@ struct control {
     int listener;
     int dirfd;
     char name[64];
+    uint64_t appends; /* to the kept output */
     char question[REQUEST_MAX];
     uint32_t question_length;
     struct client clients[CLIENTS_MAX];
@@ -101,7 +104,8 @@ static void drop(struct client *k)
 {
     cleanup_close_fd(&k->fd);
     buffer_free(&k->in);
-    k->waits = k->asked = false;
+    k->waits = k->asked = k->follows = false;
+    k->told = 0;
 }
 
 static bool is_allowed(int fd)
@@ -175,16 +179,48 @@ void control_answer_later(struct control *c, const lrun_error *failed)
     }
 }
 
+/* Once, until it sends FOLLOW again. */
+static void tell_grown(struct control *c, struct client *k)
+{
+    k->follows = false;
+    k->told = c->appends;
+    if (!send_frame(k->fd, FRAME_LOG_GROWN, "", clock_ms()))
+        drop(k);
+}
+
+void control_log_grown(struct control *c, uint64_t appends)
+{
+    if (!c || c->appends == appends)
+        return;
+    c->appends = appends;
+    for (size_t i = 0; i < CLIENTS_MAX; i++)
+        if (c->clients[i].fd >= 0 && c->clients[i].follows)
+            tell_grown(c, &c->clients[i]);
+}
+
+static void follow(struct control *c, struct client *k)
+{
+    k->follows = true;
+    /* It may have grown after the client was told, and after the client has read it. */
+    if (c->appends > k->told)
+        tell_grown(c, k);
+}
+
 static void take_frames(struct control *c, struct client *k, control_fn act, void *user)
 {
     struct frame f;
     enum frame_status status;
     while (k->fd >= 0 && (status = frame_peek(&k->in, REQUEST_MAX, &f)) != FRAME_PARTIAL) {
-        if (status == FRAME_BROKEN || f.type != FRAME_CONTROL) {
+        bool follows = status == FRAME_OK && f.type == FRAME_FOLLOW && f.length == 0;
+        if (status == FRAME_BROKEN || (f.type != FRAME_CONTROL && !follows)) {
             drop(k);
             return;
         }
-        if (f.length == 0) {
+        if (follows) {
+            follow(c, k);
+            if (k->fd < 0)
+                return;
+        } else if (f.length == 0) {
             k->waits = true;
         } else {
             lrun_error e = {0};

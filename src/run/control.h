@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Where a detached run can be spoken to: the socket <id>.sock beside its state. Several may be
- * connected at once. Each sends CONTROL frames and gets an answer for each; who has asked to wait gets
- * the outcome as well. Only the user whose run it is, and root, are listened to.
+ * connected at once. Each sends CONTROL frames and gets an answer for each. A client that has asked to wait gets
+ * the outcome as well, and a client that has sent FOLLOW gets one LOG_GROWN once the kept output has grown. It sends
+ * FOLLOW again before it reads the file, so it misses nothing, and no more than one LOG_GROWN ever waits for it. Only the user whose run it is, and root, are listened to.
  */
 #ifndef RUN_CONTROL_H
 #define RUN_CONTROL_H
@@ -25,6 +26,9 @@ int control_fd(const struct control *c);
 
 /* Takes what has come, without waiting. */
 void control_serve(struct control *c, control_fn act, void *user);
+
+/* The kept output has grown: tells the clients that follow it. `appends` counts up. Accepts NULL. */
+void control_log_grown(struct control *c, uint64_t appends);
 
 /* Answers the frame for which the function has returned 1; nothing happens when whoever sent it is gone, or it came another
  * way. Accepts NULL. */

@@ -146,8 +146,10 @@ int output_frame(struct output *o, enum frame_type type, const void *payload, si
 static int pass_on(struct output *o, enum frame_type stream, const char *data, size_t length,
                    lrun_error *err)
 {
-    return o->log >= 0 ? log_append(o->log, stream, data, length, err)
-                       : output_frame(o, stream, data, length, err);
+    if (o->log < 0)
+        return output_frame(o, stream, data, length, err);
+    o->log_appends++;
+    return log_append(o->log, stream, data, length, err);
 }
 
 /*

@@ -19,11 +19,12 @@
 #define OUTPUT_SLACK (256u << 10)
 
 struct output {
-    int socket;        /* -1 once the caller is gone */
-    bool logs;         /* false: the program's output is thrown away */
-    uint64_t log_left; /* of the program's output */
-    uint64_t kept_max; /* what it may take with headers */
-    uint64_t log_kept; /* in the log so far, with headers */
+    int socket;           /* -1 once the caller is gone */
+    bool logs;            /* false: the program's output is thrown away */
+    uint64_t log_left;    /* of the program's output */
+    uint64_t kept_max;    /* what it may take with headers */
+    uint64_t log_kept;    /* in the log so far, with headers */
+    uint64_t log_appends; /* to the log: whoever follows it is told when this has changed */
     bool truncated;
     int spool;          /* -1 until it is needed */
     int no_file;        /* errno: it is memory, because no file can be made; 0: it is a file */

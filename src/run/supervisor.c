@@ -218,6 +218,7 @@ static void serve(struct supervisor *s, const struct pollfd *p)
         output_flush(&s->output);
     if (p[AT_CALLER].revents & ~POLLOUT)
         on_caller(s);
+    control_log_grown(s->control, s->output.log_appends);
     if (p[AT_CONTROL].revents)
         control_serve(s->control, phase_control, s);
     if (p[AT_AGENT_IN].revents && s->phase == PHASE_SEED)

@@ -26,6 +26,7 @@ enum frame_type {
     FRAME_CONTROL,     /* JSON: action (stop, cancel, pause, resume), number, signal, grace (ms).
                           Empty: the sender waits for the outcome. Several threads may write to one
                           socket, so each is sent in one piece */
+    FRAME_FOLLOW,      /* empty: tell me once, with LOG_GROWN, when the kept output has grown */
     FRAME_QUESTION, /* JSON, in the place of a REQUEST: run/housekeeping.h. RESULT or ERROR answers */
 
     /* supervisor -> caller */
@@ -37,6 +38,7 @@ enum frame_type {
     FRAME_CONTROLLED, /* JSON: the answer to a CONTROL: its number, if it had one; and error, if
                               it failed */
     FRAME_PROGRESS,   /* JSON: what, done, total. The image is being pulled, or set up */
+    FRAME_LOG_GROWN, /* empty: there is output in the file that the last LOG_GROWN did not tell of */
 
     /* supervisor -> agent */
     FRAME_PREPARE =

@@ -266,6 +266,28 @@ def test_logs_since(runner, states):
     assert runner.cli("logs", "--since", "yesterday", run_id).code == 125
 
 
+def waits_of(pid):
+    """How often the process has waited for something so far."""
+    with open(f"/proc/{pid}/status", encoding="ascii") as status:
+        return int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)", status.read(), re.M).group(1))
+
+
+@pytest.mark.parametrize("verb", [["attach"], ["logs", "--follow"]])
+def test_whoever_follows_a_silent_run_is_not_woken(runner, verb):
+    run_id = detach(runner, "echo one; sleep 6; echo two; sleep 0.2; echo three")
+    process = subprocess.Popen([runner.executable, *verb, run_id], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    # It has come to rest once it has waited for nothing new for a second.
+    waits = -1
+    for _ in range(4):
+        before, waits = waits, waits_of(process.pid)
+        if waits == before:
+            break
+        time.sleep(1)
+    assert waits == before, (before, waits)
+    assert process.communicate(timeout=60)[0].endswith(b"two\nthree\n")
+    assert process.returncode == 0
+
+
 def test_logs_follow(runner):
     run_id = detach(runner, "for i in 1 2 3; do echo $i; sleep 0.3; done")
     begun = time.monotonic()

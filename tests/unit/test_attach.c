@@ -148,17 +148,29 @@ static void send_frame(int fd, enum frame_type type, const char *text)
     buffer_free(&frame);
 }
 
-/* Answers every order, and repeats it in `hear`; a frame that is not one ends it, as in run/control.c. */
+/*
+ * Answers every order, and repeats it in `hear`; a frame that is not one ends it, as in run/control.c. Each byte in `say`
+ * means that the log has grown.
+ */
 static void serve(int listener, int say, int hear)
 {
     int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
     struct buffer in;
     buffer_init(&in, 65536);
-    for (;;) {
+    for (bool follows = false, grown = false;;) {
         struct pollfd p[2] = {{fd, POLLIN, 0}, {say, POLLIN, 0}};
+        if (follows && grown) {
+            send_frame(fd, FRAME_LOG_GROWN, "");
+            follows = grown = false;
+        }
         poll(p, 2, -1);
-        if (p[1].revents)
-            return;
+        if (p[1].revents) {
+            char word;
+            if (read(say, &word, 1) != 1)
+                return;
+            grown = true;
+            continue;
+        }
         char *to = buffer_reserve(&in, 4096);
         ssize_t n = read(fd, to, 4096);
         if (n <= 0)
@@ -171,6 +183,8 @@ static void serve(int listener, int say, int hear)
             const char *action = json_string_value(json_object_get(said, "action"));
             if (f.length && !action)
                 return;
+            if (f.type == FRAME_FOLLOW)
+                follows = true;
             if (action) {
                 char answer[64];
                 dprintf(hear, "%s ", action);
@@ -477,10 +491,11 @@ static void test_the_fd_of_a_run_that_had_ended(void **state)
     lrun_execution *x = attached(NULL);
     lrun_result *r = NULL;
     bool done = false;
-    for (int i = 0; i < 3; i++) {
-        assert_true(is_readable(x, 10000));
+    assert_true(is_readable(x, 10000));
+    for (int i = 0; i < 2; i++) {
         assert_int_equal(lrun_execution_dispatch(x, &done, NULL), 0);
         assert_true(done);
+        assert_false(is_readable(x, 0));
     }
     assert_int_equal(lrun_execution_wait(x, &r, NULL), 0);
     assert_int_equal(r->exit_code, 3);
@@ -488,7 +503,7 @@ static void test_the_fd_of_a_run_that_had_ended(void **state)
     lrun_execution_free(x);
 }
 
-static void append_log(const char *text)
+static void append_in_silence(const char *text)
 {
     char path[PATH_MAX];
     lrun_error e = LRUN_ERROR_INIT;
@@ -496,6 +511,12 @@ static void append_log(const char *text)
     int fd = open(path, O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0600);
     assert_int_equal(log_append(fd, FRAME_LOG_STDOUT, text, strlen(text), &e), 0);
     close(fd);
+}
+
+static void append_log(const struct fake *f, const char *text)
+{
+    append_in_silence(text);
+    assert_int_equal(write(f->say, "", 1), 1);
 }
 
 static void count(void *user, lrun_stream stream, const char *data, size_t length)
@@ -513,14 +534,17 @@ static void test_the_fd_tells_of_kept_output(void **state)
     lrun_callbacks base = LRUN_CALLBACKS_INIT;
     base.on_output = count;
     base.user = &length;
-    append_log("before");
+    append_in_silence("before");
     lrun_execution *x = attached(&base);
-    append_log("behind");
-    for (int i = 0; i < 100 && length == 0; i++) {
+    for (size_t i = 1; i <= 3; i++) {
+        /* Longer than any interval in which it could be looked at. */
+        assert_false(is_readable(x, 200));
+        append_log(&f, "behind");
         assert_true(is_readable(x, 10000));
         assert_int_equal(lrun_execution_dispatch(x, NULL, NULL), 0);
+        assert_int_equal(length, i * strlen("behind"));
     }
-    assert_int_equal(length, 6);
+    assert_false(is_readable(x, 200));
     lrun_execution_free(x);
     end_fake(&f);
 }
@@ -536,8 +560,10 @@ static void test_a_dispatch_is_bounded(void **state)
     base.user = &length;
     make_log();
     lrun_execution *x = attached(&base);
-    for (int i = 0; i < 1000; i++)
-        append_log("x");
+    for (int i = 0; i < 999; i++)
+        append_in_silence("x");
+    append_log(&f, "x");
+    assert_true(is_readable(x, 10000));
     assert_int_equal(lrun_execution_dispatch(x, NULL, NULL), 0);
     assert_in_range(length, 1, 999);
     end_fake(&f);
@@ -576,8 +602,8 @@ static void test_callbacks_of_kept_output(void **state)
     base.user = &x;
     make_log();
     x = attached(&base);
-    append_log("a");
-    append_log("b");
+    append_log(&f, "a");
+    append_log(&f, "b");
     lrun_execution *same = x;
     lrun_result *r = NULL;
     lrun_error e = LRUN_ERROR_INIT;

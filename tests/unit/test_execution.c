@@ -375,6 +375,7 @@ static void test_cancelled_before_it_began_starts_nothing(void **state)
     bool done = false;
     assert_int_equal(lrun_execution_dispatch(x, &done, NULL), 0);
     assert_true(done);
+    assert_int_equal(poll(&p, 1, 0), 0);
     assert_int_equal(lrun_execution_wait(x, &r, NULL), 0);
     assert_true(r->cancelled);
     assert_false(r->success);
@@ -421,6 +422,9 @@ static void test_dispatch_from_an_event_loop(void **state)
         assert_int_equal(lrun_execution_dispatch(x, &done, NULL), 0);
     }
     assert_true(done);
+    /* The socket has ended, and is readable for ever; there is no work for anybody. */
+    struct pollfd over = {.fd = lrun_execution_fd(x), .events = POLLIN};
+    assert_int_equal(poll(&over, 1, 0), 0);
     assert_int_equal(log.bytes, 256 * 128 * 1024);
     lrun_result *r = NULL;
     assert_int_equal(lrun_execution_wait(x, &r, NULL), 0);
