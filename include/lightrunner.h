@@ -537,7 +537,7 @@ LRUN_API int lrun_execution_fd(const lrun_execution *execution);
  *              Also true if a callback has freed the handle. May be NULL
  * @return 0, or -1 with LRUN_INVALID_ARGUMENT (called in a callback of the same handle, or a callback has
  *         freed the handle). The run's own errors come from lrun_execution_wait()
- * Does not block; while the supervisor is about to end, it may take 5 ms. Since 0.1.
+ * Does not block. Since 0.1.
  */
 LRUN_API int lrun_execution_dispatch(lrun_execution *execution, bool *done, lrun_error *err);
 
