@@ -674,6 +674,72 @@ LRUN_API void lrun_logs_options_init(lrun_logs_options *options, size_t size);
  */
 LRUN_API int lrun_logs(const char *id, const lrun_logs_options *options, lrun_error *err);
 
+/* ------------------------------------------------------------------ images */
+
+/*
+ * Images, by the engine of the runner. With "auto", pull and import put an image into the local store; where the
+ * local engine cannot run it and Docker is there, Docker gets it. An image is a JSON object:
+ *
+ *     {"name", "digest", "size", "created", "engine", "config"?, "skipped"?, "architecture"?}
+ *
+ * `config` is what Docker's list does not have; `skipped` counts the devices, fifos and sockets that an import left
+ * out; `architecture` is that of an image that is not for this machine. All functions are thread-safe. Each starts
+ * a supervisor process. Which callbacks they take is said with each; no handle is involved, so a callback may do
+ * anything.
+ */
+
+/** lrun_image_pull(): also take a registry without TLS, or with a certificate that proves nothing. */
+#define LRUN_PULL_INSECURE 1u
+
+/**
+ * Gets an image from a registry, for this machine's platform. A run does this itself for an image that is not there.
+ * @param name       as Docker has it: "alpine", "ghcr.io/owner/name:tag", "name@sha256:..."; also the name that it
+ *                   gets here
+ * @param flags      0 or LRUN_PULL_INSECURE
+ * @param callbacks  on_progress ("pull"), user, and cancel_fd, which stops it; NULL: none
+ * @param out        receives the image as JSON; free it with lrun_string_free(). May be NULL
+ * @return 0, or -1 with LRUN_INVALID_ARGUMENT (the name), LRUN_IMAGE_NOT_FOUND (the registry has no such image),
+ *         LRUN_IMAGE_INVALID, LRUN_IO_FAILED (the registry is not reached or refuses, the disk is full, or it was
+ *         cancelled), LRUN_NOT_SUPPORTED (a program that pulls is missing, or the engine does not know the flag),
+ *         LRUN_ENGINE_UNREACHABLE or LRUN_SUPERVISOR_LOST
+ * Blocks until the image is there: at most two hours. Since 0.1.
+ */
+LRUN_API int lrun_image_pull(const lrun_runner *runner, const char *name, unsigned flags,
+                             const lrun_callbacks *callbacks, char **out, lrun_error *err);
+
+/**
+ * Makes an image of an archive (the tar of a root file system, an archive of `docker save`, an OCI archive; plain or
+ * packed), or of a folder that is an OCI image layout.
+ * @param fd         the archive, from its position on, or the folder. Borrowed
+ * @param name       what it is called from now on; of an archive of several images, the one of this name is taken
+ * @param callbacks  on_progress ("import"), user, and cancel_fd, which stops it; NULL: none
+ * @param out        receives the image as JSON; free it with lrun_string_free(). May be NULL
+ * @return 0, or -1 with LRUN_INVALID_ARGUMENT (the name, the fd), LRUN_IMAGE_INVALID, LRUN_IO_FAILED (also if it was
+ *         cancelled), LRUN_NOT_SUPPORTED (a program that makes images is missing), LRUN_ENGINE_UNREACHABLE or
+ *         LRUN_SUPERVISOR_LOST
+ * Blocks until the image is there: at most two hours. Since 0.1.
+ */
+LRUN_API int lrun_image_import(const lrun_runner *runner, int fd, const char *name,
+                               const lrun_callbacks *callbacks, char **out, lrun_error *err);
+
+/**
+ * The images that have a name, as a JSON array. With the engine "auto" those of the local store, then those of Docker
+ * if it answers.
+ * @param out  receives the text; free it with lrun_string_free()
+ * @return 0, or -1 with LRUN_IO_FAILED, LRUN_ENGINE_UNREACHABLE or LRUN_SUPERVISOR_LOST
+ * Blocks while the engine answers: at most 10 minutes. Since 0.1.
+ */
+LRUN_API int lrun_image_list(const lrun_runner *runner, char **out, lrun_error *err);
+
+/**
+ * Removes an image. Runs that use it are not disturbed.
+ * @param name  its name; or a digest, or 12 or more of its digits, which removes the image with all its names.
+ *              With the engine "auto" an image of Docker's is only removed if setup steps made it
+ * @return 0, or -1 with LRUN_IMAGE_NOT_FOUND, LRUN_IO_FAILED, LRUN_ENGINE_UNREACHABLE or LRUN_SUPERVISOR_LOST
+ * Blocks while the engine answers: at most 10 minutes. Since 0.1.
+ */
+LRUN_API int lrun_image_remove(const lrun_runner *runner, const char *name, lrun_error *err);
+
 /* ------------------------------------------------------------------ housekeeping */
 
 /*

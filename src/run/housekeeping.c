@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "run/housekeeping.h"
 
+#include "base/error.h"
 #include "engine/engine.h"
+#include "run/images.h"
 
 #include <string.h>
 
@@ -68,7 +70,8 @@ static int images(json_t **answer, const struct engine *engine, const json_t *qu
     return 0;
 }
 
-int housekeeping_answer(json_t **answer, const char *question, size_t length, lrun_error *err)
+int housekeeping_answer(json_t **answer, const char *question, size_t length,
+                        struct provide_watch *watch, lrun_error *err)
 {
     static const struct {
         const char *name;
@@ -86,6 +89,13 @@ int housekeeping_answer(json_t **answer, const char *question, size_t length, lr
     const struct engine *engine;
     int rc = error_set(err, LRUN_INVALID_ARGUMENT, OPERATION, "there is no such question");
     *answer = NULL;
+    if (ask && strcmp(ask, "image") == 0) {
+        rc = images_answer(answer, document, watch, err);
+        if (rc == 0 && !*answer)
+            rc = error_oom(err, OPERATION);
+        json_decref(document);
+        return rc;
+    }
     for (size_t i = 0; ask && i < sizeof(questions) / sizeof(questions[0]); i++) {
         if (strcmp(questions[i].name, ask) != 0)
             continue;

@@ -9,15 +9,18 @@
  *      {"ask": "network", ..., "action": "remove" | "exists", "name": "x"}     {"exists": true}
  *      {"ask": "network", ..., "action": "prune"}                         {"removed": 2}
  *      {"ask": "images", "engine": "auto"}                                {"removed": 3}
+ *      {"ask": "image", ...}                                              run/images.h
  */
 #ifndef RUN_HOUSEKEEPING_H
 #define RUN_HOUSEKEEPING_H
 
-#include "base/error.h"
+#include "run/provide.h"
 
 #include <jansson.h>
 
-/* *answer is a new reference. Errors: INVALID_ARGUMENT, and those of the engine. */
-int housekeeping_answer(json_t **answer, const char *question, size_t length, lrun_error *err);
+/* *answer is a new reference. `watch` is told how far work on an image is. Errors: INVALID_ARGUMENT, and those of the
+ * engine. */
+int housekeeping_answer(json_t **answer, const char *question, size_t length,
+                        struct provide_watch *watch, lrun_error *err);
 
 #endif

@@ -469,11 +469,20 @@ static void answer(struct supervisor *s)
     output_drain(&s->output, clock_ms() + RESULT_TIMEOUT);
 }
 
+/* Nothing is expected from a caller who waits for an answer: what comes, or an end, ends the work. */
+static bool on_questioner(void *user)
+{
+    (void)user;
+    return true;
+}
+
 /* Answers a question that has come in the place of a request. */
 static int answer_question(struct supervisor *s, const struct frame *f)
 {
     json_t *document = NULL;
-    s->failed = housekeeping_answer(&document, f->payload, f->length, &s->error) < 0;
+    struct provide_watch watch = {
+        .output = &s->output, .progress = true, .on_caller = on_questioner};
+    s->failed = housekeeping_answer(&document, f->payload, f->length, &watch, &s->error) < 0;
     if (s->failed)
         document = error_to_json(&s->error);
     cleanup_free char *text = document ? json_dumps(document, JSON_COMPACT) : NULL;
