@@ -3,7 +3,6 @@
 import bz2
 import gzip
 import io
-import json
 import os
 import subprocess
 import tarfile

@@ -27,6 +27,7 @@ pytestmark = [
     pytest.mark.skipif(bool(MISSING), reason=f"not installed: {', '.join(MISSING)}"),
 ]
 
+
 @pytest.fixture(scope="module")
 def registry(tmp_path_factory):
     r = Registry(tmp_path_factory.mktemp("registry") / "r")

@@ -2,7 +2,6 @@
 """A process that becomes another user gets the flag that fs.suid_dumpable says. The agent shares its memory with a child that
 becomes the image's user, and must not be open to a tracer after that."""
 import contextlib
-import os
 
 import pytest
 

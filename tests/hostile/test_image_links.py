@@ -220,6 +220,7 @@ def test_setup_steps_do_not_keep_the_mount_points(runner, data_dir, tmp_path, et
     folders = [folder("usr"), folder("usr/etc"), *([folder("etc", mode=0o751)] if etc == "folder" else [])]
     runner.load(Image(busybox_layer(), layer(*folders, *(symlink(*link) for link in links.items()))), "kept-links")
     # The default network, in which steps are done, is what a file is shown in /etc for.
+
     def stored():
         return {name for name in os.listdir(os.path.join(data_dir, "images")) if name.endswith(".erofs")}
 

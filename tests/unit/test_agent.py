@@ -26,7 +26,6 @@ class Hello(AgentTest):
                           hello['machine']), ('1', u.sysname, u.release, u.version, u.machine))
         self.assertNotIn('log', hello)
 
-
     def test_shows_the_beginning_of_the_kernels_log_when_told_to(self):
         log = subprocess.run(['dmesg'], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout
         if not log:
