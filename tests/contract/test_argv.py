@@ -6,6 +6,8 @@ import pytest
 
 from harness import image_maker, images
 
+pytestmark = pytest.mark.apart
+
 WORDS = ["a  b", "$HOME", "*", "", "'\"\\", "-x", "--", "ünï", "new\nline", ";exit 9"]
 
 
@@ -54,6 +56,8 @@ def test_what_cannot_be_executed_ends_with_127_or_126(runner, bare):
     assert "signal" not in outcome.json and outcome.error is None
 
 
+@pytest.mark.any_cell
+@pytest.mark.any_user
 def test_what_is_no_command_is_refused(runner):
     def refused(document, words):
         outcome = runner.submit(document)
@@ -72,6 +76,8 @@ def test_what_is_no_command_is_refused(runner):
     assert outcome.code == 125 and b"--argv: there is no command" in outcome.stderr, outcome
 
 
+@pytest.mark.any_tier
+@pytest.mark.any_user
 def test_flags_go_over_the_request(runner):
     """Whichever kind of command the flags give, that of the document is not run."""
     path = runner.write_request(runner.request(argv=["echo", "document"]))
@@ -80,6 +86,8 @@ def test_flags_go_over_the_request(runner):
     assert runner.cli("run", "--request", path, "--argv", "busybox", "echo", "a  b").stdout == b"a  b\n"
 
 
+@pytest.mark.any_tier
+@pytest.mark.any_user
 def test_a_detached_run_keeps_its_words(runner, tmp_path, monkeypatch):
     monkeypatch.setenv("LIGHT_RUNNER_STATE_DIR", str(tmp_path / "state"))
     run_id = runner.cli("run", "--detach", *runner.cell_flags(), "--network", "none", "--argv", "busybox", "echo", "a  b").stdout

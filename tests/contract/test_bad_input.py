@@ -5,6 +5,8 @@ import pytest
 
 from harness import host
 
+pytestmark = [pytest.mark.any_tier, pytest.mark.any_user]
+
 
 def refused(outcome, *names):
     assert outcome.code == 125, outcome
@@ -16,6 +18,7 @@ def refused(outcome, *names):
     assert outcome.stderr.count(b"\n") == 1 and b"\x1b" not in outcome.stderr
 
 
+@pytest.mark.any_cell
 @pytest.mark.parametrize("flags,names", [
     (["--foo"], ["--foo"]),
     (["--memory", "12q"], ["memory", "12q"]),
@@ -51,14 +54,17 @@ def test_bad_flag(runner, flags, names):
     refused(runner.cli("run", "--network", "none", *flags, "busybox", "--", "echo started"), *names)
 
 
+@pytest.mark.any_cell
 def test_a_flag_without_its_value(runner):
     refused(runner.cli("run", "--memory"), "--memory")
 
 
+@pytest.mark.any_cell
 def test_no_image(runner):
     refused(runner.cli("run"), "image")
 
 
+@pytest.mark.any_cell
 @pytest.mark.parametrize("flags", [
     ["--cpus", "nan"], ["--cpus", "0"], ["--workdir", "relative"], ["--dir", "/no/such/folder"], ["--dir", "/etc/passwd"],
     ["--request", "/proc/self/cmdline"], ["--input-json", "{"], ["--memory", "12q"], ["--timeout", "soon"], ["--pids", "x"],
@@ -68,6 +74,7 @@ def test_what_to_do_is_said(runner, flags):
     assert outcome.code == 125 and outcome.error["hint"], outcome
 
 
+@pytest.mark.any_cell
 @pytest.mark.parametrize("options", [None, 5, []])
 def test_flags_mend_no_document(runner, options):
     document = runner.request("echo started")
@@ -75,10 +82,12 @@ def test_flags_mend_no_document(runner, options):
     refused(runner.submit(document, "--memory", "64m"), "options: must be an object")
 
 
+@pytest.mark.any_cell
 def test_an_unknown_verb(runner):
     refused(runner.cli("frobnicate"), "frobnicate")
 
 
+@pytest.mark.any_cell
 @pytest.mark.parametrize("fields,names", [
     ({"timeout": -1}, ["timeout"]),
     ({"timeout": 1.5}, ["timeout"]),
@@ -112,6 +121,7 @@ def test_bad_field(runner, fields, names):
     refused(runner.submit(document), *names)
 
 
+@pytest.mark.any_cell
 @pytest.mark.parametrize("document", [
     b"", b"not json", b"{", b"[]", b'"text"', b"5", b"null", b'{"image": "busybox"} {}', b'{"image": "a", "image": "b"}',
     b"\xff\xfe\x00", b'{"image": "\xff"}', b'{"image": "busy\\u0000box"}', b"\0" * 1000,
@@ -120,22 +130,27 @@ def test_a_request_that_is_no_request(runner, document):
     refused(runner.submit(document))
 
 
+@pytest.mark.any_cell
 def test_json_10000_deep(runner):
     refused(runner.submit(b'{"image": "busybox", "input": ' + b"[" * 10000 + b"]" * 10000 + b"}"))
 
 
+@pytest.mark.any_cell
 def test_json_a_million_deep_and_open(runner):
     refused(runner.submit(b"[" * 1000000))
 
 
+@pytest.mark.any_cell
 def test_an_env_of_64_mib(runner):
     refused(runner.run("echo started", env={"BIG": "v" * (64 << 20)}), "env")
 
 
+@pytest.mark.any_cell
 def test_an_env_of_very_many_names(runner):
     refused(runner.run("echo started", env={f"N{i}": "v" * 20 for i in range(200000)}), "env")
 
 
+@pytest.mark.any_cell
 def test_a_giant_request_file(runner):
     refused(runner.submit(b'{"image": "' + b"a" * (100 << 20) + b'"}', deadline=150))
 

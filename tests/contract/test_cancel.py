@@ -63,6 +63,7 @@ def test_a_program_that_ignores_signals_is_cancelled_too(runner, store):
     run.assert_gone()
 
 
+@pytest.mark.any_tier
 def test_a_second_signal_changes_nothing(runner, store):
     run = Running(runner, store)
     for _ in range(5):
@@ -72,6 +73,7 @@ def test_a_second_signal_changes_nothing(runner, store):
     run.assert_gone()
 
 
+@pytest.mark.any_tier
 def test_a_cancelled_run_extracts_nothing(runner, store, tmp_path):
     marker = "marker-" + uuid.uuid4().hex
     process = runner.start(f"M={marker}; echo x > f; echo ready; sleep 60", timeout=60000,

@@ -8,6 +8,8 @@ import pytest
 from harness import host
 from test_detached import detach, nothing_is_left, state_of, states, wait_for_end  # noqa: F401
 
+pytestmark = pytest.mark.engine
+
 
 def ticking(runner, **fields):
     """A run that prints a number ten times a second."""
@@ -18,6 +20,7 @@ def lines_of(runner, run_id):
     return len(runner.cli("logs", run_id).stdout.splitlines())
 
 
+@pytest.mark.vm
 def test_stop_sends_sigterm_first(runner, states):
     run_id = detach(runner, "trap 'echo term; exit 3' TERM; echo ready; while :; do sleep 0.05; done")
     assert host.wait_until(lambda: lines_of(runner, run_id) == 1)
@@ -34,6 +37,7 @@ def test_stop_with_another_signal(runner, states):
     assert state_of(states, run_id)["exitCode"] == 4
 
 
+@pytest.mark.vm
 def test_cancel_and_stop_return_when_nothing_is_left(runner, store, states):
     for verb in (("cancel",), ("stop", "--grace", "100ms")):
         run_id = detach(runner, "trap '' TERM; while :; do sleep 0.05; done")
@@ -42,6 +46,8 @@ def test_cancel_and_stop_return_when_nothing_is_left(runner, store, states):
         assert not host.traces(run_id)
 
 
+@pytest.mark.any_tier
+@pytest.mark.any_user
 def test_without_waiting(runner, states):
     run_id = detach(runner, "trap '' TERM; echo ready; while :; do sleep 0.05; done")
     assert host.wait_until(lambda: lines_of(runner, run_id) == 1)
@@ -52,11 +58,15 @@ def test_without_waiting(runner, states):
     assert wait_for_end(states, run_id)["status"] == "cancelled"
 
 
+@pytest.mark.any_cell
+@pytest.mark.any_user
 @pytest.mark.parametrize("verb", ["pause", "resume", "logs"])
 def test_other_verbs_have_no_such_flag(runner, states, verb):
     assert runner.cli(verb, "--no-wait", "light-runner-000000000000").code == 125
 
 
+@pytest.mark.any_cell
+@pytest.mark.any_user
 @pytest.mark.parametrize("signal", ["NONE", "0", "65", "-1", ""])
 def test_a_signal_that_is_none(runner, states, signal):
     run_id = detach(runner, "sleep 0.3")
@@ -90,6 +100,7 @@ def test_a_stopped_run_extracts_nothing(runner, states, tmp_path):
     assert "extracted" not in state["result"] and not (tmp_path / "out").exists()
 
 
+@pytest.mark.vm(short=True)
 def test_pause_and_resume(runner, states):
     run_id = ticking(runner)
     assert host.wait_until(lambda: lines_of(runner, run_id) >= 2)
@@ -109,6 +120,7 @@ def test_pause_and_resume(runner, states):
     assert wait_for_end(states, run_id)["cancelled"] is True
 
 
+@pytest.mark.vm
 def test_a_pause_does_a_program_no_harm(runner, states):
     """At whatever moment: processes that start others are always in the middle of something."""
     script = "for n in 1 2 3 4; do (while :; do /bin/true || exit 1; done) & done; for n in 1 2 3 4; do wait -n || exit 1; done"
@@ -128,6 +140,7 @@ def test_a_pause_does_a_program_no_harm(runner, states):
     assert wait_for_end(states, run_id)["cancelled"] is True
 
 
+@pytest.mark.vm
 def test_memory_is_kept_while_paused(runner, states):
     run_id = detach(runner, "x=$(head -c 1000000 /dev/urandom | md5sum); echo $x; sleep 0.5; echo $x")
     assert host.wait_until(lambda: lines_of(runner, run_id) == 1)
@@ -139,6 +152,7 @@ def test_memory_is_kept_while_paused(runner, states):
     assert first == second
 
 
+@pytest.mark.vm
 @pytest.mark.parametrize("verb", ["cancel", "stop"])
 def test_a_paused_run_can_be_ended(runner, states, verb):
     run_id = ticking(runner)
@@ -147,6 +161,7 @@ def test_a_paused_run_can_be_ended(runner, states, verb):
     assert state_of(states, run_id)["status"] == "cancelled"
 
 
+@pytest.mark.vm
 def test_the_timeout_goes_on_while_paused(runner, states):
     run_id = ticking(runner, timeout=800)
     runner.cli("pause", run_id)
@@ -154,6 +169,8 @@ def test_the_timeout_goes_on_while_paused(runner, states):
     assert state["result"]["timedOut"] is True and state["exitCode"] == 137
 
 
+@pytest.mark.any_tier
+@pytest.mark.any_user
 @pytest.mark.parametrize("verb", ["pause", "resume"])
 def test_on_a_finished_run_it_is_an_error(runner, states, verb):
     run_id = detach(runner, "true")
@@ -162,6 +179,8 @@ def test_on_a_finished_run_it_is_an_error(runner, states, verb):
     assert outcome.code == 125 and outcome.error["code"] == "INVALID_ARGUMENT"
 
 
+@pytest.mark.any_tier
+@pytest.mark.any_user
 def test_stop_on_a_finished_run_does_nothing(runner, states):
     run_id = detach(runner, "exit 2")
     before = wait_for_end(states, run_id)

@@ -24,6 +24,8 @@ def test_it_is_counted_over_all_processes(runner):
     check(runner.run("while :; do (:); done", cpuTimeout=1000, deadline=120), 1000)
 
 
+@pytest.mark.any_tier
+@pytest.mark.any_user
 def test_it_is_told_without_json_too(runner):
     outcome = runner.plain(BUSY, "--cpu-timeout", "500ms", deadline=120)
     assert outcome.code == 137 and b"its CPU time is used up" in outcome.stderr, outcome
@@ -60,6 +62,8 @@ def test_it_holds_for_detached_runs_and_not_while_paused(runner, tmp_path, monke
     assert json.loads((tmp_path / "state" / f"{run_id}.json").read_text())["result"]["cpuTimedOut"] is True
 
 
+@pytest.mark.any_cell
+@pytest.mark.any_user
 @pytest.mark.parametrize("value", [0, -1, 1.5, "5s", None, True])
 def test_others_are_refused(runner, value):
     outcome = runner.run("echo started", cpuTimeout=value)

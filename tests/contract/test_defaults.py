@@ -8,6 +8,8 @@ import pytest
 
 from harness import host
 
+pytestmark = pytest.mark.vm
+
 CAPABILITIES = {"CHOWN": 0, "DAC_OVERRIDE": 1, "FOWNER": 3, "FSETID": 4, "KILL": 5, "SETGID": 6, "SETUID": 7,
                 "NET_BIND_SERVICE": 10}
 

@@ -14,6 +14,8 @@ import pytest
 
 from harness import host
 
+pytestmark = pytest.mark.any_tier
+
 
 @pytest.fixture(autouse=True)
 def states(tmp_path, monkeypatch):
@@ -93,6 +95,7 @@ def test_the_folder_and_the_files_are_for_the_user_alone(runner, states):
         assert (states / name).stat().st_mode & 0o077 == 0
 
 
+@pytest.mark.any_cell
 def test_a_state_folder_of_others_is_refused(runner, states):
     states.mkdir()
     states.chmod(0o777)
@@ -101,6 +104,7 @@ def test_a_state_folder_of_others_is_refused(runner, states):
     states.chmod(0o700)
 
 
+@pytest.mark.any_cell
 def test_the_default_folder_is_in_the_home(runner, tmp_path, monkeypatch):
     monkeypatch.delenv("LIGHT_RUNNER_STATE_DIR")
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -115,6 +119,8 @@ def test_what_cannot_start_is_an_error_and_leaves_no_state(runner, states):
     assert not states.exists() or os.listdir(states) == []
 
 
+@pytest.mark.any_cell
+@pytest.mark.any_user
 def test_input_is_refused(runner, states):
     for fields in ({"input": 1}, ):
         outcome = runner.submit(dict(runner.request("cat", **fields), detached=True))
@@ -124,17 +130,20 @@ def test_input_is_refused(runner, states):
     assert not states.exists()
 
 
+@pytest.mark.every_cell
 def test_it_outlives_its_caller(runner, states):
     run_id = detach(runner, "sleep 0.5; echo done")
     assert state_of(states, run_id)["status"] == "running"
     assert wait_for_end(states, run_id)["exitCode"] == 0
 
 
+@pytest.mark.every_cell
 def test_timeout_is_enforced(runner, states):
     state = wait_for_end(states, detach(runner, "sleep 60", timeout=400))
     assert state["status"] == "exited" and state["exitCode"] == 137 and state["result"]["timedOut"] is True
 
 
+@pytest.mark.every_cell
 def test_files_come_out_with_nobody_attached(runner, states, tmp_path):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "f").write_text("x\n")
@@ -173,6 +182,8 @@ def test_an_interrupted_attach_leaves_the_run_alone(runner, states):
     assert runner.cli("attach", run_id).code == 5
 
 
+@pytest.mark.any_cell
+@pytest.mark.any_user
 @pytest.mark.parametrize("verb", ["attach", "logs", "stop", "cancel", "pause", "resume"])
 @pytest.mark.parametrize("run_id", ["light-runner-000000000000", "x", "../../etc/passwd", "light-runner-00000000000/", "", "a" * 5000])
 def test_an_unknown_id(runner, states, verb, run_id):
@@ -183,6 +194,7 @@ def test_an_unknown_id(runner, states, verb, run_id):
     assert len(outcome.stderr) < 1000
 
 
+@pytest.mark.every_cell
 def test_cancel_says_cancelled(runner, states):
     run_id = detach(runner, "sleep 60")
     assert runner.cli("cancel", run_id).code == 0
@@ -211,6 +223,7 @@ def test_another_user_is_refused(runner, states):
     assert runner.cli("attach", "--json", run_id).json["cancelled"] is False
 
 
+@pytest.mark.any_user
 @pytest.mark.parametrize("said", [
     b"rubbish", b"\x02\0\0\0\xff\xff\xff\xff", b"\x02\0\0\0\x02\0\0\0{}", b"\x02\0\0\0\x01\0\0\0{", b"\x01\0\0\0\x02\0\0\0{}",
     b'\x02\0\0\0\x15\0\0\0{"action":"stop","a":', b'\x02\0\0\0\x1f\0\0\0{"action":"stop","signal":1000}', b"\x02\0\0"],
@@ -226,6 +239,7 @@ def test_rubbish_on_the_socket_disturbs_nobody(runner, states, said):
         assert runner.cli("attach", run_id).code == 6
 
 
+@pytest.mark.any_user
 def test_a_hundred_connections_disturb_nobody(runner, states):
     run_id = detach(runner, "sleep 1; exit 6")
     sockets = []
@@ -243,6 +257,7 @@ def test_a_hundred_connections_disturb_nobody(runner, states):
 # ---------------------------------------------------------------- logs
 
 
+@pytest.mark.any_user
 def test_logs_keep_streams_and_times(runner, states):
     run_id = detach(runner, "echo one; sleep 0.3; echo two >&2; printf three")
     wait_for_end(states, run_id)
@@ -256,6 +271,7 @@ def test_logs_keep_streams_and_times(runner, states):
     assert re.fullmatch(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z one", stamped)
 
 
+@pytest.mark.any_user
 def test_logs_since(runner, states):
     run_id = detach(runner, "echo old; sleep 1; echo new")
     state = wait_for_end(states, run_id)
@@ -296,6 +312,7 @@ def test_logs_follow(runner):
     assert runner.cli("logs", "--follow", run_id).stdout == b"1\n2\n3\n"
 
 
+@pytest.mark.any_user
 def test_logs_of_bytes_and_long_lines(runner, states):
     run_id = detach(runner, "printf 'a\\377\\000b\\n'; head -c 3000000 /dev/zero | tr '\\0' x; echo")
     wait_for_end(states, run_id)
@@ -305,6 +322,7 @@ def test_logs_of_bytes_and_long_lines(runner, states):
     assert first["text"].startswith("a\ufffd")
 
 
+@pytest.mark.any_user
 def test_the_log_is_capped(runner, states):
     run_id = detach(runner, "head -c 3000000 /dev/zero; echo ran on > f", options={"maxLogBytes": 1000000})
     assert wait_for_end(states, run_id)["result"]["logTruncated"] is True
@@ -312,6 +330,7 @@ def test_the_log_is_capped(runner, states):
     assert b"cut" in runner.cli("logs", run_id).stderr
 
 
+@pytest.mark.any_user
 def test_the_log_of_single_bytes_is_capped_with_its_headers(runner, states):
     """Each byte that is written alone is kept as 17."""
     cap, slack, notice = 32 << 10, 256 << 10, 256
@@ -322,6 +341,8 @@ def test_the_log_of_single_bytes_is_capped_with_its_headers(runner, states):
     assert cap <= size <= cap + slack + notice, (size, result)
 
 
+@pytest.mark.any_cell
+@pytest.mark.any_user
 @pytest.mark.parametrize("damage", [b"", b"\0" * 100, b"\x10\0\0\0\xff\xff\xff\x7f", b"\x10\0\0\0\x02\0\0\0ab", os.urandom(64)],
                          ids=["empty", "zeros", "too-long", "too-short", "random"])
 def test_a_log_that_is_none(runner, states, damage):
@@ -351,6 +372,8 @@ def test_attach_to_one_that_has_ended_reads_one_file_once(runner, states):
 # ---------------------------------------------------------------- ls, clean, reap, foreign files
 
 
+@pytest.mark.any_cell
+@pytest.mark.any_user
 def test_ls_and_files_that_are_no_states(runner, states):
     ids = [detach(runner, f"exit {i}") for i in range(3)]
     for run_id in ids:
@@ -368,6 +391,8 @@ def test_ls_and_files_that_are_no_states(runner, states):
     assert all(run_id in table for run_id in ids) and "EXIT" in table
 
 
+@pytest.mark.any_cell
+@pytest.mark.any_user
 def test_a_state_of_another_program_is_read_and_kept(runner, states):
     run_id = detach(runner, "true")
     wait_for_end(states, run_id)
@@ -406,6 +431,7 @@ def test_a_ghost_becomes_failed(runner, states, how):
     assert runner.cli("reap", "--json").json["states"] == 0
 
 
+@pytest.mark.every_cell
 def test_killed_supervisors_become_failed(runner, store, states):
     run_id = detach(runner, "sleep 60")
     host.kill_supervisor(run_id)
@@ -437,11 +463,14 @@ def test_clean(runner, states):
     assert runner.cli("attach", run_id).code == 125
 
 
+@pytest.mark.any_cell
+@pytest.mark.any_user
 def test_ls_without_any(runner, states):
     assert json.loads(runner.cli("ls", "--json", expects_json=False).stdout) == []
     assert not states.exists()
 
 
+@pytest.mark.every_cell
 def test_ten_at_once(runner, states):
     with concurrent.futures.ThreadPoolExecutor(5) as pool:
         ids = list(pool.map(lambda i: detach(runner, f"sleep 0.3; exit {i}"), range(10)))

@@ -6,6 +6,8 @@ import socket
 
 import pytest
 
+pytestmark = pytest.mark.apart
+
 SKIPPED = [".git", "node_modules", "dist", "build", ".next", ".cache", ".turbo", "coverage"]
 LIST = "find . -mindepth 1 | sort"
 
@@ -15,6 +17,7 @@ def test_contents_land_in_the_workdir(runner, tmp_path):
     assert runner.ok("cat /app/a.txt", dir=tmp_path).lines == ["hello"]
 
 
+@pytest.mark.every_cell
 def test_structure_is_kept(runner, tmp_path):
     (tmp_path / "x/y/z").mkdir(parents=True)
     (tmp_path / "x/y/z/deep").write_text("1")
@@ -52,6 +55,8 @@ def test_setuid_bits_do_not_go_in(runner, tmp_path):
     assert runner.ok("stat -c %a s", dir=tmp_path).lines == ["755"]
 
 
+@pytest.mark.any_tier
+@pytest.mark.any_user
 def test_skipped_names_at_any_depth(runner, tmp_path):
     for parent in (tmp_path, tmp_path / "sub", tmp_path / "sub/sub"):
         for name in SKIPPED:
@@ -62,6 +67,8 @@ def test_skipped_names_at_any_depth(runner, tmp_path):
         "./kept", "./sub", "./sub/kept", "./sub/sub", "./sub/sub/kept"]
 
 
+@pytest.mark.any_tier
+@pytest.mark.any_user
 def test_names_that_only_resemble_skipped_ones_are_kept(runner, tmp_path):
     names = [".gitignore", "builds", "Build", "distance", "coverage.xml"]
     for name in names:
@@ -69,6 +76,8 @@ def test_names_that_only_resemble_skipped_ones_are_kept(runner, tmp_path):
     assert runner.ok(LIST, dir=tmp_path).lines == sorted("./" + n for n in names)
 
 
+@pytest.mark.any_tier
+@pytest.mark.any_user
 def test_every_symlink_is_skipped(runner, tmp_path):
     secret = tmp_path / "outside"
     secret.mkdir()
@@ -111,6 +120,8 @@ def test_links_that_stay_inside_are_kept_when_asked_for(runner, tmp_path):
     assert runner.plain("find . -type l", "--dir", str(given), "--links", "skip").stdout == b""
 
 
+@pytest.mark.any_tier
+@pytest.mark.any_user
 def test_names_to_ignore_can_be_others(runner, tmp_path):
     for name in (".git", "sub/.git", "secret", "sub/secret", "sub/kept"):
         (tmp_path / name).mkdir(parents=True)
@@ -122,6 +133,8 @@ def test_names_to_ignore_can_be_others(runner, tmp_path):
     assert outcome.stdout.decode().split() == ["./sub", "./sub/kept"], outcome
 
 
+@pytest.mark.any_cell
+@pytest.mark.any_user
 @pytest.mark.parametrize("fields,names", [
     ({"ignore": ["a/b"]}, "ignore[0]: 'a/b' is not the name"), ({"ignore": ["a", ""]}, "ignore[1]"), ({"ignore": [".."]}, "ignore"),
     ({"ignore": ["."]}, "ignore"), ({"ignore": "a"}, "ignore: must be a list"), ({"ignore": [1]}, "ignore[0]"),
@@ -134,11 +147,15 @@ def test_what_is_no_choice_is_refused(runner, tmp_path, fields, names):
     assert names in outcome.error["message"] and "started" not in outcome.text, outcome
 
 
+@pytest.mark.any_cell
+@pytest.mark.any_user
 def test_ignore_and_no_ignore_are_not_both_meant(runner, tmp_path):
     outcome = runner.plain("echo started", "--no-ignore", "--ignore", "a", "--dir", str(tmp_path))
     assert outcome.code == 125 and b"--ignore and --no-ignore" in outcome.stderr, outcome
 
 
+@pytest.mark.any_tier
+@pytest.mark.any_user
 def test_a_dir_that_is_itself_a_link_is_followed_or_refused_before_the_start(runner, tmp_path):
     (tmp_path / "real").mkdir()
     (tmp_path / "real/f").write_text("x")
@@ -197,6 +214,8 @@ def test_the_program_may_change_its_copy_and_not_the_hosts(runner, tmp_path):
     assert os.listdir(tmp_path) == ["f"]
 
 
+@pytest.mark.any_tier
+@pytest.mark.any_user
 def test_special_files_neither_go_in_nor_hang(runner, tmp_path):
     os.mkfifo(tmp_path / "fifo")
     listener = socket.socket(socket.AF_UNIX)
@@ -206,6 +225,8 @@ def test_special_files_neither_go_in_nor_hang(runner, tmp_path):
         assert runner.ok(LIST, dir=tmp_path, deadline=20).lines == ["./f"]
 
 
+@pytest.mark.any_cell
+@pytest.mark.any_user
 def test_a_missing_dir_is_refused_before_anything_starts(runner, tmp_path):
     outcome = runner.run("echo started", dir=tmp_path / "missing")
     assert outcome.code == 125 and outcome.error["code"] == "INVALID_ARGUMENT"
@@ -213,6 +234,8 @@ def test_a_missing_dir_is_refused_before_anything_starts(runner, tmp_path):
     assert "started" not in outcome.text
 
 
+@pytest.mark.any_cell
+@pytest.mark.any_user
 def test_a_dir_that_is_a_file_is_refused(runner, tmp_path):
     (tmp_path / "file").write_text("x")
     outcome = runner.run("echo started", dir=tmp_path / "file")

@@ -22,6 +22,8 @@ from harness.docker_proxy import Proxy, answer
 from harness.image_maker import Image, busybox_layer, entry, layer
 from harness.registry import HTPASSWD, MISSING, PASSWORD, USER, Registry
 
+pytestmark = [pytest.mark.cells("docker-runc"), pytest.mark.engine]
+
 
 @pytest.fixture
 def daemon(runner):
@@ -55,6 +57,7 @@ def version(**fields):
 
 # ---------------------------------------------------------------- what it is asked
 
+@pytest.mark.cells("docker-*")
 def test_no_call_is_made_twice(runner, proxy, tmp_path):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "f").write_text("x")
@@ -72,6 +75,7 @@ def test_no_call_is_made_twice(runner, proxy, tmp_path):
     assert {call.path.split("/")[1] for call in proxy.calls[1:]} == {f"v1.{minor}"}
 
 
+@pytest.mark.cells("docker-*")
 def test_what_is_standing(runner, proxy):
     """The defaults that no option weakens, as the daemon is told them."""
     assert runner.submit(runner.request("true"), env=proxy.environment()).code == 0
@@ -87,6 +91,7 @@ def test_what_is_standing(runner, proxy):
     assert body["Labels"]["light-runner.run-id"] == body["Hostname"]
 
 
+@pytest.mark.cells("docker-*")
 @pytest.mark.parametrize("runtimes, used", [
     ({dockerd.NO_NETWORK: {"path": "/x", "runtimeArgs": ["--debug", "--network=none"]}}, dockerd.NO_NETWORK),
     ({dockerd.NO_NETWORK: {"path": "/x", "runtimeArgs": ["--network=sandbox"]}}, "runsc"),
@@ -117,6 +122,7 @@ def test_gpus_are_device_requests(runner, proxy, gpus, wanted):
     assert outcome.code == 125 and outcome.error["code"] == "CONTAINER_START_FAILED", outcome
 
 
+@pytest.mark.cells("docker-*")
 def test_the_id_is_the_containers_and_the_volumes_name(runner, daemon):
     process = runner.start("echo up; sleep 20")
     try:
@@ -197,6 +203,7 @@ def agent_of(runner):
     return next(path for path in pathlib.Path(runner.executable).resolve().parent.parent.rglob("light-runner-agent") if path.is_file())
 
 
+@pytest.mark.cells("docker-*")
 def test_the_archive_with_the_agent(runner, daemon):
     """One regular file of the name that the container's command has; nobody else's tar reads it in another way."""
     with Proxy(daemon, None) as proxy:
@@ -235,6 +242,7 @@ def test_what_setup_steps_leave_has_nothing_of_the_agent(runner, proxy):
     assert not [name for of_one in names for name in of_one if name.startswith(".light-runner")], names
 
 
+@pytest.mark.cells("docker-*")
 def test_over_tcp(runner, daemon, tmp_path):
     """The daemon may be on another machine: it is shown no file of this one."""
     with Proxy(daemon, None) as proxy:
@@ -436,6 +444,7 @@ def test_a_storage_that_takes_the_cap_and_forgets_it(runner, daemon, tmp_path, i
 
 # ---------------------------------------------------------------- runtimes and networks
 
+@pytest.mark.cells("docker-*")
 def test_a_runtime_that_is_not_registered(runner, daemon):
     _, info = daemon.call("GET", "/info")
     if "kata" in info["Runtimes"]:
@@ -456,6 +465,7 @@ def networks(daemon):
         daemon.call("DELETE", f"/networks/{name}")
 
 
+@pytest.mark.cells("docker-*")
 def test_several_networks(runner, networks):
     lines = runner.ok("cat /proc/net/dev", networks=networks).lines
     assert {"lo", "eth0", "eth1"} <= {line.split(":")[0].strip() for line in lines}
@@ -475,6 +485,7 @@ def test_a_network_that_is_no_wall(runner, daemon, name):
     assert outcome.code == 125 and outcome.error["code"] == "INVALID_ARGUMENT" and "started" not in outcome.text, outcome
 
 
+@pytest.mark.cells("docker-*")
 def test_a_default_network_of_somebody_elses_making(runner, daemon):
     """One that connects its containers is not used because of its name."""
     daemon.call("DELETE", "/networks/light-runner-isolated")
@@ -553,6 +564,7 @@ def test_a_configuration_that_is_broken(runner, daemon, private, tmp_path, confi
     assert "docker login" in outcome.error["hint"]
 
 
+@pytest.mark.cells("docker-*")
 def test_an_image_with_a_health_check_and_a_volume(runner, daemon):
     """What Docker would do by itself beside the command is left out, and what it makes goes with the run."""
     runner.load(Image(busybox_layer(), config={"Healthcheck": {"Test": ["CMD-SHELL", "touch /checked"], "Interval": 1000000000},
@@ -564,6 +576,7 @@ def test_an_image_with_a_health_check_and_a_volume(runner, daemon):
     assert daemon.call("GET", f"/images/json?filters={filters}")[1]
 
 
+@pytest.mark.cells("docker-*")
 def test_out_of_memory_in_a_container_that_is_gone_at_once(runner, daemon):
     """gVisor's kernel dies with all that is in it, and Docker removes its cgroup, before the end has come to us: the
     relay, which would tell, sleeps until then. What was used is known all the same."""

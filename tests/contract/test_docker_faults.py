@@ -16,6 +16,8 @@ import pytest
 from harness import dockerd, host, images, tools
 from harness.docker_proxy import Proxy, answer, hang
 
+pytestmark = pytest.mark.cells("docker-runc")
+
 
 @pytest.fixture
 def daemon(runner):

@@ -10,6 +10,8 @@ import pytest
 
 from harness import dockerd
 
+pytestmark = pytest.mark.cells("docker-runc")
+
 NOBODY = 65534
 
 

@@ -10,6 +10,8 @@ import pytest
 from harness import dockerd, host
 from harness.docker_proxy import Proxy, answer
 
+pytestmark = pytest.mark.cells("docker-runc")
+
 
 @pytest.fixture
 def daemon(runner):

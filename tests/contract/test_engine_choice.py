@@ -12,6 +12,8 @@ from harness import dockerd
 from harness.image_maker import (Image, archive_of, busybox_layer, docker_archive, entry, folder, hardlink, image_layout, layer,
                                  symlink, whiteout)
 
+pytestmark = pytest.mark.cells("docker-runc")
+
 NOBODY = 65534
 
 

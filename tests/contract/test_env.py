@@ -2,24 +2,32 @@
 """`env`: given names arrive, invalid ones are dropped silently, the host's stay out."""
 import os
 
+import pytest
+
+pytestmark = [pytest.mark.apart, pytest.mark.any_user]
+
 
 def test_variables_arrive(runner):
     outcome = runner.ok('echo "$A|$B_2|$_c"', env={"A": "1", "B_2": "two words", "_c": "x=y"})
     assert outcome.lines == ["1|two words|x=y"]
 
 
+@pytest.mark.any_tier
 def test_env_flag(runner):
     assert runner.plain('echo "$A|$B"', "--env", "A=1", "--env", "B=b=c").stdout == b"1|b=c\n"
 
 
+@pytest.mark.any_tier
 def test_an_empty_value_is_a_value(runner):
     assert runner.ok("env | grep ^EMPTY=", env={"EMPTY": ""}).lines == ["EMPTY="]
 
 
+@pytest.mark.any_tier
 def test_values_with_newlines_and_utf8(runner):
     assert runner.ok('printf %s "$V"', env={"V": "a\nb \u2603"}).text == "a\nb \u2603"
 
 
+@pytest.mark.any_tier
 def test_invalid_names_are_dropped_silently(runner):
     outcome = runner.ok("env", env={"1BAD": "x", "A-B": "x", "A B": "x", "": "x", "\u00e4": "x", "GOOD": "y"})
     names = {line.partition("=")[0] for line in outcome.lines}

@@ -71,6 +71,7 @@ def test_it_fills_up_while_a_run_writes(runner, small_store):
     assert runner.submit(runner.request("echo again"), env=environment).lines == ["again"]
 
 
+@pytest.mark.cells("local-runc")
 def test_no_room_for_an_import(runner, small_store):
     folder, environment = small_store
     big = small_store[0].parent / "big.tar"
@@ -85,6 +86,7 @@ def test_no_room_for_an_import(runner, small_store):
     assert os.listdir(folder / "data" / "tmp") == []
 
 
+@pytest.mark.any_tier
 def test_no_room_for_setup_steps(runner, small_store):
     folder, environment = small_store
     outcome = runner.submit(runner.request("echo started", run=["cat /dev/urandom | head -c 40000000 > /big"]), env=environment)
@@ -92,6 +94,7 @@ def test_no_room_for_setup_steps(runner, small_store):
     assert runner.submit(runner.request("echo again"), env=environment).lines == ["again"]
 
 
+@pytest.mark.any_tier
 def test_no_room_for_what_comes_out(runner, small):
     folder = small(1 << 20)
     outcome = runner.run("dd if=/dev/zero of=f bs=1M count=8 2>/dev/null", extract=[("f", folder / "out")])
@@ -101,6 +104,7 @@ def test_no_room_for_what_comes_out(runner, small):
     assert os.listdir(folder / "out") == [], "half a file looks like a whole one"
 
 
+@pytest.mark.any_tier
 def test_no_room_for_output_that_waits(runner, small):
     """A caller that does not read, and no room to keep what it has not read."""
     folder = small(1 << 20)
@@ -114,6 +118,7 @@ def test_no_room_for_output_that_waits(runner, small):
     assert process.returncode == 125 and b"No space left" in stderr, stderr[-300:]
 
 
+@pytest.mark.any_tier
 def test_no_folder_for_temporary_files(runner):
     """A root that is read-only, or a TMPDIR that is not there: output that waits has room in memory."""
     outcome = runner.submit(runner.request("i=0; while [ $i -lt 300 ]; do cat /bin/busybox; i=$((i+1)); done | head -c 3000000"),
@@ -126,6 +131,7 @@ def _sandbox(pid):
     return list(host.descendants(pid))[1:]
 
 
+@pytest.mark.cells("local-runc")
 @pytest.mark.parametrize("mode", ["foreign", "open"])
 def test_a_store_that_others_may_change_is_refused(runner, tmp_path, mode):
     """Who can change an image decides what runs."""

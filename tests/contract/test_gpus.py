@@ -13,7 +13,7 @@ import pytest
 
 from harness import host, images
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="device nodes take root")
+pytestmark = [pytest.mark.cells("local-runc"), pytest.mark.skipif(os.geteuid() != 0, reason="device nodes take root")]
 
 
 def device(name, node, host_path="/dev/null", **more):

@@ -10,6 +10,8 @@ import pytest
 
 from harness import host
 
+pytestmark = [pytest.mark.cells("local-kata"), pytest.mark.vm]
+
 LOCKED = "lockdown=confidentiality"
 
 

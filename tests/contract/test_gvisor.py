@@ -6,6 +6,8 @@ import subprocess
 
 import pytest
 
+pytestmark = pytest.mark.cells("*-runsc")
+
 
 @pytest.fixture
 def gvisor(runner):

@@ -110,6 +110,7 @@ def test_reap_for_a_program_of_another_version(library, tmp_path, monkeypatch, s
     assert room.raw[8:12] != b"\xff" * 4 and room.raw[known:size] == b"\0" * max(0, size - known)
 
 
+@pytest.mark.any_tier
 def test_reap_leaves_what_is_young(runner, library, tmp_path, monkeypatch):
     monkeypatch.setenv("LIGHT_RUNNER_STATE_DIR", str(tmp_path / "state"))
     lib, once = library(), Reaped(ctypes.sizeof(Reaped))
@@ -138,6 +139,8 @@ def test_reap_leaves_what_lives(runner, library, tmp_path, monkeypatch):
         assert process.returncode == 0 and b"end" in stderr, (stdout, stderr)
 
 
+@pytest.mark.podman
+@pytest.mark.any_tier
 def test_networks(runner, library):
     lib, exists, count = library(), ctypes.c_bool(), ctypes.c_uint()
     if runner.engine != "docker":
@@ -161,6 +164,8 @@ def test_networks(runner, library):
     assert lib.call("lrun_network_remove", names[0]) == -1 and lib.code == "INVALID_ARGUMENT"
 
 
+@pytest.mark.any_cell
+@pytest.mark.any_user
 @pytest.mark.parametrize("name", ["../x", "a/b", "", "-x", "a b", "x" * 200])
 def test_a_network_that_has_no_name(runner, name):
     if runner.engine != "docker":
@@ -169,6 +174,7 @@ def test_a_network_that_has_no_name(runner, name):
     assert done.code == 125 and done.error["code"] == "INVALID_ARGUMENT"
 
 
+@pytest.mark.any_tier
 def test_the_verb_network(runner):
     if runner.engine != "docker":
         pytest.skip("the local engine has no networks of its own")
@@ -184,6 +190,7 @@ def test_the_verb_network(runner):
     assert network("destroy", "x").code == 125 and network("create").code == 125 and network("prune", "x").code == 125
 
 
+@pytest.mark.any_tier
 def test_images_of_setup_steps(runner, library):
     lib, count = library(), ctypes.c_uint()
     assert lib.call("lrun_clean_images", ctypes.byref(count)) == 0
@@ -197,6 +204,7 @@ def test_images_of_setup_steps(runner, library):
     assert dockerd.current() is None or runner.engine != "docker" or dockerd.current().leftovers() == set()
 
 
+@pytest.mark.any_tier
 def test_a_detached_run_keeps_its_output_though_nobody_listens(runner, library, tmp_path, monkeypatch):
     monkeypatch.setenv("LIGHT_RUNNER_STATE_DIR", str(tmp_path / "state"))
     lib = library()
@@ -212,6 +220,7 @@ def test_a_detached_run_keeps_its_output_though_nobody_listens(runner, library, 
     assert (done.stdout, done.stderr) == (b"out\n", b"err\n"), (done, attached)
 
 
+@pytest.mark.cells("docker-runc")
 def test_reap_finds_docker_as_runs_do(runner, tmp_path, monkeypatch):
     """By a context, or where a daemon of the user's own listens; and --engine says of whom."""
     if (runner.engine, runner.tier) != ("docker", "runc"):

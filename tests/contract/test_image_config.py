@@ -5,6 +5,8 @@ import pytest
 from harness import dockerd
 from harness.image_maker import Image, busybox_layer, entry, folder, layer, symlink
 
+pytestmark = [pytest.mark.engine, pytest.mark.apart]
+
 PASSWD = b"root:x:0:0:root:/root:/bin/sh\napp:x:1000:1000::/home/app:/bin/sh\n"
 GROUP = b"root:x:0:\napp:x:1000:\nstaff:x:50:app,other\nextra:x:60:other\naudio:x:70:app\n"
 

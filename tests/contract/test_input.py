@@ -8,6 +8,8 @@ import time
 
 import pytest
 
+pytestmark = [pytest.mark.apart, pytest.mark.any_user]
+
 
 @pytest.mark.parametrize("value", [
     {"n": 30}, [1, 2, 3], "text", 5, 1.5, True, False, None, {}, [], "",
@@ -23,6 +25,7 @@ EXACT = [b'{"id":10014255632117358197}', b'[1e400, -0, 1.50, 0.1e1]', b'{"b": 1,
          b'{"":' + b"[" * 1500 + b"0" + b"]" * 1500 + b"}"]
 
 
+@pytest.mark.any_tier
 @pytest.mark.parametrize("text", EXACT, ids=range(len(EXACT)))
 def test_json_is_passed_on_letter_by_letter(runner, text):
     document = json.dumps(runner.request("cat")).encode()
@@ -31,6 +34,7 @@ def test_json_is_passed_on_letter_by_letter(runner, text):
     assert runner.plain("cat", "--input-json", text.decode()).stdout == text
 
 
+@pytest.mark.any_cell
 @pytest.mark.parametrize("text", ["01", "[1,]", "nul", "{a:1}", "'a'", "1 2", "", '"\\x"', "[" * 5000 + "]" * 5000])
 def test_what_is_not_json_is_refused(runner, text):
     outcome = runner.plain("echo started", "--input-json", text)
@@ -48,6 +52,7 @@ def test_eof_follows_the_input(runner):
     assert runner.ok("cat > /dev/null; echo eof", input={"a": 1}, deadline=20).lines == ["eof"]
 
 
+@pytest.mark.any_tier
 def test_input_json_flag(runner):
     assert json.loads(runner.plain("cat", "--input-json", '{"n": [1, 2]}').stdout) == {"n": [1, 2]}
 
@@ -58,10 +63,12 @@ def test_input_from_a_file_is_byte_for_byte(runner, tmp_path):
     assert runner.plain("cat", "--input", str(tmp_path / "in")).stdout == data
 
 
+@pytest.mark.any_tier
 def test_input_from_stdin(runner):
     assert runner.plain("cat", "--input", "-", stdin=b"a\0b\nc").stdout == b"a\0b\nc"
 
 
+@pytest.mark.any_tier
 def test_input_from_a_slow_pipe(runner):
     process = subprocess.Popen(
         [runner.executable, "run", *runner.cell_flags(), "--network", "none", "--input", "-", "busybox", "--",
@@ -75,12 +82,14 @@ def test_input_from_a_slow_pipe(runner):
     assert stdout == b"one\ntwo\nend\n", stderr
 
 
+@pytest.mark.any_tier
 def test_a_fifo_without_a_writer_does_not_hold_up_the_deadline(runner, tmp_path):
     os.mkfifo(tmp_path / "fifo")
     outcome = runner.plain("sleep 1000", "--input", str(tmp_path / "fifo"), "--timeout", "1s")
     assert outcome.code == 137 and b"timed out" in outcome.stderr, outcome
 
 
+@pytest.mark.any_tier
 def test_a_fifo_whose_writer_comes_later(runner, tmp_path):
     os.mkfifo(tmp_path / "fifo")
     process = subprocess.Popen(
@@ -93,12 +102,14 @@ def test_a_fifo_whose_writer_comes_later(runner, tmp_path):
     assert stdout == b"late\nend\n", stderr
 
 
+@pytest.mark.any_tier
 @pytest.mark.parametrize("source", ["/dev/null", "/dev/zero", "/proc/self/status"])
 def test_other_kinds_of_files(runner, source):
     outcome = runner.plain("head -c 5 | wc -c", "--input", source)
     assert outcome.code == 0 and outcome.stdout.strip() == (b"0" if source == "/dev/null" else b"5"), outcome
 
 
+@pytest.mark.any_tier
 def test_without_input_the_callers_stdin_is_left_alone(runner):
     assert runner.plain("cat; echo end", stdin=b"not for the sandbox").stdout == b"end\n"
 
@@ -119,12 +130,14 @@ def test_a_program_that_closes_stdin_early(runner):
     assert outcome.code == 6 and outcome.stdout == b"abc"
 
 
+@pytest.mark.any_cell
 def test_a_missing_input_file_is_refused(runner, tmp_path):
     outcome = runner.plain("echo started", "--input", str(tmp_path / "missing"))
     assert outcome.code == 125 and outcome.stdout == b""
     assert b"light-runner: " in outcome.stderr
 
 
+@pytest.mark.any_cell
 def test_input_json_that_is_not_json_is_refused(runner):
     outcome = runner.plain("echo started", "--input-json", "{n: 30")
     assert outcome.code == 125 and b"INVALID_ARGUMENT" in outcome.stderr and outcome.stdout == b""

@@ -16,6 +16,7 @@ def local(runner):
         pytest.skip("a daemon has its own pace; what its runs leave is looked at after each of many tests")
 
 
+@pytest.mark.cells("local-runc")
 @pytest.mark.slow
 def test_a_hundred_runs_leave_nothing(runner, local, store):
     runner.ok("true")
@@ -27,6 +28,7 @@ def test_a_hundred_runs_leave_nothing(runner, local, store):
     assert len(os.listdir("/proc/self/fd")) == fds
 
 
+@pytest.mark.apart
 @pytest.mark.slow
 def test_twenty_at_once(runner, store):
     before = host.leftovers(store)

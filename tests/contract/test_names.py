@@ -2,12 +2,13 @@
 """Names are resolved in every cell, over UDP and TCP, by the host's servers or by those that the request names."""
 import contextlib
 import os
-import subprocess
 
 import pytest
 
 from harness import addresses, beyond, dockerd, names
 from harness.image_maker import Image, busybox_layer, entry, folder, layer, symlink
+
+pytestmark = [pytest.mark.engine, pytest.mark.podman, pytest.mark.vm]
 
 RESOLV_CONF = "/etc/resolv.conf"
 UPSTREAM = "/run/systemd/resolve/resolv.conf"

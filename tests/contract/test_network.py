@@ -8,7 +8,8 @@ import threading
 import pytest
 
 from harness import beyond, host
-from harness.image_maker import Image, busybox_layer, entry, folder, layer, symlink
+
+pytestmark = [pytest.mark.engine, pytest.mark.podman, pytest.mark.vm]
 
 
 def default_network(runner, script, **fields):
@@ -107,6 +108,7 @@ def test_runs_do_not_reach_one_another(runner, tmp_path):
             server.stderr.close()
 
 
+@pytest.mark.no_podman
 def test_without_a_network_there_is_loopback_and_nothing_else(runner):
     """In every tier it is the sandbox's own, and is what `localhost` means."""
     outcome = runner.ok("""sed 1,2d /proc/net/dev | cut -d: -f1 | tr -d ' ' | grep -Ev '^(sit|tunl|gre|gretap|erspan|ip_vti|ip6).*0$'

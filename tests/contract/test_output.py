@@ -5,6 +5,8 @@ import subprocess
 
 import pytest
 
+pytestmark = [pytest.mark.apart, pytest.mark.any_user]
+
 
 def test_stdout_and_stderr_are_apart(runner):
     outcome = runner.plain("echo out; echo err >&2; echo out2")
@@ -12,21 +14,25 @@ def test_stdout_and_stderr_are_apart(runner):
     assert outcome.stderr == b"err\n"
 
 
+@pytest.mark.any_tier
 def test_with_json_output_goes_to_stderr(runner):
     outcome = runner.ok("echo out; echo err >&2")
     assert sorted(outcome.lines) == ["err", "out"]
     assert b"out" not in outcome.stdout.replace(b"timedOut", b"")
 
 
+@pytest.mark.any_tier
 def test_last_line_without_newline_is_kept(runner):
     assert runner.plain("printf 'a\\nb'").stdout == b"a\nb"
 
 
+@pytest.mark.any_tier
 def test_no_output_is_no_output(runner):
     outcome = runner.plain("true")
     assert outcome.stdout == b"" and outcome.stderr == b""
 
 
+@pytest.mark.any_tier
 def test_empty_lines_and_carriage_returns_are_kept(runner):
     assert runner.plain("printf '\\n\\na\\r\\n\\r'").stdout == b"\n\na\r\n\r"
 
@@ -65,6 +71,7 @@ def test_100_mib_are_drained(runner):
     assert hashlib.sha256(outcome.stdout).hexdigest() == expected
 
 
+@pytest.mark.any_tier
 def test_output_over_the_log_cap_is_cut_and_the_run_goes_on(runner):
     outcome = runner.ok("yes | head -c 3000000; echo; echo end > /app/end; exit 0",
                         options={"maxLogBytes": 100000})
@@ -72,6 +79,7 @@ def test_output_over_the_log_cap_is_cut_and_the_run_goes_on(runner):
     assert 50000 < len(outcome.stderr) < 200000
 
 
+@pytest.mark.any_tier
 def test_output_under_the_log_cap_is_not_cut(runner):
     assert runner.ok("echo hello").json["logTruncated"] is False
 

@@ -24,6 +24,8 @@ def test_one_is_enough_for_a_program(runner):
     assert outcome.code == 0 and outcome.stdout == b"alone\n", outcome
 
 
+@pytest.mark.any_cell
+@pytest.mark.any_user
 @pytest.mark.parametrize("value", [0, -1, 32769, 1.5, "5", True, None])
 def test_others_are_refused(runner, value):
     outcome = runner.run("echo started", options={"pids": value})
@@ -33,6 +35,8 @@ def test_others_are_refused(runner, value):
         assert "from 1 to 32768" in outcome.error["message"], outcome
 
 
+@pytest.mark.any_cell
+@pytest.mark.any_user
 @pytest.mark.parametrize("value", ["0", "-1", "x", "32769", ""])
 def test_flags_that_are_refused(runner, value):
     outcome = runner.cli("run", "--pids", value, "busybox", "echo", "started")

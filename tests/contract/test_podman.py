@@ -9,6 +9,8 @@ import pytest
 from harness import dockerd, host
 from harness.docker_proxy import Proxy, answer
 
+pytestmark = [pytest.mark.cells("docker-runc"), pytest.mark.podman]
+
 CREATE = "POST /v4.0.0/libpod/networks/create"
 DEFAULT = ["light-runner-isolated"]
 

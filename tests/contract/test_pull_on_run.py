@@ -13,7 +13,7 @@ from harness import host
 from harness.image_maker import Image, busybox_layer, entry, layer
 from harness.registry import HTPASSWD, MISSING, Registry, free_port
 
-pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"not installed: {', '.join(MISSING)}")
+pytestmark = [pytest.mark.any_tier, pytest.mark.engine, pytest.mark.skipif(bool(MISSING), reason=f"not installed: {', '.join(MISSING)}")]
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+pytestmark = [pytest.mark.any_tier, pytest.mark.any_user]
+
 
 def test_from_stdin(runner):
     document = json.dumps(runner.request("echo hi")).encode()
@@ -35,6 +37,7 @@ def test_older_name_network(runner):
     assert runner.submit(document).lines == ["lo"]
 
 
+@pytest.mark.any_cell
 @pytest.mark.parametrize("fields", [{"command": "true"}, {"network": "none"}])
 def test_old_and_new_name_together_are_refused(runner, fields):
     outcome = runner.submit({**runner.request("true"), **fields})
@@ -42,6 +45,7 @@ def test_old_and_new_name_together_are_refused(runner, fields):
     assert next(iter(fields)) in outcome.error["message"]
 
 
+@pytest.mark.any_cell
 def test_an_unknown_field_is_named(runner):
     outcome = runner.submit({**runner.request("echo started"), "comand": "x"})
     assert outcome.code == 125 and outcome.error["code"] == "INVALID_ARGUMENT"
@@ -49,23 +53,27 @@ def test_an_unknown_field_is_named(runner):
     assert "started" not in outcome.text
 
 
+@pytest.mark.any_cell
 def test_an_unknown_option_is_named(runner):
     outcome = runner.run("echo started", options={"memroy": "64m"})
     assert outcome.code == 125 and "memroy" in outcome.error["message"]
 
 
+@pytest.mark.every_cell
 def test_every_option_is_taken(runner):
     runner.needs_disk_cap()
     runner.ok("true", options={"memory": "64M", "cpus": 0.5, "noNewPrivileges": True, "disk": "64m",
                                "maxExtractBytes": 1000, "maxLogBytes": 1000})
 
 
+@pytest.mark.any_cell
 def test_detached_with_input_is_refused(runner):
     outcome = runner.run("cat", detached=True, input={"a": 1})
     assert outcome.code == 125 and outcome.error["code"] in ("INVALID_ARGUMENT", "NOT_SUPPORTED")
     assert "input" in outcome.error["message"]
 
 
+@pytest.mark.any_cell
 def test_image_is_required(runner):
     document = runner.request("true")
     del document["image"]
@@ -86,6 +94,7 @@ def test_a_network_that_does_not_exist_is_refused(runner):
     assert "started" not in outcome.text
 
 
+@pytest.mark.every_cell
 @pytest.mark.parametrize("cpus", [4096, 0.05])
 def test_any_share_of_the_processors(runner, cpus):
     """More cores than there are, and so few that a guest would not start with them."""

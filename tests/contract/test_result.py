@@ -4,6 +4,10 @@ import platform
 import re
 import time
 
+import pytest
+
+pytestmark = pytest.mark.vm
+
 FIELDS = {"id", "success", "exitCode", "duration", "timeout", "cancelled", "timedOut", "cpuTimedOut", "oomKilled",
           "logTruncated", "usage", "isolation", "timings"}
 

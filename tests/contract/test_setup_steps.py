@@ -11,6 +11,8 @@ import pytest
 from harness import host
 from harness.image_maker import Image, busybox_layer, entry, folder, layer
 
+pytestmark = [pytest.mark.any_tier, pytest.mark.engine, pytest.mark.podman]
+
 
 @pytest.fixture
 def unique(request):
@@ -18,6 +20,7 @@ def unique(request):
     return f": {request.node.name}"
 
 
+@pytest.mark.apart
 def test_steps_are_done_in_their_order(runner, unique):
     steps = [unique, "echo one > /etc/steps", "echo two >> /etc/steps"]
     assert runner.ok("cat /etc/steps", run=steps).lines == ["one", "two"]
@@ -36,6 +39,7 @@ def test_they_are_done_once(runner, unique):
     assert runner.ok("cat /once", run=[*steps, "true"]).lines != first, "other steps, another image"
 
 
+@pytest.mark.apart
 def test_what_a_run_does_is_not_kept(runner, unique):
     steps = [unique, "echo kept > /f"]
     assert runner.ok("echo changed > /f; cat /f", run=steps).lines == ["changed"]
@@ -48,6 +52,8 @@ def test_another_image_under_the_same_name_is_set_up_anew(runner, unique):
         assert runner.ok("cat /w", "moving", run=[unique, "cat /v > /w"]).lines == [text.decode()]
 
 
+@pytest.mark.apart
+@pytest.mark.no_podman
 def test_owners_modes_links_and_removed_files(runner, unique):
     steps = [unique, "mkdir /d && chown 1234:567 /d && chmod 3770 /d && ln -s /d /l && echo x > /d/a && ln /d/a /d/b",
              "rm /etc/group; mkdir -p '/a b/\"c\"'; touch -d @1000000000 /t"]
@@ -58,6 +64,7 @@ def test_owners_modes_links_and_removed_files(runner, unique):
     assert outcome.lines == ["1234 567 3770", "/d", links, "/a b/\"c\"", "1000000000"]
 
 
+@pytest.mark.apart
 def test_nothing_of_ours_is_left_in_the_image(runner, unique):
     def names(**fields):
         # The agent's has a random part: each run sees its own, and none that is left from the steps.
@@ -75,6 +82,7 @@ def test_the_images_configuration_is_kept(runner, unique):
     assert runner.ok(None, "configured-setup", run=steps).lines == ["image 1000 /srv"]
 
 
+@pytest.mark.every_cell
 def test_nothing_of_the_run_is_in_the_steps(runner, unique, tmp_path):
     (tmp_path / "secret").write_text("s")
     steps = [unique, "ls -A . /app > /seen 2>/dev/null; echo \"env=$SECRET\" >> /seen; cat >> /seen"]
@@ -82,6 +90,7 @@ def test_nothing_of_the_run_is_in_the_steps(runner, unique, tmp_path):
     assert "secret" not in outcome.text and "env=" in outcome.lines
 
 
+@pytest.mark.every_cell
 def test_steps_are_sandboxed(runner, unique):
     steps = [unique, "cat /proc/1/comm /proc/sys/kernel/hostname > /who; (mount -t tmpfs x /mnt || echo refused) 2>&1 >> /who;"
                      " grep CapEff /proc/self/status >> /who; grep Seccomp: /proc/self/status >> /who"]
@@ -97,6 +106,7 @@ def without_a_choice(runner, script, **fields):
     return document
 
 
+@pytest.mark.every_cell
 def test_in_a_stronger_tier_they_must_be_allowed_by_name(runner, unique):
     document = without_a_choice(runner, "echo started; cat /made", run=[unique, "echo made > /made"])
     outcome = runner.submit(document)
@@ -114,6 +124,7 @@ def test_in_a_stronger_tier_they_must_be_allowed_by_name(runner, unique):
         outcome = runner.submit(document)
 
 
+@pytest.mark.every_cell
 @pytest.mark.parametrize("tier", ["runsc", "kata", "io.containerd.kata.v2"])
 def test_no_other_tier_is_possible_for_them(runner, unique, tier):
     outcome = runner.run("echo started", run=[unique], options={"setupRuntime": tier})
@@ -121,6 +132,7 @@ def test_no_other_tier_is_possible_for_them(runner, unique, tier):
     assert tier in outcome.error["message"] and "started" not in outcome.text
 
 
+@pytest.mark.every_cell
 def test_the_result_says_how_they_were_run(runner, unique):
     steps = [unique, "uname -r > /kernel"]
     first = runner.ok("cat /kernel", run=steps)
@@ -143,6 +155,8 @@ def test_the_network_can_be_taken_from_them(runner, unique):
         assert outcome.json["isolation"]["setup"]["network"] == "none"
 
 
+@pytest.mark.any_cell
+@pytest.mark.any_user
 @pytest.mark.parametrize("option", [{"setupRuntime": "lxc"}, {"setupRuntime": 1}, {"setupNetwork": "host"}, {"setupNetwork": ["none"]}],
                          ids=str)
 def test_wrong_choices_for_them(runner, option):
@@ -210,6 +224,8 @@ def test_the_caller_goes_away_meanwhile(runner, store, unique, number):
     assert runner.cli("reap").code == 0
 
 
+@pytest.mark.any_cell
+@pytest.mark.any_user
 @pytest.mark.parametrize("steps", ["echo", [1], [None], {"a": 1}, [["a"]]])
 def test_wrong_types(runner, steps):
     outcome = runner.submit(runner.request("true", run=steps))

@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: MIT
 """The command's stdin, stdout and stderr by their names: for whoever it runs as, and becomes."""
 
+import pytest
+
+pytestmark = pytest.mark.vm
+
 SCRIPT = """
 ln -s /dev/stdout /tmp/out; ln -s /dev/stdin /tmp/in
 cat /tmp/in > /tmp/out

@@ -38,6 +38,8 @@ def test_it_holds_while_output_floods(runner):
     assert outcome.json["timedOut"] is True
 
 
+@pytest.mark.any_tier
+@pytest.mark.any_user
 @pytest.mark.parametrize("text,least", [("500ms", 500), ("1s", 1000), ("700", 700)])
 def test_durations_as_text(runner, text, least):
     begun = time.monotonic()
@@ -47,12 +49,16 @@ def test_durations_as_text(runner, text, least):
     assert b"timed out" in outcome.stderr
 
 
+@pytest.mark.any_tier
+@pytest.mark.any_user
 def test_an_integer_may_be_written_with_a_fraction(runner):
     """1000.0 is an integer in JSON Schema, and in JavaScript."""
     outcome = runner.cli("run", "--request", runner.write_request(runner.request("sleep 60", timeout=1000.0)), deadline=20)
     assert outcome.code == 137 and b"timed out after 1s" in outcome.stderr, outcome
 
 
+@pytest.mark.any_tier
+@pytest.mark.any_user
 def test_nothing_is_extracted(runner, tmp_path):
     outcome = runner.run("echo x > f; sleep 60", timeout=1000, deadline=20, extract=[("f", tmp_path / "out")])
     assert "extracted" not in outcome.json

@@ -41,6 +41,7 @@ def test_hostile_files(runner, target):
     assert runner.ok("grep ^Uid: /proc/self/status", "hostile-users", input="x").lines == ["Uid:" + 4 * "\t1000"]
 
 
+@pytest.mark.vm
 def test_root_becomes_others(runner, python_image):
     """The distribution's own tools: they ask the kernel's audit, PAM, and their files' owners."""
     script = """set -e

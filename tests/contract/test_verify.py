@@ -33,6 +33,8 @@ def test_what_is_seen(runner, store):
     assert host.new_leftovers(before, store) == {}
 
 
+@pytest.mark.any_tier
+@pytest.mark.any_user
 def test_for_people(runner):
     done = runner.cli("verify", *runner.cell_flags())
     words = done.stdout.decode().splitlines()
@@ -40,11 +42,15 @@ def test_for_people(runner):
     assert ("of its own, not on the host's" in words[-1]) == (runner.tier != "runc")
 
 
+@pytest.mark.any_tier
+@pytest.mark.any_user
 def test_an_image_that_is_not_there(runner):
     done = verify(runner, "--image", "127.0.0.1:1/none")
     assert done.code == 125 and done.error["code"] == "CONTAINER_START_FAILED"
 
 
+@pytest.mark.any_cell
+@pytest.mark.any_user
 @pytest.mark.parametrize("words", [["--runtime"], ["--no-such"], ["word"], ["--runtime", "vm"], ["--engine", "moon"]])
 def test_wrong_usage(runner, words):
     done = runner.cli("verify", "--json", *words)

@@ -2,6 +2,8 @@
 """`workdir`: where the command starts and where the files land."""
 import pytest
 
+pytestmark = pytest.mark.apart
+
 
 def test_default_is_app(runner):
     assert runner.ok("pwd").lines == ["/app"]
@@ -12,6 +14,8 @@ def test_is_made_and_entered(runner, workdir):
     assert runner.ok("pwd; touch f && ls", workdir=workdir).lines == [workdir, "f"]
 
 
+@pytest.mark.any_tier
+@pytest.mark.any_user
 def test_needless_slashes_are_removed(runner):
     assert runner.ok("pwd", workdir="/x//y/./z/").lines == ["/x/y/z"]
 
@@ -27,10 +31,14 @@ def test_an_existing_folder_keeps_its_contents(runner, tmp_path):
     assert outcome.lines == ["root:x:0:0:root:/root:/bin/sh", "in"]
 
 
+@pytest.mark.any_tier
+@pytest.mark.any_user
 def test_workdir_flag(runner):
     assert runner.plain("pwd", "--workdir", "/here").stdout == b"/here\n"
 
 
+@pytest.mark.any_cell
+@pytest.mark.any_user
 @pytest.mark.parametrize("workdir", ["relative", "", "./x", "/a/../b", "/.."])
 def test_relative_or_climbing_is_refused(runner, workdir):
     outcome = runner.run("echo started", workdir=workdir)

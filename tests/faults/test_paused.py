@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: MIT
 """A run that is paused when its supervisor is killed: frozen, it cannot die by itself."""
+import pytest
+
 from harness import host
+
+pytestmark = pytest.mark.vm
 
 
 def test_the_supervisor_of_a_paused_run_is_killed(runner, store, tmp_path, monkeypatch):

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
 """release_agent, notify_on_release, and moving out of one's own cgroup."""
+import pytest
+
+pytestmark = pytest.mark.engine
 
 
 def test_no_cgroup_can_be_mounted_or_left(runner):

@@ -8,6 +8,8 @@ import pytest
 
 from harness import addresses
 
+pytestmark = pytest.mark.vm
+
 
 @pytest.fixture
 def local(runner):

@@ -8,6 +8,8 @@ import pytest
 
 from harness import host
 
+pytestmark = [pytest.mark.engine, pytest.mark.vm]
+
 SECRET = "LR_TEST_SECRET=hunter2"
 FILES = 4096
 CONTROLLERS = ("memory", "cpu", "cpuacct", "pids", "freezer")

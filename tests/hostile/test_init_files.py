@@ -2,6 +2,8 @@
 """Reading or writing the agent through /proc/1: its fds are the way to the host."""
 import pytest
 
+pytestmark = pytest.mark.engine
+
 
 @pytest.mark.parametrize("path", ["mem", "environ", "auxv", "maps", "syscall", "stack", "pagemap", "map_files/."])
 def test_inits_files_give_nothing(runner, path):

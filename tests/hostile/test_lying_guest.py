@@ -7,6 +7,8 @@ import time
 
 import pytest
 
+pytestmark = [pytest.mark.cells("local-kata"), pytest.mark.vm]
+
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 PROGRAMS = [("../src/run", "supervisor"), ("../src/host", "filter"), ("../src/image", "unpack"), ("../src/tier", "initramfs"),
             ("../agent", "agent")]

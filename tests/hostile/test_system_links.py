@@ -7,6 +7,8 @@ import pytest
 
 from harness.image_maker import Image, busybox_layer, entry, folder, layer, symlink
 
+pytestmark = pytest.mark.vm
+
 # Wherever a procfs may have got to. Opening a setting to append to it changes nothing.
 LOOK = """for p in /proc /v/proc /v /root/v/proc /root/dev/l/proc /sys /dev /etc /tmp /; do
     [ -r $p/self/stat ] || continue

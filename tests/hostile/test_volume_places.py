@@ -11,6 +11,8 @@ from harness.docker_proxy import Proxy, answer
 from harness.image_maker import Image, busybox_layer, entry, folder, layer, symlink
 from test_replaced_agent import old_runc
 
+pytestmark = pytest.mark.cells("docker-*")
+
 SHOWN = "/proc/timer_list"
 READ = f"read line < {SHOWN}; echo \"first: $line\"; read line < /proc/keys; echo \"second: $line\""
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The fixtures and hooks of both suites. A conftest.py takes them in with `import *`."""
 import contextlib
+import fnmatch
 import os
 import shutil
 import signal
@@ -21,24 +22,24 @@ __all__ = [
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", ".."))
 TEST_SECONDS = 180
 
-# Where the engine itself has something to do, beyond starting a container.
-SHORT = ("test_docker", "test_control", "test_cleanup", "test_exit", "test_helpers", "test_image_config", "test_names", "test_network",
-         "test_pull_on_run", "test_setup_steps", "test_cgroup_escape", "test_init_files")
-
-# What a machine of one's own has to do with: whole files, or the tests named. A VM that is emulated takes two seconds to come
-# up, and three times as long beside other tests, so that the rest is seen only when this cell is asked for (make check-vms).
-ALL = None
-VMS = {
-    "test_control": {"test_stop_sends_sigterm_first", "test_cancel_and_stop_return_when_nothing_is_left", "test_pause_and_resume",
-                     "test_a_pause_does_a_program_no_harm", "test_memory_is_kept_while_paused", "test_a_paused_run_can_be_ended",
-                     "test_the_timeout_goes_on_while_paused"},
-    "test_exit": {"test_exit_code_without_json", "test_signal_death_without_json", "test_command_not_found_is_the_shells_127",
-                  "test_background_processes_do_not_hold_the_run", "test_a_daemon_that_holds_the_output_does_not_hold_the_run",
-                  "test_orphans_are_reaped", "test_stopped_program_can_still_time_out"},
-    "test_defaults": ALL, "test_egress": ALL, "test_guest": ALL, "test_helpers": ALL, "test_lying_guest": ALL, "test_names": ALL,
-    "test_network": ALL, "test_paused": ALL, "test_result": ALL, "test_standard_streams": ALL, "test_system_links": ALL,
-    "test_users": {"test_root_becomes_others"},
-}
+MARKERS = [
+    "slow: much data; left out of the sanitizer pass",
+    "once: about the machine; no need to see it again with the sanitizers",
+    "seconds(n): the test's own deadline instead of 180 s",
+    # Which cells can make a difference. The marker of a test counts before that of its file; without any: every cell.
+    "every_cell: in every cell, where the file's marker says otherwise",
+    "any_cell: ends before an engine is chosen, or without one: in the cell local-runc alone",
+    "any_tier: the tier makes no difference: in the tier runc of each engine",
+    "apart: the engine makes a difference and the tier does, but not the two together: not in docker-runsc",
+    "cells(pattern...): in the cells that match one of these, such as docker-*",
+    "vm(short=False): depends on a machine of its own: `make check` runs it in VMs, too; short: also with --short",
+    # What the other suites and passes take.
+    "any_user: the user makes no difference: not in the suite rootless",
+    "engine: the engine does more than start a container: with --short in docker-runc, too",
+    "podman: differs with Podman's service: in the suite podman",
+    "no_podman: not in the suite podman, whose daemon puts files of its own into /etc",
+]
+PATTERNS = {"every_cell": ["*"], "any_cell": ["local-runc"], "any_tier": ["*-runc"], "apart": ["local-*", "docker-runc"]}
 _survey = None
 _daemon = contextlib.ExitStack()
 
@@ -67,41 +68,53 @@ def pytest_configure(config):
     engine = config.getoption("--engine")
     if engine:
         os.environ[dockerd.ENGINE] = engine
-    if not (config.getoption("--cell") or "docker").startswith("local"):
+    if engine != "local" and not (config.getoption("--cell") or "docker").startswith("local"):
         _daemon.enter_context(dockerd.shared())
         dockerd.use()
-    config.addinivalue_line("markers", "slow: much data; left out of the sanitizer pass")
-    config.addinivalue_line("markers", "once: about the machine; no need to see it again with the sanitizers")
-    config.addinivalue_line("markers", "seconds(n): the test's own deadline instead of 180 s")
+    for marker in MARKERS:
+        config.addinivalue_line("markers", marker)
 
 
 def pytest_unconfigure(config):
     _daemon.close()
 
 
+def patterns_of(function):
+    """Of the cells in which a test can differ."""
+    for marker in function.iter_markers():  # the closest one first
+        if marker.name == "cells":
+            return marker.args
+        if marker.name in PATTERNS:
+            return PATTERNS[marker.name]
+    return PATTERNS["every_cell"]
+
+
 def pytest_generate_tests(metafunc):
-    """A test that takes a cell runs in every cell that works; test_cells.py tells of the others."""
-    if "cell" in metafunc.fixturenames:
-        only = metafunc.config.getoption("--cell")
-        working = [c for c in cells.CELLS if survey()[c] is None and only in (None, cells.name(c))]
-        engine = metafunc.config.getoption("--engine")
-        working = [c for c in working if engine in (None, c[0])]
-        module = metafunc.module.__name__.rpartition(".")[2]
-        named = VMS.get(module, set())
-        if only is None and named is not ALL and metafunc.function.__name__ not in named:
-            working = [c for c in working if c != ("local", "kata")]
-        if metafunc.config.getoption("--short"):
-            working = [c for c in working if c == ("local", "runc") or (c == ("docker", "runc") and module in SHORT)
-                       or (c == ("local", "kata") and metafunc.function.__name__ == "test_pause_and_resume")]
-        metafunc.parametrize("cell", working, ids=cells.name if working else None)
+    """A test that takes a cell runs in every cell that works and can make a difference; test_cells.py tells of those that
+    do not work."""
+    if "cell" not in metafunc.fixturenames:
+        return
+    function = metafunc.definition
+    only, engine, short = (metafunc.config.getoption(option) for option in ("--cell", "--engine", "--short"))
+    vm = function.get_closest_marker("vm")
+    working = [c for c in cells.CELLS if survey()[c] is None and only in (None, cells.name(c)) and engine in (None, c[0])
+               and any(fnmatch.fnmatch(cells.name(c), pattern) for pattern in patterns_of(function))]
+    # A VM that is emulated takes two seconds to come up, and three times as long beside other tests: the rest is seen only
+    # when this cell is asked for (make check-vms).
+    if only is None and vm is None:
+        working = [c for c in working if c != ("local", "kata")]
+    if short:
+        working = [c for c in working if c == ("local", "runc")
+                   or (c == ("docker", "runc") and function.get_closest_marker("engine"))
+                   or (c == ("local", "kata") and vm and vm.kwargs.get("short"))]
+    metafunc.parametrize("cell", working, ids=cells.name if working else None)
 
 
 def pytest_collection_modifyitems(config, items):
     if config.getoption("--engine") not in (None, "local"):
         items[:] = [item for item in items if "cell" in item.fixturenames]
     # What has no cell left is not skipped: it was not asked for.
-    if config.getoption("--engine") or config.getoption("--short"):
-        items[:] = [item for item in items if "cell" not in item.fixturenames or isinstance(item.callspec.params["cell"], tuple)]
+    items[:] = [item for item in items if "cell" not in item.fixturenames or isinstance(item.callspec.params["cell"], tuple)]
 
 
 @pytest.hookimpl(hookwrapper=True)
