@@ -10,9 +10,14 @@ VM_DEPS := $(if $(filter x86_64,$(shell uname -m)),vm)
 # The distribution's Meson first: another one early on PATH may belong to another Python.
 MESON  := $(firstword $(wildcard /usr/bin/meson) meson)
 SOURCES = $(shell find include src lib cli agent guest tests bench examples -name '*.[ch]')
+CLANG  ?= clang
+GCC    ?= gcc
+# What the analyzer says of the three that are left out was wrong each time. It sees one file at a time, and C code alone:
+# not that a function of another file has set what a pointer leads to, or keeps what it is given.
+ANALYZE = -fanalyzer -Wno-analyzer-malloc-leak -Wno-analyzer-use-of-uninitialized-value -Wno-analyzer-null-argument
 
 .DELETE_ON_ERROR:
-.PHONY: all build asan deps tools demo check check-quick check-vms check-trixie soak bench bench-docker bench-tiers bench-gvisor fuzz install uninstall format clean help
+.PHONY: all build asan deps tools demo lint clang analyze coverage check check-fast check-quick check-vms check-trixie soak bench bench-docker bench-tiers bench-gvisor fuzz install uninstall format clean help
 
 all: build  ## build the library and the programs (default)
 
@@ -33,7 +38,7 @@ asan: $(BUILD)-asan/build.ninja  ## build with AddressSanitizer and UBSan, in bu
 
 deps:  ## install the packages that are missing (DEPS=skip: do not)
 ifneq ($(DEPS),skip)
-	@scripts/install-deps build runtime test demo $(VM_DEPS)
+	@scripts/install-deps build runtime test demo lint $(VM_DEPS)
 endif
 
 tools: deps  ## make what tests need and Debian has not (gVisor, a current dockerd, images; some minutes, once, into the cache)
@@ -47,9 +52,14 @@ demo: deps  ## one run from beginning to end, with a Python image
 	@$(MAKE) --no-print-directory build
 	@scripts/demo $(BUILD)
 
-check: tools  ## every test, twice: as built, and with the sanitizers
+check: tools  ## every test, twice: as built, and with the sanitizers; the form of the sources; a build with clang
 	@$(MAKE) --no-print-directory build asan
+	@$(MAKE) --no-print-directory DEPS=skip clang
 	@scripts/as-root $(PYTHON) tests/run --build $(BUILD) --sanitized $(BUILD)-asan
+
+check-fast: deps  ## in 90 s what fails most often: layers, unit, fuzz corpora, contract and hostile in the cell local-runc
+	@$(MAKE) --no-print-directory build
+	@scripts/as-root $(PYTHON) tests/run --build $(BUILD) --fast
 
 check-quick: tools  ## every test, once
 	@$(MAKE) --no-print-directory build
@@ -62,6 +72,34 @@ check-vms: tools  ## every test in VMs of our own (tier kata): half an hour wher
 check-trixie: deps  ## the tests of the cell local-runc on Debian 13, in a root that mmdebstrap makes
 	@scripts/as-root scripts/in-debian trixie make --no-print-directory DEPS=skip BUILD=build-trixie build
 	@scripts/as-root scripts/in-debian trixie $(PYTHON) tests/run --build build-trixie --cell local-runc --only unit --only contract --only hostile
+
+lint: deps  ## the form of the sources: clang-format, shellcheck, flake8
+	@scripts/lint
+
+$(BUILD)-clang/build.ninja:
+	CC="$(CLANG)" $(MESON) setup -Doptimization=0 -Ddebug=false $(BUILD)-clang
+
+clang: deps $(BUILD)-clang/build.ninja  ## build with clang, whose warnings are others, in build-clang
+	@ninja -C $(BUILD)-clang --quiet
+
+$(BUILD)-analyze/build.ninja:
+	CC="$(GCC)" CFLAGS="$(ANALYZE)" $(MESON) setup -Dtests=false $(BUILD)-analyze
+
+analyze: deps $(BUILD)-analyze/build.ninja  ## gcc's static analyzer over the programs and the library (a minute or two)
+	@ninja -C $(BUILD)-analyze --quiet
+
+$(BUILD)-coverage/build.ninja:
+	$(MESON) setup -Db_coverage=true -Doptimization=0 $(BUILD)-coverage
+
+coverage: tools $(BUILD)-coverage/build.ninja  ## the lines that unit tests, fuzz corpora and the cell local-runc execute
+ifneq ($(DEPS),skip)
+	@scripts/install-deps coverage
+endif
+	@ninja -C $(BUILD)-coverage --quiet
+	@ln -sfn cli/light-runner $(BUILD)-coverage/light-runner
+	@find $(BUILD)-coverage -name '*.gcda' -delete
+	@scripts/as-root $(PYTHON) tests/run --build $(BUILD)-coverage --fast
+	@gcovr --root . --object-directory $(BUILD)-coverage --filter 'src/|lib/|cli/|agent/' --sort-percentage --print-summary
 
 soak: tools  ## 2000 runs of every kind with SIGKILLs in between (RUNS, SEED)
 	@$(MAKE) --no-print-directory build
@@ -104,7 +142,7 @@ format:  ## clang-format over every C file
 	clang-format -i $(SOURCES)
 
 clean:  ## remove the build folders
-	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-fuzz build-trixie
+	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-fuzz $(BUILD)-clang $(BUILD)-analyze $(BUILD)-coverage build-trixie
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*##  */\1\t/p' Makefile | expand -t 14
