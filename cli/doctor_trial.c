@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "doctor_trial.h"
 
+#include "cli_runner.h"
 #include "verbs.h"
 
 #include "base/cleanup.h"

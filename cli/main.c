@@ -14,31 +14,45 @@
 
 static int verb_help(int argc, char **argv);
 
-static const struct verb verbs[] = {
-    {"run", verb_run, "run a command in a disposable sandbox"},
-    {"attach", verb_attach, "wait for a detached run"},
-    {"logs", verb_logs, "print the output of a detached run"},
-    {"stop", verb_control, "end a detached run gently"},
-    {"cancel", verb_control, "end a detached run at once"},
-    {"pause", verb_control, "freeze a detached run"},
-    {"resume", verb_control, "thaw a detached run"},
-    {"ls", verb_ls, "list detached runs"},
-    {"clean", verb_clean, "remove old states, and images of setup steps"},
-    {"image", verb_image, "pull, import, list and remove images"},
-    {"doctor", verb_doctor, "what works on this machine, and what mends the rest"},
-    {"setup", verb_setup, "install gVisor; prepare VMs of the tier kata"},
-    {"verify", verb_verify, "show which kernel a tier really runs on"},
-    {"network", verb_network, "create and remove networks for runs on Docker"},
-    {"reap", verb_reap, "remove what killed runs left behind"},
-    {"version", verb_version, "print the version"},
-    {"help", verb_help, "print this, or the help of a verb"},
+struct words {
+    bool help;
+};
+
+static const struct flag help_flags[] = {FLAG_HELP(struct words), FLAG_END};
+
+static const struct command help_command = {
+    .name = "help",
+    .usage = "[VERB]",
+    .about = "Prints the verbs, or the help of a verb.",
+    .flags = help_flags,
+    .words = COMPLETE_VERBS,
+};
+
+const struct verb verbs[] = {
+    {&run_command, verb_run, "run a command in a disposable sandbox"},
+    {&attach_command, verb_attach, "wait for a detached run"},
+    {&logs_command, verb_logs, "print the output of a detached run"},
+    {&stop_command, verb_control, "end a detached run gently"},
+    {&cancel_command, verb_control, "end a detached run at once"},
+    {&pause_command, verb_control, "freeze a detached run"},
+    {&resume_command, verb_control, "thaw a detached run"},
+    {&ls_command, verb_ls, "list detached runs"},
+    {&clean_command, verb_clean, "remove old states, and images of setup steps"},
+    {&image_command, verb_image, "pull, import, list and remove images"},
+    {&doctor_command, verb_doctor, "what works on this machine, and what mends the rest"},
+    {&setup_command, verb_setup, "install gVisor; prepare VMs of the tier kata"},
+    {&verify_command, verb_verify, "show which kernel a tier really runs on"},
+    {&network_command, verb_network, "create and remove networks for runs on Docker"},
+    {&reap_command, verb_reap, "remove what killed runs left behind"},
+    {&version_command, verb_version, "print the version"},
+    {&help_command, verb_help, "print this, or the help of a verb"},
     {0},
 };
 
 static const struct verb *find_verb(const char *name)
 {
-    for (const struct verb *v = verbs; v->name; v++)
-        if (strcmp(v->name, name) == 0)
+    for (const struct verb *v = verbs; v->command; v++)
+        if (strcmp(v->command->name, name) == 0)
             return v;
     return NULL;
 }
@@ -48,8 +62,8 @@ static void print_help(FILE *out)
     fputs("usage: light-runner VERB [flags] [arguments]\n\n"
           "Runs code that you did not write in a disposable sandbox.\n\n",
           out);
-    for (const struct verb *v = verbs; v->name; v++)
-        fprintf(out, "  %-9s %s\n", v->name, v->description);
+    for (const struct verb *v = verbs; v->command; v++)
+        fprintf(out, "  %-10s %s\n", v->command->name, v->description);
     fputs("\n'light-runner VERB --help' says more about one of them.\n"
           "\n"
           "  light-runner image import rootfs.tar my-image\n"

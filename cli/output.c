@@ -3,7 +3,6 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
-#include "base/libexec.h"
 #include "base/text.h"
 #include "wire/result.h"
 
@@ -11,24 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-int cli_runner(lrun_runner **out, const char *engine, const char *tier, lrun_error *err)
-{
-    /* The library looks at LIGHT_RUNNER_SUPERVISOR by itself; only the program beside us is our
-     * affair. */
-    const char *chosen = secure_getenv("LIGHT_RUNNER_SUPERVISOR");
-    cleanup_free char *supervisor = NULL;
-    if (!chosen || !*chosen) {
-        supervisor = libexec_find("light-runner-supervisor", err);
-        if (!supervisor)
-            return -1;
-    }
-    lrun_runner_options options = LRUN_RUNNER_OPTIONS_INIT;
-    options.supervisor = supervisor;
-    options.engine = engine;
-    options.runtime = tier;
-    return lrun_runner_new(out, &options, err);
-}
 
 void cli_line(FILE *to, const char *format, ...)
 {
@@ -109,4 +90,20 @@ int cli_usage(const char *verb, bool json, const char *format, ...)
     error_hint(&e, "try: light-runner %s%s--help", verb, *verb ? " " : "");
     e.id[0] = '\0';
     return cli_fail(&e, json);
+}
+
+bool cli_parse(const struct command *c, void *into, int *argc, char **argv, int *code)
+{
+    lrun_error e = {0};
+    int words = flags_parse(c, into, *argc, argv, &e);
+    *argc = words + 1;
+    if (words >= 0 && !flags_has(c, into, "help"))
+        return true;
+    if (words < 0) {
+        *code = cli_fail(&e, flags_has(c, into, "json"));
+        return false;
+    }
+    flags_help(c);
+    *code = 0; /* main() sees whether the help could be written */
+    return false;
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "run_flags.h"
 
+#include "verbs.h"
+
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/io.h"
@@ -8,115 +10,12 @@
 #include "wire/request.h"
 
 #include <fcntl.h>
-#include <getopt.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #define OPERATION "cli.usage"
 
 enum { MAX_REQUEST_FILE = 256 * 1024 * 1024 };
-
-/* What a flag does with its value. */
-enum kind {
-    FIELD_TEXT,     /* a field of the request */
-    FIELD_LIST,     /* one more entry of a field that is a list */
-    FIELD_DURATION, /* a field in milliseconds */
-    OPTION_TEXT,    /* a field of `options` */
-    OPTION_NUMBER,
-    OPTION_COUNT,
-    OPTION_BYTES,
-    OPTION_NAMES, /* a list of names in `options`, with commas between them */
-    EXTRACT,
-    ENV,
-    INPUT,
-    INPUT_JSON,
-    REQUEST,
-    DETACH, /* from here on: without a value */
-    NO_IGNORE,
-    ARGV,
-    JSON,
-    TIMING,
-    HELP,
-};
-
-static const struct flag {
-    const char *name;
-    enum kind kind;
-    const char *field;
-    const char *value; /* how the help calls it */
-    const char *description;
-} flags[] = {
-    {"runtime", OPTION_TEXT, "runtime", "TIER", "runc (default), runsc or kata"},
-    {"accelerator", OPTION_TEXT, "accelerator", "NAME",
-     "of a VM: any (default), or kvm, which rejects an emulator"},
-    {"engine", OPTION_TEXT, "engine", "NAME", "auto (default), local or docker"},
-    {"memory", OPTION_TEXT, "memory", "SIZE", "memory cap (default 512m)"},
-    {"cpus", OPTION_NUMBER, "cpus", "N", "cores, also fractions (default 1)"},
-    {"pids", OPTION_COUNT, "pids", "N", "processes and threads, 1 to 32768 (default 100)"},
-    {"disk", OPTION_TEXT, "disk", "SIZE",
-     "cap on what the run may write (default 1g; on Docker none)"},
-    {"gpus", OPTION_TEXT, "gpus", "WHICH", "all, a count, or device=0"},
-    {"timeout", FIELD_DURATION, "timeout", "TIME",
-     "30s, 500ms, 2m; a bare number is ms (default 20m)"},
-    {"cpu-timeout", FIELD_DURATION, "cpuTimeout", "TIME",
-     "of the processors, used by all processes of the run together"},
-    {"network", FIELD_LIST, "networks", "NAME", "none, or a network's name (repeatable)"},
-    {"dns", FIELD_LIST, "dns", "ADDRESS", "a name server to ask (repeatable; default: the host's)"},
-    {"env", ENV, "env", "NAME=VALUE", "a variable; NAME alone takes ours (repeatable)"},
-    {"workdir", FIELD_TEXT, "workdir", "PATH", "working directory (default /app)"},
-    {"dir", FIELD_TEXT, "dir", "PATH", "folder whose contents are copied into workdir"},
-    {"ignore", FIELD_LIST, "ignore", "NAME",
-     "left out of --dir at any depth, in the place of .git, node_modules... (repeatable)"},
-    {"no-ignore", NO_IGNORE, NULL, NULL, "nothing is left out of --dir by its name"},
-    {"links", FIELD_TEXT, "links", "WHICH",
-     "of --dir: skip (default), or inside: relative ones that stay in it are kept"},
-    {"input", INPUT, NULL, "FILE|-", "bytes for the command's stdin"},
-    {"input-json", INPUT_JSON, NULL, "JSON", "a JSON value for the command's stdin"},
-    {"setup", FIELD_LIST, "run", "COMMAND",
-     "step that is done once on top of the image, and kept (repeatable)"},
-    {"setup-runtime", OPTION_TEXT, "setupRuntime", "TIER",
-     "tier of the steps (default: the run's; only runc is supported)"},
-    {"setup-network", OPTION_TEXT, "setupNetwork", "NAME",
-     "none: the steps have no network (default: the default network)"},
-    {"extract", EXTRACT, NULL, "FROM:TO",
-     "copy FROM out into the folder TO afterwards (repeatable)"},
-    {"extract-when", FIELD_TEXT, "extractWhen", "WHEN",
-     "success (default), or always: also after another exit code or a timeout"},
-    {"max-extract", OPTION_BYTES, "maxExtractBytes", "SIZE", "cap per --extract (default 1g)"},
-    {"max-log", OPTION_BYTES, "maxLogBytes", "SIZE", "cap on the output (default 256m)"},
-    {"allow-unenforced", OPTION_NAMES, "allowUnenforced", "LIMITS",
-     "go without memory, cpus or pids limits if they cannot be set (commas)"},
-    {"allow-egress", OPTION_NAMES, "allowEgress", "WHICH",
-     "open addresses of the host, or of metadata services (commas)"},
-    {"argv", ARGV, NULL, NULL, "the words after IMAGE are the command as it is, without a shell"},
-    {"request", REQUEST, NULL, "FILE|-", "the request as a JSON document; flags go over it"},
-    {"detach", DETACH, NULL, NULL, "print the id once the command runs, and return"},
-    {"json", JSON, NULL, NULL, "print the result as JSON on stdout, output on stderr"},
-    {"timing", TIMING, NULL, NULL, "say on stderr where the time went"},
-    {"help", HELP, NULL, NULL, "print this"},
-};
-
-enum { FLAG_COUNT = sizeof(flags) / sizeof(flags[0]) };
-
-void run_flags_help(void)
-{
-    puts("usage: light-runner run [flags] IMAGE [--] [SHELL COMMAND]\n\n"
-         "Runs a command in a sandbox that exists for this one run. The words after IMAGE are "
-         "joined\n"
-         "with spaces and given to `sh -c`; with --argv they are the command's words as they are.\n"
-         "Without any, the image's own command runs.\n");
-    for (size_t i = 0; i < FLAG_COUNT; i++) {
-        char left[40];
-        snprintf(left, sizeof(left), "--%s %s", flags[i].name,
-                 flags[i].value ? flags[i].value : "");
-        printf("  %-24s %s\n", left, flags[i].description);
-    }
-    puts("\nThe exit code is the command's own (128+N after signal N), or 125 for our failure.\n"
-         "\n"
-         "  light-runner run busybox echo hello\n"
-         "  light-runner run --dir src --timeout 10s --network none python -- python3 main.py\n"
-         "  light-runner run --extract out:results --json python 'mkdir out; date > out/now'");
-}
 
 /* ------------------------------------------------------------- values */
 
@@ -163,46 +62,76 @@ static int append_text(json_t *object, const char *field, const char *flag, cons
     return json_array_append_new(list, text) < 0 ? error_oom(err, OPERATION) : 0;
 }
 
-/* As Docker has it: a name alone stands for the value that it has here, if any. */
-static int append_env(struct run_flags *f, const char *value, lrun_error *err)
+/* The document's `options`. Borrowed. */
+static json_t *options_of(struct run_flags *f, lrun_error *err)
 {
+    json_t *options = member(f->given, "options", json_object);
+    if (!options)
+        error_oom(err, OPERATION);
+    return options;
+}
+
+static int read_field(void *into, const struct flag *flag, const char *value, lrun_error *err)
+{
+    struct run_flags *f = into;
+    return put_text(f->given, flag->field, flag->name, value, err);
+}
+
+static int read_field_list(void *into, const struct flag *flag, const char *value, lrun_error *err)
+{
+    struct run_flags *f = into;
+    return append_text(f->given, flag->field, flag->name, value, err);
+}
+
+/* The request takes numbers of cores as text too, and checks them. */
+static int read_option(void *into, const struct flag *flag, const char *value, lrun_error *err)
+{
+    json_t *options = options_of(into, err);
+    return options ? put_text(options, flag->field, flag->name, value, err) : -1;
+}
+
+/* As Docker has it: a name alone stands for the value that it has here, if any. */
+static int read_env(void *into, const struct flag *flag, const char *value, lrun_error *err)
+{
+    struct run_flags *f = into;
     if (strchr(value, '='))
-        return append_text(f->given, "env", "env", value, err);
+        return append_text(f->given, flag->field, flag->name, value, err);
     const char *ours = secure_getenv(value);
     if (!ours)
-        return member(f->given, "env", json_array) ? 0 : error_oom(err, OPERATION);
+        return member(f->given, flag->field, json_array) ? 0 : error_oom(err, OPERATION);
     cleanup_free char *both = NULL;
     if (asprintf(&both, "%s=%s", value, ours) < 0) {
         both = NULL;
         return error_oom(err, OPERATION);
     }
-    return append_text(f->given, "env", "env", both, err);
+    return append_text(f->given, flag->field, flag->name, both, err);
 }
 
-static int append_extract(struct run_flags *f, const char *value, lrun_error *err)
+static int read_extract(void *into, const struct flag *flag, const char *value, lrun_error *err)
 {
+    struct run_flags *f = into;
     const char *colon = strrchr(value, ':');
     if (!colon)
         return error_set(err, LRUN_INVALID_ARGUMENT, OPERATION, "--extract: '%s' is not FROM:TO",
                          value);
     cleanup_free char *from = strndup(value, (size_t)(colon - value));
-    json_t *list = member(f->given, "extract", json_array);
+    json_t *list = member(f->given, flag->field, json_array);
     json_t *entry = json_object();
     if (!from || !list || !entry) {
         json_decref(entry);
         return error_oom(err, OPERATION);
     }
-    if (put_text(entry, "from", "extract", from, err) < 0 ||
-        put_text(entry, "to", "extract", colon + 1, err) < 0) {
+    if (put_text(entry, "from", flag->name, from, err) < 0 ||
+        put_text(entry, "to", flag->name, colon + 1, err) < 0) {
         json_decref(entry);
         return -1;
     }
     return json_array_append_new(list, entry) < 0 ? error_oom(err, OPERATION) : 0;
 }
 
-static int put_duration(struct run_flags *f, const struct flag *flag, const char *value,
-                        lrun_error *err)
+static int read_duration(void *into, const struct flag *flag, const char *value, lrun_error *err)
 {
+    struct run_flags *f = into;
     uint64_t ms;
     if (!text_parse_duration_ms(value, &ms) || ms == 0 || ms > INT64_MAX) {
         error_set(err, LRUN_INVALID_ARGUMENT, OPERATION, "--%s: '%.40s' is not a time above 0",
@@ -212,7 +141,7 @@ static int put_duration(struct run_flags *f, const struct flag *flag, const char
     return put(f->given, flag->field, json_integer((json_int_t)ms), err);
 }
 
-static int put_bytes(json_t *options, const struct flag *flag, const char *value, lrun_error *err)
+static int read_bytes(void *into, const struct flag *flag, const char *value, lrun_error *err)
 {
     uint64_t bytes;
     if (!text_parse_size(value, &bytes) || bytes == 0 || bytes > INT64_MAX) {
@@ -220,10 +149,11 @@ static int put_bytes(json_t *options, const struct flag *flag, const char *value
                   flag->name, value);
         return error_hint(err, "write it like 512m");
     }
-    return put(options, flag->field, json_integer((json_int_t)bytes), err);
+    json_t *options = options_of(into, err);
+    return options ? put(options, flag->field, json_integer((json_int_t)bytes), err) : -1;
 }
 
-static int put_count(json_t *options, const struct flag *flag, const char *value, lrun_error *err)
+static int read_count(void *into, const struct flag *flag, const char *value, lrun_error *err)
 {
     uint64_t count;
     if (!text_parse_u64(value, &count) || count > INT64_MAX) {
@@ -231,12 +161,15 @@ static int put_count(json_t *options, const struct flag *flag, const char *value
                   value);
         return error_hint(err, "write it like 100");
     }
-    return put(options, flag->field, json_integer((json_int_t)count), err);
+    json_t *options = options_of(into, err);
+    return options ? put(options, flag->field, json_integer((json_int_t)count), err) : -1;
 }
 
-static int append_names(json_t *options, const struct flag *flag, const char *value,
-                        lrun_error *err)
+static int read_names(void *into, const struct flag *flag, const char *value, lrun_error *err)
 {
+    json_t *options = options_of(into, err);
+    if (!options)
+        return -1;
     for (const char *at = value, *end;; at = end + 1) {
         end = strchrnul(at, ',');
         cleanup_free char *name = strndup(at, (size_t)(end - at));
@@ -249,70 +182,122 @@ static int append_names(json_t *options, const struct flag *flag, const char *va
     }
 }
 
-static int put_input_json(struct run_flags *f, const char *value, lrun_error *err)
+static int read_input_json(void *into, const struct flag *flag, const char *value, lrun_error *err)
 {
+    struct run_flags *f = into;
     json_t *input;
     return request_input(&input, "--input-json", value, strlen(value), err) < 0
                ? -1
-               : put(f->given, "input", input, err);
+               : put(f->given, flag->field, input, err);
 }
 
-static int apply(struct run_flags *f, const struct flag *flag, const char *value, lrun_error *err)
+static int read_detach(void *into, const struct flag *flag, const char *value, lrun_error *err)
 {
-    json_t *options = f->given;
-    if (flag->kind >= OPTION_TEXT && flag->kind <= OPTION_NAMES) {
-        options = member(f->given, "options", json_object);
-        if (!options)
-            return error_oom(err, OPERATION);
-    }
-    switch (flag->kind) {
-    case FIELD_TEXT:
-        return put_text(f->given, flag->field, flag->name, value, err);
-    case FIELD_LIST:
-        return append_text(f->given, flag->field, flag->name, value, err);
-    case FIELD_DURATION:
-        return put_duration(f, flag, value, err);
-    case OPTION_TEXT:
-    case OPTION_NUMBER: /* the request takes numbers of cores as text too, and checks them */
-        return put_text(options, flag->field, flag->name, value, err);
-    case OPTION_COUNT:
-        return put_count(options, flag, value, err);
-    case OPTION_BYTES:
-        return put_bytes(options, flag, value, err);
-    case OPTION_NAMES:
-        return append_names(options, flag, value, err);
-    case EXTRACT:
-        return append_extract(f, value, err);
-    case ENV:
-        return append_env(f, value, err);
-    case INPUT:
-        f->input_file = value;
-        return 0;
-    case INPUT_JSON:
-        return put_input_json(f, value, err);
-    case REQUEST:
-        f->request_file = value;
-        return 0;
-    case DETACH:
-        return put(f->given, "detached", json_true(), err);
-    case NO_IGNORE:
-        f->no_ignore = true;
-        return 0;
-    case ARGV:
-        f->argv = true;
-        return 0;
-    case JSON:
-        f->json = true;
-        return 0;
-    case TIMING:
-        f->timing = true;
-        return 0;
-    case HELP:
-        f->help = true;
-        return 0;
-    }
-    return 0;
+    struct run_flags *f = into;
+    (void)value;
+    return put(f->given, flag->field, json_true(), err);
 }
+
+/* ------------------------------------------------------------- the table */
+
+static const struct flag flags[] = {
+    FLAG_CALL("runtime", read_option, "runc (default), runsc or kata", .value = "TIER",
+              .field = "runtime", .choices = CLI_TIERS),
+    FLAG_CALL("accelerator", read_option,
+              "of a VM: any (default), or kvm, which rejects an emulator", .value = "NAME",
+              .field = "accelerator", .choices = "any kvm"),
+    FLAG_CALL("engine", read_option, "auto (default), local or docker", .value = "NAME",
+              .field = "engine", .choices = CLI_ENGINES),
+    FLAG_CALL("memory", read_option, "memory cap (default 512m)", .value = "SIZE",
+              .field = "memory"),
+    FLAG_CALL("cpus", read_option, "cores, also fractions (default 1)", .value = "N",
+              .field = "cpus"),
+    FLAG_CALL("pids", read_count, "processes and threads, 1 to 32768 (default 100)", .value = "N",
+              .field = "pids"),
+    FLAG_CALL("disk", read_option, "cap on what the run may write (default 1g; on Docker none)",
+              .value = "SIZE", .field = "disk"),
+    FLAG_CALL("gpus", read_option, "all, a count, or device=0", .value = "WHICH", .field = "gpus",
+              .choices = "all"),
+    FLAG_CALL("timeout", read_duration, "30s, 500ms, 2m; a bare number is ms (default 20m)",
+              .value = "TIME", .field = "timeout"),
+    FLAG_CALL("cpu-timeout", read_duration,
+              "of the processors, used by all processes of the run together", .value = "TIME",
+              .field = "cpuTimeout"),
+    FLAG_CALL("network", read_field_list, "none, or a network's name (repeatable)", .value = "NAME",
+              .field = "networks", .choices = "none"),
+    FLAG_CALL("dns", read_field_list, "a name server to ask (repeatable; default: the host's)",
+              .value = "ADDRESS", .field = "dns"),
+    FLAG_CALL("env", read_env, "a variable; NAME alone takes ours (repeatable)",
+              .value = "NAME=VALUE", .field = "env"),
+    FLAG_CALL("workdir", read_field, "working directory (default /app)", .value = "PATH",
+              .field = "workdir"),
+    FLAG_CALL("dir", read_field, "folder whose contents are copied into workdir", .value = "PATH",
+              .field = "dir", .choices = COMPLETE_FOLDERS),
+    FLAG_CALL("ignore", read_field_list,
+              "left out of --dir at any depth, in the place of .git, node_modules... (repeatable)",
+              .value = "NAME", .field = "ignore"),
+    FLAG_SWITCH("no-ignore", struct run_flags, no_ignore,
+                "nothing is left out of --dir by its name", .field = "ignore"),
+    FLAG_CALL("links", read_field,
+              "of --dir: skip (default), or inside: relative ones that stay in it are kept",
+              .value = "WHICH", .field = "links", .choices = "skip inside"),
+    FLAG_STRING("input", struct run_flags, input_file, "FILE|-", "bytes for the command's stdin",
+                .field = "input", .choices = COMPLETE_FILES),
+    FLAG_CALL("input-json", read_input_json, "a JSON value for the command's stdin",
+              .value = "JSON", .field = "input"),
+    FLAG_CALL("setup", read_field_list,
+              "step that is done once on top of the image, and kept (repeatable)",
+              .value = "COMMAND", .field = "run"),
+    FLAG_CALL("setup-runtime", read_option,
+              "tier of the steps (default: the run's; only runc is supported)", .value = "TIER",
+              .field = "setupRuntime", .choices = CLI_TIERS),
+    FLAG_CALL("setup-network", read_option,
+              "none: the steps have no network (default: the default network)", .value = "NAME",
+              .field = "setupNetwork", .choices = "none"),
+    FLAG_CALL("extract", read_extract, "copy FROM out into the folder TO afterwards (repeatable)",
+              .value = "FROM:TO", .field = "extract"),
+    FLAG_CALL("extract-when", read_field,
+              "success (default), or always: also after another exit code or a timeout",
+              .value = "WHEN", .field = "extractWhen", .choices = "success always"),
+    FLAG_CALL("max-extract", read_bytes, "cap per --extract (default 1g)", .value = "SIZE",
+              .field = "maxExtractBytes"),
+    FLAG_CALL("max-log", read_bytes, "cap on the output (default 256m)", .value = "SIZE",
+              .field = "maxLogBytes"),
+    FLAG_CALL("allow-unenforced", read_names,
+              "go without memory, cpus or pids limits if they cannot be set (commas)",
+              .value = "LIMITS", .field = "allowUnenforced", .choices = "memory cpus pids"),
+    FLAG_CALL("allow-egress", read_names,
+              "open addresses of the host, or of metadata services (commas)", .value = "WHICH",
+              .field = "allowEgress", .choices = "host metadata"),
+    FLAG_SWITCH("argv", struct run_flags, argv,
+                "the words after IMAGE are the command as it is, without a shell", .field = "argv"),
+    FLAG_STRING("request", struct run_flags, request_file, "FILE|-",
+                "the request as a JSON document; flags go over it", .choices = COMPLETE_FILES),
+    FLAG_CALL("detach", read_detach, "print the id once the command runs, and return",
+              .field = "detached"),
+    FLAG_JSON(struct run_flags, "print the result as JSON on stdout, output on stderr"),
+    FLAG_SWITCH("timing", struct run_flags, timing, "say on stderr where the time went"),
+    FLAG_HELP(struct run_flags),
+    FLAG_END,
+};
+
+const struct command run_command = {
+    .name = "run",
+    .usage = "[flags] IMAGE [--] [SHELL COMMAND]",
+    .about =
+        "Runs a command in a sandbox that exists for this one run. The words after IMAGE are "
+        "joined\n"
+        "with spaces and given to `sh -c`; with --argv they are the command's words as they are.\n"
+        "Without any, the image's own command runs.",
+    .flags = flags,
+    .notes = "The exit code is the command's own (128+N after signal N), or 125 for our failure.\n"
+             "\n"
+             "  light-runner run busybox echo hello\n"
+             "  light-runner run --dir src --timeout 10s --network none python -- python3 main.py\n"
+             "  light-runner run --extract out:results --json python 'mkdir out; date > out/now'",
+    .words = COMPLETE_IMAGES,
+    .words_end_flags = true,
+};
 
 /* ------------------------------------------------------------- files */
 
@@ -437,85 +422,17 @@ static int take_words(struct run_flags *f, int argc, char **argv, lrun_error *er
     return put(f->given, "entrypoint", text, err);
 }
 
-/* Whether an argument is a flag whose value is the next argument. */
-static bool takes_next(const char *argument)
-{
-    for (size_t k = 0; k < FLAG_COUNT; k++)
-        if (flags[k].value && strncmp(argument, "--", 2) == 0 &&
-            strcmp(argument + 2, flags[k].name) == 0)
-            return true;
-    return false;
-}
-
-/* Whether --json is among the flags, known before the first of them is found to be wrong. */
-static bool wants_json(int argc, char **argv)
-{
-    for (int i = 1; i < argc && argv[i][0] == '-' && strcmp(argv[i], "--") != 0; i++) {
-        if (strcmp(argv[i], "--json") == 0)
-            return true;
-        if (takes_next(argv[i]))
-            i++;
-    }
-    return false;
-}
-
-static int usage_hint(lrun_error *err)
-{
-    return error_hint(err, "try: light-runner run --help");
-}
-
-static int take_flags(struct run_flags *f, int argc, char **argv, lrun_error *err)
-{
-    struct option options[FLAG_COUNT + 1] = {0};
-    for (int i = 0; i < FLAG_COUNT; i++)
-        options[i] = (struct option){
-            .name = flags[i].name,
-            .has_arg = flags[i].value ? required_argument : no_argument,
-            .val = 256 + i,
-        };
-    opterr = 0;
-    optind = 0;
-    for (;;) {
-        const char *token = optind > 0 && optind < argc ? argv[optind] : argc > 1 ? argv[1] : "";
-        int c = getopt_long(argc, argv, "+:h", options, NULL);
-        if (c == -1)
-            return 0;
-        if (c == 'h') {
-            f->help = true;
-            continue;
-        }
-        int length = (int)strcspn(token, "=");
-        if (c == ':') {
-            error_set(err, LRUN_INVALID_ARGUMENT, OPERATION, "flag '%.*s' needs a value", length,
-                      token);
-            return usage_hint(err);
-        }
-        const struct flag *flag = c >= 256 ? &flags[c - 256] : NULL;
-        /* No abbreviations: a flag that is added later would change what they mean. */
-        if (!flag || (size_t)length != strlen(flag->name) + 2) {
-            bool known = false;
-            for (int i = 0; i < FLAG_COUNT; i++)
-                known = known || ((size_t)length == strlen(flags[i].name) + 2 &&
-                                  strncmp(token + 2, flags[i].name, (size_t)length - 2) == 0);
-            error_set(err, LRUN_INVALID_ARGUMENT, OPERATION,
-                      known ? "flag '%.*s' takes no value" : "unknown flag '%.*s'", length, token);
-            return usage_hint(err);
-        }
-        if (apply(f, flag, optarg, err) < 0)
-            return -1;
-    }
-}
-
 int run_flags_parse(struct run_flags *f, int argc, char **argv, lrun_error *err)
 {
-    *f = (struct run_flags){.input_fd = -1, .json = wants_json(argc, argv), .given = json_object()};
+    *f = (struct run_flags){.input_fd = -1, .given = json_object()};
     if (!f->given)
         return error_oom(err, OPERATION);
-    if (take_flags(f, argc, argv, err) < 0)
+    int words = flags_parse(&run_command, f, argc, argv, err);
+    if (words < 0)
         return -1;
     if (f->help)
         return 0;
-    if (take_words(f, argc - optind, argv + optind, err) < 0)
+    if (take_words(f, words, argv + 1, err) < 0)
         return -1;
     if (f->no_ignore && json_object_get(f->given, "ignore"))
         return error_set(err, LRUN_INVALID_ARGUMENT, OPERATION,
@@ -539,7 +456,7 @@ int run_flags_parse(struct run_flags *f, int argc, char **argv, lrun_error *err)
         return -1;
     if (!json_object_get(f->document, "image")) {
         error_set(err, LRUN_INVALID_ARGUMENT, OPERATION, "image: is missing");
-        return usage_hint(err);
+        return error_hint(err, "try: light-runner run --help");
     }
     if (f->input_file) {
         /* A fifo without a writer is waited for by the run, which has a deadline, and not here. */

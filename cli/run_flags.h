@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The command line of `light-runner run` as the request document that it stands for: one table row
- * per flag. The values are checked by the library, as those of any other request are.
+ * (run_command) per flag. The values are checked by the library, as those of any other request are.
  */
 #ifndef CLI_RUN_FLAGS_H
 #define CLI_RUN_FLAGS_H
@@ -32,7 +32,5 @@ struct run_flags {
 int run_flags_parse(struct run_flags *f, int argc, char **argv, lrun_error *err);
 void run_flags_free(struct run_flags *f);
 #define cleanup_run_flags __attribute__((cleanup(run_flags_free)))
-
-void run_flags_help(void);
 
 #endif

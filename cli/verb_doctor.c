@@ -12,7 +12,6 @@
 #include "engine/engine.h"
 #include "tier/tier.h"
 
-#include <getopt.h>
 #include <jansson.h>
 #include <string.h>
 
@@ -203,33 +202,38 @@ static int print_json(const struct finding *findings, const struct cell *cells)
                : -1;
 }
 
-static int print_help(void)
-{
-    puts("usage: light-runner doctor [--full] [--json]\n\n"
-         "Says what works on this machine: what runs need, and for each engine and tier whether a\n"
-         "run of a tiny program goes well there; and for each thing that does not, the command "
-         "that\n"
-         "fixes it. The image for it is removed again. Exit code 0 if runs on the local engine "
-         "with\n"
-         "the tier runc work, else 1.\n\n"
-         "  --full   also boot a VM in the tier kata if that takes a while, as KVM does not work\n"
-         "  --json   print a JSON object");
-    return 0;
-}
+struct words {
+    bool json, help, full;
+};
+
+static const struct flag flags[] = {
+    FLAG_SWITCH("full", struct words, full,
+                "also boot a VM in the tier kata if that takes a while, as KVM does not work"),
+    FLAG_JSON(struct words, "print a JSON object"),
+    FLAG_HELP(struct words),
+    FLAG_END,
+};
+
+const struct command doctor_command = {
+    .name = "doctor",
+    .usage = "[--full] [--json]",
+    .about =
+        "Says what works on this machine: what runs need, and for each engine and tier whether a\n"
+        "run of a tiny program goes well there; and for each thing that does not, the command "
+        "that\n"
+        "fixes it. The image for it is removed again. Exit code 0 if runs on the local engine "
+        "with\n"
+        "the tier runc work, else 1.",
+    .flags = flags,
+    .no_words = true,
+};
 
 int verb_doctor(int argc, char **argv)
 {
-    bool json = false, full = false;
-    for (int i = 1; i < argc; i++)
-        json = json || strcmp(argv[i], "--json") == 0;
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
-            return print_help();
-        if (strcmp(argv[i], "--full") == 0)
-            full = true;
-        else if (strcmp(argv[i], "--json") != 0)
-            return cli_usage("doctor", json, "unknown argument '%s'", argv[i]);
-    }
+    struct words w = {0};
+    int code;
+    if (!cli_parse(&doctor_command, &w, &argc, argv, &code))
+        return code;
 
     struct finding findings[DOCTOR_CHECKS] = {0};
     doctor_check_all(findings);
@@ -247,9 +251,9 @@ int verb_doctor(int argc, char **argv)
         else
             judge(&cells[i], engines[n], findings);
     }
-    try_all(cells, engines, findings, full);
+    try_all(cells, engines, findings, w.full);
 
-    if (!json) {
+    if (!w.json) {
         print_text(findings, cells);
     } else if (print_json(findings, cells) < 0) {
         lrun_error e = {0};

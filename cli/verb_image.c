@@ -12,131 +12,139 @@
 #include "verbs.h"
 
 #include <fcntl.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
 
-static const char help_image[] =
-    "Usage: light-runner image COMMAND\n"
-    "\n"
-    "  pull NAME                 get an image from a registry\n"
-    "  import FILE|DIR|- [NAME]  make an image of an archive or an OCI layout\n"
-    "  ls                        list the images\n"
-    "  rm NAME...                remove images\n"
-    "\n"
-    "Each takes --engine auto|local|docker: the local store, or the images of Docker. By default\n"
-    "images go into the local store, and `run` looks there first; where the local engine cannot\n"
-    "run them and Docker is there, they go to Docker. `ls` lists both.\n"
-    "\n"
-    "light-runner image COMMAND --help says more.\n";
-
-static const char help_import[] =
-    "Usage: light-runner image import [--engine ENGINE] [--json] FILE|DIR|- [NAME]\n"
-    "\n"
-    "Makes an image of\n"
-    "  - the tar of a root file system, as `docker export` or debootstrap tools write it,\n"
-    "  - an archive of `docker save`, or an OCI archive; of several images in it the one\n"
-    "    that is called NAME,\n"
-    "  - an OCI image layout: a folder with index.json and blobs.\n"
-    "Archives are plain, or packed with gzip, bzip2, xz or zstd. `-` reads one from stdin.\n"
-    "Prints the name and the digest. Without NAME the image is called after the file.\n"
-    "\n"
-    "Devices, fifos, sockets and file capabilities are left out. Links lead nowhere but into\n"
-    "the image, and a path that leads out of the archive by `..` is refused.\n"
-    "\n"
-    "  --engine auto|local|docker  where it goes (see light-runner image --help); it is unpacked\n"
-    "                              here before Docker gets it\n"
-    "  --json                      print the image as a JSON object\n"
-    "\n"
-    "LIGHT_RUNNER_ENGINE           for --engine auto: local or docker\n"
-    "LIGHT_RUNNER_DATA_DIR         where the images are\n"
-    "LIGHT_RUNNER_IMAGE_MAX_BYTES  what an archive may unpack to (at most 64g, the default)\n";
-
-static const char help_ls[] =
-    "Usage: light-runner image ls [--engine ENGINE] [--json]\n"
-    "\n"
-    "Lists the images of the local store, and those of Docker where it answers. Of two with the\n"
-    "same name `run` takes that of the local store, unless it is told an engine.\n"
-    "\n"
-    "  --engine auto|local|docker  only those of that engine\n"
-    "  --json                      print a JSON array\n";
-
-static const char help_rm[] =
-    "Usage: light-runner image rm [--engine ENGINE] [--json] NAME...\n"
-    "\n"
-    "Removes images by their name. Given a digest, or 12 or more of its digits, removes the\n"
-    "image with all its names. Runs that use an image are not disturbed.\n"
-    "Docker's own images are removed with --engine docker alone, but for those that were made of\n"
-    "setup steps.\n"
-    "\n"
-    "  --engine auto|local|docker  whose image\n"
-    "  --json                      print {\"removed\": [NAME...]}\n";
-
-static const char help_pull[] =
-    "Usage: light-runner image pull [--engine ENGINE] [--json] [--insecure] NAME\n"
-    "\n"
-    "Gets an image from a registry, for this machine's platform, with skopeo or by the Docker\n"
-    "daemon. NAME is as Docker has it: alpine, alpine:3.20, ghcr.io/owner/name:tag, "
-    "name@sha256:...; it is stored\n"
-    "under the same name. Prints the name and the digest of the stored image.\n"
-    "\n"
-    "Credentials are those of `docker login`, `podman login` and `skopeo login`.\n"
-    "\n"
-    "  --engine auto|local|docker  where it goes (see light-runner image --help)\n"
-    "  --insecure   also without TLS, or with a certificate that proves nothing; a registry\n"
-    "               on localhost or 127.0.0.0/8 is always taken so. Not on Docker, whose\n"
-    "               daemon.json says which registries are taken so\n"
-    "  --json       print the image as a JSON object\n"
-    "\n"
-    "REGISTRY_AUTH_FILE, DOCKER_CONFIG    where the credentials are\n"
-    "HTTPS_PROXY, HTTP_PROXY, NO_PROXY    the way to the registry\n"
-    "LIGHT_RUNNER_IMAGE_MAX_BYTES         what an image may unpack to (at most 64g, the default)\n";
-
 struct options {
     bool json;
     bool help;
     bool insecure;
     const char *engine;
-    char **words; /* what is not a flag */
-    int count;
 };
 
-/* 0, or -1 after having said what is wrong. */
-static int parse(int argc, char **argv, struct options *out)
-{
-    static const struct option flags[] = {{"json", no_argument, NULL, 'j'},
-                                          {"help", no_argument, NULL, 'h'},
-                                          {"insecure", no_argument, NULL, 'i'},
-                                          {"engine", required_argument, NULL, 'e'},
-                                          {0}};
-    bool pull = strcmp(argv[0], "pull") == 0;
-    *out = (struct options){.engine = "auto"};
-    optind = 0; /* start anew: the verbs' own words have been read before */
-    opterr = 0;
-    for (int c; (c = getopt_long(argc, argv, ":h", flags, NULL)) != -1;) {
-        if (c == 'j') {
-            out->json = true;
-        } else if (c == 'h') {
-            out->help = true;
-        } else if (c == 'i' && pull) {
-            out->insecure = true;
-        } else if (c == 'e') {
-            out->engine = optarg;
-        } else if (c == ':') {
-            cli_usage("image", out->json, "the flag '%s' needs a value", argv[optind - 1]);
-            return -1;
-        } else {
-            cli_usage("image", out->json, "unknown flag '%s'", argv[optind - 1]);
-            return -1;
-        }
-    }
-    out->words = argv + optind;
-    out->count = argc - optind;
-    return 0;
-}
+static const struct flag help_flags[] = {FLAG_HELP(struct options), FLAG_END};
+
+static const struct flag import_flags[] = {
+    FLAG_STRING("engine", struct options, engine, "auto|local|docker",
+                "where it goes (see light-runner image --help); it is unpacked\n"
+                "here before Docker gets it",
+                .choices = CLI_ENGINES),
+    FLAG_JSON(struct options, "print the image as a JSON object"),
+    FLAG_HELP(struct options),
+    FLAG_END,
+};
+
+static const struct flag ls_flags[] = {
+    FLAG_STRING("engine", struct options, engine, "auto|local|docker", "only those of that engine",
+                .choices = CLI_ENGINES),
+    FLAG_JSON(struct options, "print a JSON array"),
+    FLAG_HELP(struct options),
+    FLAG_END,
+};
+
+static const struct flag rm_flags[] = {
+    FLAG_STRING("engine", struct options, engine, "auto|local|docker", "whose image",
+                .choices = CLI_ENGINES),
+    FLAG_JSON(struct options, "print {\"removed\": [NAME...]}"),
+    FLAG_HELP(struct options),
+    FLAG_END,
+};
+
+static const struct flag pull_flags[] = {
+    FLAG_STRING("engine", struct options, engine, "auto|local|docker",
+                "where it goes (see light-runner image --help)", .choices = CLI_ENGINES),
+    FLAG_SWITCH("insecure", struct options, insecure,
+                "also without TLS, or with a certificate that proves nothing; a registry\n"
+                "on localhost or 127.0.0.0/8 is always taken so. Not on Docker, whose\n"
+                "daemon.json says which registries are taken so"),
+    FLAG_JSON(struct options, "print the image as a JSON object"),
+    FLAG_HELP(struct options),
+    FLAG_END,
+};
+
+static const struct command import_command = {
+    .name = "image import",
+    .usage = "[--engine ENGINE] [--json] FILE|DIR|- [NAME]",
+    .about =
+        "Makes an image of\n"
+        "  - the tar of a root file system, as `docker export` or debootstrap tools write it,\n"
+        "  - an archive of `docker save`, or an OCI archive; of several images in it the one\n"
+        "    that is called NAME,\n"
+        "  - an OCI image layout: a folder with index.json and blobs.\n"
+        "Archives are plain, or packed with gzip, bzip2, xz or zstd. `-` reads one from stdin.\n"
+        "Prints the name and the digest. Without NAME the image is called after the file.\n"
+        "\n"
+        "Devices, fifos, sockets and file capabilities are left out. Links lead nowhere but into\n"
+        "the image, and a path that leads out of the archive by `..` is refused.",
+    .flags = import_flags,
+    .notes =
+        "LIGHT_RUNNER_ENGINE           for --engine auto: local or docker\n"
+        "LIGHT_RUNNER_DATA_DIR         where the images are\n"
+        "LIGHT_RUNNER_IMAGE_MAX_BYTES  what an archive may unpack to (at most 64g, the default)",
+    .words = COMPLETE_FILES,
+};
+
+static const struct command ls_images_command = {
+    .name = "image ls",
+    .usage = "[--engine ENGINE] [--json]",
+    .about = "Lists the images of the local store, and those of Docker where it answers. Of two "
+             "with the\n"
+             "same name `run` takes that of the local store, unless it is told an engine.",
+    .flags = ls_flags,
+};
+
+static const struct command rm_command = {
+    .name = "image rm",
+    .usage = "[--engine ENGINE] [--json] NAME...",
+    .about =
+        "Removes images by their name. Given a digest, or 12 or more of its digits, removes the\n"
+        "image with all its names. Runs that use an image are not disturbed.\n"
+        "Docker's own images are removed with --engine docker alone, but for those that were "
+        "made of\n"
+        "setup steps.",
+    .flags = rm_flags,
+    .words = COMPLETE_IMAGES,
+};
+
+static const struct command pull_command = {
+    .name = "image pull",
+    .usage = "[--engine ENGINE] [--json] [--insecure] NAME",
+    .about =
+        "Gets an image from a registry, for this machine's platform, with skopeo or by the Docker\n"
+        "daemon. NAME is as Docker has it: alpine, alpine:3.20, ghcr.io/owner/name:tag, "
+        "name@sha256:...; it is stored\n"
+        "under the same name. Prints the name and the digest of the stored image.\n"
+        "\n"
+        "Credentials are those of `docker login`, `podman login` and `skopeo login`.",
+    .flags = pull_flags,
+    .notes = "REGISTRY_AUTH_FILE, DOCKER_CONFIG    where the credentials are\n"
+             "HTTPS_PROXY, HTTP_PROXY, NO_PROXY    the way to the registry\n"
+             "LIGHT_RUNNER_IMAGE_MAX_BYTES         what an image may unpack to (at most 64g, the "
+             "default)",
+};
+
+const struct command image_command = {
+    .name = "image",
+    .usage = "COMMAND",
+    .about = "  pull NAME                 get an image from a registry\n"
+             "  import FILE|DIR|- [NAME]  make an image of an archive or an OCI layout\n"
+             "  ls                        list the images\n"
+             "  rm NAME...                remove images\n"
+             "\n"
+             "Each takes --engine auto|local|docker: the local store, or the images of Docker. By "
+             "default\n"
+             "images go into the local store, and `run` looks there first; where the local engine "
+             "cannot\n"
+             "run them and Docker is there, they go to Docker. `ls` lists both.\n"
+             "\n"
+             "light-runner image COMMAND --help says more.",
+    .flags = help_flags,
+    .commands = (const struct command *const[]){&pull_command, &import_command, &ls_images_command,
+                                                &rm_command, NULL},
+};
 
 static json_t *list_to_json(char *const *list)
 {
@@ -255,14 +263,15 @@ static int print_image(const struct image *image, const struct engine *engine,
 
 static int image_import(int argc, char **argv)
 {
-    struct options o;
-    if (parse(argc, argv, &o) < 0)
-        return CLI_FAILED;
-    if (o.help)
-        return fputs(help_import, stdout) < 0 ? CLI_FAILED : 0;
-    if (o.count < 1 || o.count > 2)
+    struct options o = {.engine = "auto"};
+    int code;
+    if (!cli_parse(&import_command, &o, &argc, argv, &code))
+        return code;
+    char **words = argv + 1;
+    int count = argc - 1;
+    if (count < 1 || count > 2)
         return cli_usage("image", o.json, "import takes FILE, DIR or -, and a NAME");
-    if (o.count == 1 && strcmp(o.words[0], "-") == 0)
+    if (count == 1 && strcmp(words[0], "-") == 0)
         return cli_usage("image", o.json, "import from stdin needs a NAME");
 
     lrun_error err = {0};
@@ -270,7 +279,7 @@ static int image_import(int argc, char **argv)
     const struct engine *engine;
     cleanup_image struct image image = {0};
     cleanup_close int fd = -1;
-    cleanup_free char *name = o.count == 2 ? strdup(o.words[1]) : default_name(o.words[0]);
+    cleanup_free char *name = count == 2 ? strdup(words[1]) : default_name(words[0]);
     struct image_feedback feedback = {.progress = show_progress, .user = &bar};
     if (!name) {
         error_oom(&err, "image.import");
@@ -278,7 +287,7 @@ static int image_import(int argc, char **argv)
     }
     progress_init(&bar.progress);
     catch_signals();
-    if (open_archive(o.words[0], &fd, &bar, &err) < 0 ||
+    if (open_archive(words[0], &fd, &bar, &err) < 0 ||
         engine_find_for_image(&engine, o.engine, "mkfs.erofs", &err) < 0)
         return cli_fail(&err, o.json);
     int failed = engine->import_image(fd, name, &image, &feedback, &err);
@@ -288,19 +297,19 @@ static int image_import(int argc, char **argv)
 
 /* -------------------------------------------------------------- pull */
 
-static int pull_to_store(const struct engine *engine, const struct options *o, struct image *image,
-                         struct image_feedback *feedback, lrun_error *err)
+static int pull_to_store(const struct engine *engine, const struct options *o, const char *name,
+                         struct image *image, struct image_feedback *feedback, lrun_error *err)
 {
     (void)engine;
     cleanup_store struct store *store = NULL;
     const struct pull_options options = {.insecure = o->insecure};
     return store_open(&store, true, err) < 0
                ? -1
-               : pull_image(store, o->words[0], &options, image, feedback, err);
+               : pull_image(store, name, &options, image, feedback, err);
 }
 
-static int pull_by_engine(const struct engine *engine, const struct options *o, struct image *image,
-                          struct image_feedback *feedback, lrun_error *err)
+static int pull_by_engine(const struct engine *engine, const struct options *o, const char *name,
+                          struct image *image, struct image_feedback *feedback, lrun_error *err)
 {
     if (o->insecure) {
         error_set(err, LRUN_NOT_SUPPORTED, "image.pull",
@@ -308,19 +317,20 @@ static int pull_by_engine(const struct engine *engine, const struct options *o, 
         return error_hint(err, "list the registry in /etc/docker/daemon.json under "
                                "\"insecure-registries\"; or use --engine local");
     }
-    if (engine->pull(o->words[0], feedback, err) < 0)
+    if (engine->pull(name, feedback, err) < 0)
         return interrupted ? error_set(err, LRUN_IO_FAILED, "image.pull", "stopped") : -1;
-    return engine->describe_image(o->words[0], image, err);
+    return engine->describe_image(name, image, err);
 }
 
 static int image_pull(int argc, char **argv)
 {
-    struct options o;
-    if (parse(argc, argv, &o) < 0)
-        return CLI_FAILED;
-    if (o.help)
-        return fputs(help_pull, stdout) < 0 ? CLI_FAILED : 0;
-    if (o.count != 1)
+    struct options o = {.engine = "auto"};
+    int code;
+    if (!cli_parse(&pull_command, &o, &argc, argv, &code))
+        return code;
+    char **words = argv + 1;
+    int count = argc - 1;
+    if (count != 1)
         return cli_usage("image", o.json, "pull takes one NAME");
     lrun_error err = {0};
     const struct engine *engine;
@@ -333,8 +343,8 @@ static int image_pull(int argc, char **argv)
     catch_signals();
     if (engine_find_for_image(&engine, o.engine, "skopeo", &err) < 0)
         return cli_fail(&err, o.json);
-    int failed = (engine == &engine_local ? pull_to_store : pull_by_engine)(engine, &o, &image,
-                                                                            &feedback, &err);
+    int failed = (engine == &engine_local ? pull_to_store : pull_by_engine)(
+        engine, &o, words[0], &image, &feedback, &err);
     progress_clear(&bar.progress);
     return failed ? cli_fail(&err, o.json) : print_image(&image, engine, &feedback, o.json);
 }
@@ -413,19 +423,18 @@ static int find_engines(struct listing lists[ENGINES_MAX], size_t *count, const 
 
 static int image_ls(int argc, char **argv)
 {
-    struct options o;
-    if (parse(argc, argv, &o) < 0)
-        return CLI_FAILED;
-    if (o.help)
-        return fputs(help_ls, stdout) < 0 ? CLI_FAILED : 0;
-    if (o.count != 0)
+    struct options o = {.engine = "auto"};
+    int code;
+    if (!cli_parse(&ls_images_command, &o, &argc, argv, &code))
+        return code;
+    if (argc != 1)
         return cli_usage("image", o.json, "ls takes no argument");
     lrun_error err = {0};
     struct listing lists[ENGINES_MAX] = {0};
     size_t count;
     if (find_engines(lists, &count, o.engine, &err) < 0)
         return cli_fail(&err, o.json);
-    int code = 0;
+    code = 0;
     for (size_t i = 0; code == 0 && i < count; i++) {
         if (lists[i].engine->list_images(&lists[i].images, &lists[i].count, &err) == 0)
             continue;
@@ -467,12 +476,11 @@ static int remove_one(const struct listing *lists, size_t count, const char *nam
 
 static int image_rm(int argc, char **argv)
 {
-    struct options o;
-    if (parse(argc, argv, &o) < 0)
-        return CLI_FAILED;
-    if (o.help)
-        return fputs(help_rm, stdout) < 0 ? CLI_FAILED : 0;
-    if (o.count == 0)
+    struct options o = {.engine = "auto"};
+    int code;
+    if (!cli_parse(&rm_command, &o, &argc, argv, &code))
+        return code;
+    if (argc == 1)
         return cli_usage("image", o.json, "rm takes at least one NAME");
     lrun_error err = {0};
     struct listing lists[ENGINES_MAX] = {0};
@@ -483,12 +491,12 @@ static int image_rm(int argc, char **argv)
      */
     json_t *removed = json_array();
     bool failed = false;
-    for (int i = 0; i < o.count; i++) {
+    for (int i = 1; i < argc; i++) {
         lrun_error one = {0};
-        if (remove_one(lists, count, o.words[i], &one) == 0) {
-            json_array_append_new(removed, json_string(o.words[i]));
+        if (remove_one(lists, count, argv[i], &one) == 0) {
+            json_array_append_new(removed, json_string(argv[i]));
             if (!o.json)
-                cli_line(stdout, "%s", o.words[i]);
+                cli_line(stdout, "%s", argv[i]);
         } else if (!failed) {
             failed = true;
             err = one;
@@ -511,13 +519,14 @@ int verb_image(int argc, char **argv)
         int (*function)(int argc, char **argv);
     } commands[] = {
         {"import", image_import}, {"ls", image_ls}, {"rm", image_rm}, {"pull", image_pull}};
-    const char *word = argc > 1 ? argv[1] : NULL;
-    if (word && (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0))
-        return fputs(help_image, stdout) < 0 ? CLI_FAILED : 0;
-    for (size_t i = 0; word && i < sizeof(commands) / sizeof(commands[0]); i++)
-        if (strcmp(word, commands[i].name) == 0)
+    struct options o = {0};
+    int code;
+    for (size_t i = 0; argc > 1 && i < sizeof(commands) / sizeof(commands[0]); i++)
+        if (strcmp(argv[1], commands[i].name) == 0)
             return commands[i].function(argc - 1, argv + 1);
-    if (!word)
-        return cli_usage("image", false, "a command is missing: pull, import, ls, rm");
-    return cli_usage("image", false, "there is no command '%s'", word);
+    if (argc > 1 && argv[1][0] != '-')
+        return cli_usage("image", false, "there is no command '%s'", argv[1]);
+    if (!cli_parse(&image_command, &o, &argc, argv, &code))
+        return code;
+    return cli_usage("image", false, "a command is missing: pull, import, ls, rm");
 }

@@ -1,50 +1,44 @@
 /* SPDX-License-Identifier: MIT */
+#include "cli_runner.h"
 #include "verbs.h"
 
-#include "base/error.h"
-
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-
-static int print_help(void)
-{
-    puts("usage: light-runner network create|rm|exists NAME [--engine ENGINE] [--json]\n"
-         "       light-runner network prune [--engine ENGINE] [--json]\n\n"
-         "Networks for --network, on the engine docker. On one that is made here runs do reach one "
-         "another:\n"
-         "without --network each has a way out and nothing else.\n"
-         "'prune' removes those made here, and those whose name begins with light-runner-, that "
-         "nobody uses.\n"
-         "'exists' ends with 1 when there is none of that name.");
-    return 0;
-}
 
 struct words {
     const char *action, *name, *engine;
-    bool json;
+    bool json, help;
 };
 
-static int parse(struct words *w, int argc, char **argv)
+static const struct flag flags[] = {
+    FLAG_STRING("engine", struct words, engine, "ENGINE", "auto (default), local or docker",
+                .choices = CLI_ENGINES),
+    FLAG_JSON(struct words, "print a JSON object"),
+    FLAG_HELP(struct words),
+    FLAG_END,
+};
+
+const struct command network_command = {
+    .name = "network",
+    .usage = "create|rm|exists NAME [--engine ENGINE] [--json]\n"
+             "       light-runner network prune [--engine ENGINE] [--json]",
+    .about =
+        "Networks for --network, on the engine docker. On one that is made here runs do reach one "
+        "another:\n"
+        "without --network each has a way out and nothing else.\n"
+        "'prune' removes those made here, and those whose name begins with light-runner-, that "
+        "nobody uses.\n"
+        "'exists' ends with 1 when there is none of that name.",
+    .flags = flags,
+    .words = "create rm exists prune",
+};
+
+/* 0, or the exit code. */
+static int take_words(struct words *w, int argc, char **argv)
 {
-    for (int i = 1; i < argc; i++)
-        w->json = w->json || strcmp(argv[i], "--json") == 0;
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--json") == 0)
-            continue;
-        if (strcmp(argv[i], "--engine") == 0 && i + 1 < argc)
-            w->engine = argv[++i];
-        else if (strncmp(argv[i], "--engine=", 9) == 0)
-            w->engine = argv[i] + 9;
-        else if (argv[i][0] == '-')
-            return cli_usage("network", w->json, "unknown flag '%s'", argv[i]);
-        else if (!w->action)
-            w->action = argv[i];
-        else if (!w->name)
-            w->name = argv[i];
-        else
-            return cli_usage("network", w->json, "unknown argument '%s'", argv[i]);
-    }
+    w->action = argc > 1 ? argv[1] : NULL;
+    w->name = argc > 2 ? argv[2] : NULL;
+    if (argc > 3)
+        return cli_usage("network", w->json, "unknown argument '%s'", argv[3]);
     bool prune = w->action && strcmp(w->action, "prune") == 0;
     if (!w->action)
         return cli_usage("network", w->json, "create, rm, exists or prune is missing");
@@ -87,9 +81,10 @@ int verb_network(int argc, char **argv)
 {
     struct words w = {0};
     lrun_error e = {0};
-    if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0))
-        return print_help();
-    int rc = parse(&w, argc, argv);
+    int code;
+    if (!cli_parse(&network_command, &w, &argc, argv, &code))
+        return code;
+    int rc = take_words(&w, argc, argv);
     if (rc != 0)
         return rc;
     lrun_runner *runner = NULL;

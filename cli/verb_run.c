@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "cli_runner.h"
 #include "outcome.h"
 #include "run_flags.h"
 #include "verbs.h"
@@ -78,7 +79,7 @@ int verb_run(int argc, char **argv)
     if (run_flags_parse(&f, argc, argv, &e) < 0)
         return cli_fail(&e, f.json);
     if (f.help) {
-        run_flags_help();
+        flags_help(&run_command);
         return 0;
     }
     struct outcome o;

@@ -4,20 +4,29 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/libexec.h"
+#include "setup/commands.h"
 
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-static int print_help(void)
-{
-    puts("usage: light-runner setup gvisor|kata [flags]\n\n"
-         "Prepares what a tier needs.\n\n"
-         "  gvisor    for the tier runsc: installs gVisor, and registers it with Docker\n"
-         "  kata      for the tier kata: makes what VMs are started with, and tries KVM\n\n"
-         "Each lists its flags with --help.");
-    return 0;
-}
+struct words {
+    bool help;
+};
+
+static const struct flag flags[] = {FLAG_HELP(struct words), FLAG_END};
+
+const struct command setup_command = {
+    .name = "setup",
+    .usage = "gvisor|kata [flags]",
+    .about = "Prepares what a tier needs.\n"
+             "\n"
+             "  gvisor    for the tier runsc: installs gVisor, and registers it with Docker\n"
+             "  kata      for the tier kata: makes what VMs are started with, and tries KVM\n"
+             "\n"
+             "Each lists its flags with --help.",
+    .flags = flags,
+    .commands = (const struct command *const[]){&setup_gvisor_command, &setup_kata_command, NULL},
+};
 
 /* Each is a program of its own, with the libraries that nobody else needs. */
 int verb_setup(int argc, char **argv)
@@ -28,8 +37,10 @@ int verb_setup(int argc, char **argv)
         json = json || strcmp(argv[i], "--json") == 0;
     if (argc < 2)
         return cli_usage("setup", json, "what is to be set up is missing");
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
-        return print_help();
+    struct words w = {0};
+    int code;
+    if (argv[1][0] == '-' && !cli_parse(&setup_command, &w, &argc, argv, &code))
+        return code;
     const char *name = strcmp(argv[1], "gvisor") == 0 ? "light-runner-setup-gvisor"
                        : strcmp(argv[1], "kata") == 0 ? "light-runner-setup-kata"
                                                       : NULL;

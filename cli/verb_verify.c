@@ -3,20 +3,22 @@
  * The sanity check of a tier: which kernel code that runs in it really sees. Every run is checked before its
  * command starts; this shows what there is to be seen, for people.
  */
+#include "cli_runner.h"
 #include "verbs.h"
 
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/text.h"
 
-#include <getopt.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 
 enum { LINES_MAX = 40, LINE_LENGTH = 200 };
 
-static const char default_image[] = "busybox";
+#define DEFAULT_IMAGE "busybox"
+
+static const char default_image[] = DEFAULT_IMAGE;
 
 /* Each line names what it is of. Only what every small image has; what it has not is left out. */
 static const char script[] =
@@ -46,57 +48,32 @@ static void on_line(void *user, lrun_stream stream, const char *data, size_t len
     text_make_printable(line);
 }
 
-static int print_help(void)
-{
-    printf(
-        "usage: light-runner verify [--runtime TIER] [--engine ENGINE] [--image IMAGE] [--json]\n\n"
+static const struct flag flags[] = {
+    FLAG_STRING("runtime", struct verify, runtime, "TIER", "runc (default), runsc or kata",
+                .choices = CLI_TIERS),
+    FLAG_STRING("engine", struct verify, engine, "ENGINE", "auto (default), local or docker",
+                .choices = CLI_ENGINES),
+    FLAG_STRING("image", struct verify, image, "IMAGE",
+                "one with sh and uname (default: " DEFAULT_IMAGE ")", .choices = COMPLETE_IMAGES),
+    FLAG_JSON(struct verify, "print a JSON object"),
+    FLAG_HELP(struct verify),
+    FLAG_END,
+};
+
+const struct command verify_command = {
+    .name = "verify",
+    .usage = "[--runtime TIER] [--engine ENGINE] [--image IMAGE] [--json]",
+    .about =
         "Runs a few harmless commands in the tier and prints what they see of the kernel: its name "
         "and\n"
-        "version, the memory map of a process, the beginning of the kernel's log.\n\n"
-        "  --runtime TIER    runc (default), runsc or kata\n"
-        "  --engine ENGINE   auto (default), local or docker\n"
-        "  --image IMAGE     one with sh and uname (default: %s)\n\n"
+        "version, the memory map of a process, the beginning of the kernel's log.",
+    .flags = flags,
+    .notes =
         "Exit code: 0 if the code ran on the kernel that the tier promises, 1 if it would have run "
         "on another\n"
-        "(nothing is run then), 125 if it could not be found out.\n",
-        default_image);
-    return 0;
-}
-
-static int parse(struct verify *v, int argc, char **argv)
-{
-    static const struct option options[] = {
-        {"runtime", required_argument, NULL, 'r'}, {"engine", required_argument, NULL, 'e'},
-        {"image", required_argument, NULL, 'i'},   {"json", no_argument, NULL, 'j'},
-        {"help", no_argument, NULL, 'h'},          {0}};
-    opterr = 0;
-    optind = 0;
-    for (int i = 1; i < argc; i++)
-        v->json = v->json || strcmp(argv[i], "--json") == 0;
-    for (int c; (c = getopt_long(argc, argv, "+:h", options, NULL)) != -1;) {
-        switch (c) {
-        case 'r':
-            v->runtime = optarg;
-            break;
-        case 'e':
-            v->engine = optarg;
-            break;
-        case 'i':
-            v->image = optarg;
-            break;
-        case 'j':
-            break;
-        case 'h':
-            v->help = true;
-            break;
-        case ':':
-            return cli_usage("verify", v->json, "%s needs a value", argv[optind - 1]);
-        default:
-            return cli_usage("verify", v->json, "unknown flag '%s'", argv[optind - 1]);
-        }
-    }
-    return optind < argc ? cli_usage("verify", v->json, "unknown argument '%s'", argv[optind]) : 0;
-}
+        "(nothing is run then), 125 if it could not be found out.",
+    .no_words = true,
+};
 
 static bool is_vm(const struct verify *v)
 {
@@ -220,11 +197,9 @@ int verb_verify(int argc, char **argv)
     struct verify v = {.image = default_image};
     lrun_result *result = NULL;
     lrun_error e = {0};
-    int rc = parse(&v, argc, argv);
-    if (rc != 0)
+    int rc;
+    if (!cli_parse(&verify_command, &v, &argc, argv, &rc))
         return rc;
-    if (v.help)
-        return print_help();
     if (run(&v, &result, &e) < 0) {
         if (v.image == default_image && e.code == LRUN_START_FAILED && strstr(e.operation, "pull"))
             hint_image(&e);

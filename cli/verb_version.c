@@ -1,18 +1,30 @@
 /* SPDX-License-Identifier: MIT */
 #include "verbs.h"
 
-#include <stdio.h>
-#include <string.h>
+struct words {
+    bool json, help;
+};
+
+static const struct flag flags[] = {
+    FLAG_JSON(struct words, "print a JSON object"),
+    FLAG_HELP(struct words),
+    FLAG_END,
+};
+
+const struct command version_command = {
+    .name = "version",
+    .usage = "[--json]",
+    .about = "Prints the version.",
+    .flags = flags,
+    .no_words = true,
+};
 
 int verb_version(int argc, char **argv)
 {
-    if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
-        puts("usage: light-runner version [--json]\n\nPrints the version.");
-        return 0;
-    }
-    bool json = argc > 1 && strcmp(argv[1], "--json") == 0;
-    if (argc > (json ? 2 : 1))
-        return cli_usage("version", json, "unknown argument '%s'", argv[json ? 2 : 1]);
-    printf(json ? "{\"version\":\"%s\"}\n" : "light-runner %s\n", lrun_version());
+    struct words w = {0};
+    int code;
+    if (!cli_parse(&version_command, &w, &argc, argv, &code))
+        return code;
+    printf(w.json ? "{\"version\":\"%s\"}\n" : "light-runner %s\n", lrun_version());
     return 0;
 }

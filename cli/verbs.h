@@ -6,6 +6,8 @@
 #ifndef CLI_VERBS_H
 #define CLI_VERBS_H
 
+#include "flags.h"
+
 #include "lightrunner.h"
 
 #include <jansson.h>
@@ -16,10 +18,17 @@
 #define CLI_FAILED 125
 
 struct verb {
-    const char *name;
+    const struct command *command; /* its name and flags */
     int (*function)(int argc, char **argv);
     const char *description; /* one line of `light-runner help` */
 };
+
+/* The table; the last one has no command. */
+extern const struct verb verbs[];
+
+extern const struct command run_command, attach_command, logs_command, stop_command, cancel_command,
+    pause_command, resume_command, ls_command, clean_command, image_command, doctor_command,
+    setup_command, verify_command, network_command, reap_command, version_command;
 
 int verb_run(int argc, char **argv);
 int verb_image(int argc, char **argv);
@@ -48,17 +57,24 @@ void cli_line(FILE *to, const char *format, ...) __attribute__((format(printf, 2
 int cli_json(json_t *document, size_t flags);
 int cli_json_text(const char *text);
 
-/* A runner that finds the supervisor also where nothing is installed. engine, tier: NULL for the default. */
-int cli_runner(lrun_runner **out, const char *engine, const char *tier, lrun_error *err);
-
 /*
  * Prints `light-runner: CODE: message (hint)` on stderr, with json also {"error": {...}} on stdout.
  * Returns CLI_FAILED.
  */
 int cli_fail(const lrun_error *e, bool json);
 
+/*
+ * Reads a verb's flags into its struct (flags_parse()), and prints the help if it is asked for. True: the verb goes on, with
+ * its arguments in argv[1] to argv[*argc - 1]. False: it returns *code.
+ */
+bool cli_parse(const struct command *c, void *into, int *argc, char **argv, int *code);
+
 /* INVALID_ARGUMENT of the command line, with "try: light-runner VERB --help" as the hint. */
 int cli_usage(const char *verb, bool json, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* The values of --engine and of a tier, for a shell to offer. */
+#define CLI_ENGINES "auto local docker"
+#define CLI_TIERS   "runc runsc kata"
 
 #endif

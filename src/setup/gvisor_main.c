@@ -18,6 +18,7 @@
 #include "base/text.h"
 #include "engine/docker/daemon.h"
 #include "host/spawn.h"
+#include "setup/commands.h"
 #include "setup/docker_config.h"
 #include "setup/download.h"
 #include "setup/gvisor_archive.h"
@@ -27,7 +28,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
@@ -37,8 +37,6 @@
 #include <sys/pidfd.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
-
-#define DEFAULT_MIRROR "https://storage.googleapis.com/gvisor/releases/release"
 
 #define OPERATION "setup.install"
 #define ARCHIVE   "gvisor.tar.zstd"
@@ -59,8 +57,7 @@ static const char *const runtime_flags[] = {"--platform=systrap", "--in-sandbox-
                                             "--host-settings=ignore", NULL};
 
 struct setup {
-    const char *release, *mirror, *prefix, *daemon_json, *pid_file, *runtime;
-    bool docker, dry_run, json, help;
+    struct gvisor_words words;
     char base[600];              /* where the programs are on the server */
     char *target[PROGRAM_COUNT]; /* and here */
     char *variant;               /* the runtime for runs without a network */
@@ -84,93 +81,20 @@ static void setup_free(struct setup *s)
 
 /* ---------------------------------------------------------------- words */
 
-static int print_help(void)
-{
-    puts("usage: light-runner setup gvisor [flags]\n\n"
-         "Installs gVisor, for the tier runsc, and registers it with Docker where there is one.\n\n"
-         "  --release NAME        latest (default), or a release: 20260901.0, release-20260901.0\n"
-         "  --mirror URL          in the place of " DEFAULT_MIRROR "\n"
-         "  --prefix FOLDER       where the programs go (default: /usr/local/bin)\n"
-         "  --no-docker           leave Docker alone\n"
-         "  --daemon-json FILE    its configuration (default: /etc/docker/daemon.json)\n"
-         "  --docker-pid FILE     where its process number is (default: /var/run/docker.pid)\n"
-         "  --name NAME           what Docker is to call the runtime (default: runsc)\n"
-         "  --dry-run             print the steps, and do nothing\n"
-         "  --json                print one JSON object\n\n"
-         "What comes is compared with the SHA-512 that its server gives before anything is moved. "
-         "Releases since\nSeptember 2026 have more programs, which runsc looks for beside it: they "
-         "go "
-         "into a folder of their own, and\nwhat is in the --prefix are links into that.");
-    return 0;
-}
-
-enum {
-    OPT_RELEASE = 1,
-    OPT_MIRROR,
-    OPT_PREFIX,
-    OPT_NO_DOCKER,
-    OPT_JSON_FILE,
-    OPT_PID,
-    OPT_NAME,
-    OPT_DRY,
-    OPT_JSON,
-    OPT_HELP
-};
-
-static int parse(struct setup *s, int argc, char **argv, lrun_error *err)
-{
-    static const struct option options[] = {{"release", required_argument, NULL, OPT_RELEASE},
-                                            {"mirror", required_argument, NULL, OPT_MIRROR},
-                                            {"prefix", required_argument, NULL, OPT_PREFIX},
-                                            {"no-docker", no_argument, NULL, OPT_NO_DOCKER},
-                                            {"daemon-json", required_argument, NULL, OPT_JSON_FILE},
-                                            {"docker-pid", required_argument, NULL, OPT_PID},
-                                            {"name", required_argument, NULL, OPT_NAME},
-                                            {"dry-run", no_argument, NULL, OPT_DRY},
-                                            {"json", no_argument, NULL, OPT_JSON},
-                                            {"help", no_argument, NULL, OPT_HELP},
-                                            {0}};
-    const char **const texts[] = {[OPT_RELEASE] = &s->release,
-                                  [OPT_MIRROR] = &s->mirror,
-                                  [OPT_PREFIX] = &s->prefix,
-                                  [OPT_JSON_FILE] = &s->daemon_json,
-                                  [OPT_PID] = &s->pid_file,
-                                  [OPT_NAME] = &s->runtime,
-                                  [OPT_HELP] = NULL};
-    bool *const switches[] = {
-        [OPT_DRY] = &s->dry_run, [OPT_JSON] = &s->json, [OPT_HELP] = &s->help};
-    opterr = 0;
-    for (int i = 1; i < argc; i++)
-        s->json = s->json || strcmp(argv[i], "--json") == 0;
-    for (int c; (c = getopt_long(argc, argv, "+:", options, NULL)) != -1;) {
-        if (c == OPT_NO_DOCKER)
-            s->docker = false;
-        else if (c >= OPT_DRY && c <= OPT_HELP)
-            *switches[c] = true;
-        else if (c >= OPT_RELEASE && c < OPT_DRY)
-            *texts[c] = optarg;
-        else
-            return error_set(err, LRUN_INVALID_ARGUMENT, "setup.flags",
-                             "'%s' is no flag, or lacks its value", argv[optind - 1]);
-    }
-    return optind < argc ? error_set(err, LRUN_INVALID_ARGUMENT, "setup.flags",
-                                     "unknown argument '%s'", argv[optind])
-                         : 0;
-}
-
 /* "latest", "20260901", "20260901.0", or either with "release-" in front. */
 static int check_release(struct setup *s, lrun_error *err)
 {
     static const char prefix[] = "release-";
-    if (strncmp(s->release, prefix, strlen(prefix)) == 0)
-        s->release += strlen(prefix);
-    size_t date = strspn(s->release, "0123456789"), rest = strlen(s->release) - date;
-    const char *point = s->release + date;
+    if (strncmp(s->words.release, prefix, strlen(prefix)) == 0)
+        s->words.release += strlen(prefix);
+    size_t date = strspn(s->words.release, "0123456789"), rest = strlen(s->words.release) - date;
+    const char *point = s->words.release + date;
     bool dated = date == 8 && (rest == 0 || (*point == '.' && rest > 1 && rest < 6 &&
                                              strspn(point + 1, "0123456789") == rest - 1));
-    if (dated || strcmp(s->release, "latest") == 0)
+    if (dated || strcmp(s->words.release, "latest") == 0)
         return 0;
-    error_set(err, LRUN_INVALID_ARGUMENT, "setup.flags", "release: '%.60s' is none", s->release);
+    error_set(err, LRUN_INVALID_ARGUMENT, "setup.flags", "release: '%.60s' is none",
+              s->words.release);
     return error_hint(err, "latest, or a date with a number behind it, like 20260901.0");
 }
 
@@ -201,28 +125,28 @@ static int check_words(struct setup *s, lrun_error *err)
         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
     struct utsname host;
     uname(&host);
-    if (!is_trusted_url(s->mirror)) {
+    if (!is_trusted_url(s->words.mirror)) {
         error_set(err, LRUN_INVALID_ARGUMENT, "setup.flags",
                   "mirror: '%.100s' is not an https URL, nor an http URL of this machine",
-                  s->mirror);
+                  s->words.mirror);
         return error_hint(err, "use https://: the digests come from there too, and what is "
                                "installed is run as root");
     }
-    if (s->prefix[0] != '/' || s->daemon_json[0] != '/')
+    if (s->words.prefix[0] != '/' || s->words.daemon_json[0] != '/')
         return error_set(err, LRUN_INVALID_ARGUMENT, "setup.flags",
                          "prefix, daemon-json: must be absolute paths");
-    if (!*s->runtime || strspn(s->runtime, name_letters) != strlen(s->runtime) ||
-        strcmp(s->runtime, "runc") == 0)
+    if (!*s->words.runtime || strspn(s->words.runtime, name_letters) != strlen(s->words.runtime) ||
+        strcmp(s->words.runtime, "runc") == 0)
         return error_set(err, LRUN_INVALID_ARGUMENT, "setup.flags",
-                         "name: '%.60s' is no name for this runtime", s->runtime);
+                         "name: '%.60s' is no name for this runtime", s->words.runtime);
     if (strcmp(host.machine, "x86_64") != 0 && strcmp(host.machine, "aarch64") != 0)
         return error_set(err, LRUN_NOT_SUPPORTED, "setup.machine",
                          "there is no gVisor for machines of '%s'", host.machine);
-    size_t length = strlen(s->mirror);
-    while (length > 0 && s->mirror[length - 1] == '/')
+    size_t length = strlen(s->words.mirror);
+    while (length > 0 && s->words.mirror[length - 1] == '/')
         length--;
-    int n = snprintf(s->base, sizeof(s->base), "%.*s/%s/%s", (int)length, s->mirror, s->release,
-                     host.machine);
+    int n = snprintf(s->base, sizeof(s->base), "%.*s/%s/%s", (int)length, s->words.mirror,
+                     s->words.release, host.machine);
     return n > 0 && (size_t)n < sizeof(s->base) - 64
                ? 0
                : error_set(err, LRUN_INVALID_ARGUMENT, "setup.flags", "mirror: too long");
@@ -234,7 +158,7 @@ __attribute__((format(printf, 2, 3))) static void tell(const struct setup *s, co
                                                        ...)
 {
     va_list arguments;
-    if (s->json)
+    if (s->words.json)
         return;
     va_start(arguments, format);
     vprintf(format, arguments);
@@ -245,13 +169,14 @@ __attribute__((format(printf, 2, 3))) static void tell(const struct setup *s, co
 
 static int open_prefix(const struct setup *s, int *dir, lrun_error *err)
 {
-    *dir = open(s->prefix, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    *dir = open(s->words.prefix, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (*dir >= 0 && flock(*dir, LOCK_EX | LOCK_NB) == 0)
         return 0;
     return *dir >= 0 && errno == EWOULDBLOCK
                ? error_set(err, LRUN_IO_FAILED, OPERATION,
-                           "another setup is at work in '%s': nothing was done", s->prefix)
-               : error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot open '%s'", s->prefix);
+                           "another setup is at work in '%s': nothing was done", s->words.prefix)
+               : error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot open '%s'",
+                             s->words.prefix);
 }
 
 /* Files without a name, so that nothing is left of them. */
@@ -260,7 +185,7 @@ static int open_file(const struct setup *s, int *file, int dir, lrun_error *err)
     *file = openat(dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
     if (*file >= 0)
         return 0;
-    error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot write to '%s'", s->prefix);
+    error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot write to '%s'", s->words.prefix);
     return geteuid() == 0
                ? -1
                : error_hint(err,
@@ -377,13 +302,13 @@ static bool is_dockerd(pid_t pid)
 /* The daemon reads its configuration again at SIGHUP. 0 as well when there is none that could. */
 static int reload(struct setup *s, lrun_error *err)
 {
-    cleanup_free char *text = io_read_file_at(AT_FDCWD, s->pid_file, 64, NULL);
+    cleanup_free char *text = io_read_file_at(AT_FDCWD, s->words.pid_file, 64, NULL);
     uint64_t pid = 0;
     if (text)
         text[strcspn(text, "\n")] = '\0';
     if (!text || !text_parse_u64(text, &pid) || pid < 2 || pid > INT32_MAX) {
         tell(s, "no Docker daemon runs here (%s): it will know the runtime when it is started",
-             s->pid_file);
+             s->words.pid_file);
         return 0;
     }
     cleanup_close int fd = pidfd_open((pid_t)pid, 0);
@@ -392,7 +317,7 @@ static int reload(struct setup *s, lrun_error *err)
         tell(s,
              "process %d, which %s names, is no Docker daemon: it will know the runtime when it is "
              "started",
-             (int)pid, s->pid_file);
+             (int)pid, s->words.pid_file);
         return 0;
     }
     if (fd < 0 || pidfd_send_signal(fd, SIGHUP, NULL, 0) < 0) {
@@ -413,7 +338,7 @@ static bool has_runtimes(struct daemon *d, const struct setup *s)
     cleanup_answer struct http_answer answer = {0};
     daemon_call(d, &request, &answer, &ignored, "/info");
     const json_t *runtimes = answer.status == 200 ? json_object_get(answer.body, "Runtimes") : NULL;
-    return json_object_get(runtimes, s->runtime) && json_object_get(runtimes, s->variant);
+    return json_object_get(runtimes, s->words.runtime) && json_object_get(runtimes, s->variant);
 }
 
 static int check(struct setup *s, lrun_error *err)
@@ -428,7 +353,7 @@ static int check(struct setup *s, lrun_error *err)
         poll(NULL, 0, 200);
     if (!s->accepted) {
         error_set(err, LRUN_START_FAILED, "setup.check",
-                  "the Docker daemon does not have the runtime '%s'", s->runtime);
+                  "the Docker daemon does not have the runtime '%s'", s->words.runtime);
         return error_hint(
             err, "see its log: journalctl -u docker; is its configuration another file than %s?",
             s->config.path);
@@ -436,19 +361,19 @@ static int check(struct setup *s, lrun_error *err)
     tell(s,
          "Docker has the runtime '%s'; see for yourself: light-runner verify --engine docker "
          "--runtime %s",
-         s->runtime, s->runtime);
+         s->words.runtime, s->words.runtime);
     return 0;
 }
 
 static int set_up_docker(struct setup *s, lrun_error *err)
 {
-    if (!s->docker)
+    if (!s->words.docker)
         return 0;
     s->changed = docker_config_changes(&s->config);
     if (s->changed) {
         if (docker_config_write(&s->config, err) < 0)
             return -1;
-        tell(s, "registered the runtimes '%s' and '%s' in %s", s->runtime, s->variant,
+        tell(s, "registered the runtimes '%s' and '%s' in %s", s->words.runtime, s->variant,
              s->config.path);
     }
     return reload(s, err) < 0 ? -1 : check(s, err);
@@ -471,16 +396,16 @@ static void list_steps(const struct setup *s, json_t *steps)
                  files[i]);
     for (int i = 0; i < PROGRAM_COUNT; i++)
         add_step(steps, "install %s", s->target[i]);
-    if (!s->docker)
+    if (!s->words.docker)
         return;
-    const char *const names[] = {s->runtime, s->variant};
+    const char *const names[] = {s->words.runtime, s->variant};
     for (size_t i = 0; docker_config_changes(&s->config) && i < 2; i++) {
         cleanup_free char *text = json_dumps(
             json_object_get(json_object_get(s->config.after, "runtimes"), names[i]), JSON_COMPACT);
         add_step(steps, "write %s with the runtime \"%s\": %s", s->config.path, names[i],
                  text ? text : "");
     }
-    add_step(steps, "send SIGHUP to the process in %s, if there is one", s->pid_file);
+    add_step(steps, "send SIGHUP to the process in %s, if there is one", s->words.pid_file);
     add_step(steps, "ask the Docker daemon whether it has the runtimes");
 }
 
@@ -499,7 +424,7 @@ static int print_steps(const struct setup *s)
     json_t *steps = json_array(), *step;
     size_t i;
     list_steps(s, steps);
-    if (s->json)
+    if (s->words.json)
         return print_document(json_pack("{sb,so}", "dryRun", 1, "steps", steps));
     json_array_foreach (steps, i, step)
         printf("%s\n", json_string_value(step));
@@ -519,10 +444,10 @@ static json_t *sidecars(const struct setup *s)
 
 static int print_json(const struct setup *s)
 {
-    json_t *document = json_pack("{ss,ss,s[ss],so,s{sb,sb,sb,sb}}", "release", s->release,
-                                 "version", s->version, "installed", s->target[0], s->target[1],
-                                 "sidecars", sidecars(s), "docker", "asked", s->docker, "changed",
-                                 s->changed, "reloaded", s->reloaded, "accepted", s->accepted);
+    json_t *document = json_pack(
+        "{ss,ss,s[ss],so,s{sb,sb,sb,sb}}", "release", s->words.release, "version", s->version,
+        "installed", s->target[0], s->target[1], "sidecars", sidecars(s), "docker", "asked",
+        s->words.docker, "changed", s->changed, "reloaded", s->reloaded, "accepted", s->accepted);
     return print_document(document);
 }
 
@@ -531,47 +456,47 @@ static int prepare(struct setup *s, lrun_error *err)
     if (check_release(s, err) < 0 || check_words(s, err) < 0)
         return -1;
     for (int i = 0; i < PROGRAM_COUNT; i++)
-        if (!(s->target[i] = text_path_join(s->prefix, programs[i])))
+        if (!(s->target[i] = text_path_join(s->words.prefix, programs[i])))
             return error_oom(err, "setup");
-    if (!s->docker)
+    if (!s->words.docker)
         return 0;
-    if (asprintf(&s->variant, "%s" TIER_GVISOR_NO_NETWORK, s->runtime) < 0) {
+    if (asprintf(&s->variant, "%s" TIER_GVISOR_NO_NETWORK, s->words.runtime) < 0) {
         s->variant = NULL;
         return error_oom(err, "setup");
     }
-    if (docker_config_open(&s->config, s->daemon_json, s->runtime, s->target[RUNSC], runtime_flags,
-                           err) < 0)
+    if (docker_config_open(&s->config, s->words.daemon_json, s->words.runtime, s->target[RUNSC],
+                           runtime_flags, err) < 0)
         return -1;
-    return docker_config_add_variant(&s->config, s->runtime, s->variant,
+    return docker_config_add_variant(&s->config, s->words.runtime, s->variant,
                                      TIER_GVISOR_NO_NETWORK_FLAG, err);
 }
 
 int main(int argc, char **argv)
 {
     __attribute__((cleanup(setup_free))) struct setup s = {
-        .release = "latest",
-        .mirror = DEFAULT_MIRROR,
-        .prefix = "/usr/local/bin",
-        .daemon_json = "/etc/docker/daemon.json",
-        .pid_file = "/var/run/docker.pid",
-        .runtime = "runsc",
-        .docker = true,
+        .words = {.release = "latest",
+                  .mirror = GVISOR_MIRROR,
+                  .prefix = "/usr/local/bin",
+                  .daemon_json = "/etc/docker/daemon.json",
+                  .pid_file = "/var/run/docker.pid",
+                  .runtime = "runsc",
+                  .docker = true},
         .files = {-1, -1},
     };
     lrun_error e = {0};
     umask(022);
     signal(SIGPIPE, SIG_IGN);
-    if (parse(&s, argc, argv, &e) < 0) {
-        error_hint(&e, "try: light-runner setup gvisor --help");
-        return report_failure(&e, s.json);
+    if (flags_parse(&setup_gvisor_command, &s.words, argc, argv, &e) < 0)
+        return report_failure(&e, s.words.json);
+    if (s.words.help) {
+        flags_help(&setup_gvisor_command);
+        return report_end(0);
     }
-    if (s.help)
-        return report_end(print_help());
     if (prepare(&s, &e) < 0)
-        return report_failure(&e, s.json);
-    if (s.dry_run)
+        return report_failure(&e, s.words.json);
+    if (s.words.dry_run)
         return report_end(print_steps(&s));
     if (install(&s, &e) < 0 || set_up_docker(&s, &e) < 0)
-        return report_failure(&e, s.json);
-    return report_end(s.json ? print_json(&s) : 0);
+        return report_failure(&e, s.words.json);
+    return report_end(s.words.json ? print_json(&s) : 0);
 }

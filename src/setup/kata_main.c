@@ -8,6 +8,7 @@
 #include "host/mount.h"
 #include "host/process.h"
 #include "image/store.h"
+#include "setup/commands.h"
 #include "setup/report.h"
 #include "tier/accelerator.h"
 #include "tier/guest_files.h"
@@ -23,30 +24,16 @@
 #define ROOT   FOLDER "/root"
 
 struct setup {
-    bool json;
+    struct kata_words words;
     char *qemu;
     struct guest_files files;
     const char *accelerator;
 };
 
-static int print_help(void)
-{
-    puts(
-        "usage: light-runner setup kata [--json]\n\n"
-        "Prepares the tier kata of the local engine: one virtual machine per run. Needs QEMU and "
-        "a\n"
-        "kernel in /boot, makes the initramfs that machines are started with, and tries whether\n"
-        "KVM works here. The first run does the same; this shows how it went.\n\n"
-        "  --json   print one JSON object\n\n"
-        "LIGHT_RUNNER_QEMU          another QEMU than the one in PATH\n"
-        "LIGHT_RUNNER_GUEST_KERNEL  another kernel than the newest: a release, as in /lib/modules");
-    return 0;
-}
-
 /* On a terminal, and for people: trying takes seconds. */
 static void say(const struct setup *s, const char *what)
 {
-    if (!s->json) {
+    if (!s->words.json) {
         printf("%s\n", what);
         fflush(stdout);
     }
@@ -98,20 +85,14 @@ int main(int argc, char **argv)
 {
     struct setup s = {.files = GUEST_FILES_NONE};
     lrun_error e = {0};
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
-            return report_end(print_help());
-        s.json = s.json || strcmp(argv[i], "--json") == 0;
+    if (flags_parse(&setup_kata_command, &s.words, argc, argv, &e) < 0)
+        return report_failure(&e, s.words.json);
+    if (s.words.help) {
+        flags_help(&setup_kata_command);
+        return report_end(0);
     }
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--json") == 0)
-            continue;
-        error_set(&e, LRUN_INVALID_ARGUMENT, "setup.kata", "unknown argument '%.80s'", argv[i]);
-        error_hint(&e, "try: light-runner setup kata --help");
-        return report_failure(&e, s.json);
-    }
-    int code = set_up(&s, &e) < 0 ? report_failure(&e, s.json)
-               : s.json           ? print_json(&s)
+    int code = set_up(&s, &e) < 0 ? report_failure(&e, s.words.json)
+               : s.words.json     ? print_json(&s)
                                   : print_text(&s);
     guest_files_close(&s.files);
     free(s.qemu);

@@ -537,7 +537,7 @@ def test_every_command_has_help(store):
     for words in ((), ("import",), ("ls",), ("rm",), ("pull",)):
         done = image(store, *words, "--help")
         assert done.returncode == 0
-        assert done.stdout.startswith(b"Usage: light-runner image")
+        assert done.stdout.startswith(b"usage: light-runner image")
         assert done.stderr == b""
     assert not store.exists()
 

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+/* What the verbs about detached runs have in common. */
+#ifndef CLI_DETACHED_H
+#define CLI_DETACHED_H
+
+#include <stdbool.h>
+
+/* The end of their help. */
+#define DETACHED_NOTES "States are in $LIGHT_RUNNER_STATE_DIR, else in ~/.light-runner/state."
+
+/* Says that there is no such run. Returns the exit code. */
+int detached_unknown(const char *id, bool json);
+
+#endif
