@@ -1,12 +1,14 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""Nothing but lrun_* is visible in the shared and the static library, and all of the header is."""
+"""Nothing but lrun_* is visible in the shared and the static library, and all of the header is; it is documented, too."""
 import os
 import re
 import subprocess
 import unittest
 
-HEADER = os.path.join(os.path.dirname(__file__), "..", "..", "include", "lightrunner.h")
+ROOT = os.path.join(os.path.dirname(__file__), "..", "..")
+HEADER = os.path.join(ROOT, "include", "lightrunner.h")
+PAGE = os.path.join(ROOT, "man", "lightrunner.3")
 
 
 def defined(path, *flags):
@@ -29,9 +31,45 @@ def declared():
         return set(re.findall(r"^LRUN_API [^(;]*?\b(lrun_\w+)\(", file.read(), re.M))
 
 
+def text_of(path):
+    with open(path, encoding="utf-8") as file:
+        return file.read()
+
+
+def comment_before(function):
+    """The header's comment on a function."""
+    text = text_of(HEADER)
+    before = text[:re.search(rf"^LRUN_API [^;(]*\b{function}\(", text, re.M).start()]
+    return before[before.rindex("/**"):]
+
+
 def sanitizer(name):
     """What AddressSanitizer puts beside every global variable."""
     return name.startswith(("__asan", "__odr_asan", "__ubsan", "___asan"))
+
+
+class Documentation(unittest.TestCase):
+    def test_the_man_page_names_each_function_and_code(self):
+        page = text_of(PAGE)
+        self.assertEqual(set(re.findall(r"\bFn (lrun_\w+)", page)), declared())
+        codes = set(re.findall(r"^    (LRUN_\w+)\s*=\s*\d+", text_of(HEADER), re.M)) - {"LRUN_OK"}
+        codes -= {name for name in codes if name.startswith("LRUN_EXTRACT_") and name != "LRUN_EXTRACT_FAILED"}
+        self.assertEqual(set(re.findall(r"^\.It Dv (LRUN_\w+)", page, re.M)), codes)
+
+    def test_the_example_of_the_man_page_compiles(self):
+        example = text_of(PAGE).split(".Sh EXAMPLES")[1].split(".Bd -literal\n")[1].split(".Ed")[0].replace("\\e", "\\")
+        done = subprocess.run([os.environ["COMPILER"], "-std=c17", "-Wall", "-Wextra", "-Werror", "-fsyntax-only", "-I",
+                               os.path.dirname(HEADER), "-x", "c", "-"], input=example, text=True, capture_output=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_each_function_says_since_when_and_how_long_it_blocks(self):
+        # The groups of housekeeping and images say once for all that each call blocks until a supervisor has answered.
+        asks = ("lrun_available", "lrun_reap", "lrun_network_", "lrun_clean_images")
+        for name in declared():
+            comment = comment_before(name)
+            self.assertIn("Since 0.", comment, name)
+            if not name.startswith(asks) and "as at lrun_run()" not in comment and "as there" not in comment:
+                self.assertRegex(comment, r"[Bb]lock|as lrun_execution_wait", name)
 
 
 class Symbols(unittest.TestCase):
