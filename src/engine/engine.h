@@ -58,6 +58,11 @@ struct sandbox {
     /* Name servers that the agent is to write down; none: the engine has done that. */
     struct resolver names;
     unsigned pids; /* processes that the agent is to allow; 0: the host's kernel counts them */
+    uint64_t
+        cpu_us; /* with pids: the share of the processors that the agent is to show; 0: it is seen without that */
+    bool
+        has_console; /* its kernel's console is in runtime_text, so "Kernel panic" may come at any time */
+    bool may_end_first; /* the command can kill the agent before the agent has said that it runs */
 
     unsigned unenforced; /* CGROUP_... limits that the request allows to be left out, and are */
 

@@ -118,11 +118,9 @@ static int send_confine(struct supervisor *s)
 {
     cleanup_buffer struct buffer fields;
     buffer_init(&fields, FRAME_AGENT_MAX);
-    /* A VM has as many processors as it may use; in gVisor's kernel the host's are seen. */
-    uint64_t cpu_us = s->sandbox->tier->is_gvisor ? cgroup_cpu_us(s->request->cpus) : 0;
     if (!fields_add_u64(&fields, "pids", s->sandbox->pids) ||
         !fields_add_u64(&fields, "memory", s->request->memory_bytes) ||
-        !fields_add_u64(&fields, "cpu_us", cpu_us))
+        !fields_add_u64(&fields, "cpu_us", s->sandbox->cpu_us))
         return error_oom(&s->error, "agent.confine");
     return send_fields(s, FRAME_CONFINE, &fields);
 }
@@ -710,13 +708,13 @@ void phase_take_frames(struct supervisor *s)
  */
 static bool may_have_run(const struct supervisor *s)
 {
-    return s->ordered && s->sandbox->tier->own_kernel && !s->request->detached;
+    return s->ordered && s->sandbox->may_end_first && !s->request->detached;
 }
 
 /* The kernel of a VM has a console, and says there when it can go on no more: that is no end of a program. */
 static bool has_panicked(struct supervisor *s)
 {
-    const char *panic = s->sandbox->tier->is_guest ? strstr(s->runtime_text, "Kernel panic") : NULL;
+    const char *panic = s->sandbox->has_console ? strstr(s->runtime_text, "Kernel panic") : NULL;
     if (!panic)
         return false;
     memmove(s->runtime_text, panic, strlen(panic) + 1);

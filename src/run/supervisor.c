@@ -204,7 +204,7 @@ static void serve(struct supervisor *s, const struct pollfd *p)
     }
     /* Before the command runs, the runtime's last words are waited for: they are the error. Those of a VM's kernel are at
      * any time. */
-    bool words = !s->running || s->sandbox->tier->is_guest;
+    bool words = !s->running || s->sandbox->has_console;
     if (s->link.from < 0 && (dead || !words || s->sandbox->runtime_text < 0))
         phase_on_agent_gone(s);
     /* A word, not the mere end of the fifo: that is what a pasta leaves that fails on the way. */

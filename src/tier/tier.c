@@ -47,10 +47,6 @@ static const struct tier_runtime runc_runtimes[] = {
  * does not open files of the host itself (--directfs=false); the little that there is to open, a
  * gofer does. KVM is not tried: on a nested machine it hangs instead of failing. Its checks of the
  * host's settings are advice for whoever installs it.
- *
- * It is not frozen by its cgroup. That interrupts system calls by which the sentry's processes talk to each other
- * (seccomp notifications), and the sentry does not take up all of them again: it then considers a process dead, and the
- * program in it ends with SIGSEGV.
  */
 static const struct tier_runtime runsc_runtimes[] = {
     {
@@ -59,7 +55,6 @@ static const struct tier_runtime runsc_runtimes[] = {
         .flags = {"--ignore-cgroups", "--platform=systrap", "--directfs=false",
                   "--host-settings=ignore", "--in-sandbox-cgroup=v2"},
         .pids = 1024,
-        .pauses_itself = true,
         .memory_min = (uint64_t)32 << 20,
         /* When it had cgroup v2 inside. Some before that do not start from an EROFS image either. */
         .since = 20260901,

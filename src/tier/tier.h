@@ -41,7 +41,6 @@ struct tier_runtime {
     bool refuses_hybrid;        /* does not start where an empty cgroup2 is mounted beside v1 */
     bool sets_limits_of_others; /* those of the sandbox's first process, from outside of it */
     bool binds_deep;     /* what it shows of the host's folders has what is mounted in them */
-    bool pauses_itself;  /* by its verbs pause and resume; its processes must not be frozen */
     uint64_t memory_min; /* bytes that a sandbox takes before it runs anything */
     unsigned since;      /* date (20260701) before which it lacks what we need; 0: any will do */
     const char *hint;    /* the command that installs it */

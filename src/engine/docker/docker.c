@@ -457,8 +457,12 @@ static int prepare_steps(struct docker_sandbox *s, const struct request *r, lrun
         return error_set(err, LRUN_START_FAILED, "image.resolve", "no image named '%s'", r->image);
     if (r->disk_asked && check_disk(s->daemon, err) < 0)
         return -1;
-    if (s->base.tier->is_gvisor)
+    if (s->base.tier->is_gvisor) {
         s->base.pids = r->pids + OCI_BUNDLE_OWN_PIDS;
+        s->base.cpu_us = cgroup_cpu_us(r->cpus);
+    }
+    s->base.has_console = s->base.tier->is_guest;
+    s->base.may_end_first = s->base.tier->own_kernel;
     /* Without a runtime of its own the daemon decides, and may have a stronger one. */
     s->base.at_least = !s->base.tier->own_kernel;
     s->base.disk_uncapped = !r->disk_asked;

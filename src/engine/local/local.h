@@ -4,7 +4,6 @@
 #define ENGINE_LOCAL_LOCAL_H
 
 #include "engine/engine.h"
-#include "engine/local/vm.h"
 #include "host/network.h"
 #include "host/process.h"
 #include "host/userns.h"
@@ -15,6 +14,14 @@
  * one that a sandbox's root can pass through; and nothing of the run looks for anything in it. */
 #define LOCAL_FOLDER            "/dev/pts"
 #define LOCAL_ROOT              LOCAL_FOLDER "/root"
+#define LOCAL_BUNDLE            LOCAL_FOLDER "/bundle"
+#define LOCAL_STATE             LOCAL_FOLDER "/state"   /* the OCI runtime's */
+#define LOCAL_IMAGE             LOCAL_FOLDER "/image"   /* the image's files */
+#define LOCAL_SCRATCH           LOCAL_FOLDER "/scratch" /* takes what the run writes */
+#define LOCAL_DEVICES           LOCAL_FOLDER "/devices"
+#define LOCAL_LIMITS            LOCAL_FOLDER "/limits"
+#define LOCAL_AGENT             LOCAL_FOLDER "/agent"
+#define LOCAL_USER_NAMESPACE    LOCAL_FOLDER "/userns"
 #define LOCAL_NETWORK_NAMESPACE LOCAL_FOLDER "/netns"
 #define LOCAL_RESOLV_CONF       LOCAL_FOLDER "/resolv.conf"
 
@@ -23,6 +30,7 @@
 
 struct local_sandbox {
     struct sandbox base; /* first: the engine's table is called with a pointer to it */
+    const struct local_backend *backend; /* of the tier; NULL: not chosen yet */
     char id[48];
     char agent_target[AGENT_NAME_SIZE]; /* where the agent is in the sandbox */
     const struct tier_runtime *runtime;
@@ -42,15 +50,15 @@ struct local_sandbox {
     struct resolver names; /* where the sandbox asks for names */
     struct cdi_edits gpus;
     uint64_t disk_bytes; /* of the run's storage, in whole MiB */
-    char overlay[96];    /* a flag for gVisor: where it keeps what is written */
     bool allow_suid;
     int image_fd; /* -1: it has been mounted */
     struct cgroup *cgroup;
     double cpus; /* the request's share of the processors */
     struct process process;
-    int scratch;     /* root of the file system that takes what the run writes; -1: not yet */
-    struct vm vm;    /* of the tier with one */
-    char *config;    /* the text of config.json */
+    int scratch;   /* root of the file system that takes what the run writes; -1: not yet */
+    struct vm *vm; /* of the tier with one; NULL: there is none (yet) */
+    char *config;  /* the text of config.json */
+    char cgroup_path[96];
     int config_pipe; /* what a runtime that is started early waits for; -1: there is none */
     int stdio[3];    /* the runtime's ends, until it has them */
 };

@@ -1,12 +1,20 @@
 /* SPDX-License-Identifier: MIT */
-#include "engine/local/vm.h"
-
+/*
+ * The tier with a VM, on the local engine. In the place of mounts and an OCI runtime there are two disks, which the guest
+ * mounts by itself, and QEMU. The rest of a sandbox (cgroup, network, storage, what destroys it) is that of local.c.
+ *
+ *      supervisor <--- socket ---> QEMU <--- virtio console, port `agent` ---> agent
+ *                 <--- socket ---> QEMU <--- ...             port `control` -> the guest's init (wire/guest.h)
+ *                 <--- pipe -----  QEMU <--- serial console                    its kernel's last words
+ */
 #include "base/cleanup.h"
 #include "base/io.h"
-#include "engine/local/local.h"
+#include "engine/local/backend.h"
 #include "host/mount.h"
 #include "tier/accelerator.h"
 #include "tier/oci_bundle.h"
+#include "tier/qemu.h"
+#include "wire/guest.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
@@ -22,9 +30,49 @@ enum { CPUS_MAX = 64, SOCKET_BUFFER = 1 << 20, LINES_MAX = 8 };
 
 #define MIB ((uint64_t)1 << 20)
 
-uint64_t vm_memory(const struct request *r)
+struct vm {
+    struct guest_files files;
+    const char *accelerator;
+    uint64_t memory_bytes; /* of the machine */
+    unsigned cpus;
+    int disk;  /* the file of the run's storage */
+    int agent; /* QEMU's ends, until it has them */
+    int theirs;
+    int control; /* ours */
+    bool asked;
+    char line[GUEST_LINE_MAX]; /* what has come of the control port, up to its line */
+    size_t length;
+    unsigned lines; /* so far */
+    bool up;
+    struct cgroup_usage before; /* the command ran */
+    struct cgroup_usage told;   /* by the guest, of the run */
+    char settings[512];
+};
+
+static int available(lrun_error *err)
+{
+    char release[65];
+    return guest_files_release(release, err);
+}
+
+/* Of the machine: what the request's container may have, and what a kernel takes. */
+static uint64_t machine_memory(const struct request *r)
 {
     return (r->memory_bytes + MIB - 1) / MIB * MIB + QEMU_GUEST_OVERHEAD;
+}
+
+static int adapt(struct local_plan *p, lrun_error *err)
+{
+    struct sandbox *base = &p->sandbox->base;
+    const struct request *r = p->request;
+    (void)err;
+    base->pids = r->pids + OCI_BUNDLE_OWN_PIDS;
+    base->may_end_first = base->has_console = true;
+    /* A guest's kernel starts at its own pace; running() sets the run's share. */
+    if (r->cpus < 1)
+        p->limits.cpus = 1;
+    p->limits.memory_bytes += machine_memory(r) - r->memory_bytes + QEMU_HOST_OVERHEAD;
+    return 0;
 }
 
 static int make_sockets(int *ours, int *theirs, lrun_error *err)
@@ -37,14 +85,19 @@ static int make_sockets(int *ours, int *theirs, lrun_error *err)
     return 0;
 }
 
-int vm_make_channel(struct local_sandbox *s, lrun_error *err)
+static int open_channel(struct local_sandbox *s, lrun_error *err)
 {
     int text[2], size = SOCKET_BUFFER;
-    if (make_sockets(&s->base.to_agent, &s->vm.agent, err) < 0 ||
-        make_sockets(&s->vm.control, &s->vm.theirs, err) < 0)
+    struct vm *vm = s->vm = malloc(sizeof(*s->vm));
+    if (!vm)
+        return error_oom(err, "local.prepare");
+    *vm = (struct vm){
+        .files = GUEST_FILES_NONE, .disk = -1, .agent = -1, .theirs = -1, .control = -1};
+    if (make_sockets(&s->base.to_agent, &vm->agent, err) < 0 ||
+        make_sockets(&vm->control, &vm->theirs, err) < 0)
         return -1;
     s->base.from_agent = fcntl(s->base.to_agent, F_DUPFD_CLOEXEC, 0);
-    if (s->base.from_agent < 0 || io_set_nonblock(s->vm.control, true) < 0 ||
+    if (s->base.from_agent < 0 || io_set_nonblock(vm->control, true) < 0 ||
         pipe2(text, O_CLOEXEC) < 0)
         return error_errno(err, LRUN_START_FAILED, "local.prepare", errno,
                            "cannot make the channel to the VM");
@@ -52,47 +105,55 @@ int vm_make_channel(struct local_sandbox *s, lrun_error *err)
     s->stdio[2] = text[1];
     /* Fewer, larger reads for the bulk streams; it is only a wish. */
     setsockopt(s->base.to_agent, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size));
-    setsockopt(s->vm.agent, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size));
+    setsockopt(vm->agent, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size));
     return 0;
 }
 
-int vm_prepare(struct local_sandbox *s, const struct request *r, int image,
-               const char *scratch_folder, lrun_error *err)
+static int make_root(struct local_plan *p, lrun_error *err)
 {
-    struct vm *vm = &s->vm;
-    /* Rounded up; more than there are would only wait for one another. */
-    int processors = get_nprocs(), cpus = r->cpus < processors ? (int)r->cpus : processors;
-    if (cpus < r->cpus && cpus < processors)
-        cpus++;
-    vm->memory_bytes = vm_memory(r);
-    vm->cpus = cpus < 1 ? 1 : cpus > CPUS_MAX ? CPUS_MAX : (unsigned)cpus;
-    s->image_fd = fcntl(image, F_DUPFD_CLOEXEC, 0);
-    if (s->image_fd < 0)
-        return error_errno(err, LRUN_START_FAILED, "local.prepare", errno,
-                           "cannot keep the image's file open");
-    if (guest_files_open(&vm->files, scratch_folder, err) < 0 ||
-        accelerator_find(&vm->accelerator, s->runtime_path, &vm->files, scratch_folder, LOCAL_ROOT,
-                         err) < 0)
+    struct local_sandbox *s = p->sandbox;
+    struct vm *vm = s->vm;
+    if (backend_keep_image(p, 0, err) < 0 ||
+        guest_files_open(&vm->files, p->scratch_folder, err) < 0 ||
+        accelerator_find(&vm->accelerator, s->runtime_path, &vm->files, p->scratch_folder,
+                         LOCAL_ROOT, err) < 0)
         return -1;
-    if (r->kvm_only && strcmp(vm->accelerator, ACCELERATOR_KVM) != 0) {
+    if (p->request->kvm_only && strcmp(vm->accelerator, ACCELERATOR_KVM) != 0) {
         error_set(
             err, LRUN_NOT_SUPPORTED, "local.prepare",
             "options.accelerator: 'kvm' was asked for, and KVM does not work on this machine");
         return error_hint(err, "use --runtime runsc, or leave out --accelerator kvm");
     }
     s->base.accelerator = vm->accelerator;
+    return mount_scratch_file(p->scratch_folder, s->disk_bytes, &vm->disk, err);
+}
+
+static int configure(struct local_plan *p, lrun_error *err)
+{
+    struct local_sandbox *s = p->sandbox;
+    const struct request *r = p->request;
+    struct vm *vm = s->vm;
+    /* Rounded up; more than there are would only wait for one another. */
+    int processors = get_nprocs(), cpus = r->cpus < processors ? (int)r->cpus : processors;
+    if (cpus < r->cpus && cpus < processors)
+        cpus++;
+    vm->memory_bytes = machine_memory(r);
+    vm->cpus = cpus < 1 ? 1 : cpus > CPUS_MAX ? CPUS_MAX : (unsigned)cpus;
     /* The agent limits the processes of the run by itself, and is one; the first of the guest's must not be able to
      * have more than both of them take. */
     snprintf(vm->settings, sizeof(vm->settings),
              GUEST_HOSTNAME "=%s " GUEST_MEMORY "=%" PRIu64 " " GUEST_PIDS "=%u " GUEST_NETWORK
                             "=%d " GUEST_SUID "=%d",
              s->id, r->memory_bytes, r->pids + OCI_BUNDLE_OWN_PIDS + 1, s->outbound, s->allow_suid);
-    return mount_scratch_file(scratch_folder, s->disk_bytes, &vm->disk, err);
+    /* QEMU's network has a server of names for the guest, which asks those of the sandbox. */
+    if (s->names.count > 0)
+        s->base.names = (struct resolver){.count = 1, .servers = {GUEST_RESOLVER}};
+    return s->outbound ? backend_write_resolv_conf(s, err) : 0;
 }
 
-int vm_start(struct local_sandbox *s, lrun_error *err)
+static int start(struct local_sandbox *s, lrun_error *err)
 {
-    struct vm *vm = &s->vm;
+    struct vm *vm = s->vm;
     const struct qemu_launch launch = {
         .path = s->runtime_path,
         .accelerator = vm->accelerator,
@@ -117,6 +178,14 @@ int vm_start(struct local_sandbox *s, lrun_error *err)
     if (!failed)
         s->base.alive = s->process.pidfd;
     return failed;
+}
+
+/* What was used before is not the command's. */
+static int running(struct local_sandbox *s)
+{
+    lrun_error ignored;
+    cgroup_read_usage(s->cgroup, &s->vm->before);
+    return s->cpus < 1 ? cgroup_set_cpus(s->cgroup, s->cpus, &ignored) : 0;
 }
 
 /* Takes one line of what has come, if there is a whole one. */
@@ -164,9 +233,9 @@ static void read_control(struct vm *vm, struct cgroup_usage *usage)
     }
 }
 
-bool vm_ask(struct local_sandbox *s)
+static bool ask_to_end(struct local_sandbox *s)
 {
-    struct vm *vm = &s->vm;
+    struct vm *vm = s->vm;
     if (!vm->asked)
         read_control(vm, NULL);
     /* Before that there is nothing of the run's in it. */
@@ -176,17 +245,19 @@ bool vm_ask(struct local_sandbox *s)
     return vm->asked;
 }
 
-void vm_listen(struct local_sandbox *s, struct cgroup_usage *usage)
+/* It has something to tell yet: what it has used. What does not come leaves it as it is. */
+static void await_end(struct local_sandbox *s)
 {
-    struct vm *vm = &s->vm;
+    struct vm *vm = s->vm;
     int64_t deadline = clock_ms() + REPORT_TIMEOUT;
     while (vm->asked && vm->control >= 0) {
         struct pollfd p = {.fd = vm->control, .events = POLLIN};
         int n = poll(&p, 1, io_poll_timeout(deadline));
         if (n == 0 && clock_ms() >= deadline)
-            return;
-        read_control(vm, usage);
+            break;
+        read_control(vm, &vm->told);
     }
+    process_kill(&s->process);
 }
 
 static void take_off(uint64_t *all, uint64_t before)
@@ -194,22 +265,49 @@ static void take_off(uint64_t *all, uint64_t before)
     *all -= before < *all ? before : *all;
 }
 
-void vm_correct(const struct vm *vm, const struct cgroup_usage *told, struct cgroup_usage *usage)
+/*
+ * *usage is what the host has measured of the whole machine: its start is taken off, and its memory and processes are
+ * replaced by what the guest has told of those of the run. So code that has taken the guest over can make less of its
+ * memory, and nothing of its time.
+ */
+static void correct_usage(const struct local_sandbox *s, struct cgroup_usage *usage)
 {
+    const struct vm *vm = s->vm;
     take_off(&usage->cpu_us, vm->before.cpu_us);
     take_off(&usage->user_us, vm->before.user_us);
     take_off(&usage->system_us, vm->before.system_us);
-    usage->peak_pids = told->peak_pids;
-    usage->oom_kills += told->oom_kills > 0;
-    if (told->peak_memory_bytes > 0 && told->peak_memory_bytes < usage->peak_memory_bytes)
-        usage->peak_memory_bytes = told->peak_memory_bytes;
+    usage->peak_pids = vm->told.peak_pids;
+    usage->oom_kills += vm->told.oom_kills > 0;
+    if (vm->told.peak_memory_bytes > 0 && vm->told.peak_memory_bytes < usage->peak_memory_bytes)
+        usage->peak_memory_bytes = vm->told.peak_memory_bytes;
 }
 
-void vm_close(struct vm *vm)
+static void close_vm(struct local_sandbox *s)
 {
+    struct vm *vm = s->vm;
+    if (!vm)
+        return;
     guest_files_close(&vm->files);
     cleanup_close_fd(&vm->disk);
     cleanup_close_fd(&vm->agent);
     cleanup_close_fd(&vm->theirs);
     cleanup_close_fd(&vm->control);
+    free(steal_ptr(s->vm));
 }
+
+const struct local_backend local_vm = {
+    .needs_root = true,
+    .has_vm = true,
+    .agent_filters = true,
+    .available = available,
+    .adapt = adapt,
+    .open_channel = open_channel,
+    .make_root = make_root,
+    .configure = configure,
+    .start = start,
+    .running = running,
+    .ask_to_end = ask_to_end,
+    .await_end = await_end,
+    .correct_usage = correct_usage,
+    .close = close_vm,
+};

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * gVisor: an OCI runtime whose sandbox has a kernel of its own, the sentry, with its own file systems, network stack and
+ * count of processes. So it reads the image's file by itself, and the agent limits what the host cannot see.
+ */
+#include "base/io.h"
+#include "engine/local/oci.h"
+#include "host/filter.h"
+#include "host/mount.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <sys/syscall.h>
+
+enum { NETWORK_TIMEOUT_MS = 10000 };
+
+static int adapt(struct local_plan *p, lrun_error *err)
+{
+    struct sandbox *base = &p->sandbox->base;
+    base->pids = p->request->pids + OCI_BUNDLE_OWN_PIDS;
+    /* In its kernel all processors of the host are seen. */
+    base->cpu_us = cgroup_cpu_us(p->request->cpus);
+    base->may_end_first = true;
+    /* The kernel's log tells which kernel it is, and nothing of the host. */
+    return filter_allow(&base->filter, &base->filter_length, SYS_syslog, err);
+}
+
+/*
+ * gVisor reads the image's file and keeps what is written over it in one file of the storage, which it
+ * caps by itself. The storage around that file is the wall behind: larger by what the file
+ * system takes for itself, and by what may be freed and not yet be given back.
+ */
+static int make_root(struct local_plan *p, lrun_error *err)
+{
+    struct local_sandbox *s = p->sandbox;
+    uint64_t spare = s->disk_bytes / 8 / LOCAL_DISK_MIN * LOCAL_DISK_MIN + 16 * LOCAL_DISK_MIN;
+    /* Above the number that it is to have in the runtime: dup2() onto itself would leave it to be
+     * closed by exec. */
+    return backend_keep_image(p, OCI_RUNTIME_IMAGE_FD + 1, err) < 0
+               ? -1
+               : mount_scratch(p->scratch_folder, s->disk_bytes + spare, LOCAL_SCRATCH, &s->scratch,
+                               err);
+}
+
+static int configure(struct local_plan *p, lrun_error *err)
+{
+    struct local_sandbox *s = p->sandbox;
+    struct oci_bundle bundle;
+    if (oci_fill_bundle(&bundle, p, err) < 0)
+        return -1;
+    /* It has groups of its own, which the agent shows, and the agent writes down the name servers. A program of several
+     * threads, as it is, cannot join a user namespace: it makes one. */
+    bundle.kernel_log = true;
+    bundle.image = OCI_RUNTIME_IMAGE;
+    bundle.upper = LOCAL_SCRATCH;
+    bundle.upper_bytes = s->disk_bytes;
+    s->base.names = s->names;
+    s->config = oci_bundle_config(&bundle, err);
+    return s->config ? 0 : -1;
+}
+
+/* gVisor's network stack takes over what the interface is like when it starts. */
+static int await_network(struct local_sandbox *s, lrun_error *err)
+{
+    struct pollfd fds[2] = {{.fd = s->network.ready, .events = POLLIN},
+                            {.fd = s->network.keeper.pidfd, .events = POLLIN}};
+    int64_t deadline = clock_ms() + NETWORK_TIMEOUT_MS;
+    int n;
+    do
+        n = poll(fds, 2, io_poll_timeout(deadline));
+    while ((n < 0 && errno == EINTR) || (n == 0 && clock_ms() < deadline));
+    /* It has been waited for. */
+    s->base.network = s->base.network_lost = -1;
+    if (fds[0].revents & POLLIN)
+        return 0;
+    error_set(err, LRUN_START_FAILED, "network.start", "the sandbox's network did not come up");
+    return error_hint(err, "see what works here: light-runner doctor; or run with --network none");
+}
+
+static int start(struct local_sandbox *s, lrun_error *err)
+{
+    if (oci_write_config(s, 0600, err) < 0 || (s->outbound && await_network(s, err) < 0))
+        return -1;
+    struct oci_runtime_launch launch = oci_launch(s);
+    size_t n = 0;
+    launch.flags[n++] = "--overlay2=root:dir=" LOCAL_SCRATCH;
+    launch.flags[n++] = s->outbound ? "--network=sandbox" : "--network=none";
+    if (s->allow_suid)
+        launch.flags[n++] = "--allow-suid";
+    return oci_start(s, &launch, err);
+}
+
+/*
+ * By its own verbs. To freeze its cgroup interrupts the system calls by which the sentry's processes talk to each other
+ * (seccomp notifications), and the sentry does not take up all of them again: it then considers a process dead, and the
+ * program in it ends with SIGSEGV.
+ */
+static int pause_or_resume(struct local_sandbox *s, bool on, lrun_error *err)
+{
+    const struct oci_runtime_launch launch = oci_launch(s);
+    return oci_runtime_pause(&s->process, &launch, on, err);
+}
+
+const struct local_backend local_gvisor = {
+    .needs_root = true,
+    .agent_filters = true,
+    .always_namespaces = true,
+    .adapt = adapt,
+    .open_channel = oci_open_channel,
+    .make_root = make_root,
+    .configure = configure,
+    .start = start,
+    .pause = pause_or_resume,
+};

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: MIT */
+#include "engine/local/prepare.h"
+
+#include "base/cleanup.h"
+#include "engine/local/namespaces.h"
+#include "engine/local/own_files.h"
+#include "host/delegation.h"
+#include "host/egress.h"
+#include "host/filter.h"
+#include "host/mount.h"
+#include "host/rootless.h"
+#include "tier/oci_bundle.h"
+
+#include <string.h>
+#include <sys/stat.h>
+
+static const char operation[] = "local.prepare";
+
+/* The bits of a request mean the same. */
+_Static_assert((int)REQUEST_UNENFORCED_MEMORY == (int)CGROUP_MEMORY &&
+                   (int)REQUEST_UNENFORCED_CPUS == (int)CGROUP_CPUS &&
+                   (int)REQUEST_UNENFORCED_PIDS == (int)CGROUP_PIDS,
+               "the limits' bits");
+_Static_assert((int)REQUEST_EGRESS_HOST == (int)EGRESS_HOST &&
+                   (int)REQUEST_EGRESS_METADATA == (int)EGRESS_METADATA,
+               "the bits of addresses");
+
+/* What the contract has and this engine does not have yet is refused, never ignored. */
+static int refuse_unsupported(struct local_plan *p, lrun_error *err)
+{
+    const struct request *r = p->request;
+    for (char **n = r->networks; n && *n; n++) {
+        if (strcmp(*n, ENGINE_NETWORK_NONE) != 0 && strcmp(*n, ENGINE_NETWORK_DEFAULT) != 0) {
+            error_set(err, LRUN_NOT_SUPPORTED, operation,
+                      "networks: the local engine has no network named '%s'", *n);
+            return error_hint(err,
+                              "leave out --network for the default one, or use --network none");
+        }
+    }
+    if (r->gpus && geteuid() != 0) {
+        error_set(err, LRUN_NOT_SUPPORTED, operation, "options.gpus: device nodes take root");
+        return error_hint(err, "leave out --gpus, or run as root");
+    }
+    if (r->disk_bytes < LOCAL_DISK_MIN)
+        return error_set(err, LRUN_INVALID_ARGUMENT, operation, "disk: at least 1m is needed");
+    return 0;
+}
+
+static int choose_backend(struct local_plan *p, lrun_error *err)
+{
+    struct local_sandbox *s = p->sandbox;
+    const struct request *r = p->request;
+    if (agent_name_make(s->agent_target, err) < 0 ||
+        tier_find(&s->base.tier, r->runtime, err) < 0 ||
+        tier_find_runtime(s->base.tier, &s->runtime, &s->runtime_path, err) < 0 ||
+        tier_check_memory(s->base.tier, r->memory_bytes, err) < 0 ||
+        backend_check_user(s->base.tier, err) < 0)
+        return -1;
+    s->backend = backend_of_tier(s->base.tier);
+    return 0;
+}
+
+/* Of what the request has, what the tier cannot do. */
+static int check_abilities(struct local_plan *p, lrun_error *err)
+{
+    const struct local_sandbox *s = p->sandbox;
+    const struct request *r = p->request;
+    if (r->kvm_only && !s->backend->has_vm) {
+        error_set(err, LRUN_NOT_SUPPORTED, operation,
+                  "options.accelerator: the tier '%s' has no VM", s->base.tier->name);
+        return error_hint(err, "leave out --accelerator, or use --runtime kata");
+    }
+    if (s->base.keep && !s->backend->keeps_root) {
+        error_set(err, LRUN_NOT_SUPPORTED, operation, "setup: steps cannot be run in the tier '%s'",
+                  s->base.tier->name);
+        return error_hint(err, "use an image that has what is needed: light-runner image pull");
+    }
+    if (r->gpus && !s->backend->sees_devices) {
+        error_set(err, LRUN_NOT_SUPPORTED, operation,
+                  "gpus: the host's devices are not in reach of the tier '%s'", s->base.tier->name);
+        return error_hint(err, "use --runtime runc, or leave out --gpus");
+    }
+    return 0;
+}
+
+/* Before anything is made: what is wrong with a choice of GPUs is wrong from the start. */
+static int find_gpus(struct local_plan *p, lrun_error *err)
+{
+    struct local_sandbox *s = p->sandbox;
+    if (!p->request->gpus)
+        return 0;
+    int failed = cdi_edits_for(&s->gpus, p->request->gpus, err);
+    s->base.env = s->gpus.env;
+    return failed;
+}
+
+static int find_image(struct local_plan *p, lrun_error *err)
+{
+    return store_open(&p->store, false, err) < 0 ||
+                   store_resolve(p->store, p->request->image, &p->sandbox->base.image, &p->image,
+                                 err) < 0 ||
+                   store_scratch_folder(p->store, &p->scratch_folder, err) < 0
+               ? -1
+               : 0;
+}
+
+/* A host that asks a server on its loopback is asked through pasta. */
+static void find_names(struct local_sandbox *s, const struct request *r)
+{
+    resolver_find(&s->names, r->dns);
+    if (s->names.host[0])
+        strcpy(s->names.servers[s->names.count++], NETWORK_RESOLVER);
+}
+
+static int set_limits(struct local_plan *p, lrun_error *err)
+{
+    struct local_sandbox *s = p->sandbox;
+    const struct request *r = p->request;
+    (void)err;
+    /* Whole MiB: one template per size is kept, and there should not be one for every number. */
+    s->disk_bytes = (r->disk_bytes + LOCAL_DISK_MIN - 1) / LOCAL_DISK_MIN * LOCAL_DISK_MIN;
+    s->cpus = r->cpus;
+    p->limits = (struct cgroup_limits){
+        .memory_bytes = r->memory_bytes,
+        .cpus = r->cpus,
+        .pids = r->pids + OCI_BUNDLE_OWN_PIDS + s->runtime->pids,
+    };
+    if (s->outbound) {
+        /* What pasta takes is not taken from the run. */
+        p->limits.memory_bytes += NETWORK_MEMORY;
+        p->limits.pids += NETWORK_PIDS;
+        find_names(s, r);
+    }
+    return 0;
+}
+
+/* Without no_new_privs only a privileged process may put on a filter: there the runtime does, unless
+ * the agent is one, in a kernel of its own. */
+static int load_filter(struct local_plan *p, lrun_error *err)
+{
+    struct local_sandbox *s = p->sandbox;
+    return p->request->no_new_privileges || s->backend->agent_filters
+               ? filter_get(p->scratch_folder, FILTER_ALONE, &s->base.filter,
+                            &s->base.filter_length, err)
+               : 0;
+}
+
+static int adapt(struct local_plan *p, lrun_error *err)
+{
+    const struct local_backend *b = p->sandbox->backend;
+    return b->adapt ? b->adapt(p, err) : 0;
+}
+
+/* What cannot be enforced is refused before anything is made. */
+static int find_cgroups(struct local_plan *p, lrun_error *err)
+{
+    struct local_sandbox *s = p->sandbox;
+    if (delegation_open(&s->cgroup_root, &p->limits.leave_out, p->request->allow_unenforced, err) <
+        0)
+        return -1;
+    s->base.unenforced = p->limits.leave_out & CGROUP_LIMITS;
+    return 0;
+}
+
+static int enter_namespace(struct local_plan *p, lrun_error *err)
+{
+    (void)p;
+    return rootless_enter(err);
+}
+
+static int open_channel(struct local_plan *p, lrun_error *err)
+{
+    return p->sandbox->backend->open_channel(p->sandbox, err);
+}
+
+static int make_folders(struct local_plan *p, lrun_error *err)
+{
+    static const char *const folders[] = {LOCAL_BUNDLE, LOCAL_STATE,   LOCAL_IMAGE, LOCAL_SCRATCH,
+                                          LOCAL_ROOT,   LOCAL_DEVICES, LOCAL_LIMITS};
+    (void)p;
+    /* Nobody on the host sees this tmpfs; the sandbox's own root has to pass through it. With large pages it takes the
+     * agent in a third of the time; a kernel without them does not know the word. */
+    if (mount_private_namespace(err) < 0 ||
+        (mount_tmpfs(LOCAL_FOLDER, "mode=0711,size=64m,huge=within_size", NULL) < 0 &&
+         mount_tmpfs(LOCAL_FOLDER, "mode=0711,size=64m", err) < 0) ||
+        mount_share(LOCAL_FOLDER, err) < 0)
+        return -1;
+    for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++)
+        if (mkdir(folders[i], 0755) < 0)
+            return error_errno(err, LRUN_START_FAILED, operation, errno, "cannot make '%s'",
+                               folders[i]);
+    /* In a user namespace there are no device nodes but the host's. */
+    if (rootless_active())
+        return 0;
+    return mount_devices(LOCAL_DEVICES, err) < 0 ? -1 : own_files_make_devices(LOCAL_DEVICES, err);
+}
+
+static int make_cgroup(struct local_plan *p, lrun_error *err)
+{
+    struct local_sandbox *s = p->sandbox;
+    return cgroup_create(&s->cgroup, s->cgroup_root, s->id, &p->limits, err);
+}
+
+static int start_early(struct local_plan *p, lrun_error *err)
+{
+    const struct local_backend *b = p->sandbox->backend;
+    return b->start_early ? b->start_early(p->sandbox, err) : 0;
+}
+
+static int make_root(struct local_plan *p, lrun_error *err)
+{
+    return p->sandbox->backend->make_root(p, err);
+}
+
+static int configure(struct local_plan *p, lrun_error *err)
+{
+    return p->sandbox->backend->configure(p, err);
+}
+
+/* In this order; the first that fails is the last. */
+static int (*const steps[])(struct local_plan *p, lrun_error *err) = {
+    /* nothing is made */
+    refuse_unsupported,
+    choose_backend,
+    check_abilities,
+    find_gpus,
+    find_image,
+    set_limits,
+    load_filter, /* as the user: it may have to be compiled, into the user's own files */
+    adapt,
+    find_cgroups,
+    /* what takes long comes up while the rest is made */
+    enter_namespace,
+    namespaces_limit_processes,
+    namespaces_begin,
+    open_channel,
+    make_folders,
+    make_cgroup,
+    namespaces_finish,
+    start_early,
+    make_root,
+    configure,
+};
+
+int prepare_sandbox(struct local_plan *p, lrun_error *err)
+{
+    for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++)
+        if (steps[i](p, err) < 0)
+            return -1;
+    return 0;
+}
