@@ -30,6 +30,7 @@
 #include "image/feedback.h"
 #include "image/store.h"
 #include "tier/tier.h"
+#include "wire/order.h"
 #include "wire/request.h"
 
 struct sandbox {
@@ -83,6 +84,9 @@ void sandbox_init(struct sandbox *s, const struct engine *engine, bool keep);
 /* For destroy(): what is the same on every engine. */
 void sandbox_close(struct sandbox *s);
 
+/* Gives the error of a start that has failed the hint that the engine knows, or a general one. */
+void sandbox_explain(const struct sandbox *s, const char *tier, lrun_error *err);
+
 /* How many runs, volumes of runs. */
 struct engine_reaped {
     unsigned containers, volumes;
@@ -103,8 +107,8 @@ enum engine_network_action {
 #define ENGINE_NETWORK_NONE    "none"
 #define ENGINE_NETWORK_DEFAULT REQUEST_NETWORK_DEFAULT
 
-/* Images that are made of setup steps are named so (run/setup.h). */
-#define ENGINE_SETUP_REPOSITORY "light-runner/setup"
+/* Images that are made of setup steps are named so (run/steps.h). */
+#define ENGINE_SETUP_REPOSITORY ORDER_COMMIT_REPOSITORY
 
 struct engine {
     const char *name;

@@ -33,6 +33,14 @@ void sandbox_close(struct sandbox *s)
     free(s->filter);
 }
 
+void sandbox_explain(const struct sandbox *s, const char *tier, lrun_error *err)
+{
+    cleanup_free char *said = strdup(err->message);
+    error_hint(err, "see what works here: light-runner doctor");
+    if (s->engine->explain && said)
+        s->engine->explain(tier, said, err);
+}
+
 bool engine_without_network(const struct request *r)
 {
     for (char **n = r->networks; n && *n; n++)

@@ -4,7 +4,6 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/text.h"
-#include "host/process.h"
 #include "host/spawn_confine.h"
 #include "host/walled.h"
 
@@ -15,6 +14,7 @@
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #define OPERATION "spawn.run"
 #define TICK_MS   200
@@ -43,15 +43,16 @@ static void set_up_child(const struct spawn *s, const char *program, const int s
         dprintf(stdio[2], "cannot confine it: %s\n", strerror(errno));
         _exit(127);
     }
-    if (!s->may_gain)
-        prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     /* The bounding set is what a program that root executes gets at most. Without root there is
      * nothing to take away, and the call fails. */
     for (unsigned long c = 0; c < 64; c++)
         if (!(s->capabilities >> c & 1))
             prctl(PR_CAPBSET_DROP, c, 0, 0, 0);
     const struct rlimit none = {0};
-    setrlimit(RLIMIT_CORE, &none);
+    if (!s->trusted) {
+        prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+        setrlimit(RLIMIT_CORE, &none);
+    }
     struct rlimit files;
     if (s->max_file_bytes && getrlimit(RLIMIT_FSIZE, &files) == 0 &&
         s->max_file_bytes < files.rlim_max) {
@@ -138,14 +139,35 @@ static int drain(const struct spawn *s, int out_fd, int err_fd, int64_t deadline
     return 0;
 }
 
+static char *find_program(const struct spawn *s, lrun_error *err)
+{
+    char *program = process_find_program(s->program ? s->program : s->argv[0]);
+    if (!program)
+        error_set(err, LRUN_NOT_SUPPORTED, OPERATION, "the program '%s' is not installed",
+                  s->argv[0]);
+    return program;
+}
+
+int spawn_start(const struct spawn *s, struct process *out, lrun_error *err)
+{
+    cleanup_free char *program = find_program(s, err);
+    if (!program)
+        return -1;
+    cleanup_close int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (null < 0)
+        return error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot open /dev/null");
+    const int stdio[3] = {s->stdin_fd < 0 ? null : s->stdin_fd,
+                          s->output_fd > 0 ? s->output_fd : null, STDERR_FILENO};
+    return start(s, program, stdio, out, err);
+}
+
 /* Its output as it is. */
 static int run(const struct spawn *s, struct spawn_result *result, lrun_error *err)
 {
     *result = (struct spawn_result){0};
-    cleanup_free char *program = process_find_program(s->argv[0]);
+    cleanup_free char *program = find_program(s, err);
     if (!program)
-        return error_set(err, LRUN_NOT_SUPPORTED, OPERATION, "the program '%s' is not installed",
-                         s->argv[0]);
+        return -1;
     int out_pipe[2], err_pipe[2];
     if (pipe2(out_pipe, O_CLOEXEC) < 0)
         return error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot make a pipe");
@@ -192,7 +214,7 @@ int spawn_program(const char *const *argv, int64_t timeout_ms, char *output, siz
         .stdin_fd = -1,
         .timeout_ms = timeout_ms,
         .capabilities = UINT64_MAX,
-        .may_gain = true,
+        .trusted = true,
     };
     struct spawn_result result;
     lrun_error failed = {0};

@@ -7,6 +7,7 @@
 #define HOST_SPAWN_H
 
 #include "base/error.h"
+#include "host/process.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -34,6 +35,7 @@ struct spawn_walls {
 };
 
 struct spawn {
+    const char *program;            /* its file; NULL: that of argv[0] */
     const char *const *argv;        /* argv[0] is searched in PATH unless it has a slash */
     const char *const *environment; /* the child's whole environment */
     int stdin_fd;                   /* -1: /dev/null */
@@ -44,7 +46,7 @@ struct spawn {
     uint64_t max_file_bytes;        /* no file may grow beyond; 0: no limit but the caller's */
     int64_t timeout_ms;
     uint64_t capabilities; /* bits of those that it may have at most */
-    bool may_gain;         /* privileges that its file gives it, as newuidmap needs */
+    bool trusted; /* it may gain privileges by its file, as newuidmap does, and keeps our limits */
     const struct spawn_walls *confinement; /* NULL: none, and it works on the host */
     const struct spawn_walls
         *calls; /* without a confinement: the filter alone is put on, or none */
@@ -67,8 +69,12 @@ struct spawn_result {
  * stopped by tick), NOT_SUPPORTED (not installed). */
 int spawn_run(const struct spawn *spawn, struct spawn_result *result, lrun_error *err);
 
+/* Starts it, and does not wait: its stdout is /dev/null without an output_fd, and its stderr is ours. A timeout and a tick
+ * mean nothing. Errors: as spawn_run(). */
+int spawn_start(const struct spawn *spawn, struct process *out, lrun_error *err);
+
 /*
- * The same for a program that we trust, with /dev/null as stdin, a bare environment, the beginning of its stdout in
+ * The same as spawn_run() for a program that we trust, with /dev/null as stdin, a bare environment, the beginning of its stdout in
  * `output` as it is (size bytes, always NUL-terminated; may be NULL) and the first line of its stderr in the error.
  * Fails with `code` if it cannot be started, takes longer than timeout_ms or exits with a code other than 0.
  */

@@ -41,7 +41,7 @@ enum evidence evidence_of_kernel(struct supervisor *s, const struct frame *hello
     error_set(&s->error, LRUN_ISOLATION_FAILED, operation,
               "'%s' was asked for, but the sandbox is on the kernel '%s'; nothing was run",
               x->tier->name, s->kernel);
-    phase_explain(s);
+    sandbox_explain(s->sandbox, s->request->runtime, &s->error);
     return EVIDENCE_BAD;
 }
 
@@ -177,7 +177,7 @@ static void explain(struct supervisor *s, const struct wall *w, char seen[TEXT_M
             "leave noNewPrivileges on, or use an OCI runtime with seccomp: without that option "
             "the runtime alone can put a filter on");
     else
-        phase_explain(s);
+        sandbox_explain(s->sandbox, s->request->runtime, &s->error);
 }
 
 enum evidence evidence_of_walls(struct supervisor *s, const struct frame *f)

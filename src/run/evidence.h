@@ -9,7 +9,7 @@
 #ifndef RUN_EVIDENCE_H
 #define RUN_EVIDENCE_H
 
-#include "run/phases.h"
+#include "run/life.h"
 
 enum evidence {
     EVIDENCE_GOOD,   /* s->checked names what has been compared */

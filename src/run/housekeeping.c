@@ -70,8 +70,8 @@ static int images(json_t **answer, const struct engine *engine, const json_t *qu
     return 0;
 }
 
-int housekeeping_answer(json_t **answer, const char *question, size_t length,
-                        struct provide_watch *watch, lrun_error *err)
+int housekeeping_answer(json_t **answer, const char *question, size_t length, struct watch *watch,
+                        lrun_error *err)
 {
     static const struct {
         const char *name;

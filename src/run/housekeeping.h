@@ -14,13 +14,13 @@
 #ifndef RUN_HOUSEKEEPING_H
 #define RUN_HOUSEKEEPING_H
 
-#include "run/provide.h"
+#include "run/watch.h"
 
 #include <jansson.h>
 
 /* *answer is a new reference. `watch` is told how far work on an image is. Errors: INVALID_ARGUMENT, and those of the
  * engine. */
-int housekeeping_answer(json_t **answer, const char *question, size_t length,
-                        struct provide_watch *watch, lrun_error *err);
+int housekeeping_answer(json_t **answer, const char *question, size_t length, struct watch *watch,
+                        lrun_error *err);
 
 #endif

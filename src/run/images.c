@@ -4,8 +4,9 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/io.h"
+#include "engine/engine.h"
 #include "image/pull.h"
-#include "run/supervisor.h"
+#include "wire/supervisor_fds.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -16,18 +17,18 @@ enum { ENGINES_MAX = 2 };
 
 struct work {
     struct image_feedback feedback;
-    struct provide_watch *watch;
+    struct watch *watch;
 };
 
 static int on_progress(void *user, uint64_t done)
 {
     struct work *w = user;
-    return provide_tick(w->watch, done, w->feedback.total);
+    return watch_tick(w->watch, done, w->feedback.total);
 }
 
 static int on_watch(void *user)
 {
-    return provide_is_cancelled(user);
+    return watch_is_cancelled(user);
 }
 
 static json_t *list_to_json(char *const *list)
@@ -87,8 +88,8 @@ static int import(const struct engine *engine, const char *name, struct image *i
     return engine->import_image(fd, name, image, &w->feedback, err);
 }
 
-static int pull_or_import(json_t **answer, const json_t *question, struct provide_watch *watch,
-                          bool pull, lrun_error *err)
+static int pull_or_import(json_t **answer, const json_t *question, struct watch *watch, bool pull,
+                          lrun_error *err)
 {
     const char *name = json_string_value(json_object_get(question, "name"));
     const char *wanted = json_string_value(json_object_get(question, "engine"));
@@ -119,14 +120,12 @@ static int pull_or_import(json_t **answer, const json_t *question, struct provid
     return 0;
 }
 
-static int pull_one(json_t **answer, const json_t *question, struct provide_watch *watch,
-                    lrun_error *err)
+static int pull_one(json_t **answer, const json_t *question, struct watch *watch, lrun_error *err)
 {
     return pull_or_import(answer, question, watch, true, err);
 }
 
-static int import_one(json_t **answer, const json_t *question, struct provide_watch *watch,
-                      lrun_error *err)
+static int import_one(json_t **answer, const json_t *question, struct watch *watch, lrun_error *err)
 {
     return pull_or_import(answer, question, watch, false, err);
 }
@@ -149,8 +148,7 @@ static int find_engines(const struct engine *out[ENGINES_MAX], size_t *count,
     return 0;
 }
 
-static int list(json_t **answer, const json_t *question, struct provide_watch *watch,
-                lrun_error *err)
+static int list(json_t **answer, const json_t *question, struct watch *watch, lrun_error *err)
 {
     const struct engine *engines[ENGINES_MAX];
     size_t engine_count;
@@ -183,8 +181,7 @@ static bool has_image(const struct engine *engine, const char *name)
 }
 
 /* If it is not told the engine, it removes no image of Docker's that somebody else may have made. */
-static int remove_one(json_t **answer, const json_t *question, struct provide_watch *watch,
-                      lrun_error *err)
+static int remove_one(json_t **answer, const json_t *question, struct watch *watch, lrun_error *err)
 {
     static const char setup[] = ENGINE_SETUP_REPOSITORY ":";
     const char *name = json_string_value(json_object_get(question, "name"));
@@ -210,12 +207,11 @@ static int remove_one(json_t **answer, const json_t *question, struct provide_wa
     return 0;
 }
 
-int images_answer(json_t **answer, const json_t *question, struct provide_watch *watch,
-                  lrun_error *err)
+int images_answer(json_t **answer, const json_t *question, struct watch *watch, lrun_error *err)
 {
     static const struct {
         const char *name;
-        int (*function)(json_t **answer, const json_t *question, struct provide_watch *watch,
+        int (*function)(json_t **answer, const json_t *question, struct watch *watch,
                         lrun_error *err);
     } actions[] = {
         {"pull", pull_one}, {"import", import_one}, {"list", list}, {"remove", remove_one}};

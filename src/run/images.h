@@ -13,7 +13,7 @@
 #ifndef RUN_IMAGES_H
 #define RUN_IMAGES_H
 
-#include "run/provide.h"
+#include "run/watch.h"
 
 #include <jansson.h>
 
@@ -21,7 +21,6 @@
  * *answer is a new reference. The work can take minutes: `watch` tells how far it is and can stop it.
  * Errors: INVALID_ARGUMENT, IO_FAILED (also when it was stopped), NOT_SUPPORTED, IMAGE_NOT_FOUND, IMAGE_INVALID.
  */
-int images_answer(json_t **answer, const json_t *question, struct provide_watch *watch,
-                  lrun_error *err);
+int images_answer(json_t **answer, const json_t *question, struct watch *watch, lrun_error *err);
 
 #endif

@@ -8,8 +8,8 @@
 #include "run/evidence.h"
 #include "run/hold.h"
 #include "run/input.h"
-#include "run/supervisor.h"
 #include "wire/state.h"
+#include "wire/supervisor_fds.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -51,15 +51,6 @@ void phase_fail(struct supervisor *s)
 {
     s->failed = true;
     phase_end(s);
-}
-
-void phase_explain(struct supervisor *s)
-{
-    const struct engine *engine = s->sandbox->engine;
-    cleanup_free char *said = strdup(s->error.message);
-    error_hint(&s->error, "see what works here: light-runner doctor");
-    if (engine->explain && said)
-        engine->explain(s->request->runtime, said, &s->error);
 }
 
 static void fail_protocol(struct supervisor *s, const char *what)
@@ -743,7 +734,7 @@ void phase_on_agent_gone(struct supervisor *s)
         error_set(&s->error, LRUN_START_FAILED, "runtime.start",
                   "the sandbox ended before the command was started%s%s",
                   s->runtime_text[0] ? ": " : "", s->runtime_text);
-        phase_explain(s);
+        sandbox_explain(s->sandbox, s->request->runtime, &s->error);
         phase_fail(s);
     }
 }

@@ -2,55 +2,23 @@
 #include "run/provide.h"
 
 #include "base/cleanup.h"
-#include "run/setup.h"
-#include "run/supervisor.h"
+#include "run/steps.h"
 
-#include <poll.h>
 #include <string.h>
-
-bool provide_is_cancelled(struct provide_watch *watch)
-{
-    struct pollfd p[] = {
-        {SUPERVISOR_CALLER, POLLIN, 0},
-        {SUPERVISOR_CANCEL_SHARED, POLLIN, 0},
-        {SUPERVISOR_CANCEL, POLLIN, 0},
-    };
-    if (poll(p, sizeof(p) / sizeof(p[0]), 0) > 0 &&
-        (p[1].revents || p[2].revents || watch->on_caller(watch->user)))
-        watch->cancelled = true;
-    return watch->cancelled;
-}
-
-int provide_tick(struct provide_watch *watch, uint64_t done, uint64_t total)
-{
-    if (provide_is_cancelled(watch))
-        return 1;
-    if (!watch->progress)
-        return 0;
-    json_t *document = json_pack("{ss,sI,sI}", "what", watch->what, "done", (json_int_t)done,
-                                 "total", (json_int_t)total);
-    cleanup_free char *text = document ? json_dumps(document, JSON_COMPACT) : NULL;
-    json_decref(document);
-    /* Progress that cannot be told is no reason to stop. */
-    if (text)
-        output_frame(watch->output, FRAME_PROGRESS, text, strlen(text), NULL);
-    return 0;
-}
 
 struct pulling {
     struct image_feedback feedback; /* first: its progress() is called with a pointer to it */
-    struct provide_watch *watch;
+    struct watch *watch;
 };
 
 static int on_progress(void *user, uint64_t done)
 {
     struct pulling *p = user;
-    return provide_tick(p->watch, done, p->feedback.total);
+    return watch_tick(p->watch, done, p->feedback.total);
 }
 
 /* For whoever asked for a run, an image that is not to be had is a sandbox that does not start. */
-static int pull(const struct engine *engine, const char *name, struct provide_watch *watch,
-                lrun_error *err)
+static int pull(const struct engine *engine, const char *name, struct watch *watch, lrun_error *err)
 {
     cleanup_free char *local = NULL;
     lrun_error ignored;
@@ -68,10 +36,11 @@ static int pull(const struct engine *engine, const char *name, struct provide_wa
     return error_context(err, "no image named '%s' is here", name);
 }
 
-int provide_image(char **name, const char *id, const struct engine *engine, const struct request *r,
-                  struct provide_watch *watch, lrun_error *err)
+int provide_image(struct provided *out, const char *id, const struct engine *engine,
+                  const struct request *r, struct watch *watch, lrun_error *err)
 {
     cleanup_free char *digest = NULL;
+    *out = (struct provided){0};
     if (engine->find_image(r->image, &digest, err) < 0)
         return -1;
     if (!digest &&
@@ -81,7 +50,7 @@ int provide_image(char **name, const char *id, const struct engine *engine, cons
         return error_set(err, LRUN_START_FAILED, "image.resolve",
                          "the image '%s' was removed as soon as it was there", r->image);
     if (r->run)
-        return setup_image(name, id, engine, r, digest, watch, err);
-    *name = strdup(r->image);
-    return *name ? 0 : error_oom(err, "image.resolve");
+        return steps_image(&out->name, out->setup_kernel, id, engine, r, digest, watch, err);
+    out->name = strdup(r->image);
+    return out->name ? 0 : error_oom(err, "image.resolve");
 }

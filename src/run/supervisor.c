@@ -32,9 +32,11 @@
 #include "run/housekeeping.h"
 #include "run/phases.h"
 #include "run/provide.h"
-#include "run/setup.h"
+#include "run/steps.h"
+#include "run/watch.h"
 #include "wire/result.h"
 #include "wire/state.h"
+#include "wire/supervisor_fds.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -279,19 +281,20 @@ static bool on_caller_early(void *user)
 
 static int on_watch(void *user)
 {
-    return provide_is_cancelled(user);
+    return watch_is_cancelled(user);
 }
 
 /* Until there is a loop that serves the caller it is looked at in between, by whoever waits for something. */
-static int make_sandbox(struct supervisor *s, const struct engine *engine,
-                        struct provide_watch *watch)
+static int make_sandbox(struct supervisor *s, const struct engine *engine, struct watch *watch)
 {
     if (engine->watch)
         engine->watch(on_watch, watch);
+    struct provided image;
     if (engine_prefer_tier(&engine, s->request, &s->error) < 0 ||
-        provide_image(&s->image, s->id, engine, s->request, watch, &s->error) < 0)
+        provide_image(&image, s->id, engine, s->request, watch, &s->error) < 0)
         return -1;
-    s->effective.image = s->image;
+    s->effective.image = s->image = image.name;
+    strcpy(s->setup_kernel, image.setup_kernel);
     if (engine->prepare(&s->sandbox, s->id, s->request, s->commit != NULL, &s->error) == 0)
         return choose_workdir(s);
     if (engine == &engine_local && s->error.code == LRUN_STORAGE_FAILED && !s->error.hint[0])
@@ -304,14 +307,13 @@ static int make_sandbox(struct supervisor *s, const struct engine *engine,
 static int open_sandbox(struct supervisor *s, bool progress)
 {
     const struct engine *engine;
-    struct provide_watch watch = {
+    struct watch watch = {
         .output = &s->output, .progress = progress, .on_caller = on_caller_early, .user = s};
     s->seed_done = s->request->dir == NULL;
     if (engine_find_for_run(&engine, s->request, &s->error) < 0 ||
         (s->request->dir && seed_open(&s->seed, s->request, &s->error) < 0))
         return -1;
     int rc = make_sandbox(s, engine, &watch);
-    snprintf(s->setup_kernel, sizeof(s->setup_kernel), "%s", watch.setup_kernel);
     if (engine->watch)
         engine->watch(NULL, NULL);
     /* Also when nobody has looked since: what the caller has said is taken from its socket only once. */
@@ -377,8 +379,8 @@ static void complete_result(struct supervisor *s, const struct cgroup_usage *usa
     /* With an image the steps have been done, now or by an earlier run. */
     if (s->image) {
         r->isolation.setup = (lrun_setup){
-            .runtime = setup_tier(s->request),
-            .network = setup_network(s->request),
+            .runtime = steps_tier(s->request),
+            .network = steps_network(s->request),
             .kernel = s->setup_kernel[0] ? s->setup_kernel : NULL,
         };
     }
@@ -480,8 +482,7 @@ static bool on_questioner(void *user)
 static int answer_question(struct supervisor *s, const struct frame *f)
 {
     json_t *document = NULL;
-    struct provide_watch watch = {
-        .output = &s->output, .progress = true, .on_caller = on_questioner};
+    struct watch watch = {.output = &s->output, .progress = true, .on_caller = on_questioner};
     s->failed = housekeeping_answer(&document, f->payload, f->length, &watch, &s->error) < 0;
     if (s->failed)
         document = error_to_json(&s->error);
@@ -562,21 +563,21 @@ static void init(struct supervisor *s, const char *id)
     output_init(&s->output, SUPERVISOR_CALLER, true, 0);
 }
 
-int supervisor_run_order(const struct run_order *order, const char *commit)
+static int run_order(struct supervisor *s, const struct run_order *order)
 {
-    struct supervisor s;
-    init(&s, order->id);
-    s.effective = order->request;
-    s.commit = commit;
-    s.umask = order->umask;
-    output_init(&s.output, SUPERVISOR_CALLER, order->logs, order->request.max_log_bytes);
-    if (open_sandbox(&s, order->progress) == 0)
-        loop(&s);
-    else if (s.result.cancelled)
-        phase_cancel(&s);
+    s->id = order->id;
+    s->began = clock_us();
+    s->effective = order->request;
+    s->commit = order->commit;
+    s->umask = order->umask;
+    output_init(&s->output, SUPERVISOR_CALLER, order->logs, order->request.max_log_bytes);
+    if (open_sandbox(s, order->progress) == 0)
+        loop(s);
+    else if (s->result.cancelled)
+        phase_cancel(s);
     else
-        phase_fail(&s);
-    return finish(&s);
+        phase_fail(s);
+    return finish(s);
 }
 
 /* Whoever reads the caller's stderr to its end must not have to wait for the run. */
@@ -607,7 +608,7 @@ int supervisor_run(const char *id, mode_t mask)
         rc = let_go_of_stderr(&s.error);
     order.umask = mask;
     if (rc == 0)
-        return supervisor_run_order(&order, NULL);
+        return run_order(&s, &order);
     s.failed = true;
     return finish(&s);
 }

@@ -5,6 +5,7 @@
 #include "run/supervisor.h"
 
 #include "host/inherited.h"
+#include "wire/supervisor_fds.h"
 
 #include <fcntl.h>
 #include <signal.h>

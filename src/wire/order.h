@@ -5,6 +5,8 @@
  *
  *      {"id": "light-runner-0123456789ab", "logs": true, "progress": false, "request": {...}}
  *
+ * `commit` is only in the order of setup steps: if the command succeeds, the sandbox's root becomes an image of that name.
+ *
  * `input` is never in it: stdin comes to the supervisor as a file descriptor, whatever its size.
  */
 #ifndef WIRE_ORDER_H
@@ -14,8 +16,13 @@
 
 #include <sys/types.h>
 
+/* The names of images that are made of setup steps: this repository, a colon, and as many digits (hex). */
+#define ORDER_COMMIT_REPOSITORY "light-runner/setup"
+enum { ORDER_COMMIT_DIGITS = 48 };
+
 struct run_order {
     char *id;      /* light-runner-<12 hex> */
+    char *commit;  /* NULL: nothing of the sandbox's root is kept */
     bool logs;     /* false: nobody listens, output is thrown away at its source */
     bool progress; /* PROGRESS frames are wanted */
     mode_t umask;  /* of the caller; not in the document, as the supervisor inherits it */

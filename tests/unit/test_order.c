@@ -48,6 +48,29 @@ static void test_what_is_no_order_is_refused(void **state)
         "{\"id\":\"light-runner-0123456789ab\",\"request\":{\"image\":\"i\"},\"logs\":1}");
 }
 
+/* The order can make an image of the sandbox's root, and no caller must be able to replace another one by way of it. */
+static void test_only_images_of_steps_are_committed(void **state)
+{
+    (void)state;
+#define ORDER(name)                                                                                \
+    "{\"id\":\"light-runner-0123456789ab\",\"commit\":\"" name "\",\"request\":{\"image\":\"i\"}}"
+#define DIGITS "0123456789abcdef0123456789abcdef0123456789abcdef"
+    struct run_order order;
+    lrun_error e = {0};
+    const char *good = ORDER("light-runner/setup:" DIGITS);
+    assert_int_equal(order_parse(&order, good, strlen(good), &e), 0);
+    assert_string_equal(order.commit, "light-runner/setup:" DIGITS);
+    json_t *document = order_to_json(&order);
+    assert_string_equal(json_string_value(json_object_get(document, "commit")), order.commit);
+    json_decref(document);
+    order_free(&order);
+    check_refused(ORDER(""));
+    check_refused(ORDER("busybox"));
+    check_refused(ORDER("light-runner/setup:" DIGITS "0"));
+    check_refused(ORDER("light-runner/setup:A123456789abcdef0123456789abcdef0123456789abcdef"));
+    check_refused(ORDER("x/light-runner/setup:" DIGITS));
+}
+
 static void test_id_is_exactly_that(void **state)
 {
     (void)state;
@@ -69,6 +92,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_round_trip_without_the_input),
         cmocka_unit_test(test_what_is_no_order_is_refused),
+        cmocka_unit_test(test_only_images_of_steps_are_committed),
         cmocka_unit_test(test_id_is_exactly_that),
     };
     return cmocka_run_group_tests_name("order", tests, NULL, NULL);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "unit.h"
 
+#include "base/io.h"
 #include "host/spawn.h"
 
 #include <fcntl.h>
@@ -115,6 +116,40 @@ static void test_the_output_of_a_trusted_program_fits(void **state)
     assert_string_equal(output, "123");
 }
 
+/* As a supervisor starts another: fds of its own at 3 and behind it, and nobody waits. */
+static void test_a_program_goes_on_by_itself(void **state)
+{
+    static const char *const argv[] = {"another name", "/proc/self/fd/3", NULL};
+    struct process_status status;
+    struct process child;
+    lrun_error err = {0};
+    int to[2], from[2];
+    char text[8] = "";
+    (void)state;
+    assert_int_equal(pipe2(to, O_CLOEXEC) | pipe2(from, O_CLOEXEC), 0);
+    const struct spawn spawn = {
+        .program = "cat",
+        .argv = argv,
+        .environment = no_environment,
+        .stdin_fd = -1,
+        .output_fd = from[1],
+        .more_fds = to,
+        .more_count = 1,
+        .capabilities = UINT64_MAX,
+        .trusted = true,
+    };
+    assert_int_equal(spawn_start(&spawn, &child, &err), 0);
+    close(to[0]);
+    close(from[1]);
+    assert_int_equal(write(to[1], "hello", 5), 5);
+    close(to[1]);
+    assert_int_equal(process_wait(&child, clock_ms() + TIMEOUT_MS, &status), 0);
+    assert_int_equal(status.code, 0);
+    assert_int_equal(read(from[0], text, sizeof(text)), 5);
+    assert_string_equal(text, "hello");
+    close(from[0]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -122,6 +157,7 @@ int main(void)
         cmocka_unit_test(test_streams_are_printable),
         cmocka_unit_test(test_only_a_trusted_program_may_gain_privileges),
         cmocka_unit_test(test_other_open_files_are_not_inherited),
+        cmocka_unit_test(test_a_program_goes_on_by_itself),
         cmocka_unit_test(test_failures_of_a_trusted_program),
         cmocka_unit_test(test_the_output_of_a_trusted_program_fits),
     };

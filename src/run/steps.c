@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-#include "run/setup.h"
+#include "run/steps.h"
 
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/text.h"
-#include "host/process.h"
+#include "host/spawn.h"
 #include "image/digest.h"
-#include "run/supervisor.h"
 #include "wire/order.h"
 #include "wire/result.h"
+#include "wire/supervisor_fds.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
@@ -20,7 +20,16 @@
 #define OPERATION "setup.run"
 
 /* ms. The steps may build software; whoever needs longer makes an image. */
-enum { SETUP_TIMEOUT = 60 * 60 * 1000, SETUP_OVERTIME = 45 * 60 * 1000, GRACE = 20000, TICK = 200 };
+enum {
+    SETUP_TIMEOUT = 60 * 60 * 1000,
+    SETUP_OVERTIME = 45 * 60 * 1000,
+    GRACE = 20000,
+    TICK = 200,
+    ORDER_TIMEOUT = 10000
+};
+
+/* Bytes of an argument (the kernel's MAX_ARG_STRLEN). */
+enum { SCRIPT_MAX = 128 * 1024 - 1 };
 
 /* Of what the steps have said, for the error when one fails. */
 enum { TAIL_MAX = 400 };
@@ -33,12 +42,12 @@ static const char version[] = "light-runner setup 2";
  * other ones. */
 static const char tier[] = "runc";
 
-const char *setup_tier(const struct request *r)
+const char *steps_tier(const struct request *r)
 {
     return r->run ? tier : NULL;
 }
 
-const char *setup_network(const struct request *r)
+const char *steps_network(const struct request *r)
 {
     return !r->run ? NULL : r->setup_network ? r->setup_network : ENGINE_NETWORK_DEFAULT;
 }
@@ -52,7 +61,7 @@ static int make_name(char out[IMAGE_NAME_MAX + 1], const struct request *r, cons
     buffer_init(&text, SIZE_MAX / 2);
     char egress[16];
     snprintf(egress, sizeof(egress), "%u", r->allow_egress);
-    const char *const parts[] = {version, setup_tier(r), setup_network(r), egress, digest};
+    const char *const parts[] = {version, steps_tier(r), steps_network(r), egress, digest};
     bool fits = true;
     for (size_t i = 0; fits && i < sizeof(parts) / sizeof(parts[0]); i++)
         fits = buffer_append(&text, parts[i], strlen(parts[i]) + 1);
@@ -67,7 +76,7 @@ static int make_name(char out[IMAGE_NAME_MAX + 1], const struct request *r, cons
     char hex[IMAGE_HEX_LENGTH + 1];
     if (digest_of_text(hex, buffer_data(&text), buffer_length(&text), err) < 0)
         return -1;
-    snprintf(out, IMAGE_NAME_MAX + 1, ENGINE_SETUP_REPOSITORY ":%.48s", hex);
+    snprintf(out, IMAGE_NAME_MAX + 1, ENGINE_SETUP_REPOSITORY ":%.*s", ORDER_COMMIT_DIGITS, hex);
     return 0;
 }
 
@@ -94,7 +103,7 @@ static char *quote(char *to, const char *text)
     return to;
 }
 
-char *setup_script(char *const *steps)
+char *steps_script(char *const *steps)
 {
     static const char shell[] = "sh -c ", next[] = " && ";
     size_t length = 1;
@@ -113,8 +122,8 @@ char *setup_script(char *const *steps)
 
 /* -------------------------------------------------------------- the run */
 
-struct setup {
-    struct provide_watch *watch;
+struct steps {
+    struct watch *watch;
     struct process child;
     int socket;
     struct buffer in;
@@ -125,7 +134,7 @@ struct setup {
     lrun_error error;
 };
 
-static void setup_free(struct setup *s)
+static void steps_free(struct steps *s)
 {
     /* Without its caller it cleans up and ends; killed, it takes its sandbox with it all the same. */
     struct process_status status;
@@ -137,7 +146,7 @@ static void setup_free(struct setup *s)
     lrun_result_free(s->result);
 }
 
-static void keep_tail(struct setup *s, const char *data, size_t length)
+static void keep_tail(struct steps *s, const char *data, size_t length)
 {
     if (length > TAIL_MAX) {
         data += length - TAIL_MAX;
@@ -153,7 +162,7 @@ static void keep_tail(struct setup *s, const char *data, size_t length)
     s->tail[s->tail_length] = '\0';
 }
 
-static int take_frames(struct setup *s, lrun_error *err)
+static int take_frames(struct steps *s, lrun_error *err)
 {
     struct frame f;
     enum frame_status status;
@@ -175,36 +184,26 @@ static int take_frames(struct setup *s, lrun_error *err)
                : error_set(err, LRUN_INTERNAL, OPERATION, "the supervisor broke the protocol");
 }
 
-/* In the child: the fds are where a supervisor has them. */
-static _Noreturn void run_child(const struct run_order *order, const char *commit, int socket)
+static char *order_text(const struct run_order *order)
 {
-    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    int never = eventfd(0, EFD_CLOEXEC);
-    if (null < 0 || never < 0 || dup2(null, SUPERVISOR_INPUT) < 0 ||
-        dup3(socket, SUPERVISOR_CALLER, O_CLOEXEC) < 0 ||
-        dup3(never, SUPERVISOR_CANCEL_SHARED, O_CLOEXEC) < 0 ||
-        dup3(never, SUPERVISOR_CANCEL, O_CLOEXEC) < 0)
-        _exit(1);
-    /* The other end of the socket is among what is closed: its end is the run's. */
-    close_range(SUPERVISOR_CANCEL + 1, ~0u, 0);
-    _exit(supervisor_run_order(order, commit));
+    json_t *document = order_to_json(order);
+    char *text = document ? json_dumps(document, JSON_COMPACT) : NULL;
+    json_decref(document);
+    return text;
 }
 
-static int start(struct setup *s, const char *id, const struct engine *engine,
-                 const struct request *r, const char *digest, const char *commit, lrun_error *err)
+/* The order for a run of the steps: with the limits of the run that needs them, and nothing else of it. malloc'd. */
+static char *make_order(const char *id, const struct engine *engine, const struct request *r,
+                        const char *digest, const char *commit, lrun_error *err)
 {
-    cleanup_free char *script = setup_script(r->run);
-    if (!script)
-        return error_oom(err, OPERATION);
-    char *networks[] = {(char *)(uintptr_t)setup_network(r), NULL};
-    /* What it borrows from the run's own request outlives it. */
-    struct run_order order = {
-        .id = (char *)(uintptr_t)id,
+    cleanup_order struct run_order order = {
+        .id = strdup(id),
+        .commit = strdup(commit),
         .logs = true,
         .request =
             {
-                .runtime = (char *)(uintptr_t)setup_tier(r),
-                .engine = (char *)(uintptr_t)engine->name,
+                .runtime = strdup(steps_tier(r)),
+                .engine = strdup(engine->name),
                 .memory_bytes = r->memory_bytes,
                 .cpus = r->cpus,
                 /* They are a shell's, which a run with fewer may well do without. */
@@ -216,26 +215,86 @@ static int start(struct setup *s, const char *id, const struct engine *engine,
                 .max_log_bytes = r->max_log_bytes,
                 .allow_unenforced = r->allow_unenforced,
                 .allow_egress = r->allow_egress,
-                .dns = r->dns,
-                .image = (char *)(uintptr_t)digest,
-                .entrypoint = script,
+                .image = strdup(digest),
+                .entrypoint = steps_script(r->run),
                 .timeout_ms = SETUP_TIMEOUT,
-                .networks = networks,
+                .networks = calloc(2, sizeof(char *)),
             },
     };
+    struct request *of = &order.request;
+    if (of->networks)
+        of->networks[0] = strdup(steps_network(r));
+    if (!order.id || !order.commit || !of->runtime || !of->engine || !of->image ||
+        !of->entrypoint || !of->networks || !of->networks[0]) {
+        error_oom(err, OPERATION);
+        return NULL;
+    }
+    if (strlen(of->entrypoint) > SCRIPT_MAX) {
+        error_set(err, LRUN_START_FAILED, OPERATION,
+                  "run: the setup steps are %zu bytes long as one command; the kernel takes at "
+                  "most %d",
+                  strlen(of->entrypoint), SCRIPT_MAX);
+        return NULL;
+    }
+    /* Borrowed, for the text alone. */
+    of->dns = r->dns;
+    char *text = order_text(&order);
+    of->dns = NULL;
+    if (!text)
+        error_oom(err, OPERATION);
+    return text;
+}
+
+static int send_order(const struct steps *s, const char *text, lrun_error *err)
+{
+    char header[FRAME_HEADER_SIZE];
+    int64_t deadline = clock_ms() + ORDER_TIMEOUT;
+    frame_header(header, FRAME_REQUEST, (uint32_t)strlen(text));
+    return io_write_all(s->socket, header, sizeof(header), deadline) < 0 ||
+                   io_write_all(s->socket, text, strlen(text), deadline) < 0
+               ? error_errno(err, LRUN_INTERNAL, OPERATION, errno,
+                             "the supervisor of the setup steps does not take its order")
+               : 0;
+}
+
+/* This program once more. Nobody but us cancels it, and we do by closing the socket. */
+static int start_supervisor(struct steps *s, const char *id, lrun_error *err)
+{
+    static const char name[] = "light-runner-supervisor";
     int pair[2];
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
         return error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot make a socket pair");
     s->socket = pair[0];
-    cleanup_close int theirs = pair[1];
-    pid_t pid = process_clone(&s->child, 0);
-    if (pid == 0)
-        run_child(&order, commit, theirs);
-    return pid < 0 ? error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot fork") : 0;
+    cleanup_close int theirs = pair[1], never = eventfd(0, EFD_CLOEXEC);
+    if (never < 0 || io_set_nonblock(s->socket, true) < 0)
+        return error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot make an eventfd");
+    const char *argv[] = {name, "run", id, NULL};
+    const int more[] = {theirs, never, never};
+    _Static_assert(SUPERVISOR_CALLER == 3 && SUPERVISOR_CANCEL_SHARED == 4 &&
+                       SUPERVISOR_CANCEL == 5,
+                   "the fds behind stderr");
+    const struct spawn spawn = {
+        .program = "/proc/self/exe",
+        .argv = argv,
+        .environment = (const char *const *)environ,
+        .stdin_fd = -1,
+        .more_fds = more,
+        .more_count = sizeof(more) / sizeof(more[0]),
+        .capabilities = UINT64_MAX,
+        .trusted = true,
+    };
+    return spawn_start(&spawn, &s->child, err);
+}
+
+static int start(struct steps *s, const char *id, const struct engine *engine,
+                 const struct request *r, const char *digest, const char *commit, lrun_error *err)
+{
+    cleanup_free char *text = make_order(id, engine, r, digest, commit, err);
+    return !text || start_supervisor(s, id, err) < 0 || send_order(s, text, err) < 0 ? -1 : 0;
 }
 
 /* Until the outcome is there. */
-static int wait_for_outcome(struct setup *s, lrun_error *err)
+static int wait_for_outcome(struct steps *s, lrun_error *err)
 {
     int64_t deadline = clock_ms() + SETUP_TIMEOUT + SETUP_OVERTIME, next = 0;
     while (!s->done) {
@@ -248,7 +307,7 @@ static int wait_for_outcome(struct setup *s, lrun_error *err)
         bool cancel = p[1].revents || p[2].revents || p[3].revents;
         if (cancel || clock_ms() >= next) {
             next = clock_ms() + TICK;
-            if (provide_tick(s->watch, 0, 0) != 0)
+            if (watch_tick(s->watch, 0, 0) != 0)
                 return -1;
         }
         if (clock_ms() >= deadline)
@@ -272,7 +331,7 @@ static int wait_for_outcome(struct setup *s, lrun_error *err)
 }
 
 /* What the steps have said is the reason, and hostile. */
-static int steps_failed(struct setup *s, lrun_error *err)
+static int steps_failed(struct steps *s, lrun_error *err)
 {
     char how[96];
     if (s->result->timed_out)
@@ -294,11 +353,11 @@ static int steps_failed(struct setup *s, lrun_error *err)
                            "the image must have sh");
 }
 
-static int run_steps(const char *id, const struct engine *engine, const struct request *r,
-                     const char *digest, const char *commit, struct provide_watch *watch,
-                     lrun_error *err)
+static int run_steps(char kernel[STEPS_KERNEL_SIZE], const char *id, const struct engine *engine,
+                     const struct request *r, const char *digest, const char *commit,
+                     struct watch *watch, lrun_error *err)
 {
-    __attribute__((cleanup(setup_free))) struct setup s = {
+    __attribute__((cleanup(steps_free))) struct steps s = {
         .watch = watch, .child = {.pidfd = -1}, .socket = -1};
     buffer_init(&s.in, FRAME_HEADER_SIZE + FRAME_CALLER_MAX);
     watch->what = "setup";
@@ -310,7 +369,7 @@ static int run_steps(const char *id, const struct engine *engine, const struct r
     }
     if (!s.result->success)
         return steps_failed(&s, err);
-    snprintf(watch->setup_kernel, sizeof(watch->setup_kernel), "%s", s.result->isolation->kernel);
+    snprintf(kernel, STEPS_KERNEL_SIZE, "%s", s.result->isolation->kernel);
     /* It goes by itself now, and what it has made goes with it. */
     struct process_status status;
     if (process_wait(&s.child, clock_ms() + GRACE, &status) < 0)
@@ -319,7 +378,7 @@ static int run_steps(const char *id, const struct engine *engine, const struct r
 }
 
 /* Of several runs with the same steps one does them; the others wait for it, and find them done. */
-static int lock_name(int *out, const char *name, struct provide_watch *watch, lrun_error *err)
+static int lock_name(int *out, const char *name, struct watch *watch, lrun_error *err)
 {
     cleanup_store struct store *store = NULL;
     cleanup_close int fd = -1;
@@ -334,7 +393,7 @@ static int lock_name(int *out, const char *name, struct provide_watch *watch, lr
     while (fcntl(fd, F_OFD_SETLK, &lock) < 0) {
         if (errno != EAGAIN && errno != EACCES && errno != EINTR)
             return error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot lock the setup");
-        if (provide_tick(watch, 0, 0) != 0)
+        if (watch_tick(watch, 0, 0) != 0)
             return -1;
         poll(NULL, 0, TICK);
     }
@@ -342,8 +401,9 @@ static int lock_name(int *out, const char *name, struct provide_watch *watch, lr
     return 0;
 }
 
-int setup_image(char **name, const char *id, const struct engine *engine, const struct request *r,
-                const char *digest, struct provide_watch *watch, lrun_error *err)
+int steps_image(char **name, char kernel[STEPS_KERNEL_SIZE], const char *id,
+                const struct engine *engine, const struct request *r, const char *digest,
+                struct watch *watch, lrun_error *err)
 {
     char commit[IMAGE_NAME_MAX + 1];
     cleanup_free char *found = NULL;
@@ -352,7 +412,7 @@ int setup_image(char **name, const char *id, const struct engine *engine, const 
         return -1;
     if (!found && (lock_name(&locked, commit, watch, err) < 0 ||
                    engine->find_image(commit, &found, err) < 0 ||
-                   (!found && run_steps(id, engine, r, digest, commit, watch, err) < 0)))
+                   (!found && run_steps(kernel, id, engine, r, digest, commit, watch, err) < 0)))
         return -1;
     *name = strdup(commit);
     return *name ? 0 : error_oom(err, OPERATION);

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "unit.h"
 
-#include "run/setup.h"
+#include "run/steps.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 static void check(const char *expected, char *const *steps)
 {
-    char *script = setup_script(steps);
+    char *script = steps_script(steps);
     assert_string_equal(script, expected);
     free(script);
 }
@@ -37,5 +37,5 @@ int main(void)
         cmocka_unit_test(test_each_step_has_a_shell_of_its_own),
         cmocka_unit_test(test_quotes_lead_out_of_none),
     };
-    return cmocka_run_group_tests_name("setup", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("steps", tests, NULL, NULL);
 }
