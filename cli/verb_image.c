@@ -254,7 +254,7 @@ static int print_image(const struct image *image, const struct engine *engine,
                 feedback->skipped);
     if (feedback->architecture[0])
         cli_line(stderr, "light-runner: the image is for %s, and this machine is %s",
-                 feedback->architecture, layout_host_architecture());
+                 feedback->architecture, image_host_architecture());
     if (json)
         return print_json(image_to_json(image, engine));
     cli_line(stdout, "%s %s", image->name, image->digest);

@@ -39,7 +39,8 @@ static void set_up_fds(const struct spawn *s, const int stdio[3])
 
 static void set_up_child(const struct spawn *s, const char *program, const int stdio[3], int parent)
 {
-    if (s->confinement && spawn_confine(s, program, parent) < 0) {
+    const struct spawn_room room = {s->trees, s->tree_count, s->max_memory};
+    if (s->confinement && spawn_confine(s->confinement, &room, program, parent) < 0) {
         dprintf(stdio[2], "cannot confine it: %s\n", strerror(errno));
         _exit(127);
     }

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "host/process.h"
+#include "host/spawn_confine.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -15,23 +16,7 @@
 
 enum {
     SPAWN_TEXT_SIZE = 4096,
-    SPAWN_MORE_MAX = 128,
     SPAWN_KILLED = 1000, /* + the signal: how spawn_run() gives a death by signal */
-};
-
-/* A file or folder of the host, and where the child finds it. */
-struct spawn_tree {
-    const char *path;
-    const char *name; /* without a slash: "target" is /target */
-    bool folder;
-    bool writable;
-};
-
-/* Around a helper that handles hostile files (image/confinement.h). */
-struct spawn_walls {
-    int user_namespace; /* -1: none */
-    char *filter;       /* its seccomp program */
-    size_t filter_length;
 };
 
 struct spawn {

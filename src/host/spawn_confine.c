@@ -39,18 +39,18 @@ static int set_attributes(const struct spawn_tree *t)
     return mount_setattr(AT_FDCWD, t->name, 0, &attributes, sizeof(attributes));
 }
 
-static int make_root(const struct spawn *s, const char *program)
+static int make_root(const struct spawn_room *room, const char *program)
 {
     /* On any folder that every system has. */
     if (system_root_begin("/proc") < 0 || system_root_show(program, &SPAWN_PROGRAM[1], false) < 0)
         return -1;
-    for (size_t i = 0; i < s->tree_count; i++)
-        if (system_root_show(s->trees[i].path, s->trees[i].name, s->trees[i].folder) < 0)
+    for (size_t i = 0; i < room->tree_count; i++)
+        if (system_root_show(room->trees[i].path, room->trees[i].name, room->trees[i].folder) < 0)
             return -1;
     if (system_root_seal() < 0)
         return -1;
-    for (size_t i = 0; i < s->tree_count; i++)
-        if (set_attributes(&s->trees[i]) < 0)
+    for (size_t i = 0; i < room->tree_count; i++)
+        if (set_attributes(&room->trees[i]) < 0)
             return -1;
     return system_root_enter();
 }
@@ -66,13 +66,13 @@ static int limit(int resource, rlim_t value)
     return setrlimit(resource, &now);
 }
 
-static int limit_all(const struct spawn *s)
+static int limit_all(const struct spawn_room *room)
 {
 #ifndef SHADOW_MEMORY
-    if (s->max_memory && limit(RLIMIT_AS, s->max_memory) < 0)
+    if (room->max_memory && limit(RLIMIT_AS, room->max_memory) < 0)
         return -1;
 #else
-    (void)s;
+    (void)room;
 #endif
     return limit(RLIMIT_NPROC, PROCESSES_MAX) < 0 || limit(RLIMIT_NOFILE, FILES_MAX) < 0 ||
                    limit(RLIMIT_CPU, CPU_MAX_S) < 0
@@ -103,10 +103,11 @@ static int die_with(int parent)
     return 0;
 }
 
-int spawn_confine(const struct spawn *s, const char *program, int parent)
+int spawn_confine(const struct spawn_walls *walls, const struct spawn_room *room,
+                  const char *program, int parent)
 {
-    if (make_root(s, program) < 0 || limit_all(s) < 0 ||
-        enter_user_namespace(s->confinement->user_namespace) < 0 || die_with(parent) < 0)
+    if (make_root(room, program) < 0 || limit_all(room) < 0 ||
+        enter_user_namespace(walls->user_namespace) < 0 || die_with(parent) < 0)
         return -1;
     /* A kernel without keyrings has none to leave. */
     return syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0 && errno != ENOSYS ? -1 : 0;

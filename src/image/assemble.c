@@ -282,7 +282,7 @@ int assembly_unpack_layers(struct assembly *a, int folder, struct image *config,
     if (run_unpacker(a, target, &spawn, &reading, "unpacking the layers", err) < 0)
         return -1;
     if (a->feedback && layout.architecture[0] &&
-        strcmp(layout.architecture, layout_host_architecture()) != 0)
+        strcmp(layout.architecture, image_host_architecture()) != 0)
         snprintf(a->feedback->architecture, sizeof(a->feedback->architecture), "%s",
                  layout.architecture);
     *config = layout.image;

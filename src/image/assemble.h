@@ -13,6 +13,7 @@
 #include "image/confinement.h"
 #include "image/feedback.h"
 #include "image/staging.h"
+#include "image/store.h"
 
 #include <sys/types.h>
 

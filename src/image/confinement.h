@@ -14,7 +14,7 @@
 #define IMAGE_CONFINEMENT_H
 
 #include "host/spawn.h"
-#include "image/store.h"
+#include "image/store_folders.h"
 
 struct confinement {
     struct spawn_walls walls;

@@ -85,7 +85,7 @@ static json_t *configuration(const struct assembly *a, const struct image *confi
     snprintf(digest, sizeof(digest), "sha256:%s", hex);
     const char *foreign = a->feedback ? a->feedback->architecture : "";
     return json_pack("{ss,ss,ss,s{so*,so*,so*,ss*,ss*},s{ss,s[s]}}", "created", created, "os",
-                     "linux", "architecture", foreign[0] ? foreign : layout_host_architecture(),
+                     "linux", "architecture", foreign[0] ? foreign : image_host_architecture(),
                      "config", "Entrypoint", words(config->entrypoint), "Cmd", words(config->cmd),
                      "Env", words(config->env), "User", config->user, "WorkingDir", config->workdir,
                      "rootfs", "type", "layers", "diff_ids", digest);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/utsname.h>
 
 #define OPERATION "image.name"
 
@@ -70,4 +71,19 @@ int image_name_normalize(char *out, const char *name, lrun_error *err)
                          "the image name '%.40s...' with ':latest' is longer than %d bytes", name,
                          IMAGE_NAME_MAX);
     return 0;
+}
+
+const char *image_host_architecture(void)
+{
+    static const char *const names[][2] = {
+        {"x86_64", "amd64"}, {"aarch64", "arm64"}, {"armv7l", "arm"},          {"armv6l", "arm"},
+        {"i686", "386"},     {"i386", "386"},      {"loongarch64", "loong64"},
+    };
+    static struct utsname host; /* the same for every caller */
+    if (uname(&host) < 0)
+        return "";
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (strcmp(host.machine, names[i][0]) == 0)
+            return names[i][1];
+    return host.machine; /* riscv64, ppc64le, s390x: the same in both */
 }

@@ -46,4 +46,7 @@ bool image_is_digest(const char *text);
 /* Length of the string when it is all lower-case hex digits, else 0. */
 size_t image_hex_length(const char *text);
 
+/* The name of this machine's architecture in images, e.g. "amd64". Static. */
+const char *image_host_architecture(void);
+
 #endif

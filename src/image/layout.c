@@ -104,21 +104,6 @@ static int not_understood(lrun_error *err)
 
 /* -------------------------------------------------------------- which image */
 
-const char *layout_host_architecture(void)
-{
-    static const char *const names[][2] = {
-        {"x86_64", "amd64"}, {"aarch64", "arm64"}, {"armv7l", "arm"},          {"armv6l", "arm"},
-        {"i686", "386"},     {"i386", "386"},      {"loongarch64", "loong64"},
-    };
-    static struct utsname host; /* the same for every caller */
-    if (uname(&host) < 0)
-        return "";
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-        if (strcmp(host.machine, names[i][0]) == 0)
-            return names[i][1];
-    return host.machine; /* riscv64, ppc64le, s390x: the same in both */
-}
-
 static int read_blob(const struct reader *r, const char *kind, const char *hex, struct buffer *out,
                      lrun_error *err)
 {

@@ -63,7 +63,4 @@ int layout_read(struct layout *out, int folder, const struct layout_helpers *hel
 void layout_free(struct layout *layout);
 #define cleanup_layout __attribute__((cleanup(layout_free)))
 
-/* The name of this machine's architecture in images, e.g. "amd64". Static. */
-const char *layout_host_architecture(void);
-
 #endif

@@ -4,7 +4,6 @@
 #include "base/cleanup.h"
 #include "base/text.h"
 #include "image/image.h"
-#include "image/layout.h"
 #include "wire/fields.h"
 
 #include <jansson.h>
@@ -101,9 +100,9 @@ static int suits(const json_t *descriptor)
         return 1; /* says nothing: perhaps it is */
     const char *variant = text_at(platform, "variant");
     if (strcmp(text_at(platform, "os"), "linux") != 0 ||
-        strcmp(text_at(platform, "architecture"), layout_host_architecture()) != 0)
+        strcmp(text_at(platform, "architecture"), image_host_architecture()) != 0)
         return 0;
-    snprintf(name, sizeof(name), "%s/%.8s", layout_host_architecture(), variant);
+    snprintf(name, sizeof(name), "%s/%.8s", image_host_architecture(), variant);
     /* os.features: layers that not every engine can read. */
     return (!*variant || is_one_of(name, every)) &&
                    json_array_size(json_object_get(platform, "os.features")) == 0
@@ -154,7 +153,7 @@ static int read_index(struct buffer *out, const json_t *index, bool top, const c
         return invalid(err, "there is no image in it");
     if (best == 0)
         return invalid(err, "the image is not for this machine (linux/%s)",
-                       layout_host_architecture());
+                       image_host_architecture());
     json_array_foreach (list, i, item) {
         const char *hex = suits(item) == best ? hex_of(item) : NULL;
         if (suits(item) != best || (named && !is_named(item, name)) || (last && !top && best > 1))

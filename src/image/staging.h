@@ -6,7 +6,7 @@
 #ifndef IMAGE_STAGING_H
 #define IMAGE_STAGING_H
 
-#include "image/store.h"
+#include "image/store_folders.h"
 
 struct staging {
     struct store *store; /* NULL: nothing to remove */

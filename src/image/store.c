@@ -353,21 +353,6 @@ int store_sweep(struct store *store, lrun_error *err)
     return 0;
 }
 
-int store_scratch_folder(struct store *store, char **out, lrun_error *err)
-{
-    if (store->root < 0)
-        return error_set(err, LRUN_IO_FAILED, "store.scratch", "there is no store at '%s'",
-                         store->path);
-    if (mkdirat(store->root, "scratch", 0700) < 0 && errno != EEXIST)
-        return error_errno(err, LRUN_STORAGE_FAILED, "store.scratch", errno,
-                           "cannot make '%s/scratch'", store->path);
-    if (asprintf(out, "%s/scratch", store->path) < 0) {
-        *out = NULL;
-        return error_oom(err, "store.scratch");
-    }
-    return 0;
-}
-
 int store_setup_lock(struct store *store, int *fd, lrun_error *err)
 {
     *fd = openat(store->images, SETUP_FILE, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);

@@ -21,15 +21,9 @@
 #define IMAGE_STORE_H
 
 #include "image/image.h"
+#include "image/store_folders.h"
 
 #include <stddef.h>
-
-struct store {
-    char *path; /* absolute */
-    int root;   /* -1: there is no store yet, it reads as an empty one */
-    int images;
-    int tmp;
-};
 
 /*
  * Opens the store; with `create` its folders are made when they are missing. Close it with
@@ -73,9 +67,6 @@ int store_add(struct store *store, int folder, const char *file, const struct im
 
 /* Removes what importers that were killed have left behind. Touches nothing that is in use. */
 int store_sweep(struct store *store, lrun_error *err);
-
-/* The folder for the templates of the runs' file systems; made when it is missing. malloc'd. */
-int store_scratch_folder(struct store *store, char **out, lrun_error *err);
 
 /* A file for byte-range locks, one byte per image that is being set up. The store itself does not
  * use them. */

@@ -103,3 +103,18 @@ int store_folders_open(struct store *store, bool create, lrun_error *err)
         return -1;
     return store->tmp < 0 ? 0 : check_owner(store->tmp, store->path, "/tmp", err);
 }
+
+int store_scratch_folder(struct store *store, char **out, lrun_error *err)
+{
+    if (store->root < 0)
+        return error_set(err, LRUN_IO_FAILED, "store.scratch", "there is no store at '%s'",
+                         store->path);
+    if (mkdirat(store->root, "scratch", 0700) < 0 && errno != EEXIST)
+        return error_errno(err, LRUN_STORAGE_FAILED, "store.scratch", errno,
+                           "cannot make '%s/scratch'", store->path);
+    if (asprintf(out, "%s/scratch", store->path) < 0) {
+        *out = NULL;
+        return error_oom(err, "store.scratch");
+    }
+    return 0;
+}

@@ -1,11 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Where the store lies, and its folders. Used by image/store.c alone.
+ * Where the store lies, and its folders.
  */
 #ifndef IMAGE_STORE_FOLDERS_H
 #define IMAGE_STORE_FOLDERS_H
 
-#include "image/store.h"
+#include "base/error.h"
+
+#include <stdbool.h>
+
+struct store {
+    char *path; /* absolute */
+    int root;   /* -1: there is no store yet, it reads as an empty one */
+    int images;
+    int tmp;
+};
 
 /*
  * Fills in path and fds. Without `create`, a store that is not there leaves the fds at -1 and is no
@@ -13,5 +22,8 @@
  * decides what runs.
  */
 int store_folders_open(struct store *store, bool create, lrun_error *err);
+
+/* The folder for the templates of the runs' file systems; made when it is missing. malloc'd. */
+int store_scratch_folder(struct store *store, char **out, lrun_error *err);
 
 #endif

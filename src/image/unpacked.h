@@ -14,7 +14,7 @@
 #define IMAGE_UNPACKED_H
 
 #include "image/index.h"
-#include "image/store.h"
+#include "image/store_folders.h"
 
 struct unpacked_owner {
     int user_namespace; /* in which the files are unpacked, and to whose ids they belong */

@@ -115,7 +115,7 @@ static void sizes_are_summed_and_nonsense_has_none(void **state)
         index, sizeof(index),
         "{\"manifests\":[{\"platform\":{\"os\":\"linux\",\"architecture\":\"no\"}},{\"digest\":"
         "\"sha256:" HEX "\",\"platform\":{\"os\":\"linux\",\"architecture\":\"%s\"}}]}",
-        layout_host_architecture());
+        image_host_architecture());
     assert_int_equal(total(index, &bytes, digest), 0);
     assert_string_equal(digest, "sha256:" HEX);
     static const char *const bad[] = {"",

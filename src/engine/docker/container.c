@@ -3,7 +3,6 @@
 
 #include "base/cleanup.h"
 #include "base/text.h"
-#include "engine/docker/image.h"
 #include "engine/engine.h"
 #include "tier/oci_bundle.h"
 #include "wire/order.h"
@@ -240,8 +239,8 @@ json_t *container_document(const struct container *c, const struct request *r, l
         c->agent ? NULL : "unlink", "Cmd", "User", "0:0", "WorkingDir", "/", "OpenStdin", 1,
         "StdinOnce", 1, "AttachStdin", 1, "AttachStdout", 1, "AttachStderr", 1, "Tty", 0,
         "NetworkDisabled", c->network_disabled, "Labels", CONTAINER_LABEL, c->id,
-        CONTAINER_OWNER_LABEL, c->owner, DOCKER_IMAGE_CONFIG_LABEL, c->config, "Healthcheck",
-        "Test", "NONE", "HostConfig", host);
+        CONTAINER_OWNER_LABEL, c->owner, CONTAINER_CONFIG_LABEL, c->config, "Healthcheck", "Test",
+        "NONE", "HostConfig", host);
     if (!document)
         error_oom(err, OPERATION);
     return document;

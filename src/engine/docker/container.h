@@ -21,6 +21,13 @@
 /* And the one that says which supervisor it belongs to (process_identity() of host/process.h). */
 #define CONTAINER_OWNER_LABEL "light-runner.supervisor"
 
+/*
+ * A container of ours has the agent as its command, and so has what is made of it. What the image's own configuration is
+ * goes into a label, of the container already: Podman knows of no others when it makes an image. Images that are built on
+ * such an image inherit the label, and any image may bring it: it counts in images with a name of ours alone.
+ */
+#define CONTAINER_CONFIG_LABEL "light-runner.config"
+
 struct container {
     const char *id;        /* the run's */
     const char *image;     /* its id */

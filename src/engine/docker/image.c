@@ -88,7 +88,7 @@ static int read_image(struct image *out, const json_t *document, const char *nam
     json_int_t size = json_integer_value(json_object_get(document, "Size"));
     const json_t *config = json_object_get(document, "Config");
     const char *kept = json_string_value(
-        json_object_get(json_object_get(config, "Labels"), DOCKER_IMAGE_CONFIG_LABEL));
+        json_object_get(json_object_get(config, "Labels"), CONTAINER_CONFIG_LABEL));
     json_t *own = kept && is_setup_image(document) ? json_loads(kept, 0, NULL) : NULL;
     if (!id || !image_is_digest(id)) {
         json_decref(own);
@@ -321,7 +321,7 @@ int docker_image_clean(struct daemon *d, unsigned *count, lrun_error *err)
 {
     struct http_request request = {.operation = "docker.clean", .method = "GET"};
     cleanup_answer struct http_answer answer = {0};
-    cleanup_free char *filters = daemon_escape("{\"label\":[\"" DOCKER_IMAGE_CONFIG_LABEL "\"]}");
+    cleanup_free char *filters = daemon_escape("{\"label\":[\"" CONTAINER_CONFIG_LABEL "\"]}");
     if (!filters)
         return error_oom(err, request.operation);
     if (daemon_call(d, &request, &answer, err, "/images/json?filters=%s", filters) < 0)

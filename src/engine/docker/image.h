@@ -27,14 +27,7 @@ json_t *docker_image_volumes(void);
 int docker_image_pull(struct daemon *d, const char *name, struct image_feedback *feedback,
                       lrun_error *err);
 
-/*
- * A container of ours has the agent as its command, and so has what is made of it. What the image's own configuration is
- * goes into a label, of the container already: Podman knows of no others when it makes an image. Images that are built on
- * such an image inherit the label, and any image may bring it: it counts in images with a name of ours alone.
- */
-#define DOCKER_IMAGE_CONFIG_LABEL "light-runner.config"
-
-/* What that label says of an image. malloc'd; NULL when memory is out. */
+/* What CONTAINER_CONFIG_LABEL says of an image. malloc'd; NULL when memory is out. */
 char *docker_image_config(const struct image *image);
 
 /* Makes an image of a container that has ended. */

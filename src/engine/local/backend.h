@@ -6,7 +6,7 @@
 #ifndef ENGINE_LOCAL_BACKEND_H
 #define ENGINE_LOCAL_BACKEND_H
 
-#include "engine/local/local.h"
+#include "engine/local/local_sandbox.h"
 
 /* What is known while a sandbox is prepared, and not needed afterwards. */
 struct local_plan {

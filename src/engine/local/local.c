@@ -12,8 +12,6 @@
  *     pasta                           in a PID namespace of its own, the same way      the kernel
  *     cgroup light-runner/<id>        -                                                reap
  */
-#include "engine/local/local.h"
-
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "engine/engine.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A sandbox of the local engine, for the files of this folder. */
-#ifndef ENGINE_LOCAL_LOCAL_H
-#define ENGINE_LOCAL_LOCAL_H
+#ifndef ENGINE_LOCAL_LOCAL_SANDBOX_H
+#define ENGINE_LOCAL_LOCAL_SANDBOX_H
 
 #include "engine/engine.h"
 #include "host/network.h"
