@@ -68,6 +68,7 @@ static void test_only_images_of_steps_are_committed(void **state)
     check_refused(ORDER("busybox"));
     check_refused(ORDER("light-runner/setup:" DIGITS "0"));
     check_refused(ORDER("light-runner/setup:A123456789abcdef0123456789abcdef0123456789abcdef"));
+    check_refused(ORDER("light-runner/other:" DIGITS));
     check_refused(ORDER("x/light-runner/setup:" DIGITS));
 }
 
