@@ -3,10 +3,14 @@
 it names helps. The machine is broken in a mount namespace of the test's own."""
 import json
 import os
+import re
 import shutil
 import subprocess
+import tempfile
 
 import pytest
+
+from harness import dockerd, images, tools
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 PROGRAM = os.path.abspath(os.environ.get("LIGHT_RUNNER", os.path.join(ROOT, "build", "light-runner")))
@@ -130,6 +134,29 @@ def test_in_a_container_no_module_is_loaded(place):
                                 "mount -t tmpfs none /dev")
     assert "--privileged" in rows["loop devices"]["fix"] and "modprobe" not in rows["loop devices"]["fix"], rows
     assert not cells["local", "runc"]["works"]
+
+
+def test_a_tier_in_which_no_network_interface_comes_up(place):
+    """As with Kata Containers on some daemons: here it is a gVisor that was registered without a network. It can be used all
+    the same, in the way that the hint says."""
+    if dockerd.missing() or not tools.runsc():
+        pytest.skip(dockerd.missing() or "no runsc in the cache: run scripts/install-runsc")
+    blind = {"path": tools.runsc(), "runtimeArgs": [*dockerd.RUNSC_FLAGS, "--network=none"]}
+    process = dockerd.Process(tempfile.mkdtemp(prefix="lr-dockerd-"), runtimes={"runsc": blind, dockerd.NO_NETWORK: blind})
+    try:
+        environment = dict(place, DOCKER_HOST=process.host)
+        _, out, err = shell(environment, '"$LR" doctor --json')
+        _, cells = parts(out)
+        assert cells["docker", "runc"]["works"], (cells, err)
+        cell = cells["docker", "runsc"]
+        assert not cell["works"] and cell["tried"] and cell["withoutNetwork"], cell
+        assert "no network interface" in cell["reason"] and "--network none" in cell["reason"], cell
+        dockerd.Daemon(process.host).load_rootfs(images.make_busybox_tar(os.path.join(place["LIGHT_RUNNER_STATE_DIR"], "tar")), "busybox")
+        flag, = re.findall(r"--network none", cell["hint"])
+        code, out, err = shell(environment, f'"$LR" run --engine docker --runtime runsc {flag} busybox -- echo up')
+        assert (code, out) == (0, "up\n"), (out, err)
+    finally:
+        process.remove()
 
 
 # uname() of WSL2, and of the VM of Docker Desktop.
