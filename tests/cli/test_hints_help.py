@@ -22,6 +22,8 @@ ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 PROGRAM = os.path.abspath(os.environ.get("LIGHT_RUNNER", os.path.join(ROOT, "build", "light-runner")))
 # In no /etc/passwd: without HOME there is no home.
 UNKNOWN = 54321
+# For `broken`.
+NO_NETWORK = "ip link set lo up"
 # Of values that a hint gives as examples.
 EXAMPLE = re.compile(r"(?<![\w/.])(?:/\w+|\d[\w.]*)")
 
@@ -63,7 +65,7 @@ def call(environment, *words, broken="", program=PROGRAM, **more):
     """broken: a shell script that is run before, in a mount namespace of its own."""
     argv = [program, *map(str, words)]
     if broken:
-        argv = ["unshare", "-m", "sh", "-ec", broken + '\nexec "$@"', "sh", *argv]
+        argv = ["unshare", "-m", *(["-n"] if broken == NO_NETWORK else []), "sh", "-ec", broken + '\nexec "$@"', "sh", *argv]
     done = subprocess.run(argv, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                           timeout=120, **more)
     return types.SimpleNamespace(code=done.returncode, out=done.stdout.decode(), err=done.stderr.decode())
@@ -194,6 +196,16 @@ def test_names_that_are_not_there_are_listed(own):
     assert "light-runner ls" in hint_of(call(environment, "stop", "light-runner-0123456789ab"))
     assert run_id in good(call(environment, "ls")).out
     good(call(environment, "attach", run_id))
+
+
+def test_verify_takes_an_image_that_is_here(own, busybox):
+    environment, _ = own
+    good(call(environment, "image", "rm", "busybox"))
+    # Its default image would be pulled: there is no network.
+    assert "--image NAME" in hint_of(call(environment, "verify", "--engine", "local", broken=NO_NETWORK))
+    good(call(environment, "image", "import", busybox, "other"))
+    assert "other" in good(call(environment, "image", "ls")).out
+    good(call(environment, "verify", "--engine", "local", "--image", "other", broken=NO_NETWORK))
 
 
 @pytest.mark.parametrize("how", ["gone", "cut", "damaged"])

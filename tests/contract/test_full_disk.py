@@ -105,17 +105,20 @@ def test_no_room_for_what_comes_out(runner, small):
 
 
 @pytest.mark.any_tier
-def test_no_room_for_output_that_waits(runner, small):
-    """A caller that does not read, and no room to keep what it has not read."""
-    folder = small(1 << 20)
-    environment = dict(os.environ, TMPDIR=str(folder))
+def test_no_room_for_output_that_waits(runner, small, tmp_path):
+    """A caller that does not read, and no room to keep what it has not read. With room, as the hint says, nothing is lost."""
+    def unread(folder):
+        process = subprocess.Popen([runner.executable, "run", "--request", path], env=dict(os.environ, TMPDIR=str(folder)),
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        assert host.wait_until(lambda: _sandbox(process.pid), 20)
+        assert host.wait_until(lambda: not _sandbox(process.pid), 20), "it ends although nobody reads"
+        stdout, stderr = process.communicate(timeout=30)
+        return process.returncode, len(stdout), stderr
+
     path = runner.write_request(runner.request("sleep 1; dd if=/dev/zero bs=1M count=16 2>/dev/null", options={"maxLogBytes": 64 << 20}))
-    process = subprocess.Popen([runner.executable, "run", "--request", path], env=environment, stdin=subprocess.DEVNULL,
-                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    assert host.wait_until(lambda: _sandbox(process.pid), 20)
-    assert host.wait_until(lambda: not _sandbox(process.pid), 20), "it ends although nobody reads"
-    _, stderr = process.communicate(timeout=30)
-    assert process.returncode == 125 and b"No space left" in stderr, stderr[-300:]
+    code, _, stderr = unread(small(1 << 20))
+    assert code == 125 and b"No space left" in stderr and b"set TMPDIR" in stderr, stderr[-300:]
+    assert unread(tmp_path) == (0, 16 << 20, b"")
 
 
 @pytest.mark.any_tier
