@@ -110,6 +110,7 @@ EXECUTED = {
     "image import - NAME": HERE + "test_a_folder_that_is_a_root_file_system_goes_through_tar",
     "an archive or a folder that": "cli/test_image.py::test_an_archive_that_cannot_be_opened_is_named",
     "--image NAME": HERE + "test_verify_takes_an_image_that_is_here",
+    "name the engine docker": CONTRACT + "engine_choice.py::test_ls_shows_both_and_rm_is_careful",
     "image rm --engine docker": CONTRACT + "engine_choice.py::test_ls_shows_both_and_rm_is_careful",
     "--engine local, whose store": CONTRACT + "engine_choice.py::test_the_hint_of_docker_leads_to_the_local_store",
     "check the name; if the registry": CONTRACT + "docker.py::test_credentials_of_dockers_client",

@@ -33,6 +33,7 @@ def test_words_reach_the_program_as_they_are(runner, bare):
     assert outcome.code == 0 and outcome.stdout.decode() == " ".join(WORDS) + "\n", outcome
 
 
+@pytest.mark.any_user
 def test_words_take_the_place_of_the_images_own(runner):
     """Of its entrypoint and of its command."""
     own = image_maker.Image(image_maker.busybox_layer(), config={"Entrypoint": ["/bin/echo", "entrypoint"], "Cmd": ["cmd"]})

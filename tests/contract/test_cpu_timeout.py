@@ -36,6 +36,7 @@ def test_waiting_costs_nothing(runner):
     assert outcome.lines == ["done"] and outcome.json["cpuTimedOut"] is False
 
 
+@pytest.mark.any_user
 def test_what_came_before_the_command_does_not_count(runner, tmp_path):
     """The agent uses CPU time too, for the files of `dir`."""
     limit, folder = 200, tmp_path / "in"

@@ -12,7 +12,7 @@ from harness import dockerd, host
 from harness.docker_proxy import Proxy, answer
 from harness.image_maker import Image, busybox_layer
 
-pytestmark = pytest.mark.cells("docker-runc")
+pytestmark = [pytest.mark.cells("docker-runc"), pytest.mark.podman]
 
 LABEL, OWNER, CONFIG = dockerd.LABEL, "light-runner.supervisor", "light-runner.config"
 
