@@ -756,6 +756,18 @@ LRUN_API int lrun_image_remove(const lrun_runner *runner, const char *name, lrun
  */
 LRUN_API int lrun_available(const lrun_runner *runner, lrun_error *err);
 
+/**
+ * Runs a few harmless commands with the runner's engine and tier, and reports what they see of the kernel: its name and
+ * version, the memory map of a process, the beginning of the kernel's log.
+ * @param image  one with `sh` and `uname`; NULL: "busybox"
+ * @param out    receives the report as JSON; free it with lrun_string_free(): {"runtime", "kernel", "hostKernel",
+ *               "verified", "checked"?, "evidence", "verdict"}
+ * @return 0, or -1 with the error of the run; LRUN_ISOLATION_FAILED: the sandbox is not on the kernel that the tier
+ *         promises, and nothing was run in it
+ * Blocks like lrun_execution_wait(), for a command that takes a minute at most. Since 0.1.
+ */
+LRUN_API int lrun_verify(const lrun_runner *runner, const char *image, char **out, lrun_error *err);
+
 /** What lrun_reap() has removed. The caller sets `size`. Since 0.1. */
 typedef struct lrun_reaped {
     size_t size;

@@ -14,6 +14,9 @@ from test_housekeeping import library  # noqa: F401
 from test_pull_on_run import registry, stalled  # noqa: F401
 
 
+pytestmark = pytest.mark.any_tier
+
+
 class Progress(ctypes.Structure):
     _fields_ = [("what", ctypes.c_char_p), ("done", ctypes.c_uint64), ("total", ctypes.c_uint64)]
 
@@ -67,9 +70,7 @@ class Images:
 
 
 @pytest.fixture
-def images(runner, library):
-    if runner.tier != "runc":
-        pytest.skip("images are the same in every tier")
+def images(library):
     return Images(library())
 
 

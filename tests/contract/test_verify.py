@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """`light-runner verify`: what there is to be seen of the kernel that a tier runs on."""
+import ctypes
 import json
 import os
 import platform
@@ -9,6 +10,7 @@ import tempfile
 import pytest
 
 from harness import dockerd, host, images
+from test_housekeeping import library  # noqa: F401
 
 
 def verify(runner, *flags, **call):
@@ -71,3 +73,16 @@ def test_another_kernel_than_was_asked_for(runner, tmp_path):
         assert daemon.leftovers() == set()
     finally:
         process.remove()
+
+
+def test_the_library_has_the_same_report(runner, library, store):
+    lib, text = library(), ctypes.c_char_p()
+    assert lib.call("lrun_verify", None, ctypes.byref(text)) == 0, lib.error.message
+    report = json.loads(text.value)
+    lib.lib.lrun_string_free(text)
+    shown = verify(runner).json
+    assert set(report) == {"runtime", "kernel", "hostKernel", "verified", "checked", "evidence", "verdict"} == set(shown)
+    assert set(report["evidence"]) == set(shown["evidence"]), (report, shown)
+    assert [report[k] for k in ("runtime", "kernel", "verified", "checked")] == [shown[k] for k in ("runtime", "kernel", "verified", "checked")]
+    assert lib.call("lrun_verify", b"127.0.0.1:1/none", ctypes.byref(text)) == -1 and lib.code == "CONTAINER_START_FAILED"
+    assert text.value is None
