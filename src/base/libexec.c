@@ -12,31 +12,13 @@
 static const char *const places[] = {
     ".",
     "../libexec/light-runner",
-    /* The build folder, seen from the folders in it that hold programs or tests. */
-    "../agent",
-    "../guest",
-    "../src/run",
-    "../src/image",
-    "../src/host",
-    "../src/engine",
-    "../src/setup",
-    "../src/tier",
-    "../host",
-    "../engine",
-    "../../agent",
-    "../../guest",
-    "../../src/tier",
-    "../../src/run",
-    "../../src/image",
-    "../../src/host",
-    "../../src/engine",
-    "../run",
-    "../image",
-    "../tier",
+    /* In a build folder, seen from a folder of a folder: src/run, tests/unit. */
+    "../../libexec/light-runner",
 };
 
-/* The file in that folder, resolved, when it can be read; else NULL. */
-static char *look(const char *folder, const char *place, const char *program)
+/* The file in that folder, resolved, when it can be read and belongs to `owner` (NULL: anybody)
+ * or root; else NULL. */
+static char *look(const char *folder, const char *place, const char *program, const uid_t *owner)
 {
     char path[PATH_MAX];
     struct stat st;
@@ -44,6 +26,8 @@ static char *look(const char *folder, const char *place, const char *program)
     if (n < 0 || (size_t)n >= sizeof(path))
         return NULL;
     if (stat(path, &st) < 0 || !S_ISREG(st.st_mode) || access(path, R_OK) < 0)
+        return NULL;
+    if (owner && st.st_uid != *owner && st.st_uid != 0)
         return NULL;
     return realpath(path, NULL);
 }
@@ -65,14 +49,16 @@ char *libexec_find(const char *program, lrun_error *err)
 {
     char folder[PATH_MAX];
     char *found = NULL;
+    struct stat self;
     const char *chosen = secure_getenv("LIGHT_RUNNER_LIBEXEC");
     if (chosen && chosen[0] == '/')
-        found = look(chosen, ".", program);
-    if (!found && own_folder(folder))
+        found = look(chosen, ".", program, NULL);
+    /* Where the program lies, somebody else may be able to write beside it: in /tmp, say. */
+    if (!found && own_folder(folder) && stat("/proc/self/exe", &self) == 0)
         for (size_t i = 0; !found && i < sizeof(places) / sizeof(places[0]); i++)
-            found = look(folder, places[i], program);
+            found = look(folder, places[i], program, &self.st_uid);
     if (!found)
-        found = look(LIGHT_RUNNER_LIBEXEC_DIR, ".", program);
+        found = look(LIGHT_RUNNER_LIBEXEC_DIR, ".", program, NULL);
     if (!found) {
         error_set(err, LRUN_IO_FAILED, "libexec.find", "light-runner's own program '%s' is missing",
                   program);

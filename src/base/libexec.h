@@ -9,8 +9,9 @@
 #include "base/error.h"
 
 /*
- * The full path of a helper program: in $LIGHT_RUNNER_LIBEXEC, next to the running program, where
- * an installation or a build folder has it, or in the folder given at compile time. malloc'd.
+ * The full path of a helper program: in $LIGHT_RUNNER_LIBEXEC; beside the running program, or where an installation or a
+ * build folder has it, if it belongs to root or to the owner of the running program; or in the folder given at compile
+ * time. malloc'd.
  * Errors: IO_FAILED, with a hint.
  */
 char *libexec_find(const char *program, lrun_error *err);

@@ -50,5 +50,28 @@ class Setuid(unittest.TestCase):
                 self.assertEqual(self.call(USER, *more), (False, False))
 
 
+class Beside(unittest.TestCase):
+    """Helpers are looked for in folders near the program, where somebody else may be able to write: below /tmp, say."""
+
+    def test_helpers_of_another_user_are_not_loaded(self):
+        if os.geteuid() != 0:
+            self.skipTest("gives a file to another user, which takes root")
+        folder = tempfile.mkdtemp(prefix="light-runner-test-")
+        self.addCleanup(shutil.rmtree, folder)
+        place, helpers = os.path.join(folder, "src", "run"), os.path.join(folder, "libexec", "light-runner")
+        os.makedirs(place)
+        os.makedirs(helpers)
+        supervisor = shutil.copy(SUPERVISOR, os.path.join(place, "light-runner-supervisor"))
+        planted = shutil.copy(MODULE, os.path.join(helpers, "light-runner-engine-docker.so"))
+        for owner, loaded in ((0, True), (USER, False)):  # root's own is the control
+            with self.subTest(owner=owner):
+                os.chown(planted, owner, owner)
+                subprocess.run([CALLER, supervisor], env={"DOCKER_HOST": "unix:///nonexistent"}, stdout=subprocess.DEVNULL,
+                               timeout=60, check=True)
+                self.assertEqual(os.path.exists(planted + ".ran"), loaded)
+                if loaded:
+                    os.unlink(planted + ".ran")
+
+
 if __name__ == "__main__":
     unittest.main()
