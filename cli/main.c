@@ -44,6 +44,7 @@ const struct verb verbs[] = {
     {&verify_command, verb_verify, "show which kernel a tier really runs on"},
     {&network_command, verb_network, "create and remove networks for runs on Docker"},
     {&reap_command, verb_reap, "remove what killed runs left behind"},
+    {&completion_command, verb_completion, "print the completion script of a shell"},
     {&version_command, verb_version, "print the version"},
     {&help_command, verb_help, "print this, or the help of a verb"},
     {0},

@@ -28,7 +28,8 @@ extern const struct verb verbs[];
 
 extern const struct command run_command, attach_command, logs_command, stop_command, cancel_command,
     pause_command, resume_command, ls_command, clean_command, image_command, doctor_command,
-    setup_command, verify_command, network_command, reap_command, version_command;
+    setup_command, verify_command, network_command, reap_command, version_command,
+    completion_command;
 
 int verb_run(int argc, char **argv);
 int verb_image(int argc, char **argv);
@@ -42,6 +43,7 @@ int verb_clean(int argc, char **argv);
 int verb_setup(int argc, char **argv);
 int verb_verify(int argc, char **argv);
 int verb_network(int argc, char **argv);
+int verb_completion(int argc, char **argv);
 int verb_version(int argc, char **argv);
 
 /*

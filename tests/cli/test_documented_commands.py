@@ -24,7 +24,7 @@ from harness.registry import MISSING, Registry
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 PROGRAM = os.path.abspath(os.environ.get("LIGHT_RUNNER", os.path.join(ROOT, "build", "light-runner")))
 VERBS = ["run", "attach", "logs", "stop", "cancel", "pause", "resume", "ls", "clean", "image", "image pull", "image import",
-         "image ls", "image rm", "doctor", "setup", "verify", "network", "reap", "version"]
+         "image ls", "image rm", "doctor", "setup", "verify", "network", "reap", "completion", "version"]
 
 # What no test can execute as it is printed, with the reason.
 TAKES_SYSTEMD = "talks to systemd, which is not PID 1 where tests run"

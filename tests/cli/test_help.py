@@ -42,7 +42,7 @@ def test_every_verb_has_help_and_a_man_page():
 
 
 @pytest.mark.parametrize("verb, least", [("run", 15), ("attach", 1), ("logs", 6), ("stop", 3), ("cancel", 1), ("pause", 1),
-                                         ("resume", 1), ("ls", 1), ("clean", 4)])
+                                         ("resume", 1), ("ls", 1), ("clean", 4), ("completion", 0)])
 def test_the_man_page_names_the_flags_that_the_help_names(verb, least):
     flags = set(re.findall(r"^  --([a-z-]+)", output(verb, "--help"), re.MULTILINE)) - {"help"}
     synopsis, _, text = man_page(f"light-runner-{verb}").partition(".Sh DESCRIPTION")

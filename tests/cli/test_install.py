@@ -92,6 +92,15 @@ def test_there_is_a_man_page_for_each_that_the_first_one_names(prefix):
     assert named and named <= pages
 
 
+@pytest.mark.parametrize("shell, path", [("bash", "share/bash-completion/completions/light-runner"),
+                                         ("zsh", "share/zsh/site-functions/_light-runner"),
+                                         ("fish", "share/fish/vendor_completions.d/light-runner.fish")])
+def test_the_shells_find_their_completion(prefix, shell, path):
+    printed = run([os.path.join(BUILD, "light-runner"), "completion", shell])
+    with open(os.path.join(prefix, path), "rb") as file:
+        assert file.read() == printed.stdout and printed.stdout
+
+
 def test_the_timer_of_reap(prefix):
     """What it starts is where it was installed."""
     with open(os.path.join(prefix, "lib", "systemd", "system", "light-runner-reap.service"), encoding="ascii") as file:
@@ -107,7 +116,8 @@ def test_uninstall_removes_what_was_installed_and_no_more(tmp_path):
     destination = str(tmp_path / "destination")
     assert run([meson, "install", "-C", BUILD, "--no-rebuild", "--destdir", destination]).returncode == 0
     files = {os.path.join(folder, name) for folder, _, names in os.walk(destination) for name in names}
-    assert any(path.endswith("/request.schema.json") for path in files), files
+    for name in ("request.schema.json", "completions/light-runner", "_light-runner", "light-runner.fish"):
+        assert any(path.endswith("/" + name) for path in files), files
     other = os.path.join(os.path.dirname(glob.glob(destination + "/**/bin/light-runner", recursive=True)[0]), "other")
     open(other, "w").close()
     done = run([os.path.join(ROOT, "scripts", "uninstall"), BUILD], env={**os.environ, "DESTDIR": destination})
