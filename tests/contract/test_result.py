@@ -6,6 +6,8 @@ import time
 
 import pytest
 
+from harness import schemas
+
 pytestmark = pytest.mark.vm
 
 FIELDS = {"id", "success", "exitCode", "duration", "timeout", "cancelled", "timedOut", "cpuTimedOut", "oomKilled",
@@ -22,6 +24,20 @@ def test_fields_of_a_success(runner):
 def test_the_timeout_that_the_command_had(runner):
     assert runner.ok("true").json["timeout"] == 20 * 60 * 1000
     assert runner.ok("true", timeout=4321).json["timeout"] == 4321
+
+
+@pytest.mark.any_cell
+def test_every_result_is_held_against_the_schema(runner):
+    """Runner.cli() does it: a document that is not as the schema says fails the test that has got it."""
+    if schemas.MISSING:
+        pytest.skip(schemas.MISSING)
+    document = runner.ok("true").json
+    schemas.result(document)
+    for change in ({"exitCode": "0"}, {"more": 1}, {"timings": {}}):
+        with pytest.raises(AssertionError, match="result.schema.json"):
+            schemas.result({**document, **change})
+    with pytest.raises(AssertionError, match="request.schema.json"):
+        schemas.request({"image": "busybox", "timeout": "soon"})
 
 
 def test_the_id(runner):

@@ -141,8 +141,9 @@ class Command(AgentTest):
 
     def test_signal_reaches_the_whole_group(self):
         a = self.prepared()
-        a.start('sh', '-c', 'sh -c "trap \'echo child; exit\' TERM; echo up; while :; do sleep 0.05; '
-                            'done" & trap "wait; exit 5" TERM; wait')
+        # The parent's trap is set before the child says that it is up.
+        a.start('sh', '-c', 'trap "wait; exit 5" TERM; sh -c "trap \'echo child; exit\' TERM; echo up; '
+                            'while :; do sleep 0.05; done" & wait')
         a.expect('RUNNING')
         self.assertEqual(a.expect('STDOUT'), b'up\n')
         a.send('SIGNAL', [('signal', 15)])
