@@ -140,6 +140,7 @@ def test_json_a_million_deep_and_open(runner):
     refused(runner.submit(b"[" * 1000000))
 
 
+@pytest.mark.long
 @pytest.mark.any_cell
 def test_an_env_of_64_mib(runner):
     refused(runner.run("echo started", env={"BIG": "v" * (64 << 20)}), "env")
@@ -150,6 +151,7 @@ def test_an_env_of_very_many_names(runner):
     refused(runner.run("echo started", env={f"N{i}": "v" * 20 for i in range(200000)}), "env")
 
 
+@pytest.mark.long
 @pytest.mark.any_cell
 def test_a_giant_request_file(runner):
     refused(runner.submit(b'{"image": "' + b"a" * (100 << 20) + b'"}', deadline=150))

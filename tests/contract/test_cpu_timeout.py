@@ -15,6 +15,7 @@ def check(outcome, limit):
     assert result["signal"] == "SIGKILL" and result["usage"]["cpuMs"] >= limit, outcome
 
 
+@pytest.mark.long
 def test_it_is_counted_over_all_processes(runner):
     """Two loops at once, and then many processes that end soon; the clock alone does not count."""
     outcome = runner.run(f"sleep 0.5; ({BUSY}) & {BUSY}", cpuTimeout=3500, deadline=120, options={"cpus": 2})
@@ -48,6 +49,7 @@ def test_what_came_before_the_command_does_not_count(runner, tmp_path):
     assert outcome.json["usage"]["cpuMs"] > limit, "the control: it would have been too much"
 
 
+@pytest.mark.long
 def test_it_holds_for_detached_runs_and_not_while_paused(runner, tmp_path, monkeypatch):
     monkeypatch.setenv("LIGHT_RUNNER_STATE_DIR", str(tmp_path / "state"))
     document = runner.request(f"while [ ! -e /tmp/go ]; do sleep 0.1; [ -e /tmp/go ] || touch /tmp/go; done; echo up; {BUSY}",

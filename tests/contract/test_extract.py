@@ -456,6 +456,7 @@ def test_300_mib_are_intact(runner, tmp_path):
     assert digest.hexdigest() == outcome.lines[0].split()[0]
 
 
+@pytest.mark.long
 def test_3000_files(runner, tmp_path):
     out = tmp_path / "out"
     script = """mkdir d; cd d; i=0; while [ $i -lt 3000 ]; do

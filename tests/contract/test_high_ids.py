@@ -46,6 +46,7 @@ def test_they_are_kept_by_setup_steps(runner, has_them):
     assert runner.ok(script, "high-steps", run=steps).lines == [f"{SERVICE}:{HIGH}", f"{HIGH}:65536"]
 
 
+@pytest.mark.long
 def test_more_owners_than_there_can_be(runner, has_them):
     """What has no place belongs to nobody. The rest is as it is, and no other run is worse off."""
     many = [entry(f"many/{i}", data=b"x\n", mode=0o600, uid=100000 + 3 * i, gid=3000000000 - 5 * i if i > 9 else 0) for i in range(3000)]

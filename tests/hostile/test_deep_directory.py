@@ -2,6 +2,8 @@
 """A tree of 2 000 levels: no crash, no endless recursion, no half-told success."""
 import os
 
+import pytest
+
 from harness import host
 
 
@@ -18,6 +20,7 @@ def depth(folder):
         fd, levels = inner, levels + 1
 
 
+@pytest.mark.long
 def test_extracting_a_deep_tree_is_told_truly(runner, tmp_path):
     out = tmp_path / "out"
     script = "i=0; mkdir t; cd t; while [ $i -lt 2000 ]; do mkdir d; cd d || exit 9; i=$((i+1)); done; exit 0"

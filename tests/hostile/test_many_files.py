@@ -5,6 +5,7 @@ import os
 import pytest
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_empty_files_count_against_the_cap(runner, tmp_path):
     script = "mkdir d; cd d; i=0; while [ $i -lt 100000 ]; do : > $i; i=$((i+1)); done"

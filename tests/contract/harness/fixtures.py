@@ -25,6 +25,7 @@ TEST_SECONDS = 180
 MARKERS = [
     "slow: much data; left out of the sanitizer pass",
     "once: about the machine; no need to see it again with the sanitizers",
+    "long: takes seconds of a processor's time; left out of make check-fast",
     "seconds(n): the test's own deadline instead of 180 s",
     # Which cells can make a difference. The marker of a test counts before that of its file; without any: every cell.
     "every_cell: in every cell, where the file's marker says otherwise",
@@ -79,14 +80,18 @@ def pytest_unconfigure(config):
     _daemon.close()
 
 
-def patterns_of(function):
-    """Of the cells in which a test can differ."""
-    for marker in function.iter_markers():  # the closest one first
+def patterns_of(test):
+    """Of the cells in which a test, or all those of a function, can differ."""
+    for marker in test.iter_markers():  # the closest one first
         if marker.name == "cells":
             return marker.args
         if marker.name in PATTERNS:
             return PATTERNS[marker.name]
     return PATTERNS["every_cell"]
+
+
+def matches(cell, patterns):
+    return any(fnmatch.fnmatch(cells.name(cell), pattern) for pattern in patterns)
 
 
 def pytest_generate_tests(metafunc):
@@ -98,7 +103,7 @@ def pytest_generate_tests(metafunc):
     only, engine, short = (metafunc.config.getoption(option) for option in ("--cell", "--engine", "--short"))
     vm = function.get_closest_marker("vm")
     working = [c for c in cells.CELLS if survey()[c] is None and only in (None, cells.name(c)) and engine in (None, c[0])
-               and any(fnmatch.fnmatch(cells.name(c), pattern) for pattern in patterns_of(function))]
+               and matches(c, patterns_of(function))]
     # A VM that is emulated takes two seconds to come up, and three times as long beside other tests: the rest is seen only
     # when this cell is asked for (make check-vms).
     if only is None and vm is None:
@@ -113,8 +118,13 @@ def pytest_generate_tests(metafunc):
 def pytest_collection_modifyitems(config, items):
     if config.getoption("--engine") not in (None, "local"):
         items[:] = [item for item in items if "cell" in item.fixturenames]
-    # What has no cell left is not skipped: it was not asked for.
-    items[:] = [item for item in items if "cell" not in item.fixturenames or isinstance(item.callspec.params["cell"], tuple)]
+
+    def is_wanted(item):
+        # What has no cell left is not skipped: it was not asked for. A single parameter may have a marker, too.
+        cell = item.callspec.params["cell"]
+        return isinstance(cell, tuple) and matches(cell, patterns_of(item))
+
+    items[:] = [item for item in items if "cell" not in item.fixturenames or is_wanted(item)]
 
 
 @pytest.hookimpl(hookwrapper=True)
