@@ -116,11 +116,10 @@ static int exit_code_of(int errnum)
 static void explain_missing(const struct command *c, int workdir, struct failure *failure)
 {
     if (!strchr(c->program, '/'))
-        failure_set(failure, operation, "cannot execute '%.200s': it is in no folder of PATH",
-                    c->program);
+        failure_set(failure, operation, "cannot execute '%.200s': not found in PATH", c->program);
     else if (faccessat(workdir, c->program, F_OK, 0) == 0)
         failure_set(failure, operation,
-                    "cannot execute '%.200s': the interpreter or loader that it names is not there",
+                    "cannot execute '%.200s': its interpreter or loader does not exist",
                     c->program);
 }
 

@@ -150,6 +150,6 @@ int confine_drop_capabilities(struct failure *failure)
         failed = prctl(PR_CAPBSET_DROP, capabilities[i], 0, 0, 0);
     }
     if (failed || syscall(SYS_capset, &header, data) < 0)
-        return failure_errno(failure, operation, errno, "cannot give up capabilities");
+        return failure_errno(failure, operation, errno, "cannot drop capabilities");
     return 0;
 }

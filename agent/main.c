@@ -226,7 +226,7 @@ static void on_filter(struct agent *a, const struct frame *f)
     memcpy(program, f->payload, f->length);
     struct sock_fprog description = {(unsigned short)(f->length / sizeof(program[0])), program};
     if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &description) < 0) {
-        failure_errno(&failure, "filter", errno, "cannot put on the seccomp filter");
+        failure_errno(&failure, "filter", errno, "cannot apply the seccomp filter");
         fail(a, &failure);
     }
 }
@@ -296,7 +296,7 @@ static void on_control(struct agent *a, const struct frame *f)
     else if (f->type == FRAME_STDIN_EOF)
         command_input_end(&a->command);
     else if (command_input(&a->command, f->payload, f->length) < 0)
-        fail_protocol(a, "STDIN beyond the credit or behind its end");
+        fail_protocol(a, "STDIN beyond the credit or after its end");
 }
 
 static void on_extract(struct agent *a, const struct frame *f)
@@ -346,7 +346,7 @@ static void on_frame(struct agent *a, const struct frame *f)
         on_extract(a, f);
         break;
     default:
-        fail_protocol(a, "a frame of no meaning here");
+        fail_protocol(a, "an unexpected frame");
     }
 }
 

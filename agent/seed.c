@@ -194,8 +194,7 @@ int seed_entry_end(struct seed *s, const struct frame *f, struct failure *failur
         return failure_set(failure, "protocol", "ENTRY_END outside a file");
     const char *error = fields_get(f, "error");
     if (error)
-        return failure_set(failure, operation, "'%.300s' did not come whole: %.200s", s->path,
-                           error);
+        return failure_set(failure, operation, "'%.300s' is incomplete: %.200s", s->path, error);
     if (fchown(s->file, s->user->uid, s->user->gid) < 0 || fchmod(s->file, s->mode) < 0 ||
         futimens(s->file, FOLDER_TIMES_BOTH(s->modified)) < 0)
         return cannot(s, "set the attributes of", failure);

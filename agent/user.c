@@ -169,8 +169,8 @@ static int check_mapped(const struct user *u, struct failure *failure)
     close(ends[0]);
     close(ends[1]);
     static const char *const reasons[] = {
-        "without root it needs subordinate ids (light-runner doctor)",
-        "its ids end at 65535, except for those that root's store knows of an image",
+        "without root, other ids need subordinate ids (light-runner doctor)",
+        "ids above 65535 exist only if the image has them",
     };
     return missing ? failure_set(failure, operation, "there is no id %u:%u in this sandbox: %s",
                                  (unsigned)u->uid, (unsigned)u->gid,
@@ -185,7 +185,7 @@ static int resolve(struct user *out, const char *text, struct failure *failure)
     const char *colon = strchrnul(text, ':');
     size_t length = (size_t)(colon - text);
     if (length >= sizeof(wanted) || (*colon && strlen(colon + 1) >= NAME_SIZE))
-        return failure_set(failure, operation, "the image's user is too long a name");
+        return failure_set(failure, operation, "the name of the image's user is too long");
     memcpy(wanted, text, length);
     wanted[length] = '\0';
     if (find_user(out, length ? wanted : "0", name, failure) < 0)

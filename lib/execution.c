@@ -402,7 +402,7 @@ static int make_id(char id[32], lrun_error *err)
 {
     unsigned char random[6];
     if (getrandom(random, sizeof(random), 0) != sizeof(random))
-        return error_errno(err, LRUN_INTERNAL, OPERATION, errno, "no random numbers");
+        return error_errno(err, LRUN_INTERNAL, OPERATION, errno, "cannot get random numbers");
     snprintf(id, 32, "light-runner-%02x%02x%02x%02x%02x%02x", random[0], random[1], random[2],
              random[3], random[4], random[5]);
     return 0;
@@ -416,12 +416,12 @@ static int check_request(const struct request *r, const lrun_callbacks *c, lrun_
                          "input: given both as JSON and as an fd");
     if (r->detached && (c->input_fd >= 0 || r->input))
         return error_set(err, LRUN_INVALID_ARGUMENT, "run.request",
-                         "input is refused for detached runs");
+                         "input is not supported for detached runs");
     if (r->dir) {
         struct stat st;
         if (stat(r->dir, &st) < 0) {
             error_errno(err, LRUN_INVALID_ARGUMENT, "run.request", errno, "dir: '%s'", r->dir);
-            return error_hint(err, "name a folder that is there and that you may read");
+            return error_hint(err, "name a folder that exists and that you may read");
         }
         if (!S_ISDIR(st.st_mode)) {
             error_set(err, LRUN_INVALID_ARGUMENT, "run.request", "dir: '%s' is not a directory",
@@ -506,7 +506,7 @@ int execution_send(int socket, enum frame_type type, const char *payload, lrun_e
         struct pollfd p = {.fd = socket, .events = POLLOUT};
         if (poll(&p, 1, io_poll_timeout(deadline)) == 0 && clock_ms() >= deadline)
             return error_set(err, LRUN_SUPERVISOR_LOST, OPERATION,
-                             "the supervisor does not take its request");
+                             "timed out sending the request to the supervisor");
     }
     return 0;
 }

@@ -180,7 +180,7 @@ static int fill_options(json_t *j, const lrun_runner_options *o, lrun_error *err
         return -1;
     if (o->no_new_privileges > LRUN_OFF)
         return error_set(err, LRUN_INVALID_ARGUMENT, "runner.new",
-                         "options.noNewPrivileges: %d is no lrun_switch",
+                         "options.noNewPrivileges: %d is not an lrun_switch",
                          (int)o->no_new_privileges);
     if (o->no_new_privileges != LRUN_DEFAULT &&
         json_object_set_new(j, "noNewPrivileges", json_boolean(o->no_new_privileges == LRUN_ON)) <

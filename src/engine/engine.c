@@ -124,8 +124,8 @@ int engine_find(const struct engine **out, const char *name, lrun_error *err)
         *out = &engine_local;
         return 0;
     }
-    error_set(err, LRUN_NOT_SUPPORTED, "engine.find", "the engine '%s' is not in this version",
-              name);
+    error_set(err, LRUN_NOT_SUPPORTED, "engine.find",
+              "unknown engine '%s' (expected auto, local or docker)", name);
     return error_hint(err, "use --engine local or --engine docker");
 }
 

@@ -77,7 +77,7 @@ int engine_workdir(char **out, const struct request *r, const struct image *imag
     const char *chosen = engine_named_workdir(r, image, keep);
     if (!r->workdir && chosen && text_path_has_dotdot(chosen))
         return error_set(err, LRUN_IMAGE_INVALID, operation,
-                         "the image's working directory '%.80s' holds '..'", chosen);
+                         "the image's working directory '%.80s' contains '..'", chosen);
     if (chosen && is_kernels(chosen)) {
         error_set(err, r->workdir ? LRUN_INVALID_ARGUMENT : LRUN_IMAGE_INVALID, operation,
                   "workdir: '%.80s' is in a file system of the kernel", chosen);

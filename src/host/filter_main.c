@@ -49,7 +49,7 @@ static int read_argument(const json_t *arg, struct scmp_arg_cmp *out)
         };
         return 0;
     }
-    return fail("a comparison in the profile is not known");
+    return fail("unknown comparison in the profile");
 }
 
 static int read_action(const json_t *rule, uint32_t *action)
@@ -61,7 +61,7 @@ static int read_action(const json_t *rule, uint32_t *action)
     else if (text && strcmp(text, "SCMP_ACT_ERRNO") == 0)
         *action = SCMP_ACT_ERRNO(number ? (uint16_t)json_integer_value(number) : EPERM);
     else
-        return fail("an action in the profile is neither to allow nor to refuse");
+        return fail("an action in the profile neither allows nor denies");
     return 0;
 }
 

@@ -192,7 +192,7 @@ static int run(const struct spawn *s, struct spawn_result *result, lrun_error *e
         return -1;
     struct process_status status;
     if (process_wait(&child, deadline, &status) < 0)
-        return error_set(err, LRUN_IO_FAILED, OPERATION, "'%s' does not end", s->argv[0]);
+        return error_set(err, LRUN_IO_FAILED, OPERATION, "'%s' did not end in time", s->argv[0]);
     result->code = status.signal ? SPAWN_KILLED + status.signal : status.code;
     return 0;
 }

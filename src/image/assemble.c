@@ -90,7 +90,7 @@ static int child_failed(const struct spawn_result *r, const char *doing, lrun_er
         return error_set(err, LRUN_IO_FAILED, OPERATION, "%s was killed by signal %d%s%s", doing,
                          r->code - SPAWN_KILLED, r->text[0] ? ": " : "", r->text);
     return error_set(err, LRUN_IO_FAILED, OPERATION, "%s failed: %s", doing,
-                     r->text[0] ? r->text : "it does not say why");
+                     r->text[0] ? r->text : "no reason given");
 }
 
 /* A fresh folder for what is unpacked, which belongs to the root of the confinement. */
@@ -215,7 +215,7 @@ static int read_answer(int fd, struct buffer *out, lrun_error *err)
     struct stat st;
     if (fstat(fd, &st) < 0 || st.st_size > LAYOUT_DOCUMENT_ANSWER_MAX)
         return error_set(err, LRUN_IMAGE_INVALID, OPERATION,
-                         "a document of the image says too much");
+                         "a document of the image is too large");
     size_t length = (size_t)st.st_size;
     char *to = length ? buffer_reserve(out, length) : NULL;
     if (length && (!to || pread(fd, to, length, 0) != (ssize_t)length))
@@ -224,7 +224,7 @@ static int read_answer(int fd, struct buffer *out, lrun_error *err)
     const struct frame f = {.length = (uint32_t)length, .payload = buffer_data(out)};
     return fields_valid(&f) ? 0
                             : error_set(err, LRUN_INTERNAL, OPERATION,
-                                        "the reader of the image's documents broke off");
+                                        "the reader of the image's documents ended early");
 }
 
 int assembly_ask(void *user, const char *kind, int fd, struct buffer *out, lrun_error *err)
@@ -366,7 +366,8 @@ static int make_erofs(const struct assembly *a, const char *tree, lrun_error *er
     if (result.code != 0)
         return child_failed(&result, "mkfs.erofs", err);
     if (fchown(file, 0, 0) < 0)
-        return error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot take the image over");
+        return error_errno(err, LRUN_IO_FAILED, OPERATION, errno,
+                           "cannot take ownership of the image's file");
     return 0;
 }
 
@@ -395,7 +396,7 @@ static int finish(struct assembly *a, const char *name, struct image *image, lru
     char hex[IMAGE_HEX_LENGTH + 1];
     if (fd < 0 || fstat(fd, &st) < 0)
         return error_errno(err, LRUN_IO_FAILED, OPERATION, errno,
-                           "cannot open what mkfs.erofs wrote");
+                           "cannot open the output of mkfs.erofs");
     /* On disk before the index speaks of it; read-only, as nothing may ever change it. */
     if (fchmod(fd, 0400) < 0 || fsync(fd) < 0)
         return error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot write the image");

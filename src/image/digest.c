@@ -40,9 +40,9 @@ int digest_of_rest(char hex[IMAGE_HEX_LENGTH + 1], int fd, struct image_feedback
         return -1;
     if (result.code != 0)
         return error_set(err, LRUN_IO_FAILED, OPERATION, "computing a digest failed: %s",
-                         result.text[0] ? result.text : "it does not say why");
+                         result.text[0] ? result.text : "no reason given");
     if (image_hex_length(result.output) != IMAGE_HEX_LENGTH)
-        return error_set(err, LRUN_INTERNAL, OPERATION, "'%.40s' is no digest", result.output);
+        return error_set(err, LRUN_INTERNAL, OPERATION, "'%.40s' is not a digest", result.output);
     memcpy(hex, result.output, IMAGE_HEX_LENGTH + 1);
     return 0;
 }
@@ -51,7 +51,7 @@ int digest_of_file(char hex[IMAGE_HEX_LENGTH + 1], int fd, struct image_feedback
                    lrun_error *err)
 {
     if (lseek(fd, 0, SEEK_SET) < 0)
-        return error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot read what is digested");
+        return error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot read the data to digest");
     return digest_of_rest(hex, fd, feedback, err);
 }
 
@@ -59,6 +59,6 @@ int digest_of_text(char hex[IMAGE_HEX_LENGTH + 1], const char *text, size_t leng
 {
     cleanup_close int fd = memfd_create("digest", MFD_CLOEXEC);
     if (fd < 0 || io_write_all(fd, text, length, IO_NO_DEADLINE) < 0)
-        return error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot keep what is digested");
+        return error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot keep the data to digest");
     return digest_of_file(hex, fd, NULL, err);
 }

@@ -35,11 +35,11 @@ static int take_layers(struct assembly *a, struct image *config, lrun_error *err
     cleanup_close int folder =
         openat(a->staging.folder, ASSEMBLY_ROOTFS, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (folder < 0)
-        return error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot open what was unpacked");
+        return error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot open the unpacked files");
     if (layout_kind(folder) == LAYOUT_NONE)
         return 0;
     if (renameat(a->staging.folder, ASSEMBLY_ROOTFS, a->staging.folder, LAYOUT) < 0)
-        return error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot move what was unpacked");
+        return error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot move the unpacked files");
     if (assembly_unpack_layers(a, folder, config, err) < 0)
         return -1;
     (void)staging_remove_tree(a->staging.folder, LAYOUT);

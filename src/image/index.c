@@ -60,7 +60,7 @@ static int read_image(struct image *out, const json_t *entry, lrun_error *err)
 {
     char name[IMAGE_NAME_MAX + 1];
     if (!json_is_object(entry))
-        return corrupt(err, "an image is no object");
+        return corrupt(err, "an image is not an object");
     if (read_string(&out->name, entry, "name", true, err) < 0 ||
         read_string(&out->digest, entry, "digest", true, err) < 0 ||
         read_string(&out->created, entry, "created", true, err) < 0)
@@ -100,7 +100,7 @@ static int read_images(struct index *out, const json_t *list, lrun_error *err)
         if (read_image(image, entry, err) < 0)
             return -1;
         if (index_find(out, image->name) != image)
-            return corrupt(err, "a name is there twice");
+            return corrupt(err, "a name occurs twice");
     }
     return 0;
 }

@@ -99,7 +99,7 @@ static void blob_path(char out[96], const char *hex)
 static int not_understood(lrun_error *err)
 {
     return error_set(err, LRUN_INTERNAL, OPERATION,
-                     "the reader of the image's documents broke off");
+                     "the reader of the image's documents ended early");
 }
 
 /* -------------------------------------------------------------- which image */
@@ -150,7 +150,7 @@ static int follow_index(const struct reader *r, struct buffer *out, lrun_error *
     }
     if (images <= 1 && count <= MAX_CANDIDATES)
         return 0;
-    invalid(err, "there are several images in it");
+    invalid(err, "it contains several images");
     return error_hint(err, "give the NAME of one of them, or save one image alone");
 }
 
@@ -224,7 +224,7 @@ static int take_configuration(struct layout *l, const struct buffer *answer, siz
     if (layers > UNPACK_MAX_LAYERS)
         return invalid(err, "the image has more than %d layers", UNPACK_MAX_LAYERS);
     if (count != layers)
-        return invalid(err, "the image has %zu layers, but its configuration speaks of %zu", layers,
+        return invalid(err, "the image has %zu layers, but its configuration lists %zu", layers,
                        count);
     l->layers = calloc(layers, sizeof(*l->layers));
     if (!l->layers)

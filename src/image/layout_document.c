@@ -23,7 +23,7 @@ static void cleanup_json_ref(json_t **j)
 
 static int put(struct buffer *out, const char *key, const char *value, lrun_error *err)
 {
-    return fields_add(out, key, value) ? 0 : invalid(err, "a document of the image says too much");
+    return fields_add(out, key, value) ? 0 : invalid(err, "a document of the image is too large");
 }
 
 /* A string's text, borrowed; NULL for anything else, and for one with a NUL in it. */
@@ -150,7 +150,7 @@ static int read_index(struct buffer *out, const json_t *index, bool top, const c
     json_array_foreach (list, i, item)
         named |= suits(item) == best && is_named(item, name);
     if (json_array_size(list) == 0)
-        return invalid(err, "there is no image in it");
+        return invalid(err, "it contains no image");
     if (best == 0)
         return invalid(err, "the image is not for this machine (linux/%s)",
                        image_host_architecture());
@@ -257,14 +257,14 @@ static int read_docker(struct buffer *out, const json_t *document, const char *n
             document)) /* of skopeo's form `dir`: a manifest, beside files with the names of its digests */
         return read_manifest(out, document, err);
     if (json_array_size(document) == 0)
-        return invalid(err, "there is no image in it");
+        return invalid(err, "it contains no image");
     const json_t *named = find_named(document, name), *item;
     const json_t *image = named ? named : json_array_get(document, 0);
     size_t i;
     json_array_foreach (document, i, item) {
         if (named || (is_same(item, image, "Config") && is_same(item, image, "Layers")))
             continue; /* under another name */
-        invalid(err, "there are several images in it");
+        invalid(err, "it contains several images");
         return error_hint(err, "give the NAME of one of them, or save one image alone");
     }
     const json_t *layers = json_object_get(image, "Layers");
@@ -387,5 +387,5 @@ int layout_document_read(struct buffer *out, const char *kind, const char *name,
         return read_config(out, document, err);
     if (strcmp(kind, LAYOUT_DOCUMENT_TOTAL) == 0)
         return read_total(out, document, err);
-    return error_set(err, LRUN_INTERNAL, OPERATION, "no kind of document is called '%s'", kind);
+    return error_set(err, LRUN_INTERNAL, OPERATION, "unknown kind of document '%s'", kind);
 }

@@ -153,7 +153,7 @@ static int run_skopeo(struct pull *p, const char *const *words, int output_fd, i
                              "the image '%.100s' is larger than %llu bytes", p->reference,
                              (unsigned long long)p->assembly->max_bytes);
         if (p->stalled) {
-            error_set(err, LRUN_IO_FAILED, OPERATION, "nothing came of '%.100s' for %d s",
+            error_set(err, LRUN_IO_FAILED, OPERATION, "no data of '%.100s' arrived for %d s",
                       p->reference, STALL_TIMEOUT_MS / 1000);
             return error_hint(err, "try again");
         }
@@ -317,7 +317,7 @@ int pull_image(struct store *store, const char *reference, const struct pull_opt
     cleanup_close int folder =
         openat(a.staging.folder, LAYOUT, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (folder < 0)
-        return error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot open what was pulled");
+        return error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot open the pulled image");
     if (assembly_unpack_layers(&a, folder, &config, err) < 0)
         return -1;
     (void)staging_remove_tree(a.staging.folder, LAYOUT);

@@ -85,7 +85,7 @@ int pull_error_from_text(const char *text, const char *reference, lrun_error *er
         return error_hint(err, "%s", causes[i].hint);
     }
     return error_set(err, LRUN_IO_FAILED, OPERATION, "cannot pull '%.100s': %s", reference,
-                     message[0] ? message : "skopeo does not say why");
+                     message[0] ? message : "skopeo gave no reason");
 }
 
 bool pull_error_is_of_index(const lrun_error *e)

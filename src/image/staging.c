@@ -83,7 +83,7 @@ static int try_begin(struct staging *out, struct store *store, lrun_error *err)
 {
     unsigned char random[8];
     if (getrandom(random, sizeof(random), 0) != sizeof(random))
-        return error_errno(err, LRUN_IO_FAILED, "image.import", errno, "no random numbers");
+        return error_errno(err, LRUN_IO_FAILED, "image.import", errno, "cannot get random numbers");
     for (size_t i = 0; i < sizeof(random); i++)
         snprintf(out->name + 2 * i, 3, "%02x", random[i]);
     if (mkdirat(store->tmp, out->name, 0700) < 0)

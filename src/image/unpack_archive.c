@@ -421,7 +421,7 @@ static int settle_folders(const struct unpacker *u, struct high_ids *ids, lrun_e
     char *const start[] = {(char[]){"."}, NULL};
     FTS *walk = fts_open(start, FTS_PHYSICAL, NULL);
     if (!walk)
-        return error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot read what was unpacked");
+        return error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot read the unpacked files");
     int failed = 0;
     FTSENT *e;
     while (!failed && (errno = 0, e = fts_read(walk))) {
@@ -439,7 +439,7 @@ static int settle_folders(const struct unpacker *u, struct high_ids *ids, lrun_e
         failed = errno;
     fts_close(walk);
     return failed ? error_errno(err, LRUN_IO_FAILED, OPERATION, failed,
-                                "cannot read what was unpacked")
+                                "cannot read the unpacked files")
                   : 0;
 }
 

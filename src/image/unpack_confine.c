@@ -43,7 +43,7 @@ static int check_confined(lrun_error *err)
     errno = EPERM;
     return prctl(PR_GET_SECCOMP) == SECCOMP_MODE_FILTER && getpid() == 1
                ? 0
-               : fail(err, "it was started without its walls");
+               : fail(err, "it was started without its confinement");
 }
 
 /* chroot() is enough here: no capability is left to get out again, and outside is nothing but the system's libraries. */

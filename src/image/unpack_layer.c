@@ -270,7 +270,7 @@ int layer_apply_mark(struct layer_paths *paths, const char *path, bool *is_mark,
     name += strlen(MARK);
     if (!*name || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
         return error_set(err, LRUN_IMAGE_INVALID, OPERATION,
-                         "'%.200s' removes nothing that has a name", path);
+                         "'%.200s' is a whiteout without a name", path);
     cleanup_free char *gone = NULL;
     if (asprintf(&gone, "%s%s%s", slash ? parent : "", slash ? "/" : "", name) < 0) {
         gone = NULL;

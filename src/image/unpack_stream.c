@@ -101,7 +101,7 @@ static int next_member(struct unpack_stream *s)
     if (more == 0)
         return 0;
     if (zeros || inflateReset(s->gzip) != Z_OK)
-        return fail_corrupt(s, "there is something else behind its end");
+        return fail_corrupt(s, "there is data after its end");
     s->member_ended = false;
     return 1;
 }

@@ -161,7 +161,7 @@ static int on_entry(struct extraction *x, const struct frame *f, lrun_error *err
     if (x->failed)
         return 0;
     if (x->single && (!is_file || x->sink.bytes > 0 || !is_asked_for(x, path)))
-        return broken(err, "another ENTRY than the one asked for");
+        return broken(err, "an ENTRY that was not requested");
     mode_t mode = (mode_t)strtoul(mode_text, NULL, 8);
     /* Nothing hangs on it: a time that makes no sense is the present. */
     struct timespec modified = {.tv_nsec = UTIME_NOW};
@@ -215,7 +215,7 @@ static int on_end(struct extraction *x, const struct frame *f, lrun_error *err)
 int extraction_frame(struct extraction *x, const struct frame *f, lrun_error *err)
 {
     if (x->at >= x->request->extract_count)
-        return broken(err, "a frame that nobody asked for");
+        return broken(err, "an unexpected frame");
     if (f->type == FRAME_DATA)
         return on_data(x, f, err);
     if (!fields_valid(f))

@@ -56,7 +56,7 @@ static int network(json_t **answer, const struct engine *engine, const json_t *q
         *answer = json_pack("{sb,si}", "exists", (int)(count > 0), "removed", (int)count);
         return 0;
     }
-    return error_set(err, LRUN_INVALID_ARGUMENT, OPERATION, "there is no such action");
+    return error_set(err, LRUN_INVALID_ARGUMENT, OPERATION, "unknown action");
 }
 
 static int images(json_t **answer, const struct engine *engine, const json_t *question,
@@ -87,7 +87,7 @@ int housekeeping_answer(json_t **answer, const char *question, size_t length, st
     const char *ask = json_string_value(json_object_get(document, "ask"));
     const char *name = json_string_value(json_object_get(document, "engine"));
     const struct engine *engine;
-    int rc = error_set(err, LRUN_INVALID_ARGUMENT, OPERATION, "there is no such question");
+    int rc = error_set(err, LRUN_INVALID_ARGUMENT, OPERATION, "unknown question");
     *answer = NULL;
     if (ask && strcmp(ask, "image") == 0) {
         rc = images_answer(answer, document, watch, err);

@@ -61,7 +61,7 @@ static int no_room(const struct output *o, int number, lrun_error *err)
 {
     if (o->no_file)
         error_errno(err, LRUN_IO_FAILED, operation, o->no_file,
-                    "over %d MiB of output wait for the caller, and '%.200s' takes no file",
+                    "over %d MiB of output wait for the caller, and '%.200s' cannot hold a file",
                     SPOOL_MEMORY_MAX >> 20, spool_folder());
     else
         error_errno(err, LRUN_IO_FAILED, operation, number,

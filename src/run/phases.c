@@ -179,7 +179,7 @@ static int send_start(struct supervisor *s)
     if (!s->request->entrypoint && !s->request->argv && !has_own) {
         error_set(&s->error, LRUN_INVALID_ARGUMENT, operation,
                   "entrypoint: none was given, and the image '%s' has none", s->request->image);
-        return error_hint(&s->error, "add a shell command behind the image's name");
+        return error_hint(&s->error, "add a shell command after the image's name");
     }
     cleanup_buffer struct buffer fields;
     buffer_init(&fields, FRAME_AGENT_MAX);
@@ -487,7 +487,7 @@ int phase_control(void *user, const struct frame *f, lrun_error *err)
     };
     json_t *document = json_loadb(f->payload, f->length, JSON_REJECT_DUPLICATES, NULL);
     const char *name = json_string_value(json_object_get(document, "action"));
-    int rc = error_set(err, LRUN_INVALID_ARGUMENT, "control", "there is no such action");
+    int rc = error_set(err, LRUN_INVALID_ARGUMENT, "control", "unknown action");
     for (size_t i = 0; name && i < sizeof(actions) / sizeof(actions[0]); i++)
         if (strcmp(actions[i].name, name) == 0)
             rc = actions[i].act(user, document, err);

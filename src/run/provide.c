@@ -48,7 +48,7 @@ int provide_image(struct provided *out, const char *id, const struct engine *eng
         return -1;
     if (!digest)
         return error_set(err, LRUN_START_FAILED, "image.resolve",
-                         "the image '%s' was removed as soon as it was there", r->image);
+                         "the image '%s' was removed right after it arrived", r->image);
     if (r->run)
         return steps_image(&out->name, out->setup_kernel, id, engine, r, digest, watch, err);
     out->name = strdup(r->image);

@@ -30,7 +30,7 @@ int seed_open(struct seed **out, const struct request *r, lrun_error *err)
     cleanup_close int fd = open(r->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0) {
         error_errno(err, LRUN_INVALID_ARGUMENT, operation, errno, "dir: cannot open '%s'", r->dir);
-        return error_hint(err, "name a folder that is there and that you may read");
+        return error_hint(err, "name a folder that exists and that you may read");
     }
     struct seed *s = calloc(1, sizeof(*s));
     if (!s)

@@ -311,7 +311,7 @@ static int wait_for_outcome(struct steps *s, lrun_error *err)
                 return -1;
         }
         if (clock_ms() >= deadline)
-            return error_set(err, LRUN_INTERNAL, OPERATION, "the setup does not end");
+            return error_set(err, LRUN_INTERNAL, OPERATION, "the setup steps did not end in time");
         if (!p[0].revents)
             continue;
         size_t room = buffer_room(&s->in), want = room < 65536 ? room : 65536;
@@ -349,7 +349,7 @@ static int steps_failed(struct steps *s, lrun_error *err)
     text_make_printable(text);
     error_set(err, LRUN_START_FAILED, OPERATION, "run: the setup steps %s%s%s", how,
               text[0] ? ": " : "", text);
-    return error_hint(err, "mend the step; the run's --memory and --disk are the steps' too, and "
+    return error_hint(err, "fix the step; the run's --memory and --disk are the steps' too, and "
                            "the image must have sh");
 }
 
@@ -373,7 +373,8 @@ static int run_steps(char kernel[STEPS_KERNEL_SIZE], const char *id, const struc
     /* It goes by itself now, and what it has made goes with it. */
     struct process_status status;
     if (process_wait(&s.child, clock_ms() + GRACE, &status) < 0)
-        return error_errno(err, LRUN_INTERNAL, OPERATION, errno, "the setup does not end");
+        return error_errno(err, LRUN_INTERNAL, OPERATION, errno,
+                           "the setup steps did not end in time");
     return 0;
 }
 

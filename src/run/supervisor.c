@@ -515,14 +515,14 @@ static int receive_order(struct supervisor *s, struct run_order *order, bool *an
         }
         char *to = want ? buffer_reserve(&in, want) : NULL;
         if (!to || io_read_exact(SUPERVISOR_CALLER, to, want, deadline) < 0)
-            return error_errno(err, LRUN_INTERNAL, operation, errno, "no request came");
+            return error_errno(err, LRUN_INTERNAL, operation, errno, "no request arrived");
         buffer_commit(&in, want);
     }
     *answered = status == FRAME_OK && f.type == FRAME_QUESTION;
     if (*answered)
         return answer_question(s, &f);
     if (status != FRAME_OK || f.type != FRAME_REQUEST)
-        return error_set(err, LRUN_INTERNAL, operation, "what came is not a request");
+        return error_set(err, LRUN_INTERNAL, operation, "the first frame is not a request");
     return order_parse(order, f.payload, f.length, err);
 }
 

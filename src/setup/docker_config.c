@@ -16,7 +16,7 @@ enum { FILE_MAX = 1 << 20 };
 static int broken(const struct docker_config *c, const char *what, lrun_error *err)
 {
     error_set(err, LRUN_INVALID_ARGUMENT, OPERATION, "'%.200s': %s", c->path, what);
-    return error_hint(err, "mend the file, or leave Docker out: --no-docker");
+    return error_hint(err, "fix the file, or leave Docker out: --no-docker");
 }
 
 static int load(struct docker_config *c, lrun_error *err)
@@ -86,7 +86,7 @@ int docker_config_open(struct docker_config *out, const char *path, const char *
     json_t *entry = member(runtimes, runtime, json_object, is_object);
     json_t *list = entry ? member(entry, "runtimeArgs", json_array, is_array) : NULL;
     if (!list)
-        return broken(out, "the runtime's entry is not understood", err);
+        return broken(out, "the runtime's entry cannot be parsed", err);
     for (; *flags; flags++)
         if (find_flag(list, *flags) == json_array_size(list) &&
             json_array_append_new(list, json_string(*flags)) < 0)

@@ -94,7 +94,7 @@ static int failed(const struct transfer *t, CURL *c, CURLcode code, lrun_error *
     long status = 0;
     if (t->failed)
         return error_errno(err, LRUN_IO_FAILED, OPERATION, t->failed,
-                           "cannot keep what comes from '%s'", url);
+                           "cannot keep the download from '%s'", url);
     if (t->too_long)
         return error_set(err, LRUN_IO_FAILED, OPERATION, "'%s' is longer than %llu MiB", url,
                          (unsigned long long)(t->download->max_bytes >> 20));
@@ -104,7 +104,7 @@ static int failed(const struct transfer *t, CURL *c, CURLcode code, lrun_error *
         error_hint(err, "check the release and the architecture, or name another --mirror");
         return status == 404 ? DOWNLOAD_MISSING : -1;
     }
-    error_set(err, LRUN_IO_FAILED, OPERATION, "'%s' cannot be had: %s", url,
+    error_set(err, LRUN_IO_FAILED, OPERATION, "'%s' cannot be downloaded: %s", url,
               curl_easy_strerror(code));
     return error_hint(err, "check the network, or name another --mirror");
 }

@@ -94,7 +94,7 @@ static int take(struct gvisor_archive *a, struct archive *reader, struct archive
     if (!path || archive_entry_filetype(entry) == AE_IFDIR || !is_part(path, &part))
         return 0;
     if (archive_entry_filetype(entry) != AE_IFREG || archive_entry_hardlink(entry))
-        return broken("one of its programs is no file", err);
+        return broken("one of its programs is not a file", err);
     if (a->count == GVISOR_PARTS_MAX || find(a, part.name, part.sidecar))
         return broken("it holds a program twice, or too many", err);
     part.fd = openat(dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);

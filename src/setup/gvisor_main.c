@@ -93,9 +93,9 @@ static int check_release(struct setup *s, lrun_error *err)
                                              strspn(point + 1, "0123456789") == rest - 1));
     if (dated || strcmp(s->words.release, "latest") == 0)
         return 0;
-    error_set(err, LRUN_INVALID_ARGUMENT, "setup.flags", "release: '%.60s' is none",
+    error_set(err, LRUN_INVALID_ARGUMENT, "setup.flags", "release: '%.60s' is not a gVisor release",
               s->words.release);
-    return error_hint(err, "latest, or a date with a number behind it, like 20260901.0");
+    return error_hint(err, "give latest, or a date with a number after it, like 20260901.0");
 }
 
 /* By TLS, or from this machine itself. "http://127.0.0.1@elsewhere" is elsewhere, and so is what only looks like an
@@ -138,7 +138,7 @@ static int check_words(struct setup *s, lrun_error *err)
     if (!*s->words.runtime || strspn(s->words.runtime, name_letters) != strlen(s->words.runtime) ||
         strcmp(s->words.runtime, "runc") == 0)
         return error_set(err, LRUN_INVALID_ARGUMENT, "setup.flags",
-                         "name: '%.60s' is no name for this runtime", s->words.runtime);
+                         "name: '%.60s' is not a name for this runtime", s->words.runtime);
     if (strcmp(host.machine, "x86_64") != 0 && strcmp(host.machine, "aarch64") != 0)
         return error_set(err, LRUN_NOT_SUPPORTED, "setup.machine",
                          "there is no gVisor for machines of '%s'", host.machine);
@@ -209,7 +209,7 @@ static int download(const struct setup *s, const char *name, int file, uint64_t 
     if (strcmp(wanted, digest) == 0)
         return 0;
     error_set(err, LRUN_IO_FAILED, "setup.verify",
-              "'%s' is not what its SHA-512 says: nothing was installed", url);
+              "'%s' does not match its SHA-512: nothing was installed", url);
     return error_hint(err, "try again; if it stays so, do not use that server");
 }
 
@@ -277,7 +277,7 @@ static int install(struct setup *s, lrun_error *err)
     const char *const argv[] = {s->target[RUNSC], "--version", NULL};
     if (spawn_program(argv, VERSION_TIMEOUT, s->version, sizeof(s->version), LRUN_IO_FAILED, err) <
         0)
-        return error_context(err, "what was installed does not start");
+        return error_context(err, "the installed program does not start");
     s->version[strcspn(s->version, "\n")] = '\0';
     text_make_printable(s->version);
     tell(s, "%s", s->version);
@@ -315,8 +315,8 @@ static int reload(struct setup *s, lrun_error *err)
     /* Looked at while the pidfd is held: the signal goes to the process that was looked at, or to none. */
     if ((fd < 0 && errno == ESRCH) || (fd >= 0 && !is_dockerd((pid_t)pid))) {
         tell(s,
-             "process %d, which %s names, is no Docker daemon: it will know the runtime when it is "
-             "started",
+             "process %d, which %s names, is not a Docker daemon: it will know the runtime when "
+             "it is started",
              (int)pid, s->words.pid_file);
         return 0;
     }

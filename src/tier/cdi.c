@@ -219,7 +219,8 @@ static int add_document(struct cdi *c, const char *path, unsigned priority, json
         return -1;
     /* Before the fields: a later version may well have others. */
     if (!is_known_version(version))
-        return check_fail(err, "cdiVersion", "'%.40s' is not known; 0.3.0 to 1.1.0 are", version);
+        return check_fail(err, "cdiVersion", "'%.40s' is not supported (expected 0.3.0 to 1.1.0)",
+                          version);
     struct outline spec = {0};
     if (check_object(&spec, "", document, spec_fields, err) < 0)
         return -1;

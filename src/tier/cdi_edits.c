@@ -172,7 +172,7 @@ static int read_node_permissions(void *out, const char *field, const json_t *val
     if (check_string(text, field, value, err) < 0)
         return -1;
     if (strcmp(*text, "none") != 0 && (*text)[strspn(*text, "rwm")] != '\0')
-        return check_fail(err, field, "'%.20s' is not of r, w and m", *text);
+        return check_fail(err, field, "'%.20s' may contain only r, w and m", *text);
     return 0;
 }
 

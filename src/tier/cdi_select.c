@@ -114,7 +114,7 @@ static int choose_names(struct selection *s, char *names, lrun_error *err)
 static int fail_value(const char *gpus, lrun_error *err)
 {
     error_set(err, LRUN_INVALID_ARGUMENT, OPERATION, "gpus: '%s' is not a choice of GPUs", gpus);
-    return error_hint(err, "all, a count, or names as in device=0 or 0,1");
+    return error_hint(err, "give give all, a count, or names as in device=0 or 0,1");
 }
 
 /* device=LIST and count=N are how Docker writes it, its quotes included. */

@@ -86,10 +86,10 @@ static int add_member(json_t *object, yaml_parser_t *parser, const yaml_event_t 
                       lrun_error *err)
 {
     if (key->type != YAML_SCALAR_EVENT || key->data.scalar.anchor)
-        return fail(err, key, "a key that is not a word");
+        return fail(err, key, "a key that is not a scalar");
     const char *name = (const char *)key->data.scalar.value;
     if (strlen(name) != key->data.scalar.length || json_object_get(object, name))
-        return fail(err, key, "a key for the second time, or one with a NUL");
+        return fail(err, key, "a repeated key, or a key with a NUL");
     yaml_event_t event;
     if (next_event(parser, &event, err) < 0)
         return -1;
@@ -99,7 +99,7 @@ static int add_member(json_t *object, yaml_parser_t *parser, const yaml_event_t 
         return -1;
     /* libyaml has checked that it is UTF-8; jansson is stricter about what that is. */
     return json_object_set_new(object, name, value) == 0 ? 0
-                                                         : fail(err, key, "a key that is no text");
+                                                         : fail(err, key, "a key that is not text");
 }
 
 static int build_mapping(json_t *object, yaml_parser_t *parser, int depth, lrun_error *err)

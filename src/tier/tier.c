@@ -132,7 +132,8 @@ int tier_row(const struct tier **out, const char *name, lrun_error *err)
             return 0;
         }
     }
-    return error_set(err, LRUN_INVALID_ARGUMENT, "tier.find", "no tier named '%s'", name);
+    return error_set(err, LRUN_INVALID_ARGUMENT, "tier.find",
+                     "unknown tier '%s' (expected runc, runsc or kata)", name);
 }
 
 int tier_find(const struct tier **out, const char *name, lrun_error *err)

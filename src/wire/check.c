@@ -90,7 +90,7 @@ int check_string(const char **out, const char *field, const json_t *value, lrun_
         return fail_type(err, field, "a string", value);
     /* JSON can carry a NUL (as \u0000); nothing that this becomes on the host can. */
     if (strlen(json_string_value(value)) != json_string_length(value))
-        return check_fail(err, field, "holds a NUL character");
+        return check_fail(err, field, "contains a NUL character");
     *out = json_string_value(value);
     return 0;
 }
@@ -113,7 +113,7 @@ int check_copy_name(char **out, const char *field, const json_t *value, size_t m
     if (length == 0)
         return check_fail(err, field, "must not be empty");
     if (length > max)
-        return check_fail(err, field, "is %zu bytes long; at most %zu are possible", length, max);
+        return check_fail(err, field, "is %zu bytes long; at most %zu are allowed", length, max);
     *out = strdup(text);
     return *out ? 0 : error_oom(err, OPERATION);
 }
@@ -125,8 +125,7 @@ int check_copy_strings(char ***out, const char *field, const json_t *value, size
         return fail_type(err, field, "a list of strings", value);
     size_t count = json_array_size(value);
     if (count > max_count)
-        return check_fail(err, field, "has %zu entries; at most %zu are possible", count,
-                          max_count);
+        return check_fail(err, field, "has %zu entries; at most %zu are allowed", count, max_count);
     if (count == 0)
         return 0;
     *out = calloc(count + 1, sizeof(**out));
@@ -201,5 +200,5 @@ int check_choice(char **out, const char *field, const json_t *value, const char 
         size_t used = strlen(all);
         snprintf(all + used, sizeof(all) - used, "%s%s", used ? ", " : "", *c);
     }
-    return check_fail(err, field, "'%.*s' is none of: %s", SHOWN, text, all);
+    return check_fail(err, field, "'%.*s' is not one of: %s", SHOWN, text, all);
 }

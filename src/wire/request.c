@@ -104,7 +104,7 @@ static int read_size(uint64_t *out, const char *field, const json_t *value, uint
     uint64_t bytes;
     if (!text_parse_size(text, &bytes) || is_beyond(text)) {
         check_fail(err, field, "'%.40s' is not a size", text);
-        return error_hint(err, "digits with k, m or g behind them, like 512m");
+        return error_hint(err, "give digits followed by k, m or g, like 512m");
     }
     if (bytes < min)
         return check_fail(err, field, "'%.40s' is below the minimum of %s", text, min_text);
@@ -188,7 +188,7 @@ static int read_gpus(void *out, const char *field, const json_t *value, lrun_err
                                   ",=.:\"-_ ";
     if (r->gpus[0] == '-' || r->gpus[strspn(r->gpus, allowed)] != '\0') {
         check_fail(err, field, "'%.80s' is not a choice of GPUs", r->gpus);
-        return error_hint(err, "all, a count, or device=0");
+        return error_hint(err, "give all, a count, or a name as in device=0");
     }
     return 0;
 }
@@ -313,7 +313,7 @@ static int read_image(void *out, const char *field, const json_t *value, lrun_er
         return check_fail(err, field, "'%.80s' must not begin with '-'", r->image);
     for (const char *c = r->image; *c; c++)
         if ((unsigned char)*c <= ' ' || *c == 0x7f)
-            return check_fail(err, field, "must not hold blanks or control characters");
+            return check_fail(err, field, "must not contain blanks or control characters");
     return 0;
 }
 
@@ -339,7 +339,7 @@ static int read_argv(void *out, const char *field, const json_t *value, lrun_err
     if (!r->argv || !r->argv[0][0])
         return check_fail(err, field,
                           r->argv ? "the first word is empty; it must name a program"
-                                  : "is empty; it must hold at least one word");
+                                  : "is empty; it must contain at least one word");
     size_t total = 0;
     for (size_t i = 0; r->argv[i]; i++) {
         size_t length = strlen(r->argv[i]);
@@ -402,7 +402,7 @@ static int read_ignore(void *out, const char *field, const json_t *value, lrun_e
             return error_hint(err, "give a name without a slash; it is left out at any depth");
         }
         if (strlen(name) > MAX_NAME)
-            return check_fail(err, path, "is %zu bytes long; at most %d are possible", strlen(name),
+            return check_fail(err, path, "is %zu bytes long; at most %d are allowed", strlen(name),
                               MAX_NAME);
     }
     return 0;
@@ -430,7 +430,7 @@ static int read_timeout(void *out, const char *field, const json_t *value, lrun_
 {
     struct request *r = out;
     if (check_positive(&r->timeout_ms, field, value, MAX_TIMEOUT, err) < 0)
-        return error_hint(err, "it is in milliseconds");
+        return error_hint(err, "give it in milliseconds");
     return 0;
 }
 
@@ -438,7 +438,7 @@ static int read_cpu_timeout(void *out, const char *field, const json_t *value, l
 {
     struct request *r = out;
     if (check_positive(&r->cpu_timeout_ms, field, value, MAX_TIMEOUT, err) < 0)
-        return error_hint(err, "it is in milliseconds of CPU time");
+        return error_hint(err, "give it in milliseconds of CPU time");
     return 0;
 }
 
@@ -500,7 +500,7 @@ static int read_networks(void *out, const char *field, const json_t *value, lrun
         none = none || strcmp(r->networks[count], "none") == 0;
     }
     if (none && count > 1)
-        return check_fail(err, field, "'none' cannot be joined with other networks");
+        return check_fail(err, field, "'none' cannot be combined with other networks");
     return 0;
 }
 
@@ -596,7 +596,7 @@ static int read_workdir(void *out, const char *field, const json_t *value, lrun_
         return error_hint(err, "begin it with a slash, like /app");
     }
     if (text_path_has_dotdot(path))
-        return check_fail(err, field, "'%.80s' must not hold '..'", path);
+        return check_fail(err, field, "'%.80s' must not contain '..'", path);
     r->workdir = text_path_join("/", path);
     return r->workdir ? 0 : error_oom(err, OPERATION);
 }
@@ -625,7 +625,7 @@ static int read_extract(void *out, const char *field, const json_t *value, lrun_
         return check_fail(err, field, "must be a list of {\"from\", \"to\"}");
     size_t count = json_array_size(value), total = 0;
     if (count > MAX_EXTRACT)
-        return check_fail(err, field, "has %zu entries; at most %d are possible", count,
+        return check_fail(err, field, "has %zu entries; at most %d are allowed", count,
                           MAX_EXTRACT);
     r->has_extract = true;
     if (count == 0)
@@ -710,8 +710,8 @@ static int check_setup_runtime(const struct request *r, lrun_error *err)
     error_set(err, LRUN_NOT_SUPPORTED, OPERATION, "run: setup steps cannot be run in the tier '%s'",
               tier);
     return error_hint(err,
-                      "to run the steps, and with them the image's programs, on the host's kernel: "
-                      "--setup-runtime runc; or use an image that has what is needed");
+                      "add --setup-runtime runc to run the steps, and with them the image's "
+                      "programs, on the host's kernel; or use an image that has what is needed");
 }
 
 int request_from_json(struct request *out, const json_t *document, lrun_error *err)
@@ -735,9 +735,9 @@ int request_from_json(struct request *out, const json_t *document, lrun_error *e
     if (r.argv && r.entrypoint)
         return check_fail(err, "argv", "cannot be given together with 'entrypoint'");
     if (r.detached && r.input)
-        return check_fail(err, "", "input is refused for detached runs");
+        return check_fail(err, "", "input is not supported for detached runs");
     if (r.dns && r.networks && strcmp(r.networks[0], "none") == 0)
-        return check_fail(err, "dns", "names cannot be asked for without a network");
+        return check_fail(err, "dns", "name servers cannot be used without a network");
     if (set_default(&r.runtime, "runc") < 0 || set_default(&r.engine, "auto") < 0 ||
         (!r.ignore && copy_names(&r.ignore, ignored_names) < 0))
         return error_oom(err, OPERATION);

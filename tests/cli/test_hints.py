@@ -84,7 +84,7 @@ HERE, CONTRACT = "cli/test_hints_help.py::", "contract/test_"
 EXECUTED = {
     # Values
     "write it like": HERE + "test_values_of_flags_that_hints_give_are_taken",
-    "digits with k, m or g": HERE + "test_values_of_flags_that_hints_give_are_taken",
+    "digits followed by k, m or g": HERE + "test_values_of_flags_that_hints_give_are_taken",
     "begin it with a slash": HERE + "test_values_of_documents_that_hints_give_are_taken",
     "milliseconds": HERE + "test_values_of_documents_that_hints_give_are_taken",
     "without a slash": HERE + "test_values_of_documents_that_hints_give_are_taken",
@@ -208,7 +208,7 @@ NOT_EXECUTED = {
     "use an image that has": "another image than the one that is wanted",
     "letters, digits": "which names are taken is in unit/test_image.c and unit/test_request.c",
     "NAME of one of them": "done in cli/test_image_formats.py, whose images are several",
-    "mend the step": "the step is the user's own",
+    "fix the step": "the step is the user's own",
     "try again": "what has failed once may fail again",
     "check the release": "the release is the user's own",
     "check the network": "the network is the machine's",

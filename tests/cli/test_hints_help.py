@@ -154,7 +154,7 @@ def test_the_help_that_a_hint_names_is_there(place):
 # ---------------------------------------------------------------- commands and files
 
 def test_an_image_without_a_command_takes_one(place):
-    assert "behind the image's name" in hint_of(run(place, "busybox"))
+    assert "after the image's name" in hint_of(run(place, "busybox"))
     good(run(place, "busybox", "--", "true"))
 
 
@@ -172,7 +172,7 @@ def test_an_image_without_a_shell_takes_argv(own, tmp_path):
 def test_a_folder_to_copy_in(place, tmp_path):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "file").write_text("x")
-    assert "that is there" in hint_of(run(place, "--dir", tmp_path / "none", "busybox", "--", "true"))
+    assert "that exists" in hint_of(run(place, "--dir", tmp_path / "none", "busybox", "--", "true"))
     assert "the folder that holds the file" in hint_of(run(place, "--dir", tmp_path / "in" / "file", "busybox", "--", "cat file"))
     good(run(place, "--dir", tmp_path / "in", "busybox", "--", "cat file"))
 

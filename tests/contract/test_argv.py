@@ -49,9 +49,9 @@ def test_what_cannot_be_executed_ends_with_127_or_126(runner, bare):
         assert outcome.stdout == b"" and outcome.stderr.startswith(b"light-runner: cannot execute '" + argv[0].encode()), outcome
         return outcome.code, outcome.stderr.decode().partition("': ")[2].strip()
 
-    assert run("nothing", "x") == (127, "it is in no folder of PATH")
+    assert run("nothing", "x") == (127, "not found in PATH")
     assert run("/opt/plain") == (126, "Permission denied")
-    assert run("/opt/script") == (127, "the interpreter or loader that it names is not there")
+    assert run("/opt/script") == (127, "its interpreter or loader does not exist")
     outcome = runner.run(image=bare, argv=["/opt"])
     assert outcome.code == 126 and outcome.json["exitCode"] == 126 and outcome.json["success"] is False, outcome
     assert "signal" not in outcome.json and outcome.error is None
@@ -68,7 +68,7 @@ def test_what_is_no_command_is_refused(runner):
     refused(runner.request(command="echo started", argv=["echo"]), "together")
     refused(runner.request(argv=[]), "argv: is empty")
     refused(runner.request(argv=["", "x"]), "argv: the first word is empty")
-    refused(runner.request(argv=["a\0b"]), "argv[0]: holds a NUL")
+    refused(runner.request(argv=["a\0b"]), "argv[0]: contains a NUL")
     refused(runner.request(argv=["a", 5]), "argv[1]: must be a string")
     refused(runner.request(argv="echo"), "argv: must be a list")
     refused(runner.request(argv=["a", "b" * 131072]), "argv: word 1 is 131072 bytes long")

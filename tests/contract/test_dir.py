@@ -139,7 +139,7 @@ def test_names_to_ignore_can_be_others(runner, tmp_path):
     ({"ignore": ["a/b"]}, "ignore[0]: 'a/b' is not the name"), ({"ignore": ["a", ""]}, "ignore[1]"), ({"ignore": [".."]}, "ignore"),
     ({"ignore": ["."]}, "ignore"), ({"ignore": "a"}, "ignore: must be a list"), ({"ignore": [1]}, "ignore[0]"),
     ({"ignore": ["a" * 256]}, "ignore[0]: is 256 bytes"), ({"ignore": ["a\0b"]}, "NUL"), ({"ignore": ["a"] * 1025}, "ignore"),
-    ({"links": "all"}, "links: 'all' is none of: skip, inside"), ({"links": True}, "links"), ({"links": None}, "links"),
+    ({"links": "all"}, "links: 'all' is not one of: skip, inside"), ({"links": True}, "links"), ({"links": None}, "links"),
 ], ids=lambda v: str(v)[:30])
 def test_what_is_no_choice_is_refused(runner, tmp_path, fields, names):
     outcome = runner.run("echo started", dir=tmp_path, **fields)

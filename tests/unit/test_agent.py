@@ -113,9 +113,9 @@ class Command(AgentTest):
             f.write('#!/no/interpreter\n')
         os.chmod(self.path('script'), 0o755)
         open(self.path('text'), 'w').close()
-        for program, code, reason in (('no-such-program', 127, 'it is in no folder of PATH'),
+        for program, code, reason in (('no-such-program', 127, 'not found in PATH'),
                                       (self.path('nothing'), 127, 'No such file or directory'),
-                                      (self.path('script'), 127, 'the interpreter or loader that it names is not there'),
+                                      (self.path('script'), 127, 'its interpreter or loader does not exist'),
                                       (self.path('text'), 126, 'Permission denied'), ('/', 126, 'Permission denied')):
             a = self.prepared()
             a.send('START', [('arg', program), ('arg', 'x'), ('report', 'exit')])

@@ -644,7 +644,7 @@ static void test_bad_requests_start_nothing(void **state)
     r = good;
     r.detached = true;
     r.input_json = "1";
-    check_refused(&r, LRUN_INVALID_ARGUMENT, "input is refused");
+    check_refused(&r, LRUN_INVALID_ARGUMENT, "input is not supported");
     lrun_extract extract = LRUN_EXTRACT_INIT;
     extract.from = "a";
     r = good;

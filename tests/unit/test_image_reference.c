@@ -74,7 +74,7 @@ static void the_words_of_skopeo_become_a_code(void **state)
         {"level=fatal msg=oops", LRUN_IO_FAILED, "oops"},
         {"level=fatal msg=\"cut off \\", LRUN_IO_FAILED, "cut off \\"},
         {"panic: something", LRUN_IO_FAILED, "panic: something"},
-        {"", LRUN_IO_FAILED, "does not say why"},
+        {"", LRUN_IO_FAILED, "gave no reason"},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         lrun_error err = {0};

@@ -255,7 +255,7 @@ static void test_wrong_values_are_refused(void **state)
         {"{\"image\":\"i\",\"extract\":{}}", "extract"},
         {"{\"image\":\"i\",\"extract\":[{\"from\":\"a\"}]}", "'to'"},
         {"{\"image\":\"i\",\"detached\":1}", "detached"},
-        {"{\"image\":\"i\",\"detached\":true,\"input\":1}", "input is refused for detached runs"},
+        {"{\"image\":\"i\",\"detached\":true,\"input\":1}", "input is not supported for detached runs"},
         {"{\"image\":\"i\",\"options\":[]}", "options"},
         {"{\"image\":\"i\",\"options\":{\"setupRuntime\":\"lxc\"}}", "options.setupRuntime"},
         {"{\"image\":\"i\",\"options\":{\"setupNetwork\":\"host\"}}", "options.setupNetwork"},

@@ -57,7 +57,7 @@ static int read_version(struct daemon *d, const json_t *v, lrun_error *err)
     if (newest < DAEMON_API_MIN || oldest > DAEMON_API_MAX) {
         error_set(
             err, LRUN_NOT_SUPPORTED, operation_version,
-            "the Docker daemon speaks the versions 1.%u to 1.%u of its API, we speak 1.%d to 1.%d",
+            "the Docker daemon supports API versions 1.%u to 1.%u, and light-runner 1.%d to 1.%d",
             oldest, newest, DAEMON_API_MIN, DAEMON_API_MAX);
         return error_hint(err, "update %s", newest < DAEMON_API_MIN ? "Docker" : "light-runner");
     }

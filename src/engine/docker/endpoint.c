@@ -66,8 +66,8 @@ json_t *endpoint_config(void)
 
 static int bad_host(const char *host, lrun_error *err)
 {
-    error_set(err, LRUN_INVALID_ARGUMENT, OPERATION, "the Docker host '%.200s' is not understood",
-              host);
+    error_set(err, LRUN_INVALID_ARGUMENT, OPERATION,
+              "the Docker host '%.200s' is not a valid address", host);
     return error_hint(err, "set DOCKER_HOST to unix:///path/of/socket or tcp://host:port");
 }
 
@@ -92,7 +92,7 @@ static int set_tcp(struct endpoint *e, const char *address, bool tls, lrun_error
 static int http_with_tls(const char *host, lrun_error *err)
 {
     error_set(err, LRUN_INVALID_ARGUMENT, OPERATION,
-              "the Docker host '%.200s' is without TLS, but TLS is asked for", host);
+              "the Docker host '%.200s' does not use TLS, but TLS is requested", host);
     return error_hint(err, "use https:// or tcp:// in its place, or unset DOCKER_TLS_VERIFY and "
                            "DOCKER_CERT_PATH");
 }
@@ -119,7 +119,8 @@ static int set_host(struct endpoint *e, const char *host, bool tls, lrun_error *
     if (strncmp(host, https, strlen(https)) == 0)
         return set_tcp(e, host + strlen(https), true, err);
     if (strncmp(host, ssh, strlen(ssh)) == 0) {
-        error_set(err, LRUN_NOT_SUPPORTED, OPERATION, "a Docker host over ssh: '%.200s'", host);
+        error_set(err, LRUN_NOT_SUPPORTED, OPERATION,
+                  "a Docker host over ssh is not supported: '%.200s'", host);
         return error_hint(err,
                           "forward its socket: ssh -nNT -L /tmp/docker.sock:/var/run/docker.sock "
                           "HOST, and set DOCKER_HOST=unix:///tmp/docker.sock");

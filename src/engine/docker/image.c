@@ -26,13 +26,13 @@ static int read_words(char ***out, const json_t *list, const char *name, lrun_er
     size_t count = json_array_size(list);
     char **words = json_is_array(list) ? calloc(count + 1, sizeof(*words)) : NULL;
     if (!words)
-        return invalid(name, "its configuration is not understood", err);
+        return invalid(name, "its configuration cannot be parsed", err);
     for (size_t i = 0; i < count; i++) {
         const char *word = json_string_value(json_array_get(list, i));
         words[i] = word ? strdup(word) : NULL;
         if (!words[i]) {
             check_free_strings(words);
-            return invalid(name, "its configuration is not understood", err);
+            return invalid(name, "its configuration cannot be parsed", err);
         }
     }
     *out = words;
@@ -92,7 +92,7 @@ static int read_image(struct image *out, const json_t *document, const char *nam
     json_t *own = kept && is_setup_image(document) ? json_loads(kept, 0, NULL) : NULL;
     if (!id || !image_is_digest(id)) {
         json_decref(own);
-        return invalid(name, "the Docker daemon tells no id of it", err);
+        return invalid(name, "the Docker daemon returned no id", err);
     }
     image.name = strdup(name);
     image.digest = strdup(id);
@@ -298,9 +298,10 @@ int docker_image_commit(struct daemon *d, const char *container, const char *nam
     json_decref(request.body);
     if (rc < 0)
         return -1;
-    return answer.status == 201 ? 0
-                                : daemon_refused(&answer, LRUN_START_FAILED, request.operation,
-                                                 "the setup cannot be kept", err);
+    return answer.status == 201
+               ? 0
+               : daemon_refused(&answer, LRUN_START_FAILED, request.operation,
+                                "the outcome of the setup steps cannot be kept", err);
 }
 
 /* By a name: one that has others as well only loses this one. 1: it is gone. One that is in use is left (409), and somebody

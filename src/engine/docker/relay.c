@@ -125,7 +125,7 @@ static int attach(struct connection *c, const struct daemon *d, const char *cont
     }
     c->socket = fd;
     if (send_all(c, request, (size_t)length) < 0) {
-        say(c, "the Docker daemon does not take an attach\n");
+        say(c, "the Docker daemon does not accept the attach\n");
         return -1;
     }
     long status = receive_head(c);

@@ -98,8 +98,8 @@ static int look(struct daemon *d, const char *container, const char *path, char 
         return 0;
     if (answer.status != 200 || !answer.header) {
         char what[160];
-        snprintf(what, sizeof(what),
-                 "it cannot be seen what is at '%.80s', where a volume would be", path);
+        snprintf(what, sizeof(what), "cannot find out what is at '%.80s', where a volume would be",
+                 path);
         text_make_printable(what);
         return daemon_refused(&answer, LRUN_START_FAILED, OPERATION, what, err);
     }

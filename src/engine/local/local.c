@@ -149,7 +149,8 @@ static int local_finish(struct sandbox *base, struct cgroup_usage *usage, lrun_e
     if (s->backend->await_end)
         s->backend->await_end(s);
     if (s->process.pidfd >= 0 && process_wait(&s->process, clock_ms() + 30000, &status) < 0)
-        return error_errno(err, LRUN_INTERNAL, "local.finish", errno, "the sandbox does not die");
+        return error_errno(err, LRUN_INTERNAL, "local.finish", errno,
+                           "the sandbox cannot be killed");
     base->alive = -1;
     cgroup_read_usage(s->cgroup, usage);
     if (s->backend->correct_usage)
