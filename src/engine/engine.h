@@ -33,6 +33,22 @@
 #include "wire/order.h"
 #include "wire/request.h"
 
+#include <poll.h>
+
+enum { SANDBOX_SAID_MAX = 4096 };
+
+/* What has happened to a sandbox, as bits. */
+enum sandbox_event {
+    SANDBOX_ENDED = 1, /* by itself; all that it has said is there */
+    SANDBOX_NETWORK_UP = 2,
+    SANDBOX_NETWORK_LOST = 4, /* it never will be up */
+    SANDBOX_PAUSED = 8,       /* paused() has something to say */
+};
+
+/* Places in the supervisor's poll() that sandbox_poll() fills. */
+enum { SANDBOX_POLLS = 6 };
+
+/* Its engine writes to it, and sandbox.c; the supervisor only reads. */
 struct sandbox {
     const struct engine *engine;
     const struct tier *tier;
@@ -62,12 +78,12 @@ struct sandbox {
     uint64_t
         cpu_us; /* with pids: the share of the processors that the agent is to show; 0: it is seen without that */
     bool
-        has_console; /* its kernel's console is in runtime_text, so "Kernel panic" may come at any time */
+        has_console; /* its kernel's console is in `said`, so "Kernel panic" may come at any time */
     bool may_end_first; /* the command can kill the agent before the agent has said that it runs */
 
     unsigned unenforced; /* CGROUP_... limits that the request allows to be left out, and are */
 
-    /* from start() on; -1 before */
+    /* From start() on; -1 before. The supervisor has frames for these two; the others are for sandbox_poll(). */
     int to_agent;     /* frames in */
     int from_agent;   /* frames out */
     int runtime_text; /* what the runtime says on stderr */
@@ -76,10 +92,23 @@ struct sandbox {
     int network_lost; /* readable once it is clear that it never will be */
     int memory;       /* readable when on_memory() is to look; -1: never */
     int pausing;      /* readable when paused() is to be called; -1: no pause() is under way */
+
+    char said[SANDBOX_SAID_MAX +
+              1]; /* what has come of runtime_text, from its beginning. It may be hostile */
+    size_t said_length;
 };
 
 /* For prepare(): nothing of it is there yet. */
 void sandbox_init(struct sandbox *s, const struct engine *engine, bool keep);
+
+/* What to poll for, from start() on. */
+void sandbox_poll(const struct sandbox *s, struct pollfd polls[SANDBOX_POLLS]);
+
+/* Takes in what poll() has found: sandbox_event bits. */
+unsigned sandbox_turn(struct sandbox *s, const struct pollfd polls[SANDBOX_POLLS]);
+
+/* Whether all that the runtime says has come. */
+bool sandbox_is_silent(const struct sandbox *s);
 
 /* For destroy(): what is the same on every engine. */
 void sandbox_close(struct sandbox *s);

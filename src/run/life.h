@@ -41,8 +41,6 @@ enum { CONTROL_MAX = 4096 };
 /* Frames for the agent are made while less than this waits to be written. */
 enum { QUEUE_ENOUGH = 256 * 1024 };
 
-enum { RUNTIME_TEXT_MAX = 4096 };
-
 struct supervisor {
     const struct request *request; /* `effective` */
     struct request effective;      /* of the order, whose strings it borrows but for the next two */
@@ -66,9 +64,6 @@ struct supervisor {
     bool input_open;     /* the fd for stdin has more */
     bool input_pollable; /* it is a pipe or such, not a file */
     uint64_t input_credit;
-
-    char runtime_text[RUNTIME_TEXT_MAX + 1];
-    size_t runtime_text_length;
 
     /* of a detached run, from RUN on */
     json_t *state; /* NULL: there is none */

@@ -244,11 +244,16 @@ static void on_walls(struct supervisor *s, const struct frame *f)
     leave_start(s);
 }
 
-/* Its first line, for an error. It may quote names out of the image. */
-static void cut_runtime_text(struct supervisor *s)
+enum { SAID_SIZE = SANDBOX_SAID_MAX + sizeof(": ") };
+
+/* The first line of what the runtime has said, behind ": ", for an error; "" if there is none. It may quote names out of
+ * the image. */
+static const char *first_line(char out[SAID_SIZE], const char *said)
 {
-    s->runtime_text[strcspn(s->runtime_text, "\n")] = '\0';
-    text_make_printable(s->runtime_text);
+    int length = (int)strcspn(said, "\n");
+    snprintf(out, SAID_SIZE, "%s%.*s", length ? ": " : "", length, said);
+    text_make_printable(out);
+    return out;
 }
 
 /* The network is there before the command is, or there is no command. */
@@ -257,14 +262,12 @@ void phase_on_network(struct supervisor *s, bool up)
     if (s->phase != PHASE_START)
         return;
     if (up) {
-        s->sandbox->network = s->sandbox->network_lost = -1;
         leave_start(s);
         return;
     }
-    cut_runtime_text(s);
+    char said[SAID_SIZE];
     error_set(&s->error, LRUN_START_FAILED, "network.start",
-              "the sandbox's network did not come up%s%s", s->runtime_text[0] ? ": " : "",
-              s->runtime_text);
+              "the sandbox's network did not come up%s", first_line(said, s->sandbox->said));
     error_hint(&s->error, "see what works here: light-runner doctor; or run with --network none");
     phase_fail(s);
 }
@@ -705,13 +708,12 @@ static bool may_have_run(const struct supervisor *s)
 /* The kernel of a VM has a console, and says there when it can go on no more: that is no end of a program. */
 static bool has_panicked(struct supervisor *s)
 {
-    const char *panic = s->sandbox->has_console ? strstr(s->runtime_text, "Kernel panic") : NULL;
+    const char *panic = s->sandbox->has_console ? strstr(s->sandbox->said, "Kernel panic") : NULL;
+    char said[SAID_SIZE];
     if (!panic)
         return false;
-    memmove(s->runtime_text, panic, strlen(panic) + 1);
-    cut_runtime_text(s);
     error_set(&s->error, s->running ? LRUN_ISOLATION_FAILED : LRUN_START_FAILED, "guest.kernel",
-              "the VM's kernel has failed: %s", s->runtime_text);
+              "the VM's kernel has failed%s", first_line(said, panic));
     return true;
 }
 
@@ -730,10 +732,10 @@ void phase_on_agent_gone(struct supervisor *s)
         phase_lose_files(s, "the sandbox ended before its files could be extracted");
         phase_killed(s);
     } else {
-        cut_runtime_text(s);
+        char said[SAID_SIZE];
         error_set(&s->error, LRUN_START_FAILED, "runtime.start",
-                  "the sandbox ended before the command was started%s%s",
-                  s->runtime_text[0] ? ": " : "", s->runtime_text);
+                  "the sandbox ended before the command was started%s",
+                  first_line(said, s->sandbox->said));
         sandbox_explain(s->sandbox, s->request->runtime, &s->error);
         phase_fail(s);
     }

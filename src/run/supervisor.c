@@ -50,18 +50,13 @@
 enum {
     AT_AGENT_OUT,
     AT_AGENT_IN,
-    AT_TEXT,
-    AT_ALIVE,
-    AT_NETWORK,
-    AT_NETWORK_LOST,
-    AT_MEMORY,
-    AT_PAUSED,
     AT_CALLER,
     AT_SHARED,
     AT_CANCEL,
     AT_INPUT,
     AT_CONTROL,
-    AT_COUNT
+    AT_SANDBOX,
+    AT_COUNT = AT_SANDBOX + SANDBOX_POLLS
 };
 
 static void set_polls(const struct supervisor *s, struct pollfd *p)
@@ -75,12 +70,6 @@ static void set_polls(const struct supervisor *s, struct pollfd *p)
     const struct pollfd wanted[AT_COUNT] = {
         [AT_AGENT_OUT] = {s->link.from, POLLIN, 0},
         [AT_AGENT_IN] = {more ? s->link.to : -1, POLLOUT, 0},
-        [AT_TEXT] = {s->sandbox->runtime_text, POLLIN, 0},
-        [AT_ALIVE] = {s->sandbox->alive, POLLIN, 0},
-        [AT_NETWORK] = {s->sandbox->network, POLLIN, 0},
-        [AT_NETWORK_LOST] = {s->sandbox->network_lost, POLLIN, 0},
-        [AT_MEMORY] = {s->sandbox->memory, POLLIN, 0},
-        [AT_PAUSED] = {s->sandbox->pausing, POLLIN, 0},
         [AT_CALLER] = {s->caller_gone ? -1 : SUPERVISOR_CALLER, caller, 0},
         [AT_SHARED] = {s->state ? -1 : SUPERVISOR_CANCEL_SHARED, POLLIN, 0},
         [AT_CANCEL] = {SUPERVISOR_CANCEL, POLLIN, 0},
@@ -88,32 +77,7 @@ static void set_polls(const struct supervisor *s, struct pollfd *p)
         [AT_INPUT] = {input && s->input_pollable ? SUPERVISOR_INPUT : -1, POLLIN, 0},
     };
     memcpy(p, wanted, sizeof(wanted));
-}
-
-static void read_runtime_text(struct supervisor *s)
-{
-    char chunk[1024];
-    ssize_t n = read(s->sandbox->runtime_text, chunk, sizeof(chunk));
-    if (n <= 0) {
-        cleanup_close_fd(&s->sandbox->runtime_text);
-        return;
-    }
-    size_t room = RUNTIME_TEXT_MAX - s->runtime_text_length;
-    size_t take = (size_t)n < room ? (size_t)n : room;
-    memcpy(s->runtime_text + s->runtime_text_length, chunk, take);
-    s->runtime_text_length += take;
-    s->runtime_text[s->runtime_text_length] = '\0';
-}
-
-/* What is left of it once the sandbox is gone, if it is not endless. */
-static void drain_runtime_text(struct supervisor *s)
-{
-    for (int i = 0; i < RUNTIME_TEXT_MAX; i++) {
-        struct pollfd p = {s->sandbox->runtime_text, POLLIN, 0};
-        if (p.fd < 0 || poll(&p, 1, 0) <= 0)
-            return;
-        read_runtime_text(s);
-    }
+    sandbox_poll(s->sandbox, p + AT_SANDBOX);
 }
 
 static void on_deadline(struct supervisor *s)
@@ -188,16 +152,11 @@ static void on_caller(struct supervisor *s)
 
 static void serve(struct supervisor *s, const struct pollfd *p)
 {
-    if (p[AT_MEMORY].revents)
-        s->sandbox->engine->on_memory(s->sandbox);
-    if (p[AT_PAUSED].revents)
-        phase_on_paused(s);
     /* What the sandbox says is taken before its end is noticed: EXIT may be in the pipe. */
-    if (p[AT_TEXT].revents)
-        read_runtime_text(s);
-    bool dead = p[AT_ALIVE].revents != 0;
-    if (dead)
-        drain_runtime_text(s);
+    unsigned events = sandbox_turn(s->sandbox, p + AT_SANDBOX);
+    if (events & SANDBOX_PAUSED)
+        phase_on_paused(s);
+    bool dead = events & SANDBOX_ENDED;
     if (p[AT_AGENT_OUT].revents) {
         agent_link_fill(&s->link);
         phase_take_frames(s);
@@ -207,13 +166,10 @@ static void serve(struct supervisor *s, const struct pollfd *p)
     /* Before the command runs, the runtime's last words are waited for: they are the error. Those of a VM's kernel are at
      * any time. */
     bool words = !s->running || s->sandbox->has_console;
-    if (s->link.from < 0 && (dead || !words || s->sandbox->runtime_text < 0))
+    if (s->link.from < 0 && (dead || !words || sandbox_is_silent(s->sandbox)))
         phase_on_agent_gone(s);
-    /* A word, not the mere end of the fifo: that is what a pasta leaves that fails on the way. */
-    if (p[AT_NETWORK].revents & POLLIN)
-        phase_on_network(s, true);
-    else if (p[AT_NETWORK_LOST].revents)
-        phase_on_network(s, false);
+    if (events & (SANDBOX_NETWORK_UP | SANDBOX_NETWORK_LOST))
+        phase_on_network(s, events & SANDBOX_NETWORK_UP);
     if (p[AT_SHARED].revents || p[AT_CANCEL].revents)
         phase_cancel(s);
     if (p[AT_CALLER].revents & POLLOUT)
