@@ -756,6 +756,22 @@ LRUN_API int lrun_image_remove(const lrun_runner *runner, const char *name, lrun
  */
 LRUN_API int lrun_available(const lrun_runner *runner, lrun_error *err);
 
+/** lrun_doctor(): also boot a VM if that takes a while, as KVM does not work. */
+#define LRUN_DOCTOR_FULL 1u
+
+/**
+ * Checks what runs need of this machine, and tries each engine and tier with a run of a tiny image, which is removed
+ * again. It needs the executable light-runner beside the library.
+ * @param runner  its engine and tier do not matter
+ * @param flags   0 or LRUN_DOCTOR_FULL
+ * @param out     receives the report as JSON; free it with lrun_string_free(): {"checks": [{"name", "ok", "detail",
+ *                "fix"?}], "cells": [{"engine", "runtime", "works", "withoutNetwork", "tried", "reason"?, "hint"?}]}
+ * @return 0, also if runs do not work; or -1 with LRUN_INVALID_ARGUMENT, LRUN_NOT_SUPPORTED (the executable is not
+ *         installed), LRUN_IO_FAILED or LRUN_SUPERVISOR_LOST
+ * Blocks for some seconds, at most 10 minutes. Since 0.1.
+ */
+LRUN_API int lrun_doctor(const lrun_runner *runner, unsigned flags, char **out, lrun_error *err);
+
 /**
  * Runs a few harmless commands with the runner's engine and tier, and reports what they see of the kernel: its name and
  * version, the memory map of a process, the beginning of the kernel's log.

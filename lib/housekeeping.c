@@ -47,6 +47,25 @@ int lrun_available(const lrun_runner *runner, lrun_error *err)
     return ask_only(runner, json_pack("{ss}", "ask", "available"), err);
 }
 
+int lrun_doctor(const lrun_runner *runner, unsigned flags, char **out, lrun_error *err)
+{
+    json_t *answer;
+    if (!out)
+        return error_set(err, LRUN_INVALID_ARGUMENT, OPERATION, "out is NULL");
+    *out = NULL;
+    if (flags & ~LRUN_DOCTOR_FULL)
+        return error_set(err, LRUN_INVALID_ARGUMENT, OPERATION,
+                         "flags: 0x%x has bits that this version (%s) does not know", flags,
+                         LRUN_VERSION);
+    if (question_ask(&answer, runner,
+                     json_pack("{ss,sb}", "ask", "doctor", "full", (flags & LRUN_DOCTOR_FULL) != 0),
+                     NULL, err) < 0)
+        return -1;
+    *out = json_dumps(answer, JSON_COMPACT);
+    json_decref(answer);
+    return *out ? 0 : error_oom(err, OPERATION);
+}
+
 /* What is younger may belong to a run that is just being made. */
 static int default_age(int64_t *out, lrun_error *err)
 {

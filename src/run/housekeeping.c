@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "engine/engine.h"
+#include "run/doctor.h"
 #include "run/images.h"
 
 #include <string.h>
@@ -89,8 +90,9 @@ int housekeeping_answer(json_t **answer, const char *question, size_t length, st
     const struct engine *engine;
     int rc = error_set(err, LRUN_INVALID_ARGUMENT, OPERATION, "unknown question");
     *answer = NULL;
-    if (ask && strcmp(ask, "image") == 0) {
-        rc = images_answer(answer, document, watch, err);
+    bool doctor = ask && strcmp(ask, "doctor") == 0;
+    if (doctor || (ask && strcmp(ask, "image") == 0)) {
+        rc = (doctor ? doctor_answer : images_answer)(answer, document, watch, err);
         if (rc == 0 && !*answer)
             rc = error_oom(err, OPERATION);
         json_decref(document);

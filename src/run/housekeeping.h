@@ -10,6 +10,7 @@
  *      {"ask": "network", ..., "action": "prune"}                         {"removed": 2}
  *      {"ask": "images", "engine": "auto"}                                {"removed": 3}
  *      {"ask": "image", ...}                                              run/images.h
+ *      {"ask": "doctor", "full": true}                                    run/doctor.h
  */
 #ifndef RUN_HOUSEKEEPING_H
 #define RUN_HOUSEKEEPING_H

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What `make install` puts in place is enough: for programs that use the library, and for the executable."""
 import glob
+import json
 import os
 import shutil
 import subprocess
@@ -81,6 +82,21 @@ def test_the_executable_finds_its_helpers_where_they_were_installed(prefix, stor
     done = run([os.path.join(prefix, "bin", "light-runner"), "run", "--network", "none", "busybox", "--", "exit 5"],
                env={**env, **store})
     assert done.returncode == 5, done
+
+
+def test_doctor_of_the_library_finds_the_installed_executable(prefix, environment, store):
+    if is_sanitized():
+        pytest.skip("a library with a sanitizer in it cannot be loaded by a program without")
+    library = glob.glob(prefix + "/**/liblightrunner.so.0", recursive=True)[0]
+    done = run([sys.executable, "-c", f"""
+import ctypes
+lib, error, runner, text = ctypes.CDLL({library!r}), ctypes.create_string_buffer(2048), ctypes.c_void_p(), ctypes.c_char_p()
+assert lib.lrun_runner_new(ctypes.byref(runner), None, error) == 0
+assert lib.lrun_doctor(runner, 0, ctypes.byref(text), error) == 0, error.raw[4:200]
+print(text.value.decode())
+"""], env={**environment, **store})
+    assert done.returncode == 0, done.stderr.decode()
+    assert json.loads(done.stdout)["cells"], done.stdout
 
 
 def test_there_is_a_man_page_for_each_that_the_first_one_names(prefix):

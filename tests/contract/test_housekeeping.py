@@ -56,6 +56,16 @@ def test_available(library):
     assert library().call("lrun_available") == 0
 
 
+def test_doctor(runner, library):
+    lib, text = library(), ctypes.c_char_p()
+    assert lib.call("lrun_doctor", ctypes.c_uint(0), ctypes.byref(text)) == 0, lib.error.message
+    report = json.loads(text.value)
+    lib.lib.lrun_string_free(text)
+    works = {(cell["engine"], cell["runtime"]) for cell in report["cells"] if cell["works"]}
+    assert runner.cell in works and {"name", "ok", "detail"} <= set(report["checks"][0]), report
+    assert lib.call("lrun_doctor", ctypes.c_uint(2), ctypes.byref(text)) == -1 and lib.code == "INVALID_ARGUMENT"
+
+
 def test_not_available(runner, library, monkeypatch):
     if runner.engine == "docker":
         monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent.sock")
