@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* For test_schema.py: reads requests, one per line, and says of each whether it is taken: "ok", or the error. */
+/* For test_schema.py and test_request_fields.py: reads requests, one per line, and says of each whether it is taken: "ok", or the error. */
 #include "base/error.h"
 #include "wire/request.h"
 
@@ -15,7 +15,8 @@ int main(void)
         struct request r;
         lrun_error e = LRUN_ERROR_INIT;
         if (request_parse(&r, line, (size_t)n - 1, &e) < 0) {
-            printf("%s: %s\n", lrun_code_name(e.code), e.message);
+            printf(e.hint[0] ? "%s: %s (%s)\n" : "%s: %s\n", lrun_code_name(e.code), e.message,
+                   e.hint);
             continue;
         }
         puts("ok");
