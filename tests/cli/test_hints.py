@@ -135,7 +135,7 @@ EXECUTED = {
     "mount -o remount,rw,bind": "cli/test_doctor.py::test_a_fix_fixes",
     "%s; or run with --network none": "cli/test_doctor.py::test_a_fix_fixes",
     "run with --network none": "cli/test_doctor.py::test_a_tier_in_which_no_network_interface_comes_up",
-    "--allow-unenforced": "cli/test_rootless.py::test_allowed_by_name_it_runs_and_says_so",
+    "--allow-unenforced": "cli/test_rootless.py::test_the_command_of_the_hint_hands_the_limits_over",
     "--setup-runtime runc": CONTRACT + "setup_steps.py::test_in_a_stronger_tier_they_must_be_allowed_by_name",
     "chmod go-w '%.200s'": CONTRACT + "gpus.py::test_a_spec_that_others_can_write_is_refused",
     # Docker

@@ -9,6 +9,7 @@ import io
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -135,6 +136,18 @@ def test_only_what_is_not_handed_over_has_to_be_allowed(user):
         result, _ = user.result("exec dd if=/dev/zero of=/dev/null bs=300M count=1", "--memory", "64m",
                                 "--allow-unenforced", "cpus")
         assert result["oomKilled"] is True and result["isolation"]["unenforced"] == ["cpus"]
+
+
+def test_the_command_of_the_hint_hands_the_limits_over(user):
+    if not ordinary.can_delegate():
+        pytest.skip("the controllers are not on cgroup v1, where a folder can be handed over")
+    # Whatever the command changes is put back at the end.
+    with ordinary.delegated_cgroups(uid=0):
+        hint = json.loads(user.run("true", "--json").stdout)["error"]["hint"]
+        command = re.search(r"sudo (install -d -o \d+ \S+)", hint).group(1)
+        subprocess.run(["bash", "-c", command], check=True, timeout=10)
+        done = user.run("echo up")
+        assert (done.returncode, done.stdout) == (0, b"up\n"), done
 
 
 def test_as_root_nothing_is_left_out(tmp_path):
