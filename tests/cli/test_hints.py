@@ -139,6 +139,9 @@ EXECUTED = {
     "--setup-runtime runc": CONTRACT + "setup_steps.py::test_in_a_stronger_tier_they_must_be_allowed_by_name",
     "chmod go-w '%.200s'": CONTRACT + "gpus.py::test_a_spec_that_others_can_write_is_refused",
     # Docker
+    "or set DOCKER_HOST; or use --engine local": HERE + "test_a_daemon_that_is_not_there",
+    "DOCKER_HOST to unix": HERE + "test_an_address_that_is_none_is_set_to_one",
+    "leave out --disk": CONTRACT + "docker.py::test_a_storage_that_takes_the_cap_and_forgets_it",
     "docker network create %s": CONTRACT + "docker_hints.py::test_a_network_that_is_not_there",
     "docker network rm": CONTRACT + "docker.py::test_a_default_network_of_somebody_elses_making",
     "the next run makes it": CONTRACT + "docker.py::test_a_default_network_of_somebody_elses_making",
@@ -160,7 +163,6 @@ NOT_EXECUTED = {
     "daemon.json": "what it says of a tier is done by setup gvisor: cli/test_setup_gvisor.py",
     "light-runner setup gvisor": "downloads a release; with a mirror of the test's own: cli/test_setup_gvisor.py",
     "--prefix with a folder": "downloads a release; with a mirror of the test's own: cli/test_setup_gvisor.py",
-    "XFS with project quotas": "takes a file system that Docker's data is not on",
     "Kata Containers": "takes a machine with KVM",
     "--memory 512m": "boots a VM for a minute where there is no KVM",
     "--runtime kata, or": "boots a VM for a minute where there is no KVM",
@@ -191,7 +193,6 @@ NOT_EXECUTED = {
     "update %s": "another version than the one that is tested",
     "for that architecture": "another machine",
     "ssh -nNT": "takes a second machine",
-    "DOCKER_HOST to unix": "each test on Docker has it set",
     "a network that no other run is in": "takes a daemon that keeps the containers of a network together",
     "netavark": "another version of Podman than the distribution's",
     # Said by nothing but a fault that cannot be made from outside

@@ -294,6 +294,25 @@ def test_a_user_without_a_home_names_a_folder(place, tmp_path, words, variable):
     good(call(dict(environment, **{variable: str(mine)}), *words, **user))
 
 
+# ---------------------------------------------------------------- Docker
+
+def test_a_daemon_that_is_not_there(place, tmp_path):
+    away = dict(place, DOCKER_HOST=f"unix://{tmp_path}/none")
+    words = ["busybox", "--", "true"]
+    hint = hint_of(run(away, "--engine", "docker", *words))
+    flag = re.search(r"--engine local", hint)
+    assert "DOCKER_HOST" in hint and flag, hint
+    good(run(away, *flag.group().split(), *words))
+
+
+def test_an_address_that_is_none_is_set_to_one(place, tmp_path):
+    hint = hint_of(run(dict(place, DOCKER_HOST="nonsense"), "--engine", "docker", "busybox", "--", "true"))
+    address = re.search(r"unix://", hint).group() + str(tmp_path / "none")
+    # It is taken, and now it is the daemon that is missing.
+    outcome = run(dict(place, DOCKER_HOST=address), "--engine", "docker", "busybox", "--", "true")
+    assert json.loads(outcome.out)["error"]["code"] == "DOCKER_UNREACHABLE", outcome
+
+
 # ---------------------------------------------------------------- programs
 
 def test_a_runtime_that_a_variable_names(place):

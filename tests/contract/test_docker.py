@@ -438,8 +438,9 @@ def test_a_storage_that_takes_the_cap_and_forgets_it(runner, daemon, tmp_path, i
     """That of containerd does: no error, and no cap."""
     with Proxy(daemon, tmp_path / "p.sock", lambda call, c: call.name == "GET /info" and answer(c, 200, info)) as proxy:
         outcome = runner.submit(runner.request("echo started", options={"disk": "64m"}), env=proxy.environment())
-    assert outcome.code == 125 and outcome.error["code"] == "NOT_SUPPORTED" and "--disk" in outcome.error["hint"], outcome
-    assert "POST /containers/create" not in proxy.names
+        assert outcome.code == 125 and outcome.error["code"] == "NOT_SUPPORTED", outcome
+        assert "leave out --disk" in outcome.error["hint"] and "POST /containers/create" not in proxy.names, outcome
+        assert runner.submit(runner.request("echo started"), env=proxy.environment()).lines == ["started"]
 
 
 # ---------------------------------------------------------------- runtimes and networks
