@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The handle of a run, as the files of the library share it: execution.c has its life, detached.c what
+ * The handle of a run, as the files of the library share it: run.c starts it, execution.c has its life, detached.c what
  * is different for a run that outlives its caller, control.c what a run can be told.
  */
 #ifndef LIB_EXECUTION_H
@@ -95,6 +95,10 @@ int execution_send(int socket, enum frame_type type, const char *payload, lrun_e
 
 /* Waits for the end of the process that was started, killing it if need be, and says how it ended. */
 void execution_reap(lrun_execution *x, char *how, size_t size);
+
+/* The supervisor is lost, which is the outcome (SUPERVISOR_LOST); kills it, if it is ours. */
+__attribute__((format(printf, 2, 3))) void execution_lose(lrun_execution *x, const char *format,
+                                                          ...);
 
 /* The outcome is known. What is left is to deliver output that has been kept. */
 void execution_finish(lrun_execution *x);
