@@ -2,9 +2,9 @@
 /* A supervisor that ends early, at each of its first steps: it answers, and closes exactly what it has opened. */
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "run/supervisor.h"
 #include "wire/frame.h"
 #include "wire/order.h"
-#include "run/supervisor.h"
 #include "wire/supervisor_fds.h"
 
 #include <setjmp.h>
