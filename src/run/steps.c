@@ -202,7 +202,7 @@ static char *make_order(const char *id, const struct engine *engine, const struc
         .logs = true,
         .request =
             {
-                .runtime = strdup(steps_tier(r)),
+                .runtime = strdup(tier),
                 .engine = strdup(engine->name),
                 .memory_bytes = r->memory_bytes,
                 .cpus = r->cpus,
