@@ -175,12 +175,12 @@ static void check_accelerator(struct finding *f)
     }
     const char *known = accelerator_known(release, folder);
     if (!known)
-        missing(f, "light-runner setup kata", "it has not been tried yet whether KVM works");
+        missing(f, "light-runner setup kata", "KVM has not been tested yet");
     else if (strcmp(known, ACCELERATOR_TCG) == 0)
         missing(f,
                 "use --runtime runsc for hostile code, or a machine where the processor's "
                 "virtualization can be used",
-                "KVM does not work here: VMs run in an emulator, which is slow and no security "
+                "KVM does not work here: VMs run in an emulator, which is slow and not a security "
                 "boundary");
     else
         found(f, "KVM");
@@ -296,7 +296,7 @@ static void check_filesystem(struct finding *f, const char *name, const char *fo
     }
     char fix[64];
     snprintf(fix, sizeof(fix), "sudo modprobe %s", name);
-    missing(f, walled_in_container() ? walled_hint() : fix, "the kernel does not know it");
+    missing(f, walled_in_container() ? walled_hint() : fix, "not supported by the kernel");
 }
 
 static void check_erofs(struct finding *f)

@@ -32,18 +32,18 @@ const struct verb verbs[] = {
     {&run_command, verb_run, "run a command in a disposable sandbox"},
     {&attach_command, verb_attach, "wait for a detached run"},
     {&logs_command, verb_logs, "print the output of a detached run"},
-    {&stop_command, verb_control, "end a detached run gently"},
-    {&cancel_command, verb_control, "end a detached run at once"},
+    {&stop_command, verb_control, "stop a detached run gracefully"},
+    {&cancel_command, verb_control, "kill a detached run"},
     {&pause_command, verb_control, "freeze a detached run"},
     {&resume_command, verb_control, "thaw a detached run"},
     {&ls_command, verb_ls, "list detached runs"},
     {&clean_command, verb_clean, "remove old states, and images of setup steps"},
     {&image_command, verb_image, "pull, import, list and remove images"},
-    {&doctor_command, verb_doctor, "what works on this machine, and what mends the rest"},
-    {&setup_command, verb_setup, "install gVisor; prepare VMs of the tier kata"},
+    {&doctor_command, verb_doctor, "say what works on this machine, and how to fix the rest"},
+    {&setup_command, verb_setup, "install gVisor, or prepare VMs of the tier kata"},
     {&verify_command, verb_verify, "show which kernel a tier really runs on"},
     {&network_command, verb_network, "create and remove networks for runs on Docker"},
-    {&reap_command, verb_reap, "remove what killed runs left behind"},
+    {&reap_command, verb_reap, "remove the remains of killed runs"},
     {&completion_command, verb_completion, "print the completion script of a shell"},
     {&version_command, verb_version, "print the version"},
     {&help_command, verb_help, "print this, or the help of a verb"},
@@ -77,7 +77,7 @@ static void print_help(FILE *out)
 
 static int unknown_verb(const char *name)
 {
-    return cli_usage("", false, "no verb named '%s'", name);
+    return cli_usage("", false, "unknown verb '%s'", name);
 }
 
 static int verb_help(int argc, char **argv)

@@ -118,7 +118,7 @@ static void report_unenforced(struct outcome *o, const char *const *unenforced)
     char text[64];
     join(text, sizeof(text), limits, unenforced);
     if (text[0])
-        outcome_say(o, "warning: no cgroup has held these limits: %s", text);
+        outcome_say(o, "warning: these limits were not enforced: %s", text);
     if (has_word(unenforced, "disk") && isatty(STDERR_FILENO))
         outcome_say(o, "warning: nothing capped what this run may write to the disk: Docker's "
                        "storage has no quotas "
@@ -150,7 +150,7 @@ static void report(struct outcome *o, const lrun_result *r)
     /* Said to people; the result has it for programs. */
     const char *accelerator = r->isolation->accelerator;
     if (accelerator && strcmp(accelerator, "tcg") == 0 && isatty(STDERR_FILENO))
-        outcome_say(o, "warning: an emulator ran the VM, as KVM does not work here: no security "
+        outcome_say(o, "warning: an emulator ran the VM, as KVM does not work here: not a security "
                        "boundary by QEMU's "
                        "own policy (--accelerator kvm rejects it)");
     for (size_t i = 0; i < r->extracted_count; i++) {

@@ -21,7 +21,7 @@ const struct command attach_command = {
     .usage = "[flags] ID",
     .about = "Prints the output of a detached run from now on, waits for its end, and exits with "
              "its exit\n"
-             "code. Several may be attached at once. Ctrl-C ends the waiting, not the run.",
+             "code. Several callers may attach at once. Ctrl-C ends the waiting, not the run.",
     .flags = flags,
     .notes = DETACHED_NOTES,
     .words = COMPLETE_RUNS,
@@ -62,7 +62,7 @@ int verb_attach(int argc, char **argv)
     int rc = wait_for_end(&o, x, &result, &e);
     code = rc < 0 ? cli_fail(&e, w.json) : 128 + SIGINT;
     if (rc > 0)
-        outcome_say(&o, "the run goes on: light-runner attach %s", id);
+        outcome_say(&o, "the run continues: light-runner attach %s", id);
     else if (rc == 0)
         code = outcome_print(&o, result);
     lrun_result_free(result);

@@ -23,7 +23,7 @@ static const struct flag flags[] = {
                 "the states and the output of runs that have ended"),
     FLAG_SWITCH("images", struct words, images, "the images that were made of setup steps"),
     FLAG_CALL("older-than", read_age,
-              "only states of runs that ended so long ago: 12h, 7d (ms, s, m, h, d)",
+              "only states of runs that ended at least this long ago: 12h, 7d (ms, s, m, h, d)",
               .value = "TIME"),
     FLAG_JSON(struct words, "print JSON"),
     FLAG_HELP(struct words),
@@ -33,7 +33,7 @@ static const struct flag flags[] = {
 const struct command clean_command = {
     .name = "clean",
     .usage = "[flags]",
-    .about = "Removes what runs have left on purpose. Without --states or --images: both.",
+    .about = "Removes what runs have kept on purpose. Without --states or --images: both.",
     .flags = flags,
 };
 

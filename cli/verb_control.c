@@ -53,12 +53,12 @@ static int read_grace(void *into, const struct flag *flag, const char *value, lr
 }
 
 #define NO_WAIT                                                                                    \
-    FLAG_SWITCH("no-wait", struct words, no_wait, "return at once, not when the run has ended")
+    FLAG_SWITCH("no-wait", struct words, no_wait, "return at once, before the run has ended")
 
 static const struct flag stop_flags[] = {
-    FLAG_CALL("signal", read_signal, "what the command is sent first (default TERM)",
+    FLAG_CALL("signal", read_signal, "signal that the command gets first (default TERM)",
               .value = "NAME", .choices = "TERM INT HUP QUIT USR1 USR2 KILL"),
-    FLAG_CALL("grace", read_grace, "how long it has before SIGKILL (default 10s)", .value = "TIME"),
+    FLAG_CALL("grace", read_grace, "time until SIGKILL (default 10s)", .value = "TIME"),
     NO_WAIT,
     FLAG_JSON(struct words, "print JSON"),
     FLAG_HELP(struct words),
@@ -81,9 +81,9 @@ static const struct flag other_flags[] = {
 const struct command stop_command = {
     .name = "stop",
     .usage = "[flags] ID",
-    .about =
-        "Sends the command of a detached run a signal, kills the run after a grace, and waits\n"
-        "for its end.",
+    .about = "Sends a signal to the command of a detached run, kills the run after the grace, and "
+             "waits\n"
+             "for its end.",
     .flags = stop_flags,
     .notes = DETACHED_NOTES,
     .words = COMPLETE_RUNS,
@@ -101,7 +101,7 @@ const struct command cancel_command = {
 const struct command pause_command = {
     .name = "pause",
     .usage = "[flags] ID",
-    .about = "Freezes a detached run. Its memory is kept, and its timeout goes on.",
+    .about = "Freezes a detached run. Its memory is kept, and its timeout continues.",
     .flags = other_flags,
     .notes = DETACHED_NOTES,
     .words = COMPLETE_RUNS,

@@ -208,7 +208,7 @@ struct words {
 
 static const struct flag flags[] = {
     FLAG_SWITCH("full", struct words, full,
-                "also boot a VM in the tier kata if that takes a while, as KVM does not work"),
+                "also boot a VM in the tier kata even if that takes a while, without KVM"),
     FLAG_JSON(struct words, "print a JSON object"),
     FLAG_HELP(struct words),
     FLAG_END,
@@ -219,7 +219,7 @@ const struct command doctor_command = {
     .usage = "[--full] [--json]",
     .about =
         "Says what works on this machine: what runs need, and for each engine and tier whether a\n"
-        "run of a tiny program goes well there; and for each thing that does not, the command "
+        "run of a tiny program succeeds there; and for each thing that does not work, the command "
         "that\n"
         "fixes it. The image for it is removed again. Exit code 0 if runs on the local engine "
         "with\n"

@@ -69,16 +69,16 @@ static const struct command import_command = {
     .name = "image import",
     .usage = "[--engine ENGINE] [--json] FILE|DIR|- [NAME]",
     .about =
-        "Makes an image of\n"
+        "Makes an image from\n"
         "  - the tar of a root file system, as `docker export` or debootstrap tools write it,\n"
-        "  - an archive of `docker save`, or an OCI archive; of several images in it the one\n"
-        "    that is called NAME,\n"
+        "  - an archive of `docker save`, or an OCI archive; from several images, the one\n"
+        "    called NAME,\n"
         "  - an OCI image layout: a folder with index.json and blobs.\n"
         "Archives are plain, or packed with gzip, bzip2, xz or zstd. `-` reads one from stdin.\n"
-        "Prints the name and the digest. Without NAME the image is called after the file.\n"
+        "Prints the name and the digest. Without NAME the image is named after the file.\n"
         "\n"
         "Devices, fifos, sockets and file capabilities are left out. Links lead nowhere but into\n"
-        "the image, and a path that leads out of the archive by `..` is refused.",
+        "the image, and a path that leads out of the archive by `..` is rejected.",
     .flags = import_flags,
     .notes =
         "LIGHT_RUNNER_ENGINE           for --engine auto: local or docker\n"
@@ -90,7 +90,7 @@ static const struct command import_command = {
 static const struct command ls_images_command = {
     .name = "image ls",
     .usage = "[--engine ENGINE] [--json]",
-    .about = "Lists the images of the local store, and those of Docker where it answers. Of two "
+    .about = "Lists the images of the local store, and those of Docker if it answers. Of two "
              "with the\n"
              "same name `run` takes that of the local store, unless it is told an engine.",
     .flags = ls_flags,
@@ -102,8 +102,8 @@ static const struct command rm_command = {
     .about =
         "Removes images by their name. Given a digest, or 12 or more of its digits, removes the\n"
         "image with all its names. Runs that use an image are not disturbed.\n"
-        "Docker's own images are removed with --engine docker alone, but for those that were "
-        "made of\n"
+        "Docker's own images are removed only with --engine docker, except for those made "
+        "from\n"
         "setup steps.",
     .flags = rm_flags,
     .words = COMPLETE_IMAGES,
@@ -130,7 +130,7 @@ const struct command image_command = {
     .name = "image",
     .usage = "COMMAND",
     .about = "  pull NAME                 get an image from a registry\n"
-             "  import FILE|DIR|- [NAME]  make an image of an archive or an OCI layout\n"
+             "  import FILE|DIR|- [NAME]  make an image from an archive or an OCI layout\n"
              "  ls                        list the images\n"
              "  rm NAME...                remove images\n"
              "\n"
@@ -525,7 +525,8 @@ int verb_image(int argc, char **argv)
         if (strcmp(argv[1], commands[i].name) == 0)
             return commands[i].function(argc - 1, argv + 1);
     if (argc > 1 && argv[1][0] != '-')
-        return cli_usage("image", false, "there is no command '%s'", argv[1]);
+        return cli_usage("image", false, "unknown command '%s' (expected pull, import, ls or rm)",
+                         argv[1]);
     if (!cli_parse(&image_command, &o, &argc, argv, &code))
         return code;
     return cli_usage("image", false, "a command is missing: pull, import, ls, rm");

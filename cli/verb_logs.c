@@ -32,11 +32,11 @@ static int read_since(void *into, const struct flag *flag, const char *value, lr
 }
 
 static const struct flag flags[] = {
-    FLAG_SWITCH("follow", struct words, follow, "go on until the run has ended"),
+    FLAG_SWITCH("follow", struct words, follow, "continue until the run has ended"),
     FLAG_CALL("since", read_since,
-              "from this point on: 10m or 1d ago (ms, s, m, h, d), or 2026-01-31T12:00:00Z",
+              "lines from this time on: 10m or 1d ago (ms, s, m, h, d), or 2026-01-31T12:00:00Z",
               .value = "TIME"),
-    FLAG_SWITCH("timestamps", struct words, timestamps, "before each line, when it began"),
+    FLAG_SWITCH("timestamps", struct words, timestamps, "print when each line began"),
     FLAG_SWITCH("stdout", struct words, only_stdout, "only what went to stdout"),
     FLAG_SWITCH("stderr", struct words, only_stderr, "only what went to stderr"),
     FLAG_JSON(struct words, "print JSON"),

@@ -22,7 +22,7 @@ static const struct flag flags[] = {
 const struct command ls_command = {
     .name = "ls",
     .usage = "[flags]",
-    .about = "Lists the detached runs, those that have ended too.",
+    .about = "Lists the detached runs, including those that have ended.",
     .flags = flags,
     .notes = DETACHED_NOTES,
 };

@@ -21,13 +21,12 @@ const struct command network_command = {
     .name = "network",
     .usage = "create|rm|exists NAME [--engine ENGINE] [--json]\n"
              "       light-runner network prune [--engine ENGINE] [--json]",
-    .about =
-        "Networks for --network, on the engine docker. On one that is made here runs do reach one "
-        "another:\n"
-        "without --network each has a way out and nothing else.\n"
-        "'prune' removes those made here, and those whose name begins with light-runner-, that "
-        "nobody uses.\n"
-        "'exists' ends with 1 when there is none of that name.",
+    .about = "Networks for --network, on the engine docker. Runs on such a network reach each "
+             "other;\n"
+             "without --network each run has a way out and nothing else.\n"
+             "'prune' removes unused networks that were created here, or whose name begins with "
+             "light-runner-.\n"
+             "'exists' exits with 1 if there is no network of that name.",
     .flags = flags,
     .words = "create rm exists prune",
 };
@@ -41,7 +40,8 @@ static int take_words(struct words *w, int argc, char **argv)
         return cli_usage("network", w->json, "unknown argument '%s'", argv[3]);
     bool prune = w->action && strcmp(w->action, "prune") == 0;
     if (!w->action)
-        return cli_usage("network", w->json, "create, rm, exists or prune is missing");
+        return cli_usage("network", w->json,
+                         "missing action (expected create, rm, exists or prune)");
     if (!prune && !w->name)
         return cli_usage("network", w->json, "the network's name is missing");
     return prune && w->name ? cli_usage("network", w->json, "unknown argument '%s'", w->name) : 0;

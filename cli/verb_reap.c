@@ -16,7 +16,7 @@ struct words {
 
 static const struct flag flags[] = {
     FLAG_STRING("engine", struct words, engine, "auto|local|docker",
-                "of that engine alone; default: the local one, and Docker if\n"
+                "only this engine; default: the local one, and Docker if\n"
                 "it is used here (found as runs find it)",
                 .choices = CLI_ENGINES),
     FLAG_JSON(struct words, "print a JSON object"),
@@ -28,10 +28,11 @@ const struct command reap_command = {
     .name = "reap",
     .usage = "[--engine auto|local|docker] [--json]",
     .about =
-        "Removes what runs have left behind whose supervisor was killed, and imports that were\n"
-        "killed, and marks the states of such runs as failed. Touches nothing that is in use; "
-        "may be run at any time, for example by a timer.\n"
-        "What is younger than $LIGHT_RUNNER_REAP_AGE_MS (default: 300000, 5 minutes) is left.",
+        "Removes the remains of runs whose supervisor was killed and of imports that were killed,\n"
+        "and marks the states of such runs as failed. Touches nothing in use; may run at any "
+        "time,\n"
+        "for example from a timer. Leaves alone what is younger than\n"
+        "$LIGHT_RUNNER_REAP_AGE_MS (default: 300000, 5 minutes).",
     .flags = flags,
     .no_words = true,
 };

@@ -36,7 +36,7 @@ int verb_setup(int argc, char **argv)
     for (int i = 1; i < argc; i++)
         json = json || strcmp(argv[i], "--json") == 0;
     if (argc < 2)
-        return cli_usage("setup", json, "what is to be set up is missing");
+        return cli_usage("setup", json, "missing setup target (expected gvisor or kata)");
     struct words w = {0};
     int code;
     if (argv[1][0] == '-' && !cli_parse(&setup_command, &w, &argc, argv, &code))
@@ -45,7 +45,8 @@ int verb_setup(int argc, char **argv)
                        : strcmp(argv[1], "kata") == 0 ? "light-runner-setup-kata"
                                                       : NULL;
     if (!name)
-        return cli_usage("setup", json, "'%s' is nothing that can be set up", argv[1]);
+        return cli_usage("setup", json, "unknown setup target '%s' (expected gvisor or kata)",
+                         argv[1]);
     cleanup_free char *program = libexec_find(name, &e);
     if (!program)
         return cli_fail(&e, json);

@@ -28,7 +28,7 @@ static const struct flag flags[] = {
     FLAG_STRING("engine", struct verify, engine, "ENGINE", "auto (default), local or docker",
                 .choices = CLI_ENGINES),
     FLAG_STRING("image", struct verify, image, "IMAGE",
-                "one with sh and uname (default: " DEFAULT_IMAGE ")", .choices = COMPLETE_IMAGES),
+                "image with sh and uname (default: " DEFAULT_IMAGE ")", .choices = COMPLETE_IMAGES),
     FLAG_JSON(struct verify, "print a JSON object"),
     FLAG_HELP(struct verify),
     FLAG_END,
@@ -45,7 +45,7 @@ const struct command verify_command = {
     .notes =
         "Exit code: 0 if the code ran on the kernel that the tier promises, 1 if it would have run "
         "on another\n"
-        "(nothing is run then), 125 if it could not be found out.",
+        "(nothing is run then), 125 if this could not be determined.",
     .no_words = true,
 };
 

@@ -5,17 +5,17 @@ static const struct flag gvisor_flags[] = {
     FLAG_STRING("release", struct gvisor_words, release, "NAME",
                 "latest (default), or a release: 20260901.0, release-20260901.0",
                 .choices = "latest"),
-    FLAG_STRING("mirror", struct gvisor_words, mirror, "URL", "in the place of " GVISOR_MIRROR),
+    FLAG_STRING("mirror", struct gvisor_words, mirror, "URL", "instead of " GVISOR_MIRROR),
     FLAG_STRING("prefix", struct gvisor_words, prefix, "FOLDER",
                 "where the programs go (default: /usr/local/bin)", .choices = COMPLETE_FOLDERS),
     FLAG_NO("no-docker", struct gvisor_words, docker, "leave Docker alone"),
     FLAG_STRING("daemon-json", struct gvisor_words, daemon_json, "FILE",
                 "its configuration (default: /etc/docker/daemon.json)", .choices = COMPLETE_FILES),
     FLAG_STRING("docker-pid", struct gvisor_words, pid_file, "FILE",
-                "where its process number is (default: /var/run/docker.pid)",
+                "file with its process id (default: /var/run/docker.pid)",
                 .choices = COMPLETE_FILES),
     FLAG_STRING("name", struct gvisor_words, runtime, "NAME",
-                "what Docker is to call the runtime (default: runsc)"),
+                "name of the runtime in Docker (default: runsc)"),
     FLAG_SWITCH("dry-run", struct gvisor_words, dry_run, "print the steps, and do nothing"),
     FLAG_JSON(struct gvisor_words, "print one JSON object"),
     FLAG_HELP(struct gvisor_words),
@@ -26,13 +26,12 @@ const struct command setup_gvisor_command = {
     .name = "setup gvisor",
     .usage = "[flags]",
     .about =
-        "Installs gVisor, for the tier runsc, and registers it with Docker where there is one.",
+        "Installs gVisor, for the tier runsc, and registers it with Docker if it is installed.",
     .flags = gvisor_flags,
     .notes =
-        "What comes is compared with the SHA-512 that its server gives before anything is moved. "
-        "Releases since\nSeptember 2026 have more programs, which runsc looks for beside it: they "
-        "go "
-        "into a folder of their own, and\nwhat is in the --prefix are links into that.",
+        "The download is compared with the server's SHA-512 before anything is moved. Releases "
+        "since\nSeptember 2026 have more programs, which runsc looks for beside itself: they go "
+        "into a folder\nof their own, and the names in the --prefix are links into it.",
     .no_words = true,
 };
 

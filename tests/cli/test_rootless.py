@@ -123,7 +123,7 @@ def test_each_limit_is_allowed_by_its_own_name(user, allowed, named):
 def test_allowed_by_name_it_runs_and_says_so(user):
     done = user.run("id -u; echo out; echo err >&2; exit 3", *ALL)
     assert (done.returncode, done.stdout) == (3, b"0\nout\n")
-    assert done.stderr == b"err\nlight-runner: warning: no cgroup has held these limits: memory,cpus,pids\n"
+    assert done.stderr == b"err\nlight-runner: warning: these limits were not enforced: memory,cpus,pids\n"
     result, _ = user.result("true", *ALL)
     assert result["isolation"]["unenforced"] == ["memory", "cpus", "pids"]
 
