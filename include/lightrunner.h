@@ -136,9 +136,9 @@ typedef enum lrun_code {
     LRUN_IMAGE_INVALID = 7,   /**< the image cannot be used */
     LRUN_IMAGE_NOT_FOUND = 8, /**< there is no image of that name (image functions only) */
     LRUN_NOT_SUPPORTED = 9,   /**< not supported by this engine, tier or version */
-    LRUN_ISOLATION_FAILED =
-        10, /**< the sandbox is not the one that was asked for, and the command did
-                                     not start; or the sandbox was brought down from inside */
+    /** the sandbox is not the one that was asked for, and the command did not start; or the sandbox
+     * was brought down from inside */
+    LRUN_ISOLATION_FAILED = 10,
     LRUN_SUPERVISOR_LOST = 11, /**< the run's supervisor died or broke the protocol */
     LRUN_IO_FAILED = 12,       /**< reading or writing on the host failed */
     LRUN_OUT_OF_MEMORY = 13,
@@ -153,8 +153,8 @@ typedef enum lrun_code {
 LRUN_API const char *lrun_code_name(lrun_code code);
 
 /**
- * One error. Owned by the caller; it holds no pointers and needs no free. Its size never changes:
- * there is one in each program's stack frames. Later versions may use `reserved`, which is zero today.
+ * One error. Owned by the caller; it holds no pointers and needs no free. Its size never changes,
+ * as callers keep it on their stack. Later versions may use `reserved`, which is zero today.
  * Since 0.1.
  */
 typedef struct lrun_error {

@@ -69,12 +69,13 @@ static int put_extract(json_t *document, const lrun_request *r, lrun_error *err)
     for (size_t i = 0; i < r->extract_count; i++) {
         lrun_extract e = LRUN_EXTRACT_INIT;
         size_t size = ((const lrun_extract *)at)->size;
-        if (runner_take_struct(&e, sizeof(e), at, size, "lrun_extract", err) < 0)
-            return -1;
+        /* Before the entry is read: a wrong size would lead beyond the array. */
         if (size != r->extract->size)
             return error_set(err, LRUN_INVALID_ARGUMENT, OPERATION,
                              "extract[%zu].size: is %zu, and that of the first entry %zu", i, size,
                              r->extract->size);
+        if (runner_take_struct(&e, sizeof(e), at, size, "lrun_extract", err) < 0)
+            return -1;
         at += size;
         json_t *entry = json_object();
         if (json_array_append_new(list, entry) < 0)
