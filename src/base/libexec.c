@@ -14,6 +14,7 @@ static const char *const places[] = {
     "../libexec/light-runner",
     /* In a build folder, seen from a folder of a folder: src/run, tests/unit. */
     "../../libexec/light-runner",
+    NULL,
 };
 
 /* The file in that folder, resolved, when it can be read and belongs to `owner` (NULL: anybody)
@@ -45,18 +46,25 @@ static bool own_folder(char folder[PATH_MAX])
     return true;
 }
 
-char *libexec_find(const char *program, lrun_error *err)
+char *libexec_beside(const char *const *folders, const char *program)
 {
-    char folder[PATH_MAX];
+    char own[PATH_MAX];
     char *found = NULL;
     struct stat self;
+    if (own_folder(own) && stat("/proc/self/exe", &self) == 0)
+        for (size_t i = 0; !found && folders[i]; i++)
+            found = look(own, folders[i], program, &self.st_uid);
+    return found;
+}
+
+char *libexec_find(const char *program, lrun_error *err)
+{
+    char *found = NULL;
     const char *chosen = secure_getenv("LIGHT_RUNNER_LIBEXEC");
     if (chosen && chosen[0] == '/')
         found = look(chosen, ".", program, NULL);
-    /* Where the program lies, somebody else may be able to write beside it: in /tmp, say. */
-    if (!found && own_folder(folder) && stat("/proc/self/exe", &self) == 0)
-        for (size_t i = 0; !found && i < sizeof(places) / sizeof(places[0]); i++)
-            found = look(folder, places[i], program, &self.st_uid);
+    if (!found)
+        found = libexec_beside(places, program);
     if (!found)
         found = look(LIGHT_RUNNER_LIBEXEC_DIR, ".", program, NULL);
     if (!found) {

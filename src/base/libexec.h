@@ -16,4 +16,11 @@
  */
 char *libexec_find(const char *program, lrun_error *err);
 
+/*
+ * The full path of a program in one of the folders (a list that ends with NULL), which are relative to that of the running
+ * program. It counts only if it belongs to root or to the owner of the running program: where that lies, somebody else may
+ * be able to write beside it, in /tmp, say. malloc'd; NULL: it is in none of them.
+ */
+char *libexec_beside(const char *const *folders, const char *program);
+
 #endif

@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/libexec.h"
 #include "host/spawn.h"
 #include "wire/result.h"
 
@@ -16,21 +17,15 @@
 /* ms. A trial in a VM without KVM takes the longest. */
 enum { TIMEOUT = 9 * 60000 };
 
-/* Where the executable is, seen from the supervisor: in the build folder, and in an installation. */
+/* Seen from the supervisor: in the build folder, and in an installation. */
+static const char *const places[] = {"../../cli", "../../bin", NULL};
+
 static char *find_executable(lrun_error *err)
 {
-    static const char *const places[] = {"../../cli/" PROGRAM, "../../bin/" PROGRAM};
-    char own[PATH_MAX], path[PATH_MAX + 32];
-    ssize_t n = readlink("/proc/self/exe", own, sizeof(own) - 1);
-    own[n > 0 ? n : 0] = '\0';
-    char *slash = strrchr(own, '/');
-    if (slash)
-        *slash = '\0';
-    for (size_t i = 0; slash && i < sizeof(places) / sizeof(places[0]); i++) {
-        snprintf(path, sizeof(path), "%s/%s", own, places[i]);
-        if (access(path, X_OK) == 0)
-            return realpath(path, NULL);
-    }
+    char path[PATH_MAX];
+    char *found = libexec_beside(places, PROGRAM);
+    if (found)
+        return found;
     snprintf(path, sizeof(path), "%s/%s", LIGHT_RUNNER_BIN_DIR, PROGRAM);
     if (access(path, X_OK) == 0)
         return strdup(path);
