@@ -219,7 +219,6 @@ NOT_EXECUTED = {
     "lrun_": "of the C API: unit/",
     "LRUN_": "of the C API: unit/",
     "%s_init()": "of the C API: unit/",
-    "install light-runner as a whole": "the executable is beside the library in the tests' build",
     "must be of the same version": "two versions of light-runner at once",
 }
 
