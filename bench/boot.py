@@ -21,7 +21,7 @@ def qemu_alone(kernel, initramfs, image, disk, accelerator, loud=False):
     agent, agent_end = socket.socketpair()
     control, control_end = socket.socketpair()
     words, words_end = os.pipe()
-    # What QEMU and the kernel are told otherwise: src/tier/qemu.c.
+    # What QEMU and the kernel are told otherwise: src/tier/vm/qemu.c.
     tell = "loglevel=8 earlyprintk=ttyS0" if loud else "loglevel=1"
     locked = "" if "unsigned" in initramfs else "lockdown=confidentiality "
     clock = "" if accelerator == "kvm" else f" tsc_early_khz={khz()}"

@@ -11,12 +11,12 @@
 #include "host/network.h"
 #include "host/process.h"
 #include "host/rootless.h"
-#include "host/seccomp_profile.h"
 #include "host/walled.h"
 #include "image/store.h"
-#include "tier/accelerator.h"
-#include "tier/cdi.h"
+#include "policy/seccomp_profile.h"
+#include "tier/gpu/cdi.h"
 #include "tier/tier.h"
+#include "tier/vm/accelerator.h"
 
 #include <assert.h>
 #include <fcntl.h>

@@ -4,7 +4,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/libexec.h"
-#include "setup/commands.h"
+#include "install/commands.h"
 
 #include <string.h>
 #include <unistd.h>

@@ -3,7 +3,7 @@
 #include "devices.h"
 #include "stop.h"
 
-#include "wire/confinement.h"
+#include "policy/confinement.h"
 #include "wire/guest.h"
 
 #include <fcntl.h>

@@ -4,8 +4,8 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/libexec.h"
-#include "host/seccomp_profile.h"
 #include "host/spawn.h"
+#include "policy/seccomp_profile.h"
 
 #include <errno.h>
 #include <fcntl.h>

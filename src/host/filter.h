@@ -18,7 +18,7 @@ enum filter_base {
 };
 
 /*
- * The program (an array of struct sock_filter) for the distribution's profile (host/seccomp_profile.h), kept in
+ * The program (an array of struct sock_filter) for the distribution's profile (policy/seccomp_profile.h), kept in
  * `folder` under a name that says of which profile it was made, and by which compiler. malloc'd.
  * Errors: CONTAINER_START_FAILED.
  */

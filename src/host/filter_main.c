@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * light-runner-filter FOLDER NAME [refusals]: compiles the seccomp profile (host/seccomp_profile.h), or only what it
+ * light-runner-filter FOLDER NAME [refusals]: compiles the seccomp profile (policy/seccomp_profile.h), or only what it
  * refuses beyond the distribution's, into FOLDER/NAME. A program of its own, so that nothing else loads libseccomp. Not
  * for people.
  */
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "host/filter.h"
-#include "host/seccomp_profile.h"
+#include "policy/seccomp_profile.h"
 
 #include <fcntl.h>
 #include <seccomp.h>

@@ -2,7 +2,7 @@
 #include "run/evidence.h"
 
 #include "base/text.h"
-#include "wire/confinement.h"
+#include "policy/confinement.h"
 #include "wire/fields.h"
 
 #include <errno.h>

@@ -4,7 +4,7 @@
 #include "base/cleanup.h"
 #include "host/process.h"
 #include "host/spawn.h"
-#include "tier/qemu.h"
+#include "tier/vm/qemu.h"
 #include "wire/request.h"
 
 #include <fcntl.h>

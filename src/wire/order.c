@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "wire/order.h"
 
-#include "wire/check.h"
+#include "json/check.h"
 
 #include <stdlib.h>
 #include <string.h>

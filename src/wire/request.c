@@ -7,7 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/text.h"
-#include "wire/check.h"
+#include "json/check.h"
 
 #include <arpa/inet.h>
 #include <math.h>

@@ -6,7 +6,7 @@
 #include "wire/request.h"
 
 #include "base/cleanup.h"
-#include "wire/json_text.h"
+#include "json/json_text.h"
 
 #include <stdlib.h>
 #include <string.h>

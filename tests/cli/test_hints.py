@@ -13,7 +13,7 @@ LITERAL = re.compile(r'"((?:[^"\\]|\\.)*)"')
 # Flags of other programs that hints name.
 OTHERS = {"--privileged", "--output", "--user", "--scope", "--add-subuids", "--add-subgids", "--format", "--decryption-key", "--help"}
 # What hints of a file speak of when they name no verb.
-VERBS = {"src/setup/": "setup gvisor", "cli/verb_verify.c": "verify"}
+VERBS = {"src/install/": "setup gvisor", "cli/verb_verify.c": "verify"}
 # Of the distribution, and installed by whoever wants the thing: none of them is needed by the tests.
 ELSEWHERE = {"skopeo"}
 

@@ -6,7 +6,7 @@
 #include "fuzz.h"
 
 #include "base/text.h"
-#include "tier/cdi.h"
+#include "tier/gpu/cdi.h"
 
 #include <string.h>
 

@@ -3,7 +3,7 @@
 #include "unit.h"
 
 #include "scratch_folder.h"
-#include "tier/cdi.h"
+#include "tier/gpu/cdi.h"
 
 #include <fcntl.h>
 #include <stdio.h>

@@ -3,7 +3,7 @@
 #include "unit.h"
 
 #include "scratch_folder.h"
-#include "tier/cdi.h"
+#include "tier/gpu/cdi.h"
 
 #include <stdio.h>
 #include <stdlib.h>

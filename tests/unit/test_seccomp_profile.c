@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The translation of the distribution's seccomp profile: never wider than what goes in. */
-#include "host/seccomp_profile.h"
+#include "policy/seccomp_profile.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -4,7 +4,7 @@
 #include "base/cleanup.h"
 #include "base/text.h"
 #include "engine/engine.h"
-#include "tier/oci_bundle.h"
+#include "tier/oci/oci_bundle.h"
 #include "wire/order.h"
 
 #include <inttypes.h>

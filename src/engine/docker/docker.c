@@ -37,9 +37,9 @@
 #include "engine/docker/volume.h"
 #include "engine/engine.h"
 #include "host/filter.h"
-#include "host/seccomp_profile.h"
+#include "policy/seccomp_profile.h"
 #include "tier/agent_name.h"
-#include "tier/oci_bundle.h"
+#include "tier/oci/oci_bundle.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -5,7 +5,7 @@
 #include "base/text.h"
 #include "engine/docker/auth.h"
 #include "engine/docker/container.h"
-#include "wire/check.h"
+#include "json/check.h"
 
 #include <string.h>
 

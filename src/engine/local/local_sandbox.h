@@ -8,7 +8,7 @@
 #include "host/process.h"
 #include "host/userns.h"
 #include "tier/agent_name.h"
-#include "tier/cdi.h"
+#include "tier/gpu/cdi.h"
 
 /* Each supervisor mounts a tmpfs of its own over it. It must be there without us, as a user cannot make
  * one that a sandbox's root can pass through; and nothing of the run looks for anything in it. */

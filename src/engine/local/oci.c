@@ -7,7 +7,7 @@
 #include "engine/local/root.h"
 #include "host/inherited.h"
 #include "host/rootless.h"
-#include "host/seccomp_profile.h"
+#include "policy/seccomp_profile.h"
 
 #include <fcntl.h>
 #include <string.h>

@@ -7,8 +7,8 @@
 #define ENGINE_LOCAL_OCI_H
 
 #include "engine/local/backend.h"
-#include "tier/oci_bundle.h"
-#include "tier/oci_runtime.h"
+#include "tier/oci/oci_bundle.h"
+#include "tier/oci/oci_runtime.h"
 
 int oci_open_channel(struct local_sandbox *s, lrun_error *err);
 

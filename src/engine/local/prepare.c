@@ -9,7 +9,7 @@
 #include "host/filter.h"
 #include "host/mount.h"
 #include "host/rootless.h"
-#include "tier/oci_bundle.h"
+#include "tier/oci/oci_bundle.h"
 
 #include <string.h>
 #include <sys/stat.h>

@@ -11,9 +11,9 @@
 #include "base/io.h"
 #include "engine/local/backend.h"
 #include "host/mount.h"
-#include "tier/accelerator.h"
-#include "tier/oci_bundle.h"
-#include "tier/qemu.h"
+#include "tier/oci/oci_bundle.h"
+#include "tier/vm/accelerator.h"
+#include "tier/vm/qemu.h"
 #include "wire/guest.h"
 
 #include <fcntl.h>
