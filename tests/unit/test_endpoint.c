@@ -88,7 +88,7 @@ static void test_context(void **state)
 {
     char config[] = "/tmp/light-runner-endpoint-XXXXXX", folder[128], file[160];
     static const char *const folders[] = {"", "/contexts", "/contexts/meta",
-                                          "/contexts/meta/" REMOTE};
+                                          ("/contexts/meta/" REMOTE)};
     (void)state;
     assert_non_null(mkdtemp(config));
     for (size_t i = 1; i < 4; i++) {
