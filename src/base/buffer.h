@@ -14,7 +14,7 @@ struct buffer {
     size_t start; /* first byte not consumed */
     size_t end;
     size_t capacity;
-    size_t max; /* of the bytes held, end - start */
+    size_t max; /* the most bytes that it may hold (end - start) */
 };
 
 void buffer_init(struct buffer *b, size_t max);
@@ -34,11 +34,13 @@ static inline size_t buffer_room(const struct buffer *b)
     return b->max - buffer_length(b);
 }
 
-/* Appends; false when that would pass the maximum or memory is out (nothing is appended then). */
+/* Appends the bytes. Returns false, and appends nothing, if that would pass the maximum or memory
+ * is out. */
 bool buffer_append(struct buffer *b, const void *data, size_t length);
 
-/* Makes room for `length` more bytes and returns where they go, for a read() straight into the
- * buffer; NULL as above. Follow it with buffer_commit() of what was filled. */
+/* Makes room for `length` more bytes and returns where they go, so that a read() can fill the
+ * buffer directly. Returns NULL in the same cases as above. Then call buffer_commit() with the
+ * number of bytes filled. */
 char *buffer_reserve(struct buffer *b, size_t length);
 void buffer_commit(struct buffer *b, size_t length);
 

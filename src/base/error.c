@@ -26,7 +26,8 @@ static const char *const code_names[] = {
     [LRUN_INTERNAL] = "INTERNAL",
 };
 
-/* Not in the public enum: a program that was compiled with it would have to be compiled again for each new code. */
+/* Not a member of the public enum: programs compiled with it would have to be recompiled for each
+ * new code. */
 enum { CODE_COUNT = sizeof(code_names) / sizeof(code_names[0]) };
 static_assert(CODE_COUNT == LRUN_INTERNAL + 1, "a name for each code");
 
@@ -46,7 +47,7 @@ lrun_code error_code_from_name(const char *name)
 __attribute__((format(printf, 4, 0))) static void
 set(lrun_error *err, lrun_code code, const char *operation, const char *format, va_list ap)
 {
-    /* All of it: the caller's may be uninitialised, or hold an earlier error. */
+    /* Overwrite every member: the caller's struct may be uninitialised or hold an earlier error. */
     *err = (lrun_error){.code = code};
     snprintf(err->operation, sizeof(err->operation), "%s", operation ? operation : "");
     vsnprintf(err->message, sizeof(err->message), format, ap);
@@ -74,7 +75,8 @@ int error_errno(lrun_error *err, lrun_code code, const char *operation, int errn
         va_end(ap);
         size_t used = strlen(err->message);
         char text[128];
-        /* The GNU strerror_r, whose result may be a static string; no locale-dependent globals. */
+        /* This is GNU strerror_r(). It may return a static string, and uses no locale-dependent
+         * globals. */
         snprintf(err->message + used, sizeof(err->message) - used, ": %s",
                  strerror_r(errnum, text, sizeof(text)));
     }

@@ -162,7 +162,7 @@ int io_write_file_atomic(int dirfd, const char *name, const void *data, size_t l
     uint64_t unique;
     if (getrandom(&unique, sizeof(unique), 0) != sizeof(unique))
         return -1;
-    /* Threads and PID namespaces that write the same file have the same number for a process. */
+    /* Not the process's number: threads share it, and it repeats in other PID namespaces. */
     int n = snprintf(temporary, sizeof(temporary), ".%s.%016" PRIx64 ".tmp", name, unique);
     if (n < 0 || (size_t)n >= sizeof(temporary)) {
         errno = ENAMETOOLONG;

@@ -12,13 +12,13 @@
 static const char *const places[] = {
     ".",
     "../libexec/light-runner",
-    /* In a build folder, seen from a folder of a folder: src/run, tests/unit. */
+    /* In a build folder, as seen from a nested folder: src/run, tests/unit. */
     "../../libexec/light-runner",
     NULL,
 };
 
-/* The file in that folder, resolved, when it can be read and belongs to `owner` (NULL: anybody)
- * or root; else NULL. */
+/* Returns the resolved path of the program in that folder, if it is readable and belongs to `owner`
+ * (NULL: to anybody) or root; else NULL. */
 static char *look(const char *folder, const char *place, const char *program, const uid_t *owner)
 {
     char path[PATH_MAX];

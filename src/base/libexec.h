@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Where the helper programs are: the supervisor, the agent, the unpacker. They belong to the
- * version that starts them and are of no use to people, so they are not on PATH.
+ * version of light-runner that starts them, and people do not run them, so they are not on PATH.
  */
 #ifndef BASE_LIBEXEC_H
 #define BASE_LIBEXEC_H
@@ -9,17 +9,23 @@
 #include "base/error.h"
 
 /*
- * The full path of a helper program: in $LIGHT_RUNNER_LIBEXEC; beside the running program, or where an installation or a
- * build folder has it, if it belongs to root or to the owner of the running program; or in the folder given at compile
- * time. malloc'd.
+ * Returns the full path of a helper program, malloc'd. It is looked for in three places, in this
+ * order:
+ *
+ *   1. in $LIGHT_RUNNER_LIBEXEC;
+ *   2. beside the running program, or where an installation or a build folder has it, if it belongs
+ *      to root or to the owner of the running program;
+ *   3. in the folder given at compile time.
+ *
  * Errors: IO_FAILED, with a hint.
  */
 char *libexec_find(const char *program, lrun_error *err);
 
 /*
- * The full path of a program in one of the folders (a list that ends with NULL), which are relative to that of the running
- * program. It counts only if it belongs to root or to the owner of the running program: where that lies, somebody else may
- * be able to write beside it, in /tmp, say. malloc'd; NULL: it is in none of them.
+ * Returns the full path of a program in one of the folders, malloc'd; NULL if none of them has it.
+ * `folders` ends with NULL. Its paths are relative to the folder of the running program. The
+ * program counts only if it belongs to root or to the owner of the running program: other users may
+ * be able to write to the folder in which the running program lies, /tmp for example.
  */
 char *libexec_beside(const char *const *folders, const char *program);
 

@@ -12,9 +12,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* What /proc/PID/stat says; `start` is in ticks since the machine was started. */
+/* Two fields of /proc/PID/stat. `start` is in ticks since the machine booted. */
 struct stat_line {
-    char status; /* 'Z': it has ended, and nobody has waited for it */
+    char status; /* 'Z': the process has ended, and nobody has waited for it */
     unsigned long long start;
 };
 
@@ -34,7 +34,7 @@ static bool read_stat(struct stat_line *out, pid_t pid)
     return out->start > 0;
 }
 
-/* This boot of this machine, and the PID namespace. */
+/* Returns the current boot of this machine, and our PID namespace. */
 static void place(char boot[37], unsigned long long *namespace_inode)
 {
     struct stat st;
@@ -69,6 +69,7 @@ enum process_fate process_fate(const char *identity)
     if (read_stat(&now, pid))
         return now.start != start || now.status == 'Z' || now.status == 'X' ? PROCESS_GONE
                                                                             : PROCESS_ALIVE;
-    /* It may be hidden, or we may be out of fds: only the kernel's word that there is no such number counts. */
+    /* /proc may hide the process, or we may be out of fds. Only the kernel's ESRCH proves that no
+     * process has this number. */
     return kill(pid, 0) < 0 && errno == ESRCH ? PROCESS_GONE : PROCESS_UNKNOWN;
 }

@@ -1,19 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Which process a process is, for others on this machine and for later: its number alone may belong to another
- * by then. An identity is one line of text: the boot, the PID namespace, the number, and the time of the start.
+ * Identifies a process to other processes on this machine, and later. Its number is not enough: by
+ * then it may belong to another process. An identity is one line of text: the boot, the PID
+ * namespace, the number, and the start time.
  */
 #ifndef BASE_PROCESS_IDENTITY_H
 #define BASE_PROCESS_IDENTITY_H
 
 enum { PROCESS_IDENTITY_SIZE = 128 };
 
-/* That of the calling process. */
+/* The identity of the calling process. */
 void process_identity(char out[PROCESS_IDENTITY_SIZE]);
 
 /*
- * Whether the process of that identity still runs. PROCESS_GONE is certain. PROCESS_UNKNOWN: the process is, or was,
- * on another machine, before a reboot or in another PID namespace; or the system does not let us look.
+ * Says whether the process with that identity still runs. PROCESS_GONE is certain. PROCESS_UNKNOWN:
+ * the process runs or ran on another machine, before a reboot or in another PID namespace; or the
+ * system does not let us look.
  */
 enum process_fate { PROCESS_UNKNOWN, PROCESS_ALIVE, PROCESS_GONE };
 enum process_fate process_fate(const char *identity);

@@ -98,7 +98,7 @@ bool text_is_env_name(const char *s, size_t length)
     return true;
 }
 
-/* Finds the segment at *s (without slashes) and moves *s behind it; false at the end. */
+/* Finds the segment at *s (without slashes) and moves *s past it; false at the end. */
 static bool next_segment(const char **s, const char **segment, size_t *length)
 {
     while (**s == '/')
@@ -161,7 +161,7 @@ char *text_path_join(const char *base, const char *path)
     return out;
 }
 
-/* The length of the well-formed character that begins there; 0: there is none. */
+/* Returns the length of the well-formed character at `s`, or 0 if there is none. */
 static size_t utf8_length(const unsigned char *s, size_t left)
 {
     static const struct {
@@ -187,9 +187,9 @@ static size_t utf8_length(const unsigned char *s, size_t left)
 }
 
 /*
- * Characters that a terminal obeys or that change the order in which a line is read: C0, DEL and C1
- * (U+009B begins a control sequence as ESC [ does), line separators, and marks of direction, which can show
- * a text as another one.
+ * Characters that a terminal obeys or that change the order in which a line is read: C0, DEL, C1
+ * (U+009B begins a control sequence, as ESC [ does), line separators, and direction marks, which
+ * can make a text look like another.
  */
 static bool is_control(uint32_t c)
 {

@@ -9,7 +9,7 @@
 
 #define OPERATION "request.check"
 
-/* What is shown of a wrong value: enough to recognise it. */
+/* How many bytes of a wrong value a message shows: enough to recognise it. */
 #define SHOWN 80
 
 static const char *type_name(const json_t *value)
@@ -88,7 +88,7 @@ int check_string(const char **out, const char *field, const json_t *value, lrun_
 {
     if (!json_is_string(value))
         return fail_type(err, field, "a string", value);
-    /* JSON can carry a NUL (as \u0000); nothing that this becomes on the host can. */
+    /* JSON can carry a NUL (as \u0000); no use of these strings on the host can. */
     if (strlen(json_string_value(value)) != json_string_length(value))
         return check_fail(err, field, "contains a NUL character");
     *out = json_string_value(value);
@@ -164,7 +164,7 @@ bool check_integer(json_int_t *out, const json_t *value)
         *out = json_integer_value(value);
         return true;
     }
-    /* -2^63 and 2^63. */
+    /* The range of json_int_t: from -2^63 to 2^63 - 1. */
     if (!json_is_real(value) || !(real >= -0x1p63 && real < 0x1p63) ||
         (double)(json_int_t)real != real)
         return false;

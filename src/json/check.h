@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Typed values out of JSON documents that come from outside. A message always begins with the
+ * Reads typed values from JSON documents that come from outside. A message always begins with the
  * field's name and says what was expected.
  */
 #ifndef JSON_CHECK_H
@@ -10,7 +10,7 @@
 
 #include <jansson.h>
 
-/* One member of an object and what reads it into `out`. A table is closed by a NULL name. */
+/* One member of an object, and the function that reads it into `out`. A NULL name ends a table. */
 struct check_field {
     const char *name;
     int (*read)(void *out, const char *field, const json_t *value, lrun_error *err);
@@ -30,28 +30,28 @@ int check_fail(lrun_error *err, const char *field, const char *format, ...)
 /* A string without NUL bytes. Borrowed from the document. */
 int check_string(const char **out, const char *field, const json_t *value, lrun_error *err);
 
-/* The same, copied; *out must be NULL before. */
+/* Like check_string(), but copies the string. *out must be NULL before the call. */
 int check_copy_string(char **out, const char *field, const json_t *value, lrun_error *err);
 
-/* A string of at most `max` bytes that is not empty, copied. */
+/* Copies a string that is not empty and has at most `max` bytes. */
 int check_copy_name(char **out, const char *field, const json_t *value, size_t max,
                     lrun_error *err);
 
-/* A list of strings as a NULL-terminated array; NULL for an empty list. */
+/* Copies a list of strings to a NULL-terminated array; NULL for an empty list. */
 int check_copy_strings(char ***out, const char *field, const json_t *value, size_t max_count,
                        lrun_error *err);
 void check_free_strings(char **strings);
 
 int check_bool(bool *out, const char *field, const json_t *value, lrun_error *err);
 
-/* An integer of at least 1 and at most `max`. */
-/* Whether it is an integer, also one that is written with a fraction of 0, as JSON Schema has it. */
+/* Returns whether the value is an integer. As in JSON Schema, 2.0 is an integer too. */
 bool check_integer(json_int_t *out, const json_t *value);
 
+/* An integer of at least 1 and at most `max`. */
 int check_positive(uint64_t *out, const char *field, const json_t *value, uint64_t max,
                    lrun_error *err);
 
-/* A string of a fixed set, closed by NULL; copied. */
+/* Copies a string that must be one of `choices`, which ends with NULL. */
 int check_choice(char **out, const char *field, const json_t *value, const char *const *choices,
                  lrun_error *err);
 

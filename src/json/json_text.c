@@ -4,10 +4,11 @@
 #include <jansson.h>
 #include <string.h>
 
-/* The parser has the same limit. */
+/* jansson's parser has the same limit. */
 enum { DEPTH_MAX = 2048 };
 
-/* A function that reads something returns whether it was there; `at` is behind it then, and else at what is wrong. */
+/* Each take_ function returns whether it found its element. If so, `at` is past the element; if
+ * not, `at` is at the error. */
 struct scanner {
     const char *at, *end;
     int depth;
@@ -103,7 +104,7 @@ static bool take_array(struct scanner *s)
     return take(s, ']');
 }
 
-/* `key` and `value` are the first member of that name, if one is asked for. */
+/* If `name` is given, *value and *length become the value of the first member of that name. */
 static bool take_members(struct scanner *s, const char *name, const char **value, size_t *length)
 {
     s->at++;
@@ -115,7 +116,7 @@ static bool take_members(struct scanner *s, const char *name, const char **value
         const char *key = s->at;
         if (!take_string(s))
             return false;
-        /* A name may be written with escapes: it is compared as the parser reads it. */
+        /* A name may contain escapes, so we compare it as the parser reads it. */
         json_t *parsed =
             name ? json_loadb(key, (size_t)(s->at - key), JSON_DECODE_ANY, NULL) : NULL;
         bool wanted = parsed && !*value && strcmp(json_string_value(parsed), name) == 0;
@@ -136,7 +137,7 @@ static bool take_members(struct scanner *s, const char *name, const char **value
     return take(s, '}');
 }
 
-/* With the blanks before and behind it. */
+/* Takes a value, with the blanks before and after it. */
 static bool take_value(struct scanner *s)
 {
     bool taken = false;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * JSON text whose values are looked at and not converted. A parser turns numbers into what its language has,
- * and is in its right to refuse those that do not fit, to drop members of one name, to write escapes
- * in another way. What is only passed on must come out as it was given.
+ * Scans JSON text without converting its values. A JSON parser converts numbers to its language's
+ * types. It may reject numbers that do not fit, drop members with the same name, and write escapes
+ * differently. A value that is only passed on must come out as it was given.
  */
 #ifndef JSON_JSON_TEXT_H
 #define JSON_JSON_TEXT_H
@@ -10,16 +10,17 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Whether the text is one JSON value, with blanks around it. If not, *at is the offset of what is wrong. Bytes
- * above 0x7f in strings are not looked at: whether they are UTF-8 is for the caller to check. */
+/* Returns whether the text is one JSON value, with optional blanks around it. If not, *at is the
+ * offset of the error. Bytes above 0x7f in strings are not checked: the caller checks that they are
+ * UTF-8. */
 bool json_text_is_valid(const char *text, size_t length, size_t *at);
 
 struct json_span {
     size_t offset, length;
 };
 
-/* 1: the text is an object with a member of that name, the first of which has its value at *out. 0: it is
- * valid and has none. -1: it is not JSON. */
+/* Returns 1 if the text is an object with a member of that name, 0 if it is valid and has no such
+ * member, -1 if it is not JSON. *out is the value of the first such member. */
 int json_text_member(const char *text, size_t length, const char *name, struct json_span *out);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a sandbox may not see and may do, on every engine and tier: said once, for the runtime's bundle, the Docker daemon and
- * the first program of a VM.
+ * Defines once, for every engine and tier, what a sandbox must not see or do. The runtime's bundle,
+ * the Docker daemon and the first program of a VM use these lists.
  */
 #ifndef POLICY_CONFINEMENT_H
 #define POLICY_CONFINEMENT_H
@@ -11,14 +11,15 @@ struct confinement_capability {
     const char *name;
 };
 
-/* The last has no name. First what a sandbox has: Docker's default set without NET_RAW, MKNOD, SYS_CHROOT, SETPCAP,
- * SETFCAP and AUDIT_WRITE. */
+/* The capabilities of a sandbox: Docker's default set without NET_RAW, MKNOD, SYS_CHROOT, SETPCAP,
+ * SETFCAP and AUDIT_WRITE. The last element has no name. */
 extern const struct confinement_capability confinement_capabilities[];
 
-/* Two more, where the agent has a kernel of the sandbox's own under it: it gives them up (agent/confine.h). */
+/* Two more for the agent, if it runs on the sandbox's own kernel. The agent drops them
+ * (agent/confine.h). */
 extern const struct confinement_capability confinement_agent_capabilities[];
 
-/* Where the kernel's cgroups are: masked, unless the sandbox's own is shown there. */
+/* The kernel's cgroups. Masked, unless the sandbox's own cgroup is shown there. */
 #define CONFINEMENT_CGROUP "/sys/fs/cgroup"
 
 /* Paths; the last is NULL. */

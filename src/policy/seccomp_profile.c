@@ -24,9 +24,9 @@
 #endif
 
 /*
- * Refused (EPERM) although the distribution's list has them, because a sandbox has no use for them
- * and each opens a large part of the kernel. Docker's default refuses most of these to a container
- * without CAP_SYS_ADMIN or CAP_SYS_PTRACE.
+ * Refused (EPERM) although the distribution's list allows them, because a sandbox has no use for
+ * them and each opens a large part of the kernel. Docker's default refuses most of these to a
+ * container without CAP_SYS_ADMIN or CAP_SYS_PTRACE.
  */
 static const char *const refused[] = {
     "mount",
@@ -93,43 +93,49 @@ static const char *const refused[] = {
 };
 
 /*
- * Answered with ENOSYS, as by a kernel without them, because programs have another way then. clone3() hides its flags
- * from a filter: the C library falls back to clone(). The number of asynchronous I/O contexts is limited for the
- * machine as a whole (fs.aio-max-nr), so that one run could take all of them.
+ * Answered with ENOSYS, as a kernel without these calls would, because programs then use another
+ * call. clone3() hides its flags from a filter: the C library falls back to clone(). The number of
+ * asynchronous I/O contexts is limited for the whole machine (fs.aio-max-nr), so one run could take
+ * all of them.
  */
 static const char *const missing[] = {
     "clone3", "io_setup", "io_submit", "io_getevents", "io_pgetevents", "io_cancel", "io_destroy",
 };
 
 /*
- * Answered with success, and not done. sync() writes out every file system of the host, and syncfs() that of any file in
- * reach: on Docker the one with the daemon's data. Nobody reads a sandbox's files from the disk after a power cut.
+ * Answered with success, but not executed. sync() writes out every file system of the host.
+ * syncfs() writes out the file system of any file that it can reach: on Docker, the one with the
+ * daemon's data. Nobody reads a sandbox's files from the disk after a power cut.
  */
 static const char *const skipped[] = {"sync", "syncfs"};
 
-/* Calls whose arguments decide (add_argument_rules()), and the multiplexers of 32-bit machines that would get around
- * that. */
+/* Calls that depend on their arguments (add_argument_rules()), and the multiplexers of 32-bit
+ * machines that would bypass those rules. */
 static const char *const by_argument[] = {
     "clone", "socket", "socketpair", "mmap", "memfd_create", "shmget", "socketcall", "ipc", "mmap2",
 };
 
-/* clone() with any flag for a new namespace is refused: CLONE_NEW and NS, CGROUP, UTS, IPC, USER, PID, NET. */
+/* A clone() with a flag for a new namespace is refused: CLONE_NEW and NS, CGROUP, UTS, IPC, USER,
+ * PID, NET. */
 static const unsigned new_namespaces[] = {0x00020000, 0x02000000, 0x04000000, 0x08000000,
                                           0x10000000, 0x20000000, 0x40000000};
 
 /*
- * The address families of socket(): local sockets, the internet's, and netlink, which programs ask for their interfaces.
- * Others are rare kernel code, loaded on demand, and some have no network namespace: AF_VSOCK reaches the hypervisor, the
- * host and other runs, whatever network a run has. All lists of numbers here are in ascending order.
+ * The address families that socket() allows: local sockets, the internet's, and netlink, which
+ * programs use to list their interfaces. The other families are rarely used kernel code that is
+ * loaded on demand, and some have no network namespace: AF_VSOCK reaches the hypervisor, the host
+ * and other runs, whatever network a run has. All lists of numbers here are in ascending order.
  */
 static const unsigned families[] = {AF_UNIX, AF_INET, AF_INET6, AF_NETLINK};
 static const unsigned pair_families[] = {AF_UNIX};
 
-/* Of netlink what a program without capabilities has a use for. Among the others is NETLINK_AUDIT. */
+/* The netlink protocols that a program without capabilities can use. NETLINK_AUDIT is among the
+ * others. */
 static const unsigned netlink_protocols[] = {NETLINK_ROUTE, NETLINK_SOCK_DIAG,
                                              NETLINK_KOBJECT_UEVENT, NETLINK_GENERIC};
 
-/* Huge pages come from a pool of the host's that no memory limit of a run counts. Refused as if the pool was empty. */
+/* Huge pages come from a pool of the host that no run's memory limit counts. They are refused as if
+ * the pool were empty. */
 static const struct {
     const char *name;
     unsigned argument, flag;
@@ -169,8 +175,8 @@ static bool lists_native(const json_t *arches)
     return false;
 }
 
-/* Whether a rule's conditions hold for a sandbox: our architecture, and no capability that matters.
- */
+/* Returns whether a rule's conditions hold for a sandbox: it is for our architecture, and needs no
+ * capability. */
 static bool applies(const json_t *rule)
 {
     const json_t *includes = json_object_get(rule, "includes");
@@ -182,7 +188,7 @@ static bool applies(const json_t *rule)
     return json_array_size(arches) == 0 || lists_native(arches);
 }
 
-/* The names of a rule without those that are decided here. New reference. */
+/* Returns the names of a rule, without those that this file decides. New reference. */
 static json_t *kept_names(const json_t *rule)
 {
     json_t *names = json_array(), *item;
@@ -213,12 +219,12 @@ static int add_rule(json_t *rules, const json_t *rule)
     return json_array_append_new(rules, out);
 }
 
-/* -------------------------------------------------------------- what is decided here */
+/* -------------------------------------------------------------- our own rules */
 
 enum { ALLOWED = -1 };
 
-/* Adds a rule for the names, whose reference it takes. `number`: ALLOWED, or the errno, where 0 is a success without any
- * effect. `args` is borrowed; NULL: there are none. */
+/* Adds a rule for the names, and takes their reference. `number` is ALLOWED, or the errno; errno 0
+ * is success without any effect. `args` is borrowed; NULL: there are none. */
 static int add_decision(json_t *rules, json_t *names, int number, const json_t *args)
 {
     json_t *rule = json_pack("{s:o, s:s}", "names", names, "action",
@@ -246,7 +252,7 @@ static json_t *comparison(unsigned argument, const char *op, uint64_t value, uin
                      "valueTwo", (json_int_t)second, "op", op);
 }
 
-/* `fixed`: a comparison that holds besides, or NULL. Borrowed. */
+/* `fixed` is a second comparison that must hold too, or NULL. Borrowed. */
 static int add_comparison(json_t *rules, const char *name, int number, json_t *fixed, json_t *own)
 {
     json_t *args = json_pack("[O*, o]", fixed, own);
@@ -258,14 +264,15 @@ static int add_comparison(json_t *rules, const char *name, int number, json_t *f
 struct choice {
     const char *name;
     unsigned argument;
-    const unsigned *values; /* that it may have */
+    const unsigned *values; /* the allowed values of the argument */
     size_t count;
     int number; /* the errno for any other value */
 };
 
 /*
- * Every value meets one rule only, as libseccomp does not say which of two would win: those that are refused are named one
- * by one up to the last that is allowed. `deeper`: for its value a rule of its own follows, or there is no such value.
+ * Adds rules such that each value matches only one of them, because libseccomp does not say which
+ * of two rules wins. Each refused value below the last allowed one gets its own rule. The value
+ * `deeper` gets no rule here, because its own rules follow; -1: there is no such value.
  */
 static int add_choice(json_t *rules, const struct choice *c, json_t *fixed, int deeper)
 {
@@ -299,7 +306,7 @@ static int add_socket_rules(json_t *rules)
     return failed;
 }
 
-/* With the flag it is refused, without it allowed. */
+/* Refuses the call with the flag, and allows it without. */
 static int add_flag_rules(json_t *rules, const char *name, unsigned argument, unsigned flag,
                           int number)
 {
@@ -353,7 +360,8 @@ int seccomp_profile_translate(json_t **out, const json_t *profile, lrun_error *e
     const json_t *list = json_object_get(profile, "syscalls"), *rule;
     const char *fallback = json_string_value(json_object_get(profile, "defaultAction"));
     size_t i;
-    /* A profile whose default is not to refuse is a deny-list: not what this is built on. */
+    /* If the default is not to refuse, the profile is a deny-list. This translation needs an
+     * allow-list. */
     if (!json_is_array(list) || !fallback || strcmp(fallback, "SCMP_ACT_ERRNO") != 0)
         return error_set(err, LRUN_START_FAILED, operation,
                          "the seccomp profile is not an allow-list");

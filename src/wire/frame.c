@@ -9,7 +9,7 @@ enum frame_status frame_peek(const struct buffer *in, size_t max_payload, struct
     if (have == 0)
         return FRAME_PARTIAL;
     const unsigned char *h = (const unsigned char *)buffer_data(in);
-    /* Rubbish is refused at its first byte, not after waiting for a header's worth of it. */
+    /* Reject garbage at its first byte instead of waiting for a whole header of it. */
     for (size_t i = 0; i < 4 && i < have; i++)
         if ((i == 0) == (h[i] == 0))
             return FRAME_BROKEN;

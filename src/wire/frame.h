@@ -7,9 +7,10 @@
  *      |  type  |   0    |   0    |   0    |      length (little-endian)       |  payload
  *      +--------+--------+--------+--------+--------+--------+--------+--------+----------- - -
  *
- * A reader states the longest payload that it takes; a longer one, a type of 0 or a reserved byte
- * that is not 0 breaks the stream for good (there is no way to find the next frame). Payloads are
- * raw bytes (DATA, output), JSON (the caller's hop) or fields (the agent's hop, wire/fields.h).
+ * A reader states the longest payload that it takes. A longer payload, a type of 0 or a reserved
+ * byte that is not 0 breaks the stream for good, because there is no way to find the next frame.
+ * Payloads are raw bytes (DATA, output), JSON (caller <-> supervisor) or fields (supervisor <->
+ * agent, wire/fields.h).
  */
 #ifndef WIRE_FRAME_H
 #define WIRE_FRAME_H
@@ -25,9 +26,10 @@ enum frame_type {
     FRAME_REQUEST = 1, /* JSON: the request */
     FRAME_CONTROL,     /* JSON: action (stop, cancel, pause, resume), number, signal, grace (ms).
                           Empty: the sender waits for the outcome. Several threads may write to one
-                          socket, so each is sent in one piece */
-    FRAME_FOLLOW,      /* empty: tell me once, with LOG_GROWN, when the kept output has grown */
-    FRAME_QUESTION, /* JSON, in the place of a REQUEST: run/housekeeping.h. RESULT or ERROR answers */
+                          socket, so each of these frames is sent in one piece */
+    FRAME_FOLLOW,      /* empty: send one LOG_GROWN when the kept output has grown */
+    FRAME_QUESTION,    /* JSON, instead of a REQUEST: run/housekeeping.h. The answer is RESULT or
+                          ERROR */
 
     /* supervisor -> caller */
     FRAME_LOG_STDOUT = 16, /* raw */
@@ -35,61 +37,62 @@ enum frame_type {
     FRAME_STARTED,         /* JSON: the command is running */
     FRAME_RESULT,          /* JSON: the last frame */
     FRAME_ERROR,           /* JSON: the last frame */
-    FRAME_CONTROLLED, /* JSON: the answer to a CONTROL: its number, if it had one; and error, if
-                              it failed */
-    FRAME_PROGRESS,   /* JSON: what, done, total. The image is being pulled, or set up */
-    FRAME_LOG_GROWN, /* empty: there is output in the file that the last LOG_GROWN did not tell of */
+    FRAME_CONTROLLED,      /* JSON: the answer to a CONTROL: its number, if it had one, and the
+                              error, if it failed */
+    FRAME_PROGRESS,        /* JSON: what, done, total. The image is being pulled or set up */
+    FRAME_LOG_GROWN,       /* empty: the file has output that came after the last LOG_GROWN */
 
     /* supervisor -> agent */
-    FRAME_PREPARE =
-        32, /* fields: workdir, user, otherwise (the workdir if that one is no folder), and those of
-                           agent/names.h. Makes the workdir */
-    FRAME_START, /* fields: arg..., env..., shell (optional: the program is a shell), report ("exit", optional: what cannot
-                           be executed is the command's end, with code 127 or 126). Starts the command */
-    FRAME_STDIN, /* raw; only within the credit */
-    FRAME_STDIN_EOF, /* empty */
-    FRAME_SIGNAL,    /* fields: signal. To the command */
-    FRAME_EXTRACT,   /* fields: path (absolute, or relative to the workdir), max (bytes) */
-    FRAME_FILTER,    /* raw: a seccomp program to put on, before PREPARE */
-    FRAME_CONFINE, /* fields: pids, memory, cpu_us (agent/confine.h). What the host's kernel cannot limit, before FILTER */
-    FRAME_INSPECT, /* empty: report the walls. After FILTER, before PREPARE */
+    FRAME_PREPARE = 32, /* fields: workdir, user, otherwise (the workdir if `workdir` is not a
+                           folder), and the fields of agent/names.h. Makes the workdir */
+    FRAME_START,        /* fields: arg..., env..., shell (optional: the program is a shell), report
+                           ("exit", optional: if the program cannot be executed, the command has
+                           ended with code 127 or 126). Starts the command */
+    FRAME_STDIN,        /* raw; only within the credit */
+    FRAME_STDIN_EOF,    /* empty */
+    FRAME_SIGNAL,       /* fields: signal. Sent to the command */
+    FRAME_EXTRACT,      /* fields: path (absolute, or relative to the workdir), max (bytes) */
+    FRAME_FILTER,       /* raw: a seccomp program to install. Before PREPARE */
+    FRAME_CONFINE,      /* fields: pids, memory, cpu_us (agent/confine.h): limits that the host's
+                           kernel cannot enforce. Before FILTER */
+    FRAME_INSPECT,      /* empty: report the walls. After FILTER, before PREPARE */
 
     /* agent -> supervisor */
     FRAME_HELLO = 64,    /* fields: version, sysname, release, kernel, machine, boot, log */
     FRAME_SEEDED,        /* empty: answer to ENTRIES_END */
     FRAME_RUNNING,       /* empty: the command was executed */
-    FRAME_FAILED,        /* fields: operation, message, errno. The agent ends itself */
+    FRAME_FAILED,        /* fields: operation, message, errno. The agent then exits */
     FRAME_STDOUT,        /* raw */
     FRAME_STDERR,        /* raw */
-    FRAME_STDIN_CREDIT,  /* fields: bytes. So many more may be sent */
+    FRAME_STDIN_CREDIT,  /* fields: bytes. The supervisor may send that many more */
     FRAME_EXIT,          /* fields: code, signal, user_us, system_us, peak_rss_kb */
     FRAME_EXTRACT_BEGIN, /* fields: status (ok, missing, error), reason, kind (dir, file), bytes */
     FRAME_EXTRACT_END,   /* fields: status (ok, error), reason. Only after a BEGIN with ok */
-    FRAME_WALLS, /* fields: pid, NoNewPrivs, Seccomp, Seccomp_filters, CapInh, CapPrm, CapEff, CapBnd, CapAmb (as in
-                    /proc/self/status), uid_map, gid_map. The answer to INSPECT */
+    FRAME_WALLS,         /* fields: pid, NoNewPrivs, Seccomp, Seccomp_filters, CapInh, CapPrm,
+                            CapEff, CapBnd, CapAmb (as in /proc/self/status), uid_map, gid_map.
+                            The answer to INSPECT */
 
     /* a file tree, in either direction */
-    FRAME_ENTRY =
-        96, /* fields: kind (dir, file; into a sandbox also link), path (relative), mode (octal), mtime (s), mtime_ns, target
-                          (of a link) */
+    FRAME_ENTRY = 96,  /* fields: kind (dir, file; into a sandbox also link), path (relative), mode
+                          (octal), mtime (s), mtime_ns, target (of a link) */
     FRAME_DATA,        /* raw: more bytes of the file of the last ENTRY */
-    FRAME_ENTRY_END,   /* fields: error (optional: it could not be read to its end) */
+    FRAME_ENTRY_END,   /* fields: error (optional: the file could not be read to its end) */
     FRAME_ENTRIES_END, /* empty: the tree is complete (supervisor -> agent only) */
 };
 
 enum {
     FRAME_HEADER_SIZE = 8,
-    FRAME_DATA_MAX = 128 * 1024,         /* most bytes put in one raw frame */
-    FRAME_AGENT_MAX = 1024 * 1024,       /* longest payload on the agent's hop */
-    FRAME_CALLER_MAX = 4 * 1024 * 1024,  /* longest payload on the caller's hop */
-    FRAME_STDIN_WINDOW = 256 * 1024,     /* credit that the agent starts with */
+    FRAME_DATA_MAX = 128 * 1024,         /* most bytes in one raw frame */
+    FRAME_AGENT_MAX = 1024 * 1024,       /* longest payload between supervisor and agent */
+    FRAME_CALLER_MAX = 4 * 1024 * 1024,  /* longest payload between caller and supervisor */
+    FRAME_STDIN_WINDOW = 256 * 1024,     /* the supervisor's credit at the start */
     CONTROL_GRACE_MAX_MS = 24 * 3600000, /* the longest grace of a stop */
 };
 
 struct frame {
     uint8_t type;
     uint32_t length;
-    const char *payload; /* borrowed from the buffer: valid until it is consumed or filled */
+    const char *payload; /* borrowed: valid until the buffer is consumed or filled */
 };
 
 enum frame_status {
@@ -102,10 +105,10 @@ enum frame_status {
 enum frame_status frame_peek(const struct buffer *in, size_t max_payload, struct frame *out);
 void frame_consume(struct buffer *in, const struct frame *f);
 
-/* Writes a header, for callers that write the payload on their own. */
+/* Writes a header, for callers that write the payload themselves. */
 void frame_header(char header[FRAME_HEADER_SIZE], enum frame_type type, uint32_t length);
 
-/* Appends a whole frame; false when the buffer is full or memory is out. */
+/* Appends a whole frame. Returns false if the buffer is full or memory is out. */
 bool frame_append(struct buffer *out, enum frame_type type, const void *payload, size_t length);
 
 #endif

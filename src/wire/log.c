@@ -21,13 +21,13 @@ int log_append(int fd, enum frame_type stream, const char *data, size_t length, 
         struct iovec parts[2] = {{head, sizeof(head)}, {(void *)(uintptr_t)data, piece}};
         size_t whole = sizeof(head) + piece;
         off_t before = lseek(fd, 0, SEEK_END);
-        /* One call for the whole piece: a reader sees all of it or, for a moment, a part. */
+        /* One call for the whole piece. A reader may see a part of it, but only for a moment. */
         ssize_t n = writev(fd, parts, 2);
         if (n < 0 && errno == EINTR)
             continue;
         if (n != (ssize_t)whole) {
             int failed = n < 0 ? errno : ENOSPC;
-            /* What is behind half a piece could never be read. */
+            /* Remove an incomplete piece: no reader could get past it. */
             if (n > 0 && before >= 0 && ftruncate(fd, before) < 0)
                 failed = errno;
             return error_errno(err, LRUN_IO_FAILED, "log.append", failed, "cannot keep the output");
@@ -49,7 +49,7 @@ void log_reader_free(struct log_reader *r)
     buffer_free(&r->in);
 }
 
-/* Whether something was read. */
+/* Returns whether it read any bytes. */
 static bool fill(struct log_reader *r)
 {
     size_t room = buffer_room(&r->in), want = room < 65536 ? room : 65536;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The kept output of a detached run: frames (wire/frame.h) of LOG_STDOUT and LOG_STDERR, each payload
- * a time in ms since 1970 (64 bits, little-endian) and then the bytes as they came.
+ * The kept output of a detached run: frames (wire/frame.h) of type LOG_STDOUT and LOG_STDERR. Each
+ * payload is a time in ms since 1970 (64 bits, little-endian), followed by the output bytes.
  */
 #ifndef WIRE_LOG_H
 #define WIRE_LOG_H
@@ -17,21 +17,21 @@ int log_append(int fd, enum frame_type stream, const char *data, size_t length, 
 struct log_piece {
     lrun_stream stream;
     int64_t time_ms;
-    const char *data; /* borrowed: valid until the next piece is asked for */
+    const char *data; /* borrowed: valid until the next call of log_reader_next() */
     size_t length;
 };
 
 struct log_reader {
     int fd; /* borrowed */
     struct buffer in;
-    struct frame frame; /* that of the last piece; type 0: none */
+    struct frame frame; /* the frame of the last piece; type 0: there is none */
 };
 
 void log_reader_init(struct log_reader *r, int fd);
 void log_reader_free(struct log_reader *r);
 
-/* 1: *out is the next piece. 0: there is none (yet: a run that is going may append). -1: the file is
- * no log. */
+/* Returns 1 with the next piece in *out; 0 if there is none (if the run is still going, it may
+ * append more); -1 if the file is not a log. */
 int log_reader_next(struct log_reader *r, struct log_piece *out);
 
 #endif

@@ -26,7 +26,8 @@ static int read_id(void *out, const char *field, const json_t *value, lrun_error
     return order_id_is_valid(order->id) ? 0 : check_fail(err, field, "is not the id of a run");
 }
 
-/* No caller replaces another image by way of it. */
+/* A commit can only write to the repository of setup steps, so no caller can replace another
+ * image. */
 static bool is_commit_name(const char *name)
 {
     static const char prefix[] = ORDER_COMMIT_REPOSITORY ":";

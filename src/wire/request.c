@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reading a request: one table row per field, each with the function that checks it. What is not in
- * the tables does not exist.
+ * Reads a request. Each field has one row in a table, with the function that checks it. A field
+ * that has no row is unknown.
  */
 #include "wire/request.h"
 
@@ -20,19 +20,19 @@
 enum {
     MAX_IMAGE = 4096,
     MAX_PATH = 4095,
-    MAX_STRING = 128 * 1024 - 1, /* what the kernel takes as one argument or variable */
-    MAX_ENV = 1024 * 1024,       /* of all variables together */
+    MAX_STRING = 128 * 1024 - 1, /* the kernel's limit on one argument or variable */
+    MAX_ENV = 1024 * 1024,       /* all variables together */
     MAX_ARGV_WORDS = 65536,
-    MAX_ARGV = 1024 * 1024, /* of all words together */
+    MAX_ARGV = 1024 * 1024, /* all words together */
     MAX_EXTRACT = 1024,
-    MAX_EXTRACT_BYTES = 1024 * 1024, /* of all paths together: they come back in one RESULT frame */
+    MAX_EXTRACT_BYTES = 1024 * 1024, /* all paths together: they come back in one RESULT frame */
     MAX_NETWORKS = 64,
     MAX_IGNORE = 1024,
-    MAX_NAME = 255, /* of a file, without its folder */
+    MAX_NAME = 255, /* a file's name, without its folder */
     MAX_STEPS = 1024,
 };
 
-#define MIN_MEMORY  (6ull << 20) /* the least that Docker takes */
+#define MIN_MEMORY  (6ull << 20) /* Docker's minimum */
 #define MIN_DISK    (1ull << 20)
 #define MAX_BYTES   ((uint64_t)INT64_MAX)
 #define MAX_TIMEOUT (3650ull * 24 * 3600 * 1000)
@@ -80,7 +80,7 @@ static int read_accelerator(void *out, const char *field, const json_t *value, l
     return 0;
 }
 
-/* More than anybody has: a number that a schema can tell by its length, too. */
+/* Sizes larger than anybody has. A schema can recognise them too, by their length. */
 static bool is_beyond(const char *size)
 {
     static const struct {
@@ -130,11 +130,11 @@ static int read_cpus(void *out, const char *field, const json_t *value, lrun_err
     struct request *r = out;
     double cpus;
     if (json_is_string(value)) {
-        /* The TypeScript light-runner takes "0.5" too. */
+        /* The TypeScript light-runner accepts "0.5" too. */
         const char *text;
         if (check_string(&text, field, value, err) < 0)
             return -1;
-        /* Read as JSON, not by strtod(), which listens to the caller's locale. */
+        /* Read it as JSON: strtod() depends on the caller's locale. */
         bool plain = text[strspn(text, "0123456789.")] == '\0';
         json_t *number = plain ? json_loads(text, JSON_DECODE_ANY, NULL) : NULL;
         bool is_number = json_is_number(number);
@@ -308,7 +308,7 @@ static int read_image(void *out, const char *field, const json_t *value, lrun_er
     struct request *r = out;
     if (check_copy_name(&r->image, field, value, MAX_IMAGE, err) < 0)
         return -1;
-    /* It becomes an argument of other programs; a dash would make it one of their options. */
+    /* The name becomes an argument of other programs. With a leading dash it would be an option. */
     if (r->image[0] == '-')
         return check_fail(err, field, "'%.80s' must not begin with '-'", r->image);
     for (const char *c = r->image; *c; c++)
@@ -419,7 +419,7 @@ static int read_links(void *out, const char *field, const json_t *value, lrun_er
     return 0;
 }
 
-/* Its text, which was checked when the document was read (request_text.c). */
+/* The JSON text of the input. request_text.c checked it when the document was read. */
 static int read_input(void *out, const char *field, const json_t *value, lrun_error *err)
 {
     struct request *r = out;
@@ -451,7 +451,8 @@ static bool is_network_name(const char *s)
            '\0';
 }
 
-/* Of a server that the sandbox can ask: on loopback there is nothing but the sandbox itself. */
+/* Returns whether a sandbox can ask a server at this address: on loopback there is only the sandbox
+ * itself. */
 static bool is_server_address(const char *text)
 {
     struct in_addr v4;
@@ -504,8 +505,8 @@ static int read_networks(void *out, const char *field, const json_t *value, lrun
     return 0;
 }
 
-/* One variable, unless its name is none: a later one of the same name takes the place of an
- * earlier. */
+/* Adds one variable; ignores it if its name is not valid. A later variable replaces an earlier one
+ * of the same name. */
 static int add_env(json_t *all, const char *field, const char *name, size_t name_length,
                    const char *value, lrun_error *err)
 {
@@ -699,8 +700,9 @@ static int set_default(char **field, const char *value)
 }
 
 /*
- * The steps execute the image's own programs, so they need the wall that the run asks for. Only runc leaves a
- * root that an image can be made of from outside, and a weaker wall than the run's is for the user to choose.
+ * The steps execute the image's own programs, so they need the isolation that the run asks for.
+ * Only runc leaves a root that an image can be made from outside the sandbox. If that is weaker
+ * than the run's tier, the user must choose it.
  */
 static int check_setup_runtime(const struct request *r, lrun_error *err)
 {
@@ -748,7 +750,7 @@ int request_from_json(struct request *out, const json_t *document, lrun_error *e
     return 0;
 }
 
-/* -------------------------------------------------------------- and back */
+/* -------------------------------------------------------------- writing */
 
 static json_t *strings_to_json(char *const *strings)
 {
@@ -761,7 +763,7 @@ static json_t *strings_to_json(char *const *strings)
     return list;
 }
 
-/* NULL for none, or when memory is out. */
+/* Returns NULL for an empty set, or when memory is out. */
 static json_t *names_to_json(unsigned set, const struct named_bit *known)
 {
     json_t *list = set ? json_array() : NULL;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A request as JSON text, whose `input` is kept letter by letter. In the document it is the text of the
- * value, as a string.
+ * Reads and writes a request as JSON text. `input` is kept letter by letter: in the document it is
+ * a string that holds the JSON text of the value.
  */
 #include "wire/request.h"
 
@@ -27,7 +27,8 @@ int request_input(json_t **out, const char *field, const char *text, size_t leng
     return *out ? 0 : error_set(err, LRUN_INVALID_ARGUMENT, OPERATION, "%s: must be UTF-8", field);
 }
 
-/* In the place of the value there is a 0 and blanks, so that the parser's errors have the right line and column. */
+/* Replaces the value by a 0 and blanks, so that the parser's errors have the right line and
+ * column. */
 static char *blank_out(const char *json, size_t length, const struct json_span *span)
 {
     char *copy = malloc(length + 1);
@@ -44,7 +45,7 @@ static char *blank_out(const char *json, size_t length, const struct json_span *
 
 static json_t *load(const char *json, size_t length, json_error_t *e)
 {
-    /* Twice the same key is refused: which of the two was meant is anybody's guess. */
+    /* Reject a key that is given twice: nobody can tell which value was meant. */
     return json_loadb(json, length, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, e);
 }
 
@@ -58,7 +59,7 @@ static int not_json(const json_error_t *e, lrun_error *err)
 
 int request_load(json_t **out, const char *json, size_t length, lrun_error *err)
 {
-    /* Some editors begin every file with it. */
+    /* A byte order mark. Some editors begin every file with it. */
     static const char mark[] = "\xef\xbb\xbf";
     if (length >= strlen(mark) && memcmp(json, mark, strlen(mark)) == 0) {
         json += strlen(mark);
@@ -71,7 +72,8 @@ int request_load(json_t **out, const char *json, size_t length, lrun_error *err)
     if (found > 0 && !rest)
         return error_oom(err, OPERATION);
     json_t *document = load(rest ? rest : json, length, &e), *value = NULL;
-    /* What the scanner does not take the parser must not either: an input could be anywhere in it. */
+    /* Text that the scanner rejects is rejected even if the parser accepts it: an `input` could be
+     * anywhere in it. */
     if (!document || found < 0) {
         json_decref(document);
         return not_json(&e, err);
@@ -94,7 +96,7 @@ char *request_dump(const json_t *document)
     json_decref(rest);
     if (!text || !value)
         return text;
-    /* Before the others, of which there may be none. */
+    /* `input` goes first; there may be no other members. */
     char *whole = NULL;
     int n = asprintf(&whole, "{\"%s\":%s%s%s", input, value, text[1] == '}' ? "" : ",", text + 1);
     free(text);

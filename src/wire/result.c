@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A result that came over the wire keeps its document: the strings of the lrun_result point into it.
+ * A result that was read keeps its document: the strings of the lrun_result point into it.
  */
 #include "wire/result.h"
 
@@ -18,19 +18,19 @@
 
 enum { NAMES_MAX = 8 };
 
-/* A list of names: as one text with commas, and as the public result has it. */
+/* A list of names: as one text with commas, and as an array for the public result. */
 struct names {
     char text[128];
     const char *list[NAMES_MAX + 1];
 };
 
 struct owned_result {
-    lrun_result public; /* first: lrun_result_free() is given its address */
+    lrun_result public; /* must be first: lrun_result_free() gets its address */
     struct run_result own;
     json_t *document;
     char *text;
     lrun_extracted *extracted;
-    const lrun_extracted **pointers; /* to each of them */
+    const lrun_extracted **pointers; /* to each element of `extracted` */
     struct names unenforced, checked, left_behind;
     lrun_isolation isolation;
 };
@@ -52,7 +52,7 @@ static void signal_name(char out[16], int number)
 
 /* ------------------------------------------------------------- writing */
 
-/* Microseconds are what the clock gives; more digits would be noise. */
+/* The clock has microseconds; more digits would be noise. */
 static json_t *time_to_json(double ms)
 {
     if (!isfinite(ms) || ms <= 0)
@@ -61,9 +61,10 @@ static json_t *time_to_json(double ms)
 }
 
 /*
- * A string, or NULL for an empty one, which is then left out. Reasons, kernel names and messages
- * quote text out of a sandbox or a file system: it need not be UTF-8, it may speak to a terminal, and a
- * message may be cut within a character. None of this may cost the whole document, or get out of it.
+ * Returns a string, or NULL for an empty text, which is then left out. Reasons, kernel names and
+ * messages quote text from a sandbox or a file system. Such text may not be UTF-8, may contain
+ * terminal controls, and a message may be cut within a character. None of this may invalidate the
+ * whole document or reach its reader.
  */
 static json_t *text_to_json(const char *text)
 {
@@ -94,7 +95,7 @@ static json_t *extracted_to_json(const struct run_result *r)
     return list;
 }
 
-/* "a,b" as a list; NULL for none. */
+/* Returns "a,b" as a list; NULL for an empty list. */
 static json_t *names_to_json(const char *names)
 {
     json_t *list = names && *names ? json_array() : NULL;
@@ -177,7 +178,7 @@ static int take_bool(bool *out, const json_t *object, const char *field, lrun_er
     return 0;
 }
 
-/* States of before it was there do not have it. */
+/* For a field that was added later: older states do not have it. */
 static int take_later_bool(bool *out, const json_t *object, const char *field, lrun_error *err)
 {
     *out = false;
@@ -193,7 +194,7 @@ static int take_u64(uint64_t *out, const json_t *object, const char *field, lrun
     return 0;
 }
 
-/* As take_later_bool(). */
+/* Like take_later_bool(). */
 static int take_later_u64(uint64_t *out, const json_t *object, const char *field, lrun_error *err)
 {
     *out = 0;
@@ -209,7 +210,7 @@ static int take_ms(double *out, const json_t *object, const char *field, lrun_er
     return 0;
 }
 
-/* Borrowed from the document, which refuses NUL bytes as a whole. */
+/* Borrows the string from the document. The parser rejects documents with NUL bytes. */
 static int take_string(const char **out, const json_t *object, const char *field, bool required,
                        lrun_error *err)
 {
@@ -271,7 +272,7 @@ static int take_extracted(struct owned_result *r, lrun_error *err)
     if (!json_is_array(list))
         return lost(err, "extracted");
     size_t count = json_array_size(list);
-    /* One more than needed, so that an empty list is told apart from none. */
+    /* One element more than needed, so that an empty list is not NULL: NULL means no extraction. */
     r->extracted = calloc(count + 1, sizeof(*r->extracted));
     if (!r->extracted)
         return error_oom(err, OPERATION);
@@ -330,7 +331,7 @@ static int take_isolation(struct run_result *r, const json_t *isolation, lrun_er
     return take_setup(&r->isolation.setup, json_object_get(isolation, "setup"), err);
 }
 
-/* A list of names. *out is the text of them, or NULL if there is none. */
+/* Reads a list of names. *out is their text, or NULL if there are none. */
 static int take_names(const char **out, struct names *names, const json_t *object,
                       const char *field, lrun_error *err)
 {
@@ -381,7 +382,7 @@ static int take_all(struct owned_result *owned, lrun_error *err)
     if (code > 255)
         return lost(err, "exitCode");
     r->exit_code = (int)code;
-    /* `success` follows from the others. A supervisor that says otherwise is not believed. */
+    /* `success` follows from the other fields. Reject a result that contradicts them. */
     if (r->success != (code == 0 && !r->cancelled && !r->timed_out && !r->cpu_timed_out))
         return lost(err, "success");
     return take_extracted(owned, err) < 0 || take_lists(owned, err) < 0 ||
@@ -392,7 +393,7 @@ static int take_all(struct owned_result *owned, lrun_error *err)
                : 0;
 }
 
-/* The public result of what was read: pointers into it. */
+/* Fills the public result with pointers into `own`. */
 static int publish(struct owned_result *owned, lrun_error *err)
 {
     const struct run_result *r = &owned->own;
@@ -460,7 +461,7 @@ int result_from_json(lrun_result **out, const char *json, size_t length, lrun_er
                          r->document ? "no object" : e.text);
     if (take_all(r, err) < 0 || publish(r, err) < 0)
         return -1;
-    /* Written anew, so that what is printed holds the fields of the contract and no others. */
+    /* Written again, so that the printed text holds the fields of the contract and no others. */
     json_t *document = result_to_json(&r->own);
     r->text = document ? json_dumps(document, JSON_COMPACT | JSON_REAL_PRECISION(10)) : NULL;
     json_decref(document);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The result and the error as JSON documents (docs/result.schema.json), and back.
+ * Converts the result and the error to JSON documents (docs/result.schema.json), and back.
  */
 #ifndef WIRE_RESULT_H
 #define WIRE_RESULT_H
@@ -10,8 +10,8 @@
 #include <jansson.h>
 
 /*
- * A result while it is being made: what lrun_result has, in one piece. Lists of names are texts with commas;
- * NULL or "" is an empty one. The strings are borrowed.
+ * A result that is being made: the members of lrun_result in one struct. Lists of names are texts
+ * with commas; NULL or "" is an empty list. The strings are borrowed.
  */
 struct run_result {
     bool success, cancelled, timed_out, cpu_timed_out, oom_killed, log_truncated;
@@ -26,19 +26,20 @@ struct run_result {
         const char *runtime, *kernel, *host_kernel, *accelerator;
         bool verified;
         const char *checked, *unenforced;
-        lrun_setup setup; /* without a runtime: there were no steps */
+        lrun_setup setup; /* runtime is NULL: there were no steps */
     } isolation;
     lrun_timings timings;
 };
 
-/* The document of a result, as the CLI prints it. New reference; NULL when memory is out. */
+/* Returns the document of a result, as the CLI prints it. New reference; NULL when memory is
+ * out. */
 json_t *result_to_json(const struct run_result *r);
 
-/* Makes an lrun_result (free it with lrun_result_free()) of a RESULT frame. Takes nothing on trust: a
+/* Makes an lrun_result from a RESULT frame; free it with lrun_result_free(). Trusts no field: a
  * missing or mistyped field is LRUN_SUPERVISOR_LOST. */
 int result_from_json(lrun_result **out, const char *json, size_t length, lrun_error *err);
 
-/* {"code", "message", "operation", "container", "hint"}; absent where unknown. */
+/* {"code", "message", "operation", "container", "hint"}; unknown members are left out. */
 json_t *error_to_json(const lrun_error *e);
 void error_from_json(lrun_error *out, const char *json, size_t length);
 

@@ -35,7 +35,8 @@ static char *folder_path(lrun_error *err)
         return copy;
     }
     const char *home = secure_getenv("HOME");
-    /* A system service has no HOME, but its user has a home folder. Nor has a setuid program one that counts. */
+    /* A system service has no HOME, but its user has a home folder. A setuid program's HOME does
+     * not count either. */
     char text[4096];
     struct passwd user, *found = NULL;
     if (!home && getpwuid_r(geteuid(), &user, text, sizeof(text), &found) == 0 && found)
@@ -51,7 +52,7 @@ static char *folder_path(lrun_error *err)
     return path;
 }
 
-/* mkdir -p; only what is made is for the user alone. */
+/* mkdir -p. Only the folders that it makes are private to the user. */
 static int make_folders(char *path)
 {
     for (char *slash = strchr(path + 1, '/');; slash = strchr(slash + 1, '/')) {
@@ -111,7 +112,8 @@ bool state_is_running(const json_t *state)
     return strcmp(status_of(state), "running") == 0;
 }
 
-/* What every user of a state relies on; the rest is looked at where it is used. */
+/* Checks the fields that every user of a state relies on. Other fields are checked where they are
+ * used. */
 static bool is_state(const json_t *state, const char *id)
 {
     static const char *const known[] = {"running", "exited", "cancelled", "failed"};
@@ -133,7 +135,8 @@ int state_read(json_t **out, int dirfd, const char *id, lrun_error *err)
     file_name(name, id, ends[0]);
     size_t length;
     cleanup_free char *text = io_read_file_at(dirfd, name, STATE_MAX_BYTES, &length);
-    /* Only a name that is not there is an unknown run; a folder, or what is too large, is not a state. */
+    /* Only a missing file is an unknown run. A folder or a file that is too large is not a
+     * state. */
     if (!text && (errno == ENOENT || errno == EISDIR || errno == ENXIO || errno == EFBIG))
         return 0;
     if (!text)
@@ -163,7 +166,7 @@ int state_write(int dirfd, const json_t *state, lrun_error *err)
 
 void state_remove(int dirfd, const char *id)
 {
-    /* The state last: as long as it is there, the others have their name. */
+    /* The state last: as long as it exists, the other files can still be found. */
     for (size_t i = sizeof(ends) / sizeof(ends[0]); order_id_is_valid(id) && i-- > 0;) {
         char name[NAME_SIZE];
         file_name(name, id, ends[i]);
@@ -173,7 +176,7 @@ void state_remove(int dirfd, const char *id)
 
 /* -------------------------------------------------------------- all of them */
 
-/* What they are ordered by is looked up once, not at each comparison. */
+/* The sort keys are looked up once, not at each comparison. */
 struct listed {
     json_t *state;
     const char *started, *id;
@@ -245,7 +248,7 @@ int state_list(json_t **out, int dirfd, lrun_error *err)
     return 0;
 }
 
-/* -------------------------------------------------------------- what is in it */
+/* -------------------------------------------------------------- contents */
 
 void state_format_time(char out[32], int64_t ms)
 {
@@ -268,7 +271,7 @@ int64_t state_parse_time(const char *text)
         for (end++; *end >= '0' && *end <= '9'; end++, unit /= 10)
             ms += (*end - '0') * unit;
     }
-    /* Others write their own time, with how far it is ahead: "+01:00". */
+    /* Other programs write their local time and its offset from UTC: "+01:00". */
     char sign;
     unsigned hours, minutes;
     int64_t ahead = 0;

@@ -4,11 +4,11 @@
  *
  *      <id>.json   what is known of the run; written by temporary file and rename
  *      <id>.log    its output (wire/log.h)
- *      <id>.sock   where its supervisor listens, as long as it lives
+ *      <id>.sock   where its supervisor listens, as long as the supervisor lives
  *
- * Other programs write such files too: fields that are not known here are kept, and files that are
- * none are not looked at. Whoever can write to the folder decides what `attach` says, so it has to
- * belong to the user alone.
+ * Other programs write such files too. Fields that are not known here are kept, and files that are
+ * not valid states are ignored. Anybody who can write to the folder decides what `attach` says, so
+ * only the user may be able to write to it.
  */
 #ifndef WIRE_STATE_H
 #define WIRE_STATE_H
@@ -20,18 +20,18 @@
 
 enum { STATE_MAX_BYTES = 8 * 1024 * 1024 };
 
-/* ms: the longest timeout that is believed, and how much longer than its timeout a run may take: for the
- * extraction, and for the sandbox's end. */
+/* In ms: the longest timeout that is believed, and how long after its timeout a run may still take
+ * for extraction and the sandbox's end. */
 #define STATE_TIMEOUT_MAX (INT64_MAX / 8)
 enum { STATE_OVERTIME = 2 * 60 * 60 * 1000 };
 
-/* The fd of the folder; made when `create` says so and it is missing. *out is -1 where there is none.
- * Errors: IO_FAILED, INVALID_ARGUMENT (LIGHT_RUNNER_STATE_DIR, or a folder that others may write). */
+/* Opens the folder. If it is missing, it is made if `create` is true; else *out is -1. Errors:
+ * IO_FAILED, INVALID_ARGUMENT (LIGHT_RUNNER_STATE_DIR, or a folder that others may write). */
 int state_open_dir(int *out, bool create, lrun_error *err);
 
 /*
- * Reads one. *out is NULL for an id that is unknown, malformed, or whose file is not a state. A file that is there
- * but cannot be read is an error. New reference. Errors: IO_FAILED.
+ * Reads a state. *out is NULL if the id is unknown or malformed, or if its file is not a state. A
+ * file that exists but cannot be read is an error. New reference. Errors: IO_FAILED.
  */
 int state_read(json_t **out, int dirfd, const char *id, lrun_error *err);
 
@@ -42,22 +42,22 @@ int state_write(int dirfd, const json_t *state, lrun_error *err);
 void state_remove(int dirfd, const char *id);
 
 /*
- * Calls `each` for every state, in no order; the state is borrowed. One after the other, so that there may be any
- * number. A state that cannot be read, or for which `each` returns less than 0, does not keep the others from
- * being visited; the first such error is returned after that.
+ * Calls `each` for every state, in no order; the state is borrowed. Only one state is in memory at
+ * a time, so there may be any number. If a state cannot be read, or `each` returns less than 0, the
+ * other states are still visited; the first such error is returned after that.
  */
 typedef int (*state_each_fn)(void *user, json_t *state, lrun_error *err);
 int state_each(int dirfd, state_each_fn each, void *user, lrun_error *err);
 
-/* Every state, oldest first, as a JSON array. New reference. */
+/* Returns every state, oldest first, as a JSON array. New reference. */
 int state_list(json_t **out, int dirfd, lrun_error *err);
 
-/* That of a run which has just begun. New reference; NULL when memory is out. */
+/* Makes the state of a run that has just begun. New reference; NULL when memory is out. */
 json_t *state_begin(const char *id, const struct request *r);
 
 /*
- * Adds the end. `document` is the result, or the error when `failed`; it is kept whole beside the fields
- * that every state has. -1 when memory is out.
+ * Adds the end of the run to its state. `document` is the result, or the error if `failed`. It is
+ * kept whole, beside the fields that every state has. Returns -1 when memory is out.
  */
 int state_end(json_t *state, const json_t *document, bool failed);
 
@@ -65,19 +65,19 @@ const char *state_id(const json_t *state);
 bool state_is_running(const json_t *state);
 
 /*
- * What is known of the supervisor of a run that says that it is running: by the process that `supervisor` names, which
- * process_identity() made. One that cannot be seen from here is gone when its deadline has passed by hours. Ask only
- * when nobody listens at the run's socket.
+ * Says whether the supervisor of a run whose state is "running" still exists. `supervisor` in the
+ * state identifies its process (process_identity()). A process that cannot be seen from here counts
+ * as gone once its deadline has passed by hours. Ask only if nobody listens at the run's socket.
  */
 enum process_fate state_fate(const json_t *state);
 
-/* The run's timeout: ms, at least 0 and not more than STATE_TIMEOUT_MAX. */
+/* Returns the run's timeout in ms, from 0 to STATE_TIMEOUT_MAX. */
 int64_t state_timeout(const json_t *state);
 
 /* "2026-01-31T12:00:00.123Z" */
 void state_format_time(char out[32], int64_t ms);
 
-/* The point in time of such a text, in ms since 1970; -1 for anything else. */
+/* Returns the time that such a text names, in ms since 1970; -1 for any other text. */
 int64_t state_parse_time(const char *text);
 
 #endif
