@@ -22,7 +22,7 @@ enum { REAP_THAWED_MS = 2000, REAP_NEWBORN_MS = 100 };
 enum { CONTROLLERS_MAX = 7, FREEZE_TIMEOUT_MS = 5000 };
 
 struct controller {
-    const char *name; /* of the folder */
+    const char *name; /* the folder's name */
     unsigned purposes;
 };
 
@@ -42,12 +42,12 @@ struct cgroup {
     size_t count;
     unsigned purposes;
     int parents[CONTROLLERS_MAX]; /* fd of <root>/<controller>/light-runner */
-    int groups[CONTROLLERS_MAX];  /* fd of <id> beneath it */
+    int groups[CONTROLLERS_MAX];  /* fd of <id> below it */
     const char *root;
     char id[64];
 };
 
-/* -1: not asked for. */
+/* -1: the cgroup does not have that purpose. */
 static int group_of(const struct cgroup *c, int which, unsigned purpose)
 {
     return c->purposes & purpose ? c->groups[c->mode == CGROUP_V2 ? 0 : which] : -1;
@@ -63,10 +63,10 @@ enum cgroup_mode cgroup_detect(const char *root)
     return access(path, F_OK) == 0 ? CGROUP_V1 : CGROUP_NONE;
 }
 
-/* Opens (and makes) a folder beneath dirfd. */
+/* Opens a folder below dirfd; makes it if it is missing. */
 static int open_folder(int dirfd, const char *name, bool exclusive)
 {
-    /* Not to be opened by others: whoever has it open may lock it. */
+    /* Other users must not open it: a process that has it open may lock it. */
     if (mkdirat(dirfd, name, 0711) < 0 && (exclusive || errno != EEXIST))
         return -1;
     return openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
@@ -80,8 +80,9 @@ static bool is_still(int dirfd, const char *name, int fd)
 }
 
 /*
- * Makes a run's group and holds it, so that reap sees that it is somebody's, also while it is still empty. A reap that
- * has come in between had it for a leftover, and has removed it when it lets go of it.
+ * Makes a run's cgroup and takes a shared lock on it, so that reap knows that even an empty cgroup
+ * is in use. If a reap came in between, it took the cgroup for a leftover and removed it: try
+ * again.
  */
 static int make_held(int dirfd, const char *name)
 {
@@ -101,7 +102,7 @@ static int make_held(int dirfd, const char *name)
     return -1;
 }
 
-/* v2 hands controllers down level by level, from the root to our parent folder. */
+/* v2 passes controllers down level by level, from the root to our parent folder. */
 static int enable_v2_controllers(int dirfd, unsigned purposes, lrun_error *err)
 {
     static const struct controller wanted[] = {{"+memory", CGROUP_MEMORY},
@@ -116,12 +117,12 @@ static int enable_v2_controllers(int dirfd, unsigned purposes, lrun_error *err)
     return 0;
 }
 
-/* Whether groups can be made beneath `root` with an optional controller. */
+/* Returns whether cgroups with an optional controller can be made below `root`. */
 static bool offers(const struct cgroup *c, const char *root, const char *name)
 {
     char path[512];
     if (c->mode == CGROUP_V1) {
-        /* A folder without this file is one where the hierarchy could be mounted, but is not. */
+        /* Without this file, the folder is only a place where the hierarchy could be mounted. */
         snprintf(path, sizeof(path), "%s/%s/cgroup.procs", root, name);
         if (access(path, F_OK) < 0)
             return false;
@@ -156,7 +157,7 @@ static void drop_what_is_missing(struct cgroup *c, const char *root)
         c->purposes &= ~(unsigned)CGROUP_CPUSET;
 }
 
-/* Writes a setting of one group to a group below it, if that has another. */
+/* Copies a setting of one cgroup to a cgroup below it, if that has another value. */
 static bool hand_down(int from, int to, const char *file)
 {
     cleanup_free char *wanted = io_read_file_at(from, file, 4096, NULL);
@@ -164,7 +165,7 @@ static bool hand_down(int from, int to, const char *file)
     return wanted && now && (strcmp(wanted, now) == 0 || io_write_control(to, file, wanted) == 0);
 }
 
-/* A new cpuset has no processors and no memory nodes, and takes no process before it has both. */
+/* A new cpuset has no processors and no memory nodes, and accepts no process until it has both. */
 static bool fill_cpuset(int top, int parent, int group)
 {
     return hand_down(top, parent, "cpuset.cpus") && hand_down(top, parent, "cpuset.mems") &&
@@ -189,7 +190,7 @@ static int open_groups(struct cgroup *c, const char *root, lrun_error *err)
             continue;
         snprintf(path, sizeof(path), "%s/%s", root, c->controllers[i].name);
         cleanup_close int top = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        /* In v1 the folder of a controller is there although nothing is mounted on it. */
+        /* In v1 the folder of a controller may exist although nothing is mounted on it. */
         if (top < 0 || (c->mode == CGROUP_V1 && faccessat(top, "cgroup.procs", F_OK, 0) < 0)) {
             error_errno(err, LRUN_START_FAILED, "cgroup.create", errno,
                         "the cgroup controller '%s' is not there", c->controllers[i].name);
@@ -213,7 +214,7 @@ static int open_groups(struct cgroup *c, const char *root, lrun_error *err)
                         "cannot make the cgroup %s/%s/%s", path, CGROUP_PARENT, c->id);
             return read_only ? hint_read_only(path, err) : -1;
         }
-        /* Another group of the machine may have processors for itself alone. */
+        /* Another cgroup of the machine may have exclusive processors. */
         if (c->controllers[i].purposes == CGROUP_CPUSET &&
             !fill_cpuset(top, c->parents[i], c->groups[i]))
             drop_group(c, i);
@@ -221,7 +222,7 @@ static int open_groups(struct cgroup *c, const char *root, lrun_error *err)
     return 0;
 }
 
-/* A limit that is not asked for has no folder. */
+/* If a limit is not asked for, dirfd is -1. */
 static int write_limit(int dirfd, const char *file, const char *value, lrun_error *err)
 {
     if (dirfd >= 0 && io_write_control(dirfd, file, value) < 0)
@@ -237,7 +238,7 @@ static bool has_swap(void)
     return lines && lines[1] != '\0';
 }
 
-/* One file per size of page, and one more for what is reserved. */
+/* There is one file for each page size, and another one for reservations. */
 static int forbid_huge_pages(int group, const char *files, lrun_error *err)
 {
     cleanup_closedir DIR *list = group < 0 ? NULL : io_list(group);
@@ -280,7 +281,7 @@ static int write_limits(struct cgroup *c, const struct cgroup_limits *limits, lr
             write_limit(pids_fd, "pids.max", pids, err) < 0 ||
             cgroup_set_cpus(c, limits->cpus, err) < 0)
             return -1;
-        /* Absent where the kernel was built or booted without swap accounting. */
+        /* The file is missing if the kernel was built or booted without swap accounting. */
         if (memory_fd >= 0 && io_write_control(memory_fd, "memory.swap.max", "0") < 0 && has_swap())
             return error_errno(err, LRUN_START_FAILED, "cgroup.create", errno,
                                "cannot forbid swap, so memory would not be capped");
@@ -294,7 +295,7 @@ static int write_limits(struct cgroup *c, const struct cgroup_limits *limits, lr
         has_swap() && io_write_control(memory_fd, "memory.swappiness", "0") < 0)
         return error_errno(err, LRUN_START_FAILED, "cgroup.create", errno,
                            "cannot forbid swap, so memory would not be capped");
-    /* Buffers of TCP have a counter of their own, which counts nothing without a limit. */
+    /* TCP buffers have a counter of their own, which counts nothing until it has a limit. */
     if (memory_fd >= 0 &&
         io_write_control(memory_fd, "memory.kmem.tcp.limit_in_bytes", memory) < 0 &&
         errno != ENOENT)
@@ -304,7 +305,7 @@ static int write_limits(struct cgroup *c, const struct cgroup_limits *limits, lr
                              err);
 }
 
-/* Nothing of it is open yet. An empty id: it is somebody else's. */
+/* Makes a cgroup with nothing open. An empty id: another program made the cgroup. */
 static struct cgroup *new_cgroup(const char *root, const char *id)
 {
     struct cgroup *c = calloc(1, sizeof(*c));
@@ -364,8 +365,9 @@ bool cgroup_show(const struct cgroup *c, const char *at, const char *names[CGROU
 
 int cgroup_enter(const struct cgroup *c)
 {
-    /* "tasks" moves one thread, and for the caller itself takes no lock that every fork on the machine
-     * waits for: "cgroup.procs" costs milliseconds. v2 has nothing like it. The caller has one thread. */
+    /* "tasks" moves one thread, which is enough: the caller has only one. If a thread moves itself,
+     * "tasks" does not take a lock that every fork on the machine waits for, while "cgroup.procs"
+     * costs milliseconds. v2 has nothing like "tasks". */
     const char *file = c->mode == CGROUP_V2 ? "cgroup.procs" : "tasks";
     for (size_t i = 0; i < c->count; i++)
         if (c->groups[i] >= 0 && io_write_control(c->groups[i], file, "0") < 0)
@@ -375,7 +377,7 @@ int cgroup_enter(const struct cgroup *c)
 
 static uint64_t read_keyed(int dirfd, const char *file, const char *key);
 
-/* Whether the file's first line is the wanted one: "FROZEN", or with a key "frozen 1". */
+/* Returns whether the cgroup is frozen (`on`) or thawed (not `on`). */
 static bool is_frozen(const struct cgroup *c, int group, bool on)
 {
     if (c->mode == CGROUP_V2)
@@ -401,7 +403,7 @@ int cgroup_freeze(const struct cgroup *c, bool on)
             return -1;
         }
         nanosleep(&(struct timespec){.tv_nsec = 500000}, NULL);
-        /* v1 gives up on a task that would not freeze at that moment, and wants to be told again. */
+        /* v1 gives up on a task that could not freeze at that moment, and must be told again. */
         if (c->mode == CGROUP_V1 && on)
             rc = io_write_control(group, "freezer.state", "FROZEN");
     }
@@ -420,7 +422,7 @@ static uint64_t read_number(int dirfd, const char *file)
     return value;
 }
 
-/* The number behind "key " on a line of its own. */
+/* Returns the number after "key " at the beginning of a line. */
 static uint64_t read_keyed(int dirfd, const char *file, const char *key)
 {
     cleanup_free char *text = dirfd < 0 ? NULL : io_read_file_at(dirfd, file, 65536, NULL);
@@ -466,13 +468,14 @@ void cgroup_read_usage(const struct cgroup *c, struct cgroup_usage *out)
     out->oom_kills = read_keyed(memory, "memory.oom_control", "oom_kill");
     if (!c->id[0])
         return;
-    /* Other than the memory, such ends are counted in their own group alone. */
+    /* v1 counts the memory of cgroups below, but each OOM kill only in its own cgroup. runc
+     * without root makes a cgroup in ours. */
     char nested[2 * sizeof(c->id)];
     snprintf(nested, sizeof(nested), "%s/memory.oom_control", c->id);
     out->oom_kills += read_keyed(memory, nested, "oom_kill");
 }
 
-/* Of a group that is removed no file can be opened. */
+/* No file of a removed cgroup can be opened. */
 bool cgroup_is_gone(const struct cgroup *c)
 {
     int memory = group_of(c, MEMORY, CGROUP_MEMORY);
@@ -509,7 +512,8 @@ bool cgroup_ran_out(const struct cgroup *c, int watch, struct cgroup_usage *usag
         return false;
     struct cgroup_usage now;
     cgroup_read_usage(c, &now);
-    /* v1 tells nothing else but this, and before it kills; v2 tells also of what has been reclaimed. */
+    /* v1 signals only that memory ran out, and before it kills, so the count may still be 0. v2
+     * also signals reclaimed memory. */
     if (c->mode == CGROUP_V1 && now.oom_kills == 0)
         now.oom_kills = 1;
     if (now.oom_kills == 0)
@@ -518,8 +522,8 @@ bool cgroup_ran_out(const struct cgroup *c, int watch, struct cgroup_usage *usag
     return true;
 }
 
-/* The path behind the second colon of "4:cpu,cpuacct:/some/path", if the line is one of that controller; v2's
- * is "0::/some/path". Cut at its end. */
+/* Returns the path after the second colon of "4:cpu,cpuacct:/some/path" if the line is for that
+ * controller. v2's line is "0::/some/path". Writes to the line. */
 static char *path_in_line(char *line, const char *controller)
 {
     char *names = strchr(line, ':'), *path = names ? strchr(names + 1, ':') : NULL;
@@ -567,7 +571,7 @@ int cgroup_open_of(struct cgroup **out, const char *root, pid_t pid, const char 
         return -1;
     for (size_t i = 0; i < c->count; i++) {
         c->groups[i] = open_existing(root, text, c->controllers[i].name, marker);
-        /* Without the count of processes there is enough to tell. */
+        /* We can do without the number of processes. */
         if (c->groups[i] < 0 && (c->controllers[i].purposes & (CGROUP_MEMORY | CGROUP_CPU_USAGE))) {
             cgroup_destroy(c);
             errno = ENOENT;
@@ -578,8 +582,8 @@ int cgroup_open_of(struct cgroup **out, const char *root, pid_t pid, const char 
     return 0;
 }
 
-/* runc joins (and so makes) a group in every hierarchy of v1, also in those without a limit of
- * ours. */
+/* runc joins, and so makes, a cgroup in every hierarchy of v1, even in those where we set no
+ * limit. */
 static void remove_elsewhere(const struct cgroup *c)
 {
     cleanup_closedir DIR *top = opendir(c->root);
@@ -604,9 +608,9 @@ void cgroup_destroy(struct cgroup *c)
         return;
     int64_t deadline = clock_ms() + 2000;
     for (size_t i = 0; i < c->count; i++) {
-        /* It is held until it is gone: a reap has no business with it. */
+        /* The lock is held until the cgroup is gone, so that no reap touches it. */
         if (c->groups[i] >= 0 && c->parents[i] >= 0) {
-            /* runc without root makes a group of its own in it, and is killed before it removes it. */
+            /* runc without root makes a cgroup in ours, and is killed before it removes it. */
             char nested[2 * sizeof(c->id) + 1];
             snprintf(nested, sizeof(nested), "%s/%s", c->id, c->id);
             remove_group(c->parents[i], nested, deadline);
@@ -622,14 +626,15 @@ void cgroup_destroy(struct cgroup *c)
     free(c);
 }
 
-/* A supervisor holds its groups for as long as it lives: then it is -1. Else nobody else gets it before it is closed. */
+/* Locks a cgroup. Returns -1 if a supervisor holds it, which it does for as long as it lives.
+ * Otherwise nobody else can lock the cgroup before the fd is closed. */
 static int hold_unheld(int parent, const char *name)
 {
     cleanup_close int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     return fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0 ? steal_fd(&fd) : -1;
 }
 
-/* What is frozen does not die (v1), though it has been killed together with its supervisor. */
+/* A frozen process does not die in v1, even if it was killed together with its supervisor. */
 static bool thaw(int group)
 {
     cleanup_free char *state = io_read_file_at(group, "freezer.state", 64, NULL);
@@ -637,7 +642,7 @@ static bool thaw(int group)
            io_write_control(group, "freezer.state", "THAWED") == 0;
 }
 
-/* The processes of a group that has just been thawed take a moment to go. */
+/* The processes of a cgroup that has just been thawed take a moment to end. */
 static bool remove_thawed(int parent, const char *name, bool thawed)
 {
     int64_t deadline = clock_ms() + (thawed ? REAP_THAWED_MS : 0);
@@ -648,7 +653,7 @@ static bool remove_thawed(int parent, const char *name, bool thawed)
     return rc == 0;
 }
 
-/* The groups of one hierarchy. */
+/* Removes the cgroups of one hierarchy. Returns how many. */
 static unsigned reap_hierarchy(int top, const char *hierarchy, int64_t min_age_ms)
 {
     char path[512];
@@ -667,11 +672,12 @@ static unsigned reap_hierarchy(int top, const char *hierarchy, int64_t min_age_m
             continue;
         int64_t age_ms = (int64_t)(now.tv_sec - st.st_ctim.tv_sec) * 1000 +
                          (now.tv_nsec - st.st_ctim.tv_nsec) / 1000000;
-        /* The kernel refuses (EBUSY) while there is a process in it; in the one that runc makes too. */
+        /* The kernel refuses (EBUSY) while there is a process in the cgroup or in the one that runc
+         * makes in it. */
         char nested[2 * sizeof(e->d_name) + 1];
         snprintf(nested, sizeof(nested), "%s/%s", e->d_name, e->d_name);
         cleanup_close int group = age_ms < min_age_ms ? -1 : hold_unheld(fd, e->d_name);
-        /* One that has just been made is given the time to be held by who made it. */
+        /* A cgroup that was just made gets a moment, so that its supervisor can lock it. */
         if (group >= 0 && age_ms < REAP_NEWBORN_MS) {
             cleanup_close_fd(&group);
             nanosleep(&(struct timespec){.tv_nsec = REAP_NEWBORN_MS * 1000000}, NULL);
@@ -691,8 +697,8 @@ unsigned cgroup_reap(const char *root, int64_t min_age_ms)
     cleanup_closedir DIR *top = opendir(root);
     if (!top)
         return 0;
-    /* v1: a run has a group in each hierarchy, and is to be counted once. What is frozen keeps its groups in the
-     * others, so that one comes first. */
+    /* In v1 a run has a cgroup in each hierarchy and must be counted once. The freezer comes first,
+     * because frozen processes keep their cgroups in the other hierarchies. */
     unsigned most = reap_hierarchy(dirfd(top), ".", min_age_ms);
     unsigned frozen = reap_hierarchy(dirfd(top), "freezer", min_age_ms);
     if (frozen > most)

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One cgroup per sandbox, `light-runner/<id>`, with the run's limits on it. Everything of the
- * sandbox lives in it, the OCI runtime included, whatever the tier: the limits are ours to write
- * and the usage ours to read, and no runtime's own cgroup driver is involved.
+ * One cgroup per sandbox, `light-runner/<id>`, with the run's limits on it. All processes of the
+ * sandbox are in it, in every tier, including the OCI runtime. So we set the limits and read the
+ * usage ourselves, and no runtime's cgroup driver is involved.
  *
- * v1 has one folder per controller (memory, cpu, cpuacct, pids, freezer, hugetlb, cpuset), v2 a single one; the
- * table in cgroup.c is all that differs.
+ * v1 has one folder per controller (memory, cpu, cpuacct, pids, freezer, hugetlb, cpuset), v2 a
+ * single one. The table in cgroup.c describes this difference.
  */
 #ifndef HOST_CGROUP_H
 #define HOST_CGROUP_H
@@ -25,34 +25,36 @@ enum cgroup_mode {
     CGROUP_V2,
 };
 
-/* A set of what a cgroup is for. */
+/* The purposes of a cgroup; used as a set. */
 enum cgroup_purpose {
     CGROUP_MEMORY = 1,
     CGROUP_CPUS = 2,
     CGROUP_PIDS = 4,
     CGROUP_LIMITS = CGROUP_MEMORY | CGROUP_CPUS | CGROUP_PIDS,
-    /* v1 has hierarchies for these; in v2 they come with every cgroup. */
+    /* v1 has hierarchies for these; in v2 every cgroup has them. */
     CGROUP_CPU_USAGE = 8,
     CGROUP_FREEZING = 16,
-    /* Pages of a pool that the administrator has made, which the limit on memory does not count: a run gets none. Left
-     * out where the kernel does not have the controller, or a user has not been handed it: the seccomp filter is there too. */
+    /* Huge pages come from a pool that the administrator made, and the limit on memory does not
+     * count them: a run gets none. Left out if the kernel lacks the controller, or if it was not
+     * delegated to the user: the seccomp filter forbids huge pages too. */
     CGROUP_HUGE_PAGES = 32,
-    /* The run may use every processor of the machine. It has a cpuset because a JVM looks for its limits in cgroups of v1
-     * only if it sees this controller, too. Left out where the machine cannot have it; v2 does without. */
+    /* The run may use every processor of the machine. It has a cpuset because a JVM looks for
+     * its limits in v1 cgroups only if it sees this controller too. Left out if the machine cannot
+     * have it, and in v2, which does not need it. */
     CGROUP_CPUSET = 64,
     CGROUP_ALL = 127,
-    /* What a program in the sandbox sees. */
+    /* The controllers that a program in the sandbox sees. */
     CGROUP_SHOWN = CGROUP_LIMITS | CGROUP_CPU_USAGE | CGROUP_CPUSET,
 };
 
 struct cgroup_limits {
-    uint64_t memory_bytes; /* of memory; swap is not allowed at all */
+    uint64_t memory_bytes; /* swap is not allowed at all */
     double cpus;
     unsigned pids;
-    unsigned leave_out; /* purposes that are not asked for (host/delegation.h decides) */
+    unsigned leave_out; /* purposes that the cgroup does not have (host/delegation.h decides) */
 };
 
-/* A number of processors, in microseconds of CGROUP_PERIOD_US. */
+/* Converts a number of processors to microseconds per CGROUP_PERIOD_US. */
 enum { CGROUP_PERIOD_US = 100000 };
 uint64_t cgroup_cpu_us(double cpus);
 
@@ -65,69 +67,75 @@ struct cgroup_usage {
 
 struct cgroup;
 
-/* Which hierarchy is mounted at `root` (CGROUP_ROOT outside of tests). */
+/* Returns the hierarchy that is mounted at `root` (CGROUP_ROOT except in tests). */
 enum cgroup_mode cgroup_detect(const char *root);
 
 /*
- * Makes the cgroup with its limits. `root` is borrowed for as long as it lives. A limit that the
- * machine cannot enforce is an error, never dropped. Errors: CONTAINER_START_FAILED.
+ * Makes the cgroup with its limits. `root` is borrowed for as long as the cgroup lives. A limit
+ * that the machine cannot enforce is an error; it is never dropped. Errors: CONTAINER_START_FAILED.
  */
 int cgroup_create(struct cgroup **out, const char *root, const char *id,
                   const struct cgroup_limits *limits, lrun_error *err);
 
 /*
- * The cgroup that somebody else has made for a process, to read its usage. Its path must hold `marker`, so that it
- * is not that of a process which has taken the number. cgroup_destroy() only lets go of it. 0, or -1 + errno.
+ * Opens the cgroup that another program made for a process, to read its usage. Its path must
+ * contain `marker`, so that it is not the cgroup of a new process with the same number.
+ * cgroup_destroy() only closes it. Returns 0, or -1 + errno.
  */
 int cgroup_open_of(struct cgroup **out, const char *root, pid_t pid, const char *marker);
 
 /*
- * A file descriptor, of the caller's, that becomes readable when the memory may have run out, and once the group is
- * removed: cgroup_ran_out() tells, if it is asked before that. -1 + errno.
+ * Returns an fd, owned by the caller, that becomes readable when memory may have run out, and once
+ * the cgroup is removed. Ask cgroup_ran_out() before the cgroup is removed. Returns -1 + errno on
+ * failure.
  */
 int cgroup_watch_memory(const struct cgroup *c);
 
 /*
- * Takes what has come to `watch`. Whether memory has run out since it was made; reads the usage too then, as there may
- * soon be nothing left to read.
+ * Takes the events of `watch`. Returns whether memory has run out since `watch` was made. If so, it
+ * also reads the usage, because the cgroup may soon be gone.
  */
 bool cgroup_ran_out(const struct cgroup *c, int watch, struct cgroup_usage *usage);
 
 /*
- * Mounts the group, read-only, at an empty folder (v1: one folder in it for each controller of CGROUP_SHOWN), as a sandbox is
- * to see it at /sys/fs/cgroup. Nothing around it is in there: in a cgroup namespace that begins with the group it is the
- * root of all. `names`: of the folders, NULL behind the last; v2 has one, which is `at` itself, "". False: nothing has been
- * mounted, for want of a group or because this mount namespace cannot have it.
+ * Mounts the cgroup, read-only, at an empty folder, as a sandbox sees it at /sys/fs/cgroup. In v1
+ * the folder gets one folder for each controller of CGROUP_SHOWN. The mount shows nothing around
+ * the cgroup: in a cgroup namespace that begins at the cgroup, it is the root of everything.
+ * `names` gets the folders' names, and NULL after the last. v2 has one name, "", which is `at`
+ * itself. Returns false if nothing was mounted, because there is no cgroup or because this mount
+ * namespace cannot have it.
  */
 enum { CGROUP_SHOWN_MAX = 7 };
 bool cgroup_show(const struct cgroup *c, const char *at, const char *names[CGROUP_SHOWN_MAX + 1]);
 
-/* Another share of the processors than it was made with. */
+/* Changes the share of the processors that the cgroup was made with. */
 int cgroup_set_cpus(const struct cgroup *c, double cpus, lrun_error *err);
 
-/* Moves the calling process in. For a forked child before exec: allocates nothing. 0, or -1 +
- * errno. */
+/* Moves the calling process into the cgroup. For a forked child before exec, so it allocates
+ * nothing. Returns 0, or -1 + errno. */
 int cgroup_enter(const struct cgroup *c);
 
-/* Freezes everything in it, or thaws it; waits until that is done. 0, or -1 + errno (ETIMEDOUT). */
+/* Freezes or thaws everything in the cgroup, and waits until that is done. Returns 0, or -1 + errno
+ * (ETIMEDOUT). */
 int cgroup_freeze(const struct cgroup *c, bool on);
 
-/* Somebody has removed it: there is nothing to read any more. */
+/* Returns whether another program has removed the cgroup, so that there is nothing left to read. */
 bool cgroup_is_gone(const struct cgroup *c);
 
-/* The CPU time alone, which takes one read. 0, or -1: nothing counts it, or the group is gone. */
+/* Reads only the CPU time, which takes one read. Returns 0; -1 if nothing counts it, or the cgroup
+ * is gone. */
 int cgroup_read_cpu(const struct cgroup *c, uint64_t *us);
 
-/* What the whole sandbox has used so far. */
+/* Reads what the whole sandbox has used so far. */
 void cgroup_read_usage(const struct cgroup *c, struct cgroup_usage *out);
 
-/* Removes the cgroup (waiting up to 2 s for dying members) and frees. Accepts NULL. */
+/* Removes the cgroup (waits up to 2 s for dying members) and frees it. Accepts NULL. */
 void cgroup_destroy(struct cgroup *c);
 
 /*
- * Removes the cgroups of runs whose supervisor was killed: those without a process in them, and older
- * than min_age_ms (one that has just been made is still empty). Safe at any time, and by several at
- * once. The number of runs that something was removed of.
+ * Removes the cgroups of runs whose supervisor was killed: cgroups without a process, older than
+ * min_age_ms (a cgroup that was just made is still empty). Safe at any time, also for several
+ * callers at once. Returns the number of runs that had something to remove.
  */
 unsigned cgroup_reap(const char *root, int64_t min_age_ms);
 

@@ -13,16 +13,16 @@
 
 #define OPERATION "cgroup.delegation"
 
-/* v2: for the processes that were in a delegated cgroup: one that has processes of its own cannot hand
- * controllers down. */
+/* v2: a cgroup with processes of its own cannot pass controllers down, so the processes of a
+ * delegated cgroup are moved into this one below it. */
 #define CALLERS "light-runner.callers"
 
 enum { PROCS_MAX = 1 << 20, MOVES = 16 };
 
 static const struct purpose {
     unsigned bit;
-    const char *v1, *v2; /* the controller; v2 NULL: none is needed */
-    const char *option;  /* how it is allowed by name; NULL: it is not a limit */
+    const char *v1, *v2; /* the controller's name; v2 NULL: no controller is needed */
+    const char *option;  /* the name by which a request allows it; NULL: it is not a limit */
 } purposes[] = {
     {CGROUP_MEMORY, "memory", "memory", "memory"}, {CGROUP_CPUS, "cpu", "cpu", "cpus"},
     {CGROUP_PIDS, "pids", "pids", "pids"},         {CGROUP_CPU_USAGE, "cpuacct", NULL, NULL},
@@ -31,7 +31,7 @@ static const struct purpose {
 
 enum { PURPOSE_COUNT = sizeof(purposes) / sizeof(purposes[0]) };
 
-/* Our own cgroup in the one hierarchy of v2, or "". */
+/* Writes the path of our own cgroup in the v2 hierarchy, or "". */
 static void read_own_cgroup(char *out, size_t size)
 {
     cleanup_free char *text = io_read_file_at(AT_FDCWD, "/proc/self/cgroup", 65536, NULL);
@@ -41,7 +41,7 @@ static void read_own_cgroup(char *out, size_t size)
         return;
     line += strlen("0::");
     size_t length = strcspn(line, "\n");
-    /* After an earlier run in the same cgroup. */
+    /* An earlier run in this cgroup has moved its processes to CALLERS. */
     static const char callers[] = "/" CALLERS;
     size_t tail = sizeof(callers) - 1;
     if (length >= tail && memcmp(line + length - tail, callers, tail) == 0)
@@ -137,14 +137,14 @@ void delegation_hint(char *out, size_t size, const char *root)
         snprintf(out, size, "systemd-run --user --scope -p Delegate=yes light-runner ...");
 }
 
-/* Moves every process of the cgroup into one below it. */
+/* Moves every process of the cgroup into a cgroup below it. */
 static int vacate(const char *root, lrun_error *err)
 {
     cleanup_close int top = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (top < 0 || (mkdirat(top, CALLERS, 0755) < 0 && errno != EEXIST))
         return error_errno(err, LRUN_START_FAILED, OPERATION, errno,
                            "cannot make the cgroup '%s/%s'", root, CALLERS);
-    /* They fork meanwhile: again, until none is left. */
+    /* Processes may fork meanwhile, so repeat until none is left. */
     for (int i = 0; i < MOVES; i++) {
         cleanup_free char *list = io_read_file_at(top, "cgroup.procs", PROCS_MAX, NULL);
         if (list && !*list)

@@ -17,14 +17,14 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
-/* Where the fields of a frame are. */
+/* The offsets of fields in a frame. */
 enum {
     AT_ETHERTYPE = 12,
     AT_IP = 14,
     AT_V4_FRAGMENT = AT_IP + 6,
     AT_V4_PROTOCOL = AT_IP + 9,
     AT_V4_TO = AT_IP + 16,
-    AT_V4_PORT = AT_IP + 2, /* behind the header, whose length is in X */
+    AT_V4_PORT = AT_IP + 2, /* after the header, whose length is in X */
     AT_V6_PROTOCOL = AT_IP + 6,
     AT_V6_TO = AT_IP + 24,
     AT_V6_PAYLOAD = AT_IP + 40,
@@ -38,7 +38,7 @@ enum { NDP_FIRST = 133, NDP_LAST = 136 };
 
 enum { TUN_MAJOR = 10, TUN_MINOR = 200, FDS_MAX = 256 };
 
-#define ALWAYS 0 /* no bit opens it */
+#define ALWAYS 0 /* blocked always: no bit opens it */
 
 static const struct range_v4 {
     unsigned opened_by;
@@ -88,7 +88,7 @@ static void load(struct egress_program *p, uint16_t size, uint32_t at)
     emit(p, (uint16_t)(BPF_LD | BPF_ABS | size), 0, 0, at);
 }
 
-/* If A is k: `yes` further; else `no`. */
+/* If A is k, skips `yes` instructions; else `no`. */
 static void branch(struct egress_program *p, uint32_t k, unsigned yes, unsigned no)
 {
     emit(p, BPF_JMP | BPF_JEQ | BPF_K, yes, no, k);
@@ -99,7 +99,7 @@ static void finish(struct egress_program *p, int verdict)
     emit(p, BPF_RET | BPF_K, 0, 0, (uint32_t)verdict);
 }
 
-/* A jump to a place that is not known yet; land() tells it. */
+/* Emits a jump to a place that is not known yet; land() sets it. */
 static size_t leap(struct egress_program *p)
 {
     size_t at = p->count;
@@ -118,7 +118,7 @@ static bool is_open(unsigned opened_by, unsigned allowed)
     return (opened_by & allowed) != 0;
 }
 
-/* A server's port 53, in a packet with its ports in it. */
+/* Allows port 53 of a server, in packets that contain their ports. */
 static void allow_server_v4(struct egress_program *p, struct in_addr server)
 {
     load(p, BPF_W, AT_V4_TO);
@@ -160,8 +160,9 @@ static void compile_v4(struct egress_program *p, unsigned allowed, const struct 
     finish(p, ACCEPT);
 }
 
-/* The words of the address are in the program's memory: a load from there is one instruction of the kernel's, one from the
- * packet is ten, and what a socket's filter may take is limited. `skip`: how far behind this it goes on if it differs. */
+/* Loads the words of the address from the program's memory. That is one instruction of the kernel;
+ * a load from the packet is ten, and the size of a socket's filter is limited. If the address
+ * differs, the program continues `skip` instructions after this comparison. */
 static void compare_v6(struct egress_program *p, const struct in6_addr *address, unsigned bits,
                        unsigned skip)
 {
@@ -219,7 +220,7 @@ static void compile_v6(struct egress_program *p, unsigned allowed, const struct 
         if (!is_open(ranges_v6[i].opened_by, allowed))
             drop_v6(p, &ranges_v6[i].network, ranges_v6[i].bits);
     for (size_t i = 0; i < own_count && !(allowed & EGRESS_HOST); i++)
-        /* Every interface has a link-local address; one rule closes them all. */
+        /* Every interface has a link-local address; one rule blocks them all. */
         if (own[i].v6 &&
             (is_open(EGRESS_METADATA, allowed) || !IN6_IS_ADDR_LINKLOCAL(&own[i].v6_address)))
             drop_v6(p, &own[i].v6_address, 128);
@@ -322,7 +323,7 @@ int egress_watch(void)
 void egress_drain(int watch)
 {
     char bytes[8192];
-    /* ENOBUFS says that some were lost, which is news all the same. */
+    /* ENOBUFS says that some messages were lost. Something has changed in that case too. */
     while (recv(watch, bytes, sizeof(bytes), 0) >= 0 || errno == ENOBUFS || errno == EINTR)
         continue;
 }

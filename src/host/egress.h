@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Which addresses a sandbox may reach: a classic BPF program on pasta's tap device. Every packet that leaves the sandbox
- * passes it, whatever makes the packet: the host's kernel, gVisor's network stack (which sends through a packet socket, so
- * that no route or firewall of the namespace sees it) or QEMU. The sandbox cannot take the program off.
+ * Which addresses a sandbox may reach: a classic BPF program on pasta's tap device. Every packet
+ * that leaves the sandbox passes it, whether the host's kernel, QEMU or gVisor's network stack made
+ * it. (gVisor sends through a packet socket, which bypasses the routes and firewall of the
+ * namespace.) The sandbox cannot remove the program.
  *
- * Never reached: unspecified, loopback and IPv4-mapped addresses, which pasta would connect to on the host. Closed unless
- * allowed by name: EGRESS_HOST, EGRESS_METADATA. What is left open is the rest of the network. Of IPv6 neighbour discovery
- * passes, which pasta answers by itself.
+ * Never reached: unspecified, loopback and IPv4-mapped addresses, which pasta would connect to on
+ * the host. Blocked unless allowed by name: EGRESS_HOST, EGRESS_METADATA. The rest of the network
+ * is open. IPv6 neighbour discovery passes: pasta answers it itself.
  */
 #ifndef HOST_EGRESS_H
 #define HOST_EGRESS_H
@@ -36,29 +37,32 @@ enum { EGRESS_INSTRUCTIONS_MAX = BPF_MAXINSNS };
 struct egress_program {
     struct sock_filter code[EGRESS_INSTRUCTIONS_MAX];
     size_t count;
-    bool overflow; /* it has not fitted; it must not be used */
+    bool overflow; /* the program did not fit and must not be used */
 };
 
 /*
- * The program. `allowed`: EGRESS_... bits. `own`: the host's addresses. The name servers are reached on port 53, also
- * where their address is closed.
+ * Compiles the program. `allowed`: EGRESS_... bits. `own`: the host's addresses. The name servers
+ * are reachable on port 53 even if their address is blocked.
  */
 void egress_compile(struct egress_program *out, unsigned allowed, const struct egress_address *own,
                     size_t own_count, const struct resolver *names);
 
-/* The addresses of all interfaces of this network namespace. malloc'd; -1 with errno. */
+/* Returns the addresses of all interfaces of this network namespace, malloc'd; -1 with errno. */
 int egress_own_addresses(struct egress_address **out, size_t *count);
 
 /*
- * Puts the program for the addresses of this moment on the tap device that process `pidfd` has open, or renews it. *tap is
- * the device, found if it is -1. 0, or -1 with errno (ENODEV: the process has none; E2BIG, ENOMEM: too many addresses).
+ * Attaches the program, compiled for the host's current addresses, to the tap device that process
+ * `pidfd` has open; replaces an earlier program. *tap is the device; if it is -1, it is found.
+ * Returns 0, or -1 with errno (ENODEV: the process has no tap device; E2BIG, ENOMEM: too many
+ * addresses).
  */
 int egress_attach(int *tap, int pidfd, unsigned allowed, const struct resolver *names);
 
-/* A socket that becomes readable when the host's addresses change; egress_attach() has to be called again. -1 + errno. */
+/* Returns a socket that becomes readable when the host's addresses change. Then call
+ * egress_attach() again. Returns -1 + errno on failure. */
 int egress_watch(void);
 
-/* Takes what has come to that socket. */
+/* Reads and discards the messages on that socket. */
 void egress_drain(int watch);
 
 #endif

@@ -35,7 +35,8 @@ enum { NATIVE = AUDIT_ARCH_RISCV64 };
 
 enum { NAME_SIZE = 192 };
 
-/* Changes with the file: of a name that was made before it would be another's. */
+/* Adds values that change with the file, so that a program compiled from the old file is not found
+ * under the new name. */
 static void add_identity(char name[NAME_SIZE], const struct stat *st)
 {
     size_t used = strlen(name);
@@ -44,7 +45,8 @@ static void add_identity(char name[NAME_SIZE], const struct stat *st)
              st->st_mtim.tv_nsec);
 }
 
-/* A profile or a compiler that is changed or replaced is another name. *word: what the compiler is told beside it. */
+/* A changed or replaced profile or compiler gives another name. *word is the compiler's extra
+ * argument. */
 static int name_of(char name[NAME_SIZE], const char **word, const char *compiler,
                    enum filter_base base, lrun_error *err)
 {
@@ -101,7 +103,7 @@ int filter_get(const char *folder, enum filter_base base, char **program, size_t
     return 0;
 }
 
-/* Puts instructions in front of the program, whose own jumps are relative and stay right. */
+/* Puts instructions in front of the program. Its own jumps are relative and stay correct. */
 static int prepend(char **program, size_t *length, const struct sock_filter *first, size_t count,
                    lrun_error *err)
 {
@@ -120,7 +122,8 @@ static int prepend(char **program, size_t *length, const struct sock_filter *fir
     return 0;
 }
 
-/* What is to become of some calls of the native calling convention. All others go on to the program behind. */
+/* Decides some system calls of the native calling convention. All others go on to the program
+ * itself. */
 static int decide(char **program, size_t *length, const int *numbers, size_t count, uint32_t action,
                   lrun_error *err)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * light-runner-filter FOLDER NAME [refusals]: compiles the seccomp profile (policy/seccomp_profile.h), or only what it
- * refuses beyond the distribution's, into FOLDER/NAME. A program of its own, so that nothing else loads libseccomp. Not
- * for people.
+ * light-runner-filter FOLDER NAME [refusals]: compiles the seccomp profile
+ * (policy/seccomp_profile.h), or only what it refuses beyond the distribution's, into FOLDER/NAME.
+ * It is a program of its own, so that nothing else loads libseccomp. Users do not run it.
  */
 #include "base/cleanup.h"
 #include "base/io.h"
@@ -76,13 +76,13 @@ static int add_rule(scmp_filter_ctx filter, const json_t *rule, uint32_t fallbac
     json_array_foreach (list, i, item)
         if (read_argument(item, &args[i]) < 0)
             return -1;
-    /* What happens anyway needs no rule, and libseccomp refuses one. */
+    /* A rule for the default action is not needed, and libseccomp rejects it. */
     if (action == fallback)
         return 0;
     json_array_foreach (json_object_get(rule, "names"), i, item) {
         int number = seccomp_syscall_resolve_name(json_string_value(item));
-        /* Not a call of this architecture, or one that this libseccomp has not heard of: it falls to
-         * the default, which refuses it. */
+        /* A call of another architecture, or one that this libseccomp does not know: the default
+         * applies, which refuses it in an allow-list. */
         if (number == __NR_SCMP_ERROR || number < 0)
             continue;
         int failed = seccomp_rule_add_array(filter, action, number, (unsigned)count, args);
@@ -99,7 +99,8 @@ static int compile(scmp_filter_ctx filter, const json_t *profile, uint32_t fallb
     json_array_foreach (json_object_get(profile, "syscalls"), i, rule)
         if (add_rule(filter, rule, fallback) < 0)
             return -1;
-    /* Another calling convention than the machine's own ends the program; a tree, not a list. */
+    /* Another calling convention than the machine's own kills the program. Optimisation 2: a tree,
+     * not a list. */
     if (seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS) < 0 ||
         seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2) < 0)
         return fail("libseccomp is too old");

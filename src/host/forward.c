@@ -20,7 +20,7 @@
 
 enum { DNS_PORT = 53 };
 
-/* One file descriptor beside one byte. */
+/* Room for one file descriptor, which is sent along with one byte. */
 union ancillary {
     struct cmsghdr header;
     char bytes[CMSG_SPACE(sizeof(int))];
@@ -36,7 +36,8 @@ static struct msghdr message(struct iovec *byte, union ancillary *space)
 
 int forward_report(int socket)
 {
-    /* Not a wall, and pasta is a program of this machine's kind: the number alone tells. */
+    /* This is not a wall, and pasta uses the machine's own calling convention, so the number is
+     * enough. */
     struct sock_filter code[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_connect, 0, 1),
@@ -76,7 +77,7 @@ int forward_listen(int socket)
     return listener;
 }
 
-/* Whether the call is for that address, and its port 53. */
+/* Returns whether the call is for port 53 of that address. */
 static bool is_for(const struct seccomp_notif *call, const char *address)
 {
     struct sockaddr_in to, wanted = {.sin_family = AF_INET, .sin_port = htons(DNS_PORT)};
@@ -89,7 +90,7 @@ static bool is_for(const struct seccomp_notif *call, const char *address)
            to.sin_addr.s_addr == wanted.sin_addr.s_addr;
 }
 
-/* As connect() would: 0 or a negated errno. */
+/* Returns what connect() would: 0 or a negated errno. */
 static int connect_for(int pidfd, int number, const char *address)
 {
     struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(DNS_PORT)};
@@ -108,6 +109,6 @@ void forward_handle(int listener, int pidfd, const char *from, const char *to)
         answer.flags = 0;
         answer.error = connect_for(pidfd, (int)call.data.args[0], to);
     }
-    /* It fails where the process has ended meanwhile. */
+    /* This fails if the process has ended meanwhile. */
     (void)ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &answer);
 }

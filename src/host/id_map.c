@@ -19,7 +19,7 @@ static bool is_high(uint32_t id)
     return id >= ID_MAP_LOW && id != UINT32_MAX;
 }
 
-/* A number up to `end`, or to the end of the text. */
+/* Reads a number up to `end`, or to the end of the text. */
 static bool read_number(const char **at, char end, uint32_t *out)
 {
     char digits[16];
@@ -52,7 +52,7 @@ static bool add_stretches(struct id_map *map, const char *text)
     return true;
 }
 
-/* In its place, unless it is there already. */
+/* Inserts a line for the id at its place, unless the map has the id already. */
 static void add_id(struct id_map *map, uint32_t id)
 {
     size_t at = map->count;
@@ -66,7 +66,7 @@ static void add_id(struct id_map *map, uint32_t id)
     map->count++;
 }
 
-/* The numbers of "UID", "UID:GID" or "NAME:GID". 0 for what is no number. */
+/* Reads the numbers of "UID", "UID:GID" or "NAME:GID"; 0 for a name. */
 static void read_user(const char *user, uint32_t ids[2])
 {
     const char *group = strchr(user, ':');

@@ -15,10 +15,10 @@ static const char operation[] = "ids.take";
 
 enum { ASK_TIMEOUT_MS = 5000, FILE_MAX = 1 << 20 };
 
-/* What is kept of a range. The file has a zero where nothing is known yet. */
+/* What the file says of a range. A zero means that nothing is known yet. */
 enum { UNUSED = 'u', KNOWN = 'k' };
 
-/* Whether a line NAME:FIRST:COUNT of the file gives away ids of the range. */
+/* Returns whether a line NAME:FIRST:COUNT of the file gives away ids of the range. */
 static bool is_subordinate(const char *path, uint32_t first)
 {
     cleanup_free char *text = io_read_file_at(AT_FDCWD, path, FILE_MAX, NULL);
@@ -33,7 +33,8 @@ static bool is_subordinate(const char *path, uint32_t first)
     return false;
 }
 
-/* Not every id: those of root and of the first users in the sandbox, and where directory services begin to count. */
+/* Does not ask for every id, only for those of root and the first users in the sandbox, and those
+ * at which directory services begin to count. */
 static bool has_names(uint32_t first)
 {
     static const uint32_t offsets[] = {0, 1, 500, 1000, 65534};
@@ -43,7 +44,8 @@ static bool has_names(uint32_t first)
     return false;
 }
 
-/* In a child: a directory service may take its time, and loads its code into the process that asks. */
+/* Asks in a child: a directory service may be slow, and loads its code into the process that
+ * asks. */
 int id_range_ask(uint32_t first)
 {
     __attribute__((cleanup(process_destroy))) struct process child = {.pidfd = -1};
@@ -67,7 +69,7 @@ static int open_file(const char *folder)
     return dirfd < 0 ? -1 : openat(dirfd, "ids", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 }
 
-/* By a lock of the open file: unlike one of the process, it is kept while a child still has it. */
+/* Locks the open file, not the process: such a lock is kept while a child still has the file. */
 static int set_lock(int file, off_t range, short type)
 {
     struct flock lock = {.l_type = type, .l_whence = SEEK_SET, .l_start = range, .l_len = 1};
@@ -81,7 +83,7 @@ static bool is_unused(int file, off_t range, id_range_known *known)
         return kept == UNUSED;
     int answer = known(ID_RANGE_FIRST + (uint32_t)range * ID_RANGE_SIZE);
     kept = answer > 0 ? KNOWN : UNUSED;
-    /* If it cannot be kept, it is asked again next time. */
+    /* If the answer cannot be kept, we ask again next time. */
     if (answer >= 0)
         (void)!pwrite(file, &kept, 1, range);
     return answer <= 0;

@@ -17,11 +17,12 @@
 
 #define OOM_SCORE_ADJ "/proc/self/oom_score_adj"
 
-/* Between the host's programs, at 0 in general, and the command, which the agent puts at 1000. */
+/* Between the host's programs, which are generally at 0, and the command, which the agent sets to
+ * 1000. */
 enum { OOM_SCORE_SANDBOX = 500 };
 
-/* The kernel's own defaults where it has one; as far as the caller's hard limit lets this process go. NOFILE: a program
- * may look at every number up to it. */
+/* The kernel's own defaults, if it has any; lower if the caller's hard limit is lower. NOFILE is
+ * finite because a program may look at every number up to it. */
 static const struct {
     int resource;
     rlim_t soft, hard;
@@ -48,7 +49,7 @@ static int reset_limits(void)
         struct rlimit now, want = {limits[i].soft, limits[i].hard};
         if (setrlimit(limits[i].resource, &want) == 0)
             continue;
-        /* A higher one takes CAP_SYS_RESOURCE. */
+        /* A higher hard limit takes CAP_SYS_RESOURCE. */
         if (errno != EPERM || getrlimit(limits[i].resource, &now) < 0)
             return -1;
         want.rlim_max = now.rlim_max;
@@ -74,7 +75,7 @@ static int reset_priorities(void)
         return -1;
     if (nice < 0 && setpriority(PRIO_PROCESS, 0, 0) < 0)
         return -1;
-    /* Kernels can be without the call. */
+    /* Some kernels do not have the call. */
     return io >= 0 && IOPRIO_PRIO_CLASS(io) != IOPRIO_CLASS_IDLE
                ? (int)syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, 0)
                : 0;
@@ -85,12 +86,12 @@ static void reset_signals(void)
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    /* Those that cannot be set, SIGKILL and the C library's own, are at their default. */
+    /* SIGKILL and the C library's own signals cannot be set; they already have their default. */
     for (int number = 1; number < NSIG; number++)
         signal(number, SIG_DFL);
 }
 
-/* Raises it, if it is less. */
+/* Raises the score to `least` if it is lower. */
 static int raise_oom_score(int least)
 {
     char value[16];

@@ -30,7 +30,7 @@ int mount_private_namespace(lrun_error *err)
         const char *command = rootless_forbidden();
         return forbidden ? error_hint(err, "%s", command[0] ? command : walled_hint()) : -1;
     }
-    /* Slave, not private: what the host unmounts must not be kept busy by a long run. */
+    /* Slave, not private: a long run must not keep a mount busy that the host unmounts. */
     if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
         return error_errno(err, LRUN_START_FAILED, "mount.namespace", errno,
                            "cannot detach from the host's mounts");
@@ -83,13 +83,14 @@ int mount_shift_owners(const char *target, int user_namespace, lrun_error *err)
     return 0;
 }
 
-/* Puts the file behind a free loop device that frees itself with its last user. The fd, or -1. */
+/* Attaches the file to a free loop device, which frees itself with its last user. Returns the fd,
+ * or -1. */
 static int loop_attach(int file, bool read_only, char path[32])
 {
     cleanup_close int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
     if (control < 0)
         return -1;
-    /* Others may take the device between the question and the answer: ask again. */
+    /* Another process may take the device before we configure it: ask again. */
     for (int tries = 0; tries < 64; tries++) {
         int number = ioctl(control, LOOP_CTL_GET_FREE);
         if (number < 0)
@@ -149,14 +150,14 @@ int mount_erofs(int image_fd, const char *target, lrun_error *err)
     return errno == ENOTBLK ? mount_erofs_loop(image_fd, target, err) : erofs_failed(errno, err);
 }
 
-/* Of the kernel's fs/ext4/ext4.h: no header for programs has them. */
+/* From the kernel's fs/ext4/ext4.h: no header for programs has them. */
 #define EXT4_IOC_SHUTDOWN           _IOR('X', 125, uint32_t)
 #define EXT4_GOING_FLAGS_NOLOGFLUSH 2
 
-/* Bytes. The kernel writes an alert to its log for it: not for every run. */
+/* In bytes. The kernel logs an alert for each shutdown, so do it only if it saves much. */
 static const uint64_t discard_worth = (uint64_t)64 << 20;
 
-/* Copies only what holds data. */
+/* Copies only the parts that hold data. */
 static int copy_data(int from, int to, off_t size)
 {
     char block[64 * 1024];
@@ -180,8 +181,8 @@ static int copy_data(int from, int to, off_t size)
     return 0;
 }
 
-/* Makes the template in a file without a name, and names it when it is complete: whoever is killed in
- * between leaves nothing. Another supervisor that was faster has made the same one. */
+/* Makes the template in an unnamed file and names it when it is complete, so that nothing is left
+ * if we are killed in between. If another supervisor was faster, it has made the same template. */
 static int make_template(int dirfd, const char *name, uint64_t bytes, lrun_error *err)
 {
     cleanup_close int fd = openat(dirfd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
@@ -204,8 +205,8 @@ static int make_template(int dirfd, const char *name, uint64_t bytes, lrun_error
     return 0;
 }
 
-/* Of more sizes than anybody uses in turn, those go that were not used for longest. One that is being copied is
- * open, and does not mind. */
+/* If there are more templates than anybody uses in turn, removes those that were not used for
+ * longest. A template that is being copied is open, so its removal does no harm. */
 static void forget_templates(int dirfd)
 {
     char oldest[NAME_MAX + 1];
@@ -232,8 +233,8 @@ static void forget_templates(int dirfd)
 }
 
 /*
- * An empty file system of that size in a file, and a sparse file without a name that is to become a copy of it. That the disk is
- * full is seen here: later it would be an I/O error within the run.
+ * Opens the template, an empty file system of that size, and an unnamed sparse file that will
+ * become a copy of it. A full disk is detected here: later it would be an I/O error within the run.
  */
 static int open_scratch(const char *folder, uint64_t bytes, int *template, int *file,
                         lrun_error *err)
@@ -279,9 +280,11 @@ int mount_scratch_file(const char *folder, uint64_t bytes, int *out, lrun_error 
 }
 
 /*
- * The file is empty when it gets behind the loop device, and is written through that: the kernel writes to disk what a file
- * holds that is given to a loop device, and what has been written to the device is read at the mount without asking
- * it again. For the same reason there are no barriers: whoever reads this file system writes it, and ends with it.
+ * The file is attached to the loop device while it is empty, and is filled through the device. If
+ * it held data, the kernel would write that data to disk when the file is attached. Data that was
+ * written to the device is still in memory at the mount, which reads it without asking the device
+ * again. To save disk writes there are no barriers either: only this run reads the file system, and
+ * it ends with the run.
  */
 int mount_scratch(const char *folder, uint64_t bytes, const char *target, int *root,
                   lrun_error *err)
@@ -335,15 +338,17 @@ void mount_scratch_discard(int scratch)
 }
 
 /*
- * redirect_dir: a folder of the image can be renamed; without it rename(2) fails with EXDEV. index: a file of the image with several
- * names stays one file when it is written to. xino: a file keeps its number then. The notes for all that are attributes
- * (trusted.overlay.*) that nobody in a sandbox can write; a user namespace has other attributes, with which the kernel
- * offers neither of the first two.
+ * redirect_dir: a folder of the image can be renamed; without it rename(2) fails with EXDEV. index:
+ * a file of the image with several names stays one file when it is written to. xino: the file keeps
+ * its inode number then. The kernel records all this in attributes (trusted.overlay.*) that nobody
+ * in a sandbox can write. In a user namespace it uses other attributes, with which it offers
+ * neither redirect_dir nor index.
  */
 static const char overlay_options[] = "redirect_dir=on,index=on,xino=on";
 static const char overlay_options_user[] = "userxattr,xino=on";
 
-/* ms. With an index the kernel refuses layers that are still mounted: a namespace that has ended takes a moment to let go of them. */
+/* ms. With an index the kernel rejects layers that are still mounted. A namespace that has ended
+ * takes a moment to unmount them. */
 enum { OVERLAY_PATIENCE = 5000 };
 
 int mount_overlay(const char *lower, const char *upper, const char *work, const char *target,

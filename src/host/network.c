@@ -18,32 +18,35 @@
 
 static const char operation[] = "network.start";
 
-/* Sockets and pipes that pasta may have open. Each connection of a sandbox takes a socket, and a port, of the host's. */
+/* Sockets and pipes that pasta may have open. Each connection of a sandbox takes one socket and one
+ * port of the host. */
 enum { PASTA_FILES = 4096 };
 
-/* ms, for pasta to be gone once it is killed. */
+/* ms until pasta is gone after it is killed. */
 enum { END_TIMEOUT = 10000 };
 
-/* The keeper's files: it has no others of the supervisor's, so that nobody waits for the keeper to close them. */
+/* The keeper's files. It has no others of the supervisor's, so that nobody waits for the keeper to
+ * close them. */
 enum { FD_TEXT = 3, FD_STARTED, FD_UP, FD_PASTA, FD_REPORT, FD_END, FD_ASIDE = 64 };
 enum { FD_COUNT = FD_END - FD_TEXT };
 
 struct keeper {
     struct process pasta;
     int tap, watch;
-    int listener; /* of calls that pasta makes, if the host's name server is on loopback; else -1 */
+    int listener; /* reports pasta's calls, if the host's name server is on loopback; else -1 */
 };
 
-/* A reason of the keeper's ends up in the error, as pasta's own do. */
+/* The keeper's reason ends up in the error, as pasta's own reasons do. */
 static _Noreturn void fail_keeper(const char *what)
 {
     dprintf(FD_TEXT, "%s: %s\n", what, strerror(errno));
     _exit(1);
 }
 
-/* In the child, which enters the run's cgroup before it is pasta. --no-map-gw and the four "none": no address leads to the host's loopback, and no
- * port of one side is shown on the other. As root pasta has to be told to stay root; it gives up
- * its capabilities and its view of the file system by itself. */
+/* In the child, which enters the run's cgroup before it becomes pasta. --no-map-gw and the four
+ * "none": no address leads to the host's loopback, and no port of one side is visible on the other.
+ * As root, pasta must be told to stay root; it gives up its capabilities and its view of the file
+ * system by itself. */
 static _Noreturn void run_pasta(const struct network_launch *l, const char *path, const char *fifo,
                                 int report)
 {
@@ -79,7 +82,8 @@ static _Noreturn void run_pasta(const struct network_launch *l, const char *path
         argv[count++] = "--runas";
         argv[count++] = "0";
     }
-    /* Only where it is asked for: pasta would show all answers of the host's server as those of this address. */
+    /* Only if it is needed: with it, all answers of the host's server seem to come from this
+     * address. */
     if (l->names->host[0]) {
         argv[count++] = "--dns-forward";
         argv[count++] = NETWORK_RESOLVER;
@@ -95,8 +99,9 @@ static _Noreturn void run_pasta(const struct network_launch *l, const char *path
 }
 
 /*
- * The end: pasta's first, which leaves the run's cgroup at once, as the keeper has the tap device open as well. That is
- * removed when the keeper ends, which takes the kernel some 40 ms that nobody waits for.
+ * Kills pasta and waits for it. pasta leaves the run's cgroup at once, because the keeper still has
+ * the tap device open. The device is removed when the keeper ends. That takes the kernel some 40
+ * ms, and nobody waits for it.
  */
 static _Noreturn void end_keeper(struct keeper *k)
 {
@@ -106,7 +111,7 @@ static _Noreturn void end_keeper(struct keeper *k)
     _exit(1);
 }
 
-/* pasta writes its pid once the interface is up. false: it has ended instead. */
+/* pasta writes its pid once the interface is up. Returns false if pasta has ended instead. */
 static bool await_pasta(struct keeper *k, const struct network_launch *l)
 {
     struct pollfd fds[] = {{.fd = FD_STARTED, .events = POLLIN},
@@ -116,7 +121,7 @@ static bool await_pasta(struct keeper *k, const struct network_launch *l)
     for (;;) {
         if (poll(fds, 4, -1) < 0)
             continue;
-        /* The supervisor has closed its end. */
+        /* The supervisor has closed its end of the pipe. */
         if (fds[3].revents)
             end_keeper(k);
         if (fds[0].revents || fds[1].revents)
@@ -131,7 +136,7 @@ static int renew(struct keeper *k, const struct network_launch *l)
     return egress_attach(&k->tap, k->pasta.pidfd, l->egress, l->names);
 }
 
-/* For as long as pasta lives, and the program on its device can be kept up to date. */
+/* Runs for as long as pasta lives and the program on its device can be kept up to date. */
 static _Noreturn void keep_up(struct keeper *k, const struct network_launch *l)
 {
     struct pollfd fds[] = {{.fd = FD_PASTA, .events = POLLIN},
@@ -148,7 +153,8 @@ static _Noreturn void keep_up(struct keeper *k, const struct network_launch *l)
     }
 }
 
-/* -1: there is none. */
+/* Moves the given files to their numbers, puts /dev/null at 0 to 2, and closes all others. -1:
+ * there is no such file. */
 static void keep_files(const int given[FD_COUNT])
 {
     int aside[FD_COUNT], null = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -183,13 +189,13 @@ static _Noreturn void keep(const struct network_launch *l, const char *path, con
     const int given[FD_COUNT] = {l->text, started, up, k.pasta.pidfd, pair[0]};
     keep_files(given);
     k.pasta.pidfd = FD_PASTA;
-    /* Before the addresses are read for the first time: no change is missed. */
+    /* Watch before the addresses are read for the first time, so that no change is missed. */
     k.watch = egress_watch();
     if (k.watch < 0)
         fail_keeper("the host's addresses cannot be watched");
     if (forwards)
         k.listener = forward_listen(FD_REPORT);
-    /* When pasta ends it has said why; the keeper has nothing to add. */
+    /* If pasta has ended, it has said why; the keeper has nothing to add. */
     if ((forwards && k.listener < 0) || !await_pasta(&k, l))
         end_keeper(&k);
     if (renew(&k, l) < 0)
@@ -205,7 +211,7 @@ static _Noreturn void keep(const struct network_launch *l, const char *path, con
 
 int network_device_error(void)
 {
-    /* It cannot be opened where there is a file, and no driver behind it. */
+    /* The device may have a file but no driver, so only opening it tells. */
     cleanup_close int fd = open(NETWORK_DEVICE, O_RDWR | O_NONBLOCK | O_CLOEXEC);
     return fd < 0 ? errno : 0;
 }
@@ -214,7 +220,7 @@ const char *network_device_fix(int number)
 {
     if (number == EACCES)
         return "sudo chmod 666 " NETWORK_DEVICE;
-    /* Its driver is there, and nobody has made its file, as in containers. */
+    /* The driver is there, but nobody has made its file, as in containers. */
     if (access("/sys/class/misc/tun", F_OK) == 0)
         return "sudo mkdir -p /dev/net && sudo mknod -m 666 " NETWORK_DEVICE " c 10 200";
     return "sudo modprobe tun";
@@ -229,7 +235,7 @@ int network_start(struct network *out, const struct network_launch *l, lrun_erro
                   "the default network needs the program 'pasta', which is not installed");
         return error_hint(err, "apt-get install passt, or run with --network none");
     }
-    /* pasta would say so only after the sandbox has been made, and in other words. */
+    /* pasta would report this only after the sandbox has been made, and in other words. */
     int number = network_device_error();
     if (number) {
         error_errno(err, LRUN_START_FAILED, operation, number,
@@ -249,7 +255,8 @@ int network_start(struct network *out, const struct network_launch *l, lrun_erro
     pid_t pid = process_clone(&out->keeper, CLONE_NEWPID);
     if (pid == 0)
         keep(l, program, fifo, started, up);
-    /* In the keeper the other end shows whether the supervisor still has this one: see network_stop(). */
+    /* In the keeper, the other end shows whether the supervisor still has this end: see
+     * network_stop(). */
     if (pid < 0)
         return error_errno(err, LRUN_START_FAILED, operation, errno, "cannot start pasta");
     out->ready = steal_fd(&ready);

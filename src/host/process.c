@@ -29,14 +29,14 @@ char *process_find_program(const char *name)
     struct stat st;
     if (strchr(name, '/'))
         return access(name, X_OK) == 0 ? strdup(name) : NULL;
-    /* sbin is not on every user's PATH, and some of what we start lives there. */
+    /* sbin is not on every user's PATH, but some programs that we start are there. */
     const char *user_path = secure_getenv("PATH");
     const char *const lists[] = {user_path ? user_path : "",
                                  "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"};
     for (size_t i = 0; i < 2; i++) {
         for (const char *s = lists[i]; *s;) {
             size_t length = strcspn(s, ":");
-            /* Only absolute folders: the current one may hold anything. */
+            /* Only absolute folders: the current folder may hold anything. */
             if (length > 0 && s[0] == '/') {
                 char candidate[4096];
                 int n = snprintf(candidate, sizeof(candidate), "%.*s/%s", (int)length, s, name);
@@ -51,7 +51,8 @@ char *process_find_program(const char *name)
     return NULL;
 }
 
-/* In the child. getppid() would not do: a parent outside of our PID namespace is always 0. */
+/* In the child. getppid() would not do: it is always 0 for a parent outside of our PID
+ * namespace. */
 static void tie_to(int parent)
 {
     struct pollfd dead = {.fd = parent, .events = POLLIN};
@@ -111,7 +112,7 @@ int process_wait(struct process *p, int64_t deadline, struct process_status *sta
         }
     }
     siginfo_t info = {0};
-    /* __WALL: children made without an exit signal count too. */
+    /* __WALL: also children that were made without an exit signal. */
     if (waitid(P_PIDFD, (id_t)p->pidfd, &info, WEXITED | __WALL) < 0)
         return -1;
     close(p->pidfd);

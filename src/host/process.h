@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Child processes. Every child has a pidfd, every wait a deadline, and no shell is involved: a
+ * Child processes. Every child has a pidfd, every wait has a deadline, and there is no shell: a
  * program is searched in PATH once and executed by its full path.
  */
 #ifndef HOST_PROCESS_H
@@ -15,42 +15,44 @@
 
 struct process {
     pid_t pid;
-    int pidfd; /* -1: none, or already waited for */
+    int pidfd; /* -1: no process, or already waited for */
 };
 
-/* How a process ended: as exit code, 128+N after signal N. */
+/* How a process ended. `code` is the exit code, or 128+N after signal N. */
 struct process_status {
     int code;
     int signal; /* 0: it exited by itself */
 };
 
-/* The full path of a program: `name` itself when it has a slash, else searched in PATH. malloc'd;
- * NULL when there is none. */
+/* Returns the full path of a program, malloc'd: `name` itself if it has a slash, else the file
+ * found in PATH. NULL if there is none. */
 char *process_find_program(const char *name);
 
 /*
- * Forks, into new namespaces if `namespaces` (CLONE_NEW... flags) says so. 0 in the child, its pid in the
- * parent, -1 with errno. The child is killed when its parent dies, also if that is right now, and
- * has every signal that a caller may have blocked or ignored back at its default.
+ * Forks, into new namespaces if `namespaces` has CLONE_NEW... flags. Returns 0 in the child, its
+ * pid in the parent, -1 with errno. The child is killed when its parent dies, even if the parent
+ * dies during this call. In the child no signal is blocked, and SIGPIPE, SIGINT and SIGTERM have
+ * their default action, whatever the caller set.
  */
 pid_t process_clone(struct process *out, uint64_t namespaces);
 
 /*
- * Overwrites the environment that this process was started with, which may hold the caller's secrets. For a forked
- * child that executes nothing: its /proc/PID/environ would show them for as long as it lives.
+ * Overwrites the environment that this process was started with, which may hold the caller's
+ * secrets. For a forked child that executes no program: otherwise its /proc/PID/environ would show
+ * the secrets for as long as it lives.
  */
 void process_forget_environment(void);
 
-/* Waits for the end. 0, or -1 with errno (ETIMEDOUT: it is still running). */
+/* Waits for the end. Returns 0, or -1 with errno (ETIMEDOUT: the process is still running). */
 int process_wait(struct process *p, int64_t deadline, struct process_status *status);
 
-/* SIGKILL; nothing happens when it has ended already. */
+/* Sends SIGKILL. Does nothing if the process has already ended. */
 void process_kill(const struct process *p);
 
 /* Kills, waits and closes. Idempotent. */
 void process_destroy(struct process *p);
 
-/* The environment of every helper program that needs none: a search path and the C locale. */
+/* The environment of every helper program that needs no more: a search path and the C locale. */
 extern char *const process_bare_environment[];
 
 #endif

@@ -12,8 +12,8 @@
 
 enum { FILE_MAX = 64 * 1024 };
 
-/* Of no use: a link-local address of IPv6, which has a meaning on one link of the host only, and a server on ::1, as
- * pasta forwards IPv4. */
+/* Of no use: a link-local address of IPv6, which is valid on one link of the host only; and a
+ * server on ::1, because pasta forwards IPv4. */
 enum reach { OF_NO_USE, ON_LOOPBACK, REACHABLE };
 
 static enum reach reach_of(const char *text)

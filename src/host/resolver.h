@@ -1,32 +1,34 @@
 /* SPDX-License-Identifier: MIT */
-/* The name servers of a sandbox: those that the request names, else those that the host asks. */
+/* The name servers of a sandbox: those that the request names, or else those that the host uses. */
 #ifndef HOST_RESOLVER_H
 #define HOST_RESOLVER_H
 
 #include <netinet/in.h>
 #include <stddef.h>
 
-/* As many as libc asks. */
+/* libc asks no more. */
 enum { RESOLVER_MAX = 3 };
 
-/* Where the host says which servers it asks; RESOLVER_UPSTREAM is for a host whose own is systemd-resolved on loopback. */
+/* The files that list the host's name servers. RESOLVER_UPSTREAM is for a host whose own server is
+ * systemd-resolved on loopback. */
 #define RESOLVER_FILE     "/etc/resolv.conf"
 #define RESOLVER_UPSTREAM "/run/systemd/resolve/resolv.conf"
 
 struct resolver {
     char servers[RESOLVER_MAX][INET6_ADDRSTRLEN];
     size_t count;
-    char host[INET_ADDRSTRLEN]; /* the host's own on loopback, if that is all there is; else "" */
+    char host[INET_ADDRSTRLEN]; /* the host's server on loopback, if it has no other; else "" */
 };
 
-/* `asked`: NULL-terminated checked addresses; NULL: the host's. No server at all is no error. */
+/* `asked`: checked addresses, NULL-terminated; NULL: the host's. Finding no server is not an
+ * error. */
 void resolver_find(struct resolver *out, char *const *asked);
 
-/* The text of a resolv.conf with these servers, and its length. */
+/* Writes a resolv.conf with these servers, and returns its length. */
 enum { RESOLVER_TEXT_MAX = RESOLVER_MAX * (INET6_ADDRSTRLEN + 16) };
 size_t resolver_text(char out[RESOLVER_TEXT_MAX], const struct resolver *r);
 
-/* The same as resolver_find(), with files in the place of the host's, for tests. */
+/* Like resolver_find(), but reads these files instead of the host's. For tests. */
 void resolver_read(struct resolver *out, const char *file, const char *upstream);
 
 #endif

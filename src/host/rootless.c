@@ -17,7 +17,7 @@
 
 enum { IDS_FILE_MAX = 1 << 20, MAP_TIMEOUT_MS = 10000, CALL_TIMEOUT_MS = 10 * 60 * 1000 };
 
-/* A process is in one namespace: this is as global as its ids are. */
+/* Global, because a process is in one namespace, as it has one set of ids. */
 static struct {
     bool active;
     uid_t uid; /* on the host */
@@ -44,7 +44,7 @@ void rootless_sandbox_ids(uint32_t *first, uint32_t *count, uint32_t *host_first
 
 /* -------------------------------------------------------------- subordinate ids */
 
-/* The number up to `end`. */
+/* Reads the number up to `end`. */
 static bool read_number(const char **at, char end, uint32_t *out)
 {
     char *behind;
@@ -96,12 +96,12 @@ void rootless_find_ids(struct rootless_ids *out, uid_t uid)
     out->count = least < ID_RANGE_SIZE ? least : ID_RANGE_SIZE;
 }
 
-/* What can be mapped: the ids are no use without the program that maps them. */
+/* Finds the ids that can be mapped: they are of no use without the program that maps them. */
 static void find_usable_ids(struct rootless_ids *out)
 {
     cleanup_free char *program = process_find_program("newuidmap");
     rootless_find_ids(out, geteuid());
-    /* newuidmap does not serve a user without a name either. */
+    /* newuidmap rejects a user without a name. */
     if (!program || !getpwuid(geteuid()))
         out->count = 0;
 }
@@ -120,7 +120,7 @@ const char *rootless_forbidden(void)
 {
     static const struct {
         const char *path;
-        bool zero; /* it forbids when it is 0; else when it is not */
+        bool zero; /* true: 0 forbids; false: any other value forbids */
         const char *command;
     } switches[] = {
         {"/proc/sys/user/max_user_namespaces", true,
@@ -150,7 +150,8 @@ static int run_mapper(const char *program, pid_t pid, unsigned own, uint32_t fir
     return spawn_program(argv, MAP_TIMEOUT_MS, NULL, 0, LRUN_START_FAILED, err);
 }
 
-/* In a child that stays outside: only there do newuidmap and newgidmap have their privileges. */
+/* Runs in a child that stays outside: only there do newuidmap and newgidmap have their
+ * privileges. */
 static _Noreturn void map_from_outside(int go, int text, pid_t pid, const struct rootless_ids *ids)
 {
     char byte;

@@ -19,21 +19,22 @@
 #define OPERATION "spawn.run"
 #define TICK_MS   200
 
-/* Puts the fds at 0 and the numbers behind it, and closes all others. */
+/* Puts the fds at 0 and the following numbers, and has all others closed at exec. */
 static void set_up_fds(const struct spawn *s, const int stdio[3])
 {
     enum { MAX = 3 + SPAWN_MORE_MAX };
     int high[MAX], count = 3 + (int)s->more_count;
     if (s->more_count > SPAWN_MORE_MAX)
         _exit(127);
-    /* Out of the way first, so that no dup2() runs over a source that is still needed. */
+    /* Move them out of the way first, so that no dup2() overwrites a source that is still
+     * needed. */
     for (int i = 0; i < count; i++)
         if ((high[i] = fcntl(i < 3 ? stdio[i] : s->more_fds[i - 3], F_DUPFD_CLOEXEC, count)) < 0)
             _exit(127);
     for (int i = 0; i < count; i++)
         if (dup2(high[i], i) < 0)
             _exit(127);
-    /* Nothing but these, also when a caller of the library has opened files without O_CLOEXEC. */
+    /* No other file, even if a caller of the library has opened files without O_CLOEXEC. */
     close_range((unsigned)count, ~0u, CLOSE_RANGE_CLOEXEC);
 }
 
@@ -44,7 +45,7 @@ static void set_up_child(const struct spawn *s, const char *program, const int s
         dprintf(stdio[2], "cannot confine it: %s\n", strerror(errno));
         _exit(127);
     }
-    /* The bounding set is what a program that root executes gets at most. Without root there is
+    /* The bounding set limits what a program that root executes can get. Without root there is
      * nothing to take away, and the call fails. */
     for (unsigned long c = 0; c < 64; c++)
         if (!(s->capabilities >> c & 1))
@@ -63,7 +64,7 @@ static void set_up_child(const struct spawn *s, const char *program, const int s
     if (s->folder && chdir(s->folder) < 0)
         _exit(127);
     set_up_fds(s, stdio);
-    /* The last: from here on the helper's own system calls are all that there are. */
+    /* Last: after this, the filter allows only the system calls that the helper needs. */
     const struct spawn_walls *calls = s->confinement ? s->confinement : s->calls;
     if (calls && spawn_put_on_filter(calls) < 0)
         _exit(127);
@@ -75,7 +76,7 @@ static int start(const struct spawn *s, const char *program, const int stdio[3],
     cleanup_close int self = pidfd_open(getpid(), 0);
     pid_t pid = self < 0 ? -1 : process_clone(out, s->confinement ? SPAWN_NAMESPACES : 0);
     if (pid < 0) {
-        /* Docker's seccomp profile lets a container make no namespaces. */
+        /* Docker's seccomp profile does not let a container make namespaces. */
         bool forbidden = errno == ENOSYS || errno == EPERM;
         error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot start '%s'", program);
         return forbidden ? error_hint(err, "%s", walled_hint()) : -1;
@@ -90,7 +91,7 @@ static int start(const struct spawn *s, const char *program, const int stdio[3],
     return 0;
 }
 
-/* Keeps the first bytes of a stream and drops the rest. false: it has ended. */
+/* Keeps the first bytes of a stream and drops the rest. Returns false at the end of the stream. */
 static bool take(int fd, char *to, size_t size, size_t *used)
 {
     char chunk[4096];
@@ -104,7 +105,7 @@ static bool take(int fd, char *to, size_t size, size_t *used)
     return n > 0;
 }
 
-/* The text names files of the archive, and will be shown on a terminal. */
+/* The text may name files of an archive, and will be shown on a terminal. */
 static void make_printable(char *text)
 {
     size_t length = strlen(text);
@@ -162,7 +163,7 @@ int spawn_start(const struct spawn *s, struct process *out, lrun_error *err)
     return start(s, program, stdio, out, err);
 }
 
-/* Its output as it is. */
+/* Leaves the output as it is. */
 static int run(const struct spawn *s, struct spawn_result *result, lrun_error *err)
 {
     *result = (struct spawn_result){0};

@@ -27,7 +27,7 @@
 #define SHADOW_MEMORY 1
 #endif
 
-/* Files: those that are handed on are there three times while they are put at their numbers. */
+/* FILES_MAX: while fds are moved to their numbers, each of them is open three times. */
 enum { PROCESSES_MAX = 64, FILES_MAX = 4 * SPAWN_MORE_MAX, CPU_MAX_S = 30 * 60 };
 
 static int set_attributes(const struct spawn_tree *t)
@@ -41,7 +41,7 @@ static int set_attributes(const struct spawn_tree *t)
 
 static int make_root(const struct spawn_room *room, const char *program)
 {
-    /* On any folder that every system has. */
+    /* Any folder that every system has will do. */
     if (system_root_begin("/proc") < 0 || system_root_show(program, &SPAWN_PROGRAM[1], false) < 0)
         return -1;
     for (size_t i = 0; i < room->tree_count; i++)
@@ -80,17 +80,18 @@ static int limit_all(const struct spawn_room *room)
                : 0;
 }
 
-/* To be root there, and nobody outside. */
+/* Makes this process root in the namespace, and nobody outside. */
 static int enter_user_namespace(int fd)
 {
-    /* EPERM: in a namespace of a single id there is no leaving of groups. */
+    /* EPERM: in a namespace with a single id, groups cannot be dropped. */
     return setns(fd, CLONE_NEWUSER) < 0 || (setgroups(0, NULL) < 0 && errno != EPERM) ||
                    setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0
                ? -1
                : 0;
 }
 
-/* Another user is another owner of the death signal: it is asked for anew, and not too late. */
+/* A change of user clears the death signal, so it is set again. The check after that catches a
+ * parent that has already died. */
 static int die_with(int parent)
 {
     struct pollfd dead = {.fd = parent, .events = POLLIN};
@@ -109,7 +110,7 @@ int spawn_confine(const struct spawn_walls *walls, const struct spawn_room *room
     if (make_root(room, program) < 0 || limit_all(room) < 0 ||
         enter_user_namespace(walls->user_namespace) < 0 || die_with(parent) < 0)
         return -1;
-    /* A kernel without keyrings has none to leave. */
+    /* A kernel without keyrings has no session keyring to leave. */
     return syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0 && errno != ENOSYS ? -1 : 0;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The child's side of spawn.confinement, for spawn.c alone. The functions return 0, or -1 with errno.
+ * The child's side of spawn.confinement, only for spawn.c. The functions return 0, or -1 with
+ * errno.
  */
 #ifndef HOST_SPAWN_CONFINE_H
 #define HOST_SPAWN_CONFINE_H
@@ -18,7 +19,7 @@ struct spawn_tree {
     bool writable;
 };
 
-/* Around a helper that handles hostile files (image/confinement.h). */
+/* The walls around a helper that handles hostile files (image/confinement.h). */
 struct spawn_walls {
     int user_namespace; /* -1: none */
     char *filter;       /* its seccomp program */
@@ -28,7 +29,7 @@ struct spawn_walls {
 enum { SPAWN_MORE_MAX = 128 };
 
 struct spawn_room {
-    const struct spawn_tree *trees; /* what the child can reach, beside its open files */
+    const struct spawn_tree *trees; /* what the child can reach, apart from its open files */
     size_t tree_count;
     uint64_t max_memory; /* of its address space; 0: it limits itself */
 };
@@ -39,7 +40,7 @@ struct spawn_room {
 /* Where the child finds the program to execute. */
 #define SPAWN_PROGRAM "/helper"
 
-/* Enters everything but the filter. `parent`: a pidfd of the process that has started this one. */
+/* Enters all walls except the filter. `parent` is a pidfd of the process that started this one. */
 int spawn_confine(const struct spawn_walls *walls, const struct spawn_room *room,
                   const char *program, int parent);
 

@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
-/* Something to mount on. */
+/* Makes a file or folder to mount on. */
 static int make_place(const char *name, bool folder)
 {
     if (folder)
@@ -34,7 +34,7 @@ int system_root_show_tree(int tree, const char *to, bool folder)
                : 0;
 }
 
-/* Folders of the system, of which some are links into /usr. */
+/* Shows the system's folders. Some of them may be links into /usr. */
 static int show_system(void)
 {
     static const char *const folders[] = {"usr", "lib", "lib32", "lib64", "bin", "sbin"};

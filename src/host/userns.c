@@ -43,7 +43,7 @@ static int open_namespace(pid_t pid, const char *name)
     return open(path, O_RDONLY | O_CLOEXEC);
 }
 
-/* Keeps the capabilities: some machines let nobody without them make a user namespace. */
+/* Keeps the capabilities: on some machines nobody can make a user namespace without them. */
 static int become(uint32_t id)
 {
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
@@ -56,15 +56,17 @@ static int become(uint32_t id)
     return (int)syscall(SYS_capset, &header, data);
 }
 
-/* In the child: makes the namespaces, says so by one byte, and is there to be looked at until it is killed. */
+/* In the child: makes the namespaces, reports that by one byte, and waits to be killed, so that the
+ * parent can open them. */
 static _Noreturn void make(int done, uint32_t owner, bool net)
 {
-    /* Without root, the user's own limits are what all namespaces below are counted for in the end. */
+    /* Not needed without root: in the end, all namespaces below count against the user's own
+     * limits. */
     if ((geteuid() == 0 && !rootless_active() && become(owner) < 0) ||
         unshare(CLONE_NEWUSER | (net ? CLONE_NEWNET : 0)) < 0)
         dprintf(done, "%c", errno);
-    /* Another user is another owner of the death signal: it is asked for anew. If the parent has ended before, nobody
-     * reads, and SIGPIPE ends this process. */
+    /* A change of user clears the death signal, so it is set again. If the parent has already
+     * ended, nobody reads the pipe, and SIGPIPE ends this process. */
     else if (prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && write(done, "", 1) == 1)
         for (;;)
             pause();
