@@ -26,24 +26,25 @@
 #define STEP_TIMEOUT_MS     (30 * 60 * 1000)
 #define DOCUMENT_TIMEOUT_MS (60 * 1000)
 
-/* Within the staging folder. */
+/* Inside the staging folder. */
 #define ROOTFS ASSEMBLY_ROOTFS
 #define IMAGE  "image.erofs"
 
 struct reading {
-    const int *fds; /* NULL: nothing is read any more, but it can still be stopped */
+    const int *fds; /* NULL: all input has been read, but the work can still be stopped */
     size_t count;
     struct image_feedback *feedback;
 };
 
-/* mkfs.erofs 1.8 does not end when the disk is full: nothing is written any more, and there is no room. */
+/* mkfs.erofs 1.8 does not exit when the disk is full. This is how long we wait if the file does not
+ * grow and the disk has no room. */
 #define FULL_PATIENCE_MS 5000
 
 struct writing {
-    struct reading reading; /* first: its tick() is called with a pointer to it */
+    struct reading reading; /* first member: its tick() gets a pointer to it */
     int image;
     blkcnt_t blocks;
-    int64_t since; /* when that was so first */
+    int64_t since; /* when the file last grew */
     bool full;
 };
 
@@ -53,8 +54,7 @@ static int tick(void *user)
     uint64_t done = 0;
     if (!r->feedback || !r->feedback->progress)
         return 0;
-    /* The helper reads by the same open files, so their positions are seen here; a pipe has none.
-     */
+    /* The helper shares our open files, so their positions are visible here. A pipe has none. */
     for (size_t i = 0; r->fds && i < r->count; i++) {
         off_t at = lseek(r->fds[i], 0, SEEK_CUR);
         done += at > 0 ? (uint64_t)at : 0;
@@ -79,7 +79,7 @@ static int tick_writing(void *user)
 static const char *const plain_environment[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C",
                                                 NULL};
 
-/* What a helper that failed has said becomes the error. */
+/* Turns the output of a failed helper into the error. */
 static int child_failed(const struct spawn_result *r, const char *doing, lrun_error *err)
 {
     if (r->code == UNPACK_INVALID)
@@ -93,14 +93,15 @@ static int child_failed(const struct spawn_result *r, const char *doing, lrun_er
                      r->text[0] ? r->text : "no reason given");
 }
 
-/* A fresh folder for what is unpacked, which belongs to the root of the confinement. */
+/* Creates the folder to unpack to. It belongs to the root of the confinement. */
 static int make_rootfs(const struct assembly *a, char **out, lrun_error *err)
 {
     uint32_t owner = a->confinement.first_id;
     *out = text_path_join(a->staging.path, ROOTFS);
     if (!*out)
         return error_oom(err, OPERATION);
-    /* The root folder's mode, should the archive not give one. The umask does not matter. */
+    /* The root folder's mode, in case the archive does not set one. The umask does
+     * not apply to chmod. */
     if (mkdirat(a->staging.folder, ROOTFS, 0755) < 0 ||
         fchmodat(a->staging.folder, ROOTFS, 0755, 0) < 0 ||
         fchownat(a->staging.folder, ROOTFS, owner, owner, AT_SYMLINK_NOFOLLOW) < 0)
@@ -108,10 +109,10 @@ static int make_rootfs(const struct assembly *a, char **out, lrun_error *err)
     return 0;
 }
 
-/* mkfs.erofs 1.5 takes no longer name, and does not say so when it fails. */
+/* mkfs.erofs 1.5 does not support longer names, and does not say so when it fails. */
 #define OLD_NAME_MAX 254
 
-/* Of the programs that handle files of the image: it may have two million of them. */
+/* For the programs that handle the image's files, of which there may be two million. */
 #define MKFS_MEMORY_MAX (8ull << 30)
 
 static int confine(struct assembly *a, lrun_error *err)
@@ -121,7 +122,8 @@ static int confine(struct assembly *a, lrun_error *err)
     return confinement_open(&a->confinement, a->staging.store, err);
 }
 
-/* To change its root, which it gives up itself; the others are for files of all owners. */
+/* CAP_SYS_CHROOT and CAP_SETPCAP let the unpacker confine itself; it drops them when it has done so
+ * (unpack_confine()). The others are for files of all owners. */
 static const uint64_t unpacker_capabilities = 1ull << CAP_CHOWN | 1ull << CAP_DAC_OVERRIDE |
                                               1ull << CAP_FOWNER | 1ull << CAP_FSETID |
                                               1ull << CAP_SYS_CHROOT | 1ull << CAP_SETPCAP;
@@ -209,7 +211,7 @@ static int digest_of(void *user, int fd, char hex[IMAGE_HEX_LENGTH + 1], lrun_er
     return digest_of_file(hex, fd, a->feedback, err);
 }
 
-/* What the helper has printed, of which no more is read than it may have printed. */
+/* Reads the output of the helper, no more than the helper is allowed to print. */
 static int read_answer(int fd, struct buffer *out, lrun_error *err)
 {
     struct stat st;
@@ -233,8 +235,9 @@ int assembly_ask(void *user, const char *kind, int fd, struct buffer *out, lrun_
     cleanup_close int answer = memfd_create("document", MFD_CLOEXEC);
     if (answer < 0)
         return error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot make a file");
-    /* A user's skopeo, which may come after this, cannot work in the namespace that is entered for the walls. So what
-     * is asked before the download, as a user, goes without them, but for the limit of memory. */
+    /* A user's skopeo, which may run after this, does not work in the namespace that the walls make
+     * this process enter. So documents that are read before the download, by a user other than
+     * root, are parsed without walls; only the memory limit applies. */
     if (geteuid() == 0 && confine(a, err) < 0)
         return -1;
     const char *argv[] = {a->helper, "document", kind, a->name, NULL};
@@ -277,7 +280,7 @@ int assembly_unpack_layers(struct assembly *a, int folder, struct image *config,
     memcpy(argv + 4, layout.digests, layout.count * sizeof(*argv));
     struct spawn spawn = {
         .argv = argv, .stdin_fd = -1, .more_fds = layout.layers, .more_count = layout.count};
-    /* Progress is that of reading the archive, or of the download: both are over. */
+    /* Progress counts the bytes of the archive or of the download. Both are complete by now. */
     struct reading reading = {NULL, 0, a->feedback};
     if (run_unpacker(a, target, &spawn, &reading, "unpacking the layers", err) < 0)
         return -1;
@@ -290,7 +293,7 @@ int assembly_unpack_layers(struct assembly *a, int folder, struct image *config,
     return 0;
 }
 
-/* The file that becomes the image, of the owner who is to write it. */
+/* Creates the file that becomes the image. It belongs to the id that writes it. */
 static int create_file(const struct assembly *a, lrun_error *err)
 {
     uint32_t owner = a->confinement.first_id;
@@ -312,11 +315,12 @@ static int make_erofs(const struct assembly *a, const char *tree, lrun_error *er
     struct writing writing = {
         .reading = {NULL, 0, a->feedback}, .image = file, .since = clock_ms()};
     /*
-     * noinline_data: gVisor cannot execute what is inlined into the metadata. --preserve-mtime
-     * alone would put the present time into the superblock; SOURCE_DATE_EPOCH fixes that, and
-     * lowers later times of files to it, hence a date that is far away (2100). With -T, which sets
-     * the times of all files, compiled Python modules would look older than their sources, and be
-     * made anew in each run.
+     * noinline_data: gVisor cannot execute files whose data is inlined into the metadata.
+     *
+     * --preserve-mtime alone would put the current time into the superblock. SOURCE_DATE_EPOCH
+     * fixes that, but also lowers later file times to its value, hence the distant date (2100). -T
+     * would set the times of all files. Then compiled Python modules would look older than their
+     * sources, and would be compiled again in each run.
      */
     const char *argv[] = {"mkfs.erofs",
                           "--quiet",
@@ -371,7 +375,7 @@ static int make_erofs(const struct assembly *a, const char *tree, lrun_error *er
     return 0;
 }
 
-/* Completes the image of which only the configuration is there. */
+/* Completes an image that has only its configuration. */
 static int describe(struct image *image, const char *name, uint64_t size, lrun_error *err)
 {
     char created[32];
@@ -397,7 +401,8 @@ static int finish(struct assembly *a, const char *name, struct image *image, lru
     if (fd < 0 || fstat(fd, &st) < 0)
         return error_errno(err, LRUN_IO_FAILED, OPERATION, errno,
                            "cannot open the output of mkfs.erofs");
-    /* On disk before the index speaks of it; read-only, as nothing may ever change it. */
+    /* The file must be on disk before the index refers to it. It is read-only because nothing
+     * may ever change it. */
     if (fchmod(fd, 0400) < 0 || fsync(fd) < 0)
         return error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot write the image");
     if (digest_of(a, fd, hex, err) < 0 || describe(image, name, (uint64_t)st.st_size, err) < 0)
@@ -416,10 +421,10 @@ static int store_tree(struct assembly *a, const char *path, const char *name, st
     *config = (struct image){0};
     if (make_erofs(a, path, err) < 0)
         return -1;
-    /* What has not been unpacked was made of an image, whose ids these are. */
+    /* If nothing was unpacked, the tree was made from an image whose ids `config` already has. */
     if (a->high_ids)
         image.high_ids = steal_ptr(a->high_ids);
-    /* From here on the folder only takes up room. */
+    /* The folder is no longer needed, and takes up room. */
     (void)staging_remove_tree(a->staging.folder, ROOTFS);
     if (finish(a, name, &image, err) < 0)
         return -1;

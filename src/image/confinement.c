@@ -9,7 +9,8 @@
 #include <fcntl.h>
 #include <sys/syscall.h>
 
-/* Of what the sandbox's profile allows. None of the helpers talks to anybody, or looks at another process. */
+/* System calls that the sandbox's profile allows but the helpers do not need: they do not
+ * communicate, and do not inspect other processes. */
 static const int refused[] = {
     SYS_socket,   SYS_socketpair, SYS_connect, SYS_bind,     SYS_listen,   SYS_accept,
     SYS_accept4,  SYS_sendto,     SYS_sendmsg, SYS_sendmmsg, SYS_recvfrom, SYS_recvmsg,
@@ -26,7 +27,7 @@ static int load_filter(struct confinement *c, struct store *store, lrun_error *e
                               err) < 0 ||
                    filter_refuse(&c->walls.filter, &c->walls.filter_length, refused,
                                  sizeof(refused) / sizeof(refused[0]), err) < 0 ||
-                   /* The unpacker alone has the capability for it. */
+                   /* Only the unpacker has the capability for it. */
                    filter_allow(&c->walls.filter, &c->walls.filter_length, SYS_chroot, err) < 0
                ? -1
                : 0;
@@ -36,7 +37,7 @@ int confinement_open(struct confinement *c, struct store *store, lrun_error *err
 {
     uint32_t first, count, host_first;
     *c = CONFINEMENT_NONE;
-    /* First: the filter may have to be compiled, which is of the user's own files. */
+    /* The filter comes first: it may have to be compiled, which needs the user's own files. */
     if (load_filter(c, store, err) < 0 || rootless_enter(err) < 0)
         return -1;
     if (!rootless_active()) {

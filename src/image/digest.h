@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * SHA-256, computed by light-runner-unpack: only it links a library for it.
+ * SHA-256, computed by light-runner-unpack, so that its callers need no library for it.
  */
 #ifndef IMAGE_DIGEST_H
 #define IMAGE_DIGEST_H
@@ -10,12 +10,12 @@
 
 #include <stddef.h>
 
-/* Of an open file from its beginning, as 64 hex digits. `feedback` may be NULL. Errors: IO_FAILED,
- * INTERNAL, NOT_SUPPORTED (the helper is missing). */
+/* Computes the digest of a whole open file, as 64 hex digits. `feedback` may be NULL. Errors:
+ * IO_FAILED, INTERNAL, NOT_SUPPORTED (the helper is missing). */
 int digest_of_file(char hex[IMAGE_HEX_LENGTH + 1], int fd, struct image_feedback *feedback,
                    lrun_error *err);
 
-/* The same of what is behind the fd's position, which is moved. */
+/* Like digest_of_file(), but from the current position of the fd, which moves to the end. */
 int digest_of_rest(char hex[IMAGE_HEX_LENGTH + 1], int fd, struct image_feedback *feedback,
                    lrun_error *err);
 

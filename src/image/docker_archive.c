@@ -21,7 +21,7 @@ static int cannot_write(lrun_error *err)
     return error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot write the archive");
 }
 
-/* Zeros up to a whole block, and that many blocks of them. */
+/* Writes zeros up to a whole block, and then `blocks` blocks of zeros. */
 static int pad(int fd, uint64_t size, size_t blocks, lrun_error *err)
 {
     static const char zeros[(TAR_END_BLOCKS + 1) * TAR_BLOCK];
@@ -31,7 +31,7 @@ static int pad(int fd, uint64_t size, size_t blocks, lrun_error *err)
                : 0;
 }
 
-/* Takes the document's reference. */
+/* Takes over the reference to `document`. */
 static int put_document(int fd, const char *name, json_t *document, size_t blocks, lrun_error *err)
 {
     char header[TAR_BLOCK];
@@ -47,7 +47,7 @@ static int put_document(int fd, const char *name, json_t *document, size_t block
                : pad(fd, length, blocks, err);
 }
 
-/* The layer's header is known when the layer is there. */
+/* Writes the layer, and then its header, which contains the layer's size. */
 static int put_layer(int fd, struct assembly *a, char hex[IMAGE_HEX_LENGTH + 1], lrun_error *err)
 {
     char header[TAR_BLOCK] = "";

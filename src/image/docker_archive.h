@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What was unpacked as an archive of `docker save`'s form, for a daemon to load: one layer, its configuration, one name.
- * So every format that an import takes gets to every daemon, and an archive can give no name to anything but what the
- * user has named.
+ * Writes the unpacked files as an archive in the form of `docker save`, for a daemon to load: one
+ * layer, its configuration, one name. This way every format that an import accepts works with every
+ * daemon, and an archive cannot assign any name except the name that the user gave.
  *
  *      layer.tar, <hex>.json, manifest.json
  */
@@ -12,8 +12,8 @@
 #include "image/assemble.h"
 
 /*
- * *out is a nameless file, at its beginning, with the tree ASSEMBLY_ROOTFS; `name` is in the stored form, `config` as from
- * assembly_unpack_layers(). Errors: IO_FAILED, OUT_OF_MEMORY.
+ * *out is an unnamed file, positioned at its beginning, with the tree ASSEMBLY_ROOTFS. `name` is in
+ * the stored form; `config` comes from assembly_unpack_layers(). Errors: IO_FAILED, OUT_OF_MEMORY.
  */
 int docker_archive_make(int *out, struct assembly *a, const char *name, const struct image *config,
                         lrun_error *err);

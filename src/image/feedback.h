@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What whoever imports or pulls an image gets to know while it is under way, and at the end.
+ * What the caller of an import or a pull learns while it runs, and at its end.
  */
 #ifndef IMAGE_FEEDBACK_H
 #define IMAGE_FEEDBACK_H
@@ -9,14 +9,14 @@
 #include <stdint.h>
 
 struct image_feedback {
-    /* Called a few times a second, with the bytes read or downloaded so far (0 when that cannot be
-     * told). Other than 0 stops the work, which then fails. May be NULL. */
+    /* Called a few times a second, with the bytes read or downloaded so far (0 if unknown). A
+     * non-zero return stops the work, which then fails. May be NULL. */
     int (*progress)(void *user, uint64_t done);
     void *user;
-    bool want_total;       /* a pull asks the registry for the sizes first */
-    uint64_t total;        /* set by a pull, before its first progress: bytes; 0: not known */
-    uint64_t skipped;      /* set at the end: devices, fifos and sockets that were left out */
-    char architecture[32]; /* set at the end, when it is not this machine's: e.g. "arm64" */
+    bool want_total;  /* a pull asks the registry for the sizes first */
+    uint64_t total;   /* in bytes, set by a pull before its first progress; 0: unknown */
+    uint64_t skipped; /* set at the end: number of devices, fifos and sockets that were left out */
+    char architecture[32]; /* set at the end if it is not this machine's, e.g. "arm64" */
 };
 
 #endif

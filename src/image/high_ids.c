@@ -21,7 +21,7 @@ void high_ids_free(struct high_ids *h)
 
 bool high_ids_note(struct high_ids *h, uint32_t id)
 {
-    /* Most files have the owner of the last one. */
+    /* Most files have the same owner as the file before. */
     if (id < ID_MAP_LOW || id == UINT32_MAX || (h->count && h->ids[h->count - 1] == id) ||
         (h->count > 1 && h->ids[h->count - 2] == id))
         return true;
@@ -37,7 +37,7 @@ bool high_ids_note(struct high_ids *h, uint32_t id)
     return true;
 }
 
-/* A field of a line, from 0 on; 0 if it is no number. */
+/* Returns the number in a field of the line, counted from 0; 0 if it is not a number. */
 static uint32_t number_at(const char *line, unsigned field)
 {
     char *end;

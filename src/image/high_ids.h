@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The ids above 65535 that an image has, as owners of its files and in its /etc/passwd and /etc/group. A sandbox has only those
- * ids that its user namespace was made with (host/id_map.h), so they are found when the image is unpacked.
+ * The ids above 65535 in an image: owners of its files, and ids in its /etc/passwd and /etc/group.
+ * A sandbox has only the ids that its user namespace was created with (host/id_map.h), so these ids
+ * are collected when the image is unpacked.
  */
 #ifndef IMAGE_HIGH_IDS_H
 #define IMAGE_HIGH_IDS_H
@@ -18,14 +19,16 @@ struct high_ids {
 void high_ids_free(struct high_ids *h);
 #define cleanup_high_ids __attribute__((cleanup(high_ids_free)))
 
-/* False: memory is out. */
+/* Records an id; ids up to 65535 are ignored. Returns false if out of memory. */
 bool high_ids_note(struct high_ids *h, uint32_t id);
 
-/* Those of the working directory's etc/passwd and etc/group, as far as they are files of a usual size. */
+/* Records the ids in etc/passwd and etc/group of the working directory. A missing file, a file that
+ * is not regular, and a file larger than NAMES_MAX is skipped. Returns false if out of memory. */
 bool high_ids_note_names(struct high_ids *h);
 
-/* "FIRST+COUNT,..." in ascending order, malloc'd; "": there are none; NULL: memory is out. Of more than a user namespace can have
- * (ID_MAP_STRETCHES, ID_MAP_HIGH) the lowest. */
+/* Returns "FIRST+COUNT,..." in ascending order, malloc'd; "" if there are no ids; NULL if out of
+ * memory. If there are more ids than a user namespace can have (ID_MAP_STRETCHES, ID_MAP_HIGH),
+ * only the lowest are listed. */
 char *high_ids_text(struct high_ids *h);
 
 #endif

@@ -61,7 +61,7 @@ int image_name_normalize(char *out, const char *name, lrun_error *err)
         return error_set(err, LRUN_INVALID_ARGUMENT, OPERATION,
                          "'%s' is not a name for an image: it ends with '%c'", name,
                          name[length - 1]);
-    /* It would never be found: such text is looked up as a digest. */
+    /* It could never be found, because such text is looked up as a digest. */
     if (image_is_digest(name))
         return error_set(err, LRUN_INVALID_ARGUMENT, OPERATION,
                          "a digest is not a name for an image");
@@ -85,5 +85,5 @@ const char *image_host_architecture(void)
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         if (strcmp(host.machine, names[i][0]) == 0)
             return names[i][1];
-    return host.machine; /* riscv64, ppc64le, s390x: the same in both */
+    return host.machine; /* riscv64, ppc64le, s390x: both names are equal */
 }

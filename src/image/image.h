@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the store knows about one image, and what a name of an image looks like.
+ * The store's record of one image, and the syntax of image names.
  */
 #ifndef IMAGE_IMAGE_H
 #define IMAGE_IMAGE_H
@@ -14,7 +14,7 @@ enum {
     IMAGE_NAME_MAX = 255,
     IMAGE_HEX_LENGTH = 64,
     IMAGE_DIGEST_LENGTH = 7 + IMAGE_HEX_LENGTH, /* "sha256:" and the hex digits */
-    IMAGE_PREFIX_MIN = 12,                      /* hex digits that name an image by its digest */
+    IMAGE_PREFIX_MIN = 12, /* number of hex digits that are enough to name an image by its digest */
 };
 
 struct image {
@@ -22,31 +22,31 @@ struct image {
     char *digest;      /* "sha256:<64 hex>", of the EROFS file */
     uint64_t size;     /* of the EROFS file, in bytes */
     char *created;     /* ISO 8601, UTC */
-    char **entrypoint; /* NULL-terminated, or NULL; so are the next two */
+    char **entrypoint; /* NULL-terminated, or NULL; so are cmd and env */
     char **cmd;
     char **env;     /* "NAME=value" */
     char *user;     /* "" when the image has none */
     char *workdir;  /* "" when the image has none */
-    char *high_ids; /* those above 65535 that it has (image/high_ids.h); NULL: it has none */
+    char *high_ids; /* its ids above 65535 (image/high_ids.h); NULL: there are none */
 };
 
-/* Frees what the image holds, and leaves it empty. */
+/* Frees the members and zeroes the struct. */
 void image_free(struct image *image);
 #define cleanup_image __attribute__((cleanup(image_free)))
 
 /*
- * Checks a name and puts it into the form in which names are stored: with the tag ":latest" when it
- * has none. `out` has room for IMAGE_NAME_MAX + 1 bytes. Errors: INVALID_ARGUMENT.
+ * Checks a name and converts it to the form in which names are stored: with the tag ":latest" if it
+ * has no tag. `out` has room for IMAGE_NAME_MAX + 1 bytes. Errors: INVALID_ARGUMENT.
  */
 int image_name_normalize(char *out, const char *name, lrun_error *err);
 
-/* "sha256:" and 64 lower-case hex digits. */
+/* Whether the text is "sha256:" and 64 lower-case hex digits. */
 bool image_is_digest(const char *text);
 
-/* Length of the string when it is all lower-case hex digits, else 0. */
+/* Returns the length of the string if it consists of lower-case hex digits only, else 0. */
 size_t image_hex_length(const char *text);
 
-/* The name of this machine's architecture in images, e.g. "amd64". Static. */
+/* Returns the name of this machine's architecture in images, e.g. "amd64". Static. */
 const char *image_host_architecture(void);
 
 #endif

@@ -11,7 +11,7 @@
 
 #define OPERATION "image.import"
 
-/* What an archive of layers has been unpacked to. */
+/* The unpacked archive, if it contains layers. */
 #define LAYOUT "layout"
 
 static bool has(const struct assembly *a, const char *path)
@@ -20,14 +20,15 @@ static bool has(const struct assembly *a, const char *path)
     return fstatat(a->staging.folder, path, &st, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-/* A root file system may have a file of any name, but without these there is nothing to run. */
+/* A root file system may contain files of any name, but without one of these there
+ * is nothing to run. */
 static bool is_root_file_system(const struct assembly *a)
 {
     return has(a, ASSEMBLY_ROOTFS "/bin") || has(a, ASSEMBLY_ROOTFS "/usr") ||
            has(a, ASSEMBLY_ROOTFS "/etc");
 }
 
-/* When what was unpacked is not the files of the image but its layers: those are unpacked in turn. */
+/* If the archive contained an image's layers instead of its files, unpacks the layers. */
 static int take_layers(struct assembly *a, struct image *config, lrun_error *err)
 {
     if (is_root_file_system(a))
@@ -60,7 +61,7 @@ static int unpack_folder(struct assembly *a, int folder, struct image *config, l
                            "import - NAME");
 }
 
-/* Archives and folders are told apart by the fd. */
+/* The type of the fd tells archives and folders apart. */
 static int unpack(struct assembly *a, struct store *store, int fd, char normal[IMAGE_NAME_MAX + 1],
                   const char *name, struct image *config, struct image_feedback *feedback,
                   lrun_error *err)

@@ -22,7 +22,7 @@ static int corrupt(lrun_error *err, const char *what)
 
 /* -------------------------------------------------------------- reading */
 
-/* A string member; an absent one is "" when that is allowed. */
+/* Reads a string member. An optional member that is missing becomes "". */
 static int read_string(char **out, const json_t *object, const char *key, bool required,
                        lrun_error *err)
 {
@@ -67,7 +67,7 @@ static int read_image(struct image *out, const json_t *entry, lrun_error *err)
         return -1;
     if (image_name_normalize(name, out->name, NULL) < 0 || strcmp(name, out->name) != 0)
         return corrupt(err, "name");
-    if (!image_is_digest(out->digest)) /* it becomes the name of a file */
+    if (!image_is_digest(out->digest)) /* it is used as a file name */
         return corrupt(err, "digest");
     const json_t *size = json_object_get(entry, "size");
     if (!json_is_integer(size) || json_integer_value(size) < 0)

@@ -5,9 +5,8 @@
  *      {"version": 1, "images": [{"name", "digest", "size", "created",
  *                                 "config": {"entrypoint", "cmd", "env", "user", "workdir"}}]}
  *
- * It is read strictly: an index with a value that does not belong there is not used at all, and
- * neither is one of a newer version, so that nothing that this version cannot read is ever
- * rewritten.
+ * It is read strictly. An index with an invalid value, or of a newer version, is rejected as a
+ * whole, so that this version never rewrites anything that it cannot read.
  */
 #ifndef IMAGE_INDEX_H
 #define IMAGE_INDEX_H
@@ -27,13 +26,14 @@ struct index {
 /* Errors: IO_FAILED (corrupt), NOT_SUPPORTED (newer version). */
 int index_parse(struct index *out, const char *text, size_t length, lrun_error *err);
 
-/* The text of the index, malloc'd; NULL when memory is out. */
+/* Returns the text of the index, malloc'd; NULL if out of memory. */
 char *index_dump(const struct index *index);
 
-/* The image of that stored name, or NULL. */
+/* Returns the image with that name, in the stored form, or NULL. */
 struct image *index_find(const struct index *index, const char *name);
 
-/* Puts the image into the index, in place of one of the same name. Takes over what it holds. */
+/* Adds the image to the index; it replaces an image of the same name. Takes over the
+ * contents of `image`. */
 int index_put(struct index *index, struct image *image, lrun_error *err);
 
 void index_drop(struct index *index, struct image *image);
@@ -44,7 +44,7 @@ bool index_uses(const struct index *index, const char *digest);
 void index_free(struct index *index);
 #define cleanup_index __attribute__((cleanup(index_free)))
 
-/* A copy of everything. On failure *out is empty. */
+/* Copies all members. On failure *out is empty. */
 int image_copy(struct image *out, const struct image *from, lrun_error *err);
 
 #endif

@@ -16,7 +16,7 @@
 
 #define OPERATION "image.layout"
 
-enum { MAX_CANDIDATES = 64 }; /* for being the image, in one index */
+enum { MAX_CANDIDATES = 64 }; /* documents in one index that may be the image */
 
 #define invalid(err, ...) error_set(err, LRUN_IMAGE_INVALID, OPERATION, __VA_ARGS__)
 
@@ -27,13 +27,13 @@ struct reader {
 
 static int open_beneath(int folder, const char *path)
 {
-    /* Not waiting for anybody, should it be a fifo. */
+    /* O_NONBLOCK: the file may be a fifo, which must not make us wait for a writer. */
     const struct open_how how = {.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
                                  .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
     return (int)syscall(SYS_openat2, folder, path, &how, sizeof(how));
 }
 
-/* A regular file of the folder. The path is shown in errors: printable, and short. */
+/* Opens a regular file of the folder. Errors show the path, made printable and short. */
 static int open_file(const struct reader *r, const char *path, int *out, lrun_error *err)
 {
     struct stat st;
@@ -50,7 +50,7 @@ static int open_file(const struct reader *r, const char *path, int *out, lrun_er
     return 0;
 }
 
-/* What a document says. `hex`: the digest that it must have, or NULL. */
+/* Puts the fields of a document into *out. `hex`: the digest that it must have, or NULL. */
 static int read_document(const struct reader *r, const char *kind, const char *path,
                          const char *hex, struct buffer *out, lrun_error *err)
 {
@@ -83,7 +83,7 @@ static bool is_hex(const char *value)
     return image_hex_length(value) == IMAGE_HEX_LENGTH && !value[IMAGE_HEX_LENGTH];
 }
 
-/* A value that the confined reader has given, and that is a digest's hex digits; NULL: it is none. */
+/* Returns a value from the confined reader, or NULL if it is not the hex digits of a digest. */
 static const char *hex_at(const struct buffer *answer, const char *key)
 {
     struct frame f = frame_of(answer);
@@ -108,7 +108,7 @@ static int read_blob(const struct reader *r, const char *kind, const char *hex, 
                      lrun_error *err)
 {
     char path[96], wanted[IMAGE_HEX_LENGTH + 1];
-    /* It may be a part of `out`. */
+    /* `hex` may point into `out`. */
     snprintf(wanted, sizeof(wanted), "%s", hex);
     blob_path(path, wanted);
     return read_document(r, kind, path, wanted, out, err);
@@ -121,7 +121,8 @@ static bool is_key(const char *key, size_t length, const char *wanted)
     return length == strlen(wanted) && memcmp(key, wanted, length) == 0;
 }
 
-/* Reads the documents that an index leads to, one of which is to be an image's: *out becomes what that one says. */
+/* Reads the documents that an index leads to. At most one of them may be an image's; *out becomes
+ * the fields of that document. */
 static int follow_index(const struct reader *r, struct buffer *out, lrun_error *err)
 {
     cleanup_buffer struct buffer index = *out, found;
@@ -139,7 +140,7 @@ static int follow_index(const struct reader *r, struct buffer *out, lrun_error *
             return -1;
         const struct frame says = frame_of(&found);
         bool image = !fields_get(&says, "artifact");
-        /* An artifact stays for the error, should there be nothing else. */
+        /* Keep an artifact for the error message, in case there is nothing else. */
         if (image || count == 0) {
             struct buffer other = *out;
             *out = found;
@@ -190,7 +191,8 @@ static size_t count_of(const struct buffer *answer, const char *wanted)
     return count;
 }
 
-/* The values of a key, as a list that ends with NULL; NULL when there is none. */
+/* Puts the values of a key into a list that ends with NULL. *out stays as it is
+ * if there are none. */
 static int take_list(char ***out, const struct buffer *answer, const char *wanted, lrun_error *err)
 {
     struct frame f = frame_of(answer);
@@ -244,7 +246,8 @@ static int take_configuration(struct layout *l, const struct buffer *answer, siz
     return 0;
 }
 
-/* A layer that may not be handed on has only an address in the image. Nothing is fetched from there: it can be any. */
+/* For a layer that must not be redistributed, the image has only a URL. Nothing is fetched from
+ * there, because the URL can be anything. */
 static int check_elsewhere(const struct buffer *manifest, const char *hex, size_t number,
                            lrun_error *err)
 {
@@ -321,7 +324,7 @@ enum layout_kind layout_kind(int folder)
         {"oci-layout", LAYOUT_OCI},
         {"manifest.json", LAYOUT_DOCKER},
         {"repositories", LAYOUT_OLD},
-        {"blobs/sha256", LAYOUT_OCI}, /* not every tool writes the file that says so */
+        {"blobs/sha256", LAYOUT_OCI}, /* not every tool writes the file `oci-layout` */
     };
     for (size_t i = 0; i < sizeof(signs) / sizeof(signs[0]); i++) {
         cleanup_close int fd = open_beneath(folder, signs[i].file);

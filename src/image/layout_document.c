@@ -11,7 +11,8 @@
 
 #define OPERATION "image.layout"
 
-enum { MAX_KEPT = 256 << 10 }; /* of the configuration, as it goes into the index of the store */
+/* Limit on the part of the configuration that goes into the store's index. */
+enum { MAX_KEPT = 256 << 10 };
 
 static void cleanup_json_ref(json_t **j)
 {
@@ -26,14 +27,16 @@ static int put(struct buffer *out, const char *key, const char *value, lrun_erro
     return fields_add(out, key, value) ? 0 : invalid(err, "a document of the image is too large");
 }
 
-/* A string's text, borrowed; NULL for anything else, and for one with a NUL in it. */
+/* Returns the text of a string, borrowed; NULL for anything else, and for a string
+ * that contains a NUL. */
 static const char *plain_text(const json_t *value)
 {
     const char *text = json_string_value(value);
     return text && strlen(text) == json_string_length(value) ? text : NULL;
 }
 
-/* The hex digits of a descriptor's digest, borrowed; NULL when it has none that we know. */
+/* Returns the hex digits of a descriptor's digest, borrowed; NULL if it has no
+ * digest that we know. */
 static const char *hex_of_text(const char *digest)
 {
     return digest && image_is_digest(digest) ? digest + strlen("sha256:") : NULL;
@@ -50,7 +53,7 @@ static const char *text_at(const json_t *object, const char *key)
     return text ? text : "";
 }
 
-/* Whether the text is in the list, which ends with NULL, or empty. */
+/* Whether the text is empty or in the list, which ends with NULL. */
 static bool is_one_of(const char *text, const char *const *list)
 {
     while (*text && *list && strcmp(text, *list) != 0)
@@ -58,19 +61,20 @@ static bool is_one_of(const char *text, const char *const *list)
     return !*text || *list;
 }
 
-/* Of an image's configuration, or of the manifest that has it. */
+/* Types of an image's configuration, or of the manifest that has it. */
 static const char *const image_types[] = {
     "application/vnd.oci.image.config.v1+json",
     "application/vnd.docker.container.image.v1+json",
-    "application/octet-stream", /* from before there was a name for it */
+    "application/octet-stream", /* from before the type had a name */
     NULL,
 };
 
 /* -------------------------------------------------------------- which image */
 
 /*
- * Registries and builders put signatures, attestations and bills of materials beside an image, in the same index. Not all of
- * them can be told here: others turn out to be artifacts when their manifest is read.
+ * Registries and builders put signatures, attestations and bills of materials into the index
+ * of an image. This function recognizes some of them; others turn out to be artifacts when
+ * their manifest is read.
  */
 static bool is_beside(const json_t *descriptor)
 {
@@ -87,30 +91,30 @@ static bool is_beside(const json_t *descriptor)
            !is_one_of(text_at(descriptor, "artifactType"), image_types);
 }
 
-/* The higher the better; 0: not for this machine, or not an image. */
+/* Rates a descriptor. Higher is better; 0: not for this machine, or not an image. */
 static int suits(const json_t *descriptor)
 {
-    /* A variant may need more than this processor has, except for the one that all of them are. */
+    /* A variant may need more than this processor has. Every processor supports these variants. */
     static const char *const every[] = {"amd64/v1", "arm64/v8", NULL};
     const json_t *platform = json_object_get(descriptor, "platform");
     char name[32];
     if (is_beside(descriptor))
         return 0;
     if (!json_is_object(platform))
-        return 1; /* says nothing: perhaps it is */
+        return 1; /* it does not say: it may suit */
     const char *variant = text_at(platform, "variant");
     if (strcmp(text_at(platform, "os"), "linux") != 0 ||
         strcmp(text_at(platform, "architecture"), image_host_architecture()) != 0)
         return 0;
     snprintf(name, sizeof(name), "%s/%.8s", image_host_architecture(), variant);
-    /* os.features: layers that not every engine can read. */
+    /* os.features: there are layers that not every engine can read. */
     return (!*variant || is_one_of(name, every)) &&
                    json_array_size(json_object_get(platform, "os.features")) == 0
                ? 3
                : 2;
 }
 
-/* A name of Docker Hub's without what all of them have. */
+/* Drops the prefixes that all names of Docker Hub share. */
 static const char *short_name(const char *name)
 {
     static const char *const common[] = {"docker.io/", "library/"};
@@ -134,8 +138,10 @@ static bool is_named(const json_t *descriptor, const char *name)
 }
 
 /*
- * The document that the index leads to; several, if only their contents tell which of them is the image. `top`: of index.json,
- * where each one is an image of its own; below, they are the same image for several platforms, and the first that suits is taken.
+ * Adds the document that the index leads to; adds several if only their contents tell which of them
+ * is the image. With `top`, the index is index.json, in which each document is an image of its own.
+ * In other indexes, all documents are the same image for several platforms, and the first suitable
+ * document is used.
  */
 static int read_index(struct buffer *out, const json_t *index, bool top, const char *name,
                       lrun_error *err)
@@ -160,7 +166,7 @@ static int read_index(struct buffer *out, const json_t *index, bool top, const c
             continue;
         if (!hex)
             return invalid(err, "the image names a document without a SHA-256 digest");
-        /* The same manifest under several names is one image. */
+        /* Several names of the same manifest are one image. */
         if (last && strcmp(last, hex) == 0)
             continue;
         last = hex;
@@ -170,7 +176,7 @@ static int read_index(struct buffer *out, const json_t *index, bool top, const c
     return 0;
 }
 
-/* What a manifest is of that is not an image's; NULL when it is an image's. */
+/* Returns the artifact type of a manifest, or NULL if the manifest is an image's. */
 static const char *artifact_type(const json_t *manifest)
 {
     const char *config = text_at(json_object_get(manifest, "config"), "mediaType");
@@ -181,7 +187,7 @@ static const char *artifact_type(const json_t *manifest)
         return type;
     if (!is_one_of(config, image_types))
         return config;
-    /* Signatures of cosign have an image's configuration. */
+    /* Signatures of cosign have an image's configuration, so the layers decide. */
     json_array_foreach (layers, i, item) {
         type = text_at(item, "mediaType");
         if (!*type || strstr(type, "tar"))
@@ -190,7 +196,7 @@ static const char *artifact_type(const json_t *manifest)
     return json_array_size(layers) > 0 ? type : NULL;
 }
 
-/* Only what is a tar can be unpacked, and only what is in it can be had. */
+/* Only a tar can be unpacked, and only a layer in the image can be read. */
 static int put_layer(struct buffer *out, const json_t *layer, size_t number, lrun_error *err)
 {
     const char *type = text_at(layer, "mediaType");
@@ -238,7 +244,7 @@ static bool is_same(const json_t *a, const json_t *b, const char *key)
            (!json_object_get(a, key) && !json_object_get(b, key));
 }
 
-/* The image of that name; NULL: none has it. */
+/* Returns the image with that name, or NULL. */
 static const json_t *find_named(const json_t *images, const char *name)
 {
     const json_t *image, *tag;
@@ -254,7 +260,7 @@ static int read_docker(struct buffer *out, const json_t *document, const char *n
                        lrun_error *err)
 {
     if (json_is_object(
-            document)) /* of skopeo's form `dir`: a manifest, beside files with the names of its digests */
+            document)) /* skopeo's form `dir`: a manifest, beside files that are named by digest */
         return read_manifest(out, document, err);
     if (json_array_size(document) == 0)
         return invalid(err, "it contains no image");
@@ -263,7 +269,7 @@ static int read_docker(struct buffer *out, const json_t *document, const char *n
     size_t i;
     json_array_foreach (document, i, item) {
         if (named || (is_same(item, image, "Config") && is_same(item, image, "Layers")))
-            continue; /* under another name */
+            continue; /* the same image under another name */
         invalid(err, "it contains several images");
         return error_hint(err, "give the NAME of one of them, or save one image alone");
     }
@@ -316,7 +322,7 @@ static int put_text(struct buffer *out, const char *field, const json_t *object,
     return put(out, field, text_at(object, key), err);
 }
 
-/* With `word`, a string alone is a list of one, as in the first images of Docker. */
+/* With `word`, a single string counts as a list of one, as in Docker's first images. */
 static int put_list(struct buffer *out, const char *field, const json_t *object, const char *key,
                     bool word, lrun_error *err)
 {
@@ -370,7 +376,7 @@ static int read_config(struct buffer *out, const json_t *document, lrun_error *e
 int layout_document_read(struct buffer *out, const char *kind, const char *name, const char *text,
                          size_t length, lrun_error *err)
 {
-    /* Fields that are of no interest here may hold any text and any number. */
+    /* Fields that we do not use may contain any text and any number. */
     const size_t flags = JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL;
     json_error_t where;
     cleanup_json json_t *document = json_loadb(text, length, flags, &where);

@@ -36,7 +36,8 @@ static int open_packer(struct packer *p, int fd, lrun_error *err)
     p->links = archive_entry_linkresolver_new();
     if (!p->disk || !p->tar || !p->links)
         return error_oom(err, OPERATION);
-    /* Holes are written out: what reads the tar need not know any of the ways in which they are told. */
+    /* Holes are written as zeros, so that a reader of the tar needs no support for any of the
+     * formats for sparse files. */
     archive_read_disk_set_symlink_physical(p->disk);
     archive_read_disk_set_behavior(p->disk, ARCHIVE_READDISK_NO_TRAVERSE_MOUNTS |
                                                 ARCHIVE_READDISK_NO_ACL |
@@ -96,7 +97,7 @@ static int pack_entry(struct packer *p, struct archive_entry *entry, lrun_error 
     archive_entry_linkify(p->links, &entry, &later);
     if (archive_write_header(p->tar, entry) < ARCHIVE_WARN)
         return failed(p->tar, path, err);
-    /* A further name of a file has no data. */
+    /* Further names of a file have no data. */
     return archive_entry_size(entry) > 0 ? copy_data(p, size, path, err) : 0;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The way back: the files below the working directory as a tar, whose process is confined already
- * (unpack_confine.h).
+ * The reverse of unpacking: writes the files below the working directory as a tar. The process is
+ * already confined (unpack_confine.h).
  */
 #ifndef IMAGE_PACK_TREE_H
 #define IMAGE_PACK_TREE_H
@@ -11,8 +11,8 @@
 #include <stdbool.h>
 
 /*
- * Writes the tar to the fd, from its position on. Owners are those that this process sees, or root
- * where the tree has not kept them. Errors: IO_FAILED, OUT_OF_MEMORY.
+ * Writes the tar to the fd, at its current position. Owners are as this process sees them, or root
+ * if the tree did not keep owners. Errors: IO_FAILED, OUT_OF_MEMORY.
  */
 int pack_tree(int fd, bool owners, lrun_error *err);
 

@@ -25,13 +25,13 @@
 #define STALL_TIMEOUT_MS (2 * 60 * 1000)
 #define ASK_TIMEOUT_MS   (60 * 1000)
 
-/* Within the staging folder. */
+/* Inside the staging folder. */
 #define LAYOUT    "layout"
 #define TEMPORARY "tmp"
 
 extern char **environ;
 
-/* Room for the words of one call of skopeo. */
+/* Maximum number of words in one call of skopeo. */
 enum { WORDS = 20 };
 
 struct pull {
@@ -40,8 +40,8 @@ struct pull {
     const char *source; /* docker://... */
     struct confinement calls;
     bool insecure;
-    char *auth_file; /* NULL: where skopeo looks by itself */
-    int64_t moved;   /* when the download grew the last time */
+    char *auth_file; /* NULL: skopeo uses its own default */
+    int64_t moved;   /* when the download last grew */
     uint64_t done;
     bool stalled, too_large;
 };
@@ -60,7 +60,8 @@ static bool is_there(const char *folder, const char *file)
     return path && access(path, F_OK) == 0;
 }
 
-/* Skopeo refuses to work without a policy; a distribution has one, but not every installation. */
+/* Skopeo refuses to work without a policy. Distributions have one, but not every
+ * installation does. */
 static bool has_policy(void)
 {
     return is_there(secure_getenv("HOME"), ".config/containers/policy.json") ||
@@ -68,8 +69,8 @@ static bool has_policy(void)
 }
 
 /*
- * Docker's client takes its folder from DOCKER_CONFIG, where skopeo alone would not look. And as
- * skopeo works in another folder, paths are made absolute.
+ * Docker's client takes its folder from DOCKER_CONFIG, which skopeo does not know. Paths are made
+ * absolute, because skopeo runs in another folder.
  */
 static int find_auth_file(struct pull *p, lrun_error *err)
 {
@@ -97,7 +98,7 @@ static uint64_t staging_bytes(const struct pull *p)
     char *const start[] = {p->assembly->staging.path, NULL};
     FTS *walk = fts_open(start, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
     uint64_t bytes = 0;
-    /* Files come and go meanwhile: what cannot be looked at is left out. */
+    /* Files come and go during the walk; files that cannot be examined are left out. */
     for (FTSENT *e; walk && (e = fts_read(walk));)
         if (e->fts_info == FTS_F)
             bytes += (uint64_t)e->fts_statp->st_size;
@@ -121,7 +122,7 @@ static int tick(void *user)
     return feedback && feedback->progress ? feedback->progress(feedback->user, bytes) : 0;
 }
 
-/* Runs skopeo, in the staging folder. output_fd: where its stdout goes; 0: nowhere. */
+/* Runs skopeo in the staging folder. output_fd: where its stdout goes; 0: nowhere. */
 static int run_skopeo(struct pull *p, const char *const *words, int output_fd, int64_t timeout_ms,
                       lrun_error *err)
 {
@@ -139,7 +140,7 @@ static int run_skopeo(struct pull *p, const char *const *words, int output_fd, i
         .folder = p->assembly->staging.path,
         .max_file_bytes = p->assembly->max_bytes,
         .timeout_ms = timeout_ms,
-        /* The user's own files with credentials, when root reads them. */
+        /* To read the user's own files with credentials, if root runs this. */
         .capabilities = 1ull << CAP_DAC_OVERRIDE | 1ull << CAP_DAC_READ_SEARCH,
         .calls = &p->calls.walls,
         .tick = tick,
@@ -172,7 +173,8 @@ static int run_skopeo(struct pull *p, const char *const *words, int output_fd, i
 
 /* -------------------------------------------------------------- what the registry says of it */
 
-/* What the manifest or index says of its size; false when it cannot be had. */
+/* Reads a manifest or an index from the registry: *total is the size that a manifest states,
+ * `digest` the document that an index leads to, or "". Returns false if that fails. */
 static bool ask_for_manifest(struct pull *p, const char *source, uint64_t *total,
                              char digest[IMAGE_DIGEST_LENGTH + 1])
 {
@@ -203,7 +205,8 @@ static bool ask_for_manifest(struct pull *p, const char *source, uint64_t *total
     return true;
 }
 
-/* The same repository's manifest of that digest. malloc'd; NULL: out of memory. */
+/* Returns the manifest with that digest in the same repository, in skopeo's form, malloc'd;
+ * NULL if out of memory. */
 static char *source_of_digest(const struct pull *p, const char *digest)
 {
     cleanup_free char *reference = NULL;
@@ -216,8 +219,9 @@ static char *source_of_digest(const struct pull *p, const char *digest)
 }
 
 /*
- * Follows the reference through indexes to a manifest: *total is what that one says of its size, *source where it is; NULL: the
- * reference is that of the manifest. What the registry says here is believed no further than that. False if it cannot be had.
+ * Follows the reference through indexes to a manifest. *total is the size that the manifest states.
+ * *source is where the manifest is, or NULL if the reference itself leads to it. The registry's
+ * answers are used for nothing else. Returns false if that fails.
  */
 static bool find_manifest(struct pull *p, uint64_t *total, char **source)
 {
@@ -236,7 +240,8 @@ static bool find_manifest(struct pull *p, uint64_t *total, char **source)
     return false;
 }
 
-/* Only for the bar, so it may fail: then there is no bar, and the download says what is wrong. */
+/* Only for the progress bar, so it may fail. Then there is no bar, and the download
+ * reports the error. */
 static uint64_t ask_for_total(struct pull *p)
 {
     cleanup_free char *source = NULL;
@@ -248,7 +253,7 @@ static uint64_t ask_for_total(struct pull *p)
 
 static int copy(struct pull *p, const char *source, lrun_error *err)
 {
-    /* As an OCI manifest, whatever it was: its layers stay as they are. */
+    /* Converts any manifest to an OCI manifest; the layers stay as they are. */
     const char *words[WORDS] = {"copy",
                                 "--quiet",
                                 "--format",
@@ -267,7 +272,8 @@ static int copy(struct pull *p, const char *source, lrun_error *err)
     return run_skopeo(p, words, 0, PULL_TIMEOUT_MS, err);
 }
 
-/* Skopeo does not find every image in an index: it knows no index in an index, and no variant "v1". */
+/* Skopeo does not find every image in an index: it supports neither an index in an index
+ * nor the variant "v1". */
 static int download(struct pull *p, lrun_error *err)
 {
     lrun_error failure = {0};

@@ -10,8 +10,8 @@
 #define INDEX_IN_INDEX "received a manifest list instead of a manifest"
 
 /*
- * Skopeo's exit code is 1 for everything, so its words are all there is. They are looked for in this
- * order: a message often tells the whole way down to its cause.
+ * Skopeo's exit code is 1 for every error, so only its message tells errors apart. The order
+ * matters, because a message often contains the whole chain of errors down to the cause.
  */
 static const struct {
     const char *words;
@@ -26,7 +26,7 @@ static const struct {
     {"status code 404", LRUN_IMAGE_NOT_FOUND, "check the name and the tag"},
     {NO_IMAGE, LRUN_IMAGE_INVALID, "the image is not there for this machine's platform"},
     {INDEX_IN_INDEX, LRUN_IMAGE_INVALID, "the image is not there for this machine's platform"},
-    /* zstd under Docker's own name, which came after the skopeo of Debian 12 */
+    /* zstd under Docker's own name, which is newer than the skopeo of Debian 12 */
     {"unsupported docker v2s2 media type", LRUN_NOT_SUPPORTED,
      "take a newer skopeo, or: docker pull IMAGE; docker save IMAGE | light-runner image import - "
      "NAME"},
@@ -56,7 +56,8 @@ static const struct {
     {"timeout", LRUN_IO_FAILED, "try again"},
 };
 
-/* Its last message, out of: time="..." level=fatal msg="...". With \" for quotes in it. */
+/* Extracts the last message, from: time="..." level=fatal msg="...". Quotes in it
+ * are escaped as \". */
 static void take_message(char *out, size_t size, const char *text)
 {
     static const char level[] = "level=fatal msg=";

@@ -18,7 +18,8 @@ bool reference_is_loopback(const char *reference)
         return false;
     memcpy(host, reference, length);
     host[length] = '\0';
-    /* What only looks like an address ("127.1", "127.evil.example") is a name, which DNS resolves. */
+    /* Text that only looks like an address ("127.1", "127.evil.example") is a name,
+     * which DNS resolves. */
     return strcmp(host, "localhost") == 0 ||
            (inet_pton(AF_INET, host, &address) == 1 && ntohl(address.s_addr) >> 24 == 127);
 }
@@ -28,7 +29,7 @@ char *reference_for_skopeo(const char *reference)
     size_t name = strcspn(reference, "@"), length = name;
     const char *digest = reference + name;
     if (*digest) {
-        /* A colon behind the last slash is that of a tag, one before it that of a port. */
+        /* A colon after the last slash begins a tag; a colon before it begins a port. */
         for (size_t i = 0; i < name; i++) {
             if (reference[i] == '/')
                 length = name;

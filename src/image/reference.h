@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the name of an image means to a registry: [HOST[:PORT]/]REPOSITORY[:TAG][@DIGEST]. As with
- * Docker, the part before the first slash is a host only if it has a dot or a colon, or is
- * "localhost"; else the image is one of Docker Hub.
+ * What an image's name means to a registry: [HOST[:PORT]/]REPOSITORY[:TAG][@DIGEST]. As in Docker,
+ * the part before the first slash is a host only if it contains a dot or a colon, or is
+ * "localhost"; otherwise the image is on Docker Hub.
  */
 #ifndef IMAGE_REFERENCE_H
 #define IMAGE_REFERENCE_H
@@ -12,8 +12,9 @@
 /* Whether the registry is on this machine: "localhost", or an address in 127.0.0.0/8. */
 bool reference_is_loopback(const char *reference);
 
-/* The reference as skopeo takes it, "docker://...", malloc'd; NULL when memory is out. Where there
- * is a digest, which says all, a tag beside it is left out: skopeo refuses it. */
+/* Returns the reference in skopeo's form, "docker://...", malloc'd; NULL if out of memory. If
+ * there is a digest, the tag is dropped: the digest is sufficient, and skopeo rejects
+ * references with both. */
 char *reference_for_skopeo(const char *reference);
 
 #endif

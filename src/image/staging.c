@@ -11,12 +11,12 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 
-/* Deeper than what the unpacker makes: it refuses paths of more than 256 names. */
+/* More than the unpacker creates: it rejects paths of more than 256 names. */
 #define MAX_DEPTH 300
 
 static int remove_at(int folder, const char *name, dev_t device, int depth);
 
-/* Empties an open folder. Takes over the fd. */
+/* Empties an open folder. Closes the fd. */
 static int empty_folder(int fd, dev_t device, int depth)
 {
     DIR *stream = fdopendir(fd);
@@ -51,7 +51,8 @@ static int remove_at(int folder, const char *name, dev_t device, int depth)
     }
     int fd = openat(folder, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0 && errno == EACCES) {
-        /* Without root a folder that its owner may not read; not a symlink, see unlinkat above. */
+        /* Without root, its owner may be unable to read a folder. It is not a symlink, see
+         * unlinkat() above. */
         if (fchmodat(folder, name, 0700, 0) == 0)
             fd = openat(folder, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     }
@@ -78,7 +79,7 @@ int staging_remove_tree(int folder, const char *name)
     return remove_at(folder, name, st.st_dev, 0);
 }
 
-/* 1: somebody else was quicker. */
+/* Returns 1 if another process was faster. */
 static int try_begin(struct staging *out, struct store *store, lrun_error *err)
 {
     unsigned char random[8];
@@ -91,8 +92,8 @@ static int try_begin(struct staging *out, struct store *store, lrun_error *err)
                            store->path, out->name);
     cleanup_close int fd =
         openat(store->tmp, out->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    /* A sweep may have seen the folder before it was locked. Then the lock is the sweep's, or the
-     * folder is gone by now. */
+    /* A sweep may have seen the folder before it was locked. Then the sweep has the lock, or
+     * the folder is gone. */
     if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0)
         return 1;
     struct stat held, there;
@@ -124,7 +125,7 @@ void staging_end(struct staging *staging)
 {
     if (!staging->store)
         return;
-    /* What cannot be removed now is removed by a later sweep, once the lock is gone. */
+    /* A later sweep removes the rest, once the lock is gone. */
     (void)staging_remove_tree(staging->store->tmp, staging->name);
     cleanup_close_fd(&staging->folder);
     free(staging->path);
@@ -154,7 +155,7 @@ void staging_sweep(struct store *store)
             continue;
         if (held >= 0 && flock(held, LOCK_EX | LOCK_NB) < 0)
             continue;
-        /* An import without root leaves files of ids that are the user's only in its namespace. */
+        /* An import without root leaves files of ids that the user owns only in its namespace. */
         struct removal r = {store->tmp, entry->d_name};
         if (remove_again(&r) < 0 && rootless_has_ids())
             (void)rootless_call(remove_again, &r);

@@ -20,7 +20,8 @@
 #define LOCK_FILE  "lock"
 #define SETUP_FILE "setup.lock"
 
-/* A holder of the lock reads and writes one small file; a minute is for a machine in distress. */
+/* A holder of the lock reads and writes one small file. A minute is enough for an
+ * overloaded machine. */
 #define LOCK_TIMEOUT_MS 60000
 
 enum { FILE_NAME_SIZE = IMAGE_HEX_LENGTH + sizeof(".erofs") };
@@ -111,14 +112,15 @@ static int write_index(const struct store *store, const struct index *index, lru
     if (io_write_file_atomic(store->images, INDEX_FILE, text, strlen(text), 0600) < 0)
         return error_errno(err, LRUN_IO_FAILED, "image.index", errno, "cannot write '%s/images/%s'",
                            store->path, INDEX_FILE);
-    /* Without it a crash of the machine may undo the rename. Not all file systems can: no error. */
+    /* Without this, a crash of the machine may undo the rename. Not all file systems support it, so
+     * a failure is not an error. */
     (void)fsync(store->images);
     return 0;
 }
 
 /* -------------------------------------------------------------- looking up */
 
-/* The image that is meant, or NULL; *ambiguous when a prefix fits several. */
+/* Returns the image that the text names, or NULL. *ambiguous: it is a prefix of several digests. */
 static const struct image *find(const struct index *index, const char *text, bool *ambiguous)
 {
     char name[IMAGE_NAME_MAX + 1];
@@ -154,7 +156,7 @@ static int is_ambiguous(const char *name, lrun_error *err)
                      "'%s' is the beginning of several images' digests", name);
 }
 
-/* 1: the file is gone although the index spoke of it. */
+/* Returns 1 if the file is missing although the index refers to it. */
 static int resolve_once(const struct store *store, const char *name, struct image *out,
                         int *erofs_fd, lrun_error *err)
 {
@@ -195,8 +197,9 @@ static int resolve_once(const struct store *store, const char *name, struct imag
 int store_resolve(struct store *store, const char *name, struct image *out, int *erofs_fd,
                   lrun_error *err)
 {
-    /* Readers take no lock, so the image may be removed, or replaced under its name, between the
-     * two steps. Then the index has changed too; once more settles it. */
+    /* Readers take no lock, so the image may be removed, or replaced under its name, after the
+     * index was read and before the file is opened. In that case the index has changed too, and a
+     * second attempt settles it. */
     int rc = resolve_once(store, name, out, erofs_fd, err);
     if (rc == 1)
         rc = resolve_once(store, name, out, erofs_fd, err);
@@ -249,7 +252,7 @@ static void remove_unused(const struct store *store, const struct index *index, 
     if (index_uses(index, digest))
         return;
     file_name(file, digest);
-    /* Should it fail, the file is one that nobody names, and the next sweep tries again. */
+    /* If this fails, no name refers to the file, and the next sweep tries again. */
     (void)unlinkat(store->images, file, 0);
 }
 
@@ -277,7 +280,7 @@ int store_remove(struct store *store, const char *name, lrun_error *err)
     char normal[IMAGE_NAME_MAX + 1];
     bool by_digest =
         image_name_normalize(normal, name, NULL) < 0 || strcmp(normal, found->name) != 0;
-    /* Given by its digest the image itself is meant, and so all names of it. */
+    /* A digest means the image itself, so all its names are removed. */
     for (size_t i = index.count; i-- > 0;) {
         struct image *image = &index.images[i];
         if (by_digest ? strcmp(image->digest, digest) == 0 : strcmp(image->name, normal) == 0)
@@ -300,7 +303,7 @@ int store_add(struct store *store, int folder, const char *file, const struct im
     char final[FILE_NAME_SIZE];
     if (!image_is_digest(image->digest))
         return error_set(err, LRUN_INTERNAL, "store.add", "'%s' is not a digest", image->digest);
-    /* The index is read first: one that cannot be read must not be replaced by a fresh one. */
+    /* The index is read first: an unreadable index must not be replaced with a new one. */
     if (lock(store, &locked, err) < 0 || read_index(store, &index, err) < 0 ||
         image_copy(&added, image, err) < 0)
         return -1;
@@ -308,8 +311,8 @@ int store_add(struct store *store, int folder, const char *file, const struct im
     if (old && !(replaced = strdup(old->digest)))
         return error_oom(err, "store.add");
     file_name(final, image->digest);
-    /* A file of that digest that is there already has the same bytes; and if it was damaged since,
-     * this mends it. */
+    /* A file with that digest may exist already. It has the same bytes, and if it has been damaged
+     * since, this repairs it. */
     if (renameat(folder, file, store->images, final) < 0)
         return error_errno(err, LRUN_IO_FAILED, "store.add", errno, "cannot move the image to '%s'",
                            final);
@@ -322,7 +325,8 @@ int store_add(struct store *store, int folder, const char *file, const struct im
     return 0;
 }
 
-/* Files without a name in the index, and temporary files of an index that was never finished. */
+/* Removes files without a name in the index, and temporary files of an index that
+ * was never finished. */
 static void sweep_images(const struct store *store, const struct index *index)
 {
     cleanup_closedir DIR *dir = io_list(store->images);

@@ -42,8 +42,7 @@ static int choose_path(char **out, lrun_error *err)
     return *out ? 0 : error_oom(err, OPERATION);
 }
 
-/* mkdir -p. The store's own folder is for its owner alone, what lies above it is an ordinary one.
- */
+/* mkdir -p. Only its owner can enter the store's own folder; the folders above it are ordinary. */
 static int make_path(const char *path)
 {
     cleanup_free char *partial = strdup(path);
@@ -58,7 +57,7 @@ static int make_path(const char *path)
     return mkdir(path, 0700) < 0 && errno != EEXIST ? -1 : 0;
 }
 
-/* 0, or -1 with errno; *out stays -1 when the folder is missing and must not be made. */
+/* Returns 0, or -1 with errno. *out stays -1 if the folder is missing and must not be created. */
 static int open_folder(int at, const char *name, bool create, int *out)
 {
     if (create && mkdirat(at, name, 0700) < 0 && errno != EEXIST)

@@ -13,7 +13,7 @@
 #include <string.h>
 #include <tar.h>
 
-/* The numbers are octal digits with a NUL at their end. */
+/* Numbers are octal digits that end with a NUL. */
 struct header {
     char name[100], mode[8], uid[8], gid[8], size[12], mtime[12], checksum[8], type, link[100],
         magic[TMAGLEN], version[TVERSLEN], user[32], group[32], major[8], minor[8], prefix[155],
@@ -21,7 +21,8 @@ struct header {
 };
 static_assert(sizeof(struct header) == TAR_BLOCK, "one block");
 
-/* What eleven octal digits do not hold is binary, as GNU tar and all its successors have it. */
+/* A size that does not fit into eleven octal digits is binary, as in GNU tar and
+ * all its successors. */
 static void fill_size(char field[12], uint64_t size)
 {
     if (size < 1ull << 33) {
@@ -44,7 +45,7 @@ void tar_header_fill(char block[TAR_BLOCK], const char *name, unsigned mode, uin
     snprintf(h.mtime, sizeof(h.mtime), "%011o", 0u);
     memcpy(h.magic, TMAGIC, TMAGLEN);
     memcpy(h.version, TVERSION, TVERSLEN);
-    /* The checksum counts itself as eight spaces. */
+    /* For the checksum, its own field counts as eight spaces. */
     memset(h.checksum, ' ', sizeof(h.checksum));
     unsigned sum = 0;
     for (size_t i = 0; i < sizeof(h); i++)

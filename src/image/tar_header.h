@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The header of a regular file in a tar that we write ourselves, of files whose names are ours: POSIX.1-1988 (ustar).
+ * Writes tars of regular files with names that we chose ourselves, in the format
+ * POSIX.1-1988 (ustar).
  */
 #ifndef IMAGE_TAR_HEADER_H
 #define IMAGE_TAR_HEADER_H
@@ -12,14 +13,15 @@
 
 enum { TAR_BLOCK = 512, TAR_END_BLOCKS = 2 };
 
-/* The file's data follows, up to a whole block; TAR_END_BLOCKS empty blocks are behind the last file. */
+/* The file's data follows the header, padded to a whole block. TAR_END_BLOCKS empty blocks
+ * follow the last file. */
 void tar_header_fill(char block[TAR_BLOCK], const char *name, unsigned mode, uint64_t size);
 
-/* A tar of one program. malloc'd; NULL when memory is out. */
+/* Returns a tar that contains one program, malloc'd; NULL if out of memory. */
 char *tar_of_file(size_t *length, const char *name, const char *data, size_t size);
 
-/* The same of the installed agent, under a name of the caller's choice. malloc'd; NULL with an error of that operation. Errors:
- * IO_FAILED. */
+/* Like tar_of_file(), for the installed agent, under a name that the caller chooses. Returns NULL
+ * with an error of `operation`. Errors: IO_FAILED. */
 char *tar_of_agent(size_t *length, const char *name, const char *operation, lrun_error *err);
 
 #endif

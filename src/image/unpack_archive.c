@@ -20,16 +20,16 @@
 #define OPERATION "image.unpack"
 
 enum {
-    MAX_PATH = 4000, /* mkfs.erofs puts the staging folder's path before it */
+    MAX_PATH = 4000, /* mkfs.erofs puts the staging folder's path in front of it */
     MAX_NAME = NAME_MAX,
-    MAX_DEPTH = 256, /* what removes the tree again has one fd per level */
+    MAX_DEPTH = 256, /* removing the tree takes one fd per level */
     TAR_BLOCK = 512,
 };
 
-/* Time of last access that marks a folder as one of the archive; see settle_folders(). */
+/* The access time that marks folders of the archive; see settle_folders(). */
 #define MARK_S 1
 
-/* A folder whose time is to be set at the very end. */
+/* A folder whose time is set at the very end. */
 struct late_time {
     char *path;
     struct timespec mtime;
@@ -38,7 +38,7 @@ struct late_time {
 struct unpacker {
     const struct unpack_limits *limits;
     struct unpack_stream *stream;
-    lrun_error stream_error; /* code LRUN_OK: the stream is not what failed */
+    lrun_error stream_error; /* LRUN_OK: the stream has not failed */
     struct archive *tar;
     struct archive *disk;
     uint64_t bytes, entries;
@@ -46,13 +46,13 @@ struct unpacker {
     struct late_time *late;
     size_t late_count, late_room;
     bool layered;                /* this is a layer of an image, not a whole file system */
-    struct layer_paths written;  /* by the present layer */
-    struct layer_paths left_out; /* devices and the like, of all layers */
-    struct sha256_ctx sum;       /* of the present layer's stream */
-    uint64_t streamed;           /* by the layers before */
+    struct layer_paths written;  /* by the current layer */
+    struct layer_paths left_out; /* devices, fifos and sockets, of all layers */
+    struct sha256_ctx sum;       /* of the current layer's stream */
+    uint64_t streamed;           /* by the layers before this one */
 };
 
-/* The stream, and both ends of libarchive; what was counted so far stays. */
+/* Closes the stream, and libarchive's reader and writer. All counts are kept. */
 static void close_streams(struct unpacker *u)
 {
     archive_write_free(u->disk);
@@ -84,8 +84,9 @@ static const char *text_of(struct archive *a)
 void unpack_archive_prepare(void)
 {
     /*
-     * ASCII, the C locale's, stays the local character set. libarchive takes a name of a pax header that has no place in it as
-     * it is, while for UTF-8 it would compose the letters anew, and the name would be another one.
+     * The local character set stays ASCII, as in the C locale. If a pax header's name cannot be
+     * represented in it, libarchive keeps the name as it is. In UTF-8, libarchive would recompose
+     * the letters, and the name would change.
      */
     iconv_t conversion = iconv_open("ANSI_X3.4-1968", "UTF-8");
     if (conversion != (iconv_t)-1)
@@ -94,7 +95,7 @@ void unpack_archive_prepare(void)
 
 /* -------------------------------------------------------------- opening */
 
-/* As unpack_stream_next(), with what passes added to the layer's checksum. */
+/* Like unpack_stream_next(), but also adds the data to the layer's checksum. */
 static ssize_t next_data(struct unpacker *u, const void **data, lrun_error *err)
 {
     ssize_t n = unpack_stream_next(u->stream, data, err);
@@ -113,7 +114,7 @@ static la_ssize_t give_stream(struct archive *tar, void *user, const void **data
     return ARCHIVE_FATAL;
 }
 
-/* The reader of the tar has failed, be it by itself or because the stream has. */
+/* The reader of the tar has failed, either by itself or because the stream has failed. */
 static int broken(const struct unpacker *u, lrun_error *err)
 {
     if (u->stream_error.code != LRUN_OK) {
@@ -126,7 +127,8 @@ static int broken(const struct unpacker *u, lrun_error *err)
     return invalid(err, "the archive is cut off or corrupt: %s", text_of(u->tar));
 }
 
-/* A layer that changes nothing may have no bytes at all; libarchive takes that for no archive. */
+/* A layer that changes nothing may have no bytes at all, which libarchive does not
+ * accept as an archive. */
 static bool is_empty(const struct unpacker *u)
 {
     return u->stream_error.code == LRUN_OK && unpack_stream_total(u->stream) == 0;
@@ -150,8 +152,9 @@ static int open_tar(struct unpacker *u, int fd, lrun_error *err)
 static int open_disk(struct unpacker *u, lrun_error *err)
 {
     /*
-     * No UNLINK: with it a symlink that is in the way would be replaced by a folder without a word;
-     * so the archive is refused. No ACL, no FFLAGS (an immutable file could not be removed again).
+     * No UNLINK: with it, a folder would silently replace a symlink that is in the way. Without it,
+     * the archive is rejected. No ACL, and no FFLAGS, because an immutable file could not be
+     * removed again.
      */
     int flags = ARCHIVE_EXTRACT_PERM | ARCHIVE_EXTRACT_TIME | ARCHIVE_EXTRACT_XATTR |
                 ARCHIVE_EXTRACT_SECURE_NODOTDOT | ARCHIVE_EXTRACT_SECURE_SYMLINKS |
@@ -161,7 +164,7 @@ static int open_disk(struct unpacker *u, lrun_error *err)
     u->disk = archive_write_disk_new();
     if (!u->disk)
         return error_oom(err, OPERATION);
-    /* Numbers alone count for owners: no lookup is set, so no passwd file is read. */
+    /* Only numeric owners count: there is no lookup function, so no passwd file is read. */
     return archive_write_disk_set_options(u->disk, flags) == ARCHIVE_OK
                ? 0
                : error_set(err, LRUN_INTERNAL, OPERATION, "%s", text_of(u->disk));
@@ -187,7 +190,7 @@ static int check_length(struct unpacker *u, const char *path, lrun_error *err)
     return 0;
 }
 
-/* The name within the folder: tidy, with the links on the way followed; "." is the folder itself. */
+/* Makes the path relative and tidy, and follows the links on the way. "." is the folder itself. */
 static int make_relative(struct unpacker *u, char **out, const char *path, lrun_error *err)
 {
     while (*path == '/')
@@ -197,14 +200,14 @@ static int make_relative(struct unpacker *u, char **out, const char *path, lrun_
     *out = strdup(*path ? path : ".");
     if (!*out)
         return error_oom(err, OPERATION);
-    /* Links may make it longer. */
+    /* Links may make the path longer. */
     return layer_tidy(*out, err) < 0 || layer_resolve(out, err) < 0 ||
                    check_length(u, *out, err) < 0
                ? -1
                : 0;
 }
 
-/* Only those of users, and not those that overlayfs takes for its own. */
+/* Keeps only attributes of users, without those that overlayfs uses for itself. */
 static int filter_attributes(struct archive_entry *entry, lrun_error *err)
 {
     const char *name;
@@ -249,9 +252,8 @@ static int disk_failed(struct unpacker *u, const char *path, lrun_error *err)
 }
 
 /*
- * A warning means that the file is there but an attribute of it is not as in the archive. That is
- * not taken silently, except where it cannot be otherwise: without root, and on a file system
- * without user attributes.
+ * A warning means that the file exists but one of its attributes differs from the archive. That is
+ * an error, unless it is unavoidable: without root, and on a file system without user attributes.
  */
 static int check_written(struct unpacker *u, int r, const char *path, lrun_error *err)
 {
@@ -298,9 +300,10 @@ static int check_paths(struct unpacker *u, struct archive_entry *entry, char **p
 }
 
 /*
- * libarchive sets the times of folders at the end, but only of those that it makes for the entry.
- * For one that is there already (the root; made on the way to a file; named twice; of a layer below) it does so at
- * once, and whatever is put into the folder afterwards undoes it.
+ * libarchive sets the times of folders at the end, but only of folders that it creates for their
+ * entry. If the folder exists already (the root; made on the way to a file; named twice; of a
+ * layer below), libarchive sets its time at once, and every file that is put into the folder
+ * afterwards changes it.
  */
 static int note_folder(struct unpacker *u, struct archive_entry *entry, const char *path,
                        lrun_error *err)
@@ -323,7 +326,8 @@ static int note_folder(struct unpacker *u, struct archive_entry *entry, const ch
     return 0;
 }
 
-/* What an entry does to what is there already. *done: there is nothing more to it. */
+/* Applies a mark, or removes what cannot stay at the entry's path. *done: there is
+ * nothing to unpack. */
 static int prepare_place(struct unpacker *u, struct archive_entry *entry, const char *path,
                          bool *done, lrun_error *err)
 {
@@ -332,14 +336,14 @@ static int prepare_place(struct unpacker *u, struct archive_entry *entry, const 
         return -1;
     if (*done)
         return 0;
-    *done = target && strcmp(target, path) == 0; /* a second name that is the first one */
+    *done = target && strcmp(target, path) == 0; /* a hard link to itself */
     bool folder = !target && archive_entry_filetype(entry) == AE_IFDIR;
     if (!*done && layer_make_way(&u->written, path, folder, err) < 0)
         return -1;
     return u->layered ? layer_paths_add(&u->written, path, err) : 0;
 }
 
-/* Devices, fifos and sockets are left out, and all further names of one. */
+/* Leaves out devices, fifos and sockets, and all further names of them. */
 static int leave_out(struct unpacker *u, struct archive_entry *entry, const char *path,
                      bool *left_out, lrun_error *err)
 {
@@ -354,7 +358,8 @@ static int leave_out(struct unpacker *u, struct archive_entry *entry, const char
     return layer_paths_add(&u->left_out, path, err);
 }
 
-/* A time that is no time, or before 1970, which mkfs.erofs takes for one in the far future, is 1970: as Docker has it. */
+/* An invalid time becomes 1970, as in Docker. So does a time before 1970, which mkfs.erofs takes
+ * for a time in the far future. */
 static void bound_time(struct archive_entry *entry)
 {
     time_t mtime = archive_entry_mtime(entry);
@@ -403,8 +408,8 @@ static int unpack_entry(struct unpacker *u, struct archive_entry *entry, lrun_er
 
 /*
  * Folders that the archive does not name, but has files in, were made on the way and have the
- * present time. They get a fixed one, or the same archive would not give the same image twice. They
- * are told by the time of last access, which those of the archive have as a mark.
+ * current time. They get a fixed time, because otherwise the same archive would not give the same
+ * image twice. The access time tells them apart: folders of the archive have MARK_S.
  */
 static int settle_folders(const struct unpacker *u, struct high_ids *ids, lrun_error *err)
 {
@@ -425,7 +430,7 @@ static int settle_folders(const struct unpacker *u, struct high_ids *ids, lrun_e
     int failed = 0;
     FTSENT *e;
     while (!failed && (errno = 0, e = fts_read(walk))) {
-        /* In pre-order: reading a folder changes its time of last access. */
+        /* Only in pre-order: reading a folder changes its access time. */
         if (e->fts_info == FTS_D && e->fts_statp->st_atim.tv_sec != MARK_S &&
             utimensat(AT_FDCWD, e->fts_accpath, zero, AT_SYMLINK_NOFOLLOW) < 0)
             failed = errno;
@@ -458,15 +463,15 @@ static int unpack_entries(struct unpacker *u, lrun_error *err)
     la_int64_t end = archive_read_header_position(u->tar);
     const void *data;
     ssize_t n;
-    do /* to the end, so that checksums there have been compared */
+    do /* read to the end, so that checksums there are verified */
         n = next_data(u, &data, err);
     while (n > 0);
     if (n < 0)
         return -1;
-    /* A layer may be empty, and whether it is whole is told by its digest. */
+    /* A layer may be empty, and its digest tells whether it is complete. */
     if (u->layered)
         return 0;
-    /* A tar ends with a block of zeros. Where there is not even one more block, it was cut off. */
+    /* A tar ends with a block of zeros. If not even one more block follows, it was truncated. */
     if (u->entries == 0)
         return invalid(err, "the archive is empty");
     if (end < 0 || unpack_stream_total(u->stream) < (uint64_t)end + TAR_BLOCK)
@@ -481,7 +486,7 @@ int unpack_archive(int fd, const struct unpack_limits *limits, struct unpack_rep
     __attribute__((cleanup(unpacker_free))) struct unpacker u = {.limits = limits};
     if (open_tar(&u, fd, err) < 0 || open_disk(&u, err) < 0 || unpack_entries(&u, err) < 0)
         return -1;
-    /* Times and modes of folders are set here, when nothing more is put into them. */
+    /* Sets the times and modes of folders, now that nothing more is put into them. */
     if (check_written(&u, archive_write_close(u.disk), ".", err) < 0 ||
         settle_folders(&u, &ids, err) < 0)
         return -1;

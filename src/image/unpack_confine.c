@@ -21,12 +21,12 @@
 #define SHADOW_MEMORY 1
 #endif
 
-/* More than any compressor's window that libarchive takes, times a few. */
+/* A few times the largest compression window that libarchive accepts. */
 #define MEMORY_MAX (1ull << 30)
 
 /*
- * SETFCAP is left out on purpose: capabilities of files in an image are not restored. A sandbox
- * drops nearly all of them anyway, and nothing in an archive should be able to hand out privileges.
+ * CAP_SETFCAP is left out on purpose: file capabilities of an image are not restored. A sandbox
+ * drops nearly all of them anyway, and nothing in an archive should be able to grant privileges.
  */
 static const uint64_t kept_capabilities =
     1ull << CAP_CHOWN | 1ull << CAP_DAC_OVERRIDE | 1ull << CAP_FOWNER | 1ull << CAP_FSETID;
@@ -37,7 +37,8 @@ static int fail(lrun_error *err, const char *what)
     return -1;
 }
 
-/* Only in a namespace that is not the machine's: started by hand it would work on the host itself. */
+/* Requires the seccomp filter and a PID namespace. Started by hand, the unpacker would work
+ * on the host itself. */
 static int check_confined(lrun_error *err)
 {
     errno = EPERM;
@@ -46,7 +47,8 @@ static int check_confined(lrun_error *err)
                : fail(err, "it was started without its confinement");
 }
 
-/* chroot() is enough here: no capability is left to get out again, and outside is nothing but the system's libraries. */
+/* chroot() is enough here: the process keeps no capability to leave it, and there is nothing
+ * outside but the system's libraries. */
 static int change_root(const char *folder, lrun_error *err)
 {
     return chdir(folder) < 0 || chroot(".") < 0 ? fail(err, "changing the root") : 0;

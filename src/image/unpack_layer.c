@@ -16,7 +16,7 @@
 #define MARK_OTHER  ".wh..wh."
 #define MARK_LINKS  ".wh..wh.plnk"
 
-enum { MAX_LINKS = 40 }; /* on the way to one name; as the kernel has it */
+enum { MAX_LINKS = 40 }; /* links on the way to one name; the kernel's limit */
 
 /* -------------------------------------------------------------- what this layer has written */
 
@@ -34,7 +34,7 @@ static int add(void **set, const char *path, lrun_error *err)
         return error_oom(err, OPERATION);
     }
     if (*slot != copy)
-        free(copy); /* named twice */
+        free(copy); /* it was in the set already */
     return 0;
 }
 
@@ -53,7 +53,7 @@ bool layer_paths_has(const struct layer_paths *paths, const char *path)
     return has(&paths->written, path);
 }
 
-/* Whether a folder on the way to the path is in the set, or the path itself. */
+/* Whether the set contains a folder on the way to the path or, with `itself`, the path. */
 static int is_beneath(void *const *set, const char *path, bool itself, bool *out, lrun_error *err)
 {
     *out = *set && ((itself && has(set, path)) || has(set, "."));
@@ -76,7 +76,7 @@ void layer_paths_free(struct layer_paths *paths)
 
 /* -------------------------------------------------------------- paths */
 
-/* Where the last name of the path ends, of which the first `length` bytes count. */
+/* Returns the length of the path without its last name. Only the first `length` bytes count. */
 static size_t without_last(const char *path, size_t length)
 {
     const char *slash = memrchr(path, '/', length);
@@ -107,11 +107,11 @@ int layer_tidy(char *path, lrun_error *err)
         }
         from = next;
     }
-    strcpy(path + used, used ? "" : "."); /* it held at least one byte */
+    strcpy(path + used, used ? "" : "."); /* the path had at least one byte */
     return 0;
 }
 
-/* Adds a name to the resolved part. 0 or an errno. */
+/* Adds a name to the resolved part. Returns 0 or an errno. */
 static int append(char resolved[PATH_MAX], size_t *used, const char *name, size_t length)
 {
     if (*used + 1 + length >= PATH_MAX)
@@ -125,14 +125,15 @@ static int append(char resolved[PATH_MAX], size_t *used, const char *name, size_
 }
 
 /*
- * Follows the links of `rest`, from the working directory on and never above it. What is not there is taken for a folder that
- * is yet to come: archives name a link before the folder to which it leads. 0 or an errno.
+ * Follows the links in `rest`, from the working directory and never above it. A missing name is
+ * taken for a folder that comes later, because archives may name a link before the folder that it
+ * leads to. Returns 0 or an errno.
  */
 static int follow(char resolved[PATH_MAX], char *rest)
 {
     char target[PATH_MAX];
     size_t used = 0;
-    cleanup_free char *kept = NULL; /* in which `rest` is, once a link has been followed */
+    cleanup_free char *kept = NULL; /* the memory of `rest`, once a link has been followed */
     resolved[0] = '\0';
     for (int links = 0; *rest;) {
         size_t length = strcspn(rest, "/");
@@ -186,19 +187,19 @@ int layer_resolve(char **path, lrun_error *err)
 /* -------------------------------------------------------------- removing */
 
 enum purge {
-    PURGE_CONTENTS, /* what the layers below have put into the folder */
-    PURGE_WHOLE,    /* and the folder itself, or a file */
-    PURGE_ALL,      /* and what this layer has put there */
+    PURGE_CONTENTS, /* files of the layers below, in the folder */
+    PURGE_WHOLE,    /* also the folder itself, or a file */
+    PURGE_ALL,      /* also files of the current layer */
 };
 
-/* What is to be done with one file or folder; 0 or an errno. */
+/* Removes one file or folder, if it has to go. Returns 0 or an errno. */
 static int purge_entry(struct layer_paths *paths, FTS *walk, FTSENT *e, enum purge what)
 {
     const char *name = strncmp(e->fts_path, "./", 2) == 0 ? e->fts_path + 2 : e->fts_path;
     bool folder = e->fts_info == FTS_DP;
     paths->seen++;
     if (e->fts_info == FTS_D) {
-        /* Nothing in there is to be removed; the folder itself comes once more, as FTS_DP. */
+        /* Nothing in there has to go. The walk returns to the folder itself, as FTS_DP. */
         if (what != PURGE_ALL && has(&paths->cleared, name))
             fts_set(walk, e, FTS_SKIP);
         return 0;
@@ -214,9 +215,12 @@ static int purge_entry(struct layer_paths *paths, FTS *walk, FTSENT *e, enum pur
 }
 
 /*
- * Removes the tree at the path. What this layer has written stays, with the folders on the way to that, unless all is to go.
- * Each file is looked at once, however many marks a layer has: what is left of a tree is this layer's own, and so is all that
- * comes to it. Where all goes, nothing is left to be looked at again.
+ * Removes the tree at the path. Files that this layer has written stay, with the folders on the way
+ * to them, except with PURGE_ALL.
+ *
+ * Each file is visited once, however many marks a layer has: after a purge, everything that is left
+ * in the tree, or is added to it, belongs to this layer. After PURGE_ALL there is nothing left to
+ * visit again.
  */
 static int purge(struct layer_paths *paths, const char *path, enum purge what, lrun_error *err)
 {
@@ -254,7 +258,7 @@ int layer_apply_mark(struct layer_paths *paths, const char *path, bool *is_mark,
     const char *slash = strrchr(path, '/');
     const char *name = slash ? slash + 1 : path;
     if (strncmp(path, MARK_LINKS "/", strlen(MARK_LINKS "/")) == 0)
-        return 0; /* until the layer's end, see layer_finish() */
+        return 0; /* they stay until the layer's end, see layer_finish() */
     *is_mark = strncmp(name, MARK, strlen(MARK)) == 0 ||
                (slash && strncmp(path, MARK_OTHER, strlen(MARK_OTHER)) == 0);
     if (!*is_mark)
@@ -266,7 +270,7 @@ int layer_apply_mark(struct layer_paths *paths, const char *path, bool *is_mark,
         return purge(paths, parent, PURGE_CONTENTS, err);
     if (strncmp(name, MARK_OTHER, strlen(MARK_OTHER)) == 0 ||
         strncmp(name, MARK, strlen(MARK)) != 0)
-        return 0; /* the bookkeeping of aufs, from which the marks come */
+        return 0; /* bookkeeping of aufs, from which the marks come */
     name += strlen(MARK);
     if (!*name || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
         return error_set(err, LRUN_IMAGE_INVALID, OPERATION,
@@ -283,10 +287,10 @@ int layer_make_way(struct layer_paths *paths, const char *path, bool folder, lru
 {
     struct stat st;
     if (strcmp(path, ".") == 0 || lstat(path, &st) < 0)
-        return 0; /* nothing there, or an obstacle on the way that the writer will name */
+        return 0; /* nothing there, or an obstacle on the way, which the writer will report */
     if (S_ISDIR(st.st_mode))
         return folder ? 0 : purge(paths, path, PURGE_ALL, err);
-    /* A file with several names keeps the others, and their contents. */
+    /* Other names of the file stay, with their contents. */
     return unlink(path) == 0 ? 0
                              : error_errno(err, LRUN_IO_FAILED, OPERATION, errno,
                                            "cannot replace '%.200s'", path);

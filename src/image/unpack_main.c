@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * light-runner-unpack: started by an import, not by people. It is the only program that links an
- * archive library, and that reads the documents of images; see unpack.h for what it is asked, unpack_confine.h for what it can reach.
+ * light-runner-unpack: started by an import, not by people. Only this program reads images with an
+ * archive library, and only this program parses their documents. See unpack.h for its commands, and
+ * unpack_confine.h for what it can reach.
  */
 #include "base/cleanup.h"
 #include "base/error.h"
@@ -21,7 +22,7 @@
 
 enum { BLOCK = 1 << 20 };
 
-/* JSON of 4 MiB takes 316 MiB. */
+/* Parsing 4 MiB of JSON takes 316 MiB. */
 #define DOCUMENT_MEMORY_MAX (512ull << 20)
 
 static int report(const lrun_error *e)
@@ -30,7 +31,7 @@ static int report(const lrun_error *e)
     return e->code == LRUN_IMAGE_INVALID ? UNPACK_INVALID : UNPACK_FAILED;
 }
 
-/* An archive from stdin; or, with layers, those. */
+/* Unpacks an archive from stdin, or the layers if `count` is not 0. */
 static int unpack(uint64_t max_bytes, bool owners, const char *const *layers, int count)
 {
     lrun_error err = {0};
@@ -55,7 +56,7 @@ static int unpack(uint64_t max_bytes, bool owners, const char *const *layers, in
     return UNPACK_OK;
 }
 
-/* What was unpacked, to stdout. */
+/* Writes the unpacked files to stdout. */
 static int pack(uint64_t max_bytes, bool owners)
 {
     lrun_error err = {0};
@@ -66,7 +67,7 @@ static int pack(uint64_t max_bytes, bool owners)
                : UNPACK_OK;
 }
 
-/* JSON, from stdin, which the unpacker's own walls are around as well. */
+/* Parses JSON from stdin. It usually runs behind the unpacker's walls, too (see assembly_ask()). */
 static int document(const char *kind, const char *name)
 {
     lrun_error err = {0};
@@ -147,6 +148,6 @@ int main(int argc, char **argv)
     if (fflush(stdout) != 0)
         code = UNPACK_FAILED;
     fflush(stderr);
-    /* Exit handlers have no business here: they would run in the folder of the archive. */
+    /* No exit handlers: they would run in the archive's folder. */
     _exit(code);
 }

@@ -15,14 +15,14 @@ enum { BLOCK = 256 * 1024 };
 struct unpack_stream {
     int fd;
     uint64_t total, max;
-    lrun_error failure; /* code LRUN_OK: none so far */
+    lrun_error failure; /* LRUN_OK: no failure so far */
 
-    unsigned char *input; /* BLOCK bytes: what has been read and not yet been used */
+    unsigned char *input; /* BLOCK bytes: read, but not yet used */
     size_t input_length;
     int read_errno;
 
-    bool empty;              /* there is nothing, packed or not */
-    struct archive *filters; /* all but gzip */
+    bool empty;              /* there is no data, before or after decompression */
+    struct archive *filters; /* for all formats except gzip */
     z_stream *gzip;
     unsigned char *output; /* BLOCK bytes, for gzip */
     bool member_ended;
@@ -44,7 +44,7 @@ static int fail_corrupt(struct unpack_stream *s, const char *why)
     return fail(s, LRUN_IMAGE_INVALID, text);
 }
 
-/* Fills the input buffer anew. Returns the number of bytes, 0 at the end, -1 on failure. */
+/* Refills the input buffer. Returns the number of bytes, 0 at the end, -1 on failure. */
 static ssize_t fill(struct unpack_stream *s)
 {
     ssize_t n;
@@ -63,7 +63,7 @@ static int open_gzip(struct unpack_stream *s)
 {
     s->output = malloc(BLOCK);
     s->gzip = calloc(1, sizeof(*s->gzip));
-    /* 15 + 16: the largest window, and nothing but gzip's format with its checksum. */
+    /* 15 + 16: the largest window, and only gzip's format with its checksum. */
     if (!s->output || !s->gzip || inflateInit2(s->gzip, 15 + 16) != Z_OK) {
         free(s->gzip);
         s->gzip = NULL;
@@ -74,7 +74,7 @@ static int open_gzip(struct unpack_stream *s)
     return 0;
 }
 
-/* Gives the next input to zlib. 1: there is more, 0: the end, -1: failure. */
+/* Gives zlib its next input. Returns 1 if there is more, 0 at the end, -1 on failure. */
 static int feed_gzip(struct unpack_stream *s)
 {
     if (s->gzip->avail_in > 0)
@@ -85,8 +85,8 @@ static int feed_gzip(struct unpack_stream *s)
     return n < 0 ? -1 : n > 0;
 }
 
-/* What is behind a member: another one, or zeros up to the end of a tape's block, or the end.
- * 1: another one, 0: the end, -1: failure. */
+/* Skips to the next gzip member. At the end, zeros may fill up a tape's block. Returns 1 if there
+ * is another member, 0 at the end, -1 on failure. */
 static int next_member(struct unpack_stream *s)
 {
     int more;
@@ -139,7 +139,7 @@ static ssize_t next_gzip(struct unpack_stream *s, const void **data)
 static la_ssize_t give_input(struct archive *a, void *user, const void **data)
 {
     struct unpack_stream *s = user;
-    /* The first block has been read already, to see what it is. */
+    /* The first block has been read already, to detect the format. */
     if (s->input_length == 0 && fill(s) < 0) {
         archive_set_error(a, s->read_errno, "cannot read the archive");
         return ARCHIVE_FATAL;
@@ -156,7 +156,7 @@ static int open_filters(struct unpack_stream *s)
     struct archive *a = s->filters = archive_read_new();
     if (!a)
         return fail(s, LRUN_OUT_OF_MEMORY, "out of memory");
-    /* Only what libarchive does by itself: it would run programs for other formats. */
+    /* Only formats that libarchive can read by itself: for others it would run programs. */
     if (archive_read_support_filter_bzip2(a) != ARCHIVE_OK ||
         archive_read_support_filter_xz(a) != ARCHIVE_OK ||
         archive_read_support_filter_zstd(a) != ARCHIVE_OK ||
@@ -199,7 +199,7 @@ static int open_stream(struct unpack_stream *s)
     s->empty = n == 0;
     if (s->empty)
         return 0;
-    /* A pipe may give a single byte at first. No tar begins with this one. */
+    /* A pipe may give only a single byte at first. No tar begins with 0x1f. */
     return s->input[0] == 0x1f && (n < 2 || s->input[1] == 0x8b) ? open_gzip(s) : open_filters(s);
 }
 

@@ -31,7 +31,7 @@ static int open_folder(int at, const char *name)
     return openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 }
 
-/* The folder, in use from now on; -1 if there is none, or it is just being removed. */
+/* Opens the folder and locks it as in use. Returns -1 if it does not exist or is being removed. */
 static int take(int folder, const char *name)
 {
     struct stat held, there;
@@ -47,7 +47,7 @@ static bool is_stopped(const struct unpacked_owner *owner)
     return owner && owner->tick && owner->tick(owner->user) != 0;
 }
 
-/* deadline 0: do not wait. `owner`: who may stop it; may be NULL. */
+/* deadline 0: do not wait. The tick of `owner` can stop the wait; may be NULL. */
 static int lock(int folder, int64_t deadline, const struct unpacked_owner *owner)
 {
     int64_t look = clock_ms() + TICK_MS;
@@ -74,7 +74,7 @@ static int lock(int folder, int64_t deadline, const struct unpacked_owner *owner
 
 /* -------------------------------------------------------------- unpacking */
 
-/* fsck.erofs reads what may be hostile: it runs as the sandbox's own root, confined. */
+/* fsck.erofs reads data that may be hostile, so it runs confined, as the sandbox's own root. */
 static int extract(struct store *store, const char *image, const char *target,
                    const struct unpacked_owner *owner, lrun_error *err)
 {
@@ -115,7 +115,7 @@ static int extract(struct store *store, const char *image, const char *target,
     return 0;
 }
 
-/* `path`: that of the folder, as it is in this mount namespace. */
+/* `path`: the folder's path in this mount namespace. */
 static int unpack(struct store *store, const char *path, int folder, const char *name, int image_fd,
                   const struct unpacked_owner *owner, lrun_error *err)
 {
@@ -128,8 +128,8 @@ static int unpack(struct store *store, const char *path, int folder, const char 
         return error_errno(err, LRUN_START_FAILED, OPERATION, errno,
                            "cannot make a folder for the image's files");
     cleanup_close int target = open_folder(folder, NEW);
-    /* The store's folder is closed to all others: that the image can be read by others shows it to
-     * nobody but the namespace's root, to whom it is shown. */
+    /* Other users cannot enter the store's folder. Making the image readable for others shows it
+     * only to the namespace's root, for whom it is meant. */
     if (target < 0 || fchmod(image_fd, 0444) < 0 || fchmod(target, 0755) < 0 ||
         fchown(target, owner->first_id, owner->first_id) < 0)
         return error_errno(err, LRUN_START_FAILED, OPERATION, errno,
@@ -138,7 +138,7 @@ static int unpack(struct store *store, const char *path, int folder, const char 
         (void)staging_remove_tree(folder, NEW);
         return -1;
     }
-    /* On disk before it has its name. */
+    /* The files must be on disk before the folder has its name. */
     if (syncfs(target) < 0 || renameat(folder, NEW, folder, name) < 0)
         return error_errno(err, LRUN_START_FAILED, OPERATION, errno,
                            "cannot keep the image's files");
@@ -154,7 +154,8 @@ int unpacked_open(int *out, struct store *store, const char *digest, int image_f
     if (mkdirat(store->root, FOLDER, 0700) < 0 && errno != EEXIST)
         return error_errno(err, LRUN_START_FAILED, OPERATION, errno, "cannot make '%s/%s'",
                            store->path, FOLDER);
-    /* By its path: what was opened in another mount namespace cannot be mounted in this one. */
+    /* Opened by its path: a folder that was opened in another mount namespace cannot be
+     * mounted in this one. */
     cleanup_free char *path = text_path_join(store->path, FOLDER);
     cleanup_close int folder = path ? open_folder(AT_FDCWD, path) : -1;
     if (folder < 0)
@@ -167,7 +168,7 @@ int unpacked_open(int *out, struct store *store, const char *digest, int image_f
     if (locked < 0)
         return error_errno(err, LRUN_START_FAILED, OPERATION, errno, "cannot lock '%s/%s'",
                            store->path, FOLDER);
-    /* Another run may have done it meanwhile. */
+    /* Another run may have unpacked it in the meantime. */
     *out = take(folder, name);
     if (*out >= 0)
         return 0;
@@ -198,7 +199,7 @@ static bool is_ours(const char *name)
     return strspn(name, "0123456789abcdef") == IMAGE_HEX_LENGTH && name[IMAGE_HEX_LENGTH] == '.';
 }
 
-/* Under the lock, in the namespace to whose ids the files belong. */
+/* Runs under the lock, in the namespace whose ids own the files. */
 static int sweep(void *user)
 {
     const struct sweep *s = user;
@@ -209,7 +210,8 @@ static int sweep(void *user)
         if (!is_ours(e->d_name) || is_wanted(s->index, e->d_name))
             continue;
         cleanup_close int held = open_folder(s->folder, e->d_name);
-        /* First away with the name: one who is killed must not leave half an image under it. */
+        /* It loses its name first: a process that is killed here must not leave half an
+         * image under that name. */
         if (held >= 0 && flock(held, LOCK_EX | LOCK_NB) == 0 &&
             renameat(s->folder, e->d_name, s->folder, DEAD) == 0)
             (void)staging_remove_tree(s->folder, DEAD);

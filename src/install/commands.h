@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The command lines of `light-runner setup`, apart from the programs that carry them out: shells complete them too.
+ * The command lines of `light-runner setup`. They are separate from the programs that carry them
+ * out, because shells complete them too.
  */
 #ifndef INSTALL_COMMANDS_H
 #define INSTALL_COMMANDS_H

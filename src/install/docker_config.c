@@ -27,7 +27,7 @@ static int load(struct docker_config *c, lrun_error *err)
     cleanup_free char *content = io_read_file_at(AT_FDCWD, c->path, FILE_MAX, &length);
     if (!content && errno != ENOENT)
         return error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot read '%s'", c->path);
-    /* An empty one is no JSON, but a daemon takes it. */
+    /* An empty file is not JSON, but a daemon accepts it. */
     bool empty = !content || strspn(content, " \t\r\n") == length;
     c->before = empty ? json_object() : json_loadb(content, length, JSON_REJECT_DUPLICATES, &e);
     if (!c->before) {
@@ -37,7 +37,8 @@ static int load(struct docker_config *c, lrun_error *err)
     return json_is_object(c->before) ? 0 : broken(c, "it is not a JSON object", err);
 }
 
-/* "--platform=systrap" is there if any "--platform" is: it is the user's. The place of it, or how many there are. */
+/* Any "--platform" counts as "--platform=systrap": the user has chosen it. Returns the index of
+ * the flag, or the number of flags if it is not there. */
 static size_t find_flag(const json_t *list, const char *flag)
 {
     size_t i, length = strcspn(flag, "=");
@@ -50,7 +51,8 @@ static size_t find_flag(const json_t *list, const char *flag)
     return i;
 }
 
-/* The member of that name, made when it is not there; NULL when it is something else. */
+/* Returns the member with that name, and creates it if it is missing; NULL if
+ * it has another type. */
 static json_t *member(json_t *object, const char *name, json_t *(*make)(void),
                       bool (*is)(const json_t *))
 {
@@ -129,7 +131,7 @@ int docker_config_write(const struct docker_config *c, lrun_error *err)
     cleanup_close int dir =
         open(slash == folder ? "/" : folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     size_t length = strlen(text);
-    text[length] = '\n'; /* in the place of its NUL */
+    text[length] = '\n'; /* replaces its NUL */
     if (dir < 0 || io_write_file_atomic(dir, slash + 1, text, length + 1,
                                         there ? st.st_mode & 07777 : 0644) < 0)
         return error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot write '%s'", c->path);

@@ -13,7 +13,7 @@
 
 #define OPERATION "setup.download"
 
-/* s: to connect, and without a byte. */
+/* Seconds: to connect, and without a received byte. */
 enum { CONNECT_SECONDS = 30, STALL_SECONDS = 60 };
 enum { DIGEST_FILE_MAX = 4096, BAR_MS = 200 };
 
@@ -24,7 +24,7 @@ struct transfer {
     uint64_t done, total;
     int64_t shown;
     bool too_long;
-    int failed; /* errno of the write */
+    int failed; /* errno of a failed write */
 };
 
 static void show(struct transfer *t, bool last)
@@ -71,7 +71,7 @@ static bool set(CURL *c, const char *url, struct transfer *t)
 {
     return curl_easy_setopt(c, CURLOPT_URL, url) == CURLE_OK &&
            curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
-           /* From a server with TLS nobody leads to one without. */
+           /* A server with TLS must not redirect us to a server without TLS. */
            curl_easy_setopt(c, CURLOPT_REDIR_PROTOCOLS_STR,
                             strncasecmp(url, "https:", 6) ? "http,https" : "https") == CURLE_OK &&
            curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 1L) == CURLE_OK &&
@@ -148,7 +148,7 @@ int download_digest(const char *url, char hex[DOWNLOAD_HEX_LENGTH + 1], lrun_err
         return rc;
     ssize_t n = pread(fd, text, DIGEST_FILE_MAX, 0);
     text[n > 0 ? n : 0] = '\0';
-    /* "<hex>  <file>" */
+    /* The file is "<hex>  <file>". */
     if (strspn(text, digits) != DOWNLOAD_HEX_LENGTH)
         return error_set(err, LRUN_IO_FAILED, OPERATION, "'%s' holds no SHA-512", sidecar);
     snprintf(hex, DOWNLOAD_HEX_LENGTH + 1, "%.128s", text);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A file from a web server, into an open file of ours, with its SHA-512.
+ * Downloads a file from a web server into an open file of ours, and computes its SHA-512.
  */
 #ifndef INSTALL_DOWNLOAD_H
 #define INSTALL_DOWNLOAD_H
@@ -15,18 +15,20 @@ enum { DOWNLOAD_HEX_LENGTH = 128 };
 struct download {
     const char *url;
     uint64_t max_bytes;
-    bool bar; /* a line of progress on stderr */
+    bool bar; /* show a line of progress on stderr */
 };
 
-/* The server has no such file: an error as well, but one that may be the answer to a question. */
+/* The server has no such file. This is an error, too, but the caller may have
+ * asked for just that. */
 enum { DOWNLOAD_MISSING = -2 };
 
-/* Into fd, from its beginning. The digest of what came is in hex. 0, -1 or DOWNLOAD_MISSING. Errors: IO_FAILED (the
- * server does not answer, has no such file, stalls or sends too much). */
+/* Downloads to the fd, from its beginning. `hex` gets the digest of the received bytes. Returns
+ * 0, -1 or DOWNLOAD_MISSING. Errors: IO_FAILED (the server does not answer, has no such file,
+ * stalls or sends too much). */
 int download_file(int fd, const struct download *d, char hex[DOWNLOAD_HEX_LENGTH + 1],
                   lrun_error *err);
 
-/* The digest in the server's own `<url>.sha512`. The same. */
+/* Reads the digest from the server's own `<url>.sha512`. Returns and errors: as download_file(). */
 int download_digest(const char *url, char hex[DOWNLOAD_HEX_LENGTH + 1], lrun_error *err);
 
 #endif

@@ -18,7 +18,7 @@
 
 enum { BLOCK = 256 * 1024, DIGEST_SHOWN = 16 };
 
-static const uint64_t bytes_max = (uint64_t)2 << 30; /* of all that is in it */
+static const uint64_t bytes_max = (uint64_t)2 << 30; /* of all parts together */
 
 void gvisor_archive_free(struct gvisor_archive *a)
 {
@@ -40,7 +40,7 @@ static bool is_program(const char *name)
     return strcmp(name, "runsc") == 0 || strcmp(name, GVISOR_SHIM) == 0;
 }
 
-/* Which part that is, if it is one: what else may be in the archive is left there. */
+/* Whether the path is a part, and which one. Other files in the archive are not unpacked. */
 static bool is_part(const char *path, struct gvisor_part *out)
 {
     static const char letters[] =
@@ -138,7 +138,7 @@ int gvisor_archive_unpack(struct gvisor_archive *a, int archive, int dir, lrun_e
 
 /* ---------------------------------------------------------------- putting in place */
 
-/* Of one of our folders: no more than what is made below. */
+/* Removes one of our folders, only as deep as the folders that are created below. */
 static void remove_folder(int dir, const char *name)
 {
     static const char *const within[] = {SIDECARS, "."};
@@ -163,7 +163,7 @@ static int give_name(struct gvisor_part *part, int folder, int sidecars)
         linkat(AT_FDCWD, source, part->sidecar ? sidecars : folder, part->name, AT_SYMLINK_FOLLOW) <
             0)
         return -1;
-    /* Open for writing, it could not be started. */
+    /* A program that is open for writing cannot be started. */
     cleanup_close_fd(&part->fd);
     return 0;
 }
@@ -185,7 +185,8 @@ static int fill_folder(struct gvisor_archive *a, int dir, const char *name)
     return fsync(sidecars) < 0 || fsync(folder) < 0 ? -1 : 0;
 }
 
-/* Where the same release is installed again, that is the one to be removed then. */
+/* If the same release is installed again, swaps the two folders; the old one is
+ * then removed instead. */
 static int put_folder(int dir, const char *temporary, const char *name)
 {
     return renameat2(dir, temporary, dir, name, RENAME_EXCHANGE) < 0
@@ -193,7 +194,7 @@ static int put_folder(int dir, const char *temporary, const char *name)
                : 0;
 }
 
-/* Over what is there: a file of an earlier release, or a link to its folder. */
+/* Replaces an existing file of an earlier release, or an existing link to its folder. */
 static int put_link(int dir, const char *folder, const char *name)
 {
     char target[128], temporary[96];
@@ -209,7 +210,7 @@ static int put_link(int dir, const char *folder, const char *name)
     return -1;
 }
 
-/* The folder that runsc is in now; "" when it is in none of ours. */
+/* Returns the name of the folder that runsc is in now; "" if it is not in one of ours. */
 static void current_folder(int dir, char out[GVISOR_NAME_SIZE])
 {
     char target[256];
@@ -231,8 +232,8 @@ static bool is_folder_of_ours(const char *name)
 }
 
 /*
- * What a setup has left that was killed, and earlier releases. A run that was just being started with the last one may
- * still need what is in it; none needs an earlier one.
+ * Leftovers of a setup that was killed, and earlier releases. The release before this one stays,
+ * because a run that was just starting may still need its files. No run needs an earlier release.
  */
 static bool is_left_over(const char *name, const char *now, const char *before)
 {
@@ -256,7 +257,7 @@ int gvisor_archive_install(struct gvisor_archive *a, int dir, const char *digest
     current_folder(dir, before);
     remove_folder(dir, temporary);
     if (fill_folder(a, dir, temporary) < 0 || put_folder(dir, temporary, name) < 0 ||
-        /* runsc last: who finds it finds the other one too. */
+        /* runsc last: a program that finds runsc also finds the shim. */
         put_link(dir, name, GVISOR_SHIM) < 0 || put_link(dir, name, "runsc") < 0) {
         error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot put gVisor in place");
         remove_folder(dir, temporary);

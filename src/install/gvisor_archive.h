@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A release of gVisor as it comes since September 2026: one archive with the two programs, and beside them a folder
- * `gvisor-bin` of the programs that runsc starts, which have to be of the same release. It is put in place as a folder
- * whose name is its digest; the two programs are links into it, so that one rename changes all of them at once.
+ * A release of gVisor in the form that it has since September 2026: one archive with the two
+ * programs and a folder `gvisor-bin` of programs that runsc starts, which must be of the same
+ * release. It is installed as a folder named after its digest. The two programs are links into
+ * that folder, so that one rename changes all of them at once.
  */
 #ifndef INSTALL_GVISOR_ARCHIVE_H
 #define INSTALL_GVISOR_ARCHIVE_H
@@ -16,7 +17,7 @@ enum { GVISOR_PARTS_MAX = 34, GVISOR_NAME_SIZE = 64 };
 struct gvisor_part {
     char name[GVISOR_NAME_SIZE];
     bool sidecar; /* in gvisor-bin */
-    int fd;       /* without a name */
+    int fd;       /* an unnamed file */
 };
 
 struct gvisor_archive {
@@ -25,14 +26,16 @@ struct gvisor_archive {
 };
 
 /*
- * Unpacks the archive (a tar, compressed with zstd) into files without a name in the open folder `dir`.
- * Errors: IO_FAILED (it is broken, holds something else, lacks one of the two, or is too large).
+ * Unpacks the archive (a tar, compressed with zstd) into unnamed files in the open folder `dir`.
+ * Errors: IO_FAILED (the archive is corrupt or too large, lacks one of the two programs, or has a
+ * program twice, too many programs, or a program that is not a regular file).
  */
 int gvisor_archive_unpack(struct gvisor_archive *a, int archive, int dir, lrun_error *err);
 
 /*
- * Puts all in place in `dir`, and removes what was put there before the last time. `digest` is the archive's, in hex. Closes
- * the files. The caller sees to it that nobody else does the same there. Errors: IO_FAILED.
+ * Installs all programs in `dir`, and removes all releases before the previous one. `digest` is
+ * the archive's, in hex. Closes the files. The caller makes sure that nobody else does this in the
+ * same folder. Errors: IO_FAILED.
  */
 int gvisor_archive_install(struct gvisor_archive *a, int dir, const char *digest, lrun_error *err);
 

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * light-runner-setup-gvisor: what `light-runner setup gvisor` starts. Downloads gVisor's programs, checks them,
- * puts them in place, and has Docker know of them:
+ * light-runner-setup-gvisor: the program behind `light-runner setup gvisor`. It downloads
+ * gVisor's programs, checks them, installs them, and registers them with Docker:
  *
- *      1  everything that can be wrong on this machine is looked at
- *      2  the release is downloaded into files without a name, and compared with its SHA-512: one archive
- *         (gvisor_archive.h), or in releases before September 2026 each program by itself
- *      3  all are put in place by rename
- *      4  daemon.json gets the runtime, by rename; everything else in it stays
- *      5  the daemon is told to read it again (SIGHUP), and asked whether it has the runtime
+ *      1  check everything that can be wrong on this machine
+ *      2  download the release into unnamed files, and compare it with its SHA-512: one archive
+ *         (gvisor_archive.h) or, in releases before September 2026, each program by itself
+ *      3  install all programs by rename
+ *      4  add the runtime to daemon.json, by rename; everything else in it stays
+ *      5  tell the daemon to read the file again (SIGHUP), and ask it whether it has the runtime
  *
- * Until 3 nothing has been changed; killed at any moment, there is nothing half done.
+ * Nothing is changed before step 3. If this program is killed, at any moment,
+ * nothing is half done.
  */
 #include "base/cleanup.h"
 #include "base/error.h"
@@ -48,21 +49,21 @@ enum {
     VERSION_TIMEOUT = 10000
 };
 
-/* runsc last: who finds it finds the other one too. */
+/* runsc last: a program that finds runsc also finds the shim. */
 static const char *const programs[] = {GVISOR_SHIM, "runsc"};
 enum { PROGRAM_COUNT = sizeof(programs) / sizeof(programs[0]), RUNSC = PROGRAM_COUNT - 1 };
 
-/* As light-runner wants it to be started by a daemon (docs/docker.md). */
+/* The flags with which a daemon must start it for light-runner (docs/docker.md). */
 static const char *const runtime_flags[] = {"--platform=systrap", "--in-sandbox-cgroup=v2",
                                             "--host-settings=ignore", NULL};
 
 struct setup {
     struct gvisor_words words;
-    char base[600];              /* where the programs are on the server */
-    char *target[PROGRAM_COUNT]; /* and here */
-    char *variant;               /* the runtime for runs without a network */
+    char base[600];              /* URL of the programs on the server */
+    char *target[PROGRAM_COUNT]; /* their paths here */
+    char *variant;               /* name of the runtime for runs without a network */
     int files[PROGRAM_COUNT];
-    struct gvisor_archive archive; /* empty: the release has none */
+    struct gvisor_archive archive; /* empty: the release has no archive */
     char version[200];
     struct docker_config config;
     bool changed, reloaded, accepted;
@@ -81,7 +82,7 @@ static void setup_free(struct setup *s)
 
 /* ---------------------------------------------------------------- words */
 
-/* "latest", "20260901", "20260901.0", or either with "release-" in front. */
+/* Accepts "latest", "20260901", "20260901.0", or a date with "release-" in front. */
 static int check_release(struct setup *s, lrun_error *err)
 {
     static const char prefix[] = "release-";
@@ -98,8 +99,8 @@ static int check_release(struct setup *s, lrun_error *err)
     return error_hint(err, "give latest, or a date with a number after it, like 20260901.0");
 }
 
-/* By TLS, or from this machine itself. "http://127.0.0.1@elsewhere" is elsewhere, and so is what only looks like an
- * address, as DNS resolves it. */
+/* Whether the URL uses TLS or leads to this machine. "http://127.0.0.1@elsewhere" leads
+ * elsewhere. So may a host that only looks like an address, because DNS resolves it. */
 static bool is_trusted_url(const char *url)
 {
     static const char plain[] = "http://";
@@ -179,7 +180,7 @@ static int open_prefix(const struct setup *s, int *dir, lrun_error *err)
                              s->words.prefix);
 }
 
-/* Files without a name, so that nothing is left of them. */
+/* Opens an unnamed file, so that nothing is left of it. */
 static int open_file(const struct setup *s, int *file, int dir, lrun_error *err)
 {
     *file = openat(dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
@@ -192,7 +193,7 @@ static int open_file(const struct setup *s, int *file, int dir, lrun_error *err)
                             "sudo light-runner setup gvisor, or --prefix with a folder of yours");
 }
 
-/* 0; -1; DOWNLOAD_MISSING: the server has no digest of such a file. */
+/* Returns 0, -1, or DOWNLOAD_MISSING if the server has no digest for that file. */
 static int download(const struct setup *s, const char *name, int file, uint64_t max_mib,
                     char digest[DOWNLOAD_HEX_LENGTH + 1], lrun_error *err)
 {
@@ -213,7 +214,7 @@ static int download(const struct setup *s, const char *name, int file, uint64_t 
     return error_hint(err, "try again; if it stays so, do not use that server");
 }
 
-/* A name first, as only that can be renamed over what is there. */
+/* The file gets a temporary name first: only a named file can be renamed over an existing one. */
 static int put_in_place(const struct setup *s, int dir, int i, lrun_error *err)
 {
     char source[64], temporary[64];
@@ -229,7 +230,7 @@ static int put_in_place(const struct setup *s, int dir, int i, lrun_error *err)
                        s->target[i]);
 }
 
-/* As download(). */
+/* Returns like download(). */
 static int install_archive(struct setup *s, int dir, lrun_error *err)
 {
     char digest[DOWNLOAD_HEX_LENGTH + 1];
@@ -256,7 +257,7 @@ static int install_programs(struct setup *s, int dir, lrun_error *err)
     for (int i = 0; i < PROGRAM_COUNT; i++) {
         if (put_in_place(s, dir, i, err) < 0)
             return -1;
-        /* Open for writing, it could not be started. */
+        /* A program that is open for writing cannot be started. */
         cleanup_close_fd(&s->files[i]);
     }
     return 0;
@@ -284,7 +285,8 @@ static int install(struct setup *s, lrun_error *err)
     return 0;
 }
 
-/* Whether a process is a Docker daemon, by the file that it executes: the number may have been given to another one since. */
+/* Whether the process is a Docker daemon, judged by its executable: the process id may have
+ * been reused since. */
 static bool is_dockerd(pid_t pid)
 {
     static const char name[] = "dockerd", replaced[] = " (deleted)";
@@ -299,7 +301,8 @@ static bool is_dockerd(pid_t pid)
            (base[1 + strlen(name)] == '\0' || strcmp(base + 1 + strlen(name), replaced) == 0);
 }
 
-/* The daemon reads its configuration again at SIGHUP. 0 as well when there is none that could. */
+/* Makes the daemon read its configuration again, with SIGHUP. Also returns 0 if
+ * there is no daemon. */
 static int reload(struct setup *s, lrun_error *err)
 {
     cleanup_free char *text = io_read_file_at(AT_FDCWD, s->words.pid_file, 64, NULL);
@@ -312,7 +315,8 @@ static int reload(struct setup *s, lrun_error *err)
         return 0;
     }
     cleanup_close int fd = pidfd_open((pid_t)pid, 0);
-    /* Looked at while the pidfd is held: the signal goes to the process that was looked at, or to none. */
+    /* Checked while we hold the pidfd: the signal goes to the process that was
+     * checked, or to none. */
     if ((fd < 0 && errno == ESRCH) || (fd >= 0 && !is_dockerd((pid_t)pid))) {
         tell(s,
              "process %d, which %s names, is not a Docker daemon: it will know the runtime when "

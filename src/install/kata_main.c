@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * light-runner setup kata: what the first run in the tier would do. Makes the files that VMs are started with, and finds
- * out what runs their code. Nothing is downloaded; what is missing is of the distribution's packages.
+ * light-runner setup kata: does what the first run in the tier would do. It makes the files that
+ * VMs start with, and finds out what can run their code. It downloads nothing; whatever is
+ * missing comes from the distribution's packages.
  */
 #include "base/cleanup.h"
 #include "base/error.h"
@@ -19,7 +20,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* A tmpfs of this process's own, for an empty folder; a place that every machine has. */
+/* An empty folder in a tmpfs of this process's own, mounted at a place that every machine has. */
 #define FOLDER "/dev/pts"
 #define ROOT   FOLDER "/root"
 
@@ -30,7 +31,7 @@ struct setup {
     const char *accelerator;
 };
 
-/* On a terminal, and for people: trying takes seconds. */
+/* For people, because the trial takes seconds. */
 static void say(const struct setup *s, const char *what)
 {
     if (!s->words.json) {
