@@ -16,7 +16,7 @@
 
 enum { VERSION_TIMEOUT_MS = 10000 };
 
-/* crun first: it starts a sandbox in a third of runc's time. */
+/* crun first: it starts a sandbox in a third of the time that runc needs. */
 static const struct tier_runtime runc_runtimes[] = {
     {
         .name = "crun",
@@ -43,10 +43,10 @@ static const struct tier_runtime runc_runtimes[] = {
 };
 
 /*
- * The sentry is confined as nobody in a user namespace of its own, without capabilities, only if it
- * does not open files of the host itself (--directfs=false); the little that there is to open, a
- * gofer does. KVM is not tried: on a nested machine it hangs instead of failing. Its checks of the
- * host's settings are advice for whoever installs it.
+ * The sentry is confined (as nobody, in its own user namespace, without capabilities) only if it
+ * does not open the host's files itself (--directfs=false). A gofer opens the few files that are
+ * needed. KVM is not tried, because on a nested machine it hangs instead of failing. gVisor's
+ * checks of the host's settings are advice for the person who installs it.
  */
 static const struct tier_runtime runsc_runtimes[] = {
     {
@@ -56,14 +56,15 @@ static const struct tier_runtime runsc_runtimes[] = {
                   "--host-settings=ignore", "--in-sandbox-cgroup=v2"},
         .pids = 1024,
         .memory_min = (uint64_t)32 << 20,
-        /* When it had cgroup v2 inside. Some before that do not start from an EROFS image either. */
+        /* The first version with cgroup v2 in the sandbox. Some earlier versions cannot start
+         * from an EROFS image either. */
         .since = 20260901,
         .hint = "light-runner setup gvisor --no-docker",
     },
     {0},
 };
 
-/* One VM per run, without Kata's own runtime: the contract's wall is the VM. */
+/* One VM per run, without Kata's own runtime: the wall that the contract promises is the VM. */
 static const struct tier_runtime kata_runtimes[] = {
     {
         .name = QEMU_PROGRAM,
@@ -74,7 +75,7 @@ static const struct tier_runtime kata_runtimes[] = {
     {0},
 };
 
-/* The shared kernel: it must be the host's own. */
+/* The shared kernel must be the host's own. */
 static bool is_host_kernel(const struct tier_evidence *seen, const struct tier_evidence *host)
 {
     bool known = host->kernel[0] != '\0';
@@ -82,7 +83,8 @@ static bool is_host_kernel(const struct tier_evidence *seen, const struct tier_e
            (!known || strcmp(seen->kernel, host->kernel) == 0);
 }
 
-/* A guest's kernel: any but the host's. It may well be of the same package, and has started at another time then. */
+/* A guest's kernel is any kernel except the host's. It may come from the same package, but then
+ * it booted at another time. */
 static bool is_other_kernel(const struct tier_evidence *seen, const struct tier_evidence *host)
 {
     if (*seen->boot && *host->boot)
@@ -90,7 +92,7 @@ static bool is_other_kernel(const struct tier_evidence *seen, const struct tier_
     return !is_host_kernel(seen, host);
 }
 
-/* gVisor's kernel has a name of its own, and its log begins in a way that no other's does. */
+/* gVisor's kernel has its own name, and its log begins like that of no other kernel. */
 static bool is_gvisor_kernel(const struct tier_evidence *seen, const struct tier_evidence *host)
 {
     return strstr(seen->kernel_log, "Starting gVisor...") && !is_host_kernel(seen, host);
@@ -108,7 +110,7 @@ static const struct tier tiers[] = {
      .own_kernel = true,
      .is_guest = true,
      .verify = is_other_kernel},
-    /* On Docker alone. */
+    /* Only on Docker. */
     {.name = REQUEST_KATA_SHIM, .own_kernel = true, .verify = is_other_kernel},
 };
 
@@ -152,7 +154,7 @@ int tier_check_memory(const struct tier *tier, uint64_t bytes, lrun_error *err)
     uint64_t min = tier->runtimes ? tier->runtimes->memory_min : 0;
     if (bytes >= min)
         return 0;
-    /* With less the sandbox ends before it can say why. */
+    /* With less memory, the sandbox ends before it can say why. */
     error_set(err, LRUN_INVALID_ARGUMENT, "tier.memory",
               "memory: the tier '%s' needs %u MiB at least, for its own kernel", tier->name,
               (unsigned)(min >> 20));
@@ -170,7 +172,7 @@ int tier_find_runtime(const struct tier *tier, const struct tier_runtime **out, 
             *out = r;
             return 0;
         }
-        /* A runtime that was named is meant: no other takes its place. */
+        /* If the user has named a runtime, no other runtime replaces it. */
         if (chosen && *chosen) {
             error_set(err, LRUN_START_FAILED, "tier.find_runtime",
                       "%s names '%s', which is not a program", r->variable, chosen);
@@ -182,7 +184,8 @@ int tier_find_runtime(const struct tier *tier, const struct tier_runtime **out, 
     return error_hint(err, "%s", first->hint);
 }
 
-/* The first eight digits in a row: "release-20260901.0", or Debian's "0.0~20221219.0". 0: none. */
+/* Returns the first eight digits in a row, e.g. from "release-20260901.0" or Debian's
+ * "0.0~20221219.0"; 0 if there are none. */
 unsigned tier_date_in(const char *text)
 {
     for (const char *at = text; *at; at++) {

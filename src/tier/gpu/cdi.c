@@ -13,21 +13,22 @@
 #define OPERATION "cdi.load"
 
 enum {
-    SPEC_BYTES_MAX = 1 << 20, /* that of eight GPUs has about 100 KiB */
+    SPEC_BYTES_MAX = 1 << 20, /* a spec for eight GPUs has about 100 KiB */
     SPECS_MAX = 64,
     DEVICES_MAX = 1024,
     KIND_MAX = 253 + 1 + 63,
     NAME_MAX_LENGTH = 255,
 };
 
-/* The versions whose meaning is known. A later one may say what must not be missed. */
+/* The versions whose meaning we know. A later version may contain something that
+ * must not be ignored. */
 static const char *const versions[] = {"0.3.0", "0.4.0", "0.5.0", "0.6.0",
                                        "0.7.0", "0.8.0", "1.0.0", "1.1.0"};
 
 /* ------------------------------------------------------------- names */
 
-/* Begins with a letter (or a digit, where that is allowed), ends with a letter or digit, and has
- * only those and `inner` between. */
+/* Whether the name begins with a letter (or a digit, if allowed), ends with a letter or digit,
+ * and has only letters, digits and the characters of `inner` between. */
 static bool is_name(const char *s, size_t length, bool digit_first, const char *inner)
 {
     if (length == 0 ||
@@ -54,7 +55,7 @@ static bool is_device_name(const char *name)
     return strlen(name) <= NAME_MAX_LENGTH && is_name(name, strlen(name), true, "-_.:");
 }
 
-/* Text with numbers in it as people order it: gpu2 before gpu10. */
+/* Compares texts that contain numbers in the order that people expect: gpu2 before gpu10. */
 static int compare_natural(const char *a, const char *b)
 {
     while (*a && *b) {
@@ -82,17 +83,17 @@ static int compare_devices(const void *a, const void *b)
     const struct cdi_device *x = a, *y = b;
     int order = strcmp(x->kind, y->kind);
     order = order ? order : compare_natural(x->name, y->name);
-    /* "1" and "01" differ; their order must not depend on how they were read. */
+    /* "1" and "01" differ; their order must not depend on the order in which they were read. */
     return order ? order : strcmp(x->name, y->name);
 }
 
 /* ------------------------------------------------------------- one spec */
 
-/* What the document says outside of the edits. Borrowed. */
+/* The members of a spec or of a device in it, without the contents of the edits. Borrowed. */
 struct outline {
     const char *version, *kind;
     const json_t *devices, *edits;
-    const char *name; /* of a device */
+    const char *name; /* of the device */
 };
 
 static int read_version(void *out, const char *field, const json_t *value, lrun_error *err)
@@ -122,7 +123,7 @@ static int read_edits(void *out, const char *field, const json_t *value, lrun_er
     return json_is_object(value) ? 0 : check_fail(err, field, "must be an object");
 }
 
-/* Remarks that change nothing. */
+/* Remarks that have no effect. */
 static int read_annotations(void *out, const char *field, const json_t *value, lrun_error *err)
 {
     (void)out;
@@ -188,7 +189,7 @@ static int add_device(struct cdi *c, const char *kind, const struct outline *d, 
     return 0;
 }
 
-/* The document stays with c: the devices point into it. */
+/* `c` keeps the document, because the devices point into it. */
 static int keep_spec(struct cdi *c, const char *path, json_t *document, lrun_error *err)
 {
     struct cdi_spec *grown = reallocarray(c->specs, c->spec_count + 1, sizeof(*c->specs));
@@ -210,14 +211,14 @@ static int add_document(struct cdi *c, const char *path, unsigned priority, json
         return -1;
     if (!is_kind(kind))
         return check_fail(err, "kind", "'%.80s' is not of the form vendor.com/class", kind);
-    /* Network cards and the like: whatever is in there is none of our business. */
+    /* A network card or the like: its spec does not concern us. */
     if (strcmp(strchr(kind, '/'), "/gpu") != 0)
         return 0;
     const char *version;
     if (check_string(&version, "cdiVersion", json_object_get(document, "cdiVersion") ?: json_null(),
                      err) < 0)
         return -1;
-    /* Before the fields: a later version may well have others. */
+    /* Checked before the fields, because a later version may have other fields. */
     if (!is_known_version(version))
         return check_fail(err, "cdiVersion", "'%.40s' is not supported (expected 0.3.0 to 1.1.0)",
                           version);
@@ -245,14 +246,15 @@ static int add_document(struct cdi *c, const char *path, unsigned priority, json
     return 0;
 }
 
-/* Whatever layer found it: a spec that cannot be used is the machine's fault, not the request's. */
+/* A spec that cannot be used is the machine's fault, not the request's, whichever
+ * layer found the error. */
 static int fail_spec(lrun_error *err, const char *path)
 {
     if (!err)
         return -1;
     if (err->code == LRUN_INVALID_ARGUMENT)
         err->code = LRUN_START_FAILED;
-    /* They quote the spec. */
+    /* Message and hint quote the spec. */
     text_make_printable(err->message);
     text_make_printable(err->hint);
     error_context(err, "gpus: '%.200s'", path);
@@ -307,7 +309,7 @@ static int load_file(struct cdi *c, int dirfd, const char *folder, const char *n
     }
     if (c->spec_count >= SPECS_MAX)
         return error_set(err, LRUN_START_FAILED, OPERATION, "gpus: more than %d specs", SPECS_MAX);
-    /* No link: where one leads to may be a folder of somebody else's. */
+    /* No links: a link may lead to a folder that somebody else owns. */
     cleanup_close int fd = openat(dirfd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     struct stat st;
     if (fd < 0 || fstat(fd, &st) < 0) {
@@ -345,7 +347,7 @@ int cdi_load_folder(struct cdi *c, const char *folder, unsigned priority, lrun_e
     int count = -1;
     if (dirfd >= 0 && cdi_check_owner(dirfd, folder, err) < 0)
         return -1;
-    /* In the order of their names: errors, too, should be the same each time. */
+    /* Sorted by name, so that errors, too, are the same each time. */
     if (dirfd >= 0)
         count = scandirat(dirfd, ".", &entries, is_spec_name, alphasort);
     if (count < 0)

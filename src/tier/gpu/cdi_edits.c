@@ -13,10 +13,11 @@
 
 #define OPERATION "cdi.edits"
 
-/* Of each kind of edit; a driver's libraries are some hundred mounts. */
+/* EDITS_MAX: of each kind of edit; a driver's libraries are some hundred mounts. */
 enum { EDITS_MAX = 1024, HOOK_SECONDS_MAX = 600 };
 
-/* While edits are collected, what has one name replaces what had it: objects by name or path. */
+/* The edits collected so far. All but the hooks are objects by name or path, so that an edit
+ * replaces an earlier edit of the same name. */
 struct collection {
     json_t *env, *nodes, *mounts;
     json_t *hooks;
@@ -42,7 +43,8 @@ static int take_list(struct collection *to, const char *field, const json_t *lis
 
 /* ------------------------------------------------------------- paths */
 
-/* Absolute, with nothing in it that another reader may take for another path. */
+/* Checks that a path is absolute and contains nothing that another reader could
+ * take for another path. */
 static int check_path(const char **out, const char *field, const json_t *value, lrun_error *err)
 {
     if (check_string(out, field, value, err) < 0)
@@ -58,8 +60,8 @@ static bool is_beneath(const char *path, const char *folder)
     return strncmp(path, folder, length) == 0 && path[length] == '/';
 }
 
-/* What the sandbox's own walls are made of; neither these, nor what is in them, nor what they are
- * in may be covered. The agent needs no row: its path is made anew for each run. */
+/* The sandbox's own walls. No mount may cover these paths, anything in them, or a folder above
+ * them. The agent needs no row: its path is new in each run. */
 static const char *const walls[] = {
     "/proc",       "/sys",         "/dev/pts",  "/dev/ptmx",        "/dev/shm",
     "/dev/mqueue", "/dev/console", "/dev/fd",   "/dev/stdin",       "/dev/stdout",
@@ -176,7 +178,8 @@ static int read_node_permissions(void *out, const char *field, const json_t *val
     return 0;
 }
 
-/* Owner and mode of the host's node. The sandbox's is our own (cdi_edits_make_nodes). */
+/* Owner and mode of the host's node: checked, but not used. The sandbox's node has its own
+ * (cdi_edits_make_nodes()). */
 static int read_uint32(void *out, const char *field, const json_t *value, lrun_error *err)
 {
     (void)out;
@@ -192,7 +195,7 @@ static const struct check_field node_fields[] = {
     {"gid", read_uint32},       {0},
 };
 
-/* The numbers that the spec leaves out are those of the host's node. */
+/* If the spec leaves out the numbers, the host's node provides them. */
 static int find_numbers(struct node *n, const char *field, lrun_error *err)
 {
     if (n->type && n->numbered)
@@ -209,8 +212,9 @@ static int find_numbers(struct node *n, const char *field, lrun_error *err)
 }
 
 /*
- * The permissions of a spec are meant for the device cgroup. Here they are the node's mode: the
- * sandbox cannot change it, for the node belongs to an id that the sandbox does not have.
+ * A spec's permissions are meant for the device cgroup. Here they become the node's
+ * mode. The sandbox cannot change the mode, because the node belongs to an id that the
+ * sandbox does not have.
  */
 static int node_mode(const char *permissions)
 {
@@ -265,8 +269,8 @@ static int read_bind_type(void *out, const char *field, const json_t *value, lru
     return 0;
 }
 
-/* Each of these is either what every mount of ours is, or stricter; `rbind` becomes `bind`, since a
- * mount within a mount would not be read-only. */
+/* All our mounts have these options anyway, or the option is stricter. `rbind` becomes `bind`,
+ * because a mount within a mount would not be read-only. */
 static int read_bind_options(void *out, const char *field, const json_t *value, lrun_error *err)
 {
     static const char *const known[] = {"ro",     "bind",    "rbind",    "nosuid", "nodev",
@@ -313,7 +317,7 @@ static int take_mount(struct collection *to, const char *field, const json_t *va
         return error_hint(err,
                           "has the driver been updated? Write the spec anew, " CDI_HINT_GENERATE);
     }
-    /* A door to a daemon of the host, read-only or not. Programs do without it. */
+    /* A socket is a door to a daemon of the host, read-only or not. Programs work without it. */
     if (S_ISSOCK(st.st_mode))
         return 0;
     if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
@@ -335,9 +339,9 @@ struct hook {
 };
 
 /*
- * Of the stages this is the one at which the runtime is in the sandbox's user namespace already
- * (what the hook does to a hostile root, it does as nobody) and none of the image's code can be
- * meant: the others run as the host's root, or in the sandbox before it has been checked.
+ * At this stage, the runtime is already in the sandbox's user namespace, so whatever a hook does
+ * to a hostile root, it does as nobody. And the hook's path cannot mean a program of the image.
+ * Hooks of other stages run as the host's root, or in the sandbox before it has been checked.
  */
 static int read_hook_name(void *out, const char *field, const json_t *value, lrun_error *err)
 {
@@ -391,7 +395,8 @@ static const struct check_field hook_fields[] = {
     {"env", read_hook_env},       {"timeout", read_hook_timeout}, {0},
 };
 
-/* A program that nobody but root could have put there: neither it nor a folder above it. */
+/* Checks that only root can have put the program there: nobody else may write to it or to
+ * a folder above it. */
 static int check_program(const char *path, const char *field, lrun_error *err)
 {
     cleanup_free char *real = realpath(path, NULL);
@@ -419,7 +424,7 @@ static int take_hook(struct collection *to, const char *field, const json_t *val
         return check_fail(err, field, "has no %s", h.name ? "path" : "hookName");
     if (check_program(h.path, field, err) < 0)
         return -1;
-    /* An environment of its own in any case: some runtimes would hand down the container's. */
+    /* A hook always gets its own environment: some runtimes would pass on the container's. */
     json_t *env =
         json_pack("[s]", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
     if (env && h.env)
@@ -429,7 +434,7 @@ static int take_hook(struct collection *to, const char *field, const json_t *val
     json_t *hook = json_pack("{s:s, s:o, s:o}", "path", h.path, "args", args, "env", env);
     if (hook && h.seconds)
         json_object_set_new(hook, "timeout", json_integer((json_int_t)h.seconds));
-    /* Devices of one spec tend to ask for the same. */
+    /* Devices of one spec often need the same hook. */
     for (size_t i = 0; hook && i < json_array_size(to->hooks); i++)
         if (json_equal(json_array_get(to->hooks, i), hook)) {
             json_decref(hook);
@@ -460,7 +465,7 @@ static int read_hooks(void *out, const char *field, const json_t *value, lrun_er
     return take_list(out, field, value, take_hook, err);
 }
 
-/* Groups that may open the host's nodes. The sandbox's nodes are open to all in it. */
+/* Groups that may open the host's nodes. Every user in the sandbox may open the sandbox's nodes. */
 static int take_gid(struct collection *to, const char *field, const json_t *value, lrun_error *err)
 {
     return read_uint32(to, field, value, err);
@@ -471,7 +476,7 @@ static int read_gids(void *out, const char *field, const json_t *value, lrun_err
     return take_list(out, field, value, take_gid, err);
 }
 
-/* What is left out of this table (intelRdt, netDevices) is refused by its name. */
+/* Fields that are not in this table (intelRdt, netDevices) are rejected by name. */
 static const struct check_field edit_fields[] = {
     {"env", read_env},     {"deviceNodes", read_nodes},   {"mounts", read_mounts},
     {"hooks", read_hooks}, {"additionalGids", read_gids}, {0},
@@ -485,7 +490,7 @@ static int apply(struct collection *to, const struct cdi_spec *spec, const char 
     if (!err)
         return -1;
     err->code = LRUN_START_FAILED;
-    /* Both may quote the spec. */
+    /* Message and hint may quote the spec. */
     text_make_printable(err->message);
     text_make_printable(err->hint);
     if (!err->hint[0])
@@ -542,7 +547,7 @@ int cdi_edits_make_nodes(struct cdi_edits *e, const char *folder, lrun_error *er
         dev_t device = makedev((unsigned)json_integer_value(json_object_get(node, "major")),
                                (unsigned)json_integer_value(json_object_get(node, "minor")));
         mode_t mode = (mode_t)json_integer_value(json_object_get(node, "mode"));
-        /* chmod: the umask is whoever's started us. */
+        /* chmod: we inherited the umask from the process that started us. */
         if (mknod(path, S_IFCHR | mode, device) < 0 || chmod(path, mode) < 0) {
             error_errno(err, LRUN_START_FAILED, OPERATION, errno,
                         "gpus: cannot make the device node '%.200s'", target);

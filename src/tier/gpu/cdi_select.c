@@ -9,7 +9,7 @@
 
 #define OPERATION "cdi.select"
 
-/* The pseudo device that stands for all of its kind. */
+/* The pseudo device that stands for all devices of its kind. */
 #define NAME_ALL "all"
 
 struct selection {
@@ -18,7 +18,7 @@ struct selection {
     size_t count;
 };
 
-/* Says what there is instead. */
+/* The error also lists the devices that exist. */
 __attribute__((format(printf, 3, 4))) static int fail_missing(const struct cdi *c, lrun_error *err,
                                                               const char *format, ...)
 {
@@ -41,7 +41,7 @@ static void choose(struct selection *s, size_t device)
     s->chosen[s->count++] = device;
 }
 
-/* Specs name a GPU by its index and by its UUID as well, with the same edits each time. */
+/* Specs name a GPU by its index and again by its UUID, with the same edits. */
 static bool is_alias(const struct cdi *c, size_t device)
 {
     const struct cdi_device *d = &c->devices[device];
@@ -60,7 +60,7 @@ static bool kind_is_chosen(const struct selection *s, const char *kind)
     return false;
 }
 
-/* The first `limit` GPUs, each once. */
+/* Chooses the first `limit` GPUs, each only once. */
 static void choose_first(struct selection *s, uint64_t limit)
 {
     for (size_t i = 0; i < s->cdi->device_count && s->count < limit; i++)
@@ -71,7 +71,7 @@ static void choose_first(struct selection *s, uint64_t limit)
 static void choose_all(struct selection *s)
 {
     choose_first(s, UINT64_MAX);
-    /* Some specs (that of WSL for one) know nothing but "all". */
+    /* Some specs (WSL's, for example) contain nothing but "all". */
     for (size_t i = 0; i < s->cdi->device_count; i++)
         if (!kind_is_chosen(s, s->cdi->devices[i].kind))
             choose(s, i);
@@ -114,10 +114,10 @@ static int choose_names(struct selection *s, char *names, lrun_error *err)
 static int fail_value(const char *gpus, lrun_error *err)
 {
     error_set(err, LRUN_INVALID_ARGUMENT, OPERATION, "gpus: '%s' is not a choice of GPUs", gpus);
-    return error_hint(err, "give give all, a count, or names as in device=0 or 0,1");
+    return error_hint(err, "give all, a count, or names as in device=0 or 0,1");
 }
 
-/* device=LIST and count=N are how Docker writes it, its quotes included. */
+/* Docker's own forms are device=LIST and count=N, also in quotes. */
 static int choose_value(struct selection *s, char *value, lrun_error *err)
 {
     size_t length = strlen(value);
@@ -143,7 +143,7 @@ int cdi_select(const struct cdi *c, const char *gpus, size_t **out, size_t *coun
 {
     *out = NULL;
     *count = 0;
-    /* None are wanted, so that none need be there. */
+    /* No GPU is wanted, so none needs to exist. */
     if (strcmp(gpus, "0") == 0)
         return 0;
     if (c->device_count == 0) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * YAML as the JSON that it stands for: mappings with plain keys, sequences and scalars. Anchors,
- * tags and merged documents are refused; no tool writes them into a spec, and an alias can make a
- * small file a large one.
+ * Converts YAML to the equivalent JSON: mappings with plain keys, sequences and scalars. Anchors,
+ * tags and merged documents are rejected: no tool writes them into a spec, and an alias can turn
+ * a small file into a large one.
  */
 #include "tier/gpu/cdi.h"
 
@@ -36,11 +36,11 @@ static bool is_integer(const char *text)
 {
     const char *digits = text + (*text == '-');
     size_t length = strspn(digits, "0123456789");
-    /* A leading zero is octal to some, decimal to others. */
+    /* Some parsers read a leading zero as octal, others as decimal. */
     return length > 0 && digits[length] == '\0' && (length == 1 || *digits != '0');
 }
 
-/* Words without quotes mean what they look like. */
+/* An unquoted word becomes the value that it looks like. */
 static json_t *plain_value(const char *text, size_t length)
 {
     static const char *const nulls[] = {"", "~", "null", "Null", "NULL"};
@@ -97,7 +97,7 @@ static int add_member(json_t *object, yaml_parser_t *parser, const yaml_event_t 
     yaml_event_delete(&event);
     if (!value)
         return -1;
-    /* libyaml has checked that it is UTF-8; jansson is stricter about what that is. */
+    /* libyaml has checked that the key is UTF-8, but jansson's check is stricter. */
     return json_object_set_new(object, name, value) == 0 ? 0
                                                          : fail(err, key, "a key that is not text");
 }
@@ -167,7 +167,7 @@ static json_t *build(yaml_parser_t *parser, const yaml_event_t *event, int depth
     return value;
 }
 
-/* One document between the start and the end of the stream. */
+/* Reads the only document, between the start and the end of the stream. */
 static json_t *build_document(yaml_parser_t *parser, lrun_error *err)
 {
     static const yaml_event_type_t frame[] = {YAML_STREAM_START_EVENT, YAML_DOCUMENT_START_EVENT,
@@ -198,7 +198,7 @@ json_t *cdi_yaml_parse(const char *text, size_t length, lrun_error *err)
         return NULL;
     }
     yaml_parser_set_input_string(&parser, (const unsigned char *)text, length);
-    /* Otherwise a byte order mark decides, and UTF-16 is one more thing to go wrong. */
+    /* Otherwise a byte order mark would decide, and UTF-16 would be one more source of errors. */
     yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING);
     json_t *document = build_document(&parser, err);
     yaml_parser_delete(&parser);

@@ -12,7 +12,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
-/* The group of terminals. */
+/* The group that owns terminals. */
 #define TTY_GID "gid=5"
 
 static const char mounts[] =
@@ -31,20 +31,20 @@ static const char mounts[] =
 static const char namespaces[] = "[{'type':'pid'},{'type':'ipc'},{'type':'uts'},{'type':'mount'},"
                                  "{'type':'cgroup'}]";
 
-/* RLIMIT_CORE of one byte: 0 would keep core files away, but a core_pattern that pipes into a
- * program runs that on the host whatever the limit, except for 1. */
+/* RLIMIT_CORE is one byte. 0 would also prevent core files, but a core_pattern that pipes into a
+ * program runs that program on the host with every limit except 1. */
 static json_t *rlimits(void)
 {
     struct rlimit files = {1024, 1024};
-    /* The hard limit is kept: raising it takes a capability that we may not have. All other limits are those that the
-     * supervisor has set for itself (host/inherited.h). */
+    /* The hard limit stays as it is: raising it takes a capability that we may not have. The
+     * supervisor has set all other limits for itself (host/inherited.h). */
     getrlimit(RLIMIT_NOFILE, &files);
     json_int_t hard = (json_int_t)files.rlim_max, soft = hard < 1024 ? hard : 1024;
     return json_pack("[{s:s, s:I, s:I}, {s:s, s:i, s:i}]", "type", "RLIMIT_NOFILE", "soft", soft,
                      "hard", hard, "type", "RLIMIT_CORE", "soft", 1, "hard", 1);
 }
 
-/* The tables above are JSON with ' in place of ", to stay readable in C. New reference. */
+/* The tables above are JSON with ' instead of ", which is readable in C. New reference. */
 static json_t *table(const char *text)
 {
     cleanup_free char *copy = strdup(text);
@@ -103,7 +103,8 @@ json_t *oci_bundle_read_only_paths(bool limits)
     return list;
 }
 
-/* With a HOME a runtime does not look for one in the image's /etc/passwd, which may be a link to a file without an end. */
+/* HOME is set so that the runtime does not look for it in the image's /etc/passwd, which may be a
+ * link to an endless file. */
 static json_t *process_section(const struct oci_bundle *b)
 {
     bool gvisor = b->image != NULL;
@@ -145,8 +146,8 @@ static json_t *id_mapping(const struct oci_bundle *b)
 }
 
 /*
- * What every user may do in a network of its own, as in Docker: ping, by the kernel's sockets for that, and bind to any port.
- * gVisor's kernel has no such settings, and allows both.
+ * In the sandbox's own network, every user may ping (with the kernel's sockets for that) and bind
+ * to any port, as in Docker. gVisor's kernel has no such settings, and allows both.
  */
 static json_t *settings(const struct oci_bundle *b)
 {
@@ -175,7 +176,7 @@ static json_t *linux_section(const struct oci_bundle *b, lrun_error *err)
     return section;
 }
 
-/* What gVisor makes the root of. NULL for other runtimes. New reference. */
+/* Tells gVisor how to make the root. NULL for other runtimes. New reference. */
 static json_t *annotation_section(const struct oci_bundle *b)
 {
     if (!b->image)
@@ -186,7 +187,8 @@ static json_t *annotation_section(const struct oci_bundle *b)
                      json_sprintf("size=%" PRIu64, b->upper_bytes));
 }
 
-/* Shows a file or a folder of the host in the sandbox, read-only. `how`: "bind", or "rbind" with what is mounted in the folder. */
+/* Shows a file or a folder of the host in the sandbox, read-only. `how`: "bind", or "rbind" to
+ * include the mounts in the folder. */
 static int add_bind(json_t *list, const char *source, const char *target, const char *how)
 {
     return json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:[s,s,s,s]}", "destination",
@@ -195,9 +197,9 @@ static int add_bind(json_t *list, const char *source, const char *target, const 
 }
 
 /*
- * In the sandbox's user namespace the kernel shows no folder without what is mounted in it. What crun 1.8 leaves out of it all
- * the same is shown once more, one by one. runc 1.1.15 cannot do that: it opens each target, and the folder of a group is
- * closed to the sandbox's root.
+ * In the sandbox's user namespace, the kernel shows a folder only together with the mounts in it.
+ * crun 1.8 still omits some of these mounts; they are added again, one by one. runc 1.1.15 cannot
+ * do that: it opens each target, and a group's folder is closed to the sandbox's root.
  */
 static int add_limits(json_t *list, const struct oci_bundle *b)
 {
@@ -213,7 +215,7 @@ static int add_limits(json_t *list, const struct oci_bundle *b)
     return failed;
 }
 
-/* Where the sandbox does not have that group the kernel refuses it. */
+/* The kernel rejects the option if the sandbox does not have that group. */
 static void drop_tty_group(json_t *list)
 {
     size_t i, j;
@@ -236,7 +238,8 @@ static json_t *mount_section(const struct oci_bundle *b)
     json_t *mount;
     if (b->ids->lines[0].count <= 5)
         drop_tty_group(list);
-    /* Before our own: whatever the image makes of their paths, ours come out on top. */
+    /* These come before our own mounts: whatever the image has at their paths,
+     * ours end up on top. */
     if (b->edits)
         json_object_foreach (b->edits->mounts, target, mount)
             json_array_append(list, mount);

@@ -16,18 +16,19 @@
 
 enum { ARGV_MAX = 24, PAUSE_TIMEOUT_MS = 10000 };
 
-/* Open files of a sandbox; tier/oci_bundle.c has the same number for runtimes that set it. */
+/* Maximum number of open files in a sandbox. tier/oci/oci_bundle.c has the same number, for
+ * runtimes that set the limit. */
 enum { FILES_SANDBOX = 1024 };
 
-/* In the child, between clone and exec: every failure ends it with its reason on stderr. */
+/* In the child, between clone and exec: every failure ends the child, with the reason on stderr. */
 static void fail_child(const char *what)
 {
     dprintf(STDERR_FILENO, "%s: %s\n", what, strerror(errno));
     _exit(127);
 }
 
-/* In a user namespace what was mounted outside cannot be unmounted, but hidden. EINVAL is also what it
- * says where nothing is mounted: then nothing is hidden. */
+/* In a user namespace, a mount from outside cannot be unmounted, but it can be hidden. EINVAL
+ * also means that nothing is mounted there; then the mount hides nothing. */
 static int hide_unified(void)
 {
     static const char folder[] = CGROUP_ROOT "/unified";
@@ -38,16 +39,17 @@ static int hide_unified(void)
     return mount("none", folder, "tmpfs", MS_RDONLY, NULL) < 0 && errno != ENOENT ? -1 : 0;
 }
 
-/* dup2() that clears CLOEXEC also when the fd has the number already. */
+/* Like dup2(), but clears CLOEXEC even if the fd already has that number. */
 static int move_to(int fd, int number)
 {
     return fd == number ? fcntl(fd, F_SETFD, 0) : dup2(fd, number);
 }
 
 /*
- * The runtime, in a read-only mount of its own that is nowhere to be found: the process that enters the sandbox shows its
- * program there as /proc/PID/exe, which must not be written to. crun and runc make such a mount and start themselves again
- * from it, which takes them a millisecond of six. -1: they have to.
+ * Opens the runtime in a read-only mount of its own that no path leads to. The process that
+ * enters the sandbox shows its program there as /proc/PID/exe, which must not be writable. crun
+ * and runc would make such a mount themselves and execute themselves again from it, which takes
+ * one of six milliseconds. Returns -1 if that fails: then they have to.
  */
 static int open_sealed(const char *path)
 {
@@ -66,7 +68,8 @@ static void run_child(const struct oci_runtime_launch *l, char *const argv[])
             fail_child("dup2");
     if (l->config >= 0 && move_to(l->config, 3) < 0)
         fail_child("dup2");
-    /* What is mounted here is not the supervisor's affair; what it mounts is seen here. */
+    /* The supervisor does not see mounts that are made here; mounts that the supervisor
+     * makes appear here. */
     if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
         fail_child("cannot detach from the supervisor's mounts");
     if (l->image >= 0 && dup2(l->image, OCI_RUNTIME_IMAGE_FD) < 0)
@@ -77,14 +80,14 @@ static void run_child(const struct oci_runtime_launch *l, char *const argv[])
         fail_child("cannot set the resource limits");
     if (inherited_yield_memory() < 0)
         fail_child("cannot set the score for the OOM killer");
-    /* The host's /proc shows other numbers than this namespace has. */
+    /* The host's /proc shows other process ids than this namespace has. */
     if (mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)
         fail_child("cannot mount /proc");
     if (l->runtime->refuses_hybrid && hide_unified() < 0)
         fail_child("cannot hide the unused cgroup2");
-    /* crun and runc copy themselves before they enter a sandbox, by way of a file in this folder, and
-     * in /tmp otherwise: there it stays when they are killed. Nothing else of our environment (the
-     * caller's, NOTIFY_SOCKET for one) is any of the runtime's business. */
+    /* crun and runc copy themselves before they enter a sandbox, through a file in this folder.
+     * Otherwise they would use /tmp, where the file stays if they are killed. The rest of our
+     * environment is the caller's (for example NOTIFY_SOCKET) and does not concern the runtime. */
     char copies[512];
     snprintf(copies, sizeof(copies), "_LIBCONTAINER_STATEDIR=%s", l->root);
     char *environment[] = {
@@ -100,7 +103,7 @@ static void run_child(const struct oci_runtime_launch *l, char *const argv[])
     fail_child(l->path);
 }
 
-/* What is in front of every verb. Returns the number of arguments. */
+/* Adds the arguments that come before every verb. Returns their number. */
 static size_t add_common(const char **argv, const char *program, const struct oci_runtime_launch *l)
 {
     size_t n = 0;
@@ -145,7 +148,8 @@ int oci_runtime_pause(const struct process *process, const struct oci_runtime_la
     argv[n++] = on ? "pause" : "resume";
     argv[n++] = l->id;
     argv[n] = NULL;
-    /* The state names processes by their numbers in there. Only children of ours enter the namespace, not we. */
+    /* The runtime's state names processes by their ids in that namespace. setns() moves only our
+     * children into it, not us. */
     cleanup_close int own = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
     if (own < 0 || setns(process->pidfd, CLONE_NEWPID) < 0)
         return error_errno(err, LRUN_IO_FAILED, operation, errno,

@@ -10,14 +10,14 @@
 #include <poll.h>
 #include <string.h>
 
-/* ms. A guest on a processor that takes it is up in a tenth of that. */
+/* ms. On a processor that works, a guest is up in a tenth of that. */
 enum { TRIAL_TIMEOUT = 6000 };
 
 enum { CONSOLE_MAX = 4096, NOBODY = 65534 };
 
 #define TRIAL_MEMORY ((uint64_t)160 << 20)
 
-/* Whether the answer comes up on the console in time. */
+/* Whether the answer appears on the console in time. */
 static bool answers(int console)
 {
     char text[CONSOLE_MAX + 1];
@@ -70,7 +70,7 @@ static int try_kvm(bool *works, const char *qemu, const struct guest_files *file
     return 0;
 }
 
-/* Another for every start of the machine, and for every kernel of the guest. */
+/* Each boot of the machine and each kernel of the guest has its own name. */
 static int name_of(char *name, size_t size, const char *release)
 {
     cleanup_free char *boot =
@@ -122,9 +122,9 @@ int accelerator_find(const char **name, const char *qemu, const struct guest_fil
         if (try_kvm(&works, qemu, files, root, err) < 0)
             return -1;
         known = works ? ACCELERATOR_KVM : ACCELERATOR_TCG;
-        /* What cannot be kept is tried again. */
+        /* If the answer cannot be saved, the next run tries again. */
         (void)io_write_file_atomic(dirfd, file, known, strlen(known), 0600);
-        /* Those of earlier starts. */
+        /* Answers of earlier boots, and for other kernels. */
         io_remove_others(dirfd, "accelerator-", file);
     }
     *name = known;

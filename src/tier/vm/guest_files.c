@@ -23,7 +23,7 @@ static bool is_complete(const char *release)
     return strlen(release) < 65 && access(path, R_OK) == 0;
 }
 
-/* A kernel that is made for VMs is smaller, and does not look for hardware that no VM has. */
+/* A kernel that is made for VMs is smaller, and does not look for hardware that VMs never have. */
 static bool is_better(const char *a, const char *b)
 {
     bool cloud_a = strstr(a, "cloud") != NULL, cloud_b = strstr(b, "cloud") != NULL;
@@ -67,7 +67,7 @@ static uint64_t mix(uint64_t hash, const struct stat *st)
     return hash;
 }
 
-/* Another for every version of what is in it. */
+/* The name changes with every version of the contents. */
 static int name_of(char *name, size_t size, const char *release, const char *init,
                    const char *agent, lrun_error *err)
 {

@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * light-runner-initramfs FOLDER NAME RELEASE INIT AGENT: makes FOLDER/NAME.kernel and FOLDER/NAME.initramfs, for VMs with the
- * kernel of that release, and removes those of others. Apart, so that nothing else loads libarchive.
+ * light-runner-initramfs FOLDER NAME RELEASE INIT AGENT: makes FOLDER/NAME.kernel and
+ * FOLDER/NAME.initramfs, for VMs with the kernel of that release, and removes the files of all
+ * other names. It is a separate program so that the supervisor need not load libarchive.
  *
  *      /init           INIT, light-runner-guest-init
  *      /agent          AGENT, light-runner-agent
- *      /modules/NN-... the kernel modules, in the order that they are loaded in
- *      /network/NN-... those that a guest with a network loads as well
- *      /balloon/NN-... those that memory is given back with, if the kernel can
+ *      /modules/NN-... the kernel modules, in the order in which they are loaded
+ *      /network/NN-... modules that a guest with a network loads as well
+ *      /balloon/NN-... modules that give memory back to the host, if the kernel can
  *
- * With a module that is not signed it is FOLDER/NAME.unsigned.initramfs: a kernel that is locked down would refuse it.
+ * If a module is not signed, the file is FOLDER/NAME.unsigned.initramfs: a kernel in lockdown
+ * would reject the module.
  *
- * Not packed: unpacking takes longer than reading what packing would save.
+ * The initramfs is not compressed: decompressing it takes longer than reading the bytes that
+ * compression would save.
  */
 #include "base/cleanup.h"
 #include "base/error.h"
@@ -26,11 +29,11 @@
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 
-/* Whatever of it is part of the kernel needs no module. */
+/* Modules that are built into the kernel are not needed. */
 static const struct wanted {
     const char *name;
-    const char *folder; /* of the initramfs */
-    bool optional;      /* a guest does without it */
+    const char *folder; /* in the initramfs */
+    bool optional;      /* a guest works without it */
 } wanted[] = {
     {"virtio_mmio", "modules", false},   {"virtio_console", "modules", false},
     {"virtio_blk", "modules", false},    {"erofs", "modules", false},
@@ -41,7 +44,7 @@ static const struct wanted {
 enum { MODULES_MAX = 64, MODULE_BYTES_MAX = 16 << 20, LIST_BYTES_MAX = 16 << 20 };
 
 struct module {
-    char *path; /* below /lib/modules/RELEASE */
+    char *path; /* relative to /lib/modules/RELEASE */
     const char *folder;
 };
 
@@ -73,7 +76,8 @@ static char *read_list(const char *release, const char *name)
     return io_read_file_at(AT_FDCWD, path, LIST_BYTES_MAX, NULL);
 }
 
-/* "kernel/fs/erofs/erofs.ko.xz" is of the module erofs; a name may have - in the place of _. */
+/* Whether the path is that of the module: "kernel/fs/erofs/erofs.ko.xz" is the module erofs. A
+ * file name may have - instead of _. */
 static bool is_module(const char *path, size_t length, const char *name)
 {
     const char *end = path + length, *base = memrchr(path, '/', length);
@@ -106,7 +110,7 @@ static int add_path(struct maker *m, const char *path, size_t length, const char
     return m->modules[m->count++].path ? 0 : fail("out of memory");
 }
 
-/* "PATH: what it needs, the last of which is to be loaded first". */
+/* Lines have the form "PATH: DEPENDENCIES". The last dependency must be loaded first. */
 static int add_module(struct maker *m, const struct wanted *w)
 {
     for (const char *line = m->dependencies; *line;
@@ -154,7 +158,8 @@ static bool is_signed(const char *module, size_t length)
     return length > END && memcmp(module + length - END, end, END) == 0;
 }
 
-/* Modules may be packed, in whatever way the distribution likes; a guest's kernel need not know it. */
+/* Modules may be compressed in any format that the distribution chose. They are stored
+ * uncompressed, so the guest's kernel need not support it. */
 static int add_unpacked(struct maker *m, const char *path, const char *from)
 {
     struct archive *in = archive_read_new();
@@ -208,7 +213,7 @@ static int add_everything(struct maker *m)
 
 /* ---------------------------------------------------------------- the folder */
 
-/* A file without a name gets one when it is complete. */
+/* An unnamed file gets its name when it is complete. */
 static int give_name(int fd, int dirfd, const char *name)
 {
     char path[64];

@@ -26,12 +26,12 @@
 
 #define KVM "/dev/kvm"
 
-/* QEMU's numbers of what it is given. */
+/* The numbers of the fds that QEMU gets. */
 enum { FD_IMAGE = 3, FD_DISK, FD_AGENT, FD_CONTROL, FD_END, FD_ASIDE = 64 };
 
 enum { ARGUMENTS_MAX = 64, TEXT_MAX = 1024 };
 
-/* Open files: each connection of the guest to the outside is one. */
+/* Maximum number of open files: each connection from the guest to the outside is one. */
 enum { FILES_MAX = 1024 };
 
 /* ---------------------------------------------------------------- the command line */
@@ -43,8 +43,9 @@ struct command {
 };
 
 /*
- * The emulator's guest has the host's time stamp counter, and finds out its frequency against a timer that is emulated as
- * well: on a busy machine it gives that up in one of fifteen starts, and then waits for ever for a tick. So it is told.
+ * In the emulator, the guest has the host's time stamp counter, but measures its frequency
+ * against an emulated timer. On a busy machine the guest gives up in one of fifteen starts, and
+ * then waits forever for a tick. So we tell it the frequency.
  */
 static void add_tsc_frequency(char *append, size_t size)
 {
@@ -77,8 +78,9 @@ static void add(struct command *c, const char *option, const char *value)
 
 static void add_disks(struct command *c)
 {
-    /* -add-fd: it opens no path, and can write to one of them alone. The run's disk is thrown away: no flush is
-     * waited for. A host's disk that is full is told to the guest, which would be stopped otherwise. */
+    /* -add-fd: QEMU opens no path, and can write to only one of the two files. The run's disk is
+     * discarded afterwards, so nothing waits for a flush. If the host's disk is full, the guest
+     * gets an error; otherwise QEMU would stop it. */
     add(c, "-add-fd", "fd=3,set=1");
     add(c, "-blockdev",
         "driver=file,node-name=image,filename=/dev/fdset/1,read-only=on,locking=off");
@@ -99,9 +101,11 @@ static void add_ports(struct command *c)
 }
 
 /*
- * The machine has what a guest needs and no bus to look for anything else. The kernel is to say nothing but that it
- * panics, to end then, and not to try out its cipher modules, which takes a sixth of the time to the agent. Locked down
- * it keeps its memory from whoever becomes root in it, and makes no files for tracing, which take another sixth and 9 MiB.
+ * The machine has only what a guest needs, and no bus that would be searched for more. The kernel
+ * prints nothing but a panic, and ends after it. It does not test its cipher modules, which would
+ * take a sixth of the time until the agent runs. Lockdown hides the kernel's memory from a
+ * process that becomes root in the guest. It also saves the files for tracing, which would take
+ * another sixth and 9 MiB.
  */
 static void make_command(struct command *c, const struct qemu_launch *l)
 {
@@ -121,7 +125,7 @@ static void make_command(struct command *c, const struct qemu_launch *l)
     add(c, "-monitor", "none");
     add(c, "-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny");
     add(c, "-machine", "microvm,acpi=on,rtc=on,isa-serial=on");
-    /* Translated code is kept up to a quarter of the machine's memory otherwise. */
+    /* Otherwise, translated code may use a quarter of the machine's memory. */
     add(c, "-accel", kvm ? "kvm" : "tcg,thread=multi,tb-size=32");
     add(c, "-cpu", kvm ? "host" : "max");
     add(c, "-m", c->memory);
@@ -131,7 +135,7 @@ static void make_command(struct command *c, const struct qemu_launch *l)
     add(c, "-kernel", "/kernel");
     add(c, "-initrd", "/initramfs");
     add(c, "-append", c->append);
-    /* Memory that is free in the guest is given back to the host; the host asks for none. */
+    /* Memory that is free in the guest goes back to the host. The host never asks for any. */
     add(c, "-device", "virtio-balloon-device,free-page-reporting=on");
     if (l->image >= 0)
         add_disks(c);
@@ -146,7 +150,7 @@ static void make_command(struct command *c, const struct qemu_launch *l)
 
 /* ---------------------------------------------------------------- in the child */
 
-/* Every failure ends it with its reason on the console. */
+/* Every failure ends the child, with the reason on the console. */
 static _Noreturn void fail_child(const char *what)
 {
     dprintf(STDERR_FILENO, "%s: %s\n", what, strerror(errno));
@@ -159,7 +163,7 @@ static void place(int fd, int number)
         fail_child("dup2");
 }
 
-/* First out of the way of the numbers that they get. */
+/* First moves the fds away from the numbers that they will get. */
 static void place_fds(const struct qemu_launch *l)
 {
     const int given[] = {l->console, l->image, l->disk, l->agent, l->control};
@@ -194,14 +198,14 @@ static void make_root(const struct qemu_launch *l, const int trees[2])
         fail_child("cannot enter QEMU's root");
 }
 
-/* Of KVM's device, which belongs to a group on most distributions. */
+/* Returns the group of KVM's device, which has its own group on most distributions. */
 static gid_t kvm_group(void)
 {
     struct stat st;
     return stat(KVM, &st) == 0 ? st.st_gid : 0;
 }
 
-/* What QEMU needs at most. A write behind the end of the run's disk kills it. */
+/* Limits QEMU to the most that it needs. A write past the end of the run's disk kills it. */
 static void set_limits(const struct qemu_launch *l)
 {
     struct stat disk = {0};
@@ -211,11 +215,11 @@ static void set_limits(const struct qemu_launch *l)
         int which;
         rlim_t most;
     } limits[] = {
-        {RLIMIT_CORE, 1}, /* with 0 a core pattern that is a pipe would still start a program */
+        {RLIMIT_CORE, 1}, /* with 0, a core_pattern that is a pipe would still start a program */
         {RLIMIT_NOFILE, FILES_MAX},
         {RLIMIT_FSIZE, (rlim_t)disk.st_size},
         {RLIMIT_MEMLOCK, 0},
-        /* Counted for the user id, which only a run has for itself. */
+        /* Counted per user id, and only a run has a user id of its own. */
         {RLIMIT_NPROC, l->cgroup ? QEMU_PIDS + l->cpus : RLIM_INFINITY},
     };
     for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
@@ -223,7 +227,7 @@ static void set_limits(const struct qemu_launch *l)
         struct rlimit limit;
         if (getrlimit(which, &limit) < 0)
             fail_child("cannot read the limits");
-        /* The caller's may be below, and take a capability to be raised. */
+        /* The caller's limit may be lower, and raising it takes a capability. */
         if (limits[i].most < limit.rlim_max || which == RLIMIT_CORE)
             limit.rlim_max = limits[i].most;
         limit.rlim_cur = limit.rlim_max;
@@ -236,7 +240,8 @@ static void become_nobody(const struct qemu_launch *l, int parent)
 {
     gid_t kvm = strcmp(l->accelerator, "kvm") == 0 ? kvm_group() : 0;
     struct pollfd dead = {.fd = parent, .events = POLLIN};
-    /* Another user is another owner of the death signal: it is asked for anew, and not too late. */
+    /* Changing the user resets the death signal. It is requested again, and poll() notices a
+     * parent that has died before that. */
     set_limits(l);
     if (setgroups(kvm ? 1 : 0, &kvm) < 0 || setresgid(l->uid, l->uid, l->uid) < 0 ||
         setresuid(l->uid, l->uid, l->uid) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
@@ -267,7 +272,7 @@ static _Noreturn void run_child(const struct qemu_launch *l, const struct comman
     fail_child(l->path);
 }
 
-/* While it is still this mount namespace that the file was opened in. */
+/* Call this while this process is in the mount namespace in which the file was opened. */
 static int clone_tree(int file)
 {
     return open_tree(file, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
@@ -288,7 +293,7 @@ int qemu_start(struct process *out, const struct qemu_launch *l, lrun_error *err
         return error_errno(err, LRUN_START_FAILED, "qemu.start", errno,
                            "cannot make the VM's process");
     if (pid == 0) {
-        /* What goes wrong before the console has its place is said there as well. */
+        /* Failures before the console is in place are reported there, too. */
         place(l->console, STDERR_FILENO);
         const int trees[2] = {kernel, initramfs};
         run_child(l, &command, self, trees);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Starting QEMU as the first process of a PID namespace of its own, with one VM.
+ * Starting QEMU as the first process of its own PID namespace, with one VM.
  *
- * It is confined, as whoever gets out of the guest is in it: a user of the run's own that owns nothing, no capability,
- * no network but the sandbox's, a seccomp filter, and a root with nothing in it but the system's libraries, read-only, and
- * the guest's kernel. The disks are open files. It is killed when the supervisor dies.
+ * QEMU is confined, because code that escapes from the guest ends up in it. It runs as a user of
+ * the run's own that owns nothing, with no capability, no network but the sandbox's, a seccomp
+ * filter, and a root that contains only the system's libraries, read-only, and the guest's
+ * kernel. The disks are open files. QEMU is killed when the supervisor dies.
  */
 #ifndef TIER_VM_QEMU_H
 #define TIER_VM_QEMU_H
@@ -16,34 +17,34 @@
 #if defined(__x86_64__)
 #define QEMU_PROGRAM "qemu-system-x86_64"
 #else
-#define QEMU_PROGRAM "" /* not yet */
+#define QEMU_PROGRAM "" /* not supported yet */
 #endif
 
-/* What QEMU and the guest's kernel take beside what the container may have. */
+/* Memory that QEMU and the guest's kernel need in addition to the container's limit. */
 #define QEMU_GUEST_OVERHEAD ((uint64_t)96 << 20)
 #define QEMU_HOST_OVERHEAD  ((uint64_t)160 << 20)
 
-/* Threads of its own. */
+/* QEMU's own threads. */
 enum { QEMU_PIDS = 64 };
 
 struct qemu_launch {
     const char *path;        /* of the executable */
     const char *accelerator; /* "kvm", "tcg" */
     const struct guest_files *files;
-    const char *root; /* an empty folder of this mount namespace */
+    const char *root; /* an empty folder in this mount namespace */
     uint32_t uid;
     const struct cgroup *cgroup;   /* NULL: the supervisor's own */
     const char *network_namespace; /* path; NULL: one without an interface */
-    const char *resolv_conf;       /* where names are asked, a file; NULL: nowhere */
-    uint64_t memory_bytes;         /* of the machine */
+    const char *resolv_conf;       /* file with the name servers; NULL: none */
+    uint64_t memory_bytes;         /* memory of the whole VM */
     unsigned cpus;
     const char *settings; /* for the guest: words of wire/guest.h */
-    int image, disk;      /* open files; -1: none */
-    int agent, control;   /* sockets, its ends; -1: none */
-    int console;          /* a pipe for what the guest's console and QEMU itself say */
+    int image, disk;      /* fds; -1: none */
+    int agent, control;   /* sockets: QEMU's ends; -1: none */
+    int console;          /* a pipe for the output of the guest's console and of QEMU itself */
 };
 
-/* Errors: CONTAINER_START_FAILED. What fails in the child is said on the console. */
+/* Errors: CONTAINER_START_FAILED. Failures in the child are reported on the console. */
 int qemu_start(struct process *out, const struct qemu_launch *l, lrun_error *err);
 
 #endif
