@@ -20,10 +20,10 @@
 static const char automatic[] = "auto", docker_name[] = "docker";
 static const char docker_socket[] = "/var/run/docker.sock";
 
-/* Of the configuration of Docker's client. */
+/* The largest configuration file of Docker's client that we read. */
 enum { DOCKER_CONFIG_MAX = 1 << 20 };
 
-/* It stays loaded until the process ends. */
+/* Loads the module of the engine docker, which stays loaded until the process ends. */
 static int load_docker(const struct engine **out, lrun_error *err)
 {
     cleanup_free char *path = libexec_find(ENGINE_DOCKER_MODULE, err);
@@ -38,7 +38,8 @@ static int load_docker(const struct engine **out, lrun_error *err)
     return error_hint(err, "install libcurl, or use --engine local");
 }
 
-/* Whether somebody listens there; whether that is a daemon which answers is seen later. */
+/* Whether a process listens at the socket. It need not be a daemon that answers: the
+ * caller checks that. */
 static bool listens(const char *path)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -58,7 +59,8 @@ static bool is_given(void)
     return is_set("DOCKER_HOST");
 }
 
-/* Whether Docker's own client would be led to a daemon: by its configuration, or a user's own socket. */
+/* Whether Docker's own client would find a daemon by its configuration, or by a socket
+ * of the user's own. */
 static bool is_configured(void)
 {
     const char *folder = secure_getenv("DOCKER_CONFIG"), *home = secure_getenv("HOME");
@@ -83,7 +85,7 @@ int engine_find_docker(const struct engine **out, lrun_error *err)
     if (is_given() || is_set("DOCKER_CONTEXT") || listens(docker_socket) ||
         (chosen && strcmp(chosen, docker_name) == 0))
         return load_docker(out, err);
-    /* What is only configured may be down, or a machine that is not reached today. */
+    /* A daemon that is only configured may be down, or on a machine that is unreachable today. */
     if (is_configured() &&
         (load_docker(out, &ignored) < 0 || (*out)->available(NULL, &ignored) < 0))
         *out = NULL;
@@ -101,7 +103,7 @@ static int choose(const struct engine **out, lrun_error *err)
     return 0;
 }
 
-/* The engine's name after $LIGHT_RUNNER_ENGINE has had its say. */
+/* Returns the engine's name. For "auto" that is $LIGHT_RUNNER_ENGINE, if it is set. */
 static const char *decided(const char *name)
 {
     const char *chosen = strcmp(name, automatic) == 0 ? secure_getenv("LIGHT_RUNNER_ENGINE") : NULL;
@@ -129,7 +131,7 @@ int engine_find(const struct engine **out, const char *name, lrun_error *err)
     return error_hint(err, "use --engine local or --engine docker");
 }
 
-/* Named networks exist on Docker alone. */
+/* Whether the request names a network that only Docker has. */
 static bool names_network(const struct request *r)
 {
     if (engine_without_network(r))
@@ -144,7 +146,7 @@ int engine_find_for_run(const struct engine **out, const struct request *r, lrun
 {
     cleanup_free char *here = NULL;
     lrun_error ignored;
-    /* A store that cannot be read is no obstacle for Docker. */
+    /* If the store cannot be read, Docker can still be used. */
     if (engine_is_automatic(r->engine) && !names_network(r) &&
         engine_local.find_image(r->image, &here, &ignored) == 0 && here) {
         *out = &engine_local;

@@ -52,7 +52,8 @@ static void listen_to(struct sandbox *s)
     s->said[s->said_length] = '\0';
 }
 
-/* What is left once the sandbox is gone, if it is not endless. */
+/* Reads the rest of the runtime's text once the sandbox is gone. Bounded, as the
+ * text may be endless. */
 static void listen_to_the_rest(struct sandbox *s)
 {
     for (int i = 0; i < SANDBOX_SAID_MAX; i++) {
@@ -76,7 +77,7 @@ unsigned sandbox_turn(struct sandbox *s, const struct pollfd polls[SANDBOX_POLLS
         events |= SANDBOX_ENDED;
         listen_to_the_rest(s);
     }
-    /* A word, not the mere end of the fifo: that is what a pasta leaves that fails on the way. */
+    /* Require data: EOF alone means that pasta died before the interface came up. */
     if (polls[AT_NETWORK].revents & POLLIN) {
         events |= SANDBOX_NETWORK_UP;
         s->network = s->network_lost = -1;
@@ -125,7 +126,8 @@ const char *engine_named_workdir(const struct request *r, const struct image *im
     return ((!r->entrypoint && !r->argv) || keep) && own && *own ? own : NULL;
 }
 
-/* Whether a path is in the kernel's own file systems, where no runtime takes a working directory alike. */
+/* Whether a path is in one of the kernel's file systems. Runtimes disagree about a
+ * working directory there. */
 static bool is_kernels(const char *path)
 {
     static const char *const roots[] = {"proc", "sys"};

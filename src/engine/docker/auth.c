@@ -29,7 +29,7 @@ static void credentials_free(struct credentials *c)
     free(c->token);
 }
 
-/* The registry of an image, as it is called in the client's configuration. malloc'd. */
+/* Returns the registry of an image, under its name in the client's configuration. malloc'd. */
 static char *registry_of(const char *image)
 {
     const char *slash = strchr(image, '/');
@@ -39,7 +39,8 @@ static char *registry_of(const char *image)
     return host && strncmp(image, "docker.io/", 10) != 0 ? strndup(image, length) : strdup(hub);
 }
 
-/* The host in "https://host/v1/", or in "host". */
+/* Returns the length of the host in "https://host/v1/" or "host", and moves
+ * *text to its beginning. */
 static size_t host_in(const char **text)
 {
     const char *scheme = strstr(*text, "://");
@@ -54,7 +55,7 @@ static bool same_registry(const char *a, const char *b)
     return length == host_in(&b) && strncmp(a, b, length) == 0;
 }
 
-/* ---------------------------------------------------------------- where they are */
+/* ---------------------------------------------------------------- sources */
 
 /* "auth" is the base64 of "user:password". */
 static void decode(struct credentials *out, const char *text)
@@ -92,7 +93,7 @@ static void from_config(struct credentials *out, const json_t *config, const cha
     }
 }
 
-/* `docker-credential-NAME get`, with the registry on its stdin. */
+/* Runs `docker-credential-NAME get`, with the registry on its stdin. */
 static void from_helper(struct credentials *out, const char *name, const char *registry)
 {
     cleanup_free char *program = NULL;
@@ -160,7 +161,7 @@ int auth_header(char **out, const char *image, lrun_error *err)
         return error_oom(err, OPERATION);
     base64_encode_raw(encoded, length, (const uint8_t *)text);
     encoded[BASE64_ENCODE_RAW_LENGTH(length)] = '\0';
-    /* The daemon reads the alphabet for URLs. */
+    /* The daemon expects the base64 alphabet for URLs. */
     for (char *c = encoded; *c; c++)
         *c = *c == '+' ? '-' : *c == '/' ? '_' : *c;
     int n = asprintf(out, "X-Registry-Auth: %s", encoded);

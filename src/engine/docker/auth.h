@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Credentials for a registry, from where Docker's client keeps them: its config.json, and the helper
+ * Credentials for a registry. They come from the config.json of Docker's client and from the helper
  * programs that it names.
  */
 #ifndef ENGINE_DOCKER_AUTH_H
@@ -8,8 +8,8 @@
 
 #include "base/error.h"
 
-/* The header that the daemon passes them on by, for the registry of that image: "X-Registry-Auth: ...",
- * malloc'd; NULL: there are none. Errors: OUT_OF_MEMORY. */
+/* Returns the header that gives the daemon the credentials for the image's registry:
+ * "X-Registry-Auth: ...", malloc'd. NULL: there are no credentials. Errors: OUT_OF_MEMORY. */
 int auth_header(char **out, const char *image, lrun_error *err);
 
 #endif

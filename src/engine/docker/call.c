@@ -13,10 +13,10 @@
 
 #define OPERATION "docker.call"
 
-/* ms. The library waits 15 s for the answer to an order. */
+/* In ms. The library waits 15 s for the answer to an order. */
 enum { CALL_TIMEOUT = 12000 };
 
-/* What the process says. It is written and read in one piece. */
+/* The outcome that the child process reports. It is written and read in one piece. */
 struct outcome {
     int rc;
     lrun_error error;
@@ -56,7 +56,8 @@ static _Noreturn void run_child(const struct daemon *d, const char *container, c
     for (int fd = 0; fd < TO; fd++)
         if (dup2(null, fd) < 0)
             _exit(1);
-    /* The caller's socket among others: it must see the supervisor's end. */
+    /* Close everything else, above all the caller's socket: the caller must see when
+     * the supervisor ends. */
     if (dup3(to, TO, O_CLOEXEC) < 0 || close_range(TO + 1, ~0u, 0) < 0)
         _exit(1);
     signal(SIGPIPE, SIG_IGN);

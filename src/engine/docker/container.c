@@ -12,7 +12,8 @@
 
 #define OPERATION "docker.create"
 
-/* A kernel in user space has threads of its own, which count where it is. */
+/* A kernel in user space has threads of its own, which count in the container's
+ * limit on processes. */
 enum { PIDS_OWN_KERNEL = 1024 };
 
 bool container_is_of_run(const char *name, const json_t *labels)
@@ -28,7 +29,7 @@ const char *container_network(const struct request *r)
     return r->networks && *r->networks ? *r->networks : ENGINE_NETWORK_DEFAULT;
 }
 
-/* By the names that Docker has for them, without the prefix: older daemons know no others. */
+/* Returns the capabilities by Docker's names, without the prefix: older daemons know only those. */
 static json_t *capabilities(bool in_gvisor)
 {
     static const char prefix[] = "CAP_";
@@ -45,7 +46,7 @@ static json_t *capabilities(bool in_gvisor)
 
 /* -------------------------------------------------------------- gpus */
 
-/* "0,1", "device=0", "device=GPU-uuid": ids, between commas. */
+/* Splits ids at commas. Examples of what a user writes: "0,1", "device=0", "device=GPU-uuid". */
 static json_t *device_ids(const char *text)
 {
     json_t *list = json_array();
@@ -60,13 +61,13 @@ static json_t *device_ids(const char *text)
     return list;
 }
 
-/* As `docker run --gpus` has it: all, a count, or devices. */
+/* Accepts the values of `docker run --gpus`: all, a count, or devices. */
 static int add_gpus(json_t *host, const char *gpus, lrun_error *err)
 {
     uint64_t count;
     static const char device[] = "device=";
     const char *text = gpus;
-    /* Docker's own command line wants its quotes: "device=0,1". */
+    /* Docker's own command line requires quotes: "device=0,1". Remove them. */
     cleanup_free char *bare = strdup(gpus);
     if (!bare)
         return error_oom(err, OPERATION);
@@ -112,17 +113,20 @@ static json_t *mounts(const struct container *c)
     return json_pack("[o*,o*]", agent, volume);
 }
 
-/* Not `seccomp`: the daemon's own profile stays on, and the agent puts on ours in addition. */
+/* `seccomp` is left out, so the daemon's own profile stays active. The agent
+ * installs ours in addition. */
 static json_t *security(const struct container *c, const struct request *r)
 {
-    /* Podman does not know of ReadonlyPaths, and root could lift its own limits there. */
+    /* Podman does not support ReadonlyPaths, so root in the container could lift
+     * its own limits there. */
     return json_pack("[s*,s*]", r->no_new_privileges ? "no-new-privileges" : NULL,
                      c->podman ? "mask=/sys/fs/cgroup" : NULL);
 }
 
 /*
- * Its own cgroup, and nothing around it. What runc mounts for it is read-only but for the folder of the mount points (v1). In a kernel of
- * its own the agent shows it.
+ * Whether the container sees its own cgroup, and nothing around it. runc's mounts for that are
+ * read-only, except for the folder that contains the mount points (v1). In a sandbox with its own
+ * kernel the agent shows the limits.
  */
 static bool shows_limits(const struct container *c)
 {
@@ -139,8 +143,9 @@ static json_t *confinement(const struct container *c, const struct request *r)
 }
 
 /*
- * As in tier/oci_bundle.c: every user may ping, and bind to any port. Docker has that by itself since 20.10; but it takes ::1 away
- * from loopback in networks that have no IPv6. NULL: nothing is to be set.
+ * Returns the sysctls. As in tier/oci/oci_bundle.c, every user may ping and bind to any port.
+ * Docker sets that itself since 20.10, but removes ::1 from loopback in networks without IPv6.
+ * NULL: nothing to set.
  */
 static json_t *settings(const struct container *c)
 {
@@ -161,7 +166,7 @@ static json_t *limits(const struct container *c, const struct request *r)
         (json_int_t)r->memory_bytes, "NanoCpus", (json_int_t)(c->cpus * 1e9 + 0.5), "PidsLimit",
         (int)r->pids + OCI_BUNDLE_OWN_PIDS + (c->tier->own_kernel ? PIDS_OWN_KERNEL : 0),
         "StorageOpt", storage,
-        /* As in the bundle of the local engine: no core file, and nothing that a core pattern starts. */
+        /* As on the local engine: no core file, and no program that a core pattern starts. */
         "Ulimits", "Name", "core", "Soft", (json_int_t)1, "Hard", (json_int_t)1);
 }
 
@@ -172,7 +177,8 @@ static int add_all(json_t *to, json_t *from)
     return rc;
 }
 
-/* The servers that the request names. Docker's own server asks them, and gives the run their answers. */
+/* Adds the name servers of the request. Docker's own server asks them and
+ * passes on their answers. */
 static int add_name_servers(json_t *host, const struct request *r)
 {
     json_t *list = json_array();
@@ -202,7 +208,7 @@ static json_t *host_part(const struct container *c, const struct request *r, lru
     return NULL;
 }
 
-/* As Docker has them; so "container:ID" is none. */
+/* Whether Docker accepts the text as a network's name. "container:ID" is not one. */
 bool container_is_network_name(const char *text)
 {
     static const char letters[] =
@@ -212,7 +218,7 @@ bool container_is_network_name(const char *text)
            text[0] != '-' && text[0] != '_';
 }
 
-/* What is a network of the host's or of another container is no wall. */
+/* Rejects the networks of the host and of other containers, which are no isolation. */
 static int check_networks(const struct request *r, lrun_error *err)
 {
     for (char **n = r->networks; n && *n; n++) {
@@ -232,7 +238,7 @@ json_t *container_document(const struct container *c, const struct request *r, l
     json_t *host = check_networks(r, err) < 0 ? NULL : host_part(c, r, err);
     if (!host)
         return NULL;
-    /* The image's own command, user, env and health check are the agent's business, not Docker's. */
+    /* The agent, not Docker, applies the image's own command, user, env and health check. */
     json_t *document = json_pack(
         "{ss,ss,s[ss*s*],s[],ss,ss,sb,sb,sb,sb,sb,sb,sb,s{ss,ss,ss*},s{s[s]},so}", "Image",
         c->image, "Hostname", c->id, "Entrypoint", c->agent_at, c->tier->own_kernel ? "log" : NULL,

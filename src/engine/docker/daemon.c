@@ -9,7 +9,7 @@
 
 static const char operation_version[] = "docker.version";
 
-/* As Docker names them. */
+/* Docker's name for this machine's architecture. */
 #if defined(__x86_64__)
 static const char architecture[] = "amd64";
 #elif defined(__aarch64__)
@@ -34,7 +34,7 @@ int daemon_refused(const struct http_answer *answer, lrun_code code, const char 
                      answer->status, said[0] ? ": " : "", said);
 }
 
-/* "1.41" is 41; 0: not a version. */
+/* Returns 41 for "1.41"; 0: not a version. */
 static unsigned minor_of(const json_t *version)
 {
     const char *text = json_string_value(version);
@@ -98,7 +98,8 @@ static int ask_version(struct daemon *d, lrun_error *err)
     return read_version(d, answer.body, err);
 }
 
-/* One run is one process. A child of it takes a connection of its own, as two cannot share one. */
+/* Global, because a process has one run. A child opens its own connection, as two
+ * processes cannot share one. */
 static struct daemon the_daemon;
 static pid_t owner;
 static struct {

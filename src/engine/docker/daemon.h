@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One Docker daemon: where it is, which version of its API is spoken, and what it said about itself.
- * A process speaks to one, over one connection.
+ * One Docker daemon: its address, the version of its API that we use, and its description of
+ * itself. A process talks to one daemon, over one connection.
  */
 #ifndef ENGINE_DOCKER_DAEMON_H
 #define ENGINE_DOCKER_DAEMON_H
@@ -14,42 +14,43 @@ struct daemon {
     struct endpoint endpoint;
     struct http http;
     unsigned api;      /* the minor number of version 1.N */
-    char kernel[65];   /* its machine's kernel, as uname -r has it; "": it does not say */
-    bool same_machine; /* as far as can be told: our socket, our kernel */
+    char kernel[65];   /* `uname -r` of the daemon's machine; "": the daemon does not say */
+    bool same_machine; /* it is this machine, as far as we can tell: unix socket, same kernel */
     bool podman;       /* Podman's service for Docker's clients */
-    json_t *info;      /* of daemon_info(); NULL: not asked for yet */
+    json_t *info;      /* the answer of daemon_info(); NULL: not requested yet */
 };
 
-/* Of the first API that has what we need (mounts, nano CPUs), and of the last one that we know of. */
+/* The first version of the API that has what we need (mounts, nano CPUs), and the
+ * last one that we know. */
 enum { DAEMON_API_MIN = 25, DAEMON_API_MAX = 52 };
-/* Since this one a container can have a cgroup namespace of its own. */
+/* The first version in which a container can have its own cgroup namespace. */
 enum { DAEMON_API_CGROUP_NAMESPACE = 41 };
 
-/* The daemon, asked for its version the first time that a process needs it. Borrowed.
- * Errors: DOCKER_UNREACHABLE, INVALID_ARGUMENT (DOCKER_HOST...), NOT_SUPPORTED (too old or too new, another
- * architecture). */
+/* Returns the daemon. Asks for its version when a process needs it for the first time. Borrowed.
+ * Errors: DOCKER_UNREACHABLE, INVALID_ARGUMENT (DOCKER_HOST...), NOT_SUPPORTED (too old or too new,
+ * another architecture). */
 int daemon_get(struct daemon **out, lrun_error *err);
 
-/* What it says of its runtimes and its storage: the body of GET /info. Asked for once. Borrowed.
+/* Returns the body of GET /info, with the daemon's runtimes and storage. Requested once. Borrowed.
  * Errors: DOCKER_UNREACHABLE. */
 int daemon_info(struct daemon *d, const json_t **out, lrun_error *err);
 
-/* For every call from now on: see struct http. */
+/* Sets the callback of struct http for all later calls. */
 void daemon_watch(int (*tick)(void *user), void *user);
 
-/* Fills request->path: "/v1.N" and the formatted rest. Everything in `format` but %s of daemon_escape()d
- * text and numbers is fixed. */
+/* Calls the daemon. Sets request->path to "/v1.N" and the formatted rest. Only daemon_escape()d
+ * text (%s) and numbers may vary in it. */
 int daemon_call(struct daemon *d, struct http_request *request, struct http_answer *out,
                 lrun_error *err, const char *format, ...) __attribute__((format(printf, 5, 6)));
 
-/* For a part of a path or a query. malloc'd; NULL when memory is out. */
+/* Escapes text for use in a path or a query. malloc'd; NULL if memory is out. */
 char *daemon_escape(const char *text);
 
-/* The error of an answer: what the daemon says of it behind `what`. */
+/* Sets the error of an answer: `what`, followed by the daemon's message. Returns -1. */
 int daemon_refused(const struct http_answer *answer, lrun_code code, const char *operation,
                    const char *what, lrun_error *err);
 
-/* What it said; "" when it did not. Borrowed from the answer. */
+/* Returns the daemon's message; "" if there is none. Borrowed from the answer. */
 const char *daemon_message(const struct http_answer *answer);
 
 #endif

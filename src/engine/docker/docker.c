@@ -1,26 +1,31 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The engine docker: a container per run, by the Docker Engine API. As on the local engine the
- * container's own process is the agent; files, input and output go through its stream (relay.h), so
- * that they are the same in every tier, also where the daemon cannot see into the container.
+ * The engine docker: one container per run, by the Docker Engine API. As on the local engine,
+ * the container's first process is the agent. Files, input and output go through the agent's
+ * stream (relay.h), so they work the same in every tier, even where the daemon cannot see
+ * into the container.
  *
- * The calls of one run, in this order, none of them twice:
+ * The calls of one run, in order. None is made twice, except where noted:
  *
- *     GET    /version                              once per process
+ *     GET    /version                       once per process
  *     GET    /images/NAME/json
- *     GET    /info                                 with a cap on the disk, many cores, with the default network, and without one
- *     GET    /networks/NAME                        the first one, unless the run has none; of the default one Podman makes its own
- *     POST   /containers/create                    once more, where the daemon turns out not to see the agent's file
- *     HEAD   /containers/ID/archive                where volumes lead: of each part of their paths
- *     PUT    /containers/ID/archive                then, with a daemon elsewhere, and for setup steps: the agent
- *     POST   /networks/NAME/connect                for each network behind the first
- *     POST   /containers/ID/attach, /start         by the relay
- *     GET    /containers/ID/json                   by the relay, before the command; with a daemon elsewhere after its end
+ *     GET    /info                          for a cap on the disk, for many cores, with the default
+ *                                           network, and without a network
+ *     GET    /networks/NAME                 the first network, if there is one. In place of the
+ *                                           default network, Podman makes one per run
+ *     POST   /containers/create             again if the daemon does not see the agent's file
+ *     HEAD   /containers/ID/archive         where the volumes lead: for each part of their paths
+ *     PUT    /containers/ID/archive         the agent, for a daemon elsewhere and for setup steps
+ *     POST   /networks/NAME/connect         for each network after the first
+ *     POST   /containers/ID/attach, /start  by the relay
+ *     GET    /containers/ID/json            by the relay, before the command; with a daemon
+ *                                           elsewhere, after the container's end
  *     POST   /containers/ID/wait
- *     DELETE /containers/ID, /volumes/ID           and on Podman /networks/ID
+ *     DELETE /containers/ID, /volumes/ID    on Podman also /networks/ID
  *
- * What is left when the supervisor is killed: the container, whose agent ends because its stdin does,
- * the volume, and a network of its own. All have the run's id as their label, and reap removes them.
+ * If the supervisor is killed, these are left: the container, whose agent ends because its stdin is
+ * closed; the volume; and on Podman the run's network. All have the run's id as their label, and
+ * reap removes them.
  */
 #include "base/cleanup.h"
 #include "base/io.h"
@@ -49,8 +54,9 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-/* ms. END_MAX: of all calls at the end together; the library gives a supervisor 60 s for it. END_LEAST: what each of them
- * has all the same. END_PATIENCE: for a container to end by itself, before it is killed. */
+/* In ms. END_MAX is for all calls at the end of a run together; the library gives a supervisor 60 s
+ * for them. END_LEAST is what each of them has in any case. END_PATIENCE is how long a container
+ * may take to end by itself, before it is killed. */
 enum {
     CREATE_PATIENCE = 10000,
     END_TIMEOUT = 10000,
@@ -64,22 +70,20 @@ enum {
 struct docker_sandbox {
     struct sandbox base; /* first: the engine's table is called with a pointer to it */
     struct daemon *daemon;
-    char id[48]; /* the container's name, the volume's, and that of a network of its own */
-    char owner[PROCESS_IDENTITY_SIZE]; /* of all of them: the supervisor */
-    char *agent;                       /* the program, on this machine */
-    char
-        network_id[NETWORK_ID_SIZE]; /* of the default one; "": it is another, or has only a name */
-    char agent_at[AGENT_NAME_SIZE];  /* and where it is in the container */
-    bool container, volume, network; /* there is one of its own, or there may be */
+    char id[48]; /* the name of the container, the volume, and the run's own network */
+    char owner[PROCESS_IDENTITY_SIZE]; /* the supervisor, which owns all of them */
+    char *agent;                       /* the agent's path on this machine */
+    char network_id[NETWORK_ID_SIZE];  /* the default network's; "": another one, or id unknown */
+    char agent_at[AGENT_NAME_SIZE];    /* the agent's path in the container */
+    bool container, volume, network;   /* the run's own exists, or may exist */
     bool started, stopped;
-    bool maybe_paused; /* it has been asked to be, and nothing else has been seen since */
-    bool pausing;      /* the call that is under way is a pause, not an unpause */
+    bool maybe_paused; /* a call was made since the last unpause that succeeded */
+    bool pausing;      /* the call under way is a pause, not an unpause */
     struct call call;
-    int facts;      /* relay_pipes.facts; -1: it is not started, or they have been read */
-    int64_t end_by; /* clock_ms(); 0: its end has not begun */
-    struct cgroup
-        *cgroup; /* the container's, made by the daemon; NULL: not on this machine, or not found */
-    bool looked; /* at what it has used */
+    int facts;             /* relay_pipes.facts; -1: not started, or read already */
+    int64_t end_by;        /* deadline of the end, by clock_ms(); 0: the end has not begun */
+    struct cgroup *cgroup; /* the container's, made by the daemon; NULL: not here, or not found */
+    bool looked;           /* `usage` has been read */
     struct cgroup_usage usage;
     struct process relay;
 };
@@ -89,9 +93,10 @@ static struct docker_sandbox *docker_of(struct sandbox *s)
     return (struct docker_sandbox *)s;
 }
 
-/* -------------------------------------------------------------- what there is */
+/* -------------------------------------------------------------- what is available */
 
-/* Whether the local engine has it, as far as can be told from here: then that is the way that costs nothing. */
+/* Returns a hint if the local engine seems to have the tier, as that is the cheapest
+ * solution; else "". */
 static const char *local_too(const char *name)
 {
     const struct tier *tier;
@@ -119,7 +124,8 @@ static int hint_register(const char *tier, lrun_error *err)
                             local, tier);
 }
 
-/* A start that has failed in the daemon's runtime, or on another kernel than the tier's. */
+/* Adds a hint for a start that has failed in the daemon's runtime, or on a kernel that
+ * is not the tier's. */
 static void docker_explain(const char *tier, const char *said, lrun_error *err)
 {
     if (strstr(said, "device driver"))
@@ -136,7 +142,8 @@ static void docker_explain(const char *tier, const char *said, lrun_error *err)
                    local_too(tier), tier);
 }
 
-/* The daemon knows its runtimes by the tiers' names, or does not know of them. */
+/* The daemon must have a runtime with the tier's name. Kata's shim need not be in
+ * its list of runtimes. */
 static int docker_available(const char *tier, lrun_error *err)
 {
     struct daemon *d;
@@ -156,9 +163,10 @@ static int docker_available(const char *tier, lrun_error *err)
     return hint_register(tier, err);
 }
 
-/* -------------------------------------------------------------- making it */
+/* -------------------------------------------------------------- creation */
 
-/* Compared with what the agent sees. Of another machine's kernel only the release is known. */
+/* Describes the host's kernel, to compare it with the agent's evidence. If the daemon is on another
+ * machine, only the release is known. */
 static void describe_host(struct docker_sandbox *s)
 {
     struct utsname host;
@@ -171,20 +179,23 @@ static void describe_host(struct docker_sandbox *s)
 }
 
 /*
- * The same program as on the local engine, in addition to the daemon's own, which an administrator may have made stricter.
- * That one is an allow-list already, so that this machine need not have one.
+ * Gets the same seccomp program as on the local engine. It is active in addition to the daemon's
+ * own, which an administrator may have made stricter. As the daemon's is an allow-list already,
+ * this machine need not have the distribution's profile.
  */
 static int find_filter(struct docker_sandbox *s, const struct request *r, lrun_error *err)
 {
     cleanup_store struct store *store = NULL;
     cleanup_free char *folder = NULL;
-    /* Without no_new_privs it takes a capability, which the agent has in gVisor's kernel alone. */
+    /* Without no_new_privs, installing a filter requires a capability. The agent has
+     * it only in gVisor. */
     if (!r->no_new_privileges && !s->base.pids)
         return 0;
     if (store_open(&store, true, err) < 0 || store_scratch_folder(store, &folder, err) < 0 ||
         filter_get(folder, FILTER_ON_TOP, &s->base.filter, &s->base.filter_length, err) < 0)
         return -1;
-    /* Ours is no allow-list then. In a kernel of the sandbox's own the daemon's is not on. */
+    /* Without the profile our program is not an allow-list, so the daemon's must be active, too. In
+     * a sandbox with its own kernel the daemon's never is. */
     if (!s->base.tier->own_kernel && access(SECCOMP_PROFILE, R_OK) < 0)
         s->base.filters_min = 2;
     return s->base.tier->own_kernel
@@ -200,8 +211,8 @@ static int no_disk_cap(lrun_error *err)
 }
 
 /*
- * Whether the daemon's storage is of the kind that caps what a container writes, or refuses to where the file
- * system cannot. Others, like that of containerd, take the option and forget it.
+ * Checks that the daemon's storage driver caps what a container writes, or rejects the option if
+ * the file system cannot do it. Other drivers, like containerd's, accept the option and ignore it.
  */
 static int check_disk(struct daemon *d, lrun_error *err)
 {
@@ -234,14 +245,14 @@ static int create_failed(const struct http_answer *answer, const struct request 
     return -1;
 }
 
-/* A daemon elsewhere has other files, and so has one in a container of its own. */
+/* A daemon on another machine, or in a container of its own, does not see our files. */
 static bool lacks_agent(const struct http_answer *answer)
 {
     return answer->status == 400 &&
            strstr(daemon_message(answer), "bind source path does not exist") != NULL;
 }
 
-/* The image has a file where the volume would be: the daemon cannot copy it into the volume. */
+/* The image has a file at the volume's path, which the daemon cannot copy into the volume. */
 static bool lacks_folder(const struct http_answer *answer)
 {
     return answer->status == 500 && strstr(daemon_message(answer), "not directory") != NULL;
@@ -250,7 +261,8 @@ static bool lacks_folder(const struct http_answer *answer)
 static int create_as(struct docker_sandbox *s, const struct container *c, const struct request *r,
                      struct http_answer *answer, lrun_error *err)
 {
-    /* A container that nobody waited for could not be removed yet. */
+    /* If we did not wait for the answer, the container might appear only after we
+     * tried to remove it. */
     struct http_request request = {
         .operation = "docker.create", .method = "POST", .patience_ms = CREATE_PATIENCE};
     json_t *body = container_document(c, r, err);
@@ -260,13 +272,13 @@ static int create_as(struct docker_sandbox *s, const struct container *c, const 
     s->container = true;
     int rc = daemon_call(s->daemon, &request, answer, err, "/containers/create?name=%s", s->id);
     json_decref(body);
-    /* That name is somebody else's: nothing of it is this run's. */
+    /* The name is taken: the container and volume of that name are not this run's. */
     if (rc == 0 && answer->status == 409)
         s->container = s->volume = false;
     return rc;
 }
 
-/* Before it has been started; it may not be there at all. */
+/* Removes the container before it has been started. It need not exist. */
 static int remove_container(struct docker_sandbox *s, lrun_error *err)
 {
     struct http_request request = {
@@ -280,7 +292,7 @@ static int remove_container(struct docker_sandbox *s, lrun_error *err)
                                 "the container cannot be removed", err);
 }
 
-/* Whether the daemon has that runtime, and it is told to make no network. */
+/* Whether the daemon has that runtime and gives it the flag to make no network. */
 static bool makes_no_network(const json_t *info, const char *name)
 {
     size_t i;
@@ -294,9 +306,12 @@ static bool makes_no_network(const json_t *info, const char *name)
 }
 
 /*
- * runc is the daemon's own business, which may have a default that is stronger. Without a network the runtime alone can
- * make the namespace; for Docker's own "none" it has to call the daemon's program back, which takes up to half of the time
- * of a start. runc leaves it with loopback up. gVisor finds none in it, and makes one if it is told to have no network.
+ * For the tier runc, the daemon uses its default runtime, which may be a stronger one.
+ *
+ * Without a network, the runtime alone can make the network namespace. For Docker's own "none", the
+ * runtime has to call the daemon's program back, which takes up to half of the time of a start.
+ * runc leaves the namespace with loopback up. gVisor finds no loopback in it, and makes one only if
+ * a flag tells it to have no network.
  */
 static int choose_runtime(struct container *c, struct daemon *d, const struct request *r,
                           lrun_error *err)
@@ -305,7 +320,7 @@ static int choose_runtime(struct container *c, struct daemon *d, const struct re
     const json_t *info;
     c->runtime = strcmp(c->tier->name, "runc") == 0 ? NULL : c->tier->name;
     c->network_disabled = false;
-    /* Podman makes it by itself, and takes long to tell what its runtime is. */
+    /* Podman makes the namespace itself, and takes long to answer which runtime it uses. */
     if ((c->tier->own_kernel && !c->tier->is_gvisor) || d->podman || !engine_without_network(r))
         return 0;
     if (daemon_info(d, &info, err) < 0)
@@ -321,7 +336,8 @@ static int choose_runtime(struct container *c, struct daemon *d, const struct re
     return 0;
 }
 
-/* A daemon rejects more cores than it has, which elsewhere are no limit. */
+/* A daemon rejects more cores than it has. On the local engine that is no limit, so
+ * ask for all that it has. */
 static int choose_cpus(double *out, struct daemon *d, const struct request *r, lrun_error *err)
 {
     const json_t *info;
@@ -336,8 +352,9 @@ static int choose_cpus(double *out, struct daemon *d, const struct request *r, l
     return 0;
 }
 
-/* *in_the_way: it failed, for the image has a file where the run's volume would be. Some daemons do not make such a container, and
- * others make it, and cannot show what is there. */
+/* Creates the container. Sets *in_the_way if that fails because the image has a file at the path of
+ * the run's volume. Some daemons do not create such a container; others create it, but cannot
+ * describe the path. */
 static int create_once(struct docker_sandbox *s, struct container *c, const struct request *r,
                        const json_t *volumes, bool *in_the_way, lrun_error *err)
 {
@@ -358,7 +375,8 @@ static int create_once(struct docker_sandbox *s, struct container *c, const stru
     return failed;
 }
 
-/* If nobody has named the folder, the command starts elsewhere, without a volume. */
+/* If a file is in the way of the volume and the working directory is the default one, the container
+ * has no volume, and the command starts elsewhere. */
 static int create_checked(struct docker_sandbox *s, struct container *c, const struct request *r,
                           const json_t *volumes, lrun_error *err)
 {
@@ -379,7 +397,7 @@ static int create(struct docker_sandbox *s, const struct request *r, lrun_error 
         return -1;
     if (s->base.keep && !(config = docker_image_config(&s->base.image)))
         return error_oom(err, "docker.create");
-    /* A volume has no cap of its own: a capped run keeps everything in its root. */
+    /* A volume cannot have a cap, so a run with a cap keeps everything in its root. */
     s->volume = !s->base.keep && !r->disk_asked && !volume_is_reserved(workdir);
     struct container container = {
         .id = s->id,
@@ -389,7 +407,7 @@ static int create(struct docker_sandbox *s, const struct request *r, lrun_error 
         .owner = s->owner,
         .config = config,
         .agent_at = s->agent_at,
-        /* A mount would leave an empty file in the image that is made of the container. */
+        /* A mount would leave an empty file in the image that is made from the container. */
         .agent = s->daemon->same_machine && !s->base.keep ? s->agent : NULL,
         .network = s->network         ? s->id
                    : s->network_id[0] ? s->network_id
@@ -409,29 +427,31 @@ static int create(struct docker_sandbox *s, const struct request *r, lrun_error 
 }
 
 /*
- * On a network that is not called `bridge`, Docker's file names a server of its own at 127.0.0.11, in rules of the firewall
- * that the network stacks of gVisor and of VMs do not see. They are given real servers. So is the default network, where
- * there is nobody to be found by a name. On the request's own networks containers are found by theirs in the tier runc;
- * there Docker's server asks those that the request names (container.c).
+ * On any network except `bridge`, Docker's resolv.conf names its own server at 127.0.0.11. That
+ * server depends on firewall rules that the network stacks of gVisor and of VMs do not see, so
+ * those tiers get real servers. So does the default network, where there are no containers to find
+ * by name. On the request's own networks, in the tier runc, containers find each other by name;
+ * there Docker's server asks the servers that the request names (container.c).
  */
 static void find_names(struct docker_sandbox *s, const struct request *r)
 {
     bool is_default = strcmp(container_network(r), ENGINE_NETWORK_DEFAULT) == 0;
     if (engine_without_network(r) || s->daemon->podman || !(is_default || s->base.tier->own_kernel))
         return;
-    /* Another machine's servers are not ours. */
+    /* The name servers of this machine may not be right for the daemon's machine. */
     if (r->dns || s->daemon->same_machine)
         resolver_find(&s->base.names, r->dns);
 }
 
-/* Podman connects what is in a network, and keeps networks apart: there a run has one of its own. */
+/* Podman connects the containers of a network, but can isolate networks, so there
+ * each run has its own. */
 static int find_network(struct docker_sandbox *s, const struct request *r, lrun_error *err)
 {
     const char *name = container_network(r);
     if (strcmp(name, ENGINE_NETWORK_NONE) == 0)
         return 0;
     if (strcmp(name, ENGINE_NETWORK_DEFAULT) != 0)
-        /* A name that is none is rejected with the others. */
+        /* An invalid name is rejected later, with the other networks. */
         return container_is_network_name(name) ? network_look_up(s->daemon, name, err) : 0;
     if (!s->daemon->podman)
         return network_ensure(s->daemon, s->network_id, err);
@@ -463,10 +483,10 @@ static int prepare_steps(struct docker_sandbox *s, const struct request *r, lrun
     }
     s->base.has_console = s->base.tier->is_guest;
     s->base.may_end_first = s->base.tier->own_kernel;
-    /* Without a runtime of its own the daemon decides, and may have a stronger one. */
+    /* For the tier runc the daemon chooses the runtime, and may choose a stronger one. */
     s->base.at_least = !s->base.tier->own_kernel;
     s->base.disk_uncapped = !r->disk_asked;
-    /* What a network of the daemon's reaches is up to the host's firewall. */
+    /* The host's firewall decides what a network of the daemon reaches. */
     s->base.egress_open = !engine_without_network(r) &&
                           r->allow_egress != (REQUEST_EGRESS_HOST | REQUEST_EGRESS_METADATA);
     describe_host(s);
@@ -517,9 +537,9 @@ static int docker_start(struct sandbox *base, lrun_error *err)
     return 0;
 }
 
-/* -------------------------------------------------------------- its end */
+/* -------------------------------------------------------------- the end */
 
-/* Of one call at the end. */
+/* Returns the timeout of one call at the end, at most `most`. */
 static int64_t end_timeout(struct docker_sandbox *s, int64_t most)
 {
     if (s->end_by == 0)
@@ -537,7 +557,8 @@ static int call_container(struct docker_sandbox *s, const char *operation, const
     return daemon_call(s->daemon, &request, answer, err, "/containers/%s%s", s->id, what);
 }
 
-/* The loop goes on meanwhile: a daemon may take long for it. */
+/* Does not wait for the daemon, which may take long, because the supervisor's
+ * loop must continue. */
 static int docker_pause(struct sandbox *base, bool on, lrun_error *err)
 {
     struct docker_sandbox *s = docker_of(base);
@@ -568,9 +589,9 @@ static json_t *inspect(struct docker_sandbox *s, int64_t timeout_ms)
 }
 
 /*
- * The container's cgroup, if it is on this machine: what it uses is read there. It is gone as soon as the container is,
- * and in gVisor the whole container dies of what it lacks: that is looked at when it happens. Docker has not always seen
- * it.
+ * Opens the container's cgroup, if it is on this machine, to read the usage. The cgroup vanishes
+ * together with the container, and in gVisor the whole container dies when memory runs out. So we
+ * watch for that ourselves, and look when it happens: Docker does not always notice it.
  */
 static void docker_ready(struct sandbox *base)
 {
@@ -586,7 +607,7 @@ static void docker_ready(struct sandbox *base)
         base->memory = cgroup_watch_memory(s->cgroup);
 }
 
-/* A VM's processes need not be in the container's cgroup. */
+/* Not for a VM, whose processes need not be in the container's cgroup. */
 static int docker_cpu_used(const struct sandbox *base, uint64_t *us)
 {
     const struct docker_sandbox *s = (const struct docker_sandbox *)base;
@@ -601,7 +622,8 @@ static void docker_on_memory(struct sandbox *base)
         s->looked = true;
 }
 
-/* Of a container elsewhere, and of one that was gone at once, no more is known than that it ran out of memory. */
+/* For a container on another machine, or one that ended at once, we know only
+ * whether it ran out of memory. */
 static void look_at_end(struct docker_sandbox *s)
 {
     json_t *document = inspect(s, end_timeout(s, END_TIMEOUT));
@@ -620,35 +642,37 @@ static void docker_kill(struct sandbox *base)
         cgroup_read_usage(s->cgroup, &s->usage);
         s->looked = true;
     }
-    /* The container's stdin is closed with it, which ends the agent, and that everything. */
+    /* The end of the relay closes the container's stdin. That ends the agent, and so everything. */
     process_destroy(&s->relay);
     base->alive = -1;
 }
 
-/* 1: nothing of it runs any more; 0: it has not ended in time. */
+/* Returns 1: nothing in the container runs any more; 0: it has not ended in time. */
 static int wait_for_end(struct docker_sandbox *s, int64_t timeout, lrun_error *err)
 {
     cleanup_answer struct http_answer answer = {0};
     if (call_container(s, "docker.wait", "POST", "/wait?condition=not-running",
                        end_timeout(s, timeout), &answer, err) < 0)
         return -1;
-    /* 404: somebody else has removed it. */
+    /* 404: the container has been removed by another process. */
     return answer.status == 200 || answer.status == 404;
 }
 
-/* What is frozen does not notice that nobody speaks to it any more. False: it may be frozen yet. */
+/* Thaws the container: while frozen, its agent cannot notice that stdin is closed. False: it
+ * may still be frozen. */
 static bool thaw(struct docker_sandbox *s)
 {
     cleanup_answer struct http_answer answer = {0};
     lrun_error ignored;
     call_abandon(&s->call);
     s->base.pausing = -1;
-    /* 500, 409: it is not paused. */
+    /* Any answer will do: 500 and 409 mean that it is not paused. */
     return !s->maybe_paused || call_container(s, "docker.unpause", "POST", "/unpause",
                                               end_timeout(s, THAW_TIMEOUT), &answer, &ignored) == 0;
 }
 
-/* Nobody speaks to it any more, so that it ends by itself, or is killed. There is no result while it may be running. */
+/* Waits until the container ends by itself, as its stdin is closed, or else kills it. Fails while
+ * it may still be running: then there must be no result. */
 static int await_end(struct docker_sandbox *s, lrun_error *err)
 {
     cleanup_answer struct http_answer killed = {0};
@@ -658,7 +682,7 @@ static int await_end(struct docker_sandbox *s, lrun_error *err)
     if (call_container(s, "docker.kill", "POST", "/kill", end_timeout(s, END_TIMEOUT), &killed,
                        err) < 0)
         return -1;
-    /* It is not there, or does not run. */
+    /* It does not exist, or does not run. */
     if (killed.status == 404 || killed.status == 409)
         return 0;
     int ended = wait_for_end(s, END_TIMEOUT, err);
@@ -690,7 +714,7 @@ static int docker_commit(struct sandbox *base, const char *name, lrun_error *err
     return docker_image_commit(s->daemon, s->id, name, err);
 }
 
-/* Whether it is gone: it has been removed, or is not there. */
+/* Removes an object. Returns whether it is gone: it has been removed, or did not exist. */
 static bool removed(struct docker_sandbox *s, const char *kind, const char *how)
 {
     struct http_request request = {.operation = "docker.remove",
@@ -702,8 +726,8 @@ static bool removed(struct docker_sandbox *s, const char *kind, const char *how)
            (answer.status == 204 || answer.status == 404);
 }
 
-/* By its name, so that one is removed as well whose making was not answered. Whatever is left is for
- * reap. */
+/* Removes everything by name, so that a container is removed even if the request to create it was
+ * never answered. reap removes what is left. */
 static unsigned docker_destroy(struct sandbox *base)
 {
     unsigned left = 0;
@@ -711,7 +735,7 @@ static unsigned docker_destroy(struct sandbox *base)
         return 0;
     struct docker_sandbox *s = docker_of(base);
     lrun_error ignored;
-    /* A run that was cancelled is cleaned up all the same. */
+    /* The cleanup of a cancelled run must not be cancelled, too. */
     daemon_watch(NULL, NULL);
     process_destroy(&s->relay);
     call_abandon(&s->call);

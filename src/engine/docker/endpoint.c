@@ -14,7 +14,7 @@
 
 #define OPERATION "docker.endpoint"
 
-/* Of the files of Docker's client. */
+/* The largest file of Docker's client that we read. */
 enum { FILE_MAX = 1 << 20 };
 
 static const char default_socket[] = "/var/run/docker.sock";
@@ -128,7 +128,7 @@ static int set_host(struct endpoint *e, const char *host, bool tls, lrun_error *
     return bad_host(host, err);
 }
 
-/* The three files that there may be in a folder. */
+/* Uses those of the three files that exist in the folder. */
 static int set_certificates(struct endpoint *e, const char *folder, lrun_error *err)
 {
     static const char *const names[] = {"ca.pem", "cert.pem", "key.pem"};
@@ -147,11 +147,13 @@ static int set_certificates(struct endpoint *e, const char *folder, lrun_error *
 
 static int from_environment(struct endpoint *e, const char *host, lrun_error *err)
 {
-    /* As in Docker's client, any value of the first asks for TLS, and so does a folder. */
+    /* As in Docker's client, any value of DOCKER_TLS_VERIFY asks for TLS, and so does
+     * a DOCKER_CERT_PATH. */
     const char *verify = secure_getenv("DOCKER_TLS_VERIFY"),
                *folder = secure_getenv("DOCKER_CERT_PATH");
     bool certificates = folder && *folder, tls = (verify && *verify) || certificates;
-    /* Docker's client verifies nothing with a folder alone. Only an explicit word takes that away here. */
+    /* With only a folder, Docker's client does not verify the server. We do, unless
+     * DOCKER_TLS_VERIFY is set to an empty value. */
     e->insecure = certificates && verify && !*verify;
     cleanup_free char *usual = endpoint_config_folder();
     if (set_host(e, host, tls, err) < 0)
@@ -171,7 +173,7 @@ static int bad_context(const char *name, const char *what, lrun_error *err)
     return error_hint(err, "see docker context ls; or set DOCKER_HOST");
 }
 
-/* SHA-256, as hex digits. */
+/* Computes the SHA-256 of a text, in hex digits. */
 static void digest_of(char hex[2 * SHA256_DIGEST_SIZE + 1], const char *text)
 {
     struct sha256_ctx context;
@@ -183,7 +185,8 @@ static void digest_of(char hex[2 * SHA256_DIGEST_SIZE + 1], const char *text)
         snprintf(hex + 2 * i, 3, "%02x", digest[i]);
 }
 
-/* Docker keeps contexts/meta/<SHA-256 of the name>/meta.json, and contexts/tls/<the same>/docker. */
+/* Docker keeps a context in contexts/meta/<SHA-256 of the name>/meta.json and
+ * contexts/tls/<the same>/docker. */
 static int from_context(struct endpoint *e, const char *name, lrun_error *err)
 {
     char hex[2 * SHA256_DIGEST_SIZE + 1], file[160];
@@ -212,7 +215,7 @@ static int from_context(struct endpoint *e, const char *name, lrun_error *err)
     return rc;
 }
 
-/* malloc'd; NULL: the default one. */
+/* Returns the name of the context, malloc'd. NULL: the default context. */
 static char *context_name(void)
 {
     const char *name = secure_getenv("DOCKER_CONTEXT");
@@ -226,7 +229,7 @@ static char *context_name(void)
     return copy;
 }
 
-/* A daemon without root has its socket in the user's own folder. */
+/* A rootless daemon has its socket in the user's runtime folder. */
 static int from_usual_socket(struct endpoint *e, lrun_error *err)
 {
     const char *runtime = secure_getenv("XDG_RUNTIME_DIR");

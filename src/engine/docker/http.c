@@ -8,21 +8,22 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Of one answer, and of one line of a stream. An image's document is the longest that is read. */
+/* The maximum sizes of an answer and of one line of a stream. The longest answer is
+ * an image's document. */
 enum { BODY_MAX = 8 << 20, LINE_MAX_LENGTH = 1 << 20 };
 
 struct transfer {
     const struct http *http;
     const struct http_request *request;
     struct buffer in;
-    int64_t impatient; /* when a call that is to end does; 0: it is not to end */
+    int64_t impatient; /* when the call ends because a tick asked for it; 0: no tick did */
     bool stopped, too_long;
 };
 
 int http_unreachable(const struct endpoint *endpoint, const char *operation, const char *why,
                      lrun_error *err)
 {
-    /* A daemon that is up, and a user who is not in its group: the most common error of all. */
+    /* The most common error: the daemon is up, but the user is not in its group. */
     if (endpoint->socket && access(endpoint->socket, R_OK | W_OK) < 0 && errno == EACCES) {
         error_set(err, LRUN_ENGINE_UNREACHABLE, operation,
                   "this user may not use the Docker daemon's socket '%.200s': Permission denied",
@@ -76,7 +77,7 @@ static bool take_lines(struct transfer *t)
            (end = memchr(buffer_data(&t->in), '\n', buffer_length(&t->in))) != NULL) {
         size_t length = (size_t)(end - buffer_data(&t->in));
         json_t *document = json_loadb(buffer_data(&t->in), length, 0, NULL);
-        /* An empty line, or one that we do not understand, tells us nothing. */
+        /* Ignore empty lines and lines that are not JSON. */
         t->stopped = document && t->request->line(t->request->user, document) != 0;
         json_decref(document);
         if (t->stopped)
@@ -94,7 +95,7 @@ static size_t on_data(char *data, size_t size, size_t count, void *user)
         t->too_long = true;
         return 0;
     }
-    /* A refusal is one document, whatever a good answer would be. */
+    /* A refusal is always one document, even where a good answer is a stream. */
     long status = 0;
     curl_easy_getinfo(t->http->curl, CURLINFO_RESPONSE_CODE, &status);
     return !t->request->line || status >= 400 || take_lines(t) ? length : 0;
@@ -128,7 +129,7 @@ static size_t on_read(char *to, size_t size, size_t count, void *user)
     return (size_t)n;
 }
 
-/* A connection that was kept may turn out to be closed: it is sent again. */
+/* libcurl sends the data again if the kept connection turns out to be closed. */
 static int on_seek(void *user, curl_off_t offset, int origin)
 {
     const struct http_upload *u = user;
@@ -189,7 +190,7 @@ static struct curl_slist *make_headers(const struct http_request *r)
     struct curl_slist *list =
         curl_slist_append(NULL, r->tar || r->upload ? "Content-Type: application/x-tar"
                                                     : "Content-Type: application/json");
-    /* Without it a body of more than a KiB waits for the daemon's leave. */
+    /* No Expect header: with it, a body of more than 1 KiB waits for the daemon's consent. */
     struct curl_slist *more = list ? curl_slist_append(list, "Expect:") : NULL;
     if (more && r->header)
         more = curl_slist_append(more, r->header);

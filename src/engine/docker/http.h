@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Requests to the daemon, by libcurl: one connection that is kept, JSON in and out. What comes back is
- * bounded, and no call waits for ever.
+ * Requests to the daemon, by libcurl: one persistent connection, JSON in both directions. The size
+ * of an answer is bounded, and no call waits forever.
  */
 #ifndef ENGINE_DOCKER_HTTP_H
 #define ENGINE_DOCKER_HTTP_H
@@ -12,64 +12,65 @@
 #include <jansson.h>
 #include <stdint.h>
 
-/* ms. Docker's own word for "is it there" is 5 s; a start may have to wait for slow storage. */
+/* In ms. Docker's own timeout for a ping is 5 s. A start may have to wait for slow storage. */
 enum { HTTP_PING_TIMEOUT = 5000, HTTP_TIMEOUT = 60000 };
 
 struct http {
     CURL *curl;
     const struct endpoint *endpoint; /* borrowed */
-    /* Asked about once a second during every call; other than 0 ends it. NULL: nobody is to be asked. */
+    /* Called about once a second during every call; a non-zero return aborts it. May be NULL. */
     int (*tick)(void *user);
     void *user;
 };
 
-/* An archive of that many bytes, from the beginning of a file. */
+/* An archive of `length` bytes, from the beginning of a file. */
 struct http_upload {
     int fd;
     uint64_t length;
-    uint64_t *sent; /* how much of it has been taken so far */
+    uint64_t *sent; /* how many bytes have been sent so far */
 };
 
 struct http_request {
     const char *operation; /* for errors: "docker.create" */
     const char *method;
-    const char *path; /* from the first slash on */
+    const char *path; /* begins with the first slash */
     json_t *body;     /* NULL: none. Borrowed */
-    const void *tar;  /* in its place: an archive of that many bytes; NULL: none. Borrowed */
+    const void *tar;  /* instead of `body`: an archive of tar_length bytes; NULL: none. Borrowed */
     size_t tar_length;
-    const struct http_upload *upload; /* or one in a file; NULL: none. Borrowed */
-    const char *header;               /* one more, "Name: value"; NULL: none */
-    const char *wanted; /* the name of a header of the answer that is kept; NULL: none */
-    int64_t timeout_ms; /* 0: HTTP_TIMEOUT. With line(): of a silence */
-    /* A stream of JSON documents, one a line: called for each. Other than 0 ends it. */
+    const struct http_upload *upload; /* or an archive in a file; NULL: none. Borrowed */
+    const char *header;               /* an additional header, "Name: value"; NULL: none */
+    const char *wanted; /* the name of a header of the answer that we want; NULL: none */
+    int64_t timeout_ms; /* 0: HTTP_TIMEOUT. With line(), how long the daemon may be silent */
+    /* Called for each line of a stream of JSON documents. A non-zero return ends the call. */
     int (*line)(void *user, const json_t *document);
-    /* ms: how long the call goes on all the same. For what the daemon would do anyway once it was asked. */
+    /* How long, in ms, the call continues after a tick has asked to end it. For requests that the
+     * daemon would carry out anyway. */
     int64_t patience_ms;
-    int (*tick)(void *user); /* in the place of the connection's own; NULL: that */
+    int (*tick)(void *user); /* replaces the connection's tick; NULL: that one is used */
     void *user;
 };
 
 struct http_answer {
     long status;  /* 0: a tick has ended the call */
-    json_t *body; /* NULL: none, or no JSON */
-    char *header; /* the one that was wanted; NULL: the answer does not have it */
+    json_t *body; /* NULL: none, or not JSON */
+    char *header; /* value of the wanted header; NULL: the answer does not have it */
 };
 
 int http_open(struct http *out, const struct endpoint *endpoint, lrun_error *err);
 void http_close(struct http *h);
 
-/* 0 with whatever status came. Errors: DOCKER_UNREACHABLE; OUT_OF_MEMORY. */
+/* Returns 0 for an answer with any status. Errors: DOCKER_UNREACHABLE, OUT_OF_MEMORY. */
 int http_call(struct http *h, const struct http_request *request, struct http_answer *out,
               lrun_error *err);
 
-/* Frees what it holds, and leaves it empty. */
+/* Frees the answer's content, and leaves it empty. */
 void http_answer_free(struct http_answer *answer);
 #define cleanup_answer __attribute__((cleanup(http_answer_free)))
 
-/* What every handle for this daemon is set to: its address, TLS, how long a connection may take. */
+/* Sets the options that every handle for this daemon needs: address, TLS, connection timeout. */
 bool http_address(CURL *curl, const struct endpoint *endpoint);
 
-/* The error of a connection that did not come about, or broke. */
+/* Sets the error of a connection that failed or broke. Returns -1. */
 int http_unreachable(const struct endpoint *endpoint, const char *operation, const char *why,
                      lrun_error *err);
 

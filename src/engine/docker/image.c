@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-/* Of a repository's name, a tag and the like. */
+/* The maximum length of the name of a repository or an image. */
 enum { NAME_MAX_LENGTH = 512 };
 
 /* ---------------------------------------------------------------- looking */
@@ -54,8 +54,8 @@ static int read_config(struct image *out, const json_t *config, const char *name
     return 0;
 }
 
-/* Whether the name is one that docker_image_commit() gives. Podman shows it with a registry: the one that short names stand
- * for in Docker's API, or its own for images that it has made. */
+/* Whether docker_image_commit() gave the image this name. Podman adds a registry to it: the
+ * registry of short names in Docker's API, or Podman's own for images that it has made. */
 static bool is_setup_name(const char *name)
 {
     static const char *const registries[] = {"docker.io/", "localhost/"};
@@ -127,7 +127,7 @@ static void remember(const char *name, json_t *document)
 int docker_image_find(struct daemon *d, const char *name, bool *found, struct image *image,
                       lrun_error *err)
 {
-    /* By its id, or by the first digits of it; else it has a name. */
+    /* `name` is an image's id, or the first digits of an id, or a name. */
     char normal[IMAGE_NAME_MAX + 1];
     if (!image_is_digest(name) && image_hex_length(name) < IMAGE_PREFIX_MIN &&
         image_name_normalize(normal, name, err) < 0)
@@ -181,7 +181,8 @@ static int tick(void *user)
     return p->stopped;
 }
 
-/* {"status": "Downloading", "id": "...", "progressDetail": {"current": 1, "total": 2}}, {"error": "..."} */
+/* A line is {"error": "..."}, or
+ * {"status": "Downloading", "id": "...", "progressDetail": {"current": 1, "total": 2}}. */
 static int on_line(void *user, const json_t *line)
 {
     struct pulling *p = user;
@@ -193,7 +194,8 @@ static int on_line(void *user, const json_t *line)
         snprintf(p->failed, sizeof(p->failed), "%s", error);
         text_make_printable(p->failed);
     }
-    /* Each layer is told of twice, as it comes and as it is unpacked; what comes is what takes the time. */
+    /* The daemon reports each layer's download, then its unpacking. The download
+     * takes most of the time. */
     if (!id || !status || strcmp(status, "Downloading") != 0 || json_object_size(p->layers) > 1000)
         return 0;
     json_int_t current = json_integer_value(json_object_get(detail, "current"));
@@ -210,14 +212,15 @@ static int on_line(void *user, const json_t *line)
     return 0;
 }
 
-/* "host:5000/name:tag": the tag is what is behind the last colon, unless a slash follows. */
+/* Returns the tag of "host:5000/name:tag": the text after the last colon. NULL: there is no colon,
+ * or a slash follows it. */
 static const char *tag_of(const char *name)
 {
     const char *colon = strrchr(name, ':');
     return colon && !strchr(colon, '/') ? colon + 1 : NULL;
 }
 
-/* Without a tag the daemon would pull them all. */
+/* Adds a tag if there is none, because otherwise the daemon would pull all tags. */
 static char *pull_query(const char *name)
 {
     cleanup_free char *escaped = daemon_escape(name);
@@ -256,7 +259,7 @@ int docker_image_pull(struct daemon *d, const char *name, struct image_feedback 
     return error_hint(err, "check the name; if the registry wants a password: docker login");
 }
 
-/* ---------------------------------------------------------------- making one */
+/* ---------------------------------------------------------------- commit */
 
 static json_t *words_json(char *const *words)
 {
@@ -286,7 +289,7 @@ int docker_image_commit(struct daemon *d, const char *container, const char *nam
     const char *tag = tag_of(name);
     int n = snprintf(repository, sizeof(repository), "%.*s",
                      (int)(tag ? tag - name - 1 : (int)strlen(name)), name);
-    /* The image is not the run's that made it: what is started from it must not look like that run. */
+    /* Clear the run's labels, so that a container of the new image does not look like the run's. */
     request.body =
         n < 0 || (size_t)n >= sizeof(repository)
             ? NULL
@@ -304,8 +307,8 @@ int docker_image_commit(struct daemon *d, const char *container, const char *nam
                                 "the outcome of the setup steps cannot be kept", err);
 }
 
-/* By a name: one that has others as well only loses this one. 1: it is gone. One that is in use is left (409), and somebody
- * else may have been faster (404). */
+/* Removes a name of an image; an image with other names loses only this one. Returns 1: the name is
+ * gone; 0: the image is in use (409), or another process has removed it (404). */
 static int remove_image(struct daemon *d, const char *name, lrun_error *err)
 {
     struct http_request request = {.operation = "docker.clean", .method = "DELETE"};

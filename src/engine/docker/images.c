@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
-/* ms. A daemon that unpacks a large layer says nothing meanwhile. */
+/* In ms. A daemon sends nothing while it unpacks a large layer. */
 enum { LOAD_TIMEOUT = 10 * 60000 };
 
 int docker_images_find(const char *name, char **digest, lrun_error *err)
@@ -112,7 +112,7 @@ int docker_images_import(int fd, const char *name, struct image *out,
     cleanup_store struct store *store = NULL;
     cleanup_close int archive = -1;
     char normal[IMAGE_NAME_MAX + 1];
-    /* Before the work is done. */
+    /* Check everything before the work begins. */
     if (daemon_get(&d, err) < 0 || image_name_normalize(normal, name, err) < 0 ||
         store_open(&store, true, err) < 0)
         return -1;
@@ -130,7 +130,7 @@ static int add(struct image **list, size_t *count, const json_t *image, const ch
     time_t created = (time_t)json_integer_value(json_object_get(image, "Created"));
     json_int_t size = json_integer_value(json_object_get(image, "Size"));
     struct tm utc;
-    char when[32] = ""; /* without a time it has year 1 */
+    char when[32] = ""; /* an image without a time has the year 1 */
     if (!id || !image_is_digest(id) || !gmtime_r(&created, &utc))
         return 0;
     if (created > 0)
@@ -170,7 +170,7 @@ int docker_images_list(struct image **out, size_t *count, lrun_error *err)
     json_array_foreach (answer.body, i, image) {
         json_array_foreach (json_object_get(image, "RepoTags"), j, tag) {
             const char *name = json_string_value(tag);
-            /* Without a name it can be run, but is nobody's to list. */
+            /* Images without a name can be run, but are not listed. */
             if (!name || strncmp(name, none, strlen(none)) == 0 ||
                 add(out, count, image, name) == 0)
                 continue;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The daemon's images as the image verbs mean them. The functions are rows of the engine's table (engine/engine.h); what
- * a run asks of its image is in image.h.
+ * The daemon's images, for the image verbs. The functions are members of the engine's table
+ * (engine/engine.h). The functions that a run needs are in image.h.
  */
 #ifndef ENGINE_DOCKER_IMAGES_H
 #define ENGINE_DOCKER_IMAGES_H

@@ -14,7 +14,8 @@
 #define PREFIX       "light-runner-"
 #define PODMAN_APART "isolate"
 
-/* `options`: the driver's, or NULL; taken. The answer's status: 201 with a network. */
+/* Creates a network. `options` are the driver's, or NULL; takes ownership. The answer's status is
+ * 201 if the network was created. */
 static int post(struct daemon *d, const char *name, json_t *options, const char *kind,
                 struct http_answer *answer, lrun_error *err)
 {
@@ -29,14 +30,14 @@ static int post(struct daemon *d, const char *name, json_t *options, const char 
     return rc;
 }
 
-/* A name of our own: it needs no escape. */
+/* Requests the default network. Its name needs no escaping. */
 static int get_default(struct daemon *d, struct http_answer *answer, lrun_error *err)
 {
     struct http_request request = {.operation = OPERATION, .method = "GET"};
     return daemon_call(d, &request, answer, err, "/networks/" ENGINE_NETWORK_DEFAULT);
 }
 
-/* Whether its containers do not reach one another. */
+/* Whether the containers of the network cannot reach each other. */
 static bool is_isolated(const json_t *network)
 {
     const char *driver = json_string_value(json_object_get(network, "Driver"));
@@ -45,9 +46,9 @@ static bool is_isolated(const json_t *network)
 }
 
 /*
- * A network that keeps its containers apart does so by rules of the firewall for what passes its bridge. A daemon says
- * where the kernel asks the firewall nothing of the kind; later versions, and those that are told to make no rules
- * ("iptables": false), do not say so.
+ * Containers of a network are isolated by firewall rules for traffic on the network's bridge. A
+ * daemon reports if the kernel does not apply firewall rules to bridges. Later versions do not
+ * report it, nor do daemons that are configured to make no rules ("iptables": false).
  */
 static int check_firewall(struct daemon *d, lrun_error *err)
 {
@@ -63,7 +64,8 @@ static int check_firewall(struct daemon *d, lrun_error *err)
                            "on the daemon's machine; or use --network none");
 }
 
-/* Of two networks with the default name the older one stays; what is older in no way is told by its id. */
+/* Of two networks with the default name, the older one stays. If they have the same
+ * age, the ids decide. */
 static bool stays_before(const json_t *a, const json_t *b)
 {
     static const char *const keys[] = {"Created", "Id"};
@@ -84,14 +86,15 @@ static void remove_by_id(struct daemon *d, const json_t *network)
     const char *id = json_string_value(json_object_get(network, "Id"));
     cleanup_free char *escaped = id ? daemon_escape(id) : NULL;
     lrun_error ignored;
-    /* Somebody else may be faster. */
+    /* Ignore the outcome: another process may have removed it. */
     if (escaped)
         daemon_call(d, &request, &answer, &ignored, "/networks/%s", escaped);
 }
 
 /*
- * A daemon may make two networks of one name for two runs that begin at once, and from then on takes the name for neither.
- * Everybody who sees that removes all but the oldest, which is the same for everybody.
+ * If two runs start at the same time, a daemon may make two networks with one name, and from then
+ * on reject the name as ambiguous. Every process that notices removes all but the oldest, which is
+ * the same network for all processes.
  */
 static int remove_doubles(struct daemon *d, lrun_error *err)
 {
@@ -108,7 +111,7 @@ static int remove_doubles(struct daemon *d, lrun_error *err)
     for (int pass = 0; pass < 2; pass++) {
         json_array_foreach (answer.body, i, network) {
             const char *name = json_string_value(json_object_get(network, "Name"));
-            /* The filter takes parts of a name too. */
+            /* The filter matches parts of names, too. */
             if (!name || strcmp(name, ENGINE_NETWORK_DEFAULT) != 0)
                 continue;
             if (pass == 0)
@@ -124,12 +127,12 @@ static int make_default(struct daemon *d, struct http_answer *made, lrun_error *
 {
     cleanup_answer struct http_answer answer = {0};
     json_t *options = json_pack("{ss}", ICC, "false");
-    /* Without them its containers would reach one another. */
+    /* Without the options, the containers of the network could reach each other. */
     if (!options)
         return error_oom(err, OPERATION);
     if (post(d, ENGINE_NETWORK_DEFAULT, options, "default", &answer, err) < 0)
         return -1;
-    /* 409: another run has just made it, in the same way. */
+    /* 409: another run has just created it, in the same way. */
     if (answer.status != 201 && answer.status != 409)
         return daemon_refused(&answer, LRUN_START_FAILED, OPERATION,
                               "the network '" ENGINE_NETWORK_DEFAULT "' cannot be made", err);
@@ -137,7 +140,7 @@ static int make_default(struct daemon *d, struct http_answer *made, lrun_error *
         return -1;
     if (made->status != 200 || is_isolated(made->body))
         return 0;
-    /* Others than Docker may take the option, and go on without. */
+    /* Daemons other than Docker may accept the option and ignore it. */
     remove_by_id(d, made->body);
     error_set(err, LRUN_NOT_SUPPORTED, OPERATION,
               "the daemon does not keep the containers of a network apart");
@@ -156,7 +159,7 @@ int network_ensure(struct daemon *d, char id[NETWORK_ID_SIZE], lrun_error *err)
             return -1;
         last = &made;
     } else if (answer.status == 400) {
-        /* The name stands for several. */
+        /* Several networks have the name. */
         if (remove_doubles(d, err) < 0 || get_default(d, &made, err) < 0)
             return -1;
         last = &made;
@@ -168,7 +171,7 @@ int network_ensure(struct daemon *d, char id[NETWORK_ID_SIZE], lrun_error *err)
     snprintf(id, NETWORK_ID_SIZE, "%s", text && strlen(text) < NETWORK_ID_SIZE ? text : "");
     if (is_isolated(last->body))
         return 0;
-    /* Somebody may have made one of that name. */
+    /* A user may have made a network of that name. */
     error_set(err, LRUN_START_FAILED, OPERATION,
               "the Docker network '" ENGINE_NETWORK_DEFAULT
               "' is not ours: its containers reach one another");
@@ -176,7 +179,7 @@ int network_ensure(struct daemon *d, char id[NETWORK_ID_SIZE], lrun_error *err)
                       "docker network rm " ENGINE_NETWORK_DEFAULT "; the next run makes it again");
 }
 
-/* 1: it is gone; 0 with the answer's error in *err: it is not. */
+/* Removes a network. Returns 1: it is gone; 0: it is not, and *err has the answer's error. */
 static int remove_one(struct daemon *d, const char *name, int64_t timeout_ms, lrun_error *err)
 {
     struct http_request request = {
@@ -193,8 +196,9 @@ static int remove_one(struct daemon *d, const char *name, int64_t timeout_ms, lr
 /* -------------------------------------------------------------- a run's own */
 
 /*
- * By Podman's own API, for in Docker's it does not say whether the networks that it makes are kept apart. `how`: "strict",
- * from any other network; "true", from the others that are made so. Earlier versions know the second alone.
+ * Makes an isolated network. Uses Podman's own API, because in Docker's API Podman does not report
+ * whether its networks are isolated. `how` is "strict" (isolated from every other network) or
+ * "true" (from other isolated networks). Earlier versions support only "true".
  */
 static int make_apart(struct daemon *d, const char *id, const char *owner, const char *how,
                       struct http_answer *answer, lrun_error *err)
@@ -212,7 +216,7 @@ static int make_apart(struct daemon *d, const char *id, const char *owner, const
     return rc;
 }
 
-/* As it was made, and not as it was asked for. */
+/* Whether the network is isolated as created, not just as requested. */
 static bool is_apart(const struct http_answer *made)
 {
     const char *how =
@@ -279,7 +283,7 @@ int network_connect(struct daemon *d, const char *name, const char *container, l
     return hint_create(name, err);
 }
 
-/* -------------------------------------------------------------- those of the user */
+/* -------------------------------------------------------------- the user's networks */
 
 static int create(struct daemon *d, const char *name, lrun_error *err)
 {
@@ -304,7 +308,7 @@ static int exists(struct daemon *d, const char *name, unsigned *count, lrun_erro
                                 "cannot look at the network", err);
 }
 
-/* The default one stays: a run may just be about to use it. */
+/* Keeps the default network, because a run may be about to use it. */
 static int prune(struct daemon *d, unsigned *count, lrun_error *err)
 {
     struct http_request request = {.operation = OPERATION, .method = "GET"};
@@ -323,11 +327,11 @@ static int prune(struct daemon *d, unsigned *count, lrun_error *err)
         bool ours = name && (strncmp(name, PREFIX, strlen(PREFIX)) == 0 ||
                              (label && strcmp(label, "user") == 0));
         bool of_run = json_object_get(json_object_get(network, "Labels"), CONTAINER_LABEL);
-        /* One of a run's own may just be about to be used: that is for reap. */
+        /* Leave a run's own network to reap, because the run may be about to use it. */
         if (!ours || of_run || strcmp(name, ENGINE_NETWORK_DEFAULT) == 0 ||
             !container_is_network_name(name))
             continue;
-        /* One that is in use is refused by the daemon. */
+        /* The daemon rejects the removal of a network that is in use. */
         lrun_error ignored;
         int rc = remove_one(d, name, 0, &ignored);
         if (rc < 0) {

@@ -18,7 +18,7 @@ static int64_t now_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* A list of what has our label. New reference. */
+/* Lists the objects with our label. New reference. */
 static int list(json_t **out, struct daemon *d, const char *path, const char *filter,
                 lrun_error *err)
 {
@@ -36,7 +36,8 @@ static int list(json_t **out, struct daemon *d, const char *path, const char *fi
     return 0;
 }
 
-/* 1: it is gone. Somebody else may have been faster, or it is in use again. */
+/* Removes an object. Returns 1: it is gone; 0: another process has removed it, or
+ * it is in use again. */
 static int removed(struct daemon *d, const char *kind, const char *name, const char *how,
                    lrun_error *err)
 {
@@ -50,7 +51,7 @@ static int removed(struct daemon *d, const char *kind, const char *name, const c
     return answer.status == 204;
 }
 
-/* By their labels: whether its supervisor is still there. */
+/* Whether the object's supervisor is still alive, according to the object's labels. */
 static enum process_fate fate_of(const json_t *labelled)
 {
     const char *owner = json_string_value(
@@ -58,7 +59,8 @@ static enum process_fate fate_of(const json_t *labelled)
     return owner ? process_fate(owner) : PROCESS_UNKNOWN;
 }
 
-/* One that is paused does not notice that its stdin has been closed: it goes when its supervisor has. */
+/* Whether the container is orphaned. Its state cannot tell for a paused one, whose agent does not
+ * notice that stdin is closed, so the fate of the supervisor counts first. */
 static bool is_over(const json_t *container)
 {
     enum process_fate fate = fate_of(container);
@@ -72,7 +74,8 @@ static bool is_over(const json_t *container)
     return false;
 }
 
-/* "/ID"; a container that others are linked to has more names. */
+/* Whether a name of the container, as "/ID", is a run's. A container that others are linked
+ * to has more names. */
 static bool is_ours(const json_t *container)
 {
     size_t i;
@@ -108,7 +111,8 @@ static int reap_containers(struct daemon *d, int64_t before, unsigned *count, lr
     return rc < 0 ? -1 : 0;
 }
 
-/* Volumes or networks: one that is in use is not listed, or refused. */
+/* Removes volumes or networks. Those that are in use are not listed, or the daemon
+ * rejects their removal. */
 static int reap_unused(struct daemon *d, const char *kind, const json_t *all,
                        const char *created_at, int64_t before, unsigned *count, lrun_error *err)
 {
@@ -140,7 +144,7 @@ static int reap_volumes(struct daemon *d, int64_t before, unsigned *count, lrun_
     return rc;
 }
 
-/* Podman's alone: elsewhere runs share one. */
+/* Only Podman has networks to remove: on Docker, runs share one. */
 static int reap_networks(struct daemon *d, int64_t before, lrun_error *err)
 {
     json_t *all;

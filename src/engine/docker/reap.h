@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What runs have left on the daemon whose supervisor was killed: containers, volumes and networks whose
- * name is a run's id, and which have that id as their label.
+ * Orphaned objects on the daemon, left by runs whose supervisor was killed: containers, volumes and
+ * networks that have a run's id both as their name and as their label.
  */
 #ifndef ENGINE_DOCKER_REAP_H
 #define ENGINE_DOCKER_REAP_H
@@ -9,8 +9,9 @@
 #include "engine/docker/daemon.h"
 #include "engine/engine.h"
 
-/* Removes what is older than min_age_ms and of which nothing runs, or whose supervisor is known to be
- * gone. Errors: DOCKER_UNREACHABLE. */
+/* Removes orphaned objects that are older than min_age_ms: those whose supervisor is known to be
+ * gone and, if that is unknown, those in which nothing runs. Adds to *out. Errors:
+ * DOCKER_UNREACHABLE. */
 int docker_reap(struct daemon *d, int64_t min_age_ms, struct engine_reaped *out, lrun_error *err);
 
 #endif

@@ -13,17 +13,18 @@
 
 #define OPERATION "docker.start"
 
-/* ms. Of the answer to the attach; the start has the supervisor's own deadline. */
+/* In ms. ATTACH_TIMEOUT is for the answer to the attach. The supervisor's own
+ * deadline covers the start. */
 enum { ATTACH_TIMEOUT = 30000, INSPECT_TIMEOUT = 5000 };
 
 enum { CHUNK = 256 * 1024, HEAD_MAX = 16 * 1024 };
 
-/* The child's own ends. */
+/* The relay's ends of the pipes. */
 struct ends {
     int in, out, text, facts;
 };
 
-/* One direction: what has been read and not yet written. */
+/* One direction: the data that has been read and not yet written. */
 struct lane {
     char *data;
     size_t at, end;
@@ -60,7 +61,8 @@ static int send_all(struct connection *c, const char *data, size_t length)
     return 0;
 }
 
-/* Reads the answer's head; what has come behind it stays in c->down. The status; -1: there was none. */
+/* Reads the answer's head; data that follows it stays in c->down. Returns the status;
+ * -1: there was none. */
 static long receive_head(struct connection *c)
 {
     int64_t deadline = clock_ms() + ATTACH_TIMEOUT;
@@ -88,7 +90,7 @@ static void say(const struct connection *c, const char *text)
     (void)io_write_all(c->ends.text, text, strlen(text), clock_ms() + 1000);
 }
 
-/* With what the daemon says of it, if that has come with the head. */
+/* Reports that the daemon refuses, with its message if that has arrived together with the head. */
 static void say_refused(const struct connection *c)
 {
     const struct lane *d = &c->down;
@@ -129,14 +131,15 @@ static int attach(struct connection *c, const struct daemon *d, const char *cont
         return -1;
     }
     long status = receive_head(c);
-    /* 200 is what it was before there were upgrades. */
+    /* 200 is the status of daemons that do not know upgrades. */
     if (status == 101 || status == 200)
         return 0;
     say_refused(c);
     return -1;
 }
 
-/* What the supervisor wants to know of a container on this machine, without asking a daemon itself. */
+/* Tells the supervisor about a container on this machine, so that it need not ask
+ * the daemon itself. */
 static void tell_facts(const struct connection *c, struct daemon *d, const char *container)
 {
     struct http_request request = {
@@ -181,7 +184,8 @@ static int start(struct connection *c, const struct daemon *d, const char *conta
 
 /* ---------------------------------------------------------------- both ways */
 
-/* What has come from the daemon, to the pipes. 1: something has moved; 0: not; -1: it is over. */
+/* Moves data from the daemon to the pipes. Returns 1: data has moved; 0: none has;
+ * -1: the stream is over. */
 static int move_down(struct connection *c, int *waits_for)
 {
     struct lane *d = &c->down;
@@ -230,7 +234,7 @@ static int move_up(struct connection *c, bool *waits)
         if (n < 0)
             return errno == EINTR ? 1 : errno == EAGAIN ? 0 : -1;
         if (n == 0) {
-            /* The frames have an end of their own: what goes to the agent needs no half-close. */
+            /* No half-close is needed, because the agent's frames mark the end of the input. */
             c->input_over = true;
             return 0;
         }
@@ -244,7 +248,7 @@ static int move_up(struct connection *c, bool *waits)
         return 0;
     }
     if (code != CURLE_OK) {
-        /* What the container has said last is still to be read. */
+        /* Continue, because the container's last output has yet to be read. */
         c->input_over = true;
         u->at = u->end;
         return 0;
@@ -267,12 +271,13 @@ static void loop(struct connection *c)
         bool up_waits = c->up.at < c->up.end;
         short wanted = (short)((pipe_full < 0 ? POLLIN : 0) | (socket_full ? POLLOUT : 0));
         struct pollfd p[] = {
-            /* Not at all while nothing is wanted of it: its end would be told again and again. */
+            /* Leave the socket out while nothing is wanted from it: poll() would
+             * report its end forever. */
             {wanted ? c->socket : -1, wanted, 0},
             {pipe_full, POLLOUT, 0},
             {c->input_over || up_waits ? -1 : c->ends.in, POLLIN, 0},
         };
-        /* Without a deadline: its end is that of the container, or of the supervisor. */
+        /* No deadline: the relay ends with the container or with the supervisor. */
         if (poll(p, 3, -1) < 0 && errno != EINTR)
             return;
     }
@@ -284,7 +289,7 @@ static _Noreturn void run_child(const struct daemon *d, const char *container,
     enum { FIRST = 3, LAST = 6 };
     struct connection c = {.socket = -1};
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    /* Out of the way of the numbers that they get. */
+    /* First move the fds away from the numbers that they will get. */
     int in = fcntl(given->in, F_DUPFD_CLOEXEC, 64), out = fcntl(given->out, F_DUPFD_CLOEXEC, 64);
     int text = fcntl(given->text, F_DUPFD_CLOEXEC, 64);
     int facts = fcntl(given->facts, F_DUPFD_CLOEXEC, 64);
@@ -293,7 +298,8 @@ static _Noreturn void run_child(const struct daemon *d, const char *container,
             _exit(1);
     c.ends = (struct ends){dup3(in, FIRST, O_CLOEXEC), dup3(out, FIRST + 1, O_CLOEXEC),
                            dup3(text, FIRST + 2, O_CLOEXEC), dup3(facts, LAST, O_CLOEXEC)};
-    /* The caller's socket among others: it must see the supervisor's end. */
+    /* Close everything else, above all the caller's socket: the caller must see when
+     * the supervisor ends. */
     if (c.ends.in < 0 || c.ends.out < 0 || c.ends.text < 0 || c.ends.facts < 0 ||
         close_range(LAST + 1, ~0u, 0) < 0)
         _exit(1);
@@ -305,7 +311,8 @@ static _Noreturn void run_child(const struct daemon *d, const char *container,
         io_set_nonblock(c.ends.out, true) < 0 || io_set_nonblock(c.ends.text, true) < 0 ||
         attach(&c, d, container) < 0 || start(&c, d, container) < 0)
         _exit(1);
-    /* libcurl has read what it needs of it (a proxy), and what follows comes from the sandbox. */
+    /* libcurl has read what it needs from the environment (a proxy). From now on, data
+     * comes from the sandbox. */
     process_forget_environment();
     cleanup_close_fd(&c.ends.facts);
     loop(&c);

@@ -18,7 +18,7 @@ long stream_head(const char *data, size_t have, size_t *length)
     long status = 0;
     const char *digits = data + sizeof(version) - 1;
     for (int i = 0; i < 3; i++) {
-        /* The end that was found is behind them, or this is none of them. */
+        /* Safe without a check of the length: a byte of the blank line fails this test. */
         if (digits[i] < '0' || digits[i] > '9')
             return -1;
         status = status * 10 + (digits[i] - '0');
@@ -28,7 +28,7 @@ long stream_head(const char *data, size_t have, size_t *length)
 
 static bool header_is_valid(const uint8_t *h)
 {
-    /* 0 would be the container's stdin, which nobody sends back. */
+    /* Stream 0 would be the container's stdin, which a daemon never sends back. */
     return h[0] >= STREAM_STDOUT && h[0] <= STREAM_DAEMON && h[1] == 0 && h[2] == 0 && h[3] == 0;
 }
 

@@ -14,10 +14,10 @@
 
 #define OPERATION "docker.trial"
 
-/* ms. */
+/* In ms. */
 enum { REMOVE_TIMEOUT = 30000 };
 
-/* The first image whose volumes do no harm. malloc'd; NULL with an error. */
+/* Returns the id of the first image whose volumes are allowed. malloc'd; NULL with an error. */
 static char *any_image(struct daemon *d, lrun_error *err)
 {
     struct http_request request = {.operation = OPERATION, .method = "GET"};
@@ -64,7 +64,7 @@ int trial_of_runtime(struct daemon *d, const char *runtime, lrun_error *err)
     cleanup_free char *image = any_image(d, err);
     if (!image || agent_name_make(agent, err) < 0)
         return -1;
-    /* As a run's id, so that reap knows it. */
+    /* A name in the form of a run's id, so that reap recognizes it. */
     snprintf(name, sizeof(name), "light-runner-%.12s", agent + strlen(AGENT_NAME_PREFIX));
     request.body = document(name, image, agent, runtime);
     if (!request.body)

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Whether the daemon can start anything with a runtime that is not in its list: the shims of containerd are not.
+ * A trial of a runtime that is not in the daemon's list, as containerd's shims are not: can the
+ * daemon start anything with it?
  */
 #ifndef ENGINE_DOCKER_TRIAL_H
 #define ENGINE_DOCKER_TRIAL_H
 
 #include "engine/docker/daemon.h"
 
-/* Starts the agent in a container of that runtime, without a network, and removes it. The agent ends by itself when
- * nobody speaks to it. Errors: CONTAINER_START_FAILED, DOCKER_UNREACHABLE. */
+/* Starts the agent in a container of that runtime, without a network, and removes the container.
+ * The agent ends by itself if it receives no input. Errors: CONTAINER_START_FAILED,
+ * DOCKER_UNREACHABLE. */
 int trial_of_runtime(struct daemon *d, const char *runtime, lrun_error *err);
 
 #endif

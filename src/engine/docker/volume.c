@@ -9,10 +9,10 @@
 
 #define OPERATION "docker.volumes"
 
-/* Of one path, links included. The kernel follows 40. */
+/* The maximum number of lookups for one path, including its links. The kernel follows 40 links. */
 enum { LOOKUPS_MAX = 64, STAT_MAX = 32 * 1024 };
 
-/* Where the runtime and Docker mount something themselves, and what they rely on. */
+/* The folders in which the runtime and Docker mount something themselves, or on which they rely. */
 static const char *const reserved[] = {"/dev", "/etc", "/proc", "/sys"};
 
 bool volume_is_reserved(const char *path)
@@ -62,7 +62,8 @@ int volume_check_places(const json_t *declared, bool capped, lrun_error *err)
 
 /* ---------------------------------------------------------------- links */
 
-/* The target of a link out of the header that describes a file: JSON in base64. malloc'd; NULL: it is no link. */
+/* Returns the target of a link, from the header that describes a file as JSON in base64. malloc'd;
+ * NULL: it is not a link. */
 static char *target_in(const char *header)
 {
     struct base64_decode_ctx context;
@@ -79,7 +80,7 @@ static char *target_in(const char *header)
     return copy;
 }
 
-/* *target: where the link at `path` leads, malloc'd; NULL: there is no link. */
+/* Sets *target to the target of the link at `path`, malloc'd; to NULL if there is no link. */
 static int look(struct daemon *d, const char *container, const char *path, char **target,
                 bool *missing, lrun_error *err)
 {
@@ -104,7 +105,7 @@ static int look(struct daemon *d, const char *container, const char *path, char 
         return daemon_refused(&answer, LRUN_START_FAILED, OPERATION, what, err);
     }
     *target = target_in(answer.header);
-    /* Podman tells the path itself of what is no link. */
+    /* For a path that is not a link, Podman returns the path itself. */
     if (*target && strcmp(*target, path) == 0)
         free(steal_ptr(*target));
     return 0;
@@ -117,7 +118,7 @@ static void go_up(char *path)
         *slash = '\0';
 }
 
-/* *out: the path without links, malloc'd. */
+/* Resolves the links of a path. *out is malloc'd. */
 static int resolve(struct daemon *d, const char *container, const char *path, char **out,
                    lrun_error *err)
 {

@@ -1,63 +1,66 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What differs between the tiers of the local engine: one table per tier. local.c calls it step by step, and does itself
- * what is the same for all: names, ids, cgroup, namespaces, network, and removing everything.
+ * What differs between the tiers of the local engine: one table per tier. local.c and prepare.c
+ * call it step by step. They do what is the same for all tiers themselves: names, ids, cgroup,
+ * namespaces, network, and removing everything.
  */
 #ifndef ENGINE_LOCAL_BACKEND_H
 #define ENGINE_LOCAL_BACKEND_H
 
 #include "engine/local/local_sandbox.h"
 
-/* What is known while a sandbox is prepared, and not needed afterwards. */
+/* Data that is needed only while a sandbox is prepared. */
 struct local_plan {
     struct local_sandbox *sandbox;
     const struct request *request;
     struct store *store;
     int image;            /* the image's file */
-    char *scratch_folder; /* for what is kept between runs: templates, compiled filters */
+    char *scratch_folder; /* keeps files between runs: templates, compiled filters */
     struct cgroup_limits limits;
-    int (*tick)(void *user); /* asked while something takes long; other than 0: stop. May be NULL */
+    /* Called during long operations; a non-zero return aborts them. May be NULL. */
+    int (*tick)(void *user);
     void *user;
 };
 
-/* Functions return 0, or -1 with an error. A function that is NULL has nothing to do. */
+/* Functions return 0, or -1 with an error. A NULL function means that there is nothing to do. */
 struct local_backend {
-    bool needs_root;    /* it takes root on the host */
-    bool has_vm;        /* options.accelerator means something */
-    bool sees_devices;  /* the host's devices, and so its GPUs, are in reach */
-    bool keeps_root;    /* what is written in the sandbox can be read afterwards: commit() */
-    bool agent_filters; /* the agent puts on the seccomp filter, whatever the request says */
+    bool needs_root;    /* it requires root on the host */
+    bool has_vm;        /* options.accelerator applies */
+    bool sees_devices;  /* the host's devices, and so its GPUs, can be made visible inside */
+    bool keeps_root;    /* files written in the sandbox can be read afterwards, for commit() */
+    bool agent_filters; /* the agent installs the seccomp filter, whatever the request says */
     bool maps_high_ids; /* the host maps ids above 65535; otherwise the sandbox has all of them */
-    bool always_namespaces; /* it joins a user namespace of ours also without a network */
+    bool always_namespaces; /* we make a user namespace for it even if it has no network */
 
-    /* Whether the tier's files are here, for `doctor`. */
+    /* Whether the tier's files are installed. For `doctor`. */
     int (*available)(lrun_error *err);
-    /* Corrects the cgroup's limits and the filter, and says what the agent has to do about limits. */
+    /* Adjusts the cgroup's limits and the filter, and sets the limits that the agent enforces. */
     int (*adapt)(struct local_plan *p, lrun_error *err);
-    /* The supervisor's fds (sandbox.to_agent and so on), and stdio[] at the other ends. */
+    /* Opens the supervisor's fds (sandbox.to_agent and so on), and the other ends of them. */
     int (*open_channel)(struct local_sandbox *s, lrun_error *err);
-    /* The namespaces are there, and mounts will be: what can come up meanwhile is started. */
+    /* Starts a program that can come up while the mounts are made. The namespaces exist by now. */
     int (*start_early)(struct local_sandbox *s, lrun_error *err);
     int (*make_root)(struct local_plan *p, lrun_error *err);
-    /* All that is left to do before the start. */
+    /* Does everything else that must be done before start(). */
     int (*configure)(struct local_plan *p, lrun_error *err);
     int (*start)(struct local_sandbox *s, lrun_error *err);
-    /* The command has begun. -1: the run cannot go on. */
+    /* The command has started. -1: the run cannot continue. */
     int (*running)(struct local_sandbox *s);
-    /* NULL: it is frozen by its cgroup. */
+    /* NULL: the sandbox is frozen by its cgroup. */
     int (*pause)(struct local_sandbox *s, bool on, lrun_error *err);
-    /* Whether the sandbox kills everything in it by itself and then ends. false: it has to be killed. */
+    /* Asks the sandbox to kill everything in it and to end. False: it has to be
+     * killed from outside. */
     bool (*ask_to_end)(struct local_sandbox *s);
-    /* Waits until it has, for a moment, and kills it. */
+    /* Waits for that end for a short time, then kills the sandbox. */
     void (*await_end)(struct local_sandbox *s);
-    /* *usage is what the cgroup has counted. */
+    /* Corrects *usage, which holds the cgroup's counts. */
     void (*correct_usage)(const struct local_sandbox *s, struct cgroup_usage *usage);
-    /* The image of commit() can be made of LOCAL_ROOT afterwards. */
+    /* Makes LOCAL_ROOT readable, so that commit() can make an image of it. */
     int (*open_root)(const struct local_sandbox *s, lrun_error *err);
     void (*close)(struct local_sandbox *s);
 };
 
-/* A container beside the host's kernel, gVisor, and a VM. */
+/* A container on the host's kernel, gVisor, and a VM. */
 extern const struct local_backend local_oci, local_gvisor, local_vm;
 
 const struct local_backend *backend_of_tier(const struct tier *tier);
@@ -65,10 +68,10 @@ const struct local_backend *backend_of_tier(const struct tier *tier);
 /* Whether this user may use the tier. Errors: NOT_SUPPORTED. */
 int backend_check_user(const struct tier *tier, lrun_error *err);
 
-/* /etc/resolv.conf for a sandbox with a network: LOCAL_RESOLV_CONF. */
+/* Writes LOCAL_RESOLV_CONF, which becomes /etc/resolv.conf in a sandbox with a network. */
 int backend_write_resolv_conf(const struct local_sandbox *s, lrun_error *err);
 
-/* Keeps the image's file open as image_fd, at a number of at least `from`. */
+/* Keeps the image's file open as image_fd, with an fd number of at least `from`. */
 int backend_keep_image(struct local_plan *p, int from, lrun_error *err);
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * gVisor: an OCI runtime whose sandbox has a kernel of its own, the sentry, with its own file systems, network stack and
- * count of processes. So it reads the image's file by itself, and the agent limits what the host cannot see.
+ * gVisor: an OCI runtime whose sandbox has its own kernel, the sentry, with its own file systems,
+ * network stack and process count. So gVisor reads the image's file itself, and the agent enforces
+ * the limits on things that the host cannot see.
  */
 #include "base/io.h"
 #include "engine/local/oci.h"
@@ -18,24 +19,24 @@ static int adapt(struct local_plan *p, lrun_error *err)
 {
     struct sandbox *base = &p->sandbox->base;
     base->pids = p->request->pids + OCI_BUNDLE_OWN_PIDS;
-    /* In its kernel all processors of the host are seen. */
+    /* The sentry shows all processors of the host. */
     base->cpu_us = cgroup_cpu_us(p->request->cpus);
     base->may_end_first = true;
-    /* The kernel's log tells which kernel it is, and nothing of the host. */
+    /* The kernel's log identifies the sentry and says nothing about the host. */
     return filter_allow(&base->filter, &base->filter_length, SYS_syslog, err);
 }
 
 /*
- * gVisor reads the image's file and keeps what is written over it in one file of the storage, which it
- * caps by itself. The storage around that file is the wall behind: larger by what the file
- * system takes for itself, and by what may be freed and not yet be given back.
+ * gVisor reads the image's file. It keeps all changes in one file of the run's storage and caps
+ * that file itself. The size of the storage is a second limit behind that cap. It is larger by the
+ * file system's own overhead, and by space that is freed but not yet given back.
  */
 static int make_root(struct local_plan *p, lrun_error *err)
 {
     struct local_sandbox *s = p->sandbox;
     uint64_t spare = s->disk_bytes / 8 / LOCAL_DISK_MIN * LOCAL_DISK_MIN + 16 * LOCAL_DISK_MIN;
-    /* Above the number that it is to have in the runtime: dup2() onto itself would leave it to be
-     * closed by exec. */
+    /* The fd number must be above the one in the runtime: dup2() onto itself would
+     * keep close-on-exec. */
     return backend_keep_image(p, OCI_RUNTIME_IMAGE_FD + 1, err) < 0
                ? -1
                : mount_scratch(p->scratch_folder, s->disk_bytes + spare, LOCAL_SCRATCH, &s->scratch,
@@ -48,8 +49,9 @@ static int configure(struct local_plan *p, lrun_error *err)
     struct oci_bundle bundle;
     if (oci_fill_bundle(&bundle, p, err) < 0)
         return -1;
-    /* It has groups of its own, which the agent shows, and the agent writes down the name servers. A program of several
-     * threads, as it is, cannot join a user namespace: it makes one. */
+    /* The sentry has its own cgroups, which the agent shows; the agent also writes the name
+     * servers. As a program of several threads, runsc cannot join a user namespace, so the
+     * bundle has it make one. */
     bundle.kernel_log = true;
     bundle.image = OCI_RUNTIME_IMAGE;
     bundle.upper = LOCAL_SCRATCH;
@@ -59,7 +61,8 @@ static int configure(struct local_plan *p, lrun_error *err)
     return s->config ? 0 : -1;
 }
 
-/* gVisor's network stack takes over what the interface is like when it starts. */
+/* gVisor's network stack copies the state of the interface when it starts, so
+ * wait until that is up. */
 static int await_network(struct local_sandbox *s, lrun_error *err)
 {
     struct pollfd fds[2] = {{.fd = s->network.ready, .events = POLLIN},
@@ -69,7 +72,7 @@ static int await_network(struct local_sandbox *s, lrun_error *err)
     do
         n = poll(fds, 2, io_poll_timeout(deadline));
     while ((n < 0 && errno == EINTR) || (n == 0 && clock_ms() < deadline));
-    /* It has been waited for. */
+    /* The supervisor need not wait for the network any more. */
     s->base.network = s->base.network_lost = -1;
     if (fds[0].revents & POLLIN)
         return 0;
@@ -91,9 +94,9 @@ static int start(struct local_sandbox *s, lrun_error *err)
 }
 
 /*
- * By its own verbs. To freeze its cgroup interrupts the system calls by which the sentry's processes talk to each other
- * (seccomp notifications), and the sentry does not take up all of them again: it then considers a process dead, and the
- * program in it ends with SIGSEGV.
+ * Uses runsc's own verbs. Freezing the cgroup interrupts the system calls by which the sentry's
+ * processes talk to each other (seccomp notifications). The sentry does not resume all of them: it
+ * then considers a process dead, and the program in it ends with SIGSEGV.
  */
 static int pause_or_resume(struct local_sandbox *s, bool on, lrun_error *err)
 {

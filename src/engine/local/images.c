@@ -72,7 +72,7 @@ int local_images_clean(unsigned *count, lrun_error *err)
         if (rc == 0)
             (*count)++;
         else if (one.code == LRUN_IMAGE_NOT_FOUND)
-            rc = 0; /* another was faster */
+            rc = 0; /* another process has removed it */
         else
             *err = one;
     }

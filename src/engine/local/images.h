@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The images of the local engine: those of the store. The functions are rows of its table (engine/engine.h). */
+/* The local engine's images, which are in the store. The functions are members of its table
+ * (engine/engine.h). */
 #ifndef ENGINE_LOCAL_IMAGES_H
 #define ENGINE_LOCAL_IMAGES_H
 

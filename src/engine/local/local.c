@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The local engine: no daemon. An EROFS image under an overlay whose upper layer is a file system
- * of the run's own, an OCI runtime started as the init of a PID namespace, one cgroup around it
- * all.
+ * The local engine, which needs no daemon. The root is an EROFS image under an overlay whose upper
+ * layer is on a file system of the run's own. The OCI runtime is started as the init of a PID
+ * namespace. One cgroup contains everything.
  *
- * What it makes, and who removes it when the supervisor is killed:
+ * What the engine creates, and who removes it if the supervisor is killed:
  *
  *     mounts, bundle, runtime state   in a tmpfs of the supervisor's mount namespace   the kernel
  *     scratch file system             a file without a name, an autoclear loop device  the kernel
  *     processes                       in the PID namespace of the runtime              the kernel
- *     pasta                           in a PID namespace of its own, the same way      the kernel
+ *     pasta                           in a PID namespace of its own                    the kernel
  *     cgroup light-runner/<id>        -                                                reap
  */
 #include "base/cleanup.h"
@@ -26,7 +26,7 @@
 
 static const char operation[] = "local.prepare";
 
-/* Of the process, which makes one sandbox. */
+/* Global, because a process makes only one sandbox. */
 static struct {
     int (*tick)(void *user);
     void *user;
@@ -111,7 +111,7 @@ static int freeze(struct local_sandbox *s, bool on, lrun_error *err)
 {
     if (cgroup_freeze(s->cgroup, on) < 0) {
         int failed = errno;
-        /* Half frozen it would neither go on nor die. */
+        /* A half-frozen sandbox can neither continue nor die. */
         if (on)
             (void)cgroup_freeze(s->cgroup, false);
         error_errno(err, failed == EOPNOTSUPP ? LRUN_NOT_SUPPORTED : LRUN_IO_FAILED, "local.pause",
@@ -134,7 +134,8 @@ static void local_kill(struct sandbox *base)
     struct local_sandbox *s = local_of(base);
     if (!s->backend->ask_to_end || !s->backend->ask_to_end(s))
         process_kill(&s->process);
-    /* The killed run no further, but frozen they do not die either (v1). */
+    /* The killed processes run no further, but on cgroup v1 they cannot die
+     * while they are frozen. */
     if (s->frozen)
         (void)cgroup_freeze(s->cgroup, false);
     s->frozen = false;
@@ -144,7 +145,8 @@ static int local_finish(struct sandbox *base, struct cgroup_usage *usage, lrun_e
 {
     struct local_sandbox *s = local_of(base);
     struct process_status status;
-    /* pasta has to be gone before the cgroup can be removed, and that takes it some ms: beside the runtime. */
+    /* pasta must be gone before the cgroup can be removed. Its end takes some ms, so it ends in
+     * parallel with the runtime. */
     network_stop(&s->network);
     if (s->backend->await_end)
         s->backend->await_end(s);
@@ -180,7 +182,7 @@ static int local_commit(struct sandbox *base, const char *name, lrun_error *err)
     if (s->backend->open_root(s, err) < 0 || store_open(&store, true, err) < 0 ||
         assembly_begin(&a, store, NULL, err) < 0)
         return -1;
-    /* What it is called and when it was made is what the new one has of its own. */
+    /* The new image takes over the configuration, but not the name, creation time and digest. */
     config = base->image;
     base->image = (struct image){0};
     free(steal_ptr(config.name));
@@ -224,7 +226,7 @@ static int local_reap(int64_t min_age_ms, struct engine_reaped *out, lrun_error 
     cleanup_store struct store *store = NULL;
     cleanup_free char *root = delegation_root();
     out->containers += root ? cgroup_reap(root, min_age_ms) : 0;
-    /* A run's volume is a file without a name: there is none that could be left. */
+    /* A run's volume is a file without a name, so none can be left over. */
     return store_open(&store, false, err) < 0 ? -1 : store_sweep(store, err);
 }
 

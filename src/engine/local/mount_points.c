@@ -34,14 +34,15 @@ static int make_file(int at, const char *name, uint32_t owner)
     return fd < 0 ? -1 : fchown(fd, owner, owner);
 }
 
-/* The image's own folder of that name, if it is one. */
+/* Finds the image's own entry of that name. False if there is none, or if it is not a folder. */
 static bool find_folder(const char *image, const char *name, struct stat *st)
 {
     cleanup_close int root = open_folder(AT_FDCWD, image);
     return root >= 0 && fstatat(root, name, st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st->st_mode);
 }
 
-/* The two layers' folders are shown as one, with the attributes of the upper one. */
+/* The overlay merges the folders of both layers and shows the upper one's
+ * attributes, so copy them. */
 static int make_etc(const struct mount_points *m, int upper)
 {
     struct stat st = {.st_mode = 0755, .st_uid = m->owner, .st_gid = m->owner};
@@ -71,7 +72,8 @@ int mount_points_make(const struct mount_points *m, lrun_error *err)
     return m->resolv_conf && make_etc(m, upper) < 0 ? failed_at("/etc/resolv.conf", err) : 0;
 }
 
-/* The sandbox could not change a mount point, but rename or replace the folder around it. */
+/* The sandbox could not change the mount point, but it could rename or replace
+ * the folder around it. */
 static int remove_resolv_conf(const struct mount_points *m, int upper)
 {
     struct stat st;
@@ -79,7 +81,8 @@ static int remove_resolv_conf(const struct mount_points *m, int upper)
     if (etc >= 0 && fstatat(etc, "resolv.conf", &st, AT_SYMLINK_NOFOLLOW) == 0 &&
         S_ISREG(st.st_mode) && st.st_size == 0 && unlinkat(etc, "resolv.conf", 0) < 0)
         return -1;
-    /* Where the image has such a folder, the two are shown as one: it may stay, with what has been done to it. */
+    /* If the image has a folder `etc`, both are merged: the upper one stays, with
+     * the run's changes. */
     if (find_folder(m->image, "etc", &st) || unlinkat(upper, "etc", AT_REMOVEDIR) == 0)
         return 0;
     return errno == ENOTEMPTY || errno == ENOTDIR || errno == ENOENT ? 0 : -1;

@@ -10,12 +10,13 @@
 
 static const char operation[] = "local.prepare";
 
-/* The supervisor, pasta and what starts it, and helpers for a moment. */
+/* The supervisor, pasta, pasta's keeper, and short-lived helpers. */
 enum { OWN_PROCESSES = 8 };
 
 /*
- * Without root the supervisor's namespace is of this run alone, so the kernel's count of its user's
- * processes is one of the run. It counts in the namespaces below as well, whatever id they go by there.
+ * Without root, the supervisor's user namespace belongs to this run alone, so the kernel's count of
+ * its user's processes is a count of the run's processes. Processes in nested namespaces are
+ * included, whatever id they have there.
  */
 int namespaces_limit_processes(struct local_plan *p, lrun_error *err)
 {
@@ -31,7 +32,7 @@ int namespaces_limit_processes(struct local_plan *p, lrun_error *err)
                                              : 0;
 }
 
-/* A user other than root has no more ids to give. */
+/* Does nothing for a user other than root, who has no ids for this. */
 static int add_high_ids(struct local_sandbox *s, lrun_error *err)
 {
     const struct image *image = &s->base.image;

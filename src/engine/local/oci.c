@@ -12,7 +12,7 @@
 #include <fcntl.h>
 #include <string.h>
 
-/* ms, for the runtime to read its configuration. */
+/* In ms: how long the runtime may take to read its configuration. */
 enum { CONFIG_TIMEOUT = 30000 };
 
 static const char file_config[] = LOCAL_BUNDLE "/config.json";
@@ -29,15 +29,16 @@ int oci_open_channel(struct local_sandbox *s, lrun_error *err)
         int *ours[] = {&s->base.to_agent, &s->base.from_agent, &s->base.runtime_text};
         *ours[i] = pipes[i][i == 0];
     }
-    /* Fewer, larger reads for the bulk streams; it is only a wish, so failure does not matter. */
+    /* For fewer, larger reads of bulk data. Optional, so failure does not matter. */
     fcntl(s->base.to_agent, F_SETPIPE_SZ, 1 << 20);
     fcntl(s->base.from_agent, F_SETPIPE_SZ, 1 << 20);
     return 0;
 }
 
 /*
- * The sandbox's first process has an id of the run, in a user namespace that the run's id owns. A runtime that sets its limits
- * from outside needs CAP_SYS_RESOURCE for that, which root lacks in containers and on some machines.
+ * The sandbox's first process has one of the run's ids, in a user namespace that this id owns. A
+ * runtime that sets the limits of that process from outside needs CAP_SYS_RESOURCE, which root
+ * lacks in containers and on some machines.
  */
 static bool starts_limited(const struct local_sandbox *s)
 {
@@ -58,7 +59,8 @@ int oci_fill_bundle(struct oci_bundle *out, struct local_plan *p, lrun_error *er
         .no_new_privileges = p->request->no_new_privileges,
         .ids = &s->ids,
         .network_namespace = s->outbound ? LOCAL_NETWORK_NAMESPACE : NULL,
-        /* Without root runc makes one below ours, or none: it must not insist. */
+        /* Without root, runc makes a cgroup below ours or none. A path here
+         * would make it insist. */
         .cgroup_path = s->runtime->joins_cgroup && !rootless_active() ? s->cgroup_path : NULL,
         .keeps_limits = starts_limited(s),
         .seccomp_path = s->base.filter ? NULL : SECCOMP_PROFILE,
@@ -66,7 +68,7 @@ int oci_fill_bundle(struct oci_bundle *out, struct local_plan *p, lrun_error *er
     return 0;
 }
 
-/* 0, or what errno was. */
+/* Returns 0 or an errno. */
 static int write_config(const struct local_sandbox *s, int to)
 {
     int64_t deadline = clock_ms() + CONFIG_TIMEOUT;
@@ -112,15 +114,16 @@ int oci_start(struct local_sandbox *s, const struct oci_runtime_launch *launch, 
 
 /* ---------------------------------------------------------------- crun and runc */
 
-/* Hooks are told where config.json is, and read it: as the sandbox's root, who is nobody here. */
+/* Hooks read config.json from its path. They run as the sandbox's root, which
+ * has no rights here. */
 static bool has_hooks(const struct local_sandbox *s)
 {
     return s->gpus.hooks && json_array_size(s->gpus.hooks) > 0;
 }
 
 /*
- * The runtime comes up while the mounts are made: it waits for its configuration, which is the last
- * that is made. Mounts below LOCAL_FOLDER are seen in its namespace as well.
+ * Starts the runtime while the mounts are made. It waits for its configuration, which is made last.
+ * Later mounts below LOCAL_FOLDER appear in the runtime's namespace, too.
  */
 static int start_early(struct local_sandbox *s, lrun_error *err)
 {
@@ -169,7 +172,7 @@ static int give_config(struct local_sandbox *s, lrun_error *err)
 {
     cleanup_close int to = steal_fd(&s->config_pipe);
     int failed = fcntl(to, F_SETFL, O_NONBLOCK) < 0 ? errno : write_config(s, to);
-    /* A runtime that has ended says on its stderr why; the supervisor makes that the error. */
+    /* EPIPE: the runtime has ended. The supervisor takes the error from the runtime's stderr. */
     return failed && failed != EPIPE ? not_written(failed, err) : 0;
 }
 

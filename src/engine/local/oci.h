@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A sandbox that an OCI runtime starts: a bundle, three pipes, a process. The tiers runc (oci.c) and runsc (gvisor.c) are
- * made of these.
+ * A sandbox that an OCI runtime starts: a bundle, three pipes, a process. The tiers runc (oci.c)
+ * and runsc (gvisor.c) are built from these functions.
  */
 #ifndef ENGINE_LOCAL_OCI_H
 #define ENGINE_LOCAL_OCI_H
@@ -12,16 +12,16 @@
 
 int oci_open_channel(struct local_sandbox *s, lrun_error *err);
 
-/* What is in every bundle; the agent's file is made for it. *out borrows of the sandbox. */
+/* Fills in what every bundle has, and creates the agent's file. *out borrows from the sandbox. */
 int oci_fill_bundle(struct oci_bundle *out, struct local_plan *p, lrun_error *err);
 
-/* Writes config.json, for a runtime that is started afterwards. */
+/* Writes config.json for a runtime that is started afterwards. */
 int oci_write_config(const struct local_sandbox *s, mode_t mode, lrun_error *err);
 
-/* Of the sandbox's runtime, with its configuration in a file. */
+/* Returns how to start the sandbox's runtime with its configuration in a file. */
 struct oci_runtime_launch oci_launch(const struct local_sandbox *s);
 
-/* From here on it runs. */
+/* Starts the runtime. The sandbox is alive from then on. */
 int oci_start(struct local_sandbox *s, const struct oci_runtime_launch *launch, lrun_error *err);
 
 #endif

@@ -35,7 +35,7 @@ int own_files_copy_agent(const char *target, lrun_error *err)
     return 0;
 }
 
-/* Those that crun and runc show in every sandbox, see mem(4), random(4) and tty(4). */
+/* The devices that crun and runc show in every sandbox, see mem(4), random(4) and tty(4). */
 static const struct {
     const char *name;
     unsigned major, minor;
@@ -48,7 +48,7 @@ int own_files_make_devices(const char *folder, lrun_error *err)
         char own[128], shared[32];
         snprintf(own, sizeof(own), "%s/%s", folder, devices[i].name);
         snprintf(shared, sizeof(shared), "/dev/%s", devices[i].name);
-        /* The mode is set apart from the umask. */
+        /* chmod() sets the mode, because mknod() obeys the umask. */
         if (mknod(own, S_IFCHR, makedev(devices[i].major, devices[i].minor)) < 0 ||
             chmod(own, 0666) < 0 || mount(own, shared, NULL, MS_BIND, NULL) < 0)
             return error_errno(err, LRUN_START_FAILED, operation, errno,

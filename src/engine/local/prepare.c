@@ -16,7 +16,7 @@
 
 static const char operation[] = "local.prepare";
 
-/* The bits of a request mean the same. */
+/* The bits of a request have the same meaning as those of host/. */
 _Static_assert((int)REQUEST_UNENFORCED_MEMORY == (int)CGROUP_MEMORY &&
                    (int)REQUEST_UNENFORCED_CPUS == (int)CGROUP_CPUS &&
                    (int)REQUEST_UNENFORCED_PIDS == (int)CGROUP_PIDS,
@@ -25,7 +25,7 @@ _Static_assert((int)REQUEST_EGRESS_HOST == (int)EGRESS_HOST &&
                    (int)REQUEST_EGRESS_METADATA == (int)EGRESS_METADATA,
                "the bits of addresses");
 
-/* What the contract has and this engine does not have yet is refused, never ignored. */
+/* Rejects the parts of a request that this engine does not support. They are never ignored. */
 static int refuse_unsupported(struct local_plan *p, lrun_error *err)
 {
     const struct request *r = p->request;
@@ -60,7 +60,7 @@ static int choose_backend(struct local_plan *p, lrun_error *err)
     return 0;
 }
 
-/* Of what the request has, what the tier cannot do. */
+/* Rejects the parts of a request that the tier does not support. */
 static int check_abilities(struct local_plan *p, lrun_error *err)
 {
     const struct local_sandbox *s = p->sandbox;
@@ -83,7 +83,7 @@ static int check_abilities(struct local_plan *p, lrun_error *err)
     return 0;
 }
 
-/* Before anything is made: what is wrong with a choice of GPUs is wrong from the start. */
+/* Called before anything is made, so that a wrong choice of GPUs is reported early. */
 static int find_gpus(struct local_plan *p, lrun_error *err)
 {
     struct local_sandbox *s = p->sandbox;
@@ -104,7 +104,7 @@ static int find_image(struct local_plan *p, lrun_error *err)
                : 0;
 }
 
-/* A host that asks a server on its loopback is asked through pasta. */
+/* If the host's name server is on its loopback, the sandbox reaches it through pasta. */
 static void find_names(struct local_sandbox *s, const struct request *r)
 {
     resolver_find(&s->names, r->dns);
@@ -117,7 +117,7 @@ static int set_limits(struct local_plan *p, lrun_error *err)
     struct local_sandbox *s = p->sandbox;
     const struct request *r = p->request;
     (void)err;
-    /* Whole MiB: one template per size is kept, and there should not be one for every number. */
+    /* Round up to whole MiB: one template is kept per size, so there should be few sizes. */
     s->disk_bytes = (r->disk_bytes + LOCAL_DISK_MIN - 1) / LOCAL_DISK_MIN * LOCAL_DISK_MIN;
     s->cpus = r->cpus;
     p->limits = (struct cgroup_limits){
@@ -126,7 +126,7 @@ static int set_limits(struct local_plan *p, lrun_error *err)
         .pids = r->pids + OCI_BUNDLE_OWN_PIDS + s->runtime->pids,
     };
     if (s->outbound) {
-        /* What pasta takes is not taken from the run. */
+        /* pasta's share is added, so that the run keeps all of its own. */
         p->limits.memory_bytes += NETWORK_MEMORY;
         p->limits.pids += NETWORK_PIDS;
         find_names(s, r);
@@ -134,8 +134,8 @@ static int set_limits(struct local_plan *p, lrun_error *err)
     return 0;
 }
 
-/* Without no_new_privs only a privileged process may put on a filter: there the runtime does, unless
- * the agent is one, in a kernel of its own. */
+/* Without no_new_privs only a privileged process may install a filter. Then the runtime installs
+ * it, unless the agent is privileged because the sandbox has its own kernel. */
 static int load_filter(struct local_plan *p, lrun_error *err)
 {
     struct local_sandbox *s = p->sandbox;
@@ -151,7 +151,8 @@ static int adapt(struct local_plan *p, lrun_error *err)
     return b->adapt ? b->adapt(p, err) : 0;
 }
 
-/* What cannot be enforced is refused before anything is made. */
+/* Rejects limits that cannot be enforced, unless the request allows that.
+ * Nothing is made before. */
 static int find_cgroups(struct local_plan *p, lrun_error *err)
 {
     struct local_sandbox *s = p->sandbox;
@@ -178,8 +179,9 @@ static int make_folders(struct local_plan *p, lrun_error *err)
     static const char *const folders[] = {LOCAL_BUNDLE, LOCAL_STATE,   LOCAL_IMAGE, LOCAL_SCRATCH,
                                           LOCAL_ROOT,   LOCAL_DEVICES, LOCAL_LIMITS};
     (void)p;
-    /* Nobody on the host sees this tmpfs; the sandbox's own root has to pass through it. With large pages it takes the
-     * agent in a third of the time; a kernel without them does not know the word. */
+    /* No process on the host sees this tmpfs, but the sandbox's root must be able to pass
+     * through it. Huge pages cut the time to write the agent to a third. A kernel without them
+     * rejects the option. */
     if (mount_private_namespace(err) < 0 ||
         (mount_tmpfs(LOCAL_FOLDER, "mode=0711,size=64m,huge=within_size", NULL) < 0 &&
          mount_tmpfs(LOCAL_FOLDER, "mode=0711,size=64m", err) < 0) ||
@@ -189,7 +191,7 @@ static int make_folders(struct local_plan *p, lrun_error *err)
         if (mkdir(folders[i], 0755) < 0)
             return error_errno(err, LRUN_START_FAILED, operation, errno, "cannot make '%s'",
                                folders[i]);
-    /* In a user namespace there are no device nodes but the host's. */
+    /* A user namespace cannot have device nodes of its own, only the host's. */
     if (rootless_active())
         return 0;
     return mount_devices(LOCAL_DEVICES, err) < 0 ? -1 : own_files_make_devices(LOCAL_DEVICES, err);
@@ -217,19 +219,19 @@ static int configure(struct local_plan *p, lrun_error *err)
     return p->sandbox->backend->configure(p, err);
 }
 
-/* In this order; the first that fails is the last. */
+/* The steps, in order. The first failure ends them. */
 static int (*const steps[])(struct local_plan *p, lrun_error *err) = {
-    /* nothing is made */
+    /* These make nothing. */
     refuse_unsupported,
     choose_backend,
     check_abilities,
     find_gpus,
     find_image,
     set_limits,
-    load_filter, /* as the user: it may have to be compiled, into the user's own files */
+    load_filter, /* as the user: a filter may be compiled and kept among the user's files */
     adapt,
     find_cgroups,
-    /* what takes long comes up while the rest is made */
+    /* Slow parts are started first and come up while the rest is made. */
     enter_namespace,
     namespaces_limit_processes,
     namespaces_begin,

@@ -37,7 +37,7 @@ static int mount_image(struct local_plan *p, lrun_error *err)
                : 0;
 }
 
-/* `upper` must not be mounted when they are made or removed. */
+/* The overlay must not be mounted while its mount points are made or removed in `upper`. */
 static struct mount_points mount_points_of(const struct local_sandbox *s)
 {
     return (struct mount_points){.image = LOCAL_IMAGE,
@@ -68,8 +68,8 @@ int root_mount(struct local_plan *p, lrun_error *err)
                          p->request->no_new_privileges, err);
 }
 
-/* The root is still mounted; what the runtime mounted in it went with its namespace. An overlay without syncs wants a
- * fresh folder to work in. */
+/* The root is still mounted, but the runtime's mounts in it have gone with the runtime's namespace.
+ * An overlay without syncs requires a fresh work folder for each mount. */
 int root_mount_for_commit(const struct local_sandbox *s, lrun_error *err)
 {
     const struct mount_points points = mount_points_of(s);

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The tier with a VM, on the local engine. In the place of mounts and an OCI runtime there are two disks, which the guest
- * mounts by itself, and QEMU. The rest of a sandbox (cgroup, network, storage, what destroys it) is that of local.c.
+ * The tier with a VM, on the local engine. Instead of mounts and an OCI runtime it uses QEMU and
+ * two disks, which the guest mounts itself. The rest of a sandbox (cgroup, network, storage,
+ * removal) is in local.c.
  *
- *      supervisor <--- socket ---> QEMU <--- virtio console, port `agent` ---> agent
- *                 <--- socket ---> QEMU <--- ...             port `control` -> the guest's init (wire/guest.h)
- *                 <--- pipe -----  QEMU <--- serial console                    its kernel's last words
+ *   supervisor <--- socket ---> QEMU <--- virtio console, port `agent` ---> agent
+ *              <--- socket ---> QEMU <--- ...          port `control` ---> init (wire/guest.h)
+ *              <--- pipe -----  QEMU <--- serial console                   the kernel's last words
  */
 #include "base/cleanup.h"
 #include "base/io.h"
@@ -23,7 +24,7 @@
 #include <sys/socket.h>
 #include <sys/sysinfo.h>
 
-/* ms, for the guest to kill what is in it and to say so. */
+/* In ms: how long the guest may take to kill everything in it and to report that. */
 enum { REPORT_TIMEOUT = 2000 };
 
 enum { CPUS_MAX = 64, SOCKET_BUFFER = 1 << 20, LINES_MAX = 8 };
@@ -33,19 +34,19 @@ enum { CPUS_MAX = 64, SOCKET_BUFFER = 1 << 20, LINES_MAX = 8 };
 struct vm {
     struct guest_files files;
     const char *accelerator;
-    uint64_t memory_bytes; /* of the machine */
+    uint64_t memory_bytes; /* the machine's memory */
     unsigned cpus;
-    int disk;  /* the file of the run's storage */
-    int agent; /* QEMU's ends, until it has them */
-    int theirs;
-    int control; /* ours */
+    int disk;    /* the file of the run's storage */
+    int agent;   /* QEMU's end of the agent's port, until QEMU has it */
+    int theirs;  /* QEMU's end of the control port, until QEMU has it */
+    int control; /* our end of the control port */
     bool asked;
-    char line[GUEST_LINE_MAX]; /* what has come of the control port, up to its line */
+    char line[GUEST_LINE_MAX]; /* what the control port has delivered of the current line */
     size_t length;
-    unsigned lines; /* so far */
+    unsigned lines; /* received so far */
     bool up;
-    struct cgroup_usage before; /* the command ran */
-    struct cgroup_usage told;   /* by the guest, of the run */
+    struct cgroup_usage before; /* usage before the command started */
+    struct cgroup_usage told;   /* the run's usage, as the guest reported it */
     char settings[512];
 };
 
@@ -55,7 +56,7 @@ static int available(lrun_error *err)
     return guest_files_release(release, err);
 }
 
-/* Of the machine: what the request's container may have, and what a kernel takes. */
+/* Returns the machine's memory: the request's, plus what the guest's kernel takes. */
 static uint64_t machine_memory(const struct request *r)
 {
     return (r->memory_bytes + MIB - 1) / MIB * MIB + QEMU_GUEST_OVERHEAD;
@@ -68,7 +69,7 @@ static int adapt(struct local_plan *p, lrun_error *err)
     (void)err;
     base->pids = r->pids + OCI_BUNDLE_OWN_PIDS;
     base->may_end_first = base->has_console = true;
-    /* A guest's kernel starts at its own pace; running() sets the run's share. */
+    /* The guest's kernel may use a whole processor to boot; running() sets the run's share. */
     if (r->cpus < 1)
         p->limits.cpus = 1;
     p->limits.memory_bytes += machine_memory(r) - r->memory_bytes + QEMU_HOST_OVERHEAD;
@@ -103,7 +104,7 @@ static int open_channel(struct local_sandbox *s, lrun_error *err)
                            "cannot make the channel to the VM");
     s->base.runtime_text = text[0];
     s->stdio[2] = text[1];
-    /* Fewer, larger reads for the bulk streams; it is only a wish. */
+    /* For fewer, larger reads of bulk data. Optional, so failure does not matter. */
     setsockopt(s->base.to_agent, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size));
     setsockopt(vm->agent, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size));
     return 0;
@@ -133,19 +134,19 @@ static int configure(struct local_plan *p, lrun_error *err)
     struct local_sandbox *s = p->sandbox;
     const struct request *r = p->request;
     struct vm *vm = s->vm;
-    /* Rounded up; more than there are would only wait for one another. */
+    /* Rounded up. More processors than the host has would only wait for each other. */
     int processors = get_nprocs(), cpus = r->cpus < processors ? (int)r->cpus : processors;
     if (cpus < r->cpus && cpus < processors)
         cpus++;
     vm->memory_bytes = machine_memory(r);
     vm->cpus = cpus < 1 ? 1 : cpus > CPUS_MAX ? CPUS_MAX : (unsigned)cpus;
-    /* The agent limits the processes of the run by itself, and is one; the first of the guest's must not be able to
-     * have more than both of them take. */
+    /* The agent limits the run's processes itself, and is a process too. The limit that the guest's
+     * init sets must not allow more than both take. */
     snprintf(vm->settings, sizeof(vm->settings),
              GUEST_HOSTNAME "=%s " GUEST_MEMORY "=%" PRIu64 " " GUEST_PIDS "=%u " GUEST_NETWORK
                             "=%d " GUEST_SUID "=%d",
              s->id, r->memory_bytes, r->pids + OCI_BUNDLE_OWN_PIDS + 1, s->outbound, s->allow_suid);
-    /* QEMU's network has a server of names for the guest, which asks those of the sandbox. */
+    /* QEMU's network has a name server for the guest, which asks the sandbox's name servers. */
     if (s->names.count > 0)
         s->base.names = (struct resolver){.count = 1, .servers = {GUEST_RESOLVER}};
     return s->outbound ? backend_write_resolv_conf(s, err) : 0;
@@ -180,7 +181,7 @@ static int start(struct local_sandbox *s, lrun_error *err)
     return failed;
 }
 
-/* What was used before is not the command's. */
+/* Usage before this moment is not the command's. */
 static int running(struct local_sandbox *s)
 {
     lrun_error ignored;
@@ -188,7 +189,7 @@ static int running(struct local_sandbox *s)
     return s->cpus < 1 ? cgroup_set_cpus(s->cgroup, s->cpus, &ignored) : 0;
 }
 
-/* Takes one line of what has come, if there is a whole one. */
+/* Handles one line of the input, if a whole line is there. */
 static bool take_line(struct vm *vm, struct cgroup_usage *usage)
 {
     char *end = memchr(vm->line, '\n', vm->length);
@@ -205,7 +206,7 @@ static bool take_line(struct vm *vm, struct cgroup_usage *usage)
         *usage = told;
         cleanup_close_fd(&vm->control);
     }
-    /* There is an end to what a guest has to say. */
+    /* A guest may send only a few lines. */
     if (++vm->lines == LINES_MAX)
         cleanup_close_fd(&vm->control);
     vm->length -= (size_t)(end - vm->line);
@@ -213,7 +214,8 @@ static bool take_line(struct vm *vm, struct cgroup_usage *usage)
     return true;
 }
 
-/* Until there is nothing more for now. Whoever sends other than lines is not listened to any more. */
+/* Reads until there is no more input for now. Closes the port if the guest sends
+ * anything but lines. */
 static void read_control(struct vm *vm, struct cgroup_usage *usage)
 {
     while (vm->control >= 0) {
@@ -238,14 +240,14 @@ static bool ask_to_end(struct local_sandbox *s)
     struct vm *vm = s->vm;
     if (!vm->asked)
         read_control(vm, NULL);
-    /* Before that there is nothing of the run's in it. */
+    /* Before the line "up" arrives, nothing of the run is in the guest. */
     if (!vm->up || vm->control < 0)
         return false;
     vm->asked = vm->asked || send(vm->control, "k", 1, MSG_NOSIGNAL) == 1;
     return vm->asked;
 }
 
-/* It has something to tell yet: what it has used. What does not come leaves it as it is. */
+/* The guest still has to report its usage. Without a report, `told` keeps its value. */
 static void await_end(struct local_sandbox *s)
 {
     struct vm *vm = s->vm;
@@ -266,9 +268,9 @@ static void take_off(uint64_t *all, uint64_t before)
 }
 
 /*
- * *usage is what the host has measured of the whole machine: its start is taken off, and its memory and processes are
- * replaced by what the guest has told of those of the run. So code that has taken the guest over can make less of its
- * memory, and nothing of its time.
+ * *usage is what the host has measured for the whole machine. The CPU time of the boot is
+ * subtracted. Memory and processes are replaced by the values that the guest has reported for the
+ * run. So code that has taken over the guest can understate its memory, but not its CPU time.
  */
 static void correct_usage(const struct local_sandbox *s, struct cgroup_usage *usage)
 {
