@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <unistd.h>
 
-/* Room for the longest frame, and for a second one to arrive while it is dealt with. */
+/* Room for the longest frame, and for a second one that arrives while the first is handled. */
 enum { QUEUE_MAX = 2 * (FRAME_AGENT_MAX + FRAME_HEADER_SIZE), READ_SIZE = 256 * 1024 };
 
 int agent_link_init(struct agent_link *l, int to, int from, lrun_error *err)
@@ -61,7 +61,7 @@ void agent_link_fill(struct agent_link *l)
         ssize_t n = read(l->from, to, READ_SIZE);
         if (n > 0) {
             buffer_commit(&l->in, (size_t)n);
-            /* One read at a time: the other fds of the loop have their turn. */
+            /* One read at a time, so that the other fds of the loop get their turn. */
             return;
         }
         if (n < 0 && errno == EINTR)

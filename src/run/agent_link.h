@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The supervisor's end of the channel to the agent: two pipes with frames. What comes in is
- * hostile: it is bounded here, and checked where it is used.
+ * The supervisor's end of the channel to the agent: two pipes that carry frames. Everything that
+ * arrives is hostile: its length is bounded here, and its content is checked where it is used.
  */
 #ifndef RUN_AGENT_LINK_H
 #define RUN_AGENT_LINK_H
@@ -26,11 +26,11 @@ void agent_link_free(struct agent_link *l);
 int agent_link_send(struct agent_link *l, enum frame_type type, const void *payload, size_t length,
                     lrun_error *err);
 
-/* Writes what the pipe takes. A closed pipe is no error: what the agent said last is still to be
- * read. */
+/* Writes as much as the pipe accepts. A closed pipe is not an error: the agent's last frames can
+ * still be read. */
 void agent_link_flush(struct agent_link *l);
 
-/* Reads what has come, up to the room that there is. */
+/* Reads bytes that have arrived, if the buffer has room for them. */
 void agent_link_fill(struct agent_link *l);
 
 #endif

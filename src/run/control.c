@@ -15,16 +15,16 @@
 
 #define OPERATION "control"
 
-/* Clients at once, and the longest that one may say. An outcome waits so long (ms) for a client that
- * does not read. */
+/* How many clients may be connected, the longest frame that a client may send, and how long (ms) an
+ * outcome waits for a client that does not read. */
 enum { CLIENTS_MAX = 64, REQUEST_MAX = 4096, ANNOUNCE_TIMEOUT = 2000 };
 
 struct client {
-    int fd; /* -1: a free place */
+    int fd; /* -1: this slot is free */
     bool waits;
-    bool follows;  /* is told when the kept output grows */
-    uint64_t told; /* control.appends when it was told last */
-    bool asked;    /* and is answered later: control.question */
+    bool follows;  /* it must be told when the kept output grows */
+    uint64_t told; /* control.appends when it was last told */
+    bool asked;    /* it has sent control.question, which is answered later */
     struct buffer in;
 };
 
@@ -40,15 +40,16 @@ struct control {
 };
 
 /*
- * Listens at <id>.sock of the folder. It gets that name once it listens: a socket that is bound alone refuses
- * connections, as one does whose process is gone.
+ * Listens at <id>.sock of the folder. The socket gets that name only once it listens. Before that
+ * it refuses connections, just like the socket of a dead process.
  */
 static int listen_in(int dirfd, const char *name)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     char temporary[80];
     snprintf(temporary, sizeof(temporary), ".%s.tmp", name);
-    /* By way of the folder's fd: its own path may be longer than an address can be. */
+    /* Bind through the folder's fd, because the folder's own path may be longer than a socket
+     * address. */
     int n = snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/%s", dirfd,
                      temporary);
     if (n < 0 || (size_t)n >= sizeof(address.sun_path)) {
@@ -133,7 +134,7 @@ static void accept_one(struct control *c)
     }
 }
 
-/* false: it is not taken in time, or there is nobody any more. */
+/* Returns false if the client does not accept it in time, or is gone. */
 static bool send_frame(int fd, enum frame_type type, const char *text, int64_t deadline)
 {
     char header[FRAME_HEADER_SIZE];
@@ -158,7 +159,7 @@ char *control_answer(const struct frame *f, const lrun_error *failed)
     return text;
 }
 
-/* It is small: whoever has no room for it does not read at all. */
+/* The answer is small: a client that has no room for it does not read at all. */
 static void answer(struct client *k, const struct frame *f, const lrun_error *failed)
 {
     cleanup_free char *text = control_answer(f, failed);
@@ -179,7 +180,7 @@ void control_answer_later(struct control *c, const lrun_error *failed)
     }
 }
 
-/* Once, until it sends FOLLOW again. */
+/* Tells a client once; it must send FOLLOW again before it is told again. */
 static void tell_grown(struct control *c, struct client *k)
 {
     k->follows = false;
@@ -201,7 +202,7 @@ void control_log_grown(struct control *c, uint64_t appends)
 static void follow(struct control *c, struct client *k)
 {
     k->follows = true;
-    /* It may have grown after the client was told, and after the client has read it. */
+    /* The output may have grown after we told the client and after the client read it. */
     if (c->appends > k->told)
         tell_grown(c, k);
 }

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Where a detached run can be spoken to: the socket <id>.sock beside its state. Several may be
- * connected at once. Each sends CONTROL frames and gets an answer for each. A client that has asked to wait gets
- * the outcome as well, and a client that has sent FOLLOW gets one LOG_GROWN once the kept output has grown. It sends
- * FOLLOW again before it reads the file, so it misses nothing, and no more than one LOG_GROWN ever waits for it. Only the user whose run it is, and root, are listened to.
+ * The control socket of a detached run: <id>.sock beside its state. Several clients may be
+ * connected at the same time. Each sends CONTROL frames and gets an answer for each. A client that
+ * has asked to wait also gets the outcome. A client that has sent FOLLOW gets one LOG_GROWN once
+ * the kept output has grown. It sends FOLLOW again before it reads the file, so it misses nothing,
+ * and no more than one LOG_GROWN is ever queued for it. Only the user who owns the run and root are
+ * served.
  */
 #ifndef RUN_CONTROL_H
 #define RUN_CONTROL_H
@@ -15,7 +17,9 @@
 
 struct control;
 
-/* Acts on one CONTROL frame. -1 with the error that is the answer; 1: control_answer_later() follows, before another 1. */
+/* Acts on one CONTROL frame. Returns 0 when it is done; -1 if it failed, and the error is the
+ * answer; 1 if control_answer_later() will answer it, which happens before another frame gets a
+ * 1. */
 typedef int (*control_fn)(void *user, const struct frame *f, lrun_error *err);
 
 /* Listens at <id>.sock of the open folder. Errors: IO_FAILED. */
@@ -24,23 +28,25 @@ int control_open(struct control **out, int dirfd, const char *id, lrun_error *er
 /* Readable when control_serve() has work. */
 int control_fd(const struct control *c);
 
-/* Takes what has come, without waiting. */
+/* Handles everything that has arrived, without waiting. */
 void control_serve(struct control *c, control_fn act, void *user);
 
-/* The kept output has grown: tells the clients that follow it. `appends` counts up. Accepts NULL. */
+/* Tells the clients that follow the kept output that it has grown. `appends` is the number of
+ * appends so far. Accepts NULL. */
 void control_log_grown(struct control *c, uint64_t appends);
 
-/* Answers the frame for which the function has returned 1; nothing happens when whoever sent it is gone, or it came another
- * way. Accepts NULL. */
+/* Answers the frame for which control_fn returned 1. Does nothing if the client that sent it is
+ * gone, or if the frame did not arrive through this socket. Accepts NULL. */
 void control_answer_later(struct control *c, const lrun_error *failed);
 
-/* The outcome, a RESULT or an ERROR, for all who wait. */
+/* Sends the outcome, a RESULT or an ERROR, to all clients that wait for it. Accepts NULL. */
 void control_announce(struct control *c, enum frame_type type, const char *text);
 
-/* Takes the socket away. Accepts NULL. */
+/* Closes the socket and removes its file. Accepts NULL. */
 void control_close(struct control *c);
 
-/* The answer to a CONTROL frame; `failed` is the error, or NULL. malloc'd; NULL when memory is out. */
+/* Returns the answer to a CONTROL frame, malloc'd; NULL when memory is out. `failed` is the error,
+ * or NULL. */
 char *control_answer(const struct frame *f, const lrun_error *failed);
 
 #endif

@@ -14,10 +14,10 @@
 #define OPERATION "doctor"
 #define PROGRAM   "light-runner"
 
-/* ms. A trial in a VM without KVM takes the longest. */
+/* ms. A trial in a VM without KVM takes longest. */
 enum { TIMEOUT = 9 * 60000 };
 
-/* Seen from the supervisor: in the build folder, and in an installation. */
+/* Relative to the supervisor: in the build folder, and in an installation. */
 static const char *const places[] = {"../../cli", "../../bin", NULL};
 
 static char *find_executable(lrun_error *err)
@@ -39,13 +39,13 @@ static int on_tick(void *user)
     return watch_is_cancelled(user);
 }
 
-/* What it has printed. NULL: that is not JSON. */
+/* Returns what doctor has printed; NULL if that is not JSON. */
 static json_t *read_report(int fd)
 {
     return lseek(fd, 0, SEEK_SET) == 0 ? json_loadfd(fd, JSON_REJECT_DUPLICATES, NULL) : NULL;
 }
 
-/* Exit code 1 says that runs do not work, and the report says why. */
+/* Exit code 1 means that runs do not work; the report says why. */
 static int take_report(json_t **answer, json_t *report, const struct spawn_result *result,
                        lrun_error *err)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The question {"ask": "doctor", "full": false} (run/housekeeping.h). Doctor is a verb of the executable, as it runs trial
- * programs through the library like any other caller. So the executable is started, and its report is the answer.
+ * The question {"ask": "doctor", "full": false} (run/housekeeping.h). Doctor is a verb of the
+ * executable, because it runs trial programs through the library like any other caller. So the
+ * supervisor starts the executable and answers with its report.
  */
 #ifndef RUN_DOCTOR_H
 #define RUN_DOCTOR_H
@@ -11,8 +12,8 @@
 
 #include <jansson.h>
 
-/* *answer is a new reference: what `light-runner doctor --json` prints. Errors: NOT_SUPPORTED (the executable is not
- * installed), IO_FAILED, and its own. */
+/* *answer is a new reference to the output of `light-runner doctor --json`. Errors: NOT_SUPPORTED
+ * (the executable is not installed), IO_FAILED, and the errors that doctor itself reports. */
 int doctor_answer(json_t **answer, const json_t *question, struct watch *watch, lrun_error *err);
 
 #endif

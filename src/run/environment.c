@@ -9,13 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Set in an image without a value they are as good as not there: with runc and Docker, too. */
+/* An empty PATH or HOME in an image counts as missing, as it does with runc and Docker. */
 static bool is_left_to_the_agent(const char *assignment)
 {
     return strcmp(assignment, "PATH=") == 0 || strcmp(assignment, "HOME=") == 0;
 }
 
-/* A hash table, as an image may have many thousands of them. */
+/* Uses a hash table, because an image may have many thousands of variables. */
 static bool set_all(json_t *variables, char *const *list, bool of_image)
 {
     for (; list && *list; list++) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The variables that the command gets: those of the image, of the request, and of devices. */
+/* The command's environment: variables from the image, from the request, and from devices. */
 #ifndef RUN_ENVIRONMENT_H
 #define RUN_ENVIRONMENT_H
 
@@ -8,9 +8,11 @@
 #include <stdbool.h>
 
 /*
- * Adds one field "env" for each variable. Of several values for one name the last is taken, and `devices` go over `given`, which
- * goes over `image`. Each list ends with NULL, and may be NULL. Left out are texts of the image without a name or without '=',
- * and an empty PATH or HOME of the image: the agent has a value for both. False: they do not fit.
+ * Adds one field "env" for each variable. If a name has several values, the last one is used;
+ * `devices` override `given`, which override `image`. Each list ends with NULL, and may be NULL.
+ * Texts without a name or without '=' are left out, and so is an empty PATH or HOME of the image,
+ * because the agent has a default for both. Returns false if they do not fit, or when memory is
+ * out.
  */
 bool environment_add(struct buffer *fields, char *const *image, char *const *given,
                      char *const *devices);

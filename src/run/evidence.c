@@ -35,7 +35,8 @@ enum evidence evidence_of_kernel(struct supervisor *s, const struct frame *hello
         add_checked(s, "kernel");
         return EVIDENCE_GOOD;
     }
-    /* A stronger wall than was asked for: then its kernel is any other. */
+    /* The engine may use a stronger tier than was asked for; then any other kernel is
+     * acceptable. */
     if (x->at_least)
         return EVIDENCE_GOOD;
     error_set(&s->error, LRUN_ISOLATION_FAILED, operation,
@@ -49,7 +50,8 @@ enum evidence evidence_of_kernel(struct supervisor *s, const struct frame *hello
 
 enum { TEXT_MAX = 160 };
 
-/* One of them. `seen` and `promised`: for the error. False: something else than what was promised. */
+/* One wall. holds() fills `seen` and `promised` for the error, and returns false if the wall
+ * differs from what was promised. */
 struct wall {
     const char *name;
     bool (*holds)(const struct supervisor *s, const struct frame *f, char seen[TEXT_MAX],
@@ -72,7 +74,7 @@ static bool pid_holds(const struct supervisor *s, const struct frame *f, char se
     return fields_get_u64(f, "pid", &pid) && pid == 1;
 }
 
-/* How many there are is known since Linux 5.9, and not in gVisor. */
+/* Linux reports the number of filters since 5.9; gVisor does not. */
 static bool seccomp_holds(const struct supervisor *s, const struct frame *f, char seen[TEXT_MAX],
                           char promised[TEXT_MAX])
 {
@@ -120,7 +122,7 @@ static bool capabilities_hold(const struct supervisor *s, const struct frame *f,
     return true;
 }
 
-/* The same numbers in the same order, whatever is between them. */
+/* Whether both have the same numbers in the same order, whatever is between them. */
 static bool map_is(const char *text, const char *promised)
 {
     static const char blank[] = " \t\n";
@@ -138,7 +140,8 @@ static bool map_is(const char *text, const char *promised)
     }
 }
 
-/* Only where the namespace is ours: a daemon's may be another, and a kernel of the sandbox's own needs none. */
+/* Checked only where the user namespace is ours: a daemon may use another one, and a sandbox with
+ * its own kernel needs none. */
 static bool ids_hold(const struct supervisor *s, const struct frame *f, char seen[TEXT_MAX],
                      char promised[TEXT_MAX])
 {
@@ -156,7 +159,7 @@ static const struct wall walls[] = {
     {"ids", ids_hold},
 };
 
-/* Whether it is one that was promised. */
+/* Whether this wall was promised. */
 static bool is_promised(const struct supervisor *s, const struct wall *w)
 {
     if (w->holds == no_new_privileges_holds)

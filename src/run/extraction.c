@@ -38,10 +38,10 @@ static void set_error(struct extraction *x, const char *reason)
     lrun_extracted *result = &x->results[x->at];
     x->failed = true;
     if (result->status == LRUN_EXTRACT_ERROR)
-        return; /* the first reason is the one that matters */
+        return; /* only the first reason matters */
     char *text = x->reasons[x->at];
     snprintf(text, sizeof(x->reasons[0]), "%s", reason);
-    text_make_printable(text); /* it may be the agent's own words */
+    text_make_printable(text); /* it may come from the agent */
     result->status = LRUN_EXTRACT_ERROR;
     result->reason = text;
     result->bytes = 0;
@@ -62,7 +62,7 @@ static void close_entry(struct extraction *x)
     x->at++;
 }
 
-/* What needs no question to the agent; NULL when it has to be asked. */
+/* Returns why an entry is rejected without asking the agent; NULL if the agent must be asked. */
 static const char *refusal(const struct request_extract *e)
 {
     if (e->from[0] == '\0')
@@ -85,7 +85,8 @@ int extraction_next(struct extraction *x, struct agent_link *link, bool *done, l
         }
         x->path = text_path_join(x->request->workdir, e->from);
         buffer_clear(&x->fields);
-        /* The agent knows which folder the working directory has become. */
+        /* Only the agent knows which folder became the working directory, so a relative path stays
+         * relative. */
         if (!x->path || !fields_add(&x->fields, "path", e->from[0] == '/' ? x->path : e->from) ||
             !fields_add_u64(&x->fields, "max", x->request->max_extract_bytes))
             return error_oom(err, operation);
@@ -133,7 +134,7 @@ static int on_begin(struct extraction *x, const struct frame *f, lrun_error *err
         set_error(x, reason);
         return 0;
     }
-    /* Only now: what is missing leaves no empty folder behind. */
+    /* Only now, so that a missing entry leaves no empty folder on the host. */
     lrun_error local = {0};
     if (sink_open(&x->sink, x->results[x->at].to, x->umask, x->request->max_extract_bytes, &local) <
         0)
@@ -141,7 +142,7 @@ static int on_begin(struct extraction *x, const struct frame *f, lrun_error *err
     return 0;
 }
 
-/* The name that a single file must have: the agent does not get to choose it. */
+/* Whether a single file has the name that was requested: the agent does not get to choose it. */
 static bool is_asked_for(const struct extraction *x, const char *name)
 {
     const char *slash = strrchr(x->path, '/');
@@ -163,7 +164,7 @@ static int on_entry(struct extraction *x, const struct frame *f, lrun_error *err
     if (x->single && (!is_file || x->sink.bytes > 0 || !is_asked_for(x, path)))
         return broken(err, "an ENTRY that was not requested");
     mode_t mode = (mode_t)strtoul(mode_text, NULL, 8);
-    /* Nothing hangs on it: a time that makes no sense is the present. */
+    /* Nothing depends on the time: if it makes no sense, use the present. */
     struct timespec modified = {.tv_nsec = UTIME_NOW};
     (void)fields_get_time(f, &modified);
     lrun_error local = {0};
@@ -180,7 +181,7 @@ static int on_data(struct extraction *x, const struct frame *f, lrun_error *err)
     if (x->failed || sink_data(&x->sink, f->payload, f->length, &local) == 0)
         return 0;
     set_error(x, local.message);
-    /* The agent said how much there is. More than the cap is not a large file, it is an attack. */
+    /* The agent has stated the size. More than the limit is not a large file, it is an attack. */
     if (f->length > x->sink.max - x->sink.bytes)
         return broken(err, "more DATA than the limit");
     return 0;

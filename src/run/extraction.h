@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * `extract`: asks the agent for one entry after the other and feeds what it sends into a sink. A
- * bad entry becomes its status, never a failed run; an agent that lies ends the extraction.
+ * `extract`: asks the agent for one entry after another and writes the files that it sends into a
+ * sink. A bad entry becomes its status, never a failed run; an agent that lies ends the extraction.
  */
 #ifndef RUN_EXTRACTION_H
 #define RUN_EXTRACTION_H
@@ -15,12 +15,12 @@ struct extraction {
     mode_t umask;            /* of the caller */
     lrun_extracted *results; /* request->extract_count of them */
     char (*reasons)[512];
-    size_t at;   /* the entry at hand */
-    char *path;  /* and where it is in the sandbox: absolute, normalised */
+    size_t at;   /* the current entry */
+    char *path;  /* its path in the sandbox: absolute, normalised */
     bool asked;  /* its request was sent */
-    bool begun;  /* its BEGIN has come */
+    bool begun;  /* its BEGIN has arrived */
     bool single; /* it is one file */
-    bool failed; /* it has its reason; what still comes is thrown away */
+    bool failed; /* it has its reason; the rest of its frames are discarded */
     bool in_file;
     struct sink sink;
     struct buffer fields;
@@ -29,14 +29,14 @@ struct extraction {
 int extraction_init(struct extraction *x, const struct request *r, mode_t mask, lrun_error *err);
 void extraction_free(struct extraction *x);
 
-/* Goes on to the next entry that the agent has to be asked for; *done when there is none. */
+/* Asks the agent for the next entry that needs the agent; sets *done if there is none. */
 int extraction_next(struct extraction *x, struct agent_link *link, bool *done, lrun_error *err);
 
-/* Takes a frame. -1: it breaks the protocol (EXTRACT_FAILED); the agent is not to be heard any
- * more. */
+/* Handles a frame. Returns -1 if it breaks the protocol (EXTRACT_FAILED); then ignore the agent
+ * from now on. */
 int extraction_frame(struct extraction *x, const struct frame *f, lrun_error *err);
 
-/* Gives the entry at hand and all after it this reason. */
+/* Gives the current entry and all later ones this reason. */
 void extraction_abort(struct extraction *x, const char *reason);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * For tests: a supervisor that stops itself (SIGSTOP) when it comes to the phase that
- * LIGHT_RUNNER_TEST_HOLD names, so that something can be done to it, or to what belongs to it, at just
- * that moment. Whoever can set it for a supervisor can stop it anyway.
+ * For tests: a supervisor stops itself (SIGSTOP) when it reaches the phase that
+ * LIGHT_RUNNER_TEST_HOLD names. A test can then act on it, or on something that belongs to it, at
+ * exactly that moment. Anyone who can set the variable for a supervisor can stop it anyway.
  */
 #ifndef RUN_HOLD_H
 #define RUN_HOLD_H

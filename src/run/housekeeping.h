@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What an engine is asked outside of any run, in the place of a request: a question in, an answer out, both
- * JSON. It is no public document.
+ * Questions that belong to no run. A question takes the place of a request; question and answer are
+ * JSON. This is not a public document.
  *
- *      {"ask": "available", "engine": "auto", "runtime": "runsc"}         {"engine": "docker"}
- *      {"ask": "reap", "engine": "docker", "minAgeMs": 300000}            {"containers": 1, "volumes": 1}
+ *      {"ask": "available", "engine": "auto", "runtime": "runsc"}  {"engine": "docker"}
+ *      {"ask": "reap", "engine": "docker", "minAgeMs": 300000}     {"containers": 1, "volumes": 1}
  *      {"ask": "network", "engine": "auto", "action": "create", "name": "x"}
- *      {"ask": "network", ..., "action": "remove" | "exists", "name": "x"}     {"exists": true}
- *      {"ask": "network", ..., "action": "prune"}                         {"removed": 2}
- *      {"ask": "images", "engine": "auto"}                                {"removed": 3}
- *      {"ask": "image", ...}                                              run/images.h
- *      {"ask": "doctor", "full": true}                                    run/doctor.h
+ *      {"ask": "network", ..., "action": "remove" | "exists", "name": "x"}  {"exists": true}
+ *      {"ask": "network", ..., "action": "prune"}                  {"removed": 2}
+ *      {"ask": "images", "engine": "auto"}                         {"removed": 3}
+ *      {"ask": "image", ...}                                       run/images.h
+ *      {"ask": "doctor", "full": true}                             run/doctor.h
  */
 #ifndef RUN_HOUSEKEEPING_H
 #define RUN_HOUSEKEEPING_H
@@ -19,8 +19,8 @@
 
 #include <jansson.h>
 
-/* *answer is a new reference. `watch` is told how far work on an image is. Errors: INVALID_ARGUMENT, and those of the
- * engine. */
+/* *answer is a new reference. `watch` receives the progress of work on images. Errors:
+ * INVALID_ARGUMENT, and those of the engine. */
 int housekeeping_answer(json_t **answer, const char *question, size_t length, struct watch *watch,
                         lrun_error *err);
 

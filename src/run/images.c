@@ -39,7 +39,7 @@ static json_t *list_to_json(char *const *list)
     return array;
 }
 
-/* Docker's list of images says nothing of their configurations. */
+/* Docker's list of images does not contain their configurations. */
 static json_t *image_to_json(const struct image *i, const struct engine *engine,
                              const struct image_feedback *f)
 {
@@ -78,7 +78,8 @@ static int pull_by_engine(const struct engine *engine, const char *name, bool in
                                                      : engine->describe_image(name, image, err);
 }
 
-/* The input of the supervisor, above its own numbers: the unpacker gets it. */
+/* Moves the supervisor's input above the fd numbers it was started with, and passes it to the
+ * unpacker. */
 static int import(const struct engine *engine, const char *name, struct image *image,
                   struct work *w, lrun_error *err)
 {
@@ -130,7 +131,8 @@ static int import_one(json_t **answer, const json_t *question, struct watch *wat
     return pull_or_import(answer, question, watch, false, err);
 }
 
-/* Those whose images are meant: one that is named; else the local one, and Docker where it is used. */
+/* Finds the engines whose images the question is about: the engine that it names; otherwise the
+ * local engine, and Docker if it is used here. */
 static int find_engines(const struct engine *out[ENGINES_MAX], size_t *count,
                         const json_t *question, lrun_error *err)
 {
@@ -160,7 +162,7 @@ static int list(json_t **answer, const json_t *question, struct watch *watch, lr
     for (size_t e = 0; all && e < engine_count; e++) {
         struct image *images = NULL;
         size_t count = 0;
-        /* A daemon that nobody has asked for may be down. */
+        /* The daemon may be down: nobody asked for it by name. */
         if (engines[e]->list_images(&images, &count, e == 0 ? err : &ignored) < 0 && e == 0) {
             json_decref(all);
             return -1;
@@ -180,7 +182,8 @@ static bool has_image(const struct engine *engine, const char *name)
     return engine->find_image(name, &digest, &ignored) == 0 && digest;
 }
 
-/* If it is not told the engine, it removes no image of Docker's that somebody else may have made. */
+/* Unless the question names the engine, this removes no image from Docker that somebody else may
+ * have made. */
 static int remove_one(json_t **answer, const json_t *question, struct watch *watch, lrun_error *err)
 {
     static const char setup[] = ENGINE_SETUP_REPOSITORY ":";

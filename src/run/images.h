@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Questions about images, of a caller that has no run (run/housekeeping.h):
+ * Questions about images, from a caller that has no run (run/housekeeping.h):
  *
- *      {"ask": "image", "engine": "auto", "action": "pull", "name": "alpine", "insecure": false}    an image
- *      {"ask": "image", ..., "action": "import", "name": "x"}    reads SUPERVISOR_INPUT                an image
- *      {"ask": "image", ..., "action": "list"}                                                  {"images": [...]}
- *      {"ask": "image", ..., "action": "remove", "name": "x"}                                           {"engine"}
+ *      {"ask": "image", "engine": "auto", "action": "pull", "name": "alpine", "insecure": false}
+ *                                                                            an image
+ *      {"ask": "image", ..., "action": "import", "name": "x"}                an image
+ *                                                          (reads SUPERVISOR_INPUT)
+ *      {"ask": "image", ..., "action": "list"}                               {"images": [...]}
+ *      {"ask": "image", ..., "action": "remove", "name": "x"}                {"engine"}
  *
- * An image is {"name", "digest", "size", "created", "engine"}, with {"config"} where the engine knows it, {"skipped"}
- * (devices, fifos and sockets that an import left out) and {"architecture"} (of another machine's image).
+ * An image is {"name", "digest", "size", "created", "engine"}, with {"config"} if the engine knows
+ * it, {"skipped"} (how many devices, fifos and sockets an import left out) and {"architecture"} (if
+ * it is for another machine).
  */
 #ifndef RUN_IMAGES_H
 #define RUN_IMAGES_H
@@ -18,8 +21,9 @@
 #include <jansson.h>
 
 /*
- * *answer is a new reference. The work can take minutes: `watch` tells how far it is and can stop it.
- * Errors: INVALID_ARGUMENT, IO_FAILED (also when it was stopped), NOT_SUPPORTED, IMAGE_NOT_FOUND, IMAGE_INVALID.
+ * *answer is a new reference. The work can take minutes: `watch` reports progress and can stop it.
+ * Errors: INVALID_ARGUMENT, IO_FAILED (also when it was stopped), NOT_SUPPORTED, IMAGE_NOT_FOUND,
+ * IMAGE_INVALID.
  */
 int images_answer(json_t **answer, const json_t *question, struct watch *watch, lrun_error *err);
 

@@ -19,7 +19,8 @@ static void ignore_alarm(int number)
     (void)number;
 }
 
-/* A timer interrupts the read. It goes on firing, as the first signal may come before read() waits. */
+/* A timer interrupts the read. It fires repeatedly, because the first signal may come before read()
+ * waits. */
 static ssize_t read_for_a_moment(int fd, void *to, size_t length)
 {
     static const struct itimerval moment = {{0, INPUT_WAIT_MS * 1000}, {0, INPUT_WAIT_MS * 1000}};
@@ -38,7 +39,8 @@ ssize_t input_read(int fd, void *to, size_t length)
 {
     struct iovec part = {to, length};
     ssize_t n = preadv2(fd, &part, 1, -1, RWF_NOWAIT);
-    /* Linux 6.4 has it for pipes and sockets, and no version for fifos and terminals. */
+    /* Linux supports it for pipes and sockets since 6.4, and in no version for fifos and
+     * terminals. */
     bool unsupported = n < 0 && (errno == EOPNOTSUPP || errno == ENOSYS || errno == EINVAL);
     return unsupported ? read_for_a_moment(fd, to, length) : n;
 }

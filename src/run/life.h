@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* All that is known of the one run of this process. */
+/* The state of the one run of this process. */
 #ifndef RUN_LIFE_H
 #define RUN_LIFE_H
 
@@ -16,43 +16,47 @@
 
 enum phase { PHASE_START, PHASE_SEED, PHASE_RUN, PHASE_COLLECT, PHASE_END };
 
-/* ms. Of START and the orders, and of SEED and COLLECT without any progress. */
+/* ms. How long a request may take to arrive, how long START may take, and how long SEED and COLLECT
+ * may go without any progress. */
 enum { REQUEST_TIMEOUT = 10000, START_TIMEOUT = 60000, STALL_TIMEOUT = 60000 };
-/* COLLECT as a whole: as long as the run's own timeout, but within these. */
+/* COLLECT as a whole may take as long as the run's own timeout, but within these bounds. */
 enum { COLLECT_TIMEOUT_MIN = 10000, COLLECT_TIMEOUT = 30 * 60000 };
 /* How long a result waits for a caller that is alive but does not read. */
 enum { RESULT_TIMEOUT = 24 * 3600000 };
 
-/* ms, for a command that has been killed so that its files can be had: the agent gives up sooner. */
+/* ms. How long to wait for the end of a command that was killed at its timeout and whose files are
+ * wanted. The agent gives up sooner. */
 enum { KILLED_TIMEOUT = 30000 };
 
-/* ms between two looks at the CPU time. What quotas let through at once is PERIOD long. */
+/* ms between two looks at the CPU time. A quota can be used up at once in each period, which is
+ * PERIOD long. */
 enum { CPU_LOOK_MIN = 10, CPU_LOOK_MAX = 1000, CPU_LOOK_PERIOD = 100 };
 
-/* ms. Of a stop that names none. */
+/* ms. The grace of a stop that names none. */
 enum { STOP_GRACE = 10000 };
 
-/* ms, for a state to be written to a disk that is full. */
+/* ms. How long to retry writing a state when the disk is full. */
 enum { STATE_TIMEOUT = 30000 };
 
-/* What the caller may say at once after its request. */
+/* Bytes. The longest frame that the caller may send after its request. */
 enum { CONTROL_MAX = 4096 };
 
-/* Frames for the agent are made while less than this waits to be written. */
+/* Bytes. No more frames for the agent are made while this many wait to be written. */
 enum { QUEUE_ENOUGH = 256 * 1024 };
 
 struct supervisor {
-    const struct request *request; /* `effective` */
-    struct request effective;      /* of the order, whose strings it borrows but for the next two */
-    char *image;                   /* what the image goes by on the engine */
+    const struct request *request; /* points to `effective` */
+    /* a copy from the order; its strings are borrowed, except for the next two */
+    struct request effective;
+    char *image; /* the image's name on the engine */
     char *workdir;
-    bool workdir_unnamed; /* nobody has named one: it is the usual one */
+    bool workdir_unnamed; /* nobody named a workdir: it is the default */
     const char *id;
-    const char *commit; /* NULL: nothing of the root is kept */
-    mode_t umask;       /* the caller's, for what is extracted */
+    const char *commit; /* the image to make of the root; NULL: none */
+    mode_t umask;       /* the caller's, for extracted files */
     enum phase phase;
-    int64_t deadline;       /* of the phase; IO_NO_DEADLINE: none */
-    int64_t phase_deadline; /* of COLLECT as a whole */
+    int64_t deadline;       /* for the phase; IO_NO_DEADLINE: none */
+    int64_t phase_deadline; /* for COLLECT as a whole */
 
     struct sandbox *sandbox;
     struct agent_link link;
@@ -62,29 +66,30 @@ struct supervisor {
     struct extraction extraction;
 
     bool input_open;     /* the fd for stdin has more */
-    bool input_pollable; /* it is a pipe or such, not a file */
+    bool input_pollable; /* it is a pipe or the like, not a file */
     uint64_t input_credit;
 
-    /* of a detached run, from RUN on */
+    /* for a detached run, from RUN on */
     json_t *state; /* NULL: there is none */
     int state_dir;
     struct control *control;
 
-    int64_t kill_at; /* the grace of a stop; IO_NO_DEADLINE: none */
+    int64_t kill_at; /* when the grace of a stop ends; IO_NO_DEADLINE: never */
     bool stopping;   /* the command has been told to end */
-    bool
-        killing; /* its time is up, and it has been killed: its end is awaited, and its files are wanted */
+    /* the command's time is up, and it was killed: we wait for its end, because its files are
+     * wanted */
+    bool killing;
     int64_t cpu_look_at; /* IO_NO_DEADLINE: never */
-    uint64_t cpu_before; /* microseconds of CPU time that had gone by when the command began */
+    uint64_t cpu_before; /* CPU time, in microseconds, that was used before the command began */
     bool paused;
-    bool pause_to;     /* what is under way on the engine (sandbox.pausing) */
-    bool pause_unsure; /* the last one has failed, and it may be paused or not */
-    struct buffer
-        asked; /* the caller's CONTROL frame that is answered when that has ended; empty: there is none */
-    struct buffer said; /* by the caller, not yet acted on */
+    bool pause_to;     /* what the engine is doing (sandbox.pausing): pause or resume */
+    bool pause_unsure; /* the last one failed, so the run may be paused or not */
+    /* the caller's CONTROL frame that is answered once that is done; empty: there is none */
+    struct buffer asked;
+    struct buffer said; /* received from the caller, not yet acted on */
     bool caller_gone;
     bool ordered; /* the agent has been told to start the command */
-    bool exited;  /* the agent's EXIT has come */
+    bool exited;  /* the agent's EXIT has arrived */
     bool failed;  /* `error` is what the caller gets */
     lrun_error error;
     struct run_result result;
@@ -93,8 +98,8 @@ struct supervisor {
     char setup_kernel[STEPS_KERNEL_SIZE];
     char unenforced[64];
     char left_behind[64];
-    char checked[96];                        /* what the evidence was about (evidence.h) */
-    bool heard;                              /* the agent's HELLO has come */
+    char checked[96];                        /* what the evidence covered (evidence.h) */
+    bool heard;                              /* the agent's HELLO has arrived */
     int64_t began, prepared, running, ended; /* microseconds; 0: not reached */
 };
 

@@ -16,7 +16,7 @@ static const char operation[] = "output.send";
 
 enum { SPOOL_PIECE = 64 * 1024, SPOOL_MEMORY_MAX = 64 << 20 };
 
-/* Of each piece of output that is kept, beside its bytes. */
+/* The header of each piece of output in the log. */
 enum { LOG_HEADER_SIZE = FRAME_HEADER_SIZE + LOG_TIME_SIZE };
 
 void output_init(struct output *o, int socket, bool logs, uint64_t max_log_bytes)
@@ -42,7 +42,7 @@ static const char *spool_folder(void)
     return folder && folder[0] == '/' ? folder : "/tmp";
 }
 
-/* Where no file can be made (a root that is read-only, say), some output has room in memory. */
+/* If no file can be created (on a read-only root, for example), memory holds some output. */
 static int open_spool(struct output *o, lrun_error *err)
 {
     if (o->spool >= 0)
@@ -91,21 +91,21 @@ static int keep_in_file(struct output *o, const char **data, size_t *length, lru
 
 static int keep(struct output *o, const char *data, size_t length, lrun_error *err)
 {
-    /* Most frames are sent as a whole: no file is made for them. */
+    /* Most frames are sent completely, and need no file. */
     if (length == 0)
         return 0;
-    /* Behind what is in memory there is only memory. */
+    /* Once some output is in memory, all later output goes there too, to keep the order. */
     bool in_memory = buffer_length(&o->rest) > 0;
     int rc = in_memory ? 0 : keep_in_file(o, &data, &length, err);
     if (length > 0 && !buffer_append(&o->rest, data, length)) {
-        /* The stream cannot be continued without what is lost. */
+        /* The stream cannot continue without the lost bytes. */
         o->socket = -1;
         return rc < 0 ? rc : error_oom(err, operation);
     }
     return rc;
 }
 
-/* A caller that is gone is noticed by the loop, by its own end of the socket. */
+/* The loop notices a caller that is gone, by the caller's end of the socket. */
 static ssize_t send_some(struct output *o, struct iovec *parts, size_t count)
 {
     struct msghdr message = {.msg_iov = parts, .msg_iovlen = count};
@@ -136,7 +136,7 @@ int output_frame(struct output *o, enum frame_type type, const void *payload, si
         rc = keep(o, header + sent, sizeof(header) - sent, err);
         sent = sizeof(header);
     }
-    /* Also when the header could only be kept in memory: a frame is kept as a whole. */
+    /* Even if the header could only be kept in memory: a frame is kept completely. */
     if (keep(o, (const char *)payload + (sent - sizeof(header)), length + sizeof(header) - sent,
              rc < 0 ? NULL : err) < 0)
         rc = -1;
@@ -153,8 +153,8 @@ static int pass_on(struct output *o, enum frame_type stream, const char *data, s
 }
 
 /*
- * How much of a piece may still be kept by what that costs: a program that writes single bytes makes a piece of each,
- * and the headers are most of what is kept then.
+ * Returns how much of a piece may be kept, given what is kept already. Headers count: if a program
+ * writes single bytes, each becomes a piece, and most of what is kept is headers.
  */
 static size_t affordable(struct output *o, size_t length)
 {
@@ -186,7 +186,7 @@ int output_log(struct output *o, enum frame_type stream, const char *data, size_
     return pass_on(o, FRAME_LOG_STDERR, notice, sizeof(notice) - 1, err);
 }
 
-/* false: the socket takes no more for now, or there is an end to it. */
+/* Returns false if the socket accepts no more for now, or is closed. */
 static bool flush_file(struct output *o)
 {
     char piece[SPOOL_PIECE];
@@ -194,7 +194,7 @@ static bool flush_file(struct output *o)
         size_t want = o->tail - o->head < SPOOL_PIECE ? (size_t)(o->tail - o->head) : SPOOL_PIECE;
         ssize_t n = pread(o->spool, piece, want, o->head);
         if (n <= 0) {
-            /* The stream cannot be continued without what was lost. */
+            /* The stream cannot continue without the lost bytes. */
             o->socket = -1;
             return false;
         }
@@ -202,7 +202,7 @@ static bool flush_file(struct output *o)
         if (sent == 0)
             return false;
         o->head += sent;
-        /* Memory is what it costs, and is given back at once. */
+        /* The spool is memory here: free it at once. */
         if (o->no_file)
             (void)fallocate(o->spool, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, o->head);
     }

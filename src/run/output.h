@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The supervisor's way back to its caller: frames over a socket that the caller may read slowly or
- * not at all. The run must not be held up by that, so what the socket does not take is kept in a
- * file without a name, in order. The program's output is cut at `max_log_bytes`, or when what is kept of it (that file;
- * of a detached run the log) is longer than that and OUTPUT_SLACK with the headers of all pieces. Should the disk be
- * full, the frame at hand and the few that end the run are kept in memory: the caller is told why. Where no file can be made,
- * 64 MiB of memory are in its place.
+ * Sends frames from the supervisor to its caller, over a socket that the caller may read slowly or
+ * not at all. That must not hold up the run, so bytes that the socket does not accept are kept in
+ * order in an unnamed file.
+ *
+ * The program's output is cut after `max_log_bytes`. It is also cut when the place where it is kept
+ * (that file, or the log of a detached run), with the headers of all pieces, would grow beyond
+ * `max_log_bytes` and OUTPUT_SLACK. If the disk is full, the current frame and the few that end the
+ * run are kept in memory, so that the caller is told why. If no file can be created, 64 MiB of
+ * memory take its place.
  */
 #ifndef RUN_OUTPUT_H
 #define RUN_OUTPUT_H
@@ -15,32 +18,33 @@
 
 #include <sys/types.h>
 
-/* Headers that are free. Output in pieces of 4 KiB and more is never cut because of its headers, up to 64 MiB. */
+/* Bytes of headers that do not count. Up to 64 MiB, output in pieces of 4 KiB or more is never cut
+ * because of its headers. */
 #define OUTPUT_SLACK (256u << 10)
 
 struct output {
     int socket;           /* -1 once the caller is gone */
-    bool logs;            /* false: the program's output is thrown away */
-    uint64_t log_left;    /* of the program's output */
-    uint64_t kept_max;    /* what it may take with headers */
-    uint64_t log_kept;    /* in the log so far, with headers */
-    uint64_t log_appends; /* to the log: whoever follows it is told when this has changed */
+    bool logs;            /* false: the program's output is discarded */
+    uint64_t log_left;    /* how much more of the program's output is accepted */
+    uint64_t kept_max;    /* how much may be kept, with headers */
+    uint64_t log_kept;    /* how much is in the log so far, with headers */
+    uint64_t log_appends; /* appends to the log so far; clients that follow it are told */
     bool truncated;
     int spool;          /* -1 until it is needed */
-    int no_file;        /* errno: it is memory, because no file can be made; 0: it is a file */
-    off_t head, tail;   /* what is still to be sent */
-    int log;            /* of a detached run: where the program's output is kept; -1: it is sent */
-    struct buffer rest; /* and what the file did not take, behind that */
+    int no_file;        /* errno: `spool` is memory, as no file can be made; 0: it is a file */
+    off_t head, tail;   /* the part of `spool` that is not sent yet */
+    int log;            /* a detached run's file for the program's output; -1: it is sent */
+    struct buffer rest; /* sent after `spool`: bytes that the file did not accept */
 };
 
 void output_init(struct output *o, int socket, bool logs, uint64_t max_log_bytes);
 void output_free(struct output *o);
 
-/* A piece of the program's output: FRAME_LOG_STDOUT or FRAME_LOG_STDERR. */
+/* Sends a piece of the program's output: FRAME_LOG_STDOUT or FRAME_LOG_STDERR. */
 int output_log(struct output *o, enum frame_type stream, const char *data, size_t length,
                lrun_error *err);
 
-/* Any other frame. After an error the stream is whole: it can be followed by other frames. */
+/* Sends any other frame. The stream stays intact after an error: more frames can follow. */
 int output_frame(struct output *o, enum frame_type type, const void *payload, size_t length,
                  lrun_error *err);
 
@@ -49,7 +53,7 @@ static inline bool output_pending(const struct output *o)
     return o->socket >= 0 && (o->head < o->tail || buffer_length(&o->rest) > 0);
 }
 
-/* Sends what the socket takes. */
+/* Sends as much as the socket accepts. */
 void output_flush(struct output *o);
 
 /* Sends everything, waiting for the caller up to the deadline. */

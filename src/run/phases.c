@@ -19,7 +19,7 @@
 
 /* ---------------------------------------------------------------- ways to the end */
 
-/* To whoever has asked for the pause or the resume that was under way. */
+/* Answers the client or the caller that asked for the pause or resume that was under way. */
 static void answer_later(struct supervisor *s, const lrun_error *failed)
 {
     control_answer_later(s->control, failed);
@@ -46,7 +46,7 @@ void phase_end(struct supervisor *s)
         s->sandbox->engine->kill(s->sandbox);
 }
 
-/* Ends the run with s->error, which has been filled. The first error is the one that counts. */
+/* The first error is the one that counts. */
 void phase_fail(struct supervisor *s)
 {
     s->failed = true;
@@ -58,14 +58,14 @@ static void fail_protocol(struct supervisor *s, const char *what)
     if (s->failed)
         return;
     if (s->phase == PHASE_COLLECT) {
-        /* The command has ended well; what becomes of its files does not change that. */
+        /* The command has ended; losing its files does not change its result. */
         extraction_abort(&s->extraction, "the agent broke the protocol");
         phase_end(s);
         return;
     }
     error_set(&s->error, LRUN_START_FAILED, "agent", "the agent broke the protocol: %s", what);
     if (s->running) {
-        /* The command has been running: whatever took the agent over did so from inside. */
+        /* The command was running, so the agent was taken over from inside. */
         s->error.code = LRUN_ISOLATION_FAILED;
     }
     phase_fail(s);
@@ -84,7 +84,7 @@ void phase_cancel(struct supervisor *s)
     phase_killed(s);
 }
 
-/* Whether its files come out although it was not a success. */
+/* Whether the files are extracted even though the command did not succeed. */
 static bool wants_files_anyway(const struct supervisor *s)
 {
     return s->request->has_extract && s->request->extract_always && !s->result.cancelled;
@@ -126,7 +126,8 @@ static bool add_names(const struct supervisor *s, struct buffer *fields)
            (s->sandbox->keep || fields_add(fields, "own", "1"));
 }
 
-/* The filter comes first: from then on the agent is as confined as the command will be, and says so. */
+/* Sends the filter before INSPECT, so that the agent reports on itself once it is as confined as
+ * the command will be. */
 static int send_walls(struct supervisor *s)
 {
     if (s->sandbox->pids && send_confine(s) < 0)
@@ -149,14 +150,16 @@ static int send_prepare(struct supervisor *s)
     return send_fields(s, FRAME_PREPARE, &fields);
 }
 
-/* The command's words: those of the request, or `sh -c` with its command, else what the image says. */
+/* Adds the command's words: argv of the request, or `sh -c` with its entrypoint, or the image's
+ * own. */
 static bool add_command(struct supervisor *s, struct buffer *fields)
 {
     const struct image *image = &s->sandbox->image;
     if (s->request->entrypoint)
         return fields_add(fields, "shell", "1") && fields_add(fields, "arg", "sh") &&
                fields_add(fields, "arg", "-c") && fields_add(fields, "arg", s->request->entrypoint);
-    /* A program that is not there is the request's doing then, and its end like that of any other. */
+    /* With argv, a missing program is the request's fault; report it as the command's end, like any
+     * other. */
     char *const *lists[] = {image->entrypoint, image->cmd};
     if (s->request->argv) {
         if (!fields_add(fields, "report", "exit"))
@@ -192,7 +195,7 @@ static int send_start(struct supervisor *s)
     return send_fields(s, FRAME_START, &fields);
 }
 
-/* On to SEED, once the evidence has been checked and the network is there. */
+/* Goes on to SEED once the evidence has been checked and the network is up. */
 static void leave_start(struct supervisor *s)
 {
     if (!s->result.isolation.verified || s->sandbox->network >= 0)
@@ -221,7 +224,7 @@ static void on_hello(struct supervisor *s, const struct frame *f)
         phase_fail(s);
         return;
     }
-    /* The agent works on that meanwhile. */
+    /* The agent can work on the frames meanwhile. */
     agent_link_flush(&s->link);
     if (s->sandbox->engine->ready)
         s->sandbox->engine->ready(s->sandbox);
@@ -246,8 +249,8 @@ static void on_walls(struct supervisor *s, const struct frame *f)
 
 enum { SAID_SIZE = SANDBOX_SAID_MAX + sizeof(": ") };
 
-/* The first line of what the runtime has said, behind ": ", for an error; "" if there is none. It may quote names out of
- * the image. */
+/* Returns the first line of the runtime's output, preceded by ": ", for an error; "" if there is
+ * none. It may quote names from the image. */
 static const char *first_line(char out[SAID_SIZE], const char *said)
 {
     int length = (int)strcspn(said, "\n");
@@ -256,7 +259,7 @@ static const char *first_line(char out[SAID_SIZE], const char *said)
     return out;
 }
 
-/* The network is there before the command is, or there is no command. */
+/* The command is started only if the network is up. */
 void phase_on_network(struct supervisor *s, bool up)
 {
     if (s->phase != PHASE_START)
@@ -281,7 +284,7 @@ void phase_fill_seed(struct supervisor *s)
         phase_fail(s);
 }
 
-/* From here on the run has a state, and is spoken to by its socket; its caller may go. */
+/* From now on the run has a state and is controlled through its socket; its caller may go. */
 static int begin_state(struct supervisor *s)
 {
     if (!s->request->detached)
@@ -298,7 +301,7 @@ static int begin_state(struct supervisor *s)
     s->state = state_begin(s->id, s->request);
     if (s->state && state_write(s->state_dir, s->state, &s->error) == 0)
         return 0;
-    /* Without one there is no detached run, and it is the caller who hears of that. */
+    /* Without a state there is no detached run. The caller is still there to get the error. */
     if (!s->state)
         error_oom(&s->error, "state");
     json_decref(s->state);
@@ -324,11 +327,12 @@ static void on_running(struct supervisor *s)
     hold_at("run");
 }
 
-/* The agent could not do what it was told. What failed decides how that is called. */
+/* The agent could not do what it was told. The operation that failed decides which error this
+ * is. */
 static void on_failed(struct supervisor *s, const struct frame *f)
 {
     const char *operation = fields_get(f, "operation"), *message = fields_get(f, "message");
-    /* Once the command runs there is nothing that could fail but the agent: the command did start. */
+    /* Once the command runs, nothing can fail but the agent: the command did start. */
     if (!operation || !message || s->running) {
         fail_protocol(s, "FAILED");
         return;
@@ -349,7 +353,6 @@ static void on_failed(struct supervisor *s, const struct frame *f)
 
 /* ---------------------------------------------------------------- RUN */
 
-/* Moves stdin along, as far as the agent's credit goes. */
 void phase_feed_input(struct supervisor *s)
 {
     while (s->input_open && s->input_credit > 0 && buffer_length(&s->link.out) < QUEUE_ENOUGH) {
@@ -370,12 +373,12 @@ void phase_feed_input(struct supervisor *s)
             frame_header(to, FRAME_STDIN, (uint32_t)n);
             buffer_commit(&s->link.out, FRAME_HEADER_SIZE + (size_t)n);
             s->input_credit -= (uint64_t)n;
-            /* What else is served by the loop has its turn before more input has. */
+            /* Everything else that the loop serves gets its turn before more input does. */
             if (s->input_pollable)
                 return;
             continue;
         }
-        /* Its end, or it cannot be read: the command sees the end of its input. */
+        /* End of file, or a read error: the command sees the end of its input. */
         s->input_open = false;
         if (agent_link_send(&s->link, FRAME_STDIN_EOF, NULL, 0, &s->error) < 0)
             phase_fail(s);
@@ -394,7 +397,7 @@ static int send_signal(struct supervisor *s, int number, lrun_error *err)
                : error_oom(err, "signal");
 }
 
-/* 0: it is done; 1: phase_on_paused() follows. */
+/* Returns 0 when it is done, or 1 if phase_on_paused() follows. */
 static int begin_pause(struct supervisor *s, bool on, lrun_error *err)
 {
     int rc = s->sandbox->engine->pause(s->sandbox, on, err);
@@ -414,7 +417,7 @@ static int control_stop(struct supervisor *s, const json_t *request, lrun_error 
     if (bad || number < 1 || number >= NSIG || grace < 0 || grace > CONTROL_GRACE_MAX_MS)
         return error_set(err, LRUN_INVALID_ARGUMENT, "control.stop",
                          "signal: 1 to %d; grace: 0 to %d ms", NSIG - 1, CONTROL_GRACE_MAX_MS);
-    /* Before there is a command, and after it, nobody can be asked to end. */
+    /* Before and after the command, there is nothing that could be asked to end. */
     if (grace == 0 || s->phase != PHASE_RUN) {
         phase_cancel(s);
         return 0;
@@ -459,7 +462,8 @@ void phase_on_paused(struct supervisor *s)
         s->paused = s->pause_to;
     s->pause_unsure = rc < 0;
     answer_later(s, rc < 0 ? &e : NULL);
-    /* A command that has been told to end must be able to. If it is not, the grace has an end. */
+    /* A command that was told to end must be able to. If resuming fails, the grace still has an
+     * end. */
     lrun_error ignored;
     if ((s->stopping || s->killing) && s->paused)
         begin_pause(s, false, &ignored);
@@ -511,7 +515,8 @@ void phase_time_is_up(struct supervisor *s, bool of_cpu)
         phase_killed(s);
         return;
     }
-    /* The agent kills the command, and all that it has left. Frozen they would not die. */
+    /* The agent kills the command and everything that it left behind. A frozen process would not
+     * die. */
     lrun_error e = {0};
     s->killing = true;
     s->input_open = false;
@@ -523,7 +528,7 @@ void phase_time_is_up(struct supervisor *s, bool of_cpu)
     }
 }
 
-/* The processors that it can have at the same time. */
+/* Returns how many processors the run can use at the same time. */
 static double processors(const struct supervisor *s)
 {
     double all = (double)sysconf(_SC_NPROCESSORS_ONLN), cpus = s->request->cpus;
@@ -535,7 +540,7 @@ void phase_look_at_cpu(struct supervisor *s)
 {
     uint64_t used, limit = s->request->cpu_timeout_ms * 1000;
     double wait = CPU_LOOK_MIN;
-    /* It cannot be read any more once the sandbox is gone, which is noticed by other things. */
+    /* It cannot be read once the sandbox is gone. Other events tell us about that. */
     if (s->sandbox->engine->cpu_used(s->sandbox, &used) == 0) {
         used -= used < s->cpu_before ? used : s->cpu_before;
         if (used >= limit) {
@@ -551,7 +556,7 @@ void phase_look_at_cpu(struct supervisor *s)
 
 /* ---------------------------------------------------------------- COLLECT */
 
-/* Whoever takes the agent over could go on computing meanwhile. */
+/* Limited, because whoever takes the agent over could compute while we collect. */
 static int64_t collect_timeout(const struct request *r)
 {
     if (r->timeout_ms > COLLECT_TIMEOUT)
@@ -697,15 +702,17 @@ void phase_take_frames(struct supervisor *s)
 }
 
 /*
- * gVisor's kernel does not protect PID 1 from root inside: a command that kills it at once may be faster than the
- * word that it runs. Whoever detaches is owed that word, and gets an error without it.
+ * gVisor's kernel does not protect PID 1 from root inside: a command that kills PID 1 at once can
+ * be faster than the agent's RUNNING frame. Treat the command as started, except in a detached run:
+ * its caller is promised that frame, and gets an error without it.
  */
 static bool may_have_run(const struct supervisor *s)
 {
     return s->ordered && s->sandbox->may_end_first && !s->request->detached;
 }
 
-/* The kernel of a VM has a console, and says there when it can go on no more: that is no end of a program. */
+/* A VM's kernel reports on its console when it cannot continue. That is not the end of a
+ * program. */
 static bool has_panicked(struct supervisor *s)
 {
     const char *panic = s->sandbox->has_console ? strstr(s->sandbox->said, "Kernel panic") : NULL;
@@ -717,7 +724,6 @@ static bool has_panicked(struct supervisor *s)
     return true;
 }
 
-/* The sandbox's end of the channel is closed: it is dead, or as good as that. */
 void phase_on_agent_gone(struct supervisor *s)
 {
     if (s->phase == PHASE_END)
@@ -728,7 +734,7 @@ void phase_on_agent_gone(struct supervisor *s)
     } else if (has_panicked(s)) {
         phase_fail(s);
     } else if (s->running || may_have_run(s)) {
-        /* Killed with all that was in it: by the OOM killer, or from outside. finish() tells. */
+        /* Everything in it was killed: by the OOM killer, or from outside. finish() tells which. */
         phase_lose_files(s, "the sandbox ended before its files could be extracted");
         phase_killed(s);
     } else {

@@ -1,42 +1,42 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The phases of a run: what is done when the agent, the network or the input has something, and how
- * a run gets to its end. supervisor.c has the way through, and the loop that calls these.
+ * The phases of a run: how it reacts when the agent, the network or the input has something for it,
+ * and how it ends. supervisor.c has the sequence of the phases and the loop that calls these
+ * functions.
  */
 #ifndef RUN_PHASES_H
 #define RUN_PHASES_H
 
 #include "run/life.h"
 
-/* To END: kills the sandbox. Nothing happens when that was done already. */
+/* Goes to END: kills the sandbox. Does nothing if that was done already. */
 void phase_end(struct supervisor *s);
-/* The same, with s->error, which has been filled, as the outcome. */
+/* Like phase_end(), with s->error as the outcome. The caller has set it. */
 void phase_fail(struct supervisor *s);
-/* To END, with SIGKILL as the command's end. */
+/* Goes to END, with SIGKILL as the command's end. */
 void phase_killed(struct supervisor *s);
 void phase_cancel(struct supervisor *s);
 
-/* RUN: the command has had its time, by the clock or of the processors. */
+/* RUN: the command has used up its time: CPU time if `of_cpu`, else wall-clock time. */
 void phase_time_is_up(struct supervisor *s, bool of_cpu);
-/* RUN: whether it has had its CPU time; sets when to look again. */
+/* RUN: checks whether the command has used up its CPU time, and sets when to look again. */
 void phase_look_at_cpu(struct supervisor *s);
-/* The files that were wanted in any case cannot be had any more; the result says why. */
+/* Files that were wanted whatever the outcome cannot be extracted any more; the result says why. */
 void phase_lose_files(struct supervisor *s, const char *reason);
 
-/* SEED: makes frames of `dir` as far as the channel has room. */
+/* SEED: makes frames from `dir` while the channel has room. */
 void phase_fill_seed(struct supervisor *s);
-/* RUN: moves stdin along, as far as the agent's credit goes. */
+/* RUN: forwards stdin, as far as the agent's credit allows. */
 void phase_feed_input(struct supervisor *s);
 /* START: the network is up, or never will be. */
 void phase_on_network(struct supervisor *s, bool up);
-/* RUN: does what a CONTROL frame says; `user` is the supervisor. -1 with the error that is the
- * answer; 1: it is answered later (control_fn). */
+/* RUN: does what a CONTROL frame says; `user` is the supervisor. Returns as control_fn does. */
 int phase_control(void *user, const struct frame *f, lrun_error *err);
-/* RUN: a pause or a resume has come to its end on the engine. */
+/* RUN: the engine has finished a pause or a resume. */
 void phase_on_paused(struct supervisor *s);
-/* Deals with the frames that have come. */
+/* Handles the frames that have arrived. */
 void phase_take_frames(struct supervisor *s);
-/* The sandbox's end of the channel is closed: it is dead, or as good as that. */
+/* The sandbox's end of the channel is closed: the sandbox is dead, or as good as dead. */
 void phase_on_agent_gone(struct supervisor *s);
 
 #endif

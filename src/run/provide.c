@@ -7,7 +7,7 @@
 #include <string.h>
 
 struct pulling {
-    struct image_feedback feedback; /* first: its progress() is called with a pointer to it */
+    struct image_feedback feedback; /* must be first: progress() gets a pointer to it */
     struct watch *watch;
 };
 
@@ -17,7 +17,7 @@ static int on_progress(void *user, uint64_t done)
     return watch_tick(p->watch, done, p->feedback.total);
 }
 
-/* For whoever asked for a run, an image that is not to be had is a sandbox that does not start. */
+/* To the caller of a run, an image that cannot be pulled means a sandbox that does not start. */
 static int pull(const struct engine *engine, const char *name, struct watch *watch, lrun_error *err)
 {
     cleanup_free char *local = NULL;

@@ -11,17 +11,17 @@
 
 static const char operation[] = "seed.read";
 
-/* Each level holds an open folder. */
+/* Each level of the tree keeps a folder open. */
 enum { DEPTH_MAX = 200, PATH_MAX_BYTES = 4095 };
 
 struct seed {
-    char *const *ignore; /* names that stay behind; borrowed */
-    bool links;          /* those that lead to what goes in do so as well */
+    char *const *ignore; /* names to leave out; borrowed */
+    bool links;          /* copy symlinks that lead to copied files or folders */
     DIR *levels[DEPTH_MAX];
-    size_t lengths[DEPTH_MAX]; /* of the path down to that level */
+    size_t lengths[DEPTH_MAX]; /* the length of the path down to that level */
     size_t depth;
-    char path[PATH_MAX_BYTES + 1]; /* of the entry at hand, relative to the folder */
-    int file;                      /* being read, or -1 */
+    char path[PATH_MAX_BYTES + 1]; /* of the current entry, relative to `dir` */
+    int file;                      /* the open file, or -1 */
     struct buffer fields;
 };
 
@@ -70,7 +70,7 @@ static bool is_left_out(const void *user, const char *name)
     return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
 }
 
-/* `target`: of a link; else NULL. */
+/* `target` is the text of a link; NULL for a file or folder. */
 static int add_entry(struct seed *s, struct buffer *out, const struct stat *st, const char *target,
                      lrun_error *err)
 {
@@ -87,7 +87,7 @@ static int add_entry(struct seed *s, struct buffer *out, const struct stat *st, 
     return 0;
 }
 
-/* Of the entry at hand, if it is a link that goes in. */
+/* Adds the current entry if it is a symlink that may be copied. */
 static int add_link(struct seed *s, const char *name, struct buffer *out, lrun_error *err)
 {
     char target[PATH_MAX_BYTES + 1];
@@ -102,14 +102,15 @@ static int add_link(struct seed *s, const char *name, struct buffer *out, lrun_e
                : 0;
 }
 
-/* Opens what the path at hand names, and says what it is; -1 in *fd when it is to be skipped. */
+/* Opens the current entry and returns its fd and metadata; *fd is -1 if the entry must be
+ * skipped. */
 static int open_entry(struct seed *s, const char *name, int *fd, struct stat *st, lrun_error *err)
 {
     DIR *level = s->levels[s->depth - 1];
-    /* NONBLOCK: a fifo must not hold us up. */
+    /* O_NONBLOCK, because a fifo must not hold us up. */
     *fd = openat(dirfd(level), name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     if (*fd < 0) {
-        /* A symlink, a socket, a device without a driver, or gone meanwhile. */
+        /* A symlink, a socket, a device without a driver, or an entry that is gone by now. */
         if (errno == ELOOP || errno == ENXIO || errno == ENODEV || errno == ENOENT)
             return 0;
         return error_errno(err, LRUN_SEED_FAILED, operation, errno, "dir: cannot read '%s'",
@@ -134,7 +135,7 @@ static int enter_folder(struct seed *s, int *fd, lrun_error *err)
     return 0;
 }
 
-/* The next entry of the tree; sets *done at its end. */
+/* Adds the next entry of the tree; sets *done at its end. */
 static int next_entry(struct seed *s, struct buffer *out, bool *done, lrun_error *err)
 {
     while (s->depth > 0) {
@@ -177,7 +178,7 @@ static int next_entry(struct seed *s, struct buffer *out, bool *done, lrun_error
     return frame_append(out, FRAME_ENTRIES_END, NULL, 0) ? 0 : error_oom(err, operation);
 }
 
-/* The next piece of the open file, read straight into the outgoing buffer. */
+/* Adds the next piece of the open file, read straight into the outgoing buffer. */
 static int next_piece(struct seed *s, struct buffer *out, lrun_error *err)
 {
     char *to = buffer_reserve(out, FRAME_HEADER_SIZE + FRAME_DATA_MAX);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Files in: walks the host folder `dir` and turns it into ENTRY, DATA and ENTRY_END frames, as many
- * at a time as the caller has room for. The names of `ignore` are skipped at any depth, and so is everything but folders,
- * regular files and, where the request says so, links that stay inside (run/seed_link.h); no symlink is followed.
+ * at a time as the caller has room for. It skips the names of `ignore` at any depth. It also skips
+ * everything but folders, regular files and, if the request says so, symlinks that stay inside
+ * (run/seed_link.h). It never follows a symlink.
  */
 #ifndef RUN_SEED_H
 #define RUN_SEED_H
@@ -13,12 +14,13 @@
 
 struct seed;
 
-/* The request is borrowed until seed_close(). Errors: INVALID_ARGUMENT when its `dir` is not a folder that can be read. */
+/* The request is borrowed until seed_close(). Errors: INVALID_ARGUMENT if its `dir` is not a
+ * readable folder. */
 int seed_open(struct seed **out, const struct request *r, lrun_error *err);
 
 /*
- * Appends frames until `out` holds at least `enough` bytes or the tree is complete; then *done is
- * set, and ENTRIES_END was appended. Errors: SEED_FAILED with the file's name.
+ * Appends frames until `out` holds at least `enough` bytes or the tree is complete. In the second
+ * case, ENTRIES_END is appended and *done is set. Errors: SEED_FAILED with the file's name.
  */
 int seed_fill(struct seed *s, struct buffer *out, size_t enough, bool *done, lrun_error *err);
 

@@ -12,7 +12,7 @@
 /* As many links in a row as the kernel follows. */
 enum { LINKS_MAX = 40, TEXT_MAX = 4095 };
 
-/* Takes the first segment of a path off; NULL at its end. */
+/* Returns the first segment of *path and moves *path behind it; NULL at the end. */
 static const char *next_segment(const char **path, size_t *length)
 {
     const char *segment = *path + strspn(*path, "/");
@@ -31,7 +31,7 @@ static bool is_itself(const char *segment, size_t length)
     return length == 1 && segment[0] == '.';
 }
 
-/* By its text alone, whatever is there. */
+/* Judges by the text alone, whatever exists there. */
 static bool stays_beneath(const char *path, const char *target)
 {
     size_t depth = 0, length;
@@ -60,9 +60,9 @@ static int open_beneath(int root, const char *path)
     return (int)syscall(SYS_openat2, root, path, &how, sizeof(how));
 }
 
-/* Where the way is: a folder without links in its path, and what is still to be gone from there. */
+/* A position on the way: the path so far, without links, and the path that still lies ahead. */
 struct way {
-    char at[TEXT_MAX + 1]; /* "": the folder itself */
+    char at[TEXT_MAX + 1]; /* "": the root itself */
     char ahead[2 * TEXT_MAX + 2];
     unsigned links;
 };
@@ -89,7 +89,8 @@ static bool leave(struct way *w)
     return true;
 }
 
-/* A link is at w->at: its text takes the place of it. What is ahead begins with a slash, if there is anything. */
+/* The path w->at is a link: puts its text in front of what is ahead, and removes the link from
+ * w->at. w->ahead is empty or begins with a slash. */
 static bool follow(struct way *w, int fd)
 {
     char text[TEXT_MAX + 1], rest[sizeof(w->ahead)];

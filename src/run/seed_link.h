@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Which symbolic links of the folder `dir` go in: those that are relative and lead to a file or a folder that goes in as well.
+ * Decides which symbolic links of the folder `dir` are copied into the sandbox: relative links to a
+ * file or a folder that is copied, too.
  */
 #ifndef RUN_SEED_LINK_H
 #define RUN_SEED_LINK_H
@@ -8,11 +9,13 @@
 #include <stdbool.h>
 
 /*
- * Whether the link at `path`, beneath the folder that is open at `root`, may go in with the text `target`. `left_out` says
- * so of the name of a file or folder that stays behind: what leads through one would lead nowhere.
+ * Whether the link at `path`, beneath the folder that is open at `root`, may be copied with the
+ * text `target`. `left_out` returns whether a file or folder of that name is not copied: a link
+ * through it would lead nowhere.
  *
- * Whoever changes the folder meanwhile can have a link go in that leads nowhere, but none that leads out by its text: no
- * other text than the one that is looked at here goes in.
+ * A process that changes the folder meanwhile can make us copy a link that leads nowhere. It cannot
+ * make us copy a link whose text leads outside, because we copy exactly the text that is checked
+ * here.
  */
 bool seed_link_is_inside(int root, const char *path, const char *target,
                          bool (*left_out)(const void *user, const char *name), const void *user);

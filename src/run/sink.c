@@ -26,7 +26,7 @@ static int open_beneath(int dirfd, const char *path, uint64_t flags, uint64_t mo
     return (int)syscall(SYS_openat2, dirfd, path, &how, sizeof(how));
 }
 
-/* The umask is the process's own otherwise. It has one thread. */
+/* Sets the umask only for this call. This is safe because the process has one thread. */
 static int make_folder(int dirfd, const char *name, mode_t mode, mode_t mask)
 {
     mode_t before = umask(mask);
@@ -35,7 +35,7 @@ static int make_folder(int dirfd, const char *name, mode_t mode, mode_t mask)
     return rc;
 }
 
-/* mkdir -p of a path that the caller gave: it may well lead through symlinks. */
+/* Like mkdir -p. The path comes from the caller, so it may lead through symlinks. */
 static int make_parents(const char *path, mode_t mask, lrun_error *err)
 {
     cleanup_free char *copy = strdup(path);
@@ -69,7 +69,7 @@ int sink_open(struct sink *out, const char *to, mode_t mask, uint64_t max, lrun_
     return 0;
 }
 
-/* Half a file looks like a whole one. */
+/* Half a file looks like a whole file, so remove it. */
 static void drop_file(struct sink *s)
 {
     if (s->file < 0)
@@ -101,8 +101,8 @@ static int charge(struct sink *s, uint64_t bytes, lrun_error *err)
 }
 
 /*
- * A .git that was there before belongs to the caller's repository: hooks and settings in it are run by the next `git`
- * there, so nothing of a sandbox gets into it, or takes its place.
+ * A .git that existed before belongs to the caller's repository. The next `git` there executes its
+ * hooks and obeys its settings, so nothing from a sandbox may get into it or replace it.
  */
 static int check_git(struct sink *s, const char *path, lrun_error *err)
 {
@@ -125,8 +125,8 @@ static int check_git(struct sink *s, const char *path, lrun_error *err)
     return 0;
 }
 
-/* Checks the name, charges an entry, and gives the folder that it goes into and its last segment.
- */
+/* Checks the name and charges an entry. Gives the folder that it goes into, and its last
+ * segment. */
 static int open_parent(struct sink *s, const char *path, int *dirfd, const char **name,
                        lrun_error *err)
 {
@@ -164,7 +164,7 @@ int sink_folder(struct sink *s, const char *path, mode_t mode, struct timespec m
     const char *name;
     if (open_parent(s, path, &dirfd, &name, err) < 0)
         return -1;
-    /* The owner's bits stay on: its contents are still to come. */
+    /* The owner's bits stay set, because the folder's contents are yet to come. */
     if (make_folder(dirfd, name, (mode & 0777) | 0700, s->umask & 077) == 0) {
         folder_times_add(&s->folders, path, modified);
         return 0;
@@ -186,8 +186,7 @@ int sink_file(struct sink *s, const char *path, mode_t mode, struct timespec mod
         return -1;
     uint64_t flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW;
     s->file = open_beneath(dirfd, name, flags, 0600);
-    /* What is there already is replaced, never written through: it may be a link to somewhere else.
-     */
+    /* An existing file is replaced, never written through: it may be a link to somewhere else. */
     if (s->file < 0 && errno == EEXIST && unlinkat(dirfd, name, 0) == 0)
         s->file = open_beneath(dirfd, name, flags, 0600);
     if (s->file < 0)
@@ -205,7 +204,7 @@ int sink_data(struct sink *s, const void *data, size_t length, lrun_error *err)
 {
     if (s->file < 0)
         return error_set(err, LRUN_EXTRACT_FAILED, operation, "data outside a file");
-    /* Charged by whole blocks, as they are begun. */
+    /* A block is charged when its first byte arrives. */
     uint64_t before = (s->file_size + TAR_BLOCK - 1) / TAR_BLOCK;
     uint64_t after = (s->file_size + length + TAR_BLOCK - 1) / TAR_BLOCK;
     if (charge(s, (after - before) * TAR_BLOCK, err) < 0)
@@ -221,9 +220,9 @@ int sink_file_end(struct sink *s, lrun_error *err)
     if (s->file < 0)
         return error_set(err, LRUN_EXTRACT_FAILED, operation, "an end outside a file");
     int failed = fchmod(s->file, s->file_mode) < 0 ? errno : 0;
-    /* A file system that does not take the time has the file all the same. */
+    /* Ignore a failure: if the file system does not support the time, the file is still good. */
     (void)futimens(s->file, FOLDER_TIMES_BOTH(s->file_modified));
-    /* A full or remote disk may say so only now. */
+    /* A full or remote disk may report an error only now. */
     if (close(steal_fd(&s->file)) < 0 && !failed)
         failed = errno;
     if (failed)

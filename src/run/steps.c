@@ -19,7 +19,7 @@
 
 #define OPERATION "setup.run"
 
-/* ms. The steps may build software; whoever needs longer makes an image. */
+/* ms. The steps may build software; anyone who needs longer can make an image. */
 enum {
     SETUP_TIMEOUT = 60 * 60 * 1000,
     SETUP_OVERTIME = 45 * 60 * 1000,
@@ -28,18 +28,18 @@ enum {
     ORDER_TIMEOUT = 10000
 };
 
-/* Bytes of an argument (the kernel's MAX_ARG_STRLEN). */
+/* The longest argument in bytes (the kernel's MAX_ARG_STRLEN). */
 enum { SCRIPT_MAX = 128 * 1024 - 1 };
 
-/* Of what the steps have said, for the error when one fails. */
+/* Bytes of the steps' output that an error quotes. */
 enum { TAIL_MAX = 400 };
 
 /* -------------------------------------------------------------- the name */
 
 static const char version[] = "light-runner setup 2";
 
-/* The only tier of steps: what is written in a kernel of its own cannot be read from outside. request.c rejects
- * other ones. */
+/* Steps always use this tier: files written under a separate kernel cannot be read from outside.
+ * request.c rejects all others. */
 static const char tier[] = "runc";
 
 const char *steps_tier(const struct request *r)
@@ -52,8 +52,9 @@ const char *steps_network(const struct request *r)
     return !r->run ? NULL : r->setup_network ? r->setup_network : ENGINE_NETWORK_DEFAULT;
 }
 
-/* How the steps are run is part of the name: an image of steps with a network does not serve a run that allows
- * them none. The steps come with their lengths, so that no two lists look the same. */
+/* The name depends on how the steps are run: an image of steps with a network must not serve a
+ * run that allows them none. Each step is preceded by its length, so that no two lists look the
+ * same. */
 static int make_name(char out[IMAGE_NAME_MAX + 1], const struct request *r, const char *digest,
                      lrun_error *err)
 {
@@ -127,7 +128,7 @@ struct steps {
     struct process child;
     int socket;
     struct buffer in;
-    char tail[2 * TAIL_MAX + 1]; /* the last that the steps have said */
+    char tail[2 * TAIL_MAX + 1]; /* the end of the steps' output */
     size_t tail_length;
     bool done; /* `result` or `error` is the outcome */
     lrun_result *result;
@@ -136,7 +137,8 @@ struct steps {
 
 static void steps_free(struct steps *s)
 {
-    /* Without its caller it cleans up and ends; killed, it takes its sandbox with it all the same. */
+    /* Once its socket is closed, the supervisor cleans up and exits. If it has to be killed, its
+     * sandbox dies with it. */
     struct process_status status;
     cleanup_close_fd(&s->socket);
     if (s->child.pidfd >= 0)
@@ -192,7 +194,8 @@ static char *order_text(const struct run_order *order)
     return text;
 }
 
-/* The order for a run of the steps: with the limits of the run that needs them, and nothing else of it. malloc'd. */
+/* Returns the order for a run of the steps, malloc'd. It has the limits of the run that needs the
+ * steps, and nothing else of it. */
 static char *make_order(const char *id, const struct engine *engine, const struct request *r,
                         const char *digest, const char *commit, lrun_error *err)
 {
@@ -206,7 +209,8 @@ static char *make_order(const char *id, const struct engine *engine, const struc
                 .engine = strdup(engine->name),
                 .memory_bytes = r->memory_bytes,
                 .cpus = r->cpus,
-                /* They are a shell's, which a run with fewer may well do without. */
+                /* The limit must allow for a shell, which a run with a lower limit may well do
+                 * without. */
                 .pids = r->pids > REQUEST_PIDS_DEFAULT ? r->pids : REQUEST_PIDS_DEFAULT,
                 .no_new_privileges = r->no_new_privileges,
                 .disk_bytes = r->disk_bytes,
@@ -236,7 +240,7 @@ static char *make_order(const char *id, const struct engine *engine, const struc
                   strlen(of->entrypoint), SCRIPT_MAX);
         return NULL;
     }
-    /* Borrowed, for the text alone. */
+    /* Borrowed, only to make the text. */
     of->dns = r->dns;
     char *text = order_text(&order);
     of->dns = NULL;
@@ -257,7 +261,7 @@ static int send_order(const struct steps *s, const char *text, lrun_error *err)
                : 0;
 }
 
-/* This program once more. Nobody but us cancels it, and we do by closing the socket. */
+/* Starts this program once more. Only we cancel it, and we do that by closing the socket. */
 static int start_supervisor(struct steps *s, const char *id, lrun_error *err)
 {
     static const char name[] = "light-runner-supervisor";
@@ -293,7 +297,7 @@ static int start(struct steps *s, const char *id, const struct engine *engine,
     return !text || start_supervisor(s, id, err) < 0 || send_order(s, text, err) < 0 ? -1 : 0;
 }
 
-/* Until the outcome is there. */
+/* Waits until the outcome has arrived. */
 static int wait_for_outcome(struct steps *s, lrun_error *err)
 {
     int64_t deadline = clock_ms() + SETUP_TIMEOUT + SETUP_OVERTIME, next = 0;
@@ -330,7 +334,7 @@ static int wait_for_outcome(struct steps *s, lrun_error *err)
     return 0;
 }
 
-/* What the steps have said is the reason, and hostile. */
+/* Fails with the end of the steps' output as the reason. That output is hostile. */
 static int steps_failed(struct steps *s, lrun_error *err)
 {
     char how[96];
@@ -370,7 +374,7 @@ static int run_steps(char kernel[STEPS_KERNEL_SIZE], const char *id, const struc
     if (!s.result->success)
         return steps_failed(&s, err);
     snprintf(kernel, STEPS_KERNEL_SIZE, "%s", s.result->isolation->kernel);
-    /* It goes by itself now, and what it has made goes with it. */
+    /* The supervisor now exits on its own, and takes everything that it has made with it. */
     struct process_status status;
     if (process_wait(&s.child, clock_ms() + GRACE, &status) < 0)
         return error_errno(err, LRUN_INTERNAL, OPERATION, errno,
@@ -378,7 +382,8 @@ static int run_steps(char kernel[STEPS_KERNEL_SIZE], const char *id, const struc
     return 0;
 }
 
-/* Of several runs with the same steps one does them; the others wait for it, and find them done. */
+/* If several runs need the same steps, one executes them; the others wait for it and find them
+ * done. */
 static int lock_name(int *out, const char *name, struct watch *watch, lrun_error *err)
 {
     cleanup_store struct store *store = NULL;

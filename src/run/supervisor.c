@@ -2,25 +2,26 @@
 /*
  * The supervisor: one process per run.
  *
- *     PREPARE   the image is pulled and set up, should it not be there (provide.c). Then the engine
- *               makes the sandbox: mounts, bundle, cgroup. Nothing of it runs yet.
- *     START     the runtime has been started; the agent's HELLO is awaited, and the network. The
- *               evidence of the kernel is checked against the tier: a sandbox that is not what was
+ *     PREPARE   Pull the image if the engine does not have it, and execute the setup steps
+ *               (provide.c). Then the engine makes the sandbox: mounts, bundle, cgroup. Nothing
+ *               runs in it yet.
+ *     START     The runtime has been started; wait for the agent's HELLO and for the network.
+ *               Check the evidence of the kernel against the tier: a sandbox that is not what was
  *               asked for goes no further.
- *     SEED      the files of `dir` go in, then the command is started.
- *     RUN       stdin goes in, output comes out, until the agent reports the command's end.
- *     COLLECT   after exit code 0, or whatever came of the command if the request says so, the agent is asked for the
- *               entries of `extract`.
- *     END       the sandbox is killed and waited for, what it used is read, all of it is removed,
- *               and only then the result is sent.
+ *     SEED      Copy the files of `dir` into the sandbox, then start the command.
+ *     RUN       Pass stdin in and output out, until the agent reports the command's end.
+ *     COLLECT   After exit code 0, or after any end of the command if the request says so, ask the
+ *               agent for the entries of `extract`.
+ *     END       Kill the sandbox and wait for its end, read what it used, and remove all of it.
+ *               Only then send the result.
  *
- * One poll loop serves all phases. Each has a deadline of its own. Cancelling, timing out, the
- * caller's end and every failure take the same way: straight to END, where the engine's kill() ends
- * whatever there is. Only PREPARE blocks: for the image it looks at the caller a few times a second, and
- * after that it waits for nothing but the host's kernel.
+ * One poll loop serves all phases. Each phase has its own deadline. A cancellation, a timeout, the
+ * end of the caller and every failure take the same way: straight to END, where the engine's kill()
+ * ends everything there is. Only PREPARE blocks. While it works on the image, it checks on the
+ * caller a few times a second. After that it waits for nothing but the host's kernel.
  *
- * The agent is in the hands of what runs in the sandbox. A frame that is not expected in a phase
- * ends the run; nothing that it says is used without a check.
+ * The code in the sandbox may control the agent. A frame that a phase does not expect ends the run,
+ * and nothing that the agent says is used without a check.
  */
 #include "run/supervisor.h"
 
@@ -63,7 +64,8 @@ static void set_polls(const struct supervisor *s, struct pollfd *p)
 {
     bool input = s->phase == PHASE_RUN && s->input_open && s->input_credit > 0 &&
                  buffer_length(&s->link.out) < QUEUE_ENOUGH;
-    /* Files are always ready to be read: the pipe alone sets the pace of what is made of them. */
+    /* Files are always readable, so only the pipe sets the pace at which we turn them into
+     * frames. */
     bool more = buffer_length(&s->link.out) > 0 || (input && !s->input_pollable) ||
                 (s->phase == PHASE_SEED && !s->seed_done);
     short caller = POLLIN | (output_pending(&s->output) ? POLLOUT : 0);
@@ -94,7 +96,8 @@ static void on_deadline(struct supervisor *s)
         phase_fail(s);
         break;
     case PHASE_RUN:
-        /* Two deadlines are running, the timeout and the grace of a stop; the earlier one decides what the result says. */
+        /* Two deadlines are running, the timeout and the grace of a stop; the earlier one decides
+         * what the result says. */
         if (s->killing)
             phase_lose_files(s, "the command could not be ended in time");
         if (s->killing || clock_ms() >= s->kill_at)
@@ -115,12 +118,13 @@ static void caller_is_gone(struct supervisor *s)
 {
     s->caller_gone = true;
     s->output.socket = -1;
-    /* A run with a state goes on without it. */
+    /* A run with a state continues without its caller. */
     if (!s->state)
         phase_cancel(s);
 }
 
-/* After its request the caller sends CONTROL frames, and by its end that it is gone. */
+/* After its request, the caller sends CONTROL frames. The end of its stream means that it is
+ * gone. */
 static void on_caller(struct supervisor *s)
 {
     size_t room = buffer_room(&s->said);
@@ -152,7 +156,7 @@ static void on_caller(struct supervisor *s)
 
 static void serve(struct supervisor *s, const struct pollfd *p)
 {
-    /* What the sandbox says is taken before its end is noticed: EXIT may be in the pipe. */
+    /* Read what the sandbox sent before we act on its end: EXIT may still be in the pipe. */
     unsigned events = sandbox_turn(s->sandbox, p + AT_SANDBOX);
     if (events & SANDBOX_PAUSED)
         phase_on_paused(s);
@@ -163,8 +167,8 @@ static void serve(struct supervisor *s, const struct pollfd *p)
     } else if (dead) {
         phase_on_agent_gone(s);
     }
-    /* Before the command runs, the runtime's last words are waited for: they are the error. Those of a VM's kernel are at
-     * any time. */
+    /* Until the command runs, drain the runtime's stderr first, because it becomes the error. A
+     * VM's console is drained at any time, because its kernel may panic at any time. */
     bool words = !s->running || s->sandbox->has_console;
     if (s->link.from < 0 && (dead || !words || sandbox_is_silent(s->sandbox)))
         phase_on_agent_gone(s);
@@ -205,7 +209,7 @@ static void loop(struct supervisor *s)
             phase_fail(s);
             return;
         }
-        /* It may be what ends the run, or sets it another deadline. */
+        /* Either of these may end the run, or give it another deadline. */
         if (clock_ms() >= s->cpu_look_at)
             phase_look_at_cpu(s);
         else if (clock_ms() >= deadline)
@@ -227,7 +231,7 @@ static int choose_workdir(struct supervisor *s)
     return 0;
 }
 
-/* Before there is a command: pause and resume are answered with an error; a stop ends the run. */
+/* Before there is a command, pause and resume get an error as their answer; a stop ends the run. */
 static bool on_caller_early(void *user)
 {
     struct supervisor *s = user;
@@ -240,7 +244,8 @@ static int on_watch(void *user)
     return watch_is_cancelled(user);
 }
 
-/* Until there is a loop that serves the caller it is looked at in between, by whoever waits for something. */
+/* There is no loop yet that serves the caller. Instead, all code that waits for something checks on
+ * the caller in between. */
 static int make_sandbox(struct supervisor *s, const struct engine *engine, struct watch *watch)
 {
     if (engine->watch)
@@ -259,7 +264,7 @@ static int make_sandbox(struct supervisor *s, const struct engine *engine, struc
     return -1;
 }
 
-/* 0; -1 with s->error, or with the run cancelled. */
+/* Returns 0, or -1 with s->error set or the run cancelled. */
 static int open_sandbox(struct supervisor *s, bool progress)
 {
     const struct engine *engine;
@@ -272,7 +277,8 @@ static int open_sandbox(struct supervisor *s, bool progress)
     int rc = make_sandbox(s, engine, &watch);
     if (engine->watch)
         engine->watch(NULL, NULL);
-    /* Also when nobody has looked since: what the caller has said is taken from its socket only once. */
+    /* watch.cancelled counts even if nobody has looked since it was set: the caller's message is
+     * read from its socket only once. */
     if (rc < 0 || watch.cancelled) {
         s->result.cancelled = watch.cancelled;
         return -1;
@@ -332,7 +338,7 @@ static void complete_result(struct supervisor *s, const struct cgroup_usage *usa
         snprintf(s->host_kernel, sizeof(s->host_kernel), "%s", s->sandbox->host_release);
     r->isolation.host_kernel = s->host_kernel;
     r->isolation.checked = r->isolation.verified ? s->checked : NULL;
-    /* With an image the steps have been done, now or by an earlier run. */
+    /* If there is an image, the steps have been executed, now or by an earlier run. */
     if (s->image) {
         r->isolation.setup = (lrun_setup){
             .runtime = steps_tier(s->request),
@@ -361,7 +367,9 @@ static void commit(struct supervisor *s)
 
 static void name_left(struct supervisor *s, unsigned left)
 {
-    static const char *const names[] = {"container", "volume", "network"}; /* by their bits */
+    static const char *const names[] = {"container", "volume",
+                                        /* In the order of their bits. */
+                                        "network"};
     size_t used = 0;
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         if (left & (1u << i))
@@ -370,7 +378,8 @@ static void name_left(struct supervisor *s, unsigned left)
     s->result.left_behind = used ? s->left_behind : NULL;
 }
 
-/* Kills, waits, removes; then there is nothing left of the sandbox but what is in the result. */
+/* Kills the sandbox, waits for its end, and removes it. After that, only the result is left of
+ * it. */
 static void close_sandbox(struct supervisor *s)
 {
     struct cgroup_usage usage = {0};
@@ -393,12 +402,13 @@ static void close_sandbox(struct supervisor *s)
     s->sandbox = NULL;
 }
 
-/* The state first: whoever hears that the run is over finds it there. */
+/* Writes the state first, so that a client that learns of the run's end finds the outcome there. */
 static void end_state(struct supervisor *s, const json_t *document, const char *text)
 {
     lrun_error e = {0};
     hold_at("state");
-    /* It is all that is known of the run from now on; a disk that is full may have room again soon. */
+    /* From now on, the state is the only record of the run. A full disk may soon have room
+     * again. */
     int64_t deadline = clock_ms() + STATE_TIMEOUT;
     bool made = state_end(s->state, document, s->failed) == 0;
     while (made && state_write(s->state_dir, s->state, &e) < 0 && clock_ms() < deadline)
@@ -427,14 +437,15 @@ static void answer(struct supervisor *s)
     output_drain(&s->output, clock_ms() + RESULT_TIMEOUT);
 }
 
-/* Nothing is expected from a caller who waits for an answer: what comes, or an end, ends the work. */
+/* A caller that waits for an answer is not expected to send anything. If it does, or is gone, the
+ * work ends. */
 static bool on_questioner(void *user)
 {
     (void)user;
     return true;
 }
 
-/* Answers a question that has come in the place of a request. */
+/* Answers a question that arrived in the place of a request. */
 static int answer_question(struct supervisor *s, const struct frame *f)
 {
     json_t *document = NULL;
@@ -452,7 +463,7 @@ static int answer_question(struct supervisor *s, const struct frame *f)
     return s->failed ? 1 : 0;
 }
 
-/* Reads the one REQUEST, or QUESTION, which is answered: then *answered is set. */
+/* Reads the REQUEST. If it is a QUESTION instead, answers it and sets *answered. */
 static int receive_order(struct supervisor *s, struct run_order *order, bool *answered,
                          lrun_error *err)
 {
@@ -501,7 +512,8 @@ static int finish(struct supervisor *s)
 
 static void init(struct supervisor *s, const char *id)
 {
-    /* finish() frees all of it, however far the run has come: no fd may be a 0 that nobody has set. */
+    /* finish() frees all of this, however far the run got, so no fd may be 0 because nobody has set
+     * it. */
     *s = (struct supervisor){
         .id = id,
         .began = clock_us(),
@@ -536,7 +548,7 @@ static int run_order(struct supervisor *s, const struct run_order *order)
     return finish(s);
 }
 
-/* Whoever reads the caller's stderr to its end must not have to wait for the run. */
+/* A process that reads the caller's stderr to its end must not have to wait for the run. */
 static int let_go_of_stderr(lrun_error *err)
 {
     cleanup_close int null = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -554,7 +566,7 @@ int supervisor_run(const char *id, mode_t mask)
     int rc = receive_order(&s, &order, &answered, &s.error);
     if (answered)
         return rc;
-    /* A detached run is nobody's child: its caller would have to wait for it. */
+    /* A detached run must not be the caller's child: the caller would have to wait for it. */
     pid_t pid = rc == 0 && order.request.detached ? fork() : 0;
     if (pid > 0)
         _exit(0);

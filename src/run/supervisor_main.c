@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * light-runner-supervisor: started by the library, once per run. Not for people.
+ * light-runner-supervisor: the library starts it once per run. It is not meant for people.
  */
 #include "run/supervisor.h"
 
@@ -21,7 +21,8 @@ int main(int argc, char **argv)
                 "light-runner-supervisor is started by light-runner; run 'light-runner --help'\n");
         return 125;
     }
-    /* Whatever else the caller has open is none of ours, and nothing of ours is the runtime's. */
+    /* Other open files of the caller do not concern us, and the runtime must not get any of
+     * ours. */
     close_range(SUPERVISOR_CANCEL + 1, ~0u, 0);
     for (int fd = SUPERVISOR_CALLER; fd <= SUPERVISOR_CANCEL; fd++)
         fcntl(fd, F_SETFD, FD_CLOEXEC);
@@ -30,6 +31,6 @@ int main(int argc, char **argv)
         return 125;
     }
     signal(SIGPIPE, SIG_IGN);
-    /* Our own files are not the caller's affair; those that come out of the sandbox are. */
+    /* The caller's umask applies to files from the sandbox, not to our own files. */
     return supervisor_run(argv[2], umask(022));
 }

@@ -31,7 +31,7 @@ int watch_tick(struct watch *watch, uint64_t done, uint64_t total)
                                  "total", (json_int_t)total);
     cleanup_free char *text = document ? json_dumps(document, JSON_COMPACT) : NULL;
     json_decref(document);
-    /* Progress that cannot be told is no reason to stop. */
+    /* A failure to report progress is no reason to stop. */
     if (text)
         output_frame(watch->output, FRAME_PROGRESS, text, strlen(text), NULL);
     return 0;

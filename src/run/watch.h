@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The caller of a run, before there is a loop that serves it. What takes long (a pull, setup steps, a daemon) asks about once
- * a second whether to go on.
+ * Watches the caller of a run before there is a loop that serves it. Work that takes long (a pull,
+ * setup steps, a daemon) asks about once a second whether to continue.
  */
 #ifndef RUN_WATCH_H
 #define RUN_WATCH_H
@@ -9,20 +9,20 @@
 #include "run/output.h"
 
 struct watch {
-    struct output *output; /* takes PROGRESS frames; `progress` says whether it is to */
+    struct output *output; /* takes PROGRESS frames if `progress` is set */
     bool progress;
-    const char *what; /* "pull", "setup": set by those who do it */
-    bool cancelled;   /* set when the run was cancelled meanwhile, or its caller has gone */
-    /* Called when SUPERVISOR_CALLER is readable: takes what the caller says, and answers it. Returns whether the
-     * run is to end. */
+    const char *what; /* "pull", "import" or "setup": set by the code that does the work */
+    bool cancelled;   /* the run was cancelled, or its caller is gone */
+    /* Called when SUPERVISOR_CALLER is readable: reads what the caller sent, and answers it.
+     * Returns whether the run must end. */
     bool (*on_caller)(void *user);
     void *user;
 };
 
-/* Whether the run was cancelled, or its caller has gone. */
+/* Whether the run was cancelled, or its caller is gone. */
 bool watch_is_cancelled(struct watch *watch);
 
-/* The same, and tells how far the work is (bytes; 0: not known). Other than 0: stop. */
+/* Like watch_is_cancelled(), and also reports progress (bytes; 0: not known). Non-zero: stop. */
 int watch_tick(struct watch *watch, uint64_t done, uint64_t total);
 
 #endif
