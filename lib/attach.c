@@ -19,13 +19,15 @@
 
 #define OPERATION "attach"
 
-/* ms: for a supervisor whose queue of connections is full, and between two looks at one that may be dying. */
+/* ms: how long to retry if the supervisor's queue of connections is full, and the time between two
+ * looks at a supervisor that may be dying. */
 enum { CONNECT_TIMEOUT = 5000, LOOK_INTERVAL = 10 };
 
 int attach_connect(int state_dir, const char *id)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    /* By way of the folder's fd: its own path may be longer than an address can be. */
+    /* Connect through the folder's fd, because the folder's own path may be longer than a socket
+     * address. */
     snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/%.40s.sock", state_dir,
              id);
     const char *name = strrchr(address.sun_path, '/') + 1;
@@ -37,7 +39,7 @@ int attach_connect(int state_dir, const char *id)
         if (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0)
             return steal_fd(&fd);
         if (errno == ENOENT && faccessat(state_dir, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
-            errno = EIO; /* it is /proc that is not there */
+            errno = EIO; /* the socket exists, so /proc is missing */
         if ((errno != EAGAIN && errno != EINTR) || clock_ms() >= deadline)
             return -1;
         poll(NULL, 0, 5);
@@ -93,13 +95,14 @@ static int mark_lost(json_t *state, int state_dir, lrun_error *err)
     return state_write(state_dir, state, err);
 }
 
-/* A number of that file may be anything; what no run takes is not known. */
+/* A number in that file may be anything; a value that no run can have counts as unknown. */
 static uint64_t duration_of(double ms)
 {
     return ms > 0 && ms < (double)STATE_TIMEOUT_MAX ? (uint64_t)ms : 0;
 }
 
-/* Of a state that another program has written: what it says, and nothing more. */
+/* Makes a result of a state that another program has written: only what the state says, and nothing
+ * more. */
 static json_t *result_of_fields(const json_t *state)
 {
     const json_t *code = json_object_get(state, "exitCode");

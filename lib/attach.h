@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The way to the supervisor of a detached run, and to what it has left.
+ * Reaches the supervisor of a detached run, and reads the state that it has left.
  */
 #ifndef LIB_ATTACH_H
 #define LIB_ATTACH_H
@@ -9,39 +9,44 @@
 
 #include <jansson.h>
 
-/* ms: a supervisor that is killed closes its socket before its process is seen to be gone. */
+/* ms: when a supervisor is killed, its socket closes before its process is seen to be gone. */
 enum { GONE_TIMEOUT_MS = 2000 };
 
 /*
- * A connection to the run's socket, non-blocking; -1 with errno. That is no proof that the supervisor is gone: not
- * even ECONNREFUSED, which is also the answer to another machine that shares the folder.
+ * Connects to the run's socket. Returns a non-blocking fd, or -1 with errno. A failure does not
+ * prove that the supervisor is gone. Not even ECONNREFUSED does: another machine that shares the
+ * folder gets it, too.
  */
 int attach_connect(int state_dir, const char *id);
 
-/* Asks for the outcome. -1 with errno. */
+/* Asks for the outcome. Returns -1 with errno on failure. */
 int attach_wait(int socket);
 
-/* Asks for one LOG_GROWN, once there is kept output that the last one did not tell of. To be sent before that output is read.
- * -1 with errno. */
+/* Asks for one LOG_GROWN, to be sent once there is kept output that the last one did not announce.
+ * Call this before you read that output. Returns -1 with errno on failure. */
 int attach_follow(int socket);
 
 /*
- * Looks at the state of a run whose supervisor cannot be spoken to; `failed` is the errno that says why, ECONNRESET when
- * the connection has ended. 1: the run is over, and *out is its state, a new reference. 0: that is not known.
- * A run that is known to be lost is marked as failed (*lost); nothing else is changed. Until the deadline it waits
- * for a supervisor that is there, as that may be about to end. Errors: IO_FAILED, SUPERVISOR_LOST (no state).
+ * Looks at the state of a run whose supervisor cannot be reached. `failed` is the errno that says
+ * why; ECONNRESET means that the connection has ended. Returns 1 if the run is over; then *out is
+ * its state, a new reference. Returns 0 if that is not known. A run that is known to be lost is
+ * marked as failed (*lost); nothing else is changed. While the supervisor's process exists, this
+ * waits until the deadline, because the process may be about to end.
+ * Errors: IO_FAILED, SUPERVISOR_LOST (no state).
  */
 int attach_look(json_t **out, bool *lost, int state_dir, const char *id, int failed,
                 int64_t deadline, lrun_error *err);
 
-/* What became of such a run: 1: *result is it, or *err when that is NULL. 0: it is not known to be over. */
+/* Gives the outcome of such a run. Returns 1 with *result set, or with *err set if *result is NULL;
+ * returns 0 if the run is not known to be over. */
 int attach_outcome(lrun_result **result, int state_dir, const char *id, int failed,
                    int64_t deadline, lrun_error *err);
 
-/* The same of a state that has been read, and does not say that it is running. */
+/* Like attach_outcome(), for a state that was read already and does not say that the run is going
+ * on. */
 void attach_outcome_of(lrun_result **result, const json_t *state, lrun_error *err);
 
-/* The error of a run that cannot be reached, and may be alive. Returns -1. */
+/* Sets the error for a run that cannot be reached and may be alive. Returns -1. */
 int attach_unreachable(const char *id, int failed, lrun_error *err);
 
 #endif

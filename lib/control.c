@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a run can be told while it goes.
+ * Orders to a run while it is going: stop, pause, resume.
  */
 #include "execution.h"
 
@@ -14,7 +14,7 @@
 #include <signal.h>
 #include <string.h>
 
-/* Sends a CONTROL, whose reference it takes, with a number of its own. */
+/* Sends a CONTROL with a number of its own. Takes the request's reference. */
 static int send_control(lrun_execution *x, json_t *request, lrun_error *err)
 {
     int rc = json_object_set_new(request, "number", json_integer(++x->last_number));
@@ -24,7 +24,8 @@ static int send_control(lrun_execution *x, json_t *request, lrun_error *err)
                 : error_oom(err, "control");
 }
 
-/* Sends a CONTROL (whose reference it takes) and waits for its answer, delivering meanwhile what comes. */
+/* Sends a CONTROL and waits for its answer; meanwhile delivers whatever arrives. Takes the
+ * request's reference. */
 static int control(lrun_execution *x, json_t *request, bool ended_is_fine, lrun_error *err)
 {
     x->answered = false;
@@ -51,7 +52,8 @@ static int control(lrun_execution *x, json_t *request, bool ended_is_fine, lrun_
             *err = x->answer;
         return -1;
     }
-    /* Whether there is still a run: an order to one that cannot be reached has not been carried out. */
+    /* Find out whether the run still exists: an order to a run that cannot be reached has not been
+     * carried out. */
     if (x->ended && !x->freed)
         execution_run_until(x, &x->ending, IO_NO_DEADLINE);
     if (x->unreachable) {
@@ -66,7 +68,8 @@ static int control(lrun_execution *x, json_t *request, bool ended_is_fine, lrun_
                : error_set(err, LRUN_SUPERVISOR_LOST, "control", "the supervisor does not answer");
 }
 
-/* Sends a CONTROL (whose reference it takes) to a run that may have ended, and leaves it at that. */
+/* Sends a CONTROL to a run that may have ended, and does not wait for the answer. Takes the
+ * request's reference. */
 static int notify(lrun_execution *x, json_t *request, lrun_error *err)
 {
     if (!x->ending && !x->ended && x->process.socket >= 0)
@@ -91,8 +94,8 @@ int lrun_execution_stop(lrun_execution *x, int signal, int64_t grace_ms, lrun_er
     json_t *request =
         json_pack("{ss,si,sI}", "action", "stop", "signal", signal ? signal : SIGTERM, "grace",
                   (json_int_t)(grace_ms < 0 ? LRUN_STOP_GRACE_MS : grace_ms));
-    /* A callback cannot wait for the answer. It does not need to: the arguments were checked above, and they
-     * are all that the supervisor checks. */
+    /* A callback cannot wait for the answer. It does not need to: the arguments were checked above,
+     * and they are all that the supervisor checks. */
     if (x->in_callback)
         return notify(x, request, err);
     return execution_leave(x, control(x, request, true, err), err);

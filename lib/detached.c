@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Handles of runs that outlive their caller. Their supervisor is not ours: the socket is a connection to
- * where it listens, the output is read from the file in which it is kept, and what became of the run is
- * in its state.
+ * Handles of runs that outlive their caller. The supervisor is not our child: the socket is a
+ * connection to the socket it listens on, the output is read from the file in which it is kept, and
+ * the outcome is in the run's state.
  */
 #include "attach.h"
 #include "execution.h"
@@ -40,8 +40,8 @@ void detached_take_end(lrun_execution *x, int failed)
     execution_finish(x);
 }
 
-/* Connects to the supervisor of a detached run, or finds what became of it. Only the output that is still to
- * come is delivered. */
+/* Connects to the supervisor of a detached run, or finds the run's outcome. Delivers only output
+ * that is yet to come. */
 static int connect_detached(lrun_execution *x, lrun_error *err)
 {
     x->detached = true;
@@ -65,7 +65,9 @@ static int connect_detached(lrun_execution *x, lrun_error *err)
     return 0;
 }
 
-/* What was started is a process that has ended already, and a supervisor that is on its own. */
+/* The process that we started was only a launcher, and exits at once; the supervisor is on its own.
+ * Hide the launcher's pidfd while we wait for STARTED, so that its end is not taken for the
+ * supervisor's. Then reap the launcher, and connect to the supervisor's socket. */
 int detached_hand_over(lrun_execution *x, lrun_error *err)
 {
     char how[64];
@@ -80,12 +82,12 @@ int detached_hand_over(lrun_execution *x, lrun_error *err)
             *err = x->error;
         return -1;
     }
-    /* There is no state: nobody would know the id. */
+    /* There is no state, so nobody could look the run up by its id. */
     if (!x->started)
         return execution_never_ran(err);
     cleanup_close_fd(&x->process.socket);
     cleanup_close_fd(&x->caller_cancel);
-    /* The output of a detached run is kept, and read by who wants it. */
+    /* The output of a detached run is kept; read it with lrun_logs() or lrun_attach(). */
     x->on_output = NULL;
     x->lines[0].deliver = x->lines[1].deliver = NULL;
     return state_open_dir(&x->state_dir, false, err) < 0 ? -1 : connect_detached(x, err);
@@ -121,7 +123,7 @@ int lrun_attach(const char *id, const lrun_callbacks *callbacks, lrun_execution 
     x->deadline = clock_ms() + OVERTIME_MS + state_timeout(state);
     execution_set_callbacks(x, &c);
     bool running = state_is_running(state);
-    /* Nothing more is to be learned from anywhere. */
+    /* The state has the outcome, and no other place knows more. */
     if (!running) {
         attach_outcome_of(&x->result, state, &x->error);
         execution_finish(x);

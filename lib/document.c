@@ -12,7 +12,7 @@ static int put(json_t *document, const char *name, json_t *value, lrun_error *er
     return json_object_set_new(document, name, value) < 0 ? error_oom(err, OPERATION) : 0;
 }
 
-/* A new string; NULL with an error for what is not UTF-8, which the document cannot carry. */
+/* Returns a new string, or NULL with an error if the text is not UTF-8, which JSON cannot carry. */
 static json_t *text(const char *name, const char *value, lrun_error *err)
 {
     json_t *s = json_string(value);
@@ -46,7 +46,7 @@ static int put_texts(json_t *document, const char *name, const char *const *valu
     return 0;
 }
 
-/* 0: not given. */
+/* Zero means that it is not given. */
 static int put_ms(json_t *document, const char *name, uint64_t ms, lrun_error *err)
 {
     if (ms > INT64_MAX)
@@ -64,12 +64,13 @@ static int put_extract(json_t *document, const lrun_request *r, lrun_error *err)
     json_t *list = json_array();
     if (put(document, "extract", list, err) < 0)
         return -1;
-    /* The size of an entry is that of the caller's struct, which may be smaller or larger than ours. */
+    /* The size of an entry is the size of the caller's struct, which may be smaller or larger than
+     * ours. */
     const char *at = (const char *)r->extract;
     for (size_t i = 0; i < r->extract_count; i++) {
         lrun_extract e = LRUN_EXTRACT_INIT;
         size_t size = ((const lrun_extract *)at)->size;
-        /* Before the entry is read: a wrong size would lead beyond the array. */
+        /* Checked before the entry is read: a wrong size would lead beyond the array. */
         if (size != r->extract->size)
             return error_set(err, LRUN_INVALID_ARGUMENT, OPERATION,
                              "extract[%zu].size: is %zu, and that of the first entry %zu", i, size,
@@ -123,7 +124,7 @@ int document_add_options(json_t *document, const json_t *options, lrun_error *er
 {
     json_t *given = json_object_get(document, "options");
     if (json_object_size(options) == 0 || (given && !json_is_object(given)))
-        return 0; /* a wrong type is the request's own error, said when it is checked */
+        return 0; /* a wrong type is reported when the request is checked */
     json_t *copy = json_deep_copy(options);
     if (!copy)
         return error_oom(err, OPERATION);

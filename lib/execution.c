@@ -2,13 +2,14 @@
 /*
  * The life of one run, seen from the caller.
  *
- * A supervisor process does the work; what is here is one end of a socket. Output and the outcome
- * come as frames (dispatch). The outcome is the last frame, but the run is over only when the
- * supervisor has ended too: by then it has removed the sandbox (wait). Whatever goes wrong with the
- * supervisor itself is LRUN_SUPERVISOR_LOST; it is killed then, and the sandbox dies with it.
+ * A supervisor process does the work; this file handles our end of its socket. Output and the
+ * outcome arrive as frames (dispatch). The outcome is the last frame, but the run is over only when
+ * the supervisor has exited too: by then it has removed the sandbox (wait). Every problem with the
+ * supervisor itself becomes LRUN_SUPERVISOR_LOST; we kill the supervisor then, and the sandbox dies
+ * with it.
  *
- * A detached run has a supervisor that is not ours: the socket is a connection to where it listens, and
- * what became of the run is in its state.
+ * The supervisor of a detached run is not our child: the socket is a connection to the socket it
+ * listens on, and the outcome is in the run's state.
  */
 #include "execution.h"
 #include "attach.h"
@@ -35,9 +36,9 @@
 /* ------------------------------------------------------------- the outcome */
 
 /*
- * A callback may come while a frame is half dealt with: its bytes are still in the buffer. So in a
- * callback the handle can only be written to (stop, cancel); reading is refused, and freeing is put off
- * until the call that made the callback returns.
+ * A callback may be called while a frame is half handled and its bytes are still in the buffer. So
+ * within a callback, the handle can only be written to (stop, cancel). Reading is rejected, and
+ * freeing is postponed until the call that made the callback returns.
  */
 void execution_deliver(lrun_execution *x, lrun_stream stream, const char *data, size_t length)
 {
@@ -73,11 +74,12 @@ int execution_leave(lrun_execution *x, int rc, lrun_error *err)
 void execution_finish(lrun_execution *x)
 {
     x->ending = true;
-    /* The last output may have come without a word. */
+    /* The last output may have arrived without a LOG_GROWN. */
     x->grown = true;
 }
 
-/* Delivers kept output, and ends what has come to its end. */
+/* Delivers kept output. If the outcome is known and everything is delivered, finishes the last
+ * lines. */
 static void settle(lrun_execution *x)
 {
     detached_take_log(x);
@@ -99,8 +101,7 @@ static void unwatch(const lrun_execution *x, int fd)
 }
 
 /*
- * After whatever may have changed it: when the caller's loop is to come back. An ended socket is readable for ever, so it is
- * not watched any more.
+ * A socket that has ended stays readable for ever, so it is not watched any more.
  */
 void execution_set_wake(lrun_execution *x)
 {
@@ -160,7 +161,6 @@ void execution_lose(lrun_execution *x, const char *format, ...)
     execution_finish(x);
 }
 
-/* How the supervisor ended, for the message; waits for the end. */
 void execution_reap(lrun_execution *x, char *how, size_t size)
 {
     snprintf(how, size, "it ended");
@@ -181,8 +181,8 @@ void execution_reap(lrun_execution *x, char *how, size_t size)
     while ((rc = waitid(P_PIDFD, (id_t)x->process.pidfd, &info, WEXITED | WNOHANG)) < 0 &&
            errno == EINTR)
         continue;
-    /* The caller may have waited for every child, or ignore SIGCHLD: then there is nothing to read.
-     */
+    /* The caller may have waited for every child, or may ignore SIGCHLD: then there is no status to
+     * read. */
     if (rc == 0 && info.si_pid != 0)
         snprintf(how, size,
                  info.si_code == CLD_EXITED ? "it exited with code %d" : "signal %d ended it",
@@ -212,7 +212,8 @@ static void take_answer(lrun_execution *x, const struct frame *f)
     json_t *document = json_loadb(f->payload, f->length, 0, NULL);
     json_t *number = json_object_get(document, "number");
     json_t *error = json_object_get(document, "error");
-    /* Others are late, or nobody waits for them: of a cancel, of a stop in a callback. */
+    /* Other answers are late, or nobody waits for them: the answer to a cancel, or to a stop from a
+     * callback. */
     if (json_is_integer(number) && json_integer_value(number) == x->awaited) {
         cleanup_free char *text = error ? json_dumps(error, JSON_COMPACT) : NULL;
         x->answered = true;
@@ -265,7 +266,7 @@ static void take_frames(lrun_execution *x)
             take_progress(x, &f);
             break;
         case FRAME_LOG_GROWN:
-            /* Should the supervisor be gone, reading tells. */
+            /* Ignore a failure: if the supervisor is gone, reading finds that out. */
             (void)attach_follow(x->process.socket);
             x->grown = true;
             break;
@@ -288,8 +289,9 @@ static bool has_exited(const lrun_execution *x)
 }
 
 /*
- * The socket has ended, or the process has, without an outcome. Called again until there is one. The supervisor of
- * a run of ours has nothing more to do then: it is killed, should it still be there.
+ * The socket or the process has ended without an outcome. This is called again until there is an
+ * outcome. If the supervisor is our child, it has nothing more to do: kill it in case it still
+ * exists.
  */
 static void take_end(lrun_execution *x)
 {
@@ -308,7 +310,6 @@ static void take_end(lrun_execution *x)
     }
 }
 
-/* Reads what is there. Returns whether the socket had nothing more to give. */
 bool execution_receive(lrun_execution *x)
 {
     for (int i = 0; i < READS_PER_DISPATCH && !x->ending && !x->ended && !x->freed &&
@@ -335,7 +336,7 @@ bool execution_receive(lrun_execution *x)
     return false;
 }
 
-/* What poll() waits for; the fds of the cancels are -1 once they have been seen. */
+/* Polls for the next event. The fds in `cancels` are -1 once they have been seen. */
 static int wait_for_work(lrun_execution *x, struct pollfd p[4], const int cancels[2], int64_t limit)
 {
     const struct pollfd wanted[4] = {
@@ -351,20 +352,19 @@ static int wait_for_work(lrun_execution *x, struct pollfd p[4], const int cancel
     return poll(p, 4, x->grown || x->ending ? 0 : timeout);
 }
 
-/* Until *enough is true, the outcome is known, or the deadline has passed. */
 void execution_run_until(lrun_execution *x, const bool *enough, int64_t limit)
 {
     int cancels[2] = {x->cancel, x->caller_cancel};
     settle(x);
-    bool looked = false; /* a limit that has passed takes what is there */
+    bool looked = false; /* look at least once, even if the limit has passed */
     while (!x->done && !x->freed && !*enough && !(looked && clock_ms() >= limit)) {
         looked = true;
         struct pollfd p[4];
         int n = wait_for_work(x, p, cancels, limit);
         if (n < 0 && errno != EINTR)
             execution_lose(x, "cannot wait for the supervisor: %s", strerrordesc_np(errno));
-        /* From here on there is a limit to how long the end may take. Neither fd is read: the
-         * supervisor watches the same two. */
+        /* From now on, the end may take only so long. Neither fd is read, because the supervisor
+         * watches the same two. */
         if ((n > 0 && (p[2].revents || p[3].revents)) || (cancels[0] >= 0 && x->cancelled)) {
             int64_t end = clock_ms() + CANCEL_TIMEOUT_MS;
             x->deadline = end < x->deadline ? end : x->deadline;
@@ -373,7 +373,7 @@ void execution_run_until(lrun_execution *x, const bool *enough, int64_t limit)
         bool empty = true;
         if (n > 0 && p[0].revents)
             empty = execution_receive(x);
-        /* It is gone, and somebody else may hold its end of the socket. */
+        /* The supervisor is gone, but another process may hold its end of the socket. */
         if (x->ended || (n > 0 && p[1].revents && empty && execution_receive(x)))
             if (!x->ending && !x->freed)
                 take_end(x);
@@ -424,7 +424,7 @@ int execution_send(int socket, enum frame_type type, const char *payload, lrun_e
             continue;
         }
         if (errno == EPIPE || errno == ECONNRESET)
-            return 0; /* what became of it is found by reading */
+            return 0; /* reading finds out what became of it */
         if (errno != EAGAIN && errno != EINTR)
             return error_errno(err, LRUN_SUPERVISOR_LOST, OPERATION, errno,
                                "cannot send the request");
@@ -462,7 +462,7 @@ int lrun_execution_dispatch(lrun_execution *execution, bool *done, lrun_error *e
     }
     execution->reported = execution->done;
     execution_set_wake(execution);
-    /* A loop that goes by this alone must not come back to a handle that is gone. */
+    /* A loop that relies on *done alone must not return to a handle that is gone. */
     if (done)
         *done = execution->done || execution->freed;
     return execution_leave(execution, 0, err);
@@ -506,7 +506,7 @@ int lrun_execution_wait_for(lrun_execution *x, int64_t timeout_ms, lrun_result *
     return 0;
 }
 
-/* {"action":"cancel"} as a frame, ready to be sent by a signal handler. */
+/* {"action":"cancel"} as a frame, ready to be sent from a signal handler. */
 #define CANCEL_FRAME "\2\0\0\0\23\0\0\0{\"action\":\"cancel\"}"
 _Static_assert(FRAME_CONTROL == 2 && sizeof(CANCEL_FRAME) - 1 - FRAME_HEADER_SIZE == 19, "");
 
@@ -519,8 +519,8 @@ int lrun_execution_cancel(lrun_execution *execution)
     atomic_store(&execution->cancelled, true);
     int rc = 0;
     if (execution->detached) {
-        /* In one piece, or not at all: it may come in the midst of what another thread does. A run that
-         * has ended has nothing to cancel. */
+        /* Sent in one piece or not at all, because another thread may be in the middle of
+         * something. A run that has ended has nothing to cancel. */
         static const char frame[] = CANCEL_FRAME;
         if (execution->process.socket >= 0 &&
             send(execution->process.socket, frame, sizeof(frame) - 1, MSG_NOSIGNAL | MSG_DONTWAIT) <
@@ -538,7 +538,7 @@ void lrun_execution_free(lrun_execution *x)
 {
     if (!x)
         return;
-    /* From here on what `user` points at may be gone. */
+    /* From now on, the caller may free whatever `user` points at. */
     x->on_output = NULL;
     x->on_progress = NULL;
     x->lines[0].deliver = x->lines[1].deliver = NULL;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Questions to an engine about what is left of runs, and about networks. */
+/* Questions to an engine: whether it works, what killed runs have left, networks, and setup
+ * images. */
 #include "question.h"
 #include "runner.h"
 
@@ -16,7 +17,7 @@ static unsigned number_in(const json_t *answer, const char *name)
     return n > 0 ? (unsigned)n : 0;
 }
 
-/* A question of which only matters that it is not refused. */
+/* Asks a question for which only success or failure matters. */
 static int ask_only(const lrun_runner *runner, json_t *question, lrun_error *err)
 {
     json_t *answer;
@@ -25,7 +26,7 @@ static int ask_only(const lrun_runner *runner, json_t *question, lrun_error *err
     return rc;
 }
 
-/* One that is answered with how many were removed. */
+/* Asks a question whose answer is the number of removed objects. */
 static int ask_removed(const lrun_runner *runner, json_t *question, unsigned *count,
                        lrun_error *err)
 {
@@ -66,7 +67,7 @@ int lrun_doctor(const lrun_runner *runner, unsigned flags, char **out, lrun_erro
     return *out ? 0 : error_oom(err, OPERATION);
 }
 
-/* What is younger may belong to a run that is just being made. */
+/* Anything younger may belong to a run that is just being created. */
 static int default_age(int64_t *out, lrun_error *err)
 {
     uint64_t age = LRUN_REAP_AGE_MS;
@@ -83,7 +84,7 @@ int lrun_reap(const lrun_runner *runner, int64_t min_age_ms, lrun_reaped *out, l
     json_t *answer;
     lrun_reaped reaped = {0};
     size_t size = out ? out->size : sizeof(reaped);
-    /* Before anything is removed. */
+    /* Check this before anything is removed. */
     if (out && runner_give_struct(out, size, &reaped, sizeof(reaped), "lrun_reaped", err) < 0)
         return -1;
     if (min_age_ms < 0 && default_age(&min_age_ms, err) < 0)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Images, as the engine of a runner has them. The supervisor's program does the work: src/run/images.c. */
+/* The images of a runner's engine. The supervisor's program does the work: src/run/images.c. */
 #include "question.h"
 #include "runner.h"
 
@@ -10,10 +10,11 @@
 
 #define OPERATION "image"
 
-/* What an image may take: to be downloaded, unpacked and put into a file system. */
+/* ms. How long an image may take to be downloaded, unpacked and turned into a file system. */
 enum { IMAGE_TIMEOUT_MS = 2 * 60 * 60 * 1000 };
 
-/* Asks, and gives the answer, or what it has under `field`, as text. Takes the question's reference. */
+/* Asks, and returns the answer as text, or only its member `field`. Takes the question's
+ * reference. */
 static int ask_text(char **out, const char *field, const lrun_runner *runner, json_t *question,
                     const struct question_work *work, lrun_error *err)
 {

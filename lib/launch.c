@@ -23,12 +23,12 @@ static const char *find_supervisor(const char *given)
 {
     if (given && *given)
         return given;
-    /* Not for setuid programs: their caller must not choose what they execute. */
+    /* Ignored in setuid programs: their caller must not choose what they execute. */
     const char *chosen = secure_getenv("LIGHT_RUNNER_SUPERVISOR");
     return chosen && *chosen ? chosen : LIGHT_RUNNER_LIBEXEC_DIR "/light-runner-supervisor";
 }
 
-/* The text in a file without a name, to be read from its beginning. */
+/* Returns an unnamed file that holds the text and is positioned at its beginning. */
 static int open_text(const char *text, lrun_error *err)
 {
     cleanup_close int fd = memfd_create("light-runner-input", MFD_CLOEXEC);
@@ -39,8 +39,8 @@ static int open_text(const char *text, lrun_error *err)
 }
 
 /*
- * A copy above the child's numbers. The file actions are a row of dup2()s: a source that is itself
- * one of the targets would be overwritten by an earlier one.
+ * Replaces the fd with a copy above the child's fd numbers. The child calls dup2() for one number
+ * after another, so a source with one of these numbers could be overwritten before it is copied.
  */
 static int lift(int *fd, lrun_error *err)
 {
@@ -57,16 +57,18 @@ static void close_all(int (*fds)[CHILD_FDS])
         cleanup_close_fd(&(*fds)[i]);
 }
 
-/* What the child gets. It shares the caller's memory until it executes, so it writes to `error` alone. */
+/* Arguments for the child. The child shares the caller's memory until it calls execve(), so it
+ * writes only to `error`. */
 struct child {
     const char *path, *id;
     const int *fds;
-    int error; /* 0: it was executed */
+    int error; /* 0: execve() succeeded */
 };
 
 /*
- * In a setuid program the environment is that of the user who called it. The library ignores it (secure_getenv()), but
- * a program that has become root altogether would pass it on to a supervisor that cannot know.
+ * In a setuid program, the environment comes from the user who called it. The library ignores it
+ * (secure_getenv()), but a program that has become root completely would pass it on to a supervisor
+ * that cannot know where it comes from.
  */
 static char *const *environment(void)
 {
@@ -76,13 +78,15 @@ static char *const *environment(void)
     return getauxval(AT_SECURE) ? bare : environ;
 }
 
-/* Not sanitized: it leaves its stack without returning, which would be remembered of that memory. */
+/* Not sanitized: the child leaves this stack without returning, and the sanitizer would remember
+ * that for this memory. */
 __attribute__((no_sanitize("address"))) static int run_child(void *user)
 {
     struct child *c = user;
     char *argv[] = {(char *)"light-runner-supervisor", (char *)"run", (char *)(uintptr_t)c->id,
                     NULL};
-    /* The caller's blocked and ignored signals are its own affair. Here they are all blocked. */
+    /* The caller's blocked and ignored signals must not affect the supervisor. All signals are
+     * blocked here. */
     const struct sigaction by_default = {.sa_handler = SIG_DFL};
     sigset_t none;
     sigemptyset(&none);
@@ -98,9 +102,10 @@ __attribute__((no_sanitize("address"))) static int run_child(void *user)
 }
 
 /*
- * As posix_spawn() does it: the child borrows the caller's memory, which is not copied, and the caller waits until it
- * has executed. Unlike posix_spawn() this gives a pidfd together with the child: with the number alone somebody
- * who waits for every child may have waited for this one, and the number may be another's, before a pidfd is open.
+ * Works like posix_spawn(): the child borrows the caller's memory, which is not copied, and the
+ * caller waits until the child has called execve(). Unlike posix_spawn(), this gets the pidfd
+ * together with the child. With only the pid, code in the caller that waits for every child could
+ * wait for this one, and the pid could belong to another process before we open a pidfd.
  */
 static int spawn(struct launched *out, struct child *c)
 {
@@ -129,7 +134,7 @@ static int spawn(struct launched *out, struct child *c)
     return error;
 }
 
-/* Opens, above the child's numbers, what the child gets; -1 at 2 leaves the caller's stderr. */
+/* Opens the child's fds above its fd numbers; -1 at 2 leaves the caller's stderr. */
 static int gather(int fds[CHILD_FDS], const struct launch *l, int socket, bool has_stderr,
                   lrun_error *err)
 {
@@ -164,7 +169,8 @@ static int gather(int fds[CHILD_FDS], const struct launch *l, int socket, bool h
 
 int launch_supervisor(struct launched *out, const struct launch *l, lrun_error *err)
 {
-    /* One of our own fds may get the number 2 in a caller that runs without a stderr. */
+    /* Checked first: if the caller runs without a stderr, one of our own fds may get the number
+     * 2. */
     bool has_stderr = fcntl(STDERR_FILENO, F_GETFD) >= 0;
     int pair[2];
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)

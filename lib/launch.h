@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Starting a supervisor. It begins life with six fds and no other of the caller's:
+ * Starts a supervisor. It gets six fds, and no other of the caller's:
  *
  *      0  the bytes for the command's stdin        3  the socket: frames
  *      1  /dev/null                                4  readable: the caller cancels (its own fd)
  *      2  the caller's stderr                      5  readable: the caller cancels
- * (lrun_execution_cancel)
+ *                                                     (lrun_execution_cancel)
  *
- * in a session of its own, so that a Ctrl-C at the terminal reaches the caller alone.
+ * It runs in its own session, so that a Ctrl-C at the terminal reaches only the caller.
  */
 #ifndef LIB_LAUNCH_H
 #define LIB_LAUNCH_H
@@ -17,10 +17,10 @@
 #include <sys/types.h>
 
 struct launch {
-    const char *supervisor; /* path; NULL: the usual places */
+    const char *supervisor; /* path; NULL: look in the usual places */
     const char *id;
     int input_fd;      /* or -1 */
-    const char *text;  /* for stdin when there is no input_fd; NULL: nothing */
+    const char *text;  /* for stdin if there is no input_fd; NULL: nothing */
     int caller_cancel; /* or -1 */
     int cancel;
 };
@@ -31,7 +31,7 @@ struct launched {
     int socket;
 };
 
-/* Errors: SUPERVISOR_LOST when it cannot be started, IO_FAILED. */
+/* Errors: SUPERVISOR_LOST (it cannot be started), IO_FAILED. */
 int launch_supervisor(struct launched *out, const struct launch *l, lrun_error *err);
 
 #endif

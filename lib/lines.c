@@ -20,8 +20,8 @@ static void deliver_held(struct lines *l)
     buffer_clear(&l->held);
 }
 
-/* Keeps bytes without a newline. When they do not fit, what is held goes out as a part: with a full
- * buffer because the line is too long, with another because memory is out. */
+/* Holds bytes without a newline. If they do not fit, the bytes held so far are delivered as a part
+ * of the line: either the buffer is full because the line is too long, or memory is out. */
 static void hold(struct lines *l, const char *data, size_t length)
 {
     while (length > 0 && l->deliver) {
@@ -41,7 +41,7 @@ static void hold(struct lines *l, const char *data, size_t length)
 
 void lines_push(struct lines *l, const char *data, size_t length)
 {
-    /* A delivery may have taken the receiver away. */
+    /* A delivery may have removed the receiver. */
     while (length > 0 && l->deliver) {
         const char *newline = memchr(data, '\n', length);
         if (!newline) {
@@ -50,7 +50,7 @@ void lines_push(struct lines *l, const char *data, size_t length)
         }
         size_t line = (size_t)(newline - data);
         if (buffer_length(&l->held) == 0 && line <= LINES_MAX) {
-            /* The usual case: the line is whole, and goes out from where it lies. */
+            /* The usual case: the line is complete, and is delivered in place. */
             l->deliver(l->user, l->stream, data, line);
         } else {
             hold(l, data, line);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Cuts one stream of output into lines, for on_log. What is kept of an unfinished line is bounded.
+ * Cuts one stream of output into lines, for on_line. The part of an unfinished line that is held
+ * has a maximum length.
  */
 #ifndef LIB_LINES_H
 #define LIB_LINES_H
@@ -11,7 +12,7 @@
 enum { LINES_MAX = 16 * 1024 * 1024 }; /* a longer line is delivered in parts of this length */
 
 struct lines {
-    struct buffer held; /* the beginning of the line that is not finished */
+    struct buffer held; /* the beginning of the unfinished line */
     lrun_stream stream;
     lrun_output_fn deliver;
     void *user;

@@ -25,12 +25,12 @@ int logs_open(int state_dir, const char *id)
     return openat(state_dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 }
 
-/* A stream's lines, each with the time of the piece in which it began. */
+/* The lines of a stream, each with the time of the piece in which it began. */
 struct timed {
     struct lines lines;
     const lrun_logs_options *options;
-    int64_t began; /* of the line that is not finished */
-    int64_t now;   /* of the piece at hand */
+    int64_t began; /* of the unfinished line */
+    int64_t now;   /* of the current piece */
 };
 
 static void on_line(void *user, lrun_stream stream, const char *data, size_t length)
@@ -38,7 +38,7 @@ static void on_line(void *user, lrun_stream stream, const char *data, size_t len
     struct timed *t = user;
     if (t->began >= t->options->since_ms)
         t->options->on_line(t->options->user, stream, t->began, data, length);
-    /* The next one has its beginning behind this one. */
+    /* The next line begins after this one, in the current piece. */
     t->began = t->now;
 }
 
@@ -60,14 +60,14 @@ static int drain(struct log_reader *reader, struct timed streams[2], lrun_error 
                     : 0;
 }
 
-/* Until the supervisor's socket is closed, which it does once all output is kept. */
+/* Reads until the supervisor closes its socket, which it does once all output is kept. */
 static int follow(struct log_reader *reader, struct timed streams[2], int socket,
                   const lrun_logs_options *o, lrun_error *err)
 {
     char told[64 * FRAME_HEADER_SIZE];
     ssize_t n = 1;
     do {
-        /* Before the file is read: what comes after that is told again. */
+        /* Ask before reading the file: later output is announced again. */
         if (n > 0 && attach_follow(socket) < 0)
             return 0;
         if (drain(reader, streams, err) < 0)
@@ -82,7 +82,7 @@ static int follow(struct log_reader *reader, struct timed streams[2], int socket
     return 0;
 }
 
-/* *out is -1 for a run that has ended meanwhile: there is nothing to wait for. */
+/* *out is -1 if the run has ended meanwhile: there is nothing to wait for. */
 static int open_follow(int *out, int dir, const char *id, lrun_error *err)
 {
     *out = attach_connect(dir, id);

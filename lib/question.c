@@ -21,7 +21,7 @@
 /* ms. A daemon may have many volumes to remove. */
 enum { ANSWER_TIMEOUT = 10 * 60000 };
 
-/* Kills it, should it still be there. */
+/* Kills the process if it still exists. */
 static void end(struct launched *process)
 {
     siginfo_t info;
@@ -72,7 +72,7 @@ static void take_progress(const struct frame *f, const lrun_callbacks *callbacks
     json_decref(document);
 }
 
-/* Takes what comes until the answer. */
+/* Handles frames until the answer arrives. */
 static int receive_answer(json_t **out, int socket, const struct question_work *work,
                           lrun_error *err)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Questions outside of any run. Everything heavy is in the supervisor's program: one is started for the question,
- * answers, and ends.
+ * Questions that belong to no run. All heavy code is in the supervisor's program: for each
+ * question, we start one, and it answers and exits.
  */
 #ifndef LIB_QUESTION_H
 #define LIB_QUESTION_H
@@ -10,16 +10,16 @@
 
 #include <jansson.h>
 
-/* What goes beside a question that can take long. */
+/* Extra arguments for a question that can take long. */
 struct question_work {
     const lrun_callbacks *callbacks; /* on_progress, user and cancel_fd */
-    int input_fd;                    /* what it reads, or -1 */
+    int input_fd;                    /* the input of the question, or -1 */
     int64_t timeout_ms;
 };
 
 /*
- * Asks the runner's engine, and tier. Takes the question's reference, which may be NULL (out of memory). *answer is a
- * new reference. `work` may be NULL.
+ * Asks about the runner's engine and tier. Takes the question's reference; NULL means that memory
+ * was out. *answer is a new reference. `work` may be NULL.
  */
 int question_ask(json_t **answer, const lrun_runner *runner, json_t *question,
                  const struct question_work *work, lrun_error *err);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Starts a run: checks the request, starts the supervisor and sends it the order. What follows is execution.c's.
+ * Starts a run: checks the request, starts the supervisor and sends it the order. execution.c does
+ * the rest.
  */
 #include "document.h"
 #include "execution.h"
@@ -35,7 +36,7 @@ static int make_id(char id[32], lrun_error *err)
     return 0;
 }
 
-/* What can be known to be wrong before anything starts, and is not in the document alone. */
+/* Finds errors that are known before anything starts and that the document alone does not show. */
 static int check_request(const struct request *r, const lrun_callbacks *c, lrun_error *err)
 {
     if (c->input_fd >= 0 && r->input)
@@ -65,8 +66,8 @@ static bool is_readable(int fd)
     return fd >= 0 && poll(&p, 1, 0) > 0;
 }
 
-/* Cancelled before it began: a result like that of any other cancelled run, and nothing was
- * started. */
+/* The run was cancelled before it began: the result is like that of any other cancelled run, and
+ * nothing is started. */
 static int set_cancelled_result(lrun_execution *x, const struct request *r, lrun_error *err)
 {
     struct utsname host = {0};
@@ -167,8 +168,7 @@ static int execute(const lrun_runner *runner, const struct request *r, const lru
         rc = execution_watch(x, err);
     if (rc < 0) {
         if (x->process.pid)
-            execution_lose(x,
-                           "it was not started"); /* kills it; the caller is told the first error */
+            execution_lose(x, "it was not started"); /* kills it; `err` keeps the first error */
         lrun_execution_free(x);
         return -1;
     }
@@ -176,7 +176,8 @@ static int execute(const lrun_runner *runner, const struct request *r, const lru
     return 0;
 }
 
-/* Checks the document (whose reference it takes) and starts it. `input`: JSON text that has been checked, or NULL. */
+/* Checks the document and starts it. Takes the document's reference. `input` is JSON text that has
+ * been checked, or NULL. */
 static int execute_document(const lrun_runner *runner, json_t *document, const char *input,
                             const lrun_callbacks *callbacks, lrun_execution **out, lrun_error *err)
 {
@@ -206,7 +207,7 @@ int lrun_run(const lrun_runner *runner, const lrun_request *request,
         runner_take_callbacks(&c, callbacks, err) < 0)
         return -1;
     if (r.input_json) {
-        /* It goes to stdin letter by letter. */
+        /* The text goes to stdin unchanged, so it is only checked here. */
         json_t *input;
         if (request_input(&input, "input", r.input_json, strlen(r.input_json), err) < 0)
             return -1;

@@ -71,7 +71,7 @@ int runner_take_callbacks(lrun_callbacks *to, const lrun_callbacks *from, lrun_e
         return 0;
     if (runner_take_struct(to, sizeof(*to), from, from->size, "lrun_callbacks", err) < 0)
         return -1;
-    /* Nobody means this: stdin cannot be both. The struct was set to zeros. */
+    /* Nobody can mean this, because stdin cannot be both. The struct was set to zeros. */
     if (to->input_fd == 0 && to->cancel_fd == 0) {
         error_set(err, LRUN_INVALID_ARGUMENT, "run.options",
                   "callbacks: input_fd and cancel_fd are both 0, which is stdin; without an fd "
@@ -84,7 +84,7 @@ int runner_take_callbacks(lrun_callbacks *to, const lrun_callbacks *from, lrun_e
                : 0;
 }
 
-/* Sets the caller's struct, which may be smaller or larger than ours, to ours. */
+/* Sets the caller's struct to the values of ours; it may be smaller or larger than ours. */
 static void initialize(void *to, size_t size, const void *from, size_t known)
 {
     if (!to || size < sizeof(size_t))
@@ -189,7 +189,7 @@ static int fill_options(json_t *j, const lrun_runner_options *o, lrun_error *err
     return 0;
 }
 
-/* The checks are those of a request, so an empty one is laid around the options. */
+/* Options are checked as part of a request, so put them into an empty one. */
 static int check_options(json_t *options, lrun_error *err)
 {
     json_t *document = json_pack("{ss,sO}", "image", "x", "options", options);

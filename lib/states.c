@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What is known of detached runs, without speaking to their supervisors.
+ * The states of detached runs: lists them, and cleans up after them.
  */
 #include "attach.h"
 
@@ -40,7 +40,7 @@ int lrun_states(const char *id, char **out, lrun_error *err)
     return document ? dump(out, document, err) : 0;
 }
 
-/* What is done to every state; `act` says whether the state counts. */
+/* An action on every state; `act` returns 1 if the state counts. */
 struct action {
     int (*act)(json_t *state, int dir, int64_t number, lrun_error *err);
     int dir;
@@ -90,7 +90,7 @@ static int reap_one(json_t *state, int dir, int64_t number, lrun_error *err)
     return rc < 0 ? -1 : lost;
 }
 
-/* Whether the file has not been touched for a while: what is younger may be about to get its state. */
+/* Whether the file has not changed for a while. A younger file may be about to get its state. */
 static bool is_old(int dir, const char *name)
 {
     struct stat st;
@@ -105,8 +105,8 @@ static bool nobody_listens(int dir, const char *id)
 }
 
 /*
- * Removes what a supervisor leaves that is killed before it has written its state: a socket or a log, without a
- * state and without anybody who listens. And temporary files that were not renamed.
+ * Removes leftovers of supervisors that were killed before they wrote their state: a socket or a
+ * log that has no state and no listener. Also removes temporary files that were not renamed.
  */
 static void sweep(int dir)
 {
@@ -145,7 +145,7 @@ static int clean_one(json_t *state, int dir, int64_t before_ms, lrun_error *err)
     if (state_is_running(state))
         return 0;
     int64_t ended = state_parse_time(json_string_value(json_object_get(state, "finishedAt")));
-    /* One without an end was written by somebody else: its beginning is all there is. */
+    /* A state without an end was written by another program; its beginning is all we know. */
     if (ended < 0)
         ended = state_parse_time(json_string_value(json_object_get(state, "startedAt")));
     if (ended > before_ms)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Which kernel code that runs in a tier really sees. Every run is checked before its command starts; this shows the
- * evidence, for people.
+ * Shows which kernel the code in a tier really sees. Every run is checked before its command
+ * starts; this shows the evidence to people.
  */
 #include "runner.h"
 
@@ -18,7 +18,8 @@
 
 enum { LINES_MAX = 40, LINE_LENGTH = 200, TIMEOUT_MS = 60 * 1000 };
 
-/* Each line names what it is of. Only what every small image has; what it has not is left out. */
+/* Each line begins with the name of its source. The script uses only what every small image has; a
+ * source that is missing is left out. */
 static const char script[] =
     "echo \"uname $(uname -a)\"\n"
     "while read -r line; do echo \"version $line\"; done </proc/version\n"
@@ -84,7 +85,7 @@ static json_t *evidence(const struct verify *v)
     return document;
 }
 
-/* New reference; NULL: nothing was. */
+/* Returns a new reference, or NULL if nothing was checked. */
 static json_t *checked(const lrun_isolation *isolation)
 {
     json_t *list = *isolation->checked ? json_array() : NULL;
@@ -122,7 +123,7 @@ int lrun_verify(const lrun_runner *runner, const char *image, char **out, lrun_e
     lrun_callbacks callbacks = LRUN_CALLBACKS_INIT;
     request.image = image ? image : DEFAULT_IMAGE;
     request.entrypoint = script;
-    /* A VM's interface may be missing where it is a container's (moby#47626): that is looked at. */
+    /* A VM may lack the network interface that a container gets (moby#47626), so look for one. */
     request.networks = v->vm ? NULL : no_network;
     request.timeout_ms = TIMEOUT_MS;
     callbacks.on_line = on_line;
