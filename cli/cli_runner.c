@@ -8,8 +8,8 @@
 
 int cli_runner(lrun_runner **out, const char *engine, const char *tier, lrun_error *err)
 {
-    /* The library looks at LIGHT_RUNNER_SUPERVISOR by itself; only the program beside us is our
-     * affair. */
+    /* The library reads LIGHT_RUNNER_SUPERVISOR itself. We only look for the program beside this
+     * one. */
     const char *chosen = secure_getenv("LIGHT_RUNNER_SUPERVISOR");
     cleanup_free char *supervisor = NULL;
     if (!chosen || !*chosen) {

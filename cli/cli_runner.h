@@ -4,7 +4,8 @@
 
 #include "lightrunner.h"
 
-/* A runner that finds the supervisor also where nothing is installed. engine, tier: NULL for the default. */
+/* Creates a runner that finds the supervisor even if nothing is installed. engine and tier may be
+ * NULL for the default. */
 int cli_runner(lrun_runner **out, const char *engine, const char *tier, lrun_error *err);
 
 #endif

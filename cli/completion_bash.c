@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The script for bash: a table, made here, and below it a function that reads the line with it. bash splits words at ':' and
- * '=' too, so the line is split anew at blanks, and what bash has split off is cut from the answers.
+ * The script for bash: a generated table, and a function that uses it to read the line. bash also
+ * splits words at ':' and '='. So the function splits the line again at blanks, and cuts the part
+ * that bash has split off from the answers.
  */
 #include "completion.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The script for fish: a line for each flag, with a condition that names its command. */
+/* The script for fish: one line per flag, with a condition that names its command. */
 #include "completion.h"
 
 #include "verbs.h"
@@ -44,7 +44,8 @@ static const char intro[] =
     "complete -c light-runner -n '__light_runner_is \"\" 0' -l help -d 'print the verbs'\n"
     "complete -c light-runner -n '__light_runner_is \"\" 0' -l version -d 'print the version'\n";
 
-/* The condition of a command's line: at most so many arguments are given, or any number (-1). */
+/* Prints the condition of a command's line: at most `most` arguments are given, or any number
+ * (-1). */
 static void print_condition(const struct command *c, int most)
 {
     printf("complete -c light-runner -n '__light_runner_is \"%s\"", c->name);
@@ -57,7 +58,7 @@ static void print_condition(const struct command *c, int most)
     printf("'");
 }
 
-/* Files are offered anyway where nothing says otherwise (-F). */
+/* fish is told not to offer files (complete -f), so -F turns them on here. */
 static void print_choices(const char *choices)
 {
     if (completion_has(choices, COMPLETE_FILES))

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The script for zsh: a function for each command, which hands its flags to _arguments. */
+/* The script for zsh: one function per command, which passes its flags to _arguments. */
 #include "completion.h"
 
 #include "verbs.h"
@@ -39,7 +39,7 @@ static const char top[] = "_light_runner()\n"
                           "\n"
                           "_light_runner \"$@\"\n";
 
-/* What _arguments does for a value or an argument. */
+/* Prints the action of _arguments for a value or an argument. */
 static void print_action(const char *choices)
 {
     if (completion_has(choices, COMPLETE_FILES))
@@ -75,7 +75,7 @@ static void print_flag(const struct flag *f)
     printf("'");
 }
 
-/* The name of a command's function: that of `image ls` is _light_runner_image_ls. */
+/* Prints the name of a command's function: _light_runner_image_ls for `image ls`. */
 static void print_name(const struct command *c)
 {
     printf("_light_runner_");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the verbs about detached runs have in common. */
+/* Shared by the verbs for detached runs. */
 #ifndef CLI_DETACHED_H
 #define CLI_DETACHED_H
 
@@ -8,7 +8,7 @@
 /* The end of their help. */
 #define DETACHED_NOTES "States are in $LIGHT_RUNNER_STATE_DIR, else in ~/.light-runner/state."
 
-/* Says that there is no such run. Returns the exit code. */
+/* Prints that there is no such run. Returns the exit code. */
 int detached_unknown(const char *id, bool json);
 
 #endif

@@ -49,7 +49,7 @@ __attribute__((format(printf, 3, 4))) static void missing(struct finding *f, con
 
 /* ------------------------------------------------------------- the checks */
 
-/* Of gVisor: it has a release every week or two. */
+/* The age at which gVisor counts as old. It has a release every week or two. */
 enum { GVISOR_OLD_DAYS = 120 };
 
 static void check_kernel(struct finding *f)
@@ -186,7 +186,7 @@ static void check_accelerator(struct finding *f)
         found(f, "KVM");
 }
 
-/* From a date like 20260901 to now. */
+/* Returns the days from a date like 20260901 to now. */
 static long days_since(unsigned date)
 {
     struct tm then = {.tm_year = (int)(date / 10000) - 1900,
@@ -195,7 +195,8 @@ static long days_since(unsigned date)
     return (long)((time(NULL) - timegm(&then)) / 86400);
 }
 
-/* Since then a release has programs beside runsc, and a month later it does not start without them. */
+/* Since this date, releases have programs beside runsc. From a month later on, releases do not
+ * start without them. */
 static const unsigned sidecars_since = 20260831;
 
 static bool lacks_sidecars(void)
@@ -206,7 +207,7 @@ static bool lacks_sidecars(void)
     lrun_error e = {0};
     if (tier_find(&tier, "runsc", &e) < 0 || tier_find_runtime(tier, &runtime, &path, &e) < 0)
         return false;
-    /* It may be a link; they are where the file is. */
+    /* The path may be a link; the programs are beside the file it leads to. */
     cleanup_free char *real = realpath(path, NULL);
     char *name = real ? strrchr(real, '/') : NULL;
     if (!name)
@@ -223,11 +224,11 @@ static void check_gvisor(struct finding *f)
     size_t used = strlen(f->detail);
     if (date)
         snprintf(f->detail + used, sizeof(f->detail) - used, ", %ld days old", days_since(date));
-    /* A wall is as good as its last repair. */
+    /* Isolation is only as good as its latest security fix. */
     if (date && days_since(date) > GVISOR_OLD_DAYS)
         snprintf(f->detail + strlen(f->detail), sizeof(f->detail) - strlen(f->detail),
                  "; a newer one: light-runner setup gvisor");
-    /* One that was built by hand has them in it. */
+    /* A runsc that was built by hand contains these programs. */
     if (date >= sidecars_since && strstr(f->detail, "release-") && lacks_sidecars()) {
         char detail[sizeof(f->detail)];
         snprintf(detail, sizeof(detail), "%s", f->detail);
@@ -236,7 +237,7 @@ static void check_gvisor(struct finding *f)
     }
 }
 
-/* What the engine of that name runs on. */
+/* Checks the daemon that the engine docker uses. */
 static void check_docker(struct finding *f)
 {
     const struct engine *engine;
@@ -249,7 +250,7 @@ static void check_docker(struct finding *f)
     found(f, "answers at %s", host && *host ? host : "its usual place");
 }
 
-/* Elsewhere there is nothing to be said. */
+/* On other platforms, there is nothing to say. */
 static void check_platform(struct finding *f)
 {
     static const struct {
@@ -272,7 +273,7 @@ static void check_platform(struct finding *f)
     f->skipped = true;
 }
 
-/* A file system that the kernel has, or can load. */
+/* Looks for a file system that the kernel has built in, or can load as a module. */
 static void check_filesystem(struct finding *f, const char *name, const char *folder)
 {
     cleanup_free char *known = io_read_file_at(AT_FDCWD, "/proc/filesystems", 64 * 1024, NULL);
@@ -408,7 +409,8 @@ static void check_user_namespaces(struct finding *f)
                 limit ? "forbidden" : "unknown to the kernel");
 }
 
-/* A program that is piped to is not started for a sandbox (RLIMIT_CORE), but a socket is connected to all the same. */
+/* For a sandbox, the kernel does not start a program that core_pattern pipes to (RLIMIT_CORE), but
+ * it does connect to a socket. */
 static void check_core_pattern(struct finding *f)
 {
     cleanup_free char *pattern =

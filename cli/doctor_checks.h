@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What runs need of this machine: a table of checks, each of which names the command that fixes what is missing. */
+/* Checks for everything that runs need from this machine. Each check names the command that fixes
+ * the problem. */
 #ifndef CLI_DOCTOR_CHECKS_H
 #define CLI_DOCTOR_CHECKS_H
 
@@ -17,15 +18,16 @@ enum who { ALL, ROOT, USER };
 struct doctor_check {
     const char *name;
     void (*function)(struct finding *f);
-    bool optional; /* not needed by every run: to make images, or for the default network, GPUs */
-    enum who who;  /* whose runs need it */
-    const char *tier; /* the one that needs it; NULL: all */
+    /* not every run needs it: for example to make images, for the default network, or for GPUs */
+    bool optional;
+    enum who who;     /* whose runs need it */
+    const char *tier; /* the tier that needs it; NULL: all */
 };
 
 enum { DOCTOR_CHECKS = 30 };
 extern const struct doctor_check doctor_checks[DOCTOR_CHECKS];
 
-/* What was found, for each check. */
+/* Executes all checks and fills in their findings. */
 void doctor_check_all(struct finding findings[DOCTOR_CHECKS]);
 
 #endif

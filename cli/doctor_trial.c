@@ -36,7 +36,7 @@ static int make_archive(lrun_error *err)
     return steal_fd(&fd);
 }
 
-/* In a process of its own: one of an ordinary user enters a user namespace for it. */
+/* Imports in a process of its own: an ordinary user's process enters a user namespace for it. */
 int doctor_trial_image(char name[DOCTOR_IMAGE_SIZE], const struct engine *engine, lrun_error *err)
 {
     cleanup_close int fd = make_archive(err);
@@ -70,7 +70,7 @@ int doctor_trial_image(char name[DOCTOR_IMAGE_SIZE], const struct engine *engine
 
 struct attempt {
     struct doctor_trial *trial;
-    lrun_execution *execution; /* NULL: it has failed already */
+    lrun_execution *execution; /* NULL: it has already failed */
     bool interface, server;
     lrun_error error;
 };
@@ -80,7 +80,8 @@ static bool is_line(const char *data, size_t length, const char *line)
     return length == strlen(line) && memcmp(data, line, length) == 0;
 }
 
-/* Docker's own server is in rules that other network stacks than the host's do not see. */
+/* Docker's own name server does not count: it lives in rules that only the host's network stack
+ * sees. */
 static void on_line(void *user, lrun_stream stream, const char *data, size_t length)
 {
     static const char interface[] = "interface ", server[] = "nameserver ";
@@ -112,7 +113,7 @@ static void start(struct attempt *a, struct doctor_trial *trial, bool network)
     lrun_runner_free(runner);
 }
 
-/* Whether it went well. */
+/* Waits for the run. Returns whether it succeeded. */
 static bool finish(struct attempt *a, bool network)
 {
     lrun_result *result = NULL;
@@ -148,7 +149,7 @@ void doctor_trial_run(struct doctor_trial *trials, size_t count)
         trials[i].error = attempts[i].error;
         trials[i].nameless = trials[i].ok && !attempts[i].server;
     }
-    /* What is wrong may be the network alone: then the rest can be used. */
+    /* Perhaps only the network is broken: then the tier can be used without it. */
     for (size_t i = 0; i < count; i++)
         if (!trials[i].ok)
             start(&attempts[i], &trials[i], false);

@@ -36,7 +36,7 @@ static bool is_flag(const char *argument)
     return argument[0] == '-' && argument[1] != '\0';
 }
 
-/* The flag that an argument names, and its value, if that is in the same argument. */
+/* Returns the flag that an argument names, and its value if that is in the same argument. */
 static const struct flag *flag_of(const struct command *c, const char *argument, const char **value)
 {
     *value = NULL;
@@ -58,7 +58,7 @@ static bool takes_next(const struct command *c, const char *argument)
     return f && f->value && !value;
 }
 
-/* An error that comes before --json must be printed as JSON too. */
+/* An error that occurs before --json is read must be printed as JSON too. */
 static void look_for_json(const struct command *c, void *into, int argc, char **argv)
 {
     const struct flag *json = find(c, "json", strlen("json"));
@@ -77,7 +77,7 @@ static int usage_hint(const struct command *c, lrun_error *err)
     return error_hint(err, "try: light-runner %s --help", c->name);
 }
 
-/* `problem` stands behind the name of the flag, `kind` in front of it. */
+/* `kind` is printed in front of the flag's name, `problem` behind it. */
 static int wrong_flag(const struct command *c, const char *kind, const char *argument,
                       const char *problem, lrun_error *err)
 {
@@ -157,7 +157,8 @@ static int left_width(const struct flag *f)
     return (int)strlen(f->name) + 2 + (f->value ? (int)strlen(f->value) + 1 : 0);
 }
 
-/* The column in which the descriptions begin. A few flags with long values do not push it to the right. */
+/* Returns the column where the descriptions begin. A few flags with long values do not push it to
+ * the right. */
 static int help_column(const struct command *c)
 {
     int column = 0;

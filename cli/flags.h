@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The flags of a command as a table: from it they are parsed, explained by --help and completed by shells.
+ * The flags of a command as a table. Parsing, --help and the completion by shells all use it.
  *
  *     struct list {
  *         bool json, help;
@@ -13,10 +13,10 @@
  *         FLAG_END,
  *     };
  *
- * A value follows its flag as `--flag value` or `--flag=value`. Flags are not abbreviated: a flag that is added later would
- * change what an abbreviation means. `--` ends the flags.
+ * A value follows its flag as `--flag value` or `--flag=value`. Flags cannot be abbreviated,
+ * because a flag that is added later would change what an abbreviation means. `--` ends the flags.
  *
- * The programs of `light-runner setup` read their flags with this file too, so it stands on base/ alone.
+ * The programs of `light-runner setup` parse their flags with this file too, so it uses only base/.
  */
 #ifndef CLI_FLAGS_H
 #define CLI_FLAGS_H
@@ -33,22 +33,22 @@ enum flag_kind {
     FLAG_READ, /* calls read() */
 };
 
-/* What read() returns for a value that flags_parse() rejects in its own words. */
+/* read() returns this for a bad value; flags_parse() then writes the error. */
 #define FLAG_BAD_VALUE 1
 
 struct flag {
     const char *name;
     enum flag_kind kind;
-    size_t offset;       /* of the member that is set, in the command's struct */
+    size_t offset;       /* offset of the member to set, in the command's struct */
     const char *value;   /* the help's name for the value; NULL: the flag takes none */
-    const char *help;    /* may have several lines */
+    const char *help;    /* can have several lines */
     const char *choices; /* values that a shell offers: see COMPLETE_FILES */
-    /* 0; -1 with an error; FLAG_BAD_VALUE. `value` is NULL if the flag takes none. */
+    /* Returns 0, -1 with an error, or FLAG_BAD_VALUE. `value` is NULL if the flag takes none. */
     int (*read)(void *into, const struct flag *flag, const char *value, lrun_error *err);
-    const char *field; /* the field of the request that the flag sets, if any */
+    const char *field; /* the field of the request that the flag sets; NULL: none */
 };
 
-/* Rows of the table. What is written after the help sets further members: `.choices = "a b"`. */
+/* Rows of the table. Arguments after the help set more members: `.choices = "a b"`. */
 #define FLAG_SWITCH(flag, type, member, ...)                                                       \
     {                                                                                              \
         .name = flag, .kind = FLAG_ON, .offset = offsetof(type, member), .help = __VA_ARGS__       \
@@ -74,7 +74,7 @@ struct flag {
     }
 
 /*
- * Choices are words with blanks between them. These words stand for names that a shell looks up.
+ * Choices are words, separated by blanks. A shell looks up the names that these words stand for.
  */
 #define COMPLETE_FILES   "<files>"
 #define COMPLETE_FOLDERS "<folders>"
@@ -83,26 +83,27 @@ struct flag {
 #define COMPLETE_VERBS   "<verbs>"
 
 struct command {
-    const char *name;         /* what is written after `light-runner` */
-    const char *usage;        /* what is written after the name */
+    const char *name;         /* what the user writes after `light-runner` */
+    const char *usage;        /* what the user writes after the name */
     const char *about;        /* above the flags in the help */
     const struct flag *flags; /* the last one has no name */
     const char *notes;        /* below the flags in the help; NULL: nothing */
     const char *words;        /* choices for the arguments; NULL: none */
     bool no_words;            /* an argument is an error */
-    bool words_end_flags;     /* what follows the first argument is not for us */
-    const struct command *const
-        *commands; /* those that the first argument names, NULL at the end */
+    bool words_end_flags;     /* everything after the first argument belongs to another program */
+    /* the commands that the first argument can name, NULL at the end */
+    const struct command *const *commands;
 };
 
 /*
- * Reads the flags in argv (the command's own name first) into the struct that the table describes. A flag named "json" is
- * set even if another flag is wrong. Moves the arguments to argv[1] and the following, and returns their number.
- * Errors: INVALID_ARGUMENT.
+ * Reads the flags in argv (the command's own name first) into the struct that the table describes.
+ * A flag named "json" is set even if another flag is wrong. Moves the arguments to argv[1] and the
+ * following elements, and returns their number. Errors: INVALID_ARGUMENT.
  */
 int flags_parse(const struct command *c, void *into, int argc, char **argv, lrun_error *err);
 
-/* Whether a flag without a value was given; false also if the command has none of that name. */
+/* Whether a flag without a value was given. Returns false if the command has no flag of that
+ * name. */
 bool flags_has(const struct command *c, const void *into, const char *name);
 
 /* Prints the help on stdout. */

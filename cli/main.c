@@ -94,8 +94,8 @@ static int verb_help(int argc, char **argv)
     return v->function(2, arguments);
 }
 
-/* A program started with 0, 1 or 2 closed would get one of them for the next file that it opens,
- * and mix what it reads there with what it prints. */
+/* If this program is started with fd 0, 1 or 2 closed, the next file that it opens gets that
+ * number, and what it reads from the file gets mixed up with what it prints. */
 static void open_standard_fds(void)
 {
     for (int fd = 0; fd <= 2; fd++)
@@ -123,7 +123,7 @@ int main(int argc, char **argv)
     int code = v->function(argc - 1, argv + 1);
     if (!ferror(stdout) && fflush(stdout) == 0)
         return code;
-    /* With --json there is nowhere left to print a document. */
+    /* Even with --json, there is no place left to print a document. */
     lrun_error e = {0};
     error_errno(&e, LRUN_IO_FAILED, "cli.output", errno, "cannot write to the standard output");
     return cli_fail(&e, false);

@@ -17,7 +17,7 @@
 
 #define OPERATION "cli.output"
 
-/* Of the process, because a signal handler takes no argument. */
+/* Global, because a signal handler gets no pointer to our data. */
 static int stop_fd = -1;
 static volatile int stopping;
 
@@ -26,7 +26,7 @@ static void stop(void)
     uint64_t one = 1;
     int saved = errno;
     stopping = 1;
-    /* It can only fail when the counter is full, and then it is readable. */
+    /* This can only fail when the counter is full, and then the fd is readable anyway. */
     ssize_t n = write(stop_fd, &one, sizeof(one));
     (void)n;
     errno = saved;
@@ -45,7 +45,7 @@ int outcome_init(struct outcome *o, bool json, lrun_error *err)
     o->stop_fd = stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (stop_fd < 0)
         return error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot make an eventfd");
-    /* No SA_RESTART: a write to a reader that does not read is to be interrupted. */
+    /* No SA_RESTART, so that a signal interrupts a write to a reader that does not read. */
     struct sigaction action = {.sa_handler = on_signal};
     sigemptyset(&action.sa_mask);
     sigaction(SIGINT, &action, NULL);
@@ -62,8 +62,7 @@ void outcome_output(void *user, lrun_stream stream, const char *data, size_t len
     bool to_stdout = stream == LRUN_STDOUT && !o->json;
     struct relay *r = to_stdout ? &o->out : &o->err;
     relay_write(r, data, length, &stopping);
-    /* Nobody is left to read what the program prints. What goes to stderr may be lost in silence.
-     */
+    /* Nobody is left to read the program's output. Output for stderr may be lost silently. */
     if (to_stdout && r->error)
         stop();
 }
@@ -101,7 +100,8 @@ static bool has_word(const char *const *list, const char *word)
     return false;
 }
 
-/* The names that are in both lists, or those of the first if there is no second, with commas. */
+/* Joins the names that are in both lists, or all of the first list if there is no second, with
+ * commas. */
 static void join(char *out, size_t size, const char *const *names, const char *const *among)
 {
     size_t used = 0;
@@ -110,8 +110,8 @@ static void join(char *out, size_t size, const char *const *names, const char *c
             used += (size_t)snprintf(out + used, size - used, "%s%s", used ? "," : "", *names);
 }
 
-/* Limits that the user has allowed to be left out are always told. What the engine can never enforce is told to people; a
- * program has it in the result. */
+/* Always reports the limits that the user allowed to be left out. What the engine can never enforce
+ * is reported only to people; a program finds it in the result. */
 static void report_unenforced(struct outcome *o, const char *const *unenforced)
 {
     static const char *const limits[] = {"memory", "cpus", "pids", NULL};
@@ -125,7 +125,7 @@ static void report_unenforced(struct outcome *o, const char *const *unenforced)
                        "(--disk rejects that; --engine local has a cap)");
 }
 
-/* What the program's exit code does not say. */
+/* Reports the facts that the program's exit code does not convey. */
 static void report(struct outcome *o, const lrun_result *r)
 {
     if (r->timed_out) {
@@ -134,7 +134,7 @@ static void report(struct outcome *o, const lrun_result *r)
         outcome_say(o, "timed out after %s", text);
     } else if (r->cpu_timed_out) {
         outcome_say(o, "killed: its CPU time is used up");
-    } else if (r->cancelled && o->out.error != EPIPE) { /* `| head` is no news to anybody */
+    } else if (r->cancelled && o->out.error != EPIPE) { /* no message after `| head` */
         outcome_say(o, "cancelled");
     } else if (r->oom_killed) {
         outcome_say(o, "killed: out of memory");
@@ -147,7 +147,7 @@ static void report(struct outcome *o, const lrun_result *r)
                     "warning: the Docker daemon has not removed what the run left (%s); fix: "
                     "light-runner reap",
                     left);
-    /* Said to people; the result has it for programs. */
+    /* Reported only to people; a program finds it in the result. */
     const char *accelerator = r->isolation->accelerator;
     if (accelerator && strcmp(accelerator, "tcg") == 0 && isatty(STDERR_FILENO))
         outcome_say(o, "warning: an emulator ran the VM, as KVM does not work here: not a security "
@@ -164,7 +164,7 @@ static void report(struct outcome *o, const lrun_result *r)
 
 static int exit_code(const lrun_result *r)
 {
-    /* A run that was ended by us must not look like one that went well. */
+    /* A run that we ended must not look like a run that succeeded. */
     return r->exit_code == 0 && !r->success ? 128 + SIGKILL : r->exit_code;
 }
 

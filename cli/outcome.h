@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What `run` and `attach` have in common: the program's output on its way to ours, and how a run ended.
+ * Shared by `run` and `attach`: forwards the program's output, and reports how a run ended.
  */
 #ifndef CLI_OUTCOME_H
 #define CLI_OUTCOME_H
@@ -13,8 +13,8 @@
 struct outcome {
     struct progress progress;
     struct relay out, err;
-    bool json;   /* stdout is for the result alone */
-    int stop_fd; /* readable once a signal came, or nobody reads our stdout any more */
+    bool json;   /* only the result goes to stdout */
+    int stop_fd; /* readable after a signal, or once nobody reads our stdout any more */
 };
 
 /* Catches SIGINT, SIGTERM and SIGHUP; they make stop_fd readable. Errors: IO_FAILED. */
@@ -23,10 +23,12 @@ int outcome_init(struct outcome *o, bool json, lrun_error *err);
 /* An lrun_output_fn whose user is the outcome. */
 void outcome_output(void *user, lrun_stream stream, const char *data, size_t length);
 
-/* One line of ours on stderr, at the beginning of a line whatever the program has printed. */
+/* Prints a line of our own on stderr. It begins at the start of a line, whatever the program has
+ * printed. */
 void outcome_say(struct outcome *o, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Prints the result (--json) or what the program's exit code does not say, and returns our exit code. */
+/* Prints the result (--json), or the facts that the program's exit code does not convey. Returns
+ * our exit code. */
 int outcome_print(struct outcome *o, const lrun_result *r);
 
 #endif

@@ -24,7 +24,7 @@ void cli_line(FILE *to, const char *format, ...)
     fprintf(to, "%s\n", text ? text : "out of memory");
 }
 
-/* In JSON all that is not ASCII is within strings, where every character may be escaped. */
+/* In JSON, all non-ASCII characters are within strings, where every character may be escaped. */
 static void put_escaped(uint32_t c)
 {
     if (c >= 0x10000)
@@ -33,7 +33,7 @@ static void put_escaped(uint32_t c)
         printf("\\u%04x", c);
 }
 
-/* Is a json_dump_callback_t: jansson splits no character. */
+/* A json_dump_callback_t. jansson never splits a character. */
 static int put_json(const char *text, size_t left, void *user)
 {
     (void)user;
@@ -41,7 +41,8 @@ static int put_json(const char *text, size_t left, void *user)
     for (size_t length; left > 0; text += length, left -= length) {
         uint32_t c;
         enum text_kind kind = text_next(text, left, &length, &c);
-        /* Those of C0 are the line ends of an indented document: within strings they are escaped already. */
+        /* C0 controls are only the line ends of an indented document: within strings they are
+         * escaped already. */
         if (kind == TEXT_PRINTABLE || (kind == TEXT_CONTROL && c < ' '))
             continue;
         fwrite(plain, 1, (size_t)(text - plain), stdout);
@@ -104,6 +105,6 @@ bool cli_parse(const struct command *c, void *into, int *argc, char **argv, int 
         return false;
     }
     flags_help(c);
-    *code = 0; /* main() sees whether the help could be written */
+    *code = 0; /* main() checks that the help was written */
     return false;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A bar on a terminal's stderr while something takes long. Elsewhere nothing is shown.
+ * A progress bar for work that takes long. It is shown only if stderr is a terminal.
  */
 #ifndef CLI_PROGRESS_H
 #define CLI_PROGRESS_H
@@ -10,15 +10,15 @@
 
 struct progress {
     bool terminal; /* stderr is one */
-    bool shown;    /* there is something to clear */
+    bool shown;    /* there is a bar to clear */
 };
 
 void progress_init(struct progress *p);
 
-/* "doing [####   ] 42 %"; "doing..." where the total is 0. */
+/* Shows "doing [####   ] 42 %", or "doing..." if the total is 0. */
 void progress_show(struct progress *p, const char *doing, uint64_t done, uint64_t total);
 
-/* Before anything else is written to stderr. */
+/* Clears the bar. Call this before anything else is written to stderr. */
 void progress_clear(struct progress *p);
 
 #endif

@@ -9,12 +9,12 @@
 #include <unistd.h>
 
 enum {
-    PIECE = 4096, /* what a pipe that is ready to be written takes for certain (PIPE_BUF) */
+    PIECE = 4096, /* what a writable pipe certainly accepts (PIPE_BUF) */
     PATIENCE_MS = 2000,
-    GLANCE_MS = 500, /* how often `stopping` is looked at while nobody reads */
+    GLANCE_MS = 500, /* how often to check `stopping` while nobody reads */
 };
 
-/* Waits until the fd takes a piece; false, with r->error set, when it is given up. */
+/* Waits until the fd accepts a piece. Returns false, with r->error set, if we give up. */
 static bool wait_for_reader(struct relay *r, const volatile int *stopping)
 {
     int64_t limit = IO_NO_DEADLINE;

@@ -39,7 +39,7 @@ static int put_text(json_t *object, const char *field, const char *flag, const c
     return text ? put(object, field, text, err) : -1;
 }
 
-/* A member that is an object or a list, made when it is not there. Borrowed. */
+/* Returns a member that is an object or a list, and creates it if it is missing. Borrowed. */
 static json_t *member(json_t *object, const char *field, json_t *(*make)(void))
 {
     json_t *found = json_object_get(object, field);
@@ -62,7 +62,7 @@ static int append_text(json_t *object, const char *field, const char *flag, cons
     return json_array_append_new(list, text) < 0 ? error_oom(err, OPERATION) : 0;
 }
 
-/* The document's `options`. Borrowed. */
+/* Returns the document's `options`. Borrowed. */
 static json_t *options_of(struct run_flags *f, lrun_error *err)
 {
     json_t *options = member(f->given, "options", json_object);
@@ -83,14 +83,14 @@ static int read_field_list(void *into, const struct flag *flag, const char *valu
     return append_text(f->given, flag->field, flag->name, value, err);
 }
 
-/* The request takes numbers of cores as text too, and checks them. */
+/* The request accepts the number of cores as text too, and checks it. */
 static int read_option(void *into, const struct flag *flag, const char *value, lrun_error *err)
 {
     json_t *options = options_of(into, err);
     return options ? put_text(options, flag->field, flag->name, value, err) : -1;
 }
 
-/* As Docker has it: a name alone stands for the value that it has here, if any. */
+/* Like Docker's --env: a name alone stands for its value in our own environment, if it has one. */
 static int read_env(void *into, const struct flag *flag, const char *value, lrun_error *err)
 {
     struct run_flags *f = into;
@@ -302,7 +302,7 @@ const struct command run_command = {
 
 /* ------------------------------------------------------------- files */
 
-/* `more`: O_NONBLOCK, or 0. */
+/* `more` is O_NONBLOCK or 0. */
 static int open_input(const char *path, const char *flag, int more, lrun_error *err)
 {
     if (strcmp(path, "-") == 0) {
@@ -362,14 +362,14 @@ static int load_request(json_t **out, const char *path, lrun_error *err)
     return error_set(err, LRUN_INVALID_ARGUMENT, OPERATION, "--request: must be a JSON object");
 }
 
-/* ------------------------------------------------------------- the whole */
+/* ------------------------------------------------------------- the whole command line */
 
-/* Lays the flags over the document of --request. */
+/* Overrides the document of --request with the flags. */
 static int merge(struct run_flags *f, lrun_error *err)
 {
     json_t *d = f->document;
     json_t *options = json_object_get(d, "options"), *given = json_object_get(f->given, "options");
-    /* The older names too. */
+    /* This includes the older names. */
     static const char *const commands[] = {"entrypoint", "command", "argv"};
     bool command = json_object_get(f->given, "entrypoint") || json_object_get(f->given, "argv");
     for (size_t i = 0; command && i < sizeof(commands) / sizeof(commands[0]); i++)
@@ -379,7 +379,8 @@ static int merge(struct run_flags *f, lrun_error *err)
     if (f->input_file)
         json_object_del(d, "input");
     if (options && given) {
-        /* Into what is no object nothing can be laid: that is said when the document is checked. */
+        /* Only an object can be updated; any other type is reported when the document is
+         * checked. */
         if (json_is_object(options) && json_object_update(options, given) < 0)
             return error_oom(err, OPERATION);
         json_object_del(f->given, "options");
@@ -387,7 +388,7 @@ static int merge(struct run_flags *f, lrun_error *err)
     return json_object_update(d, f->given) < 0 ? error_oom(err, OPERATION) : 0;
 }
 
-/* The words as they are. */
+/* Uses the words as they are, as `argv`. */
 static int put_argv(struct run_flags *f, int argc, char **argv, lrun_error *err)
 {
     for (int i = 0; i < argc; i++)
@@ -460,7 +461,7 @@ int run_flags_parse(struct run_flags *f, int argc, char **argv, lrun_error *err)
         return error_hint(err, "try: light-runner run --help");
     }
     if (f->input_file) {
-        /* A fifo without a writer is waited for by the run, which has a deadline, and not here. */
+        /* A fifo without a writer must not block here: the run waits for it, and has a deadline. */
         int fd = open_input(f->input_file, "input", O_NONBLOCK, err);
         if (fd < 0)
             return -1;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The command line of `light-runner run` as the request document that it stands for: one table row
- * (run_command) per flag. The values are checked by the library, as those of any other request are.
+ * Turns the command line of `light-runner run` into a request document, with one table row
+ * (run_command) per flag. The library checks the values, as in any other request.
  */
 #ifndef CLI_RUN_FLAGS_H
 #define CLI_RUN_FLAGS_H
@@ -18,7 +18,7 @@ struct run_flags {
     bool help;
 
     /* while the flags are read */
-    json_t *given; /* the fields that flags have set: they go over those of --request */
+    json_t *given; /* the fields that flags have set; they override those of --request */
     bool no_ignore;
     bool argv; /* the words after the image are not for a shell */
     const char *request_file;
@@ -26,8 +26,8 @@ struct run_flags {
 };
 
 /*
- * Reads argv (the verb's own name first). On failure too, `json` says whether --json was among the
- * flags. Free with run_flags_free() in any case.
+ * Reads argv (the verb's own name first). `json` says whether --json was among the flags, even if
+ * this fails. Free with run_flags_free() in any case.
  */
 int run_flags_parse(struct run_flags *f, int argc, char **argv, lrun_error *err);
 void run_flags_free(struct run_flags *f);

@@ -27,7 +27,7 @@ const struct command attach_command = {
     .words = COMPLETE_RUNS,
 };
 
-/* Until the end, or until a signal says that nobody waits any more: 1. */
+/* Waits until the run has ended. Returns 1 if a signal says that nobody waits any more. */
 static int wait_for_end(struct outcome *o, lrun_execution *x, lrun_result **result, lrun_error *err)
 {
     bool done = false;

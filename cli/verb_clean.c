@@ -37,7 +37,7 @@ const struct command clean_command = {
     .flags = flags,
 };
 
-/* Of every engine that is used here. */
+/* Cleans the images of every engine that is used here. */
 static int clean_images(unsigned *count, lrun_error *err)
 {
     const struct engine *docker;

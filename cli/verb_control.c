@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* stop, cancel, pause and resume: what is asked of a detached run. */
+/* The verbs stop, cancel, pause and resume, which control a detached run. */
 #include "detached.h"
 #include "verbs.h"
 
@@ -116,7 +116,7 @@ const struct command resume_command = {
     .words = COMPLETE_RUNS,
 };
 
-/* -------------------------------------------------------------- what is asked */
+/* -------------------------------------------------------------- the actions */
 
 static int stop(const struct words *w, lrun_execution *x, lrun_error *err)
 {
@@ -144,7 +144,7 @@ static int resume(const struct words *w, lrun_execution *x, lrun_error *err)
 static const struct action {
     const struct command *command;
     int (*act)(const struct words *w, lrun_execution *x, lrun_error *err);
-    bool ends; /* the run has ended afterwards */
+    bool ends; /* the run ends, so the verb waits for that */
 } actions[] = {
     {&stop_command, stop, true},
     {&cancel_command, cancel, true},
@@ -172,7 +172,7 @@ static bool has_ended(const char *id)
     return ended;
 }
 
-/* A run that ended with an error of its own has ended too: that is not a failure of the verb. */
+/* A run that ended with an error of its own has still ended: that is not a failure of the verb. */
 static int await_end(const char *id, lrun_execution *x, lrun_error *err)
 {
     lrun_result *result = NULL;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What works on this machine: what runs need (doctor_checks.h), and for every engine and tier whether a run of a tiny program
- * goes well there (doctor_trial.h), each with the command that fixes it.
+ * Reports what works on this machine: whether it has what runs need (doctor_checks.h), and whether
+ * a tiny program runs in every engine and tier (doctor_trial.h). For every problem it names the
+ * command that fixes it.
  */
 #include "doctor_checks.h"
 #include "doctor_trial.h"
@@ -19,9 +20,9 @@ enum { ENGINES = 2, TIERS = 3, CELLS = ENGINES * TIERS };
 
 struct cell {
     const char *engine, *tier;
-    const char *runtime; /* the tier, or another name that it has there */
+    const char *runtime; /* the tier, or the engine's other name for it */
     bool works, tried;
-    bool without_network; /* it works with --network none alone */
+    bool without_network; /* it works only with --network none */
     char reason[300], hint[300];
 };
 
@@ -55,7 +56,7 @@ static void judge(struct cell *cell, const struct engine *engine, const struct f
             return;
         }
     }
-    /* The checks are what runs on the local engine need. */
+    /* The checks cover what runs on the local engine need. */
     for (int i = 0; i < DOCTOR_CHECKS && local; i++) {
         const struct doctor_check *c = &doctor_checks[i];
         bool needed = !c->optional && (!c->tier || strcmp(c->tier, cell->tier) == 0);
@@ -71,14 +72,14 @@ static void judge(struct cell *cell, const struct engine *engine, const struct f
 
 /* ------------------------------------------------------------- the trials */
 
-/* A VM in the emulator takes longer than all the rest together. */
+/* A VM in the emulator takes longer than everything else together. */
 static bool takes_long(const struct cell *cell, const struct finding *findings)
 {
     const struct finding *kvm = find(findings, "KVM");
     return strcmp(cell->engine, "local") == 0 && strcmp(cell->tier, "kata") == 0 && kvm && !kvm->ok;
 }
 
-/* `cells` are those of one engine. */
+/* `cells` are the cells of one engine. */
 static void make_image(struct cell *cells, char image[DOCTOR_IMAGE_SIZE],
                        const struct engine *engine)
 {
@@ -92,7 +93,7 @@ static void make_image(struct cell *cells, char image[DOCTOR_IMAGE_SIZE],
     for (size_t i = 0; i < TIERS; i++) {
         if (!cells[i].works)
             continue;
-        /* Runs with images that are there do not need what an import needs. */
+        /* Runs with existing images do not need the programs that an import needs. */
         cells[i].works = e.code == LRUN_NOT_SUPPORTED;
         char reason[300];
         snprintf(reason, sizeof(reason), "%s%.250s", cells[i].works ? "not tried: " : "",
@@ -153,7 +154,7 @@ static void try_all(struct cell cells[CELLS], const struct engine *engines[ENGIN
     }
 }
 
-/* ------------------------------------------------------------- what is printed */
+/* ------------------------------------------------------------- the output */
 
 static void print_text(const struct finding *findings, const struct cell *cells)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * light-runner image: which images there are, and how they get there. The local store is meant, and Docker where --engine
- * or $LIGHT_RUNNER_ENGINE says so, or where the local engine cannot run them (engine_find_for_image()).
+ * light-runner image: lists, gets and removes images. It works on the local store, and on Docker if
+ * --engine or $LIGHT_RUNNER_ENGINE says so, or if the local engine cannot run the images
+ * (engine_find_for_image()).
  */
 #include "base/cleanup.h"
 #include "base/error.h"
@@ -154,7 +155,7 @@ static json_t *list_to_json(char *const *list)
     return array;
 }
 
-/* Docker's list of images says nothing of their configurations. */
+/* Docker's list of images does not contain their configurations. */
 static json_t *image_to_json(const struct image *i, const struct engine *engine)
 {
     json_t *config =
@@ -187,8 +188,8 @@ static void on_signal(int number)
 struct bar {
     struct progress progress;
     const char *doing;
-    uint64_t total;                        /* 0: there is no bar */
-    const struct image_feedback *feedback; /* or it is known later */
+    uint64_t total;                        /* 0: no bar is shown */
+    const struct image_feedback *feedback; /* if set, the total is taken from it */
 };
 
 static int show_progress(void *user, uint64_t done)
@@ -201,7 +202,7 @@ static int show_progress(void *user, uint64_t done)
     return interrupted;
 }
 
-/* The file's name up to ".tar" (or ".tgz", ".txz"), malloc'd. */
+/* Returns the file's name up to ".tar" (or ".tgz", ".txz", ".tzst"), malloc'd. */
 static char *default_name(const char *file)
 {
     static const char *const endings[] = {".tar", ".tgz", ".txz", ".tzst"};
@@ -238,14 +239,14 @@ static int open_archive(const char *file, int *out, struct bar *bar, lrun_error 
 
 static void catch_signals(void)
 {
-    /* The import then ends by itself, and takes away what it has begun. */
+    /* After a signal, the import stops by itself and removes what it has begun. */
     struct sigaction action = {.sa_handler = on_signal};
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGHUP, &action, NULL);
 }
 
-/* The end of an import or a pull that went well. Returns the exit code. */
+/* Reports a successful import or pull. Returns the exit code. */
 static int print_image(const struct image *image, const struct engine *engine,
                        const struct image_feedback *feedback, bool json)
 {
@@ -351,7 +352,7 @@ static int image_pull(int argc, char **argv)
 
 /* -------------------------------------------------------------- ls, rm */
 
-/* "12.3 MB", in powers of 1000. */
+/* Formats a size like "12.3 MB", in powers of 1000. */
 static void format_size(char *out, size_t size, uint64_t bytes)
 {
     static const char *const units[] = {"B", "kB", "MB", "GB", "TB"};
@@ -404,7 +405,8 @@ static int print_lists(const struct listing *lists, size_t count, bool json)
 
 enum { ENGINES_MAX = 2 };
 
-/* Those whose images are meant: one that is named; else the local one, and Docker where it is used. */
+/* Finds the engines whose images the user means: the engine that the user names; otherwise the
+ * local engine, and Docker if it is used here. */
 static int find_engines(struct listing lists[ENGINES_MAX], size_t *count, const char *name,
                         lrun_error *err)
 {
@@ -438,7 +440,7 @@ static int image_ls(int argc, char **argv)
     for (size_t i = 0; code == 0 && i < count; i++) {
         if (lists[i].engine->list_images(&lists[i].images, &lists[i].count, &err) == 0)
             continue;
-        /* A daemon that nobody has asked for may be down. */
+        /* The daemon may be down: nobody asked for it by name. */
         if (i == 0)
             code = cli_fail(&err, o.json);
         else
@@ -458,7 +460,8 @@ static bool has_image(const struct engine *engine, const char *name)
     return engine->find_image(name, &digest, &ignored) == 0 && digest;
 }
 
-/* With an engine of its own choice it removes no image of Docker's that somebody else may have made. */
+/* Unless the user names the engine, this removes no image from Docker that somebody else may have
+ * made. */
 static int remove_one(const struct listing *lists, size_t count, const char *name, lrun_error *err)
 {
     static const char setup[] = ENGINE_SETUP_REPOSITORY ":";
@@ -487,8 +490,7 @@ static int image_rm(int argc, char **argv)
     size_t count;
     if (find_engines(lists, &count, o.engine, &err) < 0)
         return cli_fail(&err, o.json);
-    /* What can be removed is, whatever becomes of the others; the first failure is the one shown.
-     */
+    /* Remove all images that can be removed, even if others fail. Report the first failure. */
     json_t *removed = json_array();
     bool failed = false;
     for (int i = 1; i < argc; i++) {

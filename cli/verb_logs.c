@@ -63,7 +63,7 @@ static void print_line(void *user, lrun_stream stream, int64_t time_ms, const ch
     char time[32];
     state_format_time(time, time_ms);
     if (w->json) {
-        /* JSON has no bytes that are not UTF-8: they become U+FFFD. */
+        /* JSON cannot carry bytes that are not UTF-8: they become U+FFFD. */
         json_t *text = json_stringn(data, length);
         cleanup_free char *clean = text ? NULL : text_to_utf8(data, length);
         if (clean)

@@ -33,7 +33,8 @@ static const char *text_of(const json_t *state, const char *field)
     return text ? text : "";
 }
 
-/* What is shown of one state, and what it is ordered by: there may be thousands, of which no more is kept. */
+/* The text shown for one state, and its sort keys. There may be thousands of states, so keep no
+ * more of each. */
 struct row {
     char started[32], id[32], text[176];
 };
@@ -43,7 +44,7 @@ struct rows {
     size_t count, room;
 };
 
-/* The command as it was given: a shell's text, or words. As much of it as there is room for. */
+/* Prints the command as it was given, a shell's text or words, as far as it fits. */
 static void show_command(char *out, size_t size, const json_t *state)
 {
     const json_t *argv = json_object_get(state, "argv"), *word;
@@ -104,7 +105,7 @@ static int print_table(int dir, lrun_error *err)
     return rc;
 }
 
-/* As lrun_states(), without a text of all of them in between. */
+/* Like lrun_states(), but does not make one text of all states. */
 static int print_states(int dir, lrun_error *err)
 {
     json_t *all;
@@ -125,7 +126,8 @@ int verb_ls(int argc, char **argv)
         return cli_usage("ls", w.json, "it takes no argument");
     cleanup_close int dir = -1;
     lrun_error ignored;
-    /* A run whose supervisor was killed is no longer running: a state that cannot be marked is shown as it is. */
+    /* A run whose supervisor was killed is no longer running, so mark its state first. If that
+     * fails, its state is shown as it is. */
     (void)lrun_reap_states(NULL, &ignored);
     if (state_open_dir(&dir, false, &e) < 0 || (w.json ? print_states : print_table)(dir, &e) < 0)
         return cli_fail(&e, w.json);

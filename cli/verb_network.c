@@ -31,7 +31,7 @@ const struct command network_command = {
     .words = "create rm exists prune",
 };
 
-/* 0, or the exit code. */
+/* Returns 0, or the exit code. */
 static int take_words(struct words *w, int argc, char **argv)
 {
     w->action = argc > 1 ? argv[1] : NULL;
@@ -47,7 +47,7 @@ static int take_words(struct words *w, int argc, char **argv)
     return prune && w->name ? cli_usage("network", w->json, "unknown argument '%s'", w->name) : 0;
 }
 
-/* The exit code. */
+/* Returns the exit code. */
 static int act(const struct words *w, const lrun_runner *runner, lrun_error *e)
 {
     bool exists = false;

@@ -37,7 +37,8 @@ const struct command reap_command = {
     .no_words = true,
 };
 
-/* One that is named; else the local one, and Docker where it is used. */
+/* Reaps on the engine that the user names; otherwise on the local engine, and on Docker if it is
+ * used here. */
 static int reap(const char *name, int64_t age_ms, struct engine_reaped *out, lrun_error *err)
 {
     const struct engine *engine = &engine_local;

@@ -26,7 +26,7 @@ static void on_progress(void *user, const lrun_progress *p)
             progress_show(&o->progress, words[i].doing, p->done, p->total);
 }
 
-/* A run whose id nobody has learned must not go on. */
+/* Prints the id. If that fails, cancels the run: nobody knows its id, so it must not continue. */
 static int print_id(const struct outcome *o, lrun_execution *x, lrun_error *err)
 {
     const char *id = lrun_execution_id(x);
@@ -40,7 +40,7 @@ static int print_id(const struct outcome *o, lrun_execution *x, lrun_error *err)
                        "cannot print the id of the run '%s', which was cancelled", id);
 }
 
-/* *result is NULL for a run that was detached; its id is printed then. */
+/* *result is NULL for a detached run, whose id is printed instead. */
 static int execute(const struct run_flags *f, struct outcome *o, lrun_result **result,
                    lrun_error *err)
 {

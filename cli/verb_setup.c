@@ -28,7 +28,7 @@ const struct command setup_command = {
     .commands = (const struct command *const[]){&setup_gvisor_command, &setup_kata_command, NULL},
 };
 
-/* Each is a program of its own, with the libraries that nobody else needs. */
+/* Each target is a program of its own, because it needs libraries that nothing else needs. */
 int verb_setup(int argc, char **argv)
 {
     bool json = false;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The sanity check of a tier: which kernel code that runs in it really sees. Every run is checked before its
- * command starts; this shows what there is to be seen, for people.
+ * The sanity check of a tier: shows which kernel its code really sees. Every run is checked before
+ * its command starts; this shows the evidence to people.
  */
 #include "cli_runner.h"
 #include "verbs.h"
@@ -83,7 +83,7 @@ static void print_text(json_t *document)
     cli_line(stdout, "%s", text_in(document, "verdict"));
 }
 
-/* Prints the document, whose reference it takes. Returns the exit code. */
+/* Prints the document and takes its reference. Returns the exit code. */
 static int print(json_t *document, bool json)
 {
     bool verified = json_is_true(json_object_get(document, "verified"));
@@ -94,7 +94,7 @@ static int print(json_t *document, bool json)
     return verified ? 0 : 1;
 }
 
-/* The image is ours to choose, and its failure no news of the tier. */
+/* We chose the image, so failing to get it says nothing about the tier. */
 static void hint_image(lrun_error *e)
 {
     cleanup_free char *hint = strdup(e->hint);

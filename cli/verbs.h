@@ -14,7 +14,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-/* The exit code of our own failures, apart from those of the programs that are run. */
+/* The exit code of our own failures, as opposed to failures of the programs that are run. */
 #define CLI_FAILED 125
 
 struct verb {
@@ -47,13 +47,14 @@ int verb_completion(int argc, char **argv);
 int verb_version(int argc, char **argv);
 
 /*
- * The two ways of writing text to the user. Nearly all of it has parts that an image, a sandbox, a registry or a
- * daemon has chosen, and stdout may be a terminal. tests/layers rejects other ways.
+ * The two ways to write text to the user. Nearly all text has parts that come from an image, a
+ * sandbox, a registry or a daemon, and stdout may be a terminal. tests/layers rejects other ways.
  *
- * cli_line() writes one line, printable (text_make_printable()). cli_json() writes a document to stdout, in which
- * characters that a terminal obeys are escaped, so that a reader gets them as they are; `flags` are those of
- * json_dumps(). It takes over the document, which may be NULL (out of memory), and returns the exit code.
- * cli_json_text() does the same with a document's text. None of them flushes.
+ * cli_line() writes one line and makes it printable (text_make_printable()). cli_json() writes a
+ * document to stdout and escapes the characters that a terminal obeys, so that a JSON parser
+ * restores them; `flags` are those of json_dumps(). It takes the document's reference, which may be
+ * NULL (out of memory), and returns the exit code. cli_json_text() does the same with a document's
+ * text. None of them flushes.
  */
 void cli_line(FILE *to, const char *format, ...) __attribute__((format(printf, 2, 3)));
 int cli_json(json_t *document, size_t flags);
@@ -66,16 +67,18 @@ int cli_json_text(const char *text);
 int cli_fail(const lrun_error *e, bool json);
 
 /*
- * Reads a verb's flags into its struct (flags_parse()), and prints the help if it is asked for. True: the verb goes on, with
- * its arguments in argv[1] to argv[*argc - 1]. False: it returns *code.
+ * Reads a verb's flags into its struct (flags_parse()), and prints the help if asked for. Returns
+ * true if the verb must continue; its arguments are then in argv[1] to argv[*argc - 1]. Returns
+ * false if the verb must return *code.
  */
 bool cli_parse(const struct command *c, void *into, int *argc, char **argv, int *code);
 
-/* INVALID_ARGUMENT of the command line, with "try: light-runner VERB --help" as the hint. */
+/* Reports INVALID_ARGUMENT for the command line, with "try: light-runner VERB --help" as the hint.
+ * Returns CLI_FAILED. */
 int cli_usage(const char *verb, bool json, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* The values of --engine and of a tier, for a shell to offer. */
+/* The values of --engine and of a tier, which a shell offers. */
 #define CLI_ENGINES "auto local docker"
 #define CLI_TIERS   "runc runsc kata"
 
