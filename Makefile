@@ -5,15 +5,16 @@ BUILD  ?= build
 PREFIX ?= /usr/local
 PYTHON ?= /usr/bin/python3
 FUZZ_SECONDS ?= 60
-# Elsewhere there is no tier kata on the local engine yet.
+# On other machines the local engine does not support the tier kata yet.
 VM_DEPS := $(if $(filter x86_64,$(shell uname -m)),vm)
-# The distribution's Meson first: another one early on PATH may belong to another Python.
+# Prefers the distribution's Meson: another Meson early on PATH may belong to another Python.
 MESON  := $(firstword $(wildcard /usr/bin/meson) meson)
 SOURCES = $(shell find include src lib cli agent guest tests bench examples -name '*.[ch]')
 CLANG  ?= clang
 GCC    ?= gcc
-# What the analyzer says of the three that are left out was wrong each time. It sees one file at a time, and C code alone:
-# not that a function of another file has set what a pointer leads to, or keeps what it is given.
+# The three warnings that are left out were wrong each time. The analyzer sees one file at a time,
+# and only C code. It does not see that a function of another file has set the target of a pointer,
+# or keeps the memory that it is given.
 ANALYZE = -fanalyzer -Wno-analyzer-malloc-leak -Wno-analyzer-use-of-uninitialized-value -Wno-analyzer-null-argument
 
 .DELETE_ON_ERROR:
@@ -41,7 +42,7 @@ ifneq ($(DEPS),skip)
 	@scripts/install-deps build runtime test demo lint $(VM_DEPS)
 endif
 
-tools: deps  ## make what tests need and Debian has not (gVisor, a current dockerd, images; some minutes, once, into the cache)
+tools: deps  ## build the test tools that Debian does not have (gVisor, a current dockerd, images; some minutes, once, into the cache)
 ifneq ($(DEPS),skip)
 	@(scripts/make-image python && scripts/make-image programs) >/dev/null & images=$$!; \
 	scripts/install-runsc --quiet && scripts/install-dockerd --quiet; code=$$?; \
@@ -52,12 +53,12 @@ demo: deps  ## one run from beginning to end, with a Python image
 	@$(MAKE) --no-print-directory build
 	@scripts/demo $(BUILD)
 
-check: tools  ## every test, twice: as built, and with the sanitizers; the form of the sources; a build with clang
+check: tools  ## every test, twice: as built, and with the sanitizers; lint; a build with clang
 	@$(MAKE) --no-print-directory build asan
 	@$(MAKE) --no-print-directory DEPS=skip clang
 	@scripts/as-root $(PYTHON) tests/run --build $(BUILD) --sanitized $(BUILD)-asan
 
-check-fast: deps  ## in 90 s what fails most often: layers, unit, fuzz corpora, contract and hostile in the cell local-runc
+check-fast: deps  ## in 90 s the tests that fail most often: layers, unit, fuzz corpora, contract and hostile in the cell local-runc
 	@$(MAKE) --no-print-directory build
 	@scripts/as-root $(PYTHON) tests/run --build $(BUILD) --fast
 
@@ -65,7 +66,7 @@ check-quick: tools  ## every test, once
 	@$(MAKE) --no-print-directory build
 	@scripts/as-root $(PYTHON) tests/run --build $(BUILD)
 
-check-vms: tools  ## every test in VMs of our own (tier kata): half an hour where they are emulated
+check-vms: tools  ## every test in light-runner's own VMs (tier kata): half an hour if they are emulated
 	@$(MAKE) --no-print-directory build
 	@scripts/as-root $(PYTHON) tests/run --build $(BUILD) --cell local-kata
 
@@ -73,13 +74,13 @@ check-trixie: deps  ## the tests of the cell local-runc on Debian 13, in a root 
 	@scripts/as-root scripts/in-debian trixie make --no-print-directory DEPS=skip BUILD=build-trixie build
 	@scripts/as-root scripts/in-debian trixie $(PYTHON) tests/run --build build-trixie --cell local-runc --only unit --only contract --only hostile
 
-lint: deps  ## the form of the sources: clang-format, shellcheck, flake8
+lint: deps  ## check the form of the sources: clang-format, shellcheck, flake8
 	@scripts/lint
 
 $(BUILD)-clang/build.ninja:
 	CC="$(CLANG)" $(MESON) setup -Doptimization=0 -Ddebug=false $(BUILD)-clang
 
-clang: deps $(BUILD)-clang/build.ninja  ## build with clang, whose warnings are others, in build-clang
+clang: deps $(BUILD)-clang/build.ninja  ## build with clang, which has other warnings, in build-clang
 	@ninja -C $(BUILD)-clang --quiet
 
 $(BUILD)-analyze/build.ninja:
@@ -91,7 +92,7 @@ analyze: deps $(BUILD)-analyze/build.ninja  ## gcc's static analyzer over the pr
 $(BUILD)-coverage/build.ninja:
 	$(MESON) setup -Db_coverage=true -Doptimization=0 $(BUILD)-coverage
 
-coverage: tools $(BUILD)-coverage/build.ninja  ## the lines that unit tests, fuzz corpora and the cell local-runc execute
+coverage: tools $(BUILD)-coverage/build.ninja  ## show the lines that unit tests, fuzz corpora and the cell local-runc execute
 ifneq ($(DEPS),skip)
 	@scripts/install-deps coverage
 endif
@@ -105,7 +106,7 @@ soak: tools  ## 2000 runs of every kind with SIGKILLs in between (RUNS, SEED)
 	@$(MAKE) --no-print-directory build
 	@scripts/as-root $(PYTHON) tests/faults/soak.py --build $(BUILD) --runs $(or $(RUNS),2000) $(if $(SEED),--seed $(SEED))
 
-bench: tools  ## measure
+bench: tools  ## measure what a run costs, beside the bare OCI runtime
 	@$(MAKE) --no-print-directory build
 	@scripts/as-root $(PYTHON) bench/bench.py --build $(BUILD)
 
@@ -135,7 +136,7 @@ endif
 install: build  ## install under PREFIX (default /usr/local; DESTDIR is honoured)
 	$(MESON) install -C $(BUILD) --no-rebuild
 
-uninstall:  ## remove what install has put there (DESTDIR is honoured)
+uninstall:  ## remove the installed files (DESTDIR is honoured)
 	@DESTDIR=$(DESTDIR) $(PYTHON) scripts/uninstall $(BUILD)
 
 format:  ## clang-format over every C file

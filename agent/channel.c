@@ -17,7 +17,7 @@ enum {
     DRAIN_TIMEOUT = 5 * 60000,
 };
 
-/* Something that reads and writes nothing. An image need not have a /dev/null that works. */
+/* Returns an fd for reading and writing nothing. An image need not have a working /dev/null. */
 static int open_nothing(void)
 {
     int fd = open("/dev/null", O_RDWR | O_NOCTTY | O_CLOEXEC);
@@ -44,8 +44,8 @@ int channel_open(struct channel *c)
         return -1;
     if (dup2(nothing, STDIN_FILENO) < 0 || dup2(nothing, STDOUT_FILENO) < 0)
         return -1;
-    /* stderr is the runtime's text channel and stays. But the number must not be free: a pipe of
-     * the command would get it. */
+    /* stderr is the runtime's text channel and stays. If it is closed, its number must be taken,
+     * because a pipe of the command would get it. */
     if (fcntl(STDERR_FILENO, F_GETFD) < 0 && dup2(nothing, STDERR_FILENO) < 0)
         return -1;
     if (nothing <= STDERR_FILENO)
@@ -84,7 +84,7 @@ char *channel_reserve(struct channel *c, size_t length)
 
 void channel_commit(struct channel *c, enum frame_type type, size_t length)
 {
-    /* The reservation has not moved anything: the header goes where it began. */
+    /* channel_reserve() has not moved the end of the queue, so the header goes there. */
     frame_header(c->out.data + c->out.end, type, (uint32_t)length);
     buffer_commit(&c->out, FRAME_HEADER_SIZE + length);
 }
@@ -112,7 +112,7 @@ int channel_drain(struct channel *c)
     return 0;
 }
 
-/* What is staged goes on its way through memory. 0, or -1. */
+/* Sends the staged bytes by copying them through memory. Returns 0 or -1. */
 static int copy_staged(struct channel *c, size_t length)
 {
     char chunk[16 * 1024];
@@ -136,7 +136,7 @@ static int send_staged(struct channel *c, size_t length)
             if (io_wait(c->to, POLLOUT, deadline) < 0)
                 return -1;
         } else if (n < 0 && errno == EINVAL) {
-            /* This is no pipe, but the port of a VM, or another kernel's idea of one. */
+            /* The channel is not a pipe but the port of a VM, or a pipe of another kernel. */
             c->copies = true;
             return copy_staged(c, length);
         } else if (n == 0 || errno != EINTR) {
@@ -155,7 +155,8 @@ ssize_t channel_splice(struct channel *c, int file, size_t max)
     }
     if (c->copies)
         return CHANNEL_COPY;
-    /* By way of a pipe of our own, for the frame's header comes first and says how many there are. */
+    /* The bytes go through the agent's own pipe first, because the frame's header precedes them and
+     * says how many there are. */
     ssize_t n = splice(file, NULL, c->staging[1], NULL, max, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
     if (n <= 0)
         return n < 0 ? CHANNEL_COPY : 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The agent's end of the channel to the supervisor: frames in over what was its stdin, frames out
- * over what was its stdout.
+ * The agent's end of the channel to the supervisor. Frames arrive on the fd that was stdin and
+ * leave on the fd that was stdout.
  */
 #ifndef AGENT_CHANNEL_H
 #define AGENT_CHANNEL_H
@@ -13,40 +13,45 @@
 struct channel {
     int from;
     int to;
-    int staging[2]; /* a pipe of our own, for channel_splice(); -1 until the first */
-    bool copies;    /* splicing is not to be tried: it does not work here, or costs more */
+    int staging[2]; /* the agent's own pipe, for channel_splice(); -1 until its first call */
+    bool copies;    /* do not try to splice: it does not work here, or costs more */
     struct buffer in;
     struct buffer out;
 };
 
-/* Takes stdin and stdout away from everybody else: moves them to fds that no child inherits, and
- * puts /dev/null in their place. -1 with errno. */
+/* Reserves stdin and stdout for the channel: moves them to fds that no child inherits, and puts
+ * /dev/null in their place. Returns 0, or -1 with errno. */
 int channel_open(struct channel *c);
 
-/* One read of what has come. 1: there was something; 0: nothing yet; -1: the supervisor is gone. */
+/* Reads once. Returns 1 if bytes came, 0 if there are none yet, -1 if the supervisor is gone (or
+ * the queue has no room). */
 int channel_fill(struct channel *c);
 
-/* Queues a frame. -1: no room or memory (the agent is of no use then). */
+/* Queues a frame. Returns -1 if there is no room or memory; the agent cannot go on then. */
 int channel_send(struct channel *c, enum frame_type type, const void *payload, size_t length);
 int channel_send_fields(struct channel *c, enum frame_type type, const struct buffer *fields);
 
-/* For raw frames that are read straight into the queue: room for `length` bytes of payload behind a
- * header, then the header once it is known how many came. */
+/* For raw frames that are read straight into the queue. channel_reserve() makes room for a header
+ * and `length` bytes of payload, and returns the place of the payload (NULL: no room).
+ * channel_commit() adds the header once the length is known. */
 char *channel_reserve(struct channel *c, size_t length);
 void channel_commit(struct channel *c, enum frame_type type, size_t length);
 
 /*
- * Sends up to `max` bytes of an open file as one DATA frame, without a copy of them, and waits for the pipe to take
- * them. The bytes sent; 0 at the file's end; CHANNEL_COPY when this is not to be had and nothing was sent, so that
- * read() has to do, and to say what is wrong; CHANNEL_GONE.
+ * Sends up to `max` bytes of an open file as one DATA frame without copying them, and waits until
+ * the pipe has taken them. Returns the number of bytes sent, 0 at the end of the file, or:
+ * CHANNEL_COPY  the file cannot be spliced, and nothing was sent. The caller uses read() instead,
+ *               which also tells it about errors.
+ * CHANNEL_GONE  the channel is broken.
  */
 enum { CHANNEL_COPY = -1, CHANNEL_GONE = -2 };
 ssize_t channel_splice(struct channel *c, int file, size_t max);
 
-/* Writes what the pipe takes. -1: the supervisor is gone. */
+/* Writes as much as the pipe takes. Returns -1 if the supervisor is gone. */
 int channel_flush(struct channel *c);
 
-/* Waits until all is written. -1: the supervisor is gone, or has read nothing for minutes. */
+/* Waits until everything is written. Returns -1 if the supervisor is gone, or has not taken it all
+ * within some minutes. */
 int channel_drain(struct channel *c);
 
 #endif

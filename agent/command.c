@@ -29,8 +29,8 @@ void command_free(struct command *c)
     buffer_free(&c->input);
 }
 
-/* A pipe between us and the command; *ours is its reading end if `we_read`, else its writing end.
- */
+/* Makes a pipe between the agent and the command. *ours is its reading end if `we_read`, else its
+ * writing end. */
 static int make_pipe(int *ours, int *theirs, bool we_read, const struct user *user)
 {
     int ends[2];
@@ -38,17 +38,17 @@ static int make_pipe(int *ours, int *theirs, bool we_read, const struct user *us
         return -1;
     *ours = ends[we_read ? 0 : 1];
     *theirs = ends[we_read ? 1 : 0];
-    /* A frame's worth at a time. Only a wish: the kernel limits how much a user may have of that.
-     */
+    /* Room for a whole frame. This may fail, as the kernel limits the pipe memory of a user. */
     fcntl(*ours, F_SETPIPE_SZ, FRAME_DATA_MAX);
-    /* Of our end alone: the two ends of a pipe have flags of their own. */
+    /* This changes the agent's end only: each end of a pipe has flags of its own. */
     return io_set_nonblock(*ours, true);
 }
 
 /*
- * Until it executes the command our memory is the child's, and nobody else is there yet who could get at that: the copy
- * that fork() makes would be thrown away at once, and is dear in gVisor. Alone, as the child must not touch what a caller
- * keeps in registers.
+ * Until exec() the child shares the agent's memory, and no other process exists yet that could get
+ * at it. fork() would make a copy only to throw it away at once, and that is expensive in gVisor.
+ * This is a function of its own, because the child must not change what a caller keeps in
+ * registers.
  */
 __attribute__((noinline)) static pid_t spawn(const struct launch *l)
 {
@@ -97,7 +97,8 @@ int command_start(struct command *c, const struct frame *f, const struct user *u
     return failed;
 }
 
-/* As shells have it: 127 for a program that is not there, 126 for one that is. 0: it is we who could not. */
+/* Returns the exit code that a shell would use: 127 if the program does not exist, 126 if it exists
+ * but cannot be executed. 0 means that the failure is the agent's. */
 static int exit_code_of(int errnum)
 {
     static const int not_there[] = {ENOENT, ENOTDIR, ENAMETOOLONG};
@@ -112,7 +113,8 @@ static int exit_code_of(int errnum)
     return 0;
 }
 
-/* The kernel has one word for a program that is not there, and for one whose interpreter or loader is not. */
+/* The kernel returns the same errno if the program is missing and if its interpreter or loader is
+ * missing. */
 static void explain_missing(const struct command *c, int workdir, struct failure *failure)
 {
     if (!strchr(c->program, '/'))
@@ -213,7 +215,7 @@ void command_signal(const struct command *c, int signal)
 {
     if (c->pid <= 0 || c->reaped)
         return;
-    /* Right after fork() the group may not be there yet. */
+    /* Right after the child's start its group may not exist yet. */
     if (kill(-c->pid, signal) < 0 && errno == ESRCH)
         kill(c->pid, signal);
 }

@@ -19,17 +19,18 @@
 
 static const char operation[] = "confine";
 
-/* Where the hierarchy is mounted for a moment: a folder that is there in every sandbox. */
+/* Where the cgroup hierarchy is mounted for a moment: every sandbox has this folder. */
 #define MOUNT_POINT "/dev/shm"
 
 #define GROUP "light-runner"
 
-/* Needed here, and by nobody after that. */
+/* Only the agent needs these. It gives them up before the command starts. */
 static const int capabilities[] = {CAP_SYS_ADMIN, CAP_SETPCAP};
 
 enum { CAPABILITY_COUNT = sizeof(capabilities) / sizeof(capabilities[0]) };
 
-/* One that is kept from outside: if this kernel cannot show it, it holds all the same. */
+/* Sets a limit that is enforced from outside, so that programs can see it. If this kernel cannot
+ * show it, the limit holds all the same. */
 static void note_limit(int top, const char *controller, const char *file, const char *text)
 {
     if (io_write_control(top, "cgroup.subtree_control", controller) == 0)
@@ -37,8 +38,8 @@ static void note_limit(int top, const char *controller, const char *file, const 
 }
 
 /*
- * By the unified hierarchy, where the limit is exact: with one hierarchy per controller, gVisor asks one of
- * a process's groups, any of them, whether it may fork.
+ * Uses the unified hierarchy, because the limit is exact there. With one hierarchy per controller,
+ * gVisor asks only one of a process's groups, any of them, whether the process may fork.
  */
 static int enter_group(const struct confine_limits *limits, struct failure *failure)
 {
@@ -47,8 +48,8 @@ static int enter_group(const struct confine_limits *limits, struct failure *fail
     snprintf(memory, sizeof(memory), "%" PRIu64, limits->memory);
     snprintf(cpu, sizeof(cpu), "%" PRIu64 " %d", limits->cpu_us, CONFINE_PERIOD_US);
     cleanup_close int top = open(MOUNT_POINT, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    /* A group that hands a controller down must have no process, unless it is the root of all: what a daemon
-     * starts is in a group of its own already. */
+    /* A cgroup that passes a controller down must have no process, unless it is the root of all
+     * cgroups. A daemon starts the agent in a cgroup of its own, so the agent leaves that first. */
     if (top < 0 || mkdirat(top, GROUP, 0700) < 0 ||
         io_write_control(top, GROUP "/cgroup.procs", "1") < 0 ||
         io_write_control(top, "cgroup.subtree_control", "+pids") < 0 ||
@@ -71,7 +72,7 @@ static int limit_processes(const struct confine_limits *limits, struct failure *
     return failed;
 }
 
-/* gVisor's own /tmp, and the groups as a daemon has them mounted. */
+/* Unmounts gVisor's own /tmp, and the cgroups that a daemon has mounted. */
 static int uncover(struct failure *failure)
 {
     static const char *const paths[] = {"/tmp", "/sys/fs/cgroup"};
@@ -85,8 +86,9 @@ static int uncover(struct failure *failure)
 }
 
 /*
- * The group is the root of all that is seen from here on, and nobody in it can write to its files, or has the capability to
- * mount them in another way. The image may have a symbolic link in the place of /sys: then they are not shown.
+ * The agent's cgroup becomes the root of the cgroups that programs see. No program can write to its
+ * files or has the capability to mount them in another way. If the image has a symbolic link in the
+ * place of /sys, the limits are not shown.
  */
 static void show_limits(void)
 {
@@ -99,8 +101,10 @@ static void show_limits(void)
 }
 
 /*
- * An OCI runtime does this elsewhere. gVisor's does not, because these are the settings of its own kernel, but a program has
- * no business with them. The image may have a symbolic link in the place of /proc: then the settings are somewhere else.
+ * Makes the kernel's settings read-only. Other OCI runtimes do this themselves. gVisor's does not,
+ * because these are the settings of its own kernel, but no program in a sandbox may change them. If
+ * the image has a symbolic link in the place of /proc, the settings are somewhere else, and this
+ * fails.
  */
 static int protect_settings(struct failure *failure)
 {
@@ -117,7 +121,7 @@ static int protect_settings(struct failure *failure)
     return 0;
 }
 
-/* Devices that it has beyond the usual: doors to parts of the kernel that nobody here needs. */
+/* Removes gVisor's unusual devices, which lead to parts of the kernel that no run needs. */
 static int remove_devices(struct failure *failure)
 {
     static const char *const devices[] = {"/dev/fuse", "/dev/net/tun"};

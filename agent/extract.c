@@ -12,7 +12,7 @@
 
 enum { TAR_BLOCK = 512, QUEUE_ENOUGH = 256 * 1024 };
 
-/* With fewer bytes at once than that, copying them costs less than splicing. */
+/* Below this number of bytes, copying costs less than splicing. */
 enum { SPLICE_WORTH = 64 * 1024 };
 
 struct extract {
@@ -25,7 +25,7 @@ struct extract {
     char reason[512];
 };
 
-/* Sends what `fields` holds, and waits when there is much in the queue. */
+/* Queues a frame with `fields` and empties them. If much is queued, waits until it is sent. */
 static int send_fields(struct extract *x, enum frame_type type)
 {
     int failed = channel_send_fields(x->channel, type, &x->fields);
@@ -50,8 +50,8 @@ static int send_begin(struct extract *x, const char *kind)
     return send_verdict(x, FRAME_EXTRACT_BEGIN, "ok");
 }
 
-/* Adds an entry to the bytes of this pass; false, with the reason, when that goes over the limit.
- */
+/* Adds an entry to the bytes of this pass. Returns false, and sets the reason, if that exceeds the
+ * limit. */
 static bool charge(struct extract *x, const struct stat *st)
 {
     uint64_t bytes = TAR_BLOCK, data = S_ISREG(st->st_mode) ? (uint64_t)st->st_size : 0;
@@ -78,7 +78,8 @@ static int send_entry(struct extract *x, const char *path, const struct stat *st
     return send_fields(x, FRAME_ENTRY);
 }
 
-/* A piece of a file, queued. As channel_splice(), but -1 with errno when it cannot be read. */
+/* Queues a piece of a file. Returns the same as channel_splice(), but -1 with errno means that the
+ * file cannot be read. */
 static ssize_t copy_piece(struct channel *c, int fd, size_t max)
 {
     char *to = channel_reserve(c, max);
@@ -96,8 +97,8 @@ static ssize_t copy_piece(struct channel *c, int fd, size_t max)
 }
 
 /*
- * The file's bytes, up to the size that was charged for. 1: it is complete; 0: it could not be read
- * to its end, which has been said; -1: the channel is broken.
+ * Sends the file's bytes, up to the size that was charged. Returns 1 if the file is complete, 0 if
+ * it could not be read to its end (the supervisor is told), -1 if the channel is broken.
  */
 static int send_data(struct extract *x, int fd, const char *path, const struct stat *st)
 {
@@ -111,7 +112,7 @@ static int send_data(struct extract *x, int fd, const char *path, const struct s
         if (n == CHANNEL_GONE)
             return -1;
         if (n <= 0) {
-            errnum = n < 0 ? errno : 0; /* shorter than it was is no error */
+            errnum = n < 0 ? errno : 0; /* a file that has become shorter is not an error */
             break;
         }
         left -= (uint64_t)n;
@@ -220,7 +221,7 @@ static int cannot_read(struct extract *x)
 
 static int extract_path(struct extract *x)
 {
-    /* Looked at before it is opened: opening a device or a fifo does something to it. */
+    /* Check the kind before opening: opening a device or a fifo has side effects. */
     struct stat st;
     if (fstatat(AT_FDCWD, x->path, &st, AT_SYMLINK_NOFOLLOW) < 0)
         return cannot_read(x);
@@ -240,8 +241,8 @@ static int extract_path(struct extract *x)
 
 int extract_run(struct channel *channel, const char *path, uint64_t max)
 {
-    /* One fd per level of a tree. Nothing of the user's is started any more that would inherit it.
-     */
+    /* The walk needs one fd per level of the tree. No program of the user is started after this, so
+     * none inherits the higher limit. */
     struct rlimit files;
     if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
         files.rlim_cur = files.rlim_max;

@@ -21,8 +21,8 @@ enum {
 };
 
 /*
- * The beginning of the kernel's log; false when it may not be read. A short buffer would not do:
- * Linux gives the end of the log that fits, gVisor the beginning.
+ * Reads the beginning of the kernel's log. Returns false if the agent may not read the log. A short
+ * buffer would not do: Linux fills it with the end of the log, gVisor with the beginning.
  */
 static bool read_log(char out[LOG_SENT + 1])
 {
@@ -52,7 +52,7 @@ int hello_send(struct channel *c, bool with_log)
         !fields_add(&fields, "sysname", u.sysname) || !fields_add(&fields, "release", u.release) ||
         !fields_add(&fields, "kernel", u.version) || !fields_add(&fields, "machine", u.machine))
         return -1;
-    /* Tells a kernel from another of the same version. */
+    /* Distinguishes this kernel from another one of the same version. */
     cleanup_free char *boot =
         io_read_file_at(AT_FDCWD, "/proc/sys/kernel/random/boot_id", BOOT_ID_MAX, NULL);
     if (boot)

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The kernel's evidence: what the sandbox looks like from inside, before any code of the user runs.
+ * The evidence of the kernel: the sandbox as the agent sees it before any of the user's code runs.
  */
 #ifndef AGENT_HELLO_H
 #define AGENT_HELLO_H
 
 #include "channel.h"
 
-/* Queues the HELLO frame. The kernel's log is read on demand only: it takes longer than all else. */
+/* Queues the HELLO frame. Reads the kernel's log only if `with_log` is set, because that takes
+ * longer than everything else. */
 int hello_send(struct channel *c, bool with_log);
 
 #endif

@@ -37,7 +37,7 @@ int launch_prepare(struct launch *l, const struct frame *f, const struct user *u
     }
     bool has_home = false;
     arguments = variables = 0;
-    /* exec() takes char pointers that it does not write through. */
+    /* The casts are safe, because exec() does not write to the strings. */
     for (at = NULL; fields_next(f, &at, &key, &key_length, &value);) {
         if (has_key(key, key_length, "shell")) {
             l->shell = true;
@@ -82,24 +82,24 @@ void launch_free(struct launch *l)
 _Noreturn static void give_up(int status, enum launch_step step, int errnum)
 {
     const struct launch_report report = {step, errnum};
-    /* Shorter than PIPE_BUF: all or nothing. When the agent is gone there is nobody to tell. */
+    /* The report is shorter than PIPE_BUF, so it is written as a whole or not at all. If the agent
+     * is gone, no process needs the report. */
     ssize_t n = write(status, &report, sizeof(report));
     _exit(n == (ssize_t)sizeof(report) ? 127 : 126);
 }
 
-/* The out-of-memory killer is to take the command, and leave the agent to report it. */
+/* Makes the out-of-memory killer choose the command, so that the agent can report it. */
 static void prefer_oom_kill(void)
 {
     cleanup_close int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC | O_NOCTTY);
     if (fd >= 0 && write(fd, "1000", 4) < 0)
-        return; /* not there on every kernel; the run goes on without */
+        return; /* not every kernel has this file; the run continues without it */
 }
 
 static void reset_signals(void)
 {
-    /* The kernel's own call, with its struct all zero (SIG_DFL): the C library keeps two signals
-     * for itself and does not let go of them, and they may have been ignored by whoever started us.
-     */
+    /* The kernel's own call, with its struct all zero (SIG_DFL). The C library reserves two signals
+     * and does not let programs change them, and the agent's parent may have ignored them. */
     static const unsigned long standard[8];
     sigset_t none;
     for (int n = 1; n < NSIG; n++)
@@ -108,7 +108,8 @@ static void reset_signals(void)
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-/* All ids at once, so that there is no way back; groups first, while that is still allowed. */
+/* Sets all ids at once, so that there is no way back. The groups come first, while changing them is
+ * still allowed. */
 static int become(const struct user *u)
 {
     if (u->uid == 0 && u->gid == 0 && u->group_count == 0)
@@ -119,17 +120,19 @@ static int become(const struct user *u)
     return 0;
 }
 
-/* Whether to look for the program in the next folder, after this errno. *most: the errno that says most so far. */
+/* Returns whether to look for the program in the next folder after this errno. *most is the most
+ * informative errno so far. */
 static bool is_elsewhere(int errnum, int *most)
 {
     bool missing = errnum == ENOENT || errnum == ENOTDIR;
     if (!missing)
         *most = errnum;
-    /* EACCES: it is there, but not for us. */
+    /* EACCES: the program exists, but this user may not execute it. */
     return missing || errnum == EACCES;
 }
 
-/* exec() by a list of folders. Returns only when it failed: whether the program may be elsewhere. */
+/* Tries to execute the program in each folder of a list. Returns only on failure, and then whether
+ * the program may be in a folder that is not on the list. */
 static bool search(const struct launch *l, const char *folders, int *most)
 {
     bool goes_on = true;
@@ -147,7 +150,8 @@ static bool search(const struct launch *l, const char *folders, int *most)
     return goes_on;
 }
 
-/* Returns only when it failed, with the errno that says most. A shell is where shells are, whatever the search path is. */
+/* Returns only on failure, with the most informative errno. A shell is searched for in the usual
+ * folders too, whatever the search path is. */
 static int search_and_exec(const struct launch *l)
 {
     const char *program = l->argv[0], *path = *l->path ? l->path : DEFAULT_PATH;
@@ -171,11 +175,11 @@ _Noreturn void launch_exec(const struct launch *l)
         if (dup2(l->stdio[i], i) < 0)
             give_up(status, LAUNCH_STDIO, errno);
     umask(022);
-    /* As the agent: an image may well have a working directory that its user cannot enter. */
+    /* With the agent's ids, because the user may lack permission to enter the working directory. */
     if (fchdir(l->workdir) < 0)
         give_up(status, LAUNCH_WORKDIR, errno);
-    /* Whatever the agent holds is closed by exec, too; this is the belt to that pair of braces. The
-     * stdio pipes are in place, so their number 3 is free for the report. */
+    /* exec() closes the agent's fds, too; closing them here is a second safeguard. The stdio pipes
+     * are in place, so number 3 is free for the report. */
     if (status != 3) {
         if (dup3(status, 3, O_CLOEXEC) < 0)
             give_up(status, LAUNCH_STDIO, errno);
@@ -185,8 +189,9 @@ _Noreturn void launch_exec(const struct launch *l)
         give_up(status, LAUNCH_STDIO, errno);
     if (become(l->user) < 0)
         give_up(status, LAUNCH_USER, errno);
-    /* The memory is still the agent's, and becoming another user may have opened it to tracers (fs.suid_dumpable): close it
-     * before anything of the command's is there that could use that. What is executed gets memory of its own. */
+    /* The child still shares the agent's memory, and becoming another user may have opened it to
+     * tracers (fs.suid_dumpable). Close it before any program of the command runs that could use
+     * that. The executed program gets memory of its own. */
     if (prctl(PR_SET_DUMPABLE, 0) < 0)
         give_up(status, LAUNCH_USER, errno);
     give_up(status, LAUNCH_EXEC, search_and_exec(l));

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The way from fork() to exec(): what the child does before it becomes the user's command.
+ * The steps of the child before it becomes the user's command: from vfork() to exec().
  */
 #ifndef AGENT_LAUNCH_H
 #define AGENT_LAUNCH_H
@@ -13,13 +13,13 @@
 struct launch {
     char **argv; /* the strings are borrowed from the frame */
     char **envp;
-    const char *path; /* where programs are searched for */
-    bool shell;       /* the program is a shell: also searched for where shells are */
+    const char *path; /* the search path for programs */
+    bool shell;       /* the program is a shell: also search in the folders of shells */
     const struct user *user;
     int workdir;
     int stdio[3]; /* the child's ends, all above 2 */
-    int status;   /* a launch_report goes here if it fails; closed by exec if not */
-    char *home;   /* owned: HOME=... when the environment has none */
+    int status;   /* takes a launch_report if a step fails; exec closes it */
+    char *home;   /* owned: HOME=... if the environment has none */
 };
 
 struct launch_report {
@@ -27,14 +27,15 @@ struct launch_report {
     int errnum;
 };
 
-/* Reads the START frame's fields. Returns -1 with errno: EINVAL for a frame without a command. */
+/* Reads the fields of the START frame. Returns -1 with errno; EINVAL means that the frame has no
+ * command. */
 int launch_prepare(struct launch *l, const struct frame *f, const struct user *user);
 void launch_free(struct launch *l);
 
-/* In the child. */
+/* Runs in the child. */
 _Noreturn void launch_exec(const struct launch *l);
 
-/* What the report says, for people. */
+/* Fills *f with the report as a message for people, and returns -1. */
 int launch_failure(const struct launch_report *report, const char *program, struct failure *f);
 
 #endif

@@ -10,60 +10,61 @@
  *            |   frames over stdout       |    pipes <- its stdout, stderr    |
  *            |<---------------------------|<----------------------------------|
  *
- * The agent is the only process of ours inside, and needs nothing but two streams to the outside:
- * an OCI runtime, the console of a VM or a daemon's attach can carry them. What it says is evidence
- * at most: once the command has run, whoever reads these frames takes them for hostile. The other
- * way round, the supervisor is obeyed, but a frame that is broken or comes out of order ends the
- * agent: two sides that disagree about where they are do not guess.
+ * The agent is light-runner's only process in the sandbox. It needs nothing but two streams to the
+ * outside, which an OCI runtime, the console of a VM or a daemon's attach can carry. Its frames are
+ * evidence at most: once the command has run, the supervisor treats them as hostile. The agent
+ * obeys the supervisor, but a frame that is broken or out of order ends the agent: two sides that
+ * disagree about the state of the protocol do not guess.
  *
- * The command and all that comes from it are hostile to the agent, and have its uid if the image
- * says so. Therefore the agent is not dumpable (no ptrace, no way into its /proc/PID/fd), its end
- * of the channel is inherited by nobody, no file or memory is shared, and as PID 1 it gets no
- * signal that it does not handle. What is read of the image (passwd, group, folders) is bounded.
+ * The command and all processes that it starts are hostile to the agent, and have its uid if the
+ * image says so. Therefore the agent is not dumpable (no ptrace, no access to its /proc/PID/fd), no
+ * process inherits its end of the channel, and it shares no file or memory. As PID 1 it gets no
+ * signal that it does not handle. Everything that it reads from the image (passwd, group, folders)
+ * is bounded.
  *
  * THE ORDER OF THINGS
  *
- *      agent       HELLO           what kernel this is, before anything else runs
- *      supervisor  CONFINE         how many processes there may be; only in a kernel of the sandbox's own
- *      supervisor  FILTER          the seccomp program to put on; left out if the runtime has done it
+ *      agent       HELLO           which kernel this is, before anything else runs
+ *      supervisor  CONFINE         the limits; only if the sandbox has a kernel of its own
+ *      supervisor  FILTER          the seccomp program to apply; left out if the runtime did so
  *      supervisor  INSPECT
- *      agent       WALLS           what confines it now
+ *      agent       WALLS           the walls around it now
  *      supervisor  PREPARE         user and working directory
  *      supervisor  ENTRY, DATA..., ENTRY_END ... ENTRIES_END
- *                                  files to create in the working directory; left out if there are none.
- *                                  A folder is an ENTRY alone, and so is a link
+ *                                  files to create in the working directory; left out if there are
+ *                                  none. A folder is only an ENTRY, and so is a link
  *      agent       SEEDED          only after ENTRIES_END
  *      supervisor  START           need not wait for SEEDED
- *      agent       RUNNING         exec() has succeeded; or has not, and START says that this is an end like any other: then the
- *                                  reason and EXIT follow
+ *      agent       RUNNING         exec() has succeeded. Or it has failed, and START says that this
+ *                                  is an end like any other: then the reason and EXIT follow
  *      both        STDIN, STDIN_EOF, SIGNAL  /  STDOUT, STDERR, STDIN_CREDIT
- *      agent       EXIT            nothing of the command is alive any more, all output has been sent
+ *      agent       EXIT            no process of the command is alive, and all output has been sent
  *      supervisor  EXTRACT         any number
  *      agent       EXTRACT_BEGIN [ENTRY, DATA..., ENTRY_END ... EXTRACT_END]      for each
  *
- * FAILED may take the place of any of the agent's frames and is its last. The end of the agent's
- * stdin is the end of everything, at any time: a supervisor that is gone leaves nothing running.
+ * FAILED may replace any of the agent's frames, and is its last. The end of the agent's stdin ends
+ * everything, at any time: a supervisor that is gone leaves nothing running.
  *
  * FLOW CONTROL
  *
- * Into the command: the supervisor starts with a credit of FRAME_STDIN_WINDOW bytes. The agent
- * holds that much, and gives back as credit what the command's pipe has taken, or what was thrown
- * away because the command closed its stdin. A command that never reads its input stops the sender,
- * not the agent, which goes on hearing SIGNAL and EXTRACT.
+ * Into the command: the supervisor starts with a credit of FRAME_STDIN_WINDOW bytes, and the agent
+ * has room for that many. The agent gives back as credit the bytes that the command's pipe has
+ * taken, and the bytes that it has thrown away because the command closed its stdin. A command that
+ * never reads its input stops the sender, but not the agent, which still obeys SIGNAL and EXTRACT.
  *
- * Out of the command: while OUTPUT_PENDING bytes wait to be sent, its pipes are not read, and so
- * the command blocks in write() in the end. No queue grows with what the command does.
+ * Out of the command: while OUTPUT_PENDING bytes wait to be sent, the agent does not read the
+ * command's pipes. So the command eventually blocks in write(), and no queue grows with its output.
  *
  * THE END
  *
- * The direct child's end is the run's end. Whatever else it left running is killed, so that a
- * daemon that holds the output pipe delays nothing and no process can change files while they are
- * extracted. Then the pipes are read to their ends, and EXIT is sent. As PID 1 that is exact: every
- * process of the sandbox is dead by then. Elsewhere (in tests) it reaches the command's process
- * group, and the pipes are given DRAIN_TIMEOUT.
+ * The run ends when the direct child ends. The agent kills all processes that the child has left
+ * running. So a daemon that holds the output pipe delays nothing, and no process can change files
+ * while they are extracted. Then the agent reads the pipes to their ends, and sends EXIT. As PID 1
+ * this is exact: every process of the sandbox is dead before EXIT. Elsewhere (in tests) the agent
+ * reaches only the command's process group, and reads the pipes for at most DRAIN_TIMEOUT.
  *
- * One poll loop does all this. Only extraction waits on its own, for the supervisor to take what is
- * sent; nothing else happens by then.
+ * One poll loop does all this. Only extraction blocks outside the loop, until the supervisor takes
+ * what is sent; nothing else happens at that time.
  */
 #include "channel.h"
 #include "command.h"
@@ -91,16 +92,16 @@
 #include <sys/signalfd.h>
 
 /*
- *                    frames taken                          next
+ *                    frames accepted                       next
  * STATE_FRESH        CONFINE, FILTER, INSPECT, PREPARE     FRESH, PREPARED
  * STATE_PREPARED     ENTRY, ENTRIES_END, START             SEEDING, SEEDED, STARTING
  * STATE_SEEDING      ENTRY, DATA, ENTRY_END, ENTRIES_END   SEEDED
  * STATE_SEEDED       START                                 STARTING
  * STATE_STARTING     STDIN, STDIN_EOF, SIGNAL              RUNNING (or the end: FAILED)
  * STATE_RUNNING      the same                              KILLING, when the command has ended
- * STATE_KILLING      the same, of no effect                DRAINING, when there are no children
- * STATE_DRAINING     the same, of no effect                EXITED, when the pipes are at their ends
- * STATE_EXITED       EXTRACT; the same, of no effect       -
+ * STATE_KILLING      the same, ignored                     DRAINING, when there are no children
+ * STATE_DRAINING     the same, ignored                     EXITED, when the pipes are at their ends
+ * STATE_EXITED       EXTRACT; the same, ignored            -
  */
 enum state {
     STATE_FRESH,
@@ -116,9 +117,8 @@ enum state {
 
 enum {
     OUTPUT_PENDING = 256 * 1024,
-    KILL_INTERVAL = 20, /* ms; something may have been forked while the signals went out */
-    KILL_TIMEOUT =
-        10000, /* ms; a process that is stuck in the kernel is not waited for any longer */
+    KILL_INTERVAL = 20,    /* ms; a process may have forked while the signals were sent */
+    KILL_TIMEOUT = 10000,  /* ms; a process may be stuck in the kernel */
     DRAIN_TIMEOUT = 2000,  /* ms without a byte */
     FAILED_TIMEOUT = 5000, /* ms to get the FAILED frame out */
 };
@@ -165,7 +165,7 @@ _Noreturn static void fail_protocol(struct agent *a, const char *what)
     fail(a, &failure);
 }
 
-/* For what cannot go wrong unless memory is out. */
+/* For calls that fail only if memory is out. */
 static void require(struct agent *a, bool done)
 {
     if (!done)
@@ -188,7 +188,7 @@ static void on_prepare(struct agent *a, const struct frame *f)
     struct failure failure;
     if (a->state != STATE_FRESH || !workdir)
         fail_protocol(a, "PREPARE");
-    /* Anywhere else than as PID 1 it would be the host's. */
+    /* Unless the agent is PID 1, these would be the host's files. */
     if (getpid() == 1 && names_provide(f, &failure) < 0)
         fail(a, &failure);
     give_up_capabilities(a);
@@ -203,7 +203,7 @@ static void on_confine(struct agent *a, const struct frame *f)
 {
     struct failure failure;
     struct confine_limits limits = {0};
-    /* Anywhere else than as PID 1 it would be somebody else's mounts that this is about. */
+    /* Unless the agent is PID 1, this would change mounts outside the sandbox. */
     if (a->state != STATE_FRESH || getpid() != 1 || !fields_get_u64(f, "pids", &limits.pids) ||
         limits.pids == 0)
         fail_protocol(a, "CONFINE");
@@ -214,14 +214,14 @@ static void on_confine(struct agent *a, const struct frame *f)
     a->confined = true;
 }
 
-/* Kept by all that is executed from here on, and by the agent itself. */
+/* The filter applies to the agent and to all programs that are executed after this. */
 static void on_filter(struct agent *a, const struct frame *f)
 {
     struct failure failure;
     if (a->state != STATE_FRESH || f->length % sizeof(struct sock_filter) != 0 ||
         f->length / sizeof(struct sock_filter) > BPF_MAXINSNS)
         fail_protocol(a, "FILTER");
-    /* The payload lies at an odd place of the buffer. */
+    /* A copy, because the payload is not aligned in the buffer. */
     static struct sock_filter program[BPF_MAXINSNS];
     memcpy(program, f->payload, f->length);
     struct sock_fprog description = {(unsigned short)(f->length / sizeof(program[0])), program};
@@ -231,7 +231,7 @@ static void on_filter(struct agent *a, const struct frame *f)
     }
 }
 
-/* Nothing changes from here on: no capability is left for it. */
+/* After this the walls do not change: the agent has no capability left to change them. */
 static void on_inspect(struct agent *a)
 {
     struct failure failure;
@@ -290,7 +290,7 @@ static void on_control(struct agent *a, const struct frame *f)
         (!fields_get_u64(f, "signal", &number) || number < 1 || number >= NSIG))
         fail_protocol(a, "SIGNAL");
     if (a->state > STATE_RUNNING)
-        return; /* it was on its way when the command ended */
+        return; /* the frame was sent before the supervisor knew of the command's end */
     if (f->type == FRAME_SIGNAL)
         command_signal(&a->command, (int)number);
     else if (f->type == FRAME_STDIN_EOF)
@@ -376,7 +376,7 @@ static bool output_has_room(const struct agent *a)
     return buffer_length(&a->channel.out) < OUTPUT_PENDING;
 }
 
-/* Reads what there is, as far as there is room for it. */
+/* Reads the available output as long as there is room for it. */
 static void take_output(struct agent *a)
 {
     struct command *c = &a->command;
@@ -388,7 +388,7 @@ static void take_output(struct agent *a)
         more = out + err;
         if (more > 0 && a->state == STATE_DRAINING)
             a->deadline = clock_ms() + DRAIN_TIMEOUT;
-        /* One read each while it runs: input and signals have their turn. */
+        /* One read per pipe while the command runs, so that input and signals get a turn. */
         if (a->state == STATE_RUNNING)
             return;
     }
@@ -421,7 +421,7 @@ static void give_credit(struct agent *a)
     c->credit = 0;
 }
 
-/* Moves on from the command's end as far as that goes without waiting. */
+/* After the command's end, moves to later states as far as possible without waiting. */
 static void advance(struct agent *a)
 {
     struct command *c = &a->command;
@@ -433,7 +433,7 @@ static void advance(struct agent *a)
     if (a->state == STATE_KILLING) {
         command_kill_all(c);
         bool alive = command_reap(c);
-        /* Elsewhere than as PID 1 there are no children but the command. */
+        /* Unless the agent is PID 1, its only child is the command. */
         if (!alive || clock_ms() >= a->deadline) {
             a->deadline = clock_ms() + DRAIN_TIMEOUT;
             a->state = STATE_DRAINING;
@@ -442,7 +442,7 @@ static void advance(struct agent *a)
     if (a->state == STATE_DRAINING) {
         take_output(a);
         if (!output_has_room(a)) {
-            /* It is the supervisor that we wait for, not the pipes. */
+            /* The agent waits for the supervisor, not for the pipes. */
             a->deadline = clock_ms() + DRAIN_TIMEOUT;
             return;
         }
@@ -474,8 +474,8 @@ static int wait_for_events(struct agent *a, struct pollfd p[ON_COUNT])
         (struct pollfd){.fd = runs && buffer_length(&c->input) > 0 ? c->in : -1, .events = POLLOUT};
     p[ON_OUT] = (struct pollfd){.fd = reads ? c->out : -1, .events = POLLIN};
     p[ON_ERR] = (struct pollfd){.fd = reads ? c->err : -1, .events = POLLIN};
-    /* Without an end only where the supervisor, or its end, is what is waited for: it has the
-     * clock. */
+    /* In the other states there is no timeout: the supervisor keeps the clock, and sends a frame or
+     * closes the channel. */
     int timeout = -1;
     if (a->state == STATE_KILLING)
         timeout = KILL_INTERVAL;
@@ -505,7 +505,7 @@ _Noreturn static void loop(struct agent *a)
         }
         if (p[ON_FROM].revents)
             take_frames(a);
-        /* Before the signals: how it started must be known before how it ended. */
+        /* Before the signals: the command's start must be known before its end. */
         if (p[ON_STATUS].revents)
             check_start(a);
         if (p[ON_SIGNALS].revents)
@@ -529,7 +529,7 @@ static int open_signals(void)
     return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-/* What a runtime may have left open is nobody's here. */
+/* Closes fds that a runtime may have left open: no process here needs them. */
 static void close_inherited(void)
 {
     if (close_range(3, ~0U, 0) == 0)
@@ -540,8 +540,8 @@ static void close_inherited(void)
 
 int main(int argc, char **argv)
 {
-    /* "log": the tiers with a kernel of their own have its log among the evidence. "unlink": the program is a file in the
-     * sandbox's root, which is to hold nothing of ours. */
+    /* "log": in the tiers with a kernel of their own, the evidence includes the kernel's log.
+     * "unlink": the agent's program is a file in the sandbox's root, which must not contain it. */
     bool with_log = false;
     if (argc == 1 && strcmp(argv[0], "/bin/probe") == 0)
         return probe_run();
@@ -556,7 +556,7 @@ int main(int argc, char **argv)
     close_inherited();
     if (prctl(PR_SET_DUMPABLE, 0) < 0 || channel_open(&a.channel) < 0)
         return 2;
-    /* gVisor's kernel splices by copying, page by page: 1 GiB takes twice as long so. */
+    /* gVisor's kernel splices by copying page by page, so that 1 GiB takes twice as long. */
     a.channel.copies = with_log;
     a.signals = open_signals();
     if (a.signals < 0 || hello_send(&a.channel, with_log) < 0)

@@ -21,12 +21,13 @@ static const char file_hostname[] = ETC "/hostname";
 static const char file_resolv[] = ETC "/resolv.conf";
 static const char file_nsswitch[] = ETC "/nsswitch.conf";
 
-/* ms; they are files. FILE_MAX: of bytes. Of a longer one nothing is known, and it is left alone. */
+/* WRITE_TIMEOUT is in ms; it is short, because these are files. FILE_MAX is in bytes. A longer
+ * /etc/hosts stays unchanged, because its end is unknown. */
 enum { WRITE_TIMEOUT = 1000, FILE_MAX = 128 * 1024, ADDED_MAX = 512, NAME_SIZE = 256 };
 
 /* ---------------------------------------------------------------- files */
 
-/* The folder, also where the image has none, or a link to none. */
+/* Creates the folder if the image does not have it, or has a link to a missing folder. */
 static void make_folder(void)
 {
     struct stat st;
@@ -36,7 +37,8 @@ static void make_folder(void)
     (void)mkdir(ETC, 0755);
 }
 
-/* The contents of a file, by way of links too, in `out`; nothing, if it is no file. False: it cannot be read to its end. */
+/* Appends the contents of a file to `out`, following links. Appends nothing if the path is not a
+ * regular file. Returns false if the file cannot be read to its end. */
 static bool read_text(const char *path, struct buffer *out)
 {
     struct stat st;
@@ -59,7 +61,8 @@ static int open_file(const char *path, int flags)
                 0644);
 }
 
-/* Opens the file to write it anew, and if it is none, makes one in the place of what is there. */
+/* Opens the file to write it anew. If something else is in its place, removes that and creates the
+ * file. */
 static int open_own(const char *path)
 {
     struct stat st;
@@ -82,14 +85,14 @@ static int write_text(const char *path, const char *text, size_t length)
     if (fd < 0 || ftruncate(fd, 0) < 0 ||
         io_write_all(fd, text, length, clock_ms() + WRITE_TIMEOUT) < 0)
         return -1;
-    /* Docker makes an empty one that can be executed; and there may be a umask. */
+    /* Docker creates an empty file that is executable, and a umask may apply. */
     (void)fchmod(fd, 0644);
     return 0;
 }
 
 /* ---------------------------------------------------------------- names of this machine */
 
-/* Whether a line says so: an address, or NULL for any, and behind it the name. */
+/* Returns whether a line has this address (NULL: any address), followed by this name. */
 static bool has_name(const char *text, size_t length, const char *address, const char *name)
 {
     static const char blanks[] = " \t\r";
@@ -110,16 +113,16 @@ static bool has_name(const char *text, size_t length, const char *address, const
     return false;
 }
 
-/* Adds what the image's own lines do not say; they stay. */
+/* Adds the entries that the image's own lines do not have. Those lines stay. */
 static void provide_hosts(const char *own)
 {
     const struct {
         const char *address, *name, *more;
-        bool anywhere; /* another address will do */
+        bool anywhere; /* the name may have another address */
     } rows[] = {
         {"127.0.0.1", "localhost", "", false},
         {"::1", "localhost", " ip6-localhost ip6-loopback", false},
-        /* Docker names it by its address on the network. */
+        /* Docker adds this name with the container's address on the network. */
         {"127.0.0.1", own, "", true},
     };
     cleanup_buffer struct buffer text;
@@ -144,7 +147,7 @@ static void provide_hosts(const char *own)
         (void)write_text(file_hosts, buffer_data(&text), buffer_length(&text));
 }
 
-/* A file of the image's tells the name of the machine that it was made on. */
+/* The image's own file may contain the name of the machine on which the image was made. */
 static void provide_hostname(const char *own)
 {
     char line[NAME_SIZE + 1];
@@ -156,7 +159,8 @@ static void provide_hostname(const char *own)
         (void)write_text(file_hostname, line, length);
 }
 
-/* Without the file, older versions of the GNU C library ask the network's servers first, and believe them. */
+/* Without this file, older versions of the GNU C library ask the network's servers first, and
+ * believe them. */
 static void provide_order(void)
 {
     static const char order[] = "hosts: files dns\n";
@@ -165,7 +169,7 @@ static void provide_order(void)
         (void)write_text(file_nsswitch, order, strlen(order));
 }
 
-/* ---------------------------------------------------------------- names of others */
+/* ---------------------------------------------------------------- names of other machines */
 
 static int provide_servers(const struct frame *f, struct failure *failure)
 {

@@ -8,12 +8,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* A folder that is there in every sandbox of gVisor's. */
+/* In a folder that every gVisor sandbox has. */
 #define NAMED "/dev/shm/.light-runner-pipe"
 
 enum { MODE = 0666 };
 
-/* Not blocking, so that the reading end does not wait for the writing one. It is changed back. */
+/* Opens both ends without blocking, so that the reading end does not wait for the writing end.
+ * Afterwards both ends block. */
 static int open_named(int ends[2])
 {
     cleanup_close int reader = open(NAMED, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
@@ -26,7 +27,7 @@ static int open_named(int ends[2])
     return 0;
 }
 
-/* There is nobody yet who could see the name. */
+/* No other process that could see the name exists yet. */
 static int make_named(int ends[2])
 {
     if (mkfifo(NAMED, 0600) < 0)
@@ -42,8 +43,8 @@ int pipe_make(int ends[2], const struct user *user, bool output)
     if (pipe2(plain, O_CLOEXEC) < 0)
         return -1;
     cleanup_close int reader = plain[0], writer = plain[1];
-    /* In gVisor the mode of a pipe without a name cannot be changed. One with a name does not do for input: once the writing
-     * end is closed, opening the pipe would wait for another one. */
+    /* In gVisor the mode of an unnamed pipe cannot be changed. A named pipe does not work for
+     * input: once the writing end is closed, opening the pipe would wait for another writer. */
     if (fchmod(reader, MODE) < 0 && errno == EPERM && output && make_named(ends) == 0) {
         cleanup_close_fd(&reader);
         cleanup_close_fd(&writer);

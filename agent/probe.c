@@ -15,7 +15,7 @@ int probe_run(void)
         return 1;
     while (fgets(line, sizeof(line), list)) {
         char *name = line + strspn(line, " "), *colon = strchr(name, ':');
-        if (!colon) /* of the table's head */
+        if (!colon) /* a line of the table's header */
             continue;
         *colon = '\0';
         printf("interface %s\n", name);

@@ -14,7 +14,7 @@
 
 static const char operation[] = "seed";
 
-/* A disk that takes no byte for this long is broken. */
+/* ms. A disk that does not take the data of one frame in this time is broken. */
 enum { WRITE_TIMEOUT = 10 * 60000 };
 
 void seed_init(struct seed *s, int root, const struct user *user)
@@ -28,8 +28,8 @@ void seed_free(struct seed *s)
     cleanup_close_fd(&s->parent_fd);
 }
 
-/* The same without openat2(): segment by segment, none of which may be a symlink. The path has
- * passed text_path_is_beneath(), so there is no "..". */
+/* Does the same as open_folder(), but without openat2(): opens segment by segment and rejects
+ * symlinks. The path has passed text_path_is_beneath(), so it contains no "..". */
 static int walk_folder(int root, const char *path)
 {
     cleanup_close int at = -1;
@@ -56,13 +56,13 @@ static int open_folder(int root, const char *path)
         .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
     };
     int fd = (int)syscall(SYS_openat2, root, path, &how, sizeof(how));
-    /* gVisor has no openat2(); a seccomp profile may not know it. */
+    /* gVisor has no openat2(), and a seccomp profile may not know it. */
     if (fd < 0 && (errno == ENOSYS || errno == EPERM))
         return walk_folder(root, path);
     return fd;
 }
 
-/* The folder that s->path goes into (borrowed), and its last segment. */
+/* Returns the folder that contains s->path in *dirfd (borrowed), and the last segment in *name. */
 static int open_parent(struct seed *s, int *dirfd, const char **name, struct failure *failure)
 {
     const char *slash = strrchr(s->path, '/');
@@ -104,7 +104,7 @@ static int make_folder(struct seed *s, int dirfd, const char *name, struct failu
                            s->path);
     if (fd < 0)
         return cannot(s, "open the folder", failure);
-    /* Owner first: changing it may clear bits of the mode. */
+    /* The owner comes first, because changing it may clear bits of the mode. */
     if (!created)
         user_give_folder(s->user, fd);
     else if (fchown(fd, s->user->uid, s->user->gid) < 0 || fchmod(fd, s->mode) < 0)
@@ -126,7 +126,7 @@ static int make_file(struct seed *s, int dirfd, const char *name, struct failure
     return s->file < 0 ? cannot(s, "make", failure) : 0;
 }
 
-/* What it leads to is the supervisor's business; nothing here ever follows it. */
+/* The supervisor decides which links it sends; the agent never follows them. */
 static int make_link(struct seed *s, int dirfd, const char *name, const char *target,
                      struct failure *failure)
 {
@@ -169,7 +169,7 @@ int seed_entry(struct seed *s, const struct frame *f, struct failure *failure)
         return failure_set(failure, "protocol", "ENTRY of a link without a target");
     if (!text_path_is_beneath(path))
         return failure_set(failure, operation, "path traversal rejected: '%.300s'", path);
-    strcpy(s->path, path); /* at most 4095 bytes, or it would not be beneath */
+    strcpy(s->path, path); /* text_path_is_beneath() allows at most 4095 bytes */
     folder_times_leave(&s->folders, path, s->root, open_folder);
     int dirfd = -1;
     const char *name = NULL;
@@ -198,7 +198,7 @@ int seed_entry_end(struct seed *s, const struct frame *f, struct failure *failur
     if (fchown(s->file, s->user->uid, s->user->gid) < 0 || fchmod(s->file, s->mode) < 0 ||
         futimens(s->file, FOLDER_TIMES_BOTH(s->modified)) < 0)
         return cannot(s, "set the attributes of", failure);
-    /* Some file systems say only now that they are full. */
+    /* Some file systems do not report before close() that they are full. */
     if (close(steal_fd(&s->file)) < 0)
         return cannot(s, "write", failure);
     return 0;

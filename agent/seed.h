@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Files in: creates the tree that the supervisor sends beneath the working directory. The image's
- * own symlinks there are not followed, and what is in the way of a file is replaced.
+ * Copies files into the sandbox: creates the tree that the supervisor sends, below the working
+ * directory. The agent does not follow the image's own symlinks there. A file or link replaces
+ * anything in its place except a folder.
  */
 #ifndef AGENT_SEED_H
 #define AGENT_SEED_H
@@ -13,22 +14,22 @@
 
 struct seed {
     int root;                /* borrowed */
-    const struct user *user; /* borrowed; whose the files are to be */
+    const struct user *user; /* borrowed; the owner of the files */
 
-    int file; /* being written, or -1 */
+    int file; /* being written; -1 if there is none */
     mode_t mode;
     struct timespec modified;
     char path[4096]; /* of the last entry */
 
-    int parent_fd; /* the last parent folder, kept open: entries come folder by folder */
+    int parent_fd; /* the last parent folder, kept open because entries come folder by folder */
     char parent[4096];
-    struct folder_times folders; /* that were made, around the entry at hand */
+    struct folder_times folders; /* created folders around the current entry */
 };
 
 void seed_init(struct seed *s, int root, const struct user *user);
 void seed_free(struct seed *s);
 
-/* Each fails with the operation "seed", or "protocol" when the frame makes no sense where it is. */
+/* Each fails with the operation "seed", or "protocol" if the frame makes no sense at this point. */
 int seed_entry(struct seed *s, const struct frame *f, struct failure *failure);
 int seed_data(struct seed *s, const struct frame *f, struct failure *failure);
 int seed_entry_end(struct seed *s, const struct frame *f, struct failure *failure);

@@ -14,8 +14,8 @@ static const char operation[] = "prepare";
 
 enum { FILE_MAX = 1024 * 1024, ID_MAX = INT32_MAX, LOW_IDS_MAX = 65535, NAME_SIZE = 256 };
 
-/* The whole file; NULL when there is none that could be read. Opened so that a fifo cannot hang us.
- */
+/* Returns the whole file, or NULL if it cannot be read. O_NONBLOCK keeps a fifo from blocking the
+ * agent. */
 static char *read_database(const char *path)
 {
     cleanup_close int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
@@ -39,8 +39,9 @@ static char *read_database(const char *path)
     return steal_ptr(data);
 }
 
-/* Cuts the next line off *at and splits it into `count` fields (the last takes what is left). A line with fewer
- * than `least` is passed over; other fields that it does not have are empty. false at the end. */
+/* Cuts the next line off *at and splits it into `count` fields; the last field takes the rest.
+ * Skips comments and lines with fewer than `least` fields. Other missing fields are empty. Returns
+ * false at the end. */
 static bool next_record(char **at, char *field[], size_t least, size_t count)
 {
     static char none[1];
@@ -74,14 +75,14 @@ static bool parse_id(const char *text, uint32_t *out)
     return true;
 }
 
-/* Whether a record with that name and id is the one that is wanted, by name or by number. */
+/* Returns whether a record with this name and id is the wanted record, by name or by number. */
 static bool is_wanted(const char *wanted, const char *name, uint32_t id)
 {
     uint32_t number;
     return strcmp(wanted, name) == 0 || (parse_id(wanted, &number) && number == id);
 }
 
-/* Fills uid, gid, home, and the name that /etc/group knows the user by ("" for none). */
+/* Fills uid, gid, home, and the name by which /etc/group knows the user ("" if there is none). */
 static int find_user(struct user *u, const char *wanted, char name[NAME_SIZE],
                      struct failure *failure)
 {
@@ -138,7 +139,7 @@ static bool list_has(char *list, const char *name)
     return false;
 }
 
-/* The groups that have the user on their list. */
+/* Adds the groups that list the user as a member. */
 static int find_supplementary(struct user *u, const char *name, struct failure *failure)
 {
     enum { NAME, PASSWORD, GID, MEMBERS, FIELDS };
@@ -156,7 +157,7 @@ static int find_supplementary(struct user *u, const char *name, struct failure *
     return 0;
 }
 
-/* A sandbox of a user without root may have the one id alone. */
+/* The sandbox of a user without root may have a single id. */
 static int check_mapped(const struct user *u, struct failure *failure)
 {
     int ends[2];
@@ -164,7 +165,7 @@ static int check_mapped(const struct user *u, struct failure *failure)
         return 0;
     if (pipe2(ends, O_CLOEXEC) < 0)
         return failure_errno(failure, operation, errno, "cannot make a pipe");
-    /* The kernel's word for an id that the namespace does not have. */
+    /* The kernel returns EINVAL for an id that the user namespace does not have. */
     bool missing = fchown(ends[0], u->uid, u->gid) < 0 && errno == EINVAL;
     close(ends[0]);
     close(ends[1]);
@@ -193,13 +194,13 @@ static int resolve(struct user *out, const char *text, struct failure *failure)
     bool has_group = *colon && colon[1];
     if (has_group && find_group(out, colon + 1, failure) < 0)
         return -1;
-    /* Also among the others: a file that denies the group something must not be opened by giving the
-     * group up (what CVE-2022-36109 was about). */
+    /* The primary group is also a supplementary group. Otherwise a process could give up its
+     * primary group to open a file that denies access to that group (CVE-2022-36109). */
     if (out->uid || out->gid)
         out->groups[out->group_count++] = out->gid;
     if (has_group)
         return 0;
-    /* Root by default keeps to the group that it has: no image asked for more. */
+    /* If `text` is empty, root gets no supplementary groups: the image did not ask for them. */
     return *text && name[0] ? find_supplementary(out, name, failure) : 0;
 }
 
@@ -216,7 +217,7 @@ static bool has_group(const struct user *u, gid_t gid)
     return u->gid == gid;
 }
 
-/* By the mode alone: root may always, where the owner is an id of the sandbox. */
+/* Decides by the mode alone. Root always may, if the folder's owner is an id of the sandbox. */
 static bool may_make_files(const struct user *u, const struct stat *st)
 {
     unsigned shift = st->st_uid == u->uid ? 6 : has_group(u, st->st_gid) ? 3 : 0;

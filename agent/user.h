@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Who the command runs as: the user of an image's configuration, looked up in the image's own
- * /etc/passwd and /etc/group. By hand, because libc's functions would load modules of the image
- * into the agent. Both files are hostile.
+ * The user that runs the command. The image's configuration names it, and the image's own
+ * /etc/passwd and /etc/group describe it. The agent parses these files itself, because libc's
+ * functions would load modules of the image into the agent. Both files are hostile.
  */
 #ifndef AGENT_USER_H
 #define AGENT_USER_H
@@ -23,14 +23,15 @@ struct user {
 };
 
 /*
- * `text` is "", "name", "uid", or one of them with ":group" or ":gid". Empty is root. A number need
- * not be in the files; a name must be. A group that is named takes the place of all the others that
- * the user is in.
+ * `text` is "", "name" or "uid", each optionally followed by ":group" or ":gid". "" is root. A name
+ * must be in the files, a number need not be. A group in `text` replaces all other groups of the
+ * user.
  */
 int user_resolve(struct user *out, const char *text, struct failure *failure);
 
-/* Gives the folder to the user if it could not make files in it. The group stays. A folder that cannot be given away (in /proc,
- * say) stays as it is. */
+/* Makes the user the owner of the folder, with all permissions, if it could not create files in it
+ * otherwise. The group does not change. A folder whose owner cannot be changed (in /proc, for
+ * example) stays as it is. */
 void user_give_folder(const struct user *u, int folder);
 
 #endif

@@ -65,14 +65,14 @@ void walk_end(struct walk *w)
         closedir(w->levels[--w->depth]);
 }
 
-/* Gone meanwhile, or another thing now: only where something else still writes there. Not an error.
- */
+/* Returns whether the entry has disappeared or become something else. This happens only if another
+ * process still writes there, and is not an error. */
 static bool has_changed(int errnum)
 {
     return errnum == ENOENT || errnum == ELOOP || errnum == ENOTDIR || errnum == ENXIO;
 }
 
-/* Looks at an entry. 1: it is to be visited; 0: it is to be skipped; -1: error. */
+/* Examines an entry. Returns 1 to visit it, 0 to skip it, -1 on an error. */
 static int visit(struct walk *w, const char *name, char *reason, size_t size)
 {
     int level = dirfd(w->levels[w->depth - 1]);
@@ -83,7 +83,7 @@ static int visit(struct walk *w, const char *name, char *reason, size_t size)
         return 0;
     if (!folder && !w->open_files)
         return 1;
-    /* NONBLOCK: if it has become a fifo after all, that must not hold us up. */
+    /* NONBLOCK: if the entry has become a fifo, opening it must not block. */
     cleanup_close int fd = openat(level, name,
                                   O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC |
                                       (folder ? O_DIRECTORY : 0));

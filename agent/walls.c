@@ -15,7 +15,7 @@ static const char operation[] = "inspect";
 
 enum { STATUS_MAX = 64 * 1024, MAP_MAX = 8192 };
 
-/* The kernel's own, and no folder of the image. */
+/* Opens the kernel's own /proc, and rejects a folder of the image in its place. */
 static int open_proc(void)
 {
     struct statfs fs;
@@ -27,7 +27,7 @@ static int open_proc(void)
     return -1;
 }
 
-/* Lines "KEY:\tVALUE" become fields. What this kernel does not have is left out. */
+/* Turns lines "KEY:\tVALUE" into fields. Leaves out keys that this kernel does not have. */
 static bool add_status(struct buffer *fields, char *status)
 {
     static const char *const keys[] = {"NoNewPrivs", "Seccomp", "Seccomp_filters", "CapInh",

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What confines the agent, and so everything that it starts, as its kernel says.
+ * The walls around the agent, and so around everything that it starts, as its kernel reports them.
  */
 #ifndef AGENT_WALLS_H
 #define AGENT_WALLS_H

@@ -12,7 +12,7 @@
 
 static const char operation[] = "prepare";
 
-/* As many as the kernel follows in one path. */
+/* The number of links that the kernel follows in one path. */
 enum { LINKS_MAX = 40 };
 
 static int make_folders(char *path, int *links, bool *created, struct failure *failure);
@@ -22,7 +22,7 @@ static int cannot_make(const char *path, int errnum, struct failure *failure)
     return failure_errno(failure, operation, errnum, "cannot make the folder '%.300s'", path);
 }
 
-/* What the link leads to, as seen from its folder. malloc'd. */
+/* Returns the target of the link; a relative target is joined to the link's folder. malloc'd. */
 static char *target_of(const char *path)
 {
     char target[PATH_MAX], *joined;
@@ -34,7 +34,7 @@ static char *target_of(const char *path)
     return asprintf(&joined, "%.*s%s", folder, path, target) < 0 ? NULL : joined;
 }
 
-/* Where the image has a link to nothing, the folder is made that the link leads to. */
+/* Creates the folder. If the image has a dangling link there, creates the link's target. */
 static int make_folder(const char *path, int *links, bool *created, struct failure *failure)
 {
     struct stat st;
@@ -44,7 +44,7 @@ static int make_folder(const char *path, int *links, bool *created, struct failu
     if (errno != EEXIST)
         return cannot_make(path, errno, failure);
     if (stat(path, &st) == 0 || errno != ENOENT)
-        return 0; /* whether it can be entered is seen later */
+        return 0; /* workdir_open() finds out whether it can be opened */
     cleanup_free char *target = target_of(path);
     if (!target || --*links < 0)
         return cannot_make(path, ELOOP, failure);
@@ -94,7 +94,7 @@ int workdir_open(struct workdir *w, const char *path, const char *otherwise,
     if (created && (fchown(opened, user->uid, user->gid) < 0 || fchmod(opened, 0755) < 0))
         return failure_errno(failure, operation, errno,
                              "cannot give the folder '%.300s' to its user", clean);
-    /* The root of it all stays root's, whoever starts there. */
+    /* "/" keeps its owner, whatever user starts there. */
     if (clean[1])
         user_give_folder(user, opened);
     w->path = steal_ptr(clean);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The working directory: made with its parents, and kept open from PREPARE on. */
+/* The working directory. The agent creates it with its parents at PREPARE, and keeps it open. */
 #ifndef AGENT_WORKDIR_H
 #define AGENT_WORKDIR_H
 
@@ -12,9 +12,10 @@ struct workdir {
 };
 
 /*
- * Opens the folder `path` (absolute, without ".."), and makes it if it is not there. `user` can make files in it from now
- * on, unless it is "/". Symlinks of the image are followed: whatever they lead to is in the sandbox. `otherwise`: the folder to
- * take if `path` is not a folder; NULL: that is a failure.
+ * Opens the folder `path` (absolute, without ".."), and creates it if it does not exist. Afterwards
+ * `user` can create files in it, unless it is "/". Symlinks of the image are followed, because they
+ * cannot lead out of the sandbox. If `path` is not a folder, `otherwise` is opened instead; NULL
+ * makes that a failure.
  */
 int workdir_open(struct workdir *w, const char *path, const char *otherwise,
                  const struct user *user, struct failure *failure);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What bench/tiers.py has done in a sandbox: one kind of work, and the milliseconds that it took by its own clock.
+ * bench/tiers.py runs this in a sandbox. It does one kind of work, and prints the milliseconds that
+ * the work took by its own clock.
  *
- *     work cpu | read | write | fork | net ADDRESS PORT
+ *     work nothing | cpu | read | write | fork | net ADDRESS PORT
  */
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -92,7 +93,7 @@ static double fork_many(const char *self)
     return now() - begun;
 }
 
-/* A byte there and a byte back, again and again. */
+/* Sends a byte and receives a byte, again and again. */
 static double net(const char *address, const char *port)
 {
     struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(port))};

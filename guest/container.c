@@ -28,7 +28,7 @@
 
 #define GROUP "/sys/fs/cgroup/run"
 
-/* ---------------------------------------------------------------- the group */
+/* ---------------------------------------------------------------- the cgroup */
 
 static void write_group(const char *file, const char *text)
 {
@@ -49,7 +49,7 @@ static void write_number(const char *file, uint64_t number)
 
 void container_limit(const struct settings *s)
 {
-    /* As on a host with room: memory that is only set aside is not counted. */
+    /* As on a host with free memory: memory that is only reserved does not count. */
     int fd = open("/proc/sys/vm/overcommit_memory", O_WRONLY | O_CLOEXEC);
     if (fd < 0 || write(fd, "1", 1) < 0)
         stop("write", "vm.overcommit_memory");
@@ -91,7 +91,8 @@ void container_report(int control)
 
 /* ---------------------------------------------------------------- in the container */
 
-/* The agent is the first process of the container: its end is seen by the first of the machine. */
+/* Ends the container's first process, which was to become the agent. The machine's first process
+ * notices that. */
 _Noreturn static void give_up(const char *what, const char *name)
 {
     dprintf(STDERR_FILENO, "light-runner: cannot %s %.200s: %s\n", what, name, strerror(errno));
@@ -105,8 +106,9 @@ static void make_device(const char *path, unsigned major, unsigned minor)
 }
 
 /*
- * A path that must lead to a place by itself: the image may have a symbolic link anywhere, and what is mounted by way of one
- * is not where it is looked for later. -1 with ENOENT: there is no such thing.
+ * Opens a path and follows no symbolic link in it. The image may have a link anywhere, and a mount
+ * that is made through a link is not at the place where programs look for it later. Returns -1 with
+ * ENOENT if the path does not exist.
  */
 static int open_place(const char *path, int flags)
 {
@@ -120,7 +122,7 @@ static int open_place(const char *path, int flags)
     return fd;
 }
 
-/* Onto a folder that is there. It is entered, so that no path is followed once more. */
+/* Mounts on an existing folder. Enters the folder first, so that its path is not followed again. */
 static void mount_on(const char *type, const char *at, unsigned long flags, const char *options)
 {
     int fd = open_place(at, O_DIRECTORY);
@@ -129,7 +131,7 @@ static void mount_on(const char *type, const char *at, unsigned long flags, cons
     close(fd);
 }
 
-/* Shows what `from` is at the place that `at` is. Both are closed. */
+/* Mounts the file or folder `from` at the place `at`. Closes both. */
 static void bind_at(int from, int at, uint64_t attributes, const char *name)
 {
     struct mount_attr attr = {.attr_set = attributes};
@@ -171,7 +173,8 @@ static void make_devices(void)
             give_up("make", links[i][1]);
 }
 
-/* Looked up where they are to have an effect: an entry that is not there is one that the kernel does not have. */
+/* Checks that the kernel's own file system is at this place, where the masks must take effect. Then
+ * a path that does not exist there is one that this kernel does not have. */
 static void check_kernel_files(const char *at, long type)
 {
     struct statfs st;
@@ -211,8 +214,8 @@ static void mask(void)
 }
 
 /*
- * The root is entered before anything is done in it, so that no link of the image leads to what this was put together from;
- * and nothing of that is left in its mount namespace.
+ * Enters the root before doing anything in it, so that no link of the image leads to the mounts
+ * that the root is assembled from. None of those mounts is left in the container's mount namespace.
  */
 static void enter_root(void)
 {
@@ -246,9 +249,9 @@ static void give_up_privileges(const struct settings *s)
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
     struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {0};
     allow(data, confinement_capabilities);
-    /* With these the agent puts on its limits and its filter, and then gives them up. */
+    /* The agent needs these to apply its limits and its filter. It gives them up afterwards. */
     allow(data, confinement_agent_capabilities);
-    /* A core file of one byte: with 0 a core pattern that pipes would still start a program. */
+    /* Core files of one byte: with 0, a core pattern with a pipe would still start a program. */
     const struct rlimit files = {1024, 1048576}, core = {1, 1};
     if (setrlimit(RLIMIT_NOFILE, &files) < 0 || setrlimit(RLIMIT_CORE, &core) < 0)
         give_up("set", "limits");

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the agent and all of the command's are in: the same namespaces, capabilities, masked paths and limits that an
- * OCI runtime would give them on the host.
+ * The container in the VM, in which the agent and all processes of the command run. It has the same
+ * namespaces, capabilities, masked paths and limits that an OCI runtime would give them on the
+ * host.
  */
 #ifndef GUEST_CONTAINER_H
 #define GUEST_CONTAINER_H
@@ -10,16 +11,16 @@
 
 #include <sys/types.h>
 
-/* The group that it is to be in, with its limits. */
+/* Creates the container's cgroup with its limits. */
 void container_limit(const struct settings *s);
 
-/* The agent, with `channel` as its stdin and stdout. */
+/* Starts the agent in the container, with `channel` as its stdin and stdout. Returns its pid. */
 pid_t container_start(const struct settings *s, int channel);
 
-/* Everything in it, at once. */
+/* Kills all processes in the container at once. */
 void container_kill(void);
 
-/* The line that tells what it has used, once nothing of it is alive. */
+/* Writes the line about the container's usage. Call this after its last process has ended. */
 void container_report(int control);
 
 #endif

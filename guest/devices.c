@@ -16,12 +16,12 @@
 #define PORTS "/sys/class/virtio-ports"
 #define ORDER "/sys/module/page_reporting/parameters/page_reporting_order"
 
-/* ms: a machine without hardware support may take its time. */
+/* ms. A machine without hardware support may be slow. */
 enum { PATIENCE = 60000, STEP = 2 };
 
 enum { DISKS = 4 };
 
-/* Returns the path of what could not be loaded, NULL if all of it was. */
+/* Returns the path of a module that could not be loaded, or NULL if all were loaded. */
 static const char *load_modules(const char *folder)
 {
     static char path[300];
@@ -48,11 +48,12 @@ void devices_load_modules(const char *folder)
 
 void devices_return_memory(void)
 {
-    /* Memory may be short by now, or the kernel not able to: nothing that the run should end for. */
+    /* Memory may be short by now, or the kernel may not support it. Neither must end the run. */
     if (load_modules("/balloon"))
         return;
-    /* 2^5 pages: of the kernel's 2^9 a small guest has few in one piece, and smaller ones find little more. It is written
-     * when the device is there, as some kernels set it anew then. */
+    /* Free memory is returned in blocks of 2^5 pages. A small guest has few free blocks of the
+     * kernel's default, 2^9 pages, and smaller blocks than 2^5 gain little. The order is written
+     * after the device exists, because some kernels reset it at that time. */
     int fd = open(ORDER, O_WRONLY | O_CLOEXEC);
     if (fd >= 0) {
         (void)!write(fd, "5", 1);
@@ -60,7 +61,7 @@ void devices_return_memory(void)
     }
 }
 
-/* A small file of sysfs, without its newline. */
+/* Reads a small file of sysfs, without its newline. */
 static bool read_line(const char *path, char *line, size_t size)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -97,7 +98,7 @@ int devices_open_port(const char *name)
         if (fd < 0)
             fd = find_port(name);
         p.fd = fd;
-        /* Before the other end is there a read would find the end of the stream. */
+        /* Until the other end is connected, a read would return the end of the stream. */
         if (fd >= 0 && poll(&p, 1, 0) >= 0 && !(p.revents & POLLHUP))
             return fd;
         usleep(STEP * 1000);
@@ -106,7 +107,7 @@ int devices_open_port(const char *name)
     stop("open", name);
 }
 
-/* The image's disk is the one that cannot be written. */
+/* The image's disk is the read-only disk. */
 static void find_disk(char path[32], bool read_only)
 {
     for (int waited = 0; waited < PATIENCE; waited += STEP) {
@@ -149,7 +150,8 @@ void devices_mount_root(const struct settings *s)
         if (mkdir(folders[i], 0755) < 0)
             stop("make", folders[i]);
     mkdir(DEVICES_ROOT, 0755);
-    /* As in host/mount.c: folders of the image can be renamed, and a file of several names stays one. */
+    /* As in host/mount.c: folders of the image can be renamed, and a file with several names stays
+     * one file. */
     if (mount("overlay", DEVICES_ROOT, "overlay", MS_NODEV | (s->suid ? 0 : MS_NOSUID),
               "lowerdir=/image,upperdir=/scratch/upper,workdir=/scratch/work,volatile,"
               "redirect_dir=on,index=on,xino=on") < 0)

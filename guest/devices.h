@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: MIT */
-/* The machine's devices: kernel modules, ports of the console, disks. */
+/* The machine's devices: kernel modules, ports of the virtio console, disks. */
 #ifndef GUEST_DEVICES_H
 #define GUEST_DEVICES_H
 
 #include "settings.h"
 
-/* Where the run's root is put together. */
+/* Where the run's root is assembled. */
 #define DEVICES_ROOT "/root"
 
-/* Those in a folder of the initramfs, in the order of their names. */
+/* Loads the modules in a folder of the initramfs, in the order of their names. */
 void devices_load_modules(const char *folder);
 
-/* Has memory that is free given back to the host from now on, if the kernel can. */
+/* From now on, gives free memory back to the host, if the kernel can. */
 void devices_return_memory(void);
 
-/* The port of that name, once somebody is at its other end. */
+/* Waits until the other end of the port with this name is connected, and returns the port's fd. */
 int devices_open_port(const char *name);
 
 void devices_mount_root(const struct settings *s);

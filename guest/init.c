@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The first program in a VM: /init of the initramfs that light-runner-setup-kata makes.
+ * The first program in a VM: /init of the initramfs that light-runner-initramfs makes.
  *
- *      loads the kernel modules that the initramfs holds, in their order
- *      puts the root together: the image's disk, read-only, under an overlay on the run's own disk
- *      starts the agent in a container in there (container.h)
- *      has free memory given back to the host, if the run takes more than a moment
- *      tells the supervisor how it ended, and has the machine end
+ *      loads the kernel modules of the initramfs in their order
+ *      assembles the root: the image's disk, read-only, under an overlay on the run's own disk
+ *      starts the agent in a container in that root (container.h)
+ *      gives free memory back to the host, if the run takes more than a moment
+ *      tells the supervisor how the run ended, and stops the machine
  *
- * The command is root in that container at most. Whoever gets out of it has this kernel, and the VM around it.
+ * The command is at most root in that container. An attacker who escapes from the container reaches
+ * this kernel, and is still inside the VM.
  *
- * How it hears of the supervisor, and tells it things, is in wire/guest.h.
+ * wire/guest.h says how this program and the supervisor communicate.
  */
 #include "container.h"
 #include "devices.h"
@@ -28,7 +29,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* ms. Giving memory back takes some 50 to begin with in a machine that is emulated, which a short run is not to wait for. */
+/* ms. In an emulated machine it takes about 50 ms to begin giving memory back. A short run must not
+ * wait for that. */
 enum { LOOK_MS = 200, MOMENT_MS = 1000 };
 
 static void mount_kernel(void)
@@ -44,7 +46,7 @@ static void mount_kernel(void)
     }
 }
 
-/* Waits until the agent has ended, or is to. */
+/* Waits until the agent has ended. Kills the container if the supervisor asks for it. */
 static void watch(pid_t agent, int control)
 {
     struct pollfd p = {.fd = control, .events = POLLIN};
@@ -57,7 +59,7 @@ static void watch(pid_t agent, int control)
         if (pid > 0)
             continue;
         char byte;
-        /* SIGCHLD interrupts it. */
+        /* SIGCHLD interrupts poll(). */
         int ready = poll(&p, 1, LOOK_MS);
         if (ready > 0 && !told && read(control, &byte, 1) >= 0) {
             told = true;
@@ -79,7 +81,7 @@ int main(void)
     static struct settings settings;
     mount_kernel();
     settings_read(&settings);
-    /* That is all that whoever tries a machine wants to know. */
+    /* A trial only finds out whether the machine boots. */
     if (settings.trial) {
         puts(GUEST_TRIAL_ANSWER);
         fflush(stdout);

@@ -12,14 +12,15 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* What QEMU's own network has for the guest: addresses that are the same in every VM, as each has one of its own. */
+/* The addresses that QEMU's own network has for the guest. They are the same in every VM, because
+ * each VM has a network of its own. */
 #define ADDRESS "10.0.2.15"
 #define NETMASK "255.255.255.0"
 #define GATEWAY "10.0.2.2"
 
 #define INTERFACE "eth0"
 
-/* ms until the interface is there */
+/* ms to wait for the interface */
 enum { PATIENCE = 60000, STEP = 2 };
 
 static void set_address(struct sockaddr *out, const char *text)
@@ -45,7 +46,7 @@ static void await(int socket)
         usleep(STEP * 1000);
 }
 
-/* As in tier/oci_bundle.c: every user may ping, and bind to any port. */
+/* As in tier/oci/oci_bundle.c: every user may ping, and bind to any port. */
 static void let_everybody(void)
 {
     static const char *const settings[][2] = {

@@ -4,7 +4,7 @@
 
 #include "settings.h"
 
-/* The loopback interface, and with it the one to the outside if the run has a network. */
+/* Brings up the loopback interface and, if the run has a network, the interface to the outside. */
 void network_up(const struct settings *s);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the supervisor has said of this run, on the kernel's command line: lr.NAME=VALUE. */
+/* The settings of this run. The supervisor passes them on the kernel's command line, each as
+ * lr.NAME=VALUE. */
 #ifndef GUEST_SETTINGS_H
 #define GUEST_SETTINGS_H
 
@@ -8,11 +9,11 @@
 
 struct settings {
     char hostname[65];
-    uint64_t memory; /* bytes that the container may have */
-    uint64_t pids;   /* and processes */
-    bool network;    /* there is an interface */
+    uint64_t memory; /* bytes that the container may use */
+    uint64_t pids;   /* processes that it may have */
+    bool network;    /* there is an interface to the outside */
     bool suid;       /* programs may become another user */
-    bool trial;      /* nothing of that: the machine is to show that it comes up */
+    bool trial;      /* none of these is set: the machine only shows that it boots */
 };
 
 void settings_read(struct settings *s);

@@ -14,7 +14,8 @@ _Noreturn void stop(const char *what, const char *name)
 
 _Noreturn void stop_machine(void)
 {
-    /* QEMU ends where a machine would start again. No disk has to be written: the run's is thrown away. */
+    /* QEMU exits at the point where a real machine would restart. No disk needs to be synced,
+     * because the run's disk is thrown away. */
     reboot(RB_AUTOBOOT);
     for (;;)
         pause();

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* The ways to the end of the machine. */
+/* The ways to stop the machine. */
 #ifndef GUEST_STOP_H
 #define GUEST_STOP_H
 
 #include <errno.h>
 
-/* "light-runner: cannot WHAT NAME: strerror(errno)" on the console, which the supervisor reads, then the end. Only in
- * the first process of the machine. */
+/* Prints "light-runner: cannot WHAT NAME: strerror(errno)" on the console, which the supervisor
+ * reads, and stops the machine. Only the first process of the machine may call this. */
 _Noreturn void stop(const char *what, const char *name);
 
 _Noreturn void stop_machine(void);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a fuzzer is: one function that takes any bytes. A broken promise is an abort. */
+/* The interface of every fuzzer: one function that takes any bytes. A broken promise aborts. */
 #ifndef TESTS_FUZZ_FUZZ_H
 #define TESTS_FUZZ_FUZZ_H
 
@@ -9,7 +9,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* Unlike assert(), there in every build. */
+/* Unlike assert(), it is compiled into every build. */
 #define PROMISE(condition)                                                                         \
     do {                                                                                           \
         if (!(condition))                                                                          \

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A spec of GPUs, as JSON and as YAML, whatever the bytes are. What is accepted must not reach the
+ * Reads any bytes as a GPU spec, in JSON and in YAML. An accepted spec must not change the
  * sandbox's own walls.
  */
 #include "fuzz.h"

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What somebody says at the socket of a detached run. The first byte is how much is said at once. There is one answer for
- * each order and no more; whoever breaks off the protocol is put out; and no order sets a grace that never ends.
+ * Sends any bytes to the socket of a detached run. The first byte says how many bytes are sent at
+ * once. Each order gets exactly one answer. A client that breaks the protocol is disconnected. No
+ * order sets a grace that never ends.
  */
 #include "fuzz_folder.h"
 
@@ -46,7 +47,7 @@ static void kill_engine(struct sandbox *s)
     (void)s;
 }
 
-/* Reads what has come of the answers; false when nothing will come any more. */
+/* Reads the answers that have come. Returns false once no more will come. */
 static bool hear(int fd, struct buffer *in, size_t *answers)
 {
     char chunk[4096];
@@ -91,7 +92,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (at == size)
             shutdown(fd, SHUT_WR);
         struct pollfd p[2] = {{control_fd(control), POLLIN, 0}, {fd, POLLIN, 0}};
-        /* The fuzzer's own clock interrupts it. */
+        /* The fuzzing engine's timer interrupts poll(). */
         PROMISE(poll(p, 2, 1000) >= 0 || errno == EINTR);
         control_serve(control, act, &s);
         open = hear(fd, &in, &answers);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * An agent that has been taken over: any frames at all while files are extracted. Whatever comes, only
- * folders and regular files without special bits appear, only in the folder that was asked for, and
- * not more than the cap.
+ * An agent under an attacker's control sends any frames while files are extracted. Whatever it
+ * sends, only folders and regular files without special bits appear, they appear only in the
+ * requested folder, and they do not exceed the cap.
  */
 #include "fuzz_folder.h"
 
@@ -15,7 +15,7 @@ enum { CAP = 16384, ENTRIES = 2 };
 
 static char inside[sizeof(fuzz_folder) + 8], bait[sizeof(fuzz_folder) + 16];
 
-/* The folder holds `to`, and beside it what must not change. */
+/* Creates a folder beside `to`, which must not change. */
 static void make_bait(void)
 {
     bool made;
@@ -33,7 +33,7 @@ static int check_one(const char *path, const struct stat *st, int kind, struct F
 {
     (void)kind, (void)where;
     if (strcmp(path, inside) == 0 || S_ISLNK(st->st_mode))
-        return 0; /* the link is the one that was planted below */
+        return 0; /* LLVMFuzzerTestOneInput() has planted the link */
     PROMISE(S_ISDIR(st->st_mode) || S_ISREG(st->st_mode));
     PROMISE((st->st_mode & 07000) == 0);
     total += S_ISREG(st->st_mode) ? st->st_size : 0;
@@ -46,7 +46,7 @@ static void check_and_clean(void)
     total = 0;
     nftw(inside, check_one, 16, FTW_PHYS);
     PROMISE(total <= CAP * ENTRIES);
-    PROMISE(rmdir(bait) == 0 && mkdir(bait, 0755) == 0); /* it was empty */
+    PROMISE(rmdir(bait) == 0 && mkdir(bait, 0755) == 0); /* rmdir() proves that it was empty */
     remove_tree(inside);
     PROMISE(lstat(inside, &st) < 0);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A payload of fields: the walk ends, stays within the bytes, and what is valid can be written
- * anew. */
+/* Reads any bytes as a payload of fields. The walk ends and stays within the bytes, and valid
+ * fields can be written again. */
 #include "fuzz.h"
 
 #include "wire/fields.h"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A temporary folder of a fuzzer, made by its first use and removed with everything in it when the fuzzer ends. */
+/* A temporary folder for a fuzzer. Its first use creates it. It is removed with everything in it
+ * when the fuzzer ends. */
 #ifndef TESTS_FUZZ_FUZZ_FOLDER_H
 #define TESTS_FUZZ_FUZZ_FOLDER_H
 
@@ -21,7 +22,8 @@ static void fuzz_folder_remove(void)
     PROMISE(remove_tree(fuzz_folder) == 0);
 }
 
-/* Its descriptor, which stays open. `made`: whether it was made just now; may be NULL. */
+/* Returns the folder's descriptor, which stays open. *made tells whether this call has created the
+ * folder; `made` may be NULL. */
 static int fuzz_folder_open(bool *made)
 {
     static int fd = -1;
@@ -36,7 +38,7 @@ static int fuzz_folder_open(bool *made)
     return fd;
 }
 
-/* What was made for one input is gone. */
+/* Returns whether all files that were made for one input are gone. */
 static inline bool fuzz_folder_is_empty(void)
 {
     cleanup_closedir DIR *names = io_list(fuzz_folder_open(NULL));

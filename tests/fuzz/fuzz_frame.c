@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A stream of frames that arrives in two different ways: all at once, and in pieces whose size the
- * first byte gives. Both must be cut into the same frames, up to the same broken one.
+ * A stream of frames arrives in two ways: all at once, and in pieces whose size the first byte
+ * gives. Both must be cut into the same frames, up to the same broken frame.
  */
 #include "fuzz.h"
 

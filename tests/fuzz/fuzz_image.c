@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The documents of images. The first byte says of what the rest is:
+ * The documents of images. The first byte says what the other bytes are:
  *
  *      T  a manifest or an index, for its sizes
  *      I  the index of the store
- *      O  the files of an OCI layout, between lines "---": index.json, then the blobs aa..., bb..., cc...
- *      D  those of `docker save`: manifest.json, then config.json and layer.tar
+ *      O  the files of an OCI layout, separated by lines "---": index.json, then the blobs aa...,
+ *         bb..., cc...
+ *      D  the files of `docker save`: manifest.json, then config.json and layer.tar
  */
 #include "fuzz_folder.h"
 
@@ -39,7 +40,7 @@ static int folder_of(const char *kind)
     return openat(top, kind, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
-/* A file has the digest that its name says: what is looked at is the reading behind that check. */
+/* Says that every file has the digest in its name, so that the fuzzer gets past that check. */
 static int digest_of_name(void *user, int fd, char hex[IMAGE_HEX_LENGTH + 1], lrun_error *err)
 {
     char link[64], path[512];
@@ -53,7 +54,7 @@ static int digest_of_name(void *user, int fd, char hex[IMAGE_HEX_LENGTH + 1], lr
     return 0;
 }
 
-/* In this process, without the walls around it. */
+/* Reads the document in this process, and not in a confined helper. */
 static int ask_here(void *user, const char *kind, int fd, struct buffer *out, lrun_error *err)
 {
     static char text[1 << 20];

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The kept output of a run, damaged in any way. It is read to an end; what is read is no more than is there; and what was
- * appended to it is read back, by a reader that comes while it grows as well.
+ * The kept output of a run, damaged in any way. Reading it comes to an end and returns no more
+ * bytes than there are. Output that is appended is read back, even by a reader that reads while it
+ * grows.
  */
 #include "fuzz.h"
 
@@ -20,7 +21,7 @@ static int make_file(const void *data, size_t size)
     return fd;
 }
 
-/* Bytes of the pieces up to the reader's end, *last. */
+/* Returns the number of bytes in all pieces. *last is the reader's last answer. */
 static size_t read_all(struct log_reader *r, size_t most, int *last)
 {
     size_t total = 0;
@@ -41,12 +42,12 @@ static void read_as_log(const uint8_t *data, size_t size)
     int last;
     log_reader_init(&r, fd);
     read_all(&r, size, &last);
-    /* An end is no end for good, but damage is. */
+    /* A reader may find more after an end, but not after damage. Here it finds no more bytes. */
     PROMISE(read_all(&r, size, &last) == 0);
     log_reader_free(&r);
 }
 
-/* The same bytes as output, appended while they are read: from a second file description, as a follower has it. */
+/* Appends the same bytes as output. Like a follower, a second file description reads meanwhile. */
 static void append_and_follow(const uint8_t *data, size_t size)
 {
     cleanup_close int fd = make_file("", 0);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The documents of the caller's hop: a request, an order, a result, an error, whatever the bytes
- * are. What is accepted must hold what the rest of the program relies on, and survive being
- * written.
+ * Reads any bytes as the documents between caller and supervisor: a request, an order, a result, an
+ * error. An accepted document must have the properties that the rest of the program relies on, and
+ * must be the same after it is written and read again.
  */
 #include "fuzz.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A state file that anybody may have written. What is read as a state has its own id and a known status; written again
- * it is the same; and what nobody here knows of it survives the run's end.
+ * A state file that any program may have written. A state that is read has its own id and a known
+ * status. It is the same after it is written and read again. Its unknown fields are kept when the
+ * run ends.
  */
 #include "fuzz_folder.h"
 
@@ -17,7 +18,7 @@ static void put(int dir, const uint8_t *data, size_t size)
     PROMISE(fd >= 0 && write(fd, data, size) == (ssize_t)size);
 }
 
-/* The run ends: what is set is set, and the rest is as it was. */
+/* Ends the run. That sets its own fields, and leaves the others as they were. */
 static void end(const json_t *before)
 {
     static const char *const set[] = {"finishedAt", "status",     "result",

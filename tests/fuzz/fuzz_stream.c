@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a Docker daemon sends over an attach: the head of an HTTP answer, then the stream. The first byte says in
- * what pieces it comes. Cut in any way, the same bytes are the same streams.
+ * The bytes that a Docker daemon sends over an attach: the head of an HTTP answer, then the stream.
+ * The first byte says in which pieces they come. However the bytes are cut, they give the same
+ * streams.
  */
 #include "fuzz.h"
 
@@ -13,10 +14,10 @@
 struct outcome {
     bool valid;
     size_t streams[4]; /* bytes of each */
-    size_t sum;        /* of all bytes with their places */
+    size_t sum;        /* a checksum of all bytes in their order */
 };
 
-/* In pieces of at most `piece` bytes, of which each time at most `room` are taken. */
+/* Reads the stream in pieces of at most `piece` bytes, and takes at most `room` bytes each time. */
 static struct outcome run(const char *data, size_t length, size_t piece, size_t room)
 {
     struct outcome o = {.valid = true};
@@ -47,7 +48,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     const char *text = (const char *)data + 1;
     size_t length = size - 1, head;
-    /* In memory of its own, so that a read behind its end is seen. */
+    /* In memory of its own, so that the sanitizers see a read past its end. */
     char *copy = malloc(length ? length : 1);
     PROMISE(copy);
     memcpy(copy, text, length);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The parsers of what users write. */
+/* The parsers of sizes, durations, names and paths that users write. */
 #include "fuzz.h"
 
 #include "base/text.h"
@@ -17,7 +17,7 @@ static void check_paths(const char *s)
     char *again = text_path_join("/other", joined);
     PROMISE(again && strcmp(again, joined) == 0);
     if (text_path_is_beneath(s)) {
-        /* It is below the base, and spelled in the one possible way. */
+        /* The path is below the base, and in its only possible spelling. */
         PROMISE(!text_path_has_dotdot(s) && s[0] != '/');
         PROMISE(strncmp(joined, "/base/", 6) == 0 && strcmp(joined + 6, s) == 0);
     }

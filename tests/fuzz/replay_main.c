@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A fuzzer's main() without a fuzzing engine: runs every file that is named, and every file of
- * every folder that is named, once through LLVMFuzzerTestOneInput(). A finding is a crash.
+ * A fuzzer's main() without a fuzzing engine. It passes every file that is named, and every file in
+ * a folder that is named, to LLVMFuzzerTestOneInput() once. A finding is a crash.
  */
 #include "fuzz.h"
 
@@ -22,7 +22,7 @@ static int replay_file(int dirfd, const char *name)
         perror(name);
         return -1;
     }
-    /* In memory of its very size, so that a read past the end is seen by the sanitizers. */
+    /* In memory of exactly its size, so that the sanitizers see a read past the end. */
     cleanup_free uint8_t *exact = malloc(length ? length : 1);
     if (!exact)
         return -1;

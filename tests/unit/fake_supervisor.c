@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Stands in for light-runner-supervisor in test_execution.c: reads the order as the real one does,
- * and then does what the order's `entrypoint` says. No sandbox is involved.
+ * Replaces light-runner-supervisor in tests of the library: it reads the order as the real
+ * supervisor does, and then does what the order's `entrypoint` says. It creates no sandbox.
  */
 #include "base/cleanup.h"
 #include "base/io.h"
@@ -98,7 +98,7 @@ static void list_fds(void)
     send_text(FRAME_LOG_STDOUT, text);
 }
 
-/* What each fd is, in the order of their numbers; without stderr, which is the caller's. */
+/* Sends the kind of each fd, in the order of their numbers. Skips stderr, which is the caller's. */
 static void list_kinds(void)
 {
     char text[2048] = "";
@@ -115,7 +115,7 @@ static void list_kinds(void)
     send_text(FRAME_LOG_STDOUT, text);
 }
 
-/* What the options have become. */
+/* Sends the options as they have arrived in the request. */
 static void list_options(const struct request *r)
 {
     char text[256];
@@ -164,8 +164,8 @@ static void send_answer(const json_t *request, const char *error)
 }
 
 /*
- * Reads frames until one asks for the end, or the caller cancels. Answers each; or, when `late`, the first
- * only after the second has come, and that with an error.
+ * Reads frames until a frame asks for the end or the caller cancels. Answers each frame. If `late`
+ * is set, answers the first frame only after the second has come, and the second with an error.
  */
 static void serve_controls(const struct run_order *order, bool late)
 {
@@ -285,7 +285,7 @@ int main(int argc, char **argv)
         flood();
         send_result(&order, 0, false);
     } else if (strcmp(what, "controls") == 0 || strcmp(what, "late answer") == 0) {
-        /* In one write, so that a caller finds more behind the frame that it is at. */
+        /* One write, so that more frames follow the frame that the caller is reading. */
         static const char lines[] = "\x16\0\0\0\x22\0\0\0{\"what\":\"pull\",\"done\":1,\"total\":2}"
                                     "\x10\0\0\0\4\0\0\0one\n"
                                     "\x11\0\0\0\4\0\0\0two\n"
@@ -293,7 +293,7 @@ int main(int argc, char **argv)
         io_write_all(CALLER, lines, sizeof(lines) - 1, IO_NO_DEADLINE);
         serve_controls(&order, strcmp(what, "late answer") == 0);
     } else if (strcmp(what, "linger") == 0) {
-        /* The end of a run is the end of its supervisor, not its last frame. */
+        /* A run ends with its supervisor, not with the last frame. */
         send_result(&order, 0, false);
         usleep(300 * 1000);
         int fd = open(order.request.workdir, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A program that was compiled against an older header (older/lightrunner.h), with the library of today and
- * fake_supervisor.c. Each struct lies at the end of a page, and the next page cannot be touched: a library that read or
- * wrote beyond the caller's struct would crash it.
+ * A program that is compiled against an older header (older/lightrunner.h). It runs with the
+ * current library and fake_supervisor.c. Each struct lies at the end of a page, and the next page
+ * is not accessible. A library that reads or writes beyond the caller's struct crashes the program.
  */
 #include <lightrunner.h>
 
@@ -24,7 +24,7 @@
 
 static lrun_error error;
 
-/* Room that ends where a page does, filled with what no field may be taken for. */
+/* Returns memory that ends at the end of a page, filled with a value that no field may have. */
 static void *at_the_edge(size_t size)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
@@ -75,7 +75,7 @@ int main(void)
     lrun_reaped_init(reaped, sizeof(*reaped));
     CHECK(lrun_reap(runner, 0, reaped, &error) == 0 && reaped->containers == 3);
 
-    /* The page before the struct is the caller's as well. */
+    /* The library must not write in front of the struct either. */
     CHECK(((unsigned char *)reaped)[-1] == 0x5a && ((unsigned char *)callbacks)[-1] == 0x5a);
     lrun_runner_free(runner);
     puts("an older program works");

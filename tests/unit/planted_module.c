@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What a user plants in the place of the engine's module: it leaves a file beside itself. */
+/* A module that an attacker plants in the place of the engine's module. When it is loaded, it
+ * creates a file beside itself. */
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <stdio.h>

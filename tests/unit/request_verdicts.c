@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* For test_schema.py and test_request_fields.py: reads requests, one per line, and says of each whether it is taken: "ok", or the error. */
+/* For test_schema.py and test_request_fields.py: reads requests, one per line, and prints "ok" or
+ * the error for each. */
 #include "base/error.h"
 #include "wire/request.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * For test_request_fields.py. Without arguments: prints the flags of `light-runner run`, a JSON array. With arguments: prints the
- * request document that these flags stand for.
+ * For test_request_fields.py. Without arguments, prints the flags of `light-runner run` as a JSON
+ * array. With arguments, prints the request document that these flags produce.
  */
 #include "run_flags.h"
 #include "verbs.h"

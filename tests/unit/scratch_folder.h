@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A temporary folder per test, removed with everything in it: cmocka setup and teardown. */
+/* A temporary folder for each test, which is removed with everything in it: cmocka setup and
+ * teardown. */
 #ifndef TESTS_SCRATCH_FOLDER_H
 #define TESTS_SCRATCH_FOLDER_H
 

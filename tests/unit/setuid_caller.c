@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A program that an administrator might make setuid: it asks light-runner whether runs on Docker are possible, and where
- * the program `planted` is. setuid_caller SUPERVISOR [become]: with `become` it is root in every respect before.
+ * A program that an administrator might make setuid. It asks light-runner whether runs on Docker
+ * are possible, and where the program `planted` is.
+ *
+ *      setuid_caller SUPERVISOR [become]
+ *
+ * With `become`, its real ids become root's as well before it asks.
  */
 #include "host/process.h"
 #include "lightrunner.h"

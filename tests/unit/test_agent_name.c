@@ -18,7 +18,7 @@ static void test_form(void **state)
     assert_int_equal(strspn(name + prefix, "0123456789abcdef"), 2 * AGENT_NAME_RANDOM);
 }
 
-/* With 128 random bits no two are ever the same, and every digit takes more than one value. */
+/* Names have 128 random bits: no two are ever the same, and no digit is always the same. */
 static void test_names_differ(void **state)
 {
     (void)state;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Handles of detached runs against a fake supervisor: a child of the test that listens beside the state. What
- * cannot be reached is not gone.
+ * Handles of detached runs against a fake supervisor, which is a child of the test and listens
+ * beside the state. A supervisor that cannot be reached is not gone.
  */
 #include "unit.h"
 
@@ -81,8 +81,8 @@ static int set_up(void **state)
 
 struct fake {
     pid_t pid;
-    int say;  /* a byte makes it go on */
-    int hear; /* what it says of itself, ending with its process */
+    int say;  /* a byte makes it continue */
+    int hear; /* what it reports; ends with its process */
 };
 
 static int listen_here(int backlog)
@@ -97,7 +97,7 @@ static int listen_here(int backlog)
     return fd;
 }
 
-/* A child that listens, has a state that names it, and then does act(). */
+/* Starts a child that listens, writes a state that names itself, and calls act(). */
 static struct fake start_fake(int backlog, void (*act)(int listener, int say, int hear))
 {
     int say[2], hear[2];
@@ -130,7 +130,7 @@ static void end_fake(struct fake *f)
     close(f->hear);
 }
 
-/* Takes no connection at all. */
+/* Accepts no connection. */
 static void be_deaf(int listener, int say, int hear)
 {
     char c;
@@ -149,8 +149,8 @@ static void send_frame(int fd, enum frame_type type, const char *text)
 }
 
 /*
- * Answers every order, and repeats it in `hear`; a frame that is not one ends it, as in run/control.c. Each byte in `say`
- * means that the log has grown.
+ * Answers every order, and repeats it in `hear`. As in run/control.c, a frame that is not an order
+ * ends the connection. Each byte in `say` means that the log has grown.
  */
 static void serve(int listener, int say, int hear)
 {
@@ -200,7 +200,7 @@ static void serve(int listener, int say, int hear)
     }
 }
 
-/* ---------------------------------------------------------------- what is refused, and what is gone */
+/* ---------------------------------------------------------------- unreachable or gone */
 
 static void no_line(void *user, lrun_stream stream, int64_t time_ms, const char *data,
                     size_t length)
@@ -212,7 +212,8 @@ static void no_line(void *user, lrun_stream stream, int64_t time_ms, const char 
     (void)length;
 }
 
-/* NULL, or what is wrong: a child may ask, which must not run on in the test. */
+/* Returns NULL, or text that says what is wrong. It does not assert, because a child may call it,
+ * and a child must not continue in the test. */
 static const char *find_it_unreachable(void)
 {
     static char text[1000];
@@ -250,7 +251,7 @@ static void make_log(void)
     close(open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
 }
 
-/* Nobody listens, but the process that is named may be alive elsewhere. */
+/* No process listens, but the process that the state names may be alive elsewhere. */
 static void test_a_supervisor_on_another_machine(void **state)
 {
     (void)state;
@@ -278,14 +279,14 @@ static void check_lost(void)
     assert_false(says_running() || exists(".sock"));
 }
 
-/* The control of the above: what is gone is found to be. */
+/* The control of the test above: a supervisor that is gone is found to be gone. */
 static void test_a_supervisor_that_is_gone(void **state)
 {
     (void)state;
     struct fake f = start_fake(1, be_deaf);
     end_fake(&f);
     check_lost();
-    /* And so is what should have ended hours ago, wherever it was. */
+    /* So is a supervisor that should have ended hours ago, wherever it was. */
     close(listen_here(1));
     write_state("running", "2020-01-01T00:00:00Z", ",\"supervisor\":\"" OTHER_BOOT "\"");
     check_lost();
@@ -301,7 +302,7 @@ static void test_reap_marks_what_is_gone(void **state)
     kill(f.pid, SIGKILL);
     siginfo_t info;
     assert_int_equal(waitid(P_PID, (id_t)f.pid, &info, WEXITED | WNOWAIT), 0);
-    assert_int_equal(lrun_reap_states(&count, NULL), 0); /* also while nobody has waited for it */
+    assert_int_equal(lrun_reap_states(&count, NULL), 0); /* even before a wait for the process */
     assert_int_equal(count, 1);
     assert_false(says_running() || exists(".sock"));
     end_fake(&f);
@@ -329,7 +330,7 @@ static void test_a_queue_that_is_full(void **state)
     end_fake(&f);
 }
 
-/* However many fds are left. */
+/* Whatever the number of fds that are left. */
 static void test_no_fds(void **state)
 {
     (void)state;
@@ -401,7 +402,7 @@ static void test_a_state_that_cannot_be_read(void **state)
     assert_int_equal(e.code, LRUN_IO_FAILED);
     assert_int_equal(lrun_states(ID, &text, &e), -1);
     assert_int_equal(e.code, LRUN_IO_FAILED);
-    /* The others are looked after all the same. */
+    /* The other states are checked all the same. */
     snprintf(path, sizeof(path), "%s/light-runner-ffffffffffff.json", scratch_folder);
     FILE *other = fopen(path, "we");
     fputs("{\"id\":\"light-runner-ffffffffffff\",\"status\":\"running\",\"startedAt\":\"2020-01-"
@@ -418,7 +419,7 @@ static void test_a_state_that_cannot_be_read(void **state)
 
 static _Atomic(lrun_execution *) cancelled_next;
 
-/* In the place of libc's: another thread's cancel comes as soon as something was sent. */
+/* Replaces libc's send(): another thread cancels as soon as bytes were sent. */
 ssize_t send(int fd, const void *data, size_t length, int flags)
 {
     ssize_t n = syscall(SYS_sendto, fd, data, length, flags, NULL, 0);
@@ -462,7 +463,7 @@ static void hang_up(int listener, int say, int hear)
     be_deaf(listener, say, hear);
 }
 
-/* An order to a run that goes on, but does not speak to us, has not been carried out. */
+/* If a run continues but does not answer an order, the order has not been carried out. */
 static void test_a_stop_that_does_not_arrive(void **state)
 {
     (void)state;
@@ -537,7 +538,7 @@ static void test_the_fd_tells_of_kept_output(void **state)
     append_in_silence("before");
     lrun_execution *x = attached(&base);
     for (size_t i = 1; i <= 3; i++) {
-        /* Longer than any interval in which it could be looked at. */
+        /* Longer than any interval at which the log could be polled. */
         assert_false(is_readable(x, 200));
         append_log(&f, "behind");
         assert_true(is_readable(x, 10000));
@@ -549,7 +550,7 @@ static void test_the_fd_tells_of_kept_output(void **state)
     end_fake(&f);
 }
 
-/* One call does not deliver all of a log that is long, and none of it is lost. */
+/* One call does not deliver all of a long log, and no byte of it is lost. */
 static void test_a_dispatch_is_bounded(void **state)
 {
     (void)state;
@@ -616,9 +617,9 @@ static void test_callbacks_of_kept_output(void **state)
     end_fake(&f);
 }
 
-/* ---------------------------------------------------------------- what is taken */
+/* ---------------------------------------------------------------- accepted states */
 
-/* Other programs write such files too. */
+/* Other programs may write state files, too. */
 static void test_numbers_of_a_state(void **state)
 {
     (void)state;
@@ -637,7 +638,7 @@ static void test_numbers_of_a_state(void **state)
         assert_int_equal(r->duration_ms, 0);
         lrun_result_free(r);
         lrun_execution_free(x);
-        /* While it is running the timeout counts. */
+        /* While the run is running, the timeout counts. */
         struct fake f = start_fake(1, serve);
         write_state("running", "2999-01-01T00:00:00Z", rows[i]);
         lrun_execution_free(attached(NULL));

@@ -65,7 +65,7 @@ static void test_reserve_and_commit(void **state)
     buffer_free(&b);
 }
 
-/* The same bytes come out as went in, whatever the order of the steps. */
+/* The bytes that come out are those that went in, whatever the order of the steps. */
 static void test_keeps_order_over_many_steps(void **state)
 {
     (void)state;

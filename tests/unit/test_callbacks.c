@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a callback may do with the execution that it is called for. fake_supervisor.c prints the lines one, two
- * and three (after a PROGRESS), and then one more for each order that it gets.
+ * What a callback may do with the execution that it is called for. fake_supervisor.c sends a
+ * PROGRESS, prints the lines one, two and three, and then prints another line for each order that
+ * it gets.
  */
 #include "unit.h"
 
@@ -17,11 +18,11 @@ enum by { BY_OUTPUT, BY_LOG, BY_PROGRESS, BY_COUNT };
 
 struct caller {
     lrun_execution *x;
-    void (*act)(struct caller *c); /* once, in the first callback of the kind `by` */
+    void (*act)(struct caller *c); /* called once, in the first callback of the kind `by` */
     enum by by;
     char seen[256]; /* every piece of output, or every line */
     int calls;      /* of act */
-    int after;      /* callbacks after it */
+    int after;      /* callbacks after that */
     int rc;
 };
 
@@ -79,7 +80,7 @@ static int free_runner(void **state)
     return 0;
 }
 
-/* A run that calls c->act() in the first callback of the kind `by`. */
+/* Starts a run that calls c->act() in the first callback of the kind `by`. */
 static void start_command(struct caller *c, const char *command, enum by by,
                           void (*act)(struct caller *c))
 {
@@ -104,7 +105,7 @@ static void start(struct caller *c, enum by by, void (*act)(struct caller *c))
     start_command(c, "controls", by, act);
 }
 
-/* Waits for the end of a run that is to end by a stop, and frees it. */
+/* Waits until a stop has ended the run, and frees it. */
 static void finish(struct caller *c, const char *seen)
 {
     lrun_result *r = NULL;
@@ -126,7 +127,7 @@ static void stop(struct caller *c)
         fprintf(stderr, "stop: %s\n", e.message);
 }
 
-/* Output comes once, in order, and the stop gets there. */
+/* All output comes once and in order, and the stop reaches the supervisor. */
 static void test_stop(void **state)
 {
     (void)state;
@@ -138,7 +139,7 @@ static void test_stop(void **state)
     }
 }
 
-/* The answer to the callback's stop, which comes first, is not taken for that to the pause. */
+/* The answer to the callback's stop comes first. It is not taken for the answer to the pause. */
 static void test_a_late_answer_is_not_taken_for_the_next(void **state)
 {
     (void)state;
@@ -166,7 +167,7 @@ static void stop_badly(struct caller *c)
     stop(c);
 }
 
-/* A callback is not told what the supervisor says, so whatever it could object to is looked at before. */
+/* A callback does not get the supervisor's answer, so the library checks the arguments itself. */
 static void test_stop_checks_its_arguments(void **state)
 {
     struct caller c;
@@ -250,7 +251,8 @@ static int do_stop(lrun_execution *x, lrun_error *err)
     return lrun_execution_stop(x, 0, -1, err);
 }
 
-/* The run ends with the call in whose callback the handle was freed, and nothing more is delivered. */
+/* If a callback frees the handle, the run ends with the call that called the callback, and nothing
+ * more is delivered. */
 static void test_free_is_put_off(void **state)
 {
     (void)state;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Specs of GPUs: which are read, which are refused, and which devices a `gpus` value means. */
+/* GPU specs: which are read, which are rejected, and which devices a `gpus` value selects. */
 #include "unit.h"
 
 #include "scratch_folder.h"
@@ -21,7 +21,7 @@ static int add(struct cdi *c, unsigned priority, const char *text, lrun_error *e
     return cdi_add_spec(c, "/etc/cdi/t.json", priority, text, strlen(text), err);
 }
 
-/* What the value means, as "kind=name kind=name", or the error's code. */
+/* Returns the devices that the value selects, as "kind=name kind=name", or the error's code. */
 static const char *meaning(const struct cdi *c, const char *gpus)
 {
     static char text[400];
@@ -42,7 +42,7 @@ static const char *meaning(const struct cdi *c, const char *gpus)
     return text;
 }
 
-/* Ten GPUs and more, each with its UUID too, as nvidia-ctk writes them. */
+/* GPU numbers of 10 and more, and a GPU that also has a UUID, as nvidia-ctk writes them. */
 static void names_and_counts_are_understood(void **state)
 {
     (void)state;
@@ -61,7 +61,7 @@ static void names_and_counts_are_understood(void **state)
         {"1", "nvidia.com/gpu=0"},
         {"count=2", "nvidia.com/gpu=0 nvidia.com/gpu=2"},
         {"3", "nvidia.com/gpu=0 nvidia.com/gpu=2 nvidia.com/gpu=10"},
-        {"4", "INVALID_ARGUMENT"}, /* GPU-a is 0 by another name, and "all" is none */
+        {"4", "INVALID_ARGUMENT"}, /* GPU-a is another name of 0, and "all" is not a GPU */
         {"18446744073709551615", "INVALID_ARGUMENT"},
         {"0", ""},
         {"0,10", "nvidia.com/gpu=0 nvidia.com/gpu=10"},
@@ -282,7 +282,8 @@ static void only_roots_own_files_are_read(void **state)
     assert_int_equal(load(scratch_folder, &count, &err), 0);
     assert_int_equal(count, 2);
 
-    /* Written by others, owned by others, a link, no file at all, a folder that others write to. */
+    /* Writable by others, owned by another user, a link, not a regular file, a folder that others
+     * can write to. */
     assert_int_equal(chmod(path, 0664), 0);
     assert_int_equal(load(scratch_folder, &count, &err), -1);
     assert_non_null(strstr(err.message, "b.json"));

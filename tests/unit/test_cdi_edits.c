@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the containerEdits of a spec come to, and what they cannot be made to do. */
+/* The effects that the containerEdits of a spec have, and those that they must not have. */
 #include "unit.h"
 
 #include "scratch_folder.h"
@@ -11,7 +11,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-/* The edits of a spec with one device. */
+/* Collects the edits of a spec with one device. */
 static int collect(struct cdi_edits *out, const char *wide, const char *own, lrun_error *err)
 {
     char text[4096];
@@ -144,13 +144,13 @@ static void a_hook_that_others_could_have_written_is_refused(void **state)
         skip();
     struct cdi_edits e;
     lrun_error err;
-    /* /tmp is everybody's: whoever may put a folder there may put a program there. */
+    /* Every user can write to /tmp: a user who may put a folder there may put a program there. */
     char hook[400], text[600];
     snprintf(hook, sizeof(hook), "%s/hook", scratch_folder);
     assert_int_equal(symlink("/bin/true", hook), 0);
     snprintf(text, sizeof(text), "\"hooks\":[{\"hookName\":\"createContainer\",\"path\":\"%s\"}]",
              hook);
-    assert_int_equal(collect(&e, text, "", &err), 0); /* a link to what is root's alone */
+    assert_int_equal(collect(&e, text, "", &err), 0); /* a link to a file that only root writes */
     cdi_edits_free(&e);
     assert_int_equal(unlink(hook), 0);
     FILE *file = fopen(hook, "w");

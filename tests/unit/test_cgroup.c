@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The cgroup writer on a fake tree: plain files take the place of the kernel's, so that v1 and v2
- * are both tested whatever the machine has. What a real kernel makes of it is the contract suite's.
- */
+/* The cgroup writer on a fake tree: plain files replace the kernel's, so that both v1 and v2 are
+ * tested on any machine. The contract suite tests it on a real kernel. */
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "host/cgroup.h"
@@ -26,7 +25,7 @@ static const struct cgroup_limits limits = {.memory_bytes = 64 << 20, .cpus = 0.
 
 #define root scratch_folder
 
-/* Makes root/path with its folders, holding the text. */
+/* Creates the file root/path and its folders, and writes the text to it. */
 static void put(const char *path, const char *text)
 {
     char full[512];
@@ -90,7 +89,7 @@ static void no_hierarchy_is_refused_with_a_hint(void **state)
     assert_true(err.hint[0] != '\0');
 }
 
-/* Its folder stays when it is unmounted: without a group in it no limit would hold. */
+/* The folder of an unmounted controller stays. A plain folder in it would enforce no limit. */
 static void a_controller_that_is_not_mounted_is_named(void **state)
 {
     (void)state;
@@ -102,7 +101,7 @@ static void a_controller_that_is_not_mounted_is_named(void **state)
     assert_true(err.hint[0] != '\0');
 }
 
-/* A group that is there already belongs to somebody: two runs never share one. */
+/* An existing cgroup belongs to another run: two runs never share a cgroup. */
 static void an_existing_group_is_refused(void **state)
 {
     (void)state;
@@ -113,8 +112,8 @@ static void an_existing_group_is_refused(void **state)
     assert_non_null(strstr(err.message, "File exists"));
 }
 
-/* The kernel fills a new cgroup with its files at mkdir; a plain folder stays empty. So each limit
- * that is to be written fails: what is tested here is that such a limit is never dropped. */
+/* The kernel fills a new cgroup with its files at mkdir(), but a plain folder stays empty. So
+ * writing any limit fails here. The test shows that such a limit is never ignored. */
 static void a_limit_that_cannot_be_set_is_an_error(void **state)
 {
     (void)state;
@@ -129,7 +128,7 @@ static void a_limit_that_cannot_be_set_is_an_error(void **state)
     }
     assert_int_equal(cgroup_create(&c, root, "box", &limits, &err), -1);
     assert_non_null(strstr(err.message, "memory.limit_in_bytes = 67108864"));
-    /* ... and what had been made is gone again. */
+    /* The cgroups that had been created are removed. */
     char made[512];
     snprintf(made, sizeof(made), "%s/memory/light-runner/box", root);
     assert_int_equal(access(made, F_OK), -1);
@@ -145,13 +144,14 @@ static void v2_hands_the_controllers_down(void **state)
     put("light-runner/cgroup.subtree_control", "");
     assert_int_equal(cgroup_create(&c, root, "box", &limits, &err), -1);
     assert_non_null(strstr(err.message, "memory.max = 67108864"));
-    /* Three writes, each a whole value for the kernel; in a plain file the later overwrite the
-     * first bytes of the earlier: "+memory", "+pids", "+cpu". */
+    /* Three writes, each of which is a whole value for the kernel: "+memory", "+pids", "+cpu". In a
+     * plain file, a later write overwrites the first bytes of an earlier write. */
     assert_holds("cgroup.subtree_control", "+cpusry");
     assert_holds("light-runner/cgroup.subtree_control", "+cpusry");
 }
 
-/* Huge pages are forbidden where the kernel has a controller for them, which is then handed down like the others. */
+/* Huge pages are forbidden if the kernel has a controller for them. Then that controller is passed
+ * down like the others. */
 static void v2_hands_down_huge_pages_where_it_can(void **state)
 {
     (void)state;
@@ -164,14 +164,14 @@ static void v2_hands_down_huge_pages_where_it_can(void **state)
     assert_non_null(strstr(err.message, "memory.max = 67108864"));
     assert_holds("cgroup.subtree_control", "+hugetlb");
     assert_holds("light-runner/cgroup.subtree_control", "+hugetlb");
-    /* Not by a name that is like it. */
+    /* A controller with a similar name does not count. */
     put("cgroup.controllers", "cpu memory hugetlbx pids\n");
     put("cgroup.subtree_control", "");
     assert_int_equal(cgroup_create(&c, root, "box", &limits, &err), -1);
     assert_holds("cgroup.subtree_control", "+cpusry");
 }
 
-/* Whatever is asked for is still an error when it cannot be had. */
+/* A limit that is not left out is still an error if it cannot be set. */
 static void what_is_left_out_is_not_looked_for(void **state)
 {
     (void)state;
@@ -204,7 +204,8 @@ static void without_any_limit_there_is_no_group(void **state)
     cgroup_destroy(c);
 }
 
-/* Its maker has made it, and has not come to holding it: a reap of any age is not to take it away, or to count it. */
+/* Another process has created the cgroup, but does not hold it yet. A reap, whatever its age limit,
+ * must not remove or count it. */
 static void a_reap_leaves_what_is_just_being_made(void **state)
 {
     (void)state;
@@ -220,14 +221,14 @@ static void a_reap_leaves_what_is_just_being_made(void **state)
     }
     assert_int_equal(cgroup_reap(root, 0), 0);
     assert_int_equal(access(made, F_OK), 0);
-    /* Nobody holds it any more. */
+    /* After its maker's death no process holds it. */
     assert_int_equal(kill(maker, SIGKILL), 0);
     assert_int_equal(waitpid(maker, NULL, 0), maker);
     assert_int_equal(cgroup_reap(root, 0), 1);
     assert_int_equal(access(made, F_OK), -1);
 }
 
-/* v2 tells also of memory that has only become scarce, and nothing can be read of a group that is gone. */
+/* v2 also reports memory that has only become scarce. A cgroup that is gone cannot be read. */
 static void v2_tells_when_memory_runs_out(void **state)
 {
     (void)state;

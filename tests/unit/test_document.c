@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The fields of an lrun_request, in the document that becomes the request. */
+/* The fields of an lrun_request in its JSON document. */
 #include "unit.h"
 
 #include "document.h"
@@ -58,7 +58,7 @@ static void test_every_field_is_in_it(void **state)
     check(&nothing, "{\"ignore\":[]}");
 }
 
-/* Entries of a program that knows more fields, or fewer, are as long as its own struct. */
+/* A program that knows more fields, or fewer, passes entries with the length of its own struct. */
 static void test_entries_of_another_size(void **state)
 {
     (void)state;

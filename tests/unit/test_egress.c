@@ -11,7 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* The kernel runs the program on frames that are sent through a pair of sockets. */
+/* The kernel runs the filter program on frames that a pair of sockets carries. */
 struct fixture {
     int from, to;
     struct egress_program program;
@@ -65,13 +65,14 @@ static void put16(uint8_t *at, unsigned value)
     at[1] = (uint8_t)value;
 }
 
-/* `to`: of either family. `port`: of TCP and UDP, the type of an ICMP message. */
+/* `to` is an address of either family. `port` is a TCP or UDP port, or the type of an ICMPv6
+ * message. */
 static bool reaches_by(const struct fixture *f, const char *to, int protocol, unsigned port)
 {
     uint8_t frame[FRAME] = {0}, *ip = frame + 14;
     if (inet_pton(AF_INET, to, ip + 16) == 1) {
         put16(frame + 12, ETHERTYPE_IP);
-        ip[0] = 0x46; /* with four bytes of options: ports are not at a fixed place */
+        ip[0] = 0x46; /* four bytes of options, so that the ports are not at a fixed place */
         ip[9] = (uint8_t)protocol;
         put16(ip + 24 + 2, port);
     } else {
@@ -160,7 +161,7 @@ static void test_own_link_local_address(void **state)
     assert_true(reaches(f, "fe80::8"));
 }
 
-/* Port 53 of a server is open, wherever it is, and nothing else of it. */
+/* Port 53 of a name server is open, whatever its address; its other ports are not. */
 static void test_name_servers(void **state)
 {
     struct fixture *f = *state;
@@ -180,7 +181,7 @@ static void test_name_servers(void **state)
     assert_false(reaches_by(f, "169.254.1.2", IPPROTO_UDP, 53));
 }
 
-/* A fragment has no ports: what is where they would be is data. */
+/* A later fragment has no ports: it has data in their place. */
 static void test_fragment_to_a_name_server(void **state)
 {
     struct fixture *f = *state;
@@ -193,13 +194,13 @@ static void test_fragment_to_a_name_server(void **state)
     inet_pton(AF_INET, "169.254.1.1", ip + 16);
     put16(ip + 20 + 2, 53);
     assert_true(passes(f, frame, sizeof(frame)));
-    put16(ip + 6, 0x2000); /* the first one has them */
+    put16(ip + 6, 0x2000); /* the first fragment has ports */
     assert_true(passes(f, frame, sizeof(frame)));
     put16(ip + 6, 1);
     assert_false(passes(f, frame, sizeof(frame)));
 }
 
-/* pasta answers these by itself; without them there is no IPv6. */
+/* pasta answers neighbour discovery itself. IPv6 does not work without it. */
 static void test_neighbour_discovery(void **state)
 {
     struct fixture *f = *state;
@@ -226,7 +227,7 @@ static void test_other_frames(void **state)
     assert_false(passes(f, frame, 1));
 }
 
-/* What does not fit is said, and does not become a program that closes less. */
+/* If the addresses do not fit, the program reports an overflow. It must not silently close less. */
 static void test_more_addresses_than_fit(void **state)
 {
     enum { MANY = BPF_MAXINSNS };

@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Of "remote". */
+/* The SHA-256 of "remote". */
 #define REMOTE "b71199ebd070b36beab7317920c2c2f1d777df8d05e5527d8458fda57cb17a7a"
 
 enum outcome { SOCKET, PLAIN, VERIFIED, UNVERIFIED, REJECTED };
@@ -36,7 +36,8 @@ static void set(const char *name, const char *value)
         unsetenv(name);
 }
 
-/* Every address with every way to ask for TLS. Only the empty DOCKER_TLS_VERIFY takes the verification away. */
+/* Every address with every way to ask for TLS. Only an empty DOCKER_TLS_VERIFY turns the
+ * verification off. */
 static void test_tls(void **state)
 {
     (void)state;
@@ -83,7 +84,7 @@ static void test_tls(void **state)
     }
 }
 
-/* Docker's client keeps a context in a folder whose name is the SHA-256 of the context's. */
+/* Docker's client keeps a context in a folder whose name is the SHA-256 of the context's name. */
 static void test_context(void **state)
 {
     char config[] = "/tmp/light-runner-endpoint-XXXXXX", folder[128], file[160];

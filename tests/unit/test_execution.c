@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The library against fake_supervisor.c, through its public API alone. */
+/* The library with fake_supervisor.c, through the public API only. */
 #include "unit.h"
 
 #include "base/io.h"
@@ -67,7 +67,7 @@ static lrun_execution *started(const lrun_request *request, const lrun_callbacks
     return x;
 }
 
-/* Runs to the end; NULL with *e for an error. */
+/* Waits for the end of a run. Returns its result, or NULL with *e for an error. */
 static lrun_result *finished(const lrun_request *request, const lrun_callbacks *callbacks,
                              lrun_error *e)
 {
@@ -79,7 +79,7 @@ static lrun_result *finished(const lrun_request *request, const lrun_callbacks *
     return r;
 }
 
-/* A request, and the callbacks beside it. */
+/* Declares a request, and its callbacks. */
 #define REQUEST(name, what)                                                                        \
     lrun_callbacks callbacks = LRUN_CALLBACKS_INIT;                                                \
     lrun_request name = LRUN_REQUEST_INIT;                                                         \
@@ -221,14 +221,14 @@ static void test_supervisor_has_its_six_fds_and_no_other(void **state)
     REQUEST(request, "fds");
     callbacks.on_line = keep_line;
     callbacks.user = &log;
-    int leaky = fcntl(STDERR_FILENO, F_DUPFD, 50); /* as callers leave them: without O_CLOEXEC */
+    int leaky = fcntl(STDERR_FILENO, F_DUPFD, 50); /* callers have fds without O_CLOEXEC */
     assert_true(leaky >= 50);
     check_code(&request, &callbacks, 0);
     close(leaky);
     assert_string_equal(log.out, "0 1 2 3 4 5 |");
 }
 
-/* In a child of ours: which of the fds from 0 to 7 are taken is what the bits of `taken` say. */
+/* Runs in a child of the test. The bits of `taken` say which of the fds 0 to 7 are in use. */
 static void run_with_fds_taken(unsigned taken)
 {
     int pipe_fds[2];
@@ -242,7 +242,7 @@ static void run_with_fds_taken(unsigned taken)
     for (int fd = 0; fd < 8; fd++)
         if (taken & 1u << fd)
             dup3(null, fd, O_CLOEXEC);
-    /* Let one of the low numbers be a source. */
+    /* Use a low number as a source, too. */
     int low = fcntl(cancel, F_DUPFD_CLOEXEC, 1);
 
     struct log log = {0};
@@ -262,7 +262,7 @@ static void run_with_fds_taken(unsigned taken)
               : 0);
 }
 
-/* The row of dup2()s must not overwrite what it still needs, whatever numbers the fds have. */
+/* Whatever numbers the fds have, the dup2() calls must not overwrite an fd that is still needed. */
 static void test_low_fd_numbers_do_not_collide(void **state)
 {
     (void)state;
@@ -387,7 +387,7 @@ static void test_cancelled_before_it_began_starts_nothing(void **state)
     close(fd);
 }
 
-/* Its id would be unknown to everybody: there is no state before the command runs. */
+/* No process would know the id of such a run, because there is no state before the command runs. */
 static void test_a_detached_run_that_ends_before_its_command(void **state)
 {
     (void)state;
@@ -422,7 +422,8 @@ static void test_dispatch_from_an_event_loop(void **state)
         assert_int_equal(lrun_execution_dispatch(x, &done, NULL), 0);
     }
     assert_true(done);
-    /* The socket has ended, and is readable for ever; there is no work for anybody. */
+    /* The socket is at its end, and so it is readable for ever. But no work is left, so the fd of
+     * the execution is not readable. */
     struct pollfd over = {.fd = lrun_execution_fd(x), .events = POLLIN};
     assert_int_equal(poll(&over, 1, 0), 0);
     assert_int_equal(log.bytes, 256 * 128 * 1024);
@@ -470,7 +471,7 @@ static void test_wait_returns_only_after_the_supervisor_has_ended(void **state)
     char path[64];
     snprintf(path, sizeof(path), "/tmp/light-runner-test-%d", (int)getpid());
     REQUEST(request, "linger");
-    request.workdir = path; /* what the fake one makes as its last act */
+    request.workdir = path; /* the file that the fake supervisor creates as its last act */
     lrun_execution *x = started(&request, &callbacks);
     lrun_result *r = NULL;
     assert_int_equal(lrun_execution_wait(x, &r, NULL), 0);
@@ -503,7 +504,8 @@ static void test_callers_that_reap_every_child(void **state)
 
 static bool others_reap;
 
-/* In the place of libc's: the child has ended and somebody has waited for it before a pidfd is asked for. */
+/* Replaces libc's pidfd_open(): the child has ended, and another thread has waited for it, before
+ * the library asks for a pidfd. */
 int pidfd_open(pid_t pid, unsigned int flags)
 {
     if (others_reap) {
@@ -568,14 +570,15 @@ static void test_bad_callbacks_start_nothing(void **state)
     callbacks.input_fd = -1;
     callbacks.cancel_fd = 1000;
     check_refused_with(&request, &callbacks, LRUN_INVALID_ARGUMENT, "cancel_fd");
-    /* Set to zeros, and not by its initialiser: stdin would be read, and cancel the run. */
+    /* Set to zeros, and not by its initialiser: fd 0, stdin, would be the input and would cancel
+     * the run. */
     callbacks = (lrun_callbacks){.size = sizeof(callbacks)};
     check_refused_with(&request, &callbacks, LRUN_INVALID_ARGUMENT, "both 0");
     callbacks.size = 0;
     check_refused_with(&request, &callbacks, LRUN_INVALID_ARGUMENT, "lrun_callbacks.size");
 }
 
-/* A program that was compiled against a header in which the struct ends before the fds: it has none. */
+/* A program that was compiled against a header in which the struct ends before the fds has none. */
 static void test_older_callbacks(void **state)
 {
     (void)state;
@@ -655,7 +658,7 @@ static void test_bad_requests_start_nothing(void **state)
     check_refused(&r, LRUN_INVALID_ARGUMENT, "extract");
 }
 
-/* A program that was compiled against a later header, with fields that we do not know. */
+/* A program that was compiled against a later header, with fields unknown to this library. */
 static void test_newer_structs(void **state)
 {
     (void)state;
@@ -788,7 +791,7 @@ static void test_options_of_the_request_go_over_those_of_the_runner(void **state
     lrun_runner_free(other);
 }
 
-/* The run goes on after a limit, and its result is handed over once. */
+/* The run continues after a time limit of a wait, and its result is returned once. */
 static void test_waiting_has_a_limit(void **state)
 {
     (void)state;

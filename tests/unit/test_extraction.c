@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Extraction against an agent that tells the truth, and against one that lies. */
+/* Extraction with an honest agent, and with an agent that lies. */
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "run/extraction.h"
@@ -22,7 +22,7 @@ static char to[128];
 static struct extraction x;
 static struct agent_link unconnected = {.to = -1, .from = -1};
 
-/* Begins an extraction of these paths; the agent's questions go nowhere. */
+/* Begins an extraction of these paths. The frames for the agent go nowhere. */
 static void begin(const char *first, const char *second)
 {
     snprintf(to, sizeof(to), "%s/to", scratch_folder);
@@ -47,7 +47,7 @@ static int finish(void **state)
     return scratch_folder_remove(state);
 }
 
-/* Feeds one frame; `text` has '|' for the NUL behind each field. */
+/* Feeds one frame. In `text`, '|' represents the NUL after each field. */
 static int feed(enum frame_type type, const char *text)
 {
     char payload[1024];

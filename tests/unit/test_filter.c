@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A call that is allowed on top of what a compiled profile says. */
+/* Allows a system call in addition to those that a compiled profile allows. */
 #include "host/filter.h"
 
 #include <setjmp.h>
@@ -18,7 +18,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* All calls are allowed but getppid(), which fails with EDOM, and getsid(), with ERANGE. */
+/* Returns a program that allows all calls except getppid(), which fails with EDOM, and getsid(),
+ * which fails with ERANGE. */
 static char *program(size_t *length)
 {
     const struct sock_filter code[] = {
@@ -36,7 +37,8 @@ static char *program(size_t *length)
     return copy;
 }
 
-/* The errno of a call behind the program, 0 if it goes through. In a process of its own. */
+/* Makes a call in a process of its own to which the program applies. Returns the call's errno, or 0
+ * if the call is allowed. */
 static int outcome(const char *code, size_t length, long number)
 {
     pid_t pid = fork();

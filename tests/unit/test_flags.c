@@ -44,7 +44,8 @@ enum { WORDS_MAX = 8 };
 
 static char *argv[WORDS_MAX + 2];
 
-/* `line`: the arguments, each after a blank. The arguments that are left are in argv[1] and the following. */
+/* `line` holds the arguments, each after a blank. The arguments that are left are in argv from
+ * argv[1] on. */
 static int parse(const struct command *c, struct words *w, const char *line, lrun_error *err)
 {
     static char text[200];

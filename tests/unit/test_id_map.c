@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Which ids outside of a sandbox are which inside. */
+/* The map from ids inside a sandbox to ids outside. */
 #include "host/id_map.h"
 
 #include "unit.h"
@@ -58,7 +58,8 @@ static void test_stretches_that_make_no_sense(void **state)
     }
 }
 
-/* The most there can be fits into what the kernel takes at once, and one more is refused. */
+/* The longest possible map fits into one write to the kernel. A map with one more stretch is
+ * rejected. */
 static void test_the_most(void **state)
 {
     (void)state;

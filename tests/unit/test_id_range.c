@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Ranges of ids: one run each, and none that the machine knows. */
+/* Ranges of ids: each belongs to one run, and the machine knows no id in it. */
 #include "host/id_range.h"
 
 #include "scratch_folder.h"
@@ -51,7 +51,7 @@ static void two_holders_never_share_one(void **state)
     uint32_t first = take(&a, answer), second = take(&b, answer);
     assert_int_not_equal(first, second);
     close(a);
-    /* It is free again, and not asked about again. */
+    /* The range is free again, and the machine is not asked about it again. */
     asked = 0;
     assert_int_equal(take(&c, answer), first);
     assert_int_equal(asked, 0);
@@ -94,7 +94,7 @@ static void what_the_machine_knows_is_left_out(void **state)
         assert_int_equal(take(&lock, answer), ID_RANGE_FIRST + ID_RANGE_SIZE);
         close(lock);
     }
-    /* Nor is it forgotten. */
+    /* The answer is kept, even if the machine does not know the range any more. */
     known_first = 0;
     assert_int_equal(take(&lock, answer), ID_RANGE_FIRST + ID_RANGE_SIZE);
     close(lock);
@@ -128,7 +128,7 @@ static void a_folder_that_cannot_be_made_is_an_error(void **state)
 static void the_machine_is_asked(void **state)
 {
     (void)state;
-    /* The control: root's own ids are known. */
+    /* The control: the machine knows root's own ids. */
     assert_int_equal(id_range_ask(0), 1);
     assert_int_equal(id_range_ask(ID_RANGE_FIRST), 0);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Names of images, the index, and the store around it. The import is tested through the executable.
- */
+/* Names of images, the index, and the store around it. Other tests cover the import through the
+ * executable. */
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "image/index.h"
@@ -62,7 +62,7 @@ static void what_is_no_name_is_refused(void **state)
     memset(name, 'a', sizeof(name));
     name[IMAGE_NAME_MAX + 1] = '\0';
     assert_int_equal(image_name_normalize(out, name, NULL), -1);
-    name[IMAGE_NAME_MAX] = '\0'; /* fits, but not with its tag */
+    name[IMAGE_NAME_MAX] = '\0'; /* fits without its tag, but not with it */
     assert_int_equal(image_name_normalize(out, name, NULL), -1);
     name[IMAGE_NAME_MAX - strlen(":latest")] = '\0';
     assert_int_equal(image_name_normalize(out, name, NULL), 0);
@@ -115,7 +115,7 @@ static void a_corrupt_index_is_refused(void **state)
         INDEX("1", "7"),
         INDEX("1", "{}"),
         INDEX("1", ENTRY("a", HEX_A)),           /* not the stored form */
-        INDEX("1", ENTRY("../a:latest", HEX_A)), /* no name */
+        INDEX("1", ENTRY("../a:latest", HEX_A)), /* not a name */
         INDEX("1", ENTRY("a:latest", "../../../../etc/passwd")),
         INDEX("1", ENTRY("a:latest", "AA")),
         INDEX("1", ENTRY("a:latest", HEX_A) "," ENTRY("a:latest", HEX_C)),
@@ -223,7 +223,7 @@ static void an_image_is_found_by_name_digest_and_prefix(void **state)
         assert_string_equal(digest + 7, found[i][1]);
     }
     static const char *const missing[] = {"d",       "a:1",  "b",           "0123456789a", "",
-                                          "sha256:", "../a", "aaaaaaaaaaaa" /* two begin so */};
+                                          "sha256:", "../a", "aaaaaaaaaaaa" /* two match it */};
     for (size_t i = 0; i < sizeof(missing) / sizeof(missing[0]); i++) {
         assert_int_equal(resolve(store, missing[i], NULL, &err), -1);
         assert_int_equal(err.code, LRUN_START_FAILED);
@@ -267,7 +267,7 @@ static void a_file_lives_as_long_as_a_name_uses_it(void **state)
     assert_true(has_file(store, HEX_A));
     assert_int_equal(store_remove(store, "a", &err), -1);
     assert_int_equal(err.code, LRUN_IMAGE_NOT_FOUND);
-    add(store, "b:latest", HEX_C); /* takes the name from the other */
+    add(store, "b:latest", HEX_C); /* takes the name from the other image */
     assert_false(has_file(store, HEX_A));
     assert_true(has_file(store, HEX_C));
     assert_int_equal(store_remove(store, "0123456789abcdef", &err), 0);

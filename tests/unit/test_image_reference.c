@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What names of images mean to a registry, and what skopeo's words mean to us. */
+/* How image names become references for a registry, and how skopeo's messages become errors. */
 #include "base/cleanup.h"
 #include "image/layout.h"
 #include "image/layout_document.h"

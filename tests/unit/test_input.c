@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Reading stdin that others read too: no kind of file makes it wait, and the description is left as it is. */
+/* Reads a stdin that other processes read, too. With no kind of file does a read wait, and the open
+ * file description stays unchanged. */
 #include "base/cleanup.h"
 #include "run/input.h"
 
@@ -22,7 +23,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* An fd to read, and the one that its bytes come from. */
+/* The fd to read, and the fd through which its bytes are written. */
 struct ends {
     int reader, writer;
 };
@@ -40,7 +41,8 @@ static struct ends make_fifo(void)
     assert_non_null(mkdtemp(folder));
     snprintf(path, sizeof(path), "%s/fifo", folder);
     assert_int_equal(mkfifo(path, 0600), 0);
-    /* A reader alone can only be opened so; what the tests look at is a description that waits. */
+    /* Without a writer, only a non-blocking open of the reader succeeds. The tests need a
+     * description that blocks, so the flag is cleared below. */
     struct ends e = {.reader = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)};
     e.writer = open(path, O_WRONLY | O_CLOEXEC);
     assert_true(e.reader >= 0 && e.writer >= 0);
@@ -100,7 +102,7 @@ static void on_alarm(int number)
     (void)number;
 }
 
-/* Whether a plain read() waits, which an alarm shows by interrupting it. */
+/* Returns whether a plain read() waits: if it does, an alarm interrupts it. */
 static bool waits_in_read(int fd)
 {
     char byte;
@@ -124,7 +126,7 @@ static void nothing_is_there(void **state)
         int flags = fcntl(e.reader, F_GETFL);
         assert_int_equal(flags & O_NONBLOCK, 0);
         assert_true(input_is_pollable(e.reader));
-        assert_true(waits_in_read(e.reader)); /* the control: read() would wait */
+        assert_true(waits_in_read(e.reader)); /* control: a plain read() waits */
         for (int n = 0; n < 3; n++) {
             assert_int_equal(input_read(e.reader, bytes, sizeof(bytes)), -1);
             assert_true(errno == EAGAIN || errno == EINTR);
@@ -135,7 +137,7 @@ static void nothing_is_there(void **state)
     }
 }
 
-/* A terminal passes bytes on from a thread of the kernel: they are not there at once. */
+/* Waits for bytes. A thread of the kernel carries those of a terminal, so they come later. */
 static void await(int fd)
 {
     struct pollfd p = {fd, POLLIN, 0};
@@ -152,7 +154,7 @@ static void bytes_come_through(void **state)
         assert_int_equal(write(e.writer, "one\n", 4), 4);
         await(e.reader);
         ssize_t n = input_read(e.reader, bytes, sizeof(bytes));
-        assert_true(n >= 4); /* a terminal may make "\r\n" of it */
+        assert_true(n >= 4); /* a terminal may turn "\n" into "\r\n" */
         assert_memory_equal(bytes, "one", 3);
         assert_int_equal(input_read(e.reader, bytes, sizeof(bytes)), -1);
         assert_true(errno == EAGAIN || errno == EINTR);
@@ -160,12 +162,12 @@ static void bytes_come_through(void **state)
         await(e.reader);
         n = input_read(e.reader, bytes, sizeof(bytes));
         assert_true(n == 0 ||
-                    (n < 0 && errno == EIO)); /* what a terminal without its other side says */
+                    (n < 0 && errno == EIO)); /* from a terminal whose other side is closed */
         close(e.reader);
     }
 }
 
-/* One byte for two readers: the one that comes late must not wait for the next. */
+/* One byte for two readers: the later reader must not wait for the next byte. */
 static void another_reader_takes_the_bytes(void **state)
 {
     (void)state;

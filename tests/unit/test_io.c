@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Files that are written by temporary name and rename, by many at once. */
+/* Files that many threads write at once, by a temporary name and a rename. */
 #include "unit.h"
 
 #include "base/cleanup.h"
@@ -45,7 +45,7 @@ static void test_threads_write_the_same_file(void **state)
     if (failed || mixed)
         fail_msg("%d of %d writes failed, %d files were not one writer's", failed, WRITERS * WRITES,
                  mixed);
-    /* And nothing but the file is left. */
+    /* No temporary file is left. */
     cleanup_close int dir = open(scratch_folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     cleanup_closedir DIR *names = io_list(dir);
     for (struct dirent *e; (e = readdir(names));)

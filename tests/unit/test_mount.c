@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What kernels without file-backed EROFS do, and what is kept for later runs. Needs root, and says so. */
+/* Mounts of images on kernels without file-backed EROFS, and the templates that are kept for later
+ * runs. Without root, the tests say that they need it. */
 #include "host/mount.h"
 
 #include "base/error.h"
@@ -38,7 +39,7 @@ static void run(const char *const *argv)
     assert_int_equal(status, 0);
 }
 
-/* How many loop devices have that file behind them. */
+/* Returns how many loop devices use the file. */
 static int loops_of(const char *path)
 {
     int found = 0;
@@ -121,7 +122,7 @@ static void mount_size(uint64_t mib)
     assert_int_equal(umount(target), 0);
 }
 
-/* The one that is used all the time stays. */
+/* The template that is used all the time stays. */
 static void test_few_templates_are_kept(void **state)
 {
     (void)state;

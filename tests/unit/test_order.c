@@ -48,7 +48,8 @@ static void test_what_is_no_order_is_refused(void **state)
         "{\"id\":\"light-runner-0123456789ab\",\"request\":{\"image\":\"i\"},\"logs\":1}");
 }
 
-/* The order can make an image of the sandbox's root, and no caller must be able to replace another one by way of it. */
+/* An order can make an image of the sandbox's root. No caller may replace another image that
+ * way. */
 static void test_only_images_of_steps_are_committed(void **state)
 {
     (void)state;

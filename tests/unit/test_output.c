@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The way back to the caller: order and completeness when it reads late, the cap, a caller that
- * went. */
+/* Output on its way to the caller: order and completeness if the caller reads late, the cap, and a
+ * caller that is gone. */
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "run/output.h"
@@ -34,7 +34,7 @@ static int close_pair(void **state)
     return 0;
 }
 
-/* Takes what is there, and what the flushes bring, and checks that the frames count up. */
+/* Reads the frames that are there or that a flush brings, and checks that they count up. */
 static uint64_t read_counting_frames(struct output *o, struct buffer *in, uint64_t next)
 {
     for (;;) {
@@ -68,7 +68,7 @@ static void a_late_reader_gets_everything_in_order(void **state)
     lrun_error err = {0};
     buffer_init(&in, 1 << 20);
     output_init(&o, pair[0], true, UINT64_MAX);
-    /* Far more than a socket holds. */
+    /* Much more than a socket holds. */
     for (uint64_t i = 0; i < 3000; i++) {
         memcpy(payload, &i, sizeof(i));
         assert_int_equal(output_log(&o, FRAME_LOG_STDOUT, payload, sizeof(payload) - i % 7, &err),
@@ -118,12 +118,13 @@ static void what_waits_for_the_caller_is_bounded_with_its_headers(void **state)
     output_init(&o, pair[0], true, CAP);
     write_single_bytes(&o);
     assert_int_equal(fstat(o.spool, &st), 0);
-    assert_true(st.st_size > CAP); /* control: the pieces were kept */
+    assert_true(st.st_size > CAP); /* control: the pieces are in the file */
     assert_true(st.st_size <= CAP + OUTPUT_SLACK + NOTICE_MAX);
     output_free(&o);
 }
 
-/* No folder for a file: a frame that is sent needs none, some output waits in memory, and the end of that is told. */
+/* There is no folder for the spool file. A frame that is sent at once needs no file. Some output
+ * waits in memory. If there is more, the error says why. */
 static void without_a_folder_output_waits_in_memory(void **state)
 {
     (void)state;
@@ -135,7 +136,7 @@ static void without_a_folder_output_waits_in_memory(void **state)
     assert_int_equal(output_log(&o, FRAME_LOG_STDOUT, piece, sizeof(piece), &err), 0);
     assert_int_equal(o.spool, -1);
     uint64_t sent = sizeof(piece), taken = 0;
-    /* More than the cap passes through while it is read, */
+    /* More output than the cap passes through while the caller reads. */
     for (int i = 0; i < 1600; i++) {
         assert_int_equal(output_log(&o, FRAME_LOG_STDOUT, piece, sizeof(piece), &err), 0);
         sent += sizeof(piece);
@@ -146,7 +147,7 @@ static void without_a_folder_output_waits_in_memory(void **state)
         }
     }
     assert_true(o.spool >= 0 && o.tail > 64 << 20);
-    /* and no more than the cap waits. */
+    /* No more output than the cap waits in memory. */
     int rc = 0;
     for (int i = 0; i < 1600 && rc == 0; i++)
         rc = output_log(&o, FRAME_LOG_STDOUT, piece, sizeof(piece), &err);
@@ -171,7 +172,7 @@ static void a_log_is_bounded_with_its_headers(void **state)
     output_free(&o);
 }
 
-/* The headers of ordinary output cost none of its bytes. */
+/* The headers of frames with ordinary output do not count towards the cap. */
 static void a_log_of_large_pieces_is_cut_at_its_cap_to_the_byte(void **state)
 {
     (void)state;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Which process a process is, for those who come later. */
+/* The identity of a process, by which a later process recognises it. */
 #include "host/process.h"
 
 #include <setjmp.h>
@@ -38,7 +38,7 @@ static void test_one_that_has_ended(void **state)
     close(pipes[1]);
 }
 
-/* Somebody else has got the number since. */
+/* Another process has got the same pid since. */
 static void test_another_start(void **state)
 {
     char identity[PROCESS_IDENTITY_SIZE], other[PROCESS_IDENTITY_SIZE];

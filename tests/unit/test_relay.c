@@ -73,7 +73,7 @@ static void test_reader_that_has_gone(void **state)
     assert_int_equal(r.error, EPIPE);
     signal(SIGPIPE, before);
     close(fds[1]);
-    relay_write(&r, "x", 1, &going); /* dropped: the fd is not touched any more */
+    relay_write(&r, "x", 1, &going); /* dropped: the relay does not use the fd any more */
     assert_int_equal(r.error, EPIPE);
 }
 

@@ -15,7 +15,7 @@ static struct request parsed(const char *json)
     return r;
 }
 
-/* It is refused as INVALID_ARGUMENT, and the message says `part`. */
+/* Checks that the request is rejected as INVALID_ARGUMENT, with `part` in the message or hint. */
 static void check_refused(const char *json, const char *part)
 {
     struct request r;
@@ -356,7 +356,7 @@ static void test_env_list_keeps_the_last_of_a_name(void **state)
     request_free(&r);
 }
 
-/* A request whose env has `count` variables of `length` bytes each, "V0000=xxx". */
+/* Returns a request whose env has `count` variables of `length` bytes each, "V0000=xxx". */
 static char *env_request(size_t count, size_t length)
 {
     char *json = malloc(count * (length + 16) + 64), *end = json;
@@ -425,7 +425,7 @@ static void test_input_is_any_json_value(void **state)
     check_input("[1, true, {\"b\": 1,\n\"a\": 2}]", "[1, true, {\"b\": 1,\n\"a\": 2}]");
     check_input("0.1", "0.1");
     check_input("[0.30000000000000004]", "[0.30000000000000004]");
-    /* What a parser would not hold, or would write in another way. */
+    /* Values that a JSON parser could not represent, or would write in another way. */
     static const char *const as_they_are[] = {
         "9223372036854775807",
         "10014255632117358197",
@@ -441,7 +441,7 @@ static void test_input_is_any_json_value(void **state)
     };
     for (size_t i = 0; i < sizeof(as_they_are) / sizeof(as_they_are[0]); i++)
         check_input(as_they_are[i], as_they_are[i]);
-    /* Blanks around it are the document's; a name may have escapes. */
+    /* Blanks around the value belong to the document. A name may have escapes. */
     struct request r = parsed("{ \"in\\u0070ut\" :\t18446744073709551616 \n, \"image\": \"i\" }");
     assert_string_equal(r.input, "18446744073709551616");
     request_free(&r);
@@ -468,7 +468,7 @@ static void test_input_that_is_not_json_is_refused(void **state)
     check_refused("{\"image\":\"i\",\"input\":1,\"input\":2}", "duplicate");
     check_refused("{\"image\":\"i\",\"input\":1,\"in\\u0070ut\":2}", "duplicate");
     check_refused("{\"image\":\"i\",\"in\\u0070ut\":[1}", "not valid JSON");
-    /* The place is that in the text that was given. */
+    /* The error gives the place in the caller's own text. */
     check_refused("{\"image\":\"i\",\"input\":[1,\n2,\n3],\"timeout\":\"x\",]}", "line 3");
 }
 
@@ -502,7 +502,7 @@ static void test_cpus_as_text(void **state)
     request_free(&r);
 }
 
-/* What a request is written as reads back as the same. */
+/* A request that is written and read again is the same. */
 static void test_document_round_trip(void **state)
 {
     (void)state;

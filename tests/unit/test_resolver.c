@@ -9,7 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* The servers with spaces between them, and the host's own behind a slash, for resolv.conf and its upstream file. */
+/* Returns the servers for this resolv.conf and its upstream file, with spaces between them. The
+ * host's own server follows after a slash. */
 static const char *found(const char *file, const char *upstream)
 {
     static char text[256];
@@ -81,7 +82,7 @@ static void test_servers_of_a_request(void **state)
     assert_int_equal(length, strlen(text));
     resolver_find(&r, asked + 2);
     char *none = NULL;
-    resolver_find(&r, &none); /* the host's, whatever they are */
+    resolver_find(&r, &none); /* the servers of this host, whatever they are */
     assert_true(r.count <= RESOLVER_MAX);
 }
 

@@ -47,7 +47,7 @@ static char *text_of(const struct run_result *r)
     return text;
 }
 
-/* That the list has the names, which are given with commas. */
+/* Checks that the list has these names, which commas separate. */
 static void assert_names(const char *const *list, const char *names)
 {
     char text[128] = "";
@@ -227,7 +227,7 @@ static void test_extracted_that_did_not_run_is_absent(void **state)
     free(text);
     lrun_result_free(r);
 
-    in.extracted = entries; /* asked for, with an empty list */
+    in.extracted = entries; /* the request had an empty list */
     text = text_of(&in);
     assert_non_null(strstr(text, "\"extracted\":[]"));
     assert_int_equal(result_from_json(&r, text, strlen(text), NULL), 0);
@@ -262,7 +262,7 @@ static void check_lost(json_t *document)
     free(text);
 }
 
-/* Every field is taken away, and given a wrong type. */
+/* Each field is removed, and then given a wrong type. */
 static void test_nothing_is_taken_on_trust(void **state)
 {
     (void)state;
@@ -303,7 +303,7 @@ static void test_values_out_of_range_are_refused(void **state)
     (void)state;
     check_changed("exitCode", json_integer(256));
     check_changed("exitCode", json_integer(-1));
-    check_changed("exitCode", json_integer(1)); /* and yet `success` */
+    check_changed("exitCode", json_integer(1)); /* contradicts `success` */
     check_changed("cancelled", json_true());
     check_changed("timedOut", json_true());
     check_changed("cpuTimedOut", json_true());

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Reading /etc/subuid. What is made of it is tests/cli/test_rootless.py's. */
+/* Reading /etc/subuid. tests/cli/test_rootless.py tests the use of these ids. */
 #include "base/cleanup.h"
 #include "host/delegation.h"
 #include "host/rootless.h"
@@ -63,7 +63,7 @@ static void what_is_no_range_of_the_user_is_none(void **state)
         "ann:1:5x\n",
         "ann:-1:5\n",
         "ann: 1:5\n",
-        "ann:0:5\n", /* root's own id is never to be given away */
+        "ann:0:5\n", /* root's own id must never be given to a user */
         "ann:1:0\n",
         "ann:4294967295:65536\n",
         "ann:1:4294967296\n",

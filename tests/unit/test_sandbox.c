@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the supervisor is told of a sandbox, by the fds that an engine has given it. */
+/* The events of a sandbox that the supervisor learns from the fds of the engine. */
 #include "unit.h"
 
 #include "engine/engine.h"
@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-/* Its fd becomes the reading end of a pipe. The other one. */
+/* Sets *fd to the reading end of a pipe, and returns the writing end. */
 static int give(int *fd)
 {
     int ends[2];
@@ -17,7 +17,7 @@ static int give(int *fd)
     return ends[1];
 }
 
-/* Everything that is readable now. */
+/* Handles all fds that are readable now. Returns the events. */
 static unsigned turn(struct sandbox *s)
 {
     struct pollfd polls[SANDBOX_POLLS];
@@ -41,7 +41,8 @@ static void test_nothing_happens(void **state)
     sandbox_close(&s);
 }
 
-/* pasta writes a byte when it is ready. One that fails on the way leaves the mere end of the pipe, and its process ends. */
+/* pasta writes a byte when it is ready. A pasta that fails before that only closes the pipe, and
+ * its process ends. */
 static void test_the_network_is_up_by_a_word_alone(void **state)
 {
     struct sandbox s;
@@ -67,7 +68,7 @@ static void test_the_network_is_up_by_a_word_alone(void **state)
     close(s.network_lost);
 }
 
-/* The last words of a runtime are the error of a start: they are there when its end is told. */
+/* A runtime's last words are the error of a failed start. So its end is reported after them. */
 static void test_all_that_it_said_is_there_when_it_has_ended(void **state)
 {
     struct sandbox s;

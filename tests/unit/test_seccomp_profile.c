@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The translation of the distribution's seccomp profile: never wider than what goes in. */
+/* The translation of the distribution's seccomp profile never allows more than the profile. */
 #include "policy/seccomp_profile.h"
 
 #include <setjmp.h>
@@ -28,7 +28,7 @@ static json_t *translate(const char *text)
     return out;
 }
 
-/* The action of the first rule without conditions that names the call, or NULL. */
+/* Returns the action of the first rule that names the call, or NULL. */
 static const char *action_of(const json_t *seccomp, const char *call)
 {
     json_t *rule, *name;
@@ -107,7 +107,7 @@ static bool matches(const json_t *rule, const char *call, const uint64_t args[6]
 
 enum { ALLOWED = -1, NO_RULE = -2 };
 
-/* ALLOWED, or the errno. Rules that say different things must not both match. */
+/* Returns ALLOWED, an errno, or NO_RULE. Rules with different actions must not both match. */
 static int verdict(const json_t *seccomp, const char *call, uint64_t first, uint64_t second,
                    uint64_t third, uint64_t fourth)
 {
@@ -128,7 +128,7 @@ static int verdict(const json_t *seccomp, const char *call, uint64_t first, uint
     return seen;
 }
 
-/* Whatever the distribution says of these calls. */
+/* A profile that allows these calls, as a distribution's profile might. */
 #define WIDE                                                                                       \
     "{\"defaultAction\":\"SCMP_ACT_ERRNO\",\"syscalls\":[{\"names\":[\"socket\",\"socketpair\","   \
     "\"mmap\",\"clone\","                                                                          \
@@ -138,7 +138,7 @@ static int verdict(const json_t *seccomp, const char *call, uint64_t first, uint
     "\"args\":["                                                                                   \
     "{\"index\":2,\"value\":9,\"valueTwo\":0,\"op\":\"SCMP_CMP_NE\"}]}]}"
 
-/* The whole profile, and what is refused on top of another. */
+/* Checks the whole profile, and the refusals that are added to another profile. */
 static void with_both(void (*check)(const json_t *seccomp))
 {
     lrun_error err = {0};
@@ -161,7 +161,7 @@ static void check_sockets(const json_t *s)
                              usual ? ALLOWED : EAFNOSUPPORT);
         assert_int_equal(verdict(s, "socketpair", family, SOCK_STREAM, 0, 0),
                          family == AF_UNIX ? ALLOWED : EAFNOSUPPORT);
-        /* The kernel looks at the lower half alone. */
+        /* The kernel reads only the lower half of the argument. */
         assert_int_equal(verdict(s, "socket", family | 1ULL << 32, SOCK_STREAM, 0, 0),
                          EAFNOSUPPORT);
     }
@@ -172,7 +172,7 @@ static void check_sockets(const json_t *s)
         assert_int_equal(verdict(s, "socket", AF_NETLINK, SOCK_RAW, protocol | 1ULL << 32, 0),
                          EPROTONOSUPPORT);
     }
-    /* The way around it on 32-bit machines. */
+    /* Calls that would bypass these rules on 32-bit machines. */
     assert_int_equal(verdict(s, "socketcall", 1, 0, 0, 0), NO_RULE);
     assert_int_equal(verdict(s, "ipc", 23, 0, 0, 0), NO_RULE);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Files in: what is taken from the host's folder, and what is left. */
+/* Copying files in: which files of the host's folder are taken, and which are left out. */
 #include "base/cleanup.h"
 #include "run/seed.h"
 #include "wire/fields.h"
@@ -17,7 +17,8 @@
 
 #include "scratch_folder.h"
 
-/* What the walk gave: "kind path mode\n" lines, of a link "link path -> target\n", and the bytes of all files. */
+/* The result of the walk: a line "kind path mode\n" for each entry, "link path -> target\n" for a
+ * link; and the number of bytes in all files. */
 static char lines[65536];
 static size_t data_bytes, most_waiting;
 
@@ -136,7 +137,7 @@ static void links_and_fifos_are_skipped(void **state)
     assert_string_equal(lines, "");
 }
 
-/* Of a tree of links, those that are to go in; each in a line of its own, whatever their order. */
+/* The links of a tree that are copied in. Each has a line of its own, in any order. */
 static void links_that_stay_inside_are_kept_when_asked_for(void **state)
 {
     (void)state;
@@ -174,7 +175,7 @@ static void links_that_stay_inside_are_kept_when_asked_for(void **state)
         {"fifo-link", "fifo"},
         {"f-slash", "f/"},
         {"f-dot", "f/."},
-        /* Where they lead is inside, but only for as long as others are what they are. */
+        /* These links lead inside, but only as long as other links and folders do not change. */
         {"text-leads-out", "deep/../../f"},
         {"chain-leads-out", "text-leads-out"},
         {"back-in", "../in/f"},

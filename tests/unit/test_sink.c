@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The sink: nothing that a sandbox sends is created outside the folder, or through a link in it. */
+/* The sink creates no file that a sandbox sends outside the folder, or through a link in it. */
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "run/sink.h"
@@ -167,7 +167,8 @@ static bool is_of_that_time(const char *name)
     return st.st_mtim.tv_sec == MODIFIED.tv_sec && st.st_mtim.tv_nsec == MODIFIED.tv_nsec;
 }
 
-/* Also those of folders, into which more has come since; but a folder that was there before is the caller's. */
+/* Files and folders keep their times, even folders that have got more files since. A folder that
+ * existed before belongs to the caller, and its time is not set. */
 static void times_are_kept(void **state)
 {
     (void)state;
@@ -183,7 +184,7 @@ static void times_are_kept(void **state)
         assert_int_equal(write_file(&s, path, "text", &err), 0);
     }
     assert_true(is_of_that_time("a"));
-    assert_false(is_of_that_time("ab")); /* control: there may be more to come */
+    assert_false(is_of_that_time("ab")); /* control: more files may come */
     sink_close(&s);
     for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
         assert_int_equal(is_of_that_time(folders[i]), strcmp(folders[i], "there") != 0);
@@ -192,7 +193,7 @@ static void times_are_kept(void **state)
     }
 }
 
-/* Of the caller, whatever this process's own is. */
+/* The umask is the caller's, whatever the umask of this process is. */
 static void modes_are_cut_by_the_umask_that_is_given(void **state)
 {
     (void)state;
@@ -250,7 +251,7 @@ static void a_repository_that_was_there_is_not_touched(void **state)
         assert_file(to, refused[i], NULL);
     }
     assert_int_equal(sink_folder(&s, ".git", 0755, MODIFIED, &err), -1);
-    /* Names that only look like it, and a repository that comes out as a whole. */
+    /* Names that only resemble .git, and a repository that is extracted as a whole. */
     assert_int_equal(write_file(&s, ".gitignore", "x", &err), 0);
     assert_int_equal(sink_folder(&s, "new", 0755, MODIFIED, &err), 0);
     assert_int_equal(sink_folder(&s, "new/.git", 0755, MODIFIED, &err), 0);

@@ -35,7 +35,7 @@ static void test_exit_codes_and_signals(void **state)
     (void)state;
     run(one, -1, &result);
     assert_int_equal(result.code, 1);
-    /* With SIGKILL, timeout(1) kills itself, too. */
+    /* timeout(1) with SIGKILL also kills itself. */
     run(killed, -1, &result);
     assert_int_equal(result.code, SPAWN_KILLED + SIGKILL);
 }
@@ -55,7 +55,7 @@ static void test_streams_are_printable(void **state)
     assert_string_equal(result.text, "a ?b");
 }
 
-/* newuidmap has its privileges from its file; a helper that reads hostile files must not have any. */
+/* newuidmap gets privileges from its file. A helper that reads hostile files must not get any. */
 static void test_only_a_trusted_program_may_gain_privileges(void **state)
 {
     static const char *const status[] = {"grep", "NoNewPrivs", "/proc/self/status", NULL};
@@ -78,7 +78,7 @@ static void test_other_open_files_are_not_inherited(void **state)
     (void)state;
     run(list, -1, &result);
     close(open_for_all);
-    /* The fourth is that of the folder. */
+    /* The fourth fd is the folder that ls reads. */
     assert_string_equal(result.output, "0 1 2 3");
 }
 
@@ -116,7 +116,8 @@ static void test_the_output_of_a_trusted_program_fits(void **state)
     assert_string_equal(output, "123");
 }
 
-/* As a supervisor starts another: fds of its own at 3 and behind it, and nobody waits. */
+/* Like a supervisor that starts another supervisor: the program gets more fds from 3 on, and
+ * spawn_start() does not wait for it. */
 static void test_a_program_goes_on_by_itself(void **state)
 {
     static const char *const argv[] = {"another name", "/proc/self/fd/3", NULL};

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Points in time, as states have them and as others write them. */
+/* Points in time, as light-runner and other programs write them into states. */
 #include "wire/state.h"
 
 #include <setjmp.h>

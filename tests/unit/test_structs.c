@@ -33,7 +33,7 @@ static void test_what_a_caller_is_given(void **state)
     assert_non_null(strstr(e.message, "ours.size"));
 }
 
-/* An init function sets as much as the caller's struct has, and all of that. */
+/* An init function sets the caller's whole struct, and nothing after it. */
 static void test_what_a_struct_starts_as(void **state)
 {
     (void)state;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A supervisor that ends early, at each of its first steps: it answers, and closes exactly what it has opened. */
+/* A supervisor that ends early, at each of its first steps, sends an answer and closes exactly the
+ * fds that it has opened. */
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "run/supervisor.h"
@@ -25,7 +26,7 @@
 
 enum { FDS_MAX = 64 };
 
-/* A bit per open fd. */
+/* Returns a bit for each open fd. */
 static uint64_t open_fds(void)
 {
     uint64_t set = 0;
@@ -35,7 +36,7 @@ static uint64_t open_fds(void)
     return set;
 }
 
-/* The fds as a supervisor is started with them; -1 or the other end of the caller's socket. */
+/* Arranges the fds as a supervisor gets them. Returns the caller's end of the socket, or -1. */
 static int take_places(void)
 {
     int pair[2], never = eventfd(0, 0), null = open("/dev/null", O_RDWR);
@@ -50,7 +51,7 @@ static int take_places(void)
     return caller;
 }
 
-/* The exit code of a child: which of the checks has failed, 0 for none. */
+/* Returns the exit code of a child: the number of the check that has failed, or 0. */
 static int run_case(enum frame_type type, const char *text)
 {
     int caller = take_places();

@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* As the reader of any tar counts: every byte, the field itself as spaces. */
+/* Returns the checksum as every tar reader computes it: the sum of all bytes, with the checksum
+ * field itself as spaces. */
 static unsigned sum_of(const char *block)
 {
     unsigned sum = 0;

@@ -120,7 +120,8 @@ static void test_join(void **state)
     check_join("/a", "../b", "/a/../b");
 }
 
-/* What a terminal obeys, what changes the order of reading, and what is no text; and what it becomes. */
+/* Bytes that a terminal obeys, that change the reading order, or that are not text; and the text
+ * that is shown instead. */
 static const char nasty[] = "a\x1b[2J\r\n\t\x7f"
                             "\xc2\x9b"
                             "31m\xc2\x80\xc2\x9f"
@@ -151,7 +152,7 @@ static void printable_text_stays_as_it_is(void **state)
     assert_string_equal(text, plain);
 }
 
-/* Whoever makes an error cannot forget it. */
+/* Every error is made printable, so that no caller can forget to do it. */
 static void errors_are_printable_whatever_they_quote(void **state)
 {
     (void)state;
@@ -165,7 +166,7 @@ static void errors_are_printable_whatever_they_quote(void **state)
     assert_memory_equal(e.message, shown, strlen(shown));
     error_errno(&e, LRUN_INTERNAL, "test", ENOENT, "%s", nasty);
     assert_memory_equal(e.message, shown, strlen(shown));
-    /* One that is cut within a character. */
+    /* A message that is cut within a character. */
     char longer[2 * sizeof(e.message)] = "";
     for (size_t i = 0; i + 3 < sizeof(longer); i += 2)
         memcpy(longer + i, "\xc3\xa9", 3);

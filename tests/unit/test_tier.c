@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Which evidence a tier takes for its own, and which runtime for one that works. */
+/* Which evidence a tier accepts as its own, and which runtime it accepts as working. */
 #include "tier/tier.h"
 
 #include <setjmp.h>
@@ -39,7 +39,7 @@ static void runsc_is_not_and_its_log_says_so(void **state)
 {
     (void)state;
     assert_true(verified("runsc", "4.19.0-gvisor", "#1 SMP Sun Jan 10 15:06:54 PST 2016", LOG));
-    /* Another kernel is not enough, nor are the words on the host's. */
+    /* Another kernel version is not enough, and neither is gVisor's log with the host's version. */
     assert_false(verified("runsc", "4.19.0-gvisor", "#1 SMP", ""));
     assert_false(verified("runsc", "4.19.0-gvisor", "#1 SMP", "<6>[ 0.0] Linux version 4.19.0\n"));
     assert_false(verified("runsc", "6.1.0", "#1 SMP Debian", LOG));
@@ -62,13 +62,13 @@ static void kata_is_another_boot_of_any_kernel(void **state)
     assert_true(is_a_guest("6.2.0", "there", "here"));
     assert_false(is_a_guest("6.1.0", "here", "here"));
     assert_false(is_a_guest("6.2.0", "here", "here"));
-    /* Where the boot is not known, the version decides. */
+    /* If the boot id is unknown, the version decides. */
     assert_false(is_a_guest("6.1.0", "", "here"));
     assert_false(is_a_guest("6.1.0", "there", ""));
     assert_true(is_a_guest("6.2.0", "", ""));
 }
 
-/* A program that prints this, whatever it is asked, and ends with that. */
+/* Creates a program that prints `text`, whatever its arguments are, and exits with `code`. */
 static void make_program(const char *path, const char *text, int code)
 {
     FILE *file = fopen(path, "w");
@@ -108,7 +108,7 @@ static void a_runsc_of_today_is_not(void **state)
     lrun_error err = {0};
     assert_int_equal(check("runsc version release-20260907.0", 0, &err), 0);
     assert_int_equal(check("runsc version release-20270907.0-12-gabcdef123456", 0, &err), 0);
-    /* Built by hand: it does not say. */
+    /* A runsc that was built by hand has no version. */
     assert_int_equal(check("runsc version VERSION_MISSING", 0, &err), 0);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Where a layer's paths lead, and how much its marks look at, however many of them there are. What they do is in
- * tests/cli/test_image_layers.py. */
+/* Where a layer's paths lead, and how many files its whiteout marks look at, whatever the number of
+ * marks. tests/cli/test_image_layers.py tests the effect of the marks. */
 #include "unit.h"
 
 #include "image/unpack_layer.h"
@@ -29,7 +29,7 @@ static void apply(struct layer_paths *paths, const char *path)
     assert_true(is_mark);
 }
 
-/* a/b, with files that this layer has written and one of a layer below. */
+/* Creates a/b with files that this layer has written, and a file of a layer below. */
 static void make_tree(struct layer_paths *paths)
 {
     lrun_error err = {0};
@@ -62,7 +62,7 @@ static void check(const char *mark, const char *other)
     }
     assert_int_equal(access("a/b/lower", F_OK), -1);
     assert_int_equal(access("a/b/7", F_OK), 0);
-    /* Each file once, and a few steps per mark; a walk per mark would be 2 * MARKS * FILES. */
+    /* Each file once, and a few steps per mark. A walk per mark would see 2 * MARKS * FILES. */
     assert_true(paths.seen >= FILES);
     assert_true(paths.seen <= FILES + 4 * 2 * MARKS);
     clear_away(&paths);
@@ -102,7 +102,7 @@ static void a_folder_that_is_cleared_can_still_be_removed(void **state)
     clear_away(&paths);
 }
 
-/* Tidied and resolved, or NULL when the path is refused. malloc'd. */
+/* Returns the path, tidied and resolved, or NULL if it is rejected. malloc'd. */
 static char *place_of(const char *path)
 {
     lrun_error err = {0};
@@ -135,7 +135,7 @@ static void links_on_the_way_are_followed_and_lead_nowhere_else(void **state)
         {"a/..b", "a/..b"},
         {"later", "later"}, /* the last name is the link itself */
         {"later/x", "usr/lib/x"},
-        {"later/../x", "x"}, /* a path's own are those of its text */
+        {"later/../x", "x"}, /* ".." in the path itself is resolved as text */
         {"absolute/x/y", "usr/lib/x/y"},
         {"up/x", "usr/x"},
         {"chain/y", "usr/lib/x/y"},
@@ -143,7 +143,7 @@ static void links_on_the_way_are_followed_and_lead_nowhere_else(void **state)
         {"usr/back/x", "usr/x"},
         {"trailing/x", "usr/lib/x"},
         {"self/self/x", "x"},
-        {"file/x", "file/x"}, /* the writer refuses it */
+        {"file/x", "file/x"}, /* the writer rejects it */
     };
     (void)state;
     assert_int_equal(mkdir("usr", 0755), 0);

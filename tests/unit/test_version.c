@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The version in the header, of the library and of the build are the same. */
+/* The header, the library and the build have the same version. */
 #include "unit.h"
 
 #include "lightrunner.h"

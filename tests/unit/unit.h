@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What every cmocka test includes, in the order that cmocka wants. */
+/* The headers that every cmocka test needs, in the order that cmocka requires. */
 #ifndef TESTS_UNIT_UNIT_H
 #define TESTS_UNIT_UNIT_H
 

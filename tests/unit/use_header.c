@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Initialisers of the public header, as C and as C++: variables, globals, assignments, arrays. Only compiled. */
+/* The initialisers of the public header, as C and as C++: variables, globals, assignments, arrays.
+ * As C the program is also executed, as C++ it is only compiled. */
 #include <lightrunner.h>
 
 static lrun_error last_error = LRUN_ERROR_INIT;

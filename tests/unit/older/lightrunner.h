@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A header as a version before 0.1 might have had it: the same functions, and structs that end earlier. It is frozen:
- * older_caller.c is compiled with it, and must work with every later library that has the same soname.
+ * A header as a version before 0.1 might have had it: the same functions, but shorter structs. It
+ * is frozen. older_caller.c is compiled with it, and must work with every later library that has
+ * the same soname.
  */
 #ifndef LIGHTRUNNER_H
 #define LIGHTRUNNER_H
