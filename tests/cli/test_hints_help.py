@@ -27,7 +27,7 @@ NO_NETWORK = "ip link set lo up"
 # Of values that a hint gives as examples.
 EXAMPLE = re.compile(r"(?<![\w/.])(?:/\w+|\d[\w.]*)")
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="takes a mount namespace")
+pytestmark = [pytest.mark.once, pytest.mark.skipif(os.geteuid() != 0, reason="takes a mount namespace")]
 
 
 @pytest.fixture(scope="module")
