@@ -58,7 +58,7 @@ check: tools  ## every test, twice: as built, and with the sanitizers; lint; a b
 	@$(MAKE) --no-print-directory DEPS=skip clang
 	@scripts/as-root $(PYTHON) tests/run --build $(BUILD) --sanitized $(BUILD)-asan
 
-check-fast: deps  ## in 90 s the tests that fail most often: layers, unit, fuzz corpora, contract and hostile in the cell local-runc
+check-fast: deps  ## in three minutes the tests that fail most often: layers, unit, fuzz corpora, contract and hostile in the cell local-runc
 	@$(MAKE) --no-print-directory build
 	@scripts/as-root $(PYTHON) tests/run --build $(BUILD) --fast
 
