@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "host/spawn_confine.h"
 
+#include "base/sanitizer.h"
 #include "host/system_root.h"
 
 #include <errno.h>
@@ -17,15 +18,6 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SHADOW_MEMORY 1
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__)
-#define SHADOW_MEMORY 1
-#endif
 
 /* FILES_MAX: while fds are moved to their numbers, each of them is open three times. */
 enum { PROCESSES_MAX = 64, FILES_MAX = 4 * SPAWN_MORE_MAX, CPU_MAX_S = 30 * 60 };

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "image/unpack_confine.h"
 
+#include "base/sanitizer.h"
+
 #include <errno.h>
 #include <linux/capability.h>
 #include <linux/seccomp.h>
@@ -11,15 +13,6 @@
 #include <unistd.h>
 
 #define OPERATION "image.confine"
-
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SHADOW_MEMORY 1
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__)
-#define SHADOW_MEMORY 1
-#endif
 
 /* A few times the largest compression window that libarchive accepts. */
 #define MEMORY_MAX (1ull << 30)
