@@ -226,17 +226,15 @@ static void take_answer(lrun_execution *x, const struct frame *f)
     json_decref(document);
 }
 
-static void take_progress(lrun_execution *x, const struct frame *f)
+void execution_report_progress(const struct frame *f, lrun_progress_fn on_progress, void *user)
 {
     json_int_t done, total;
     const char *what;
     json_t *document = json_loadb(f->payload, f->length, 0, NULL);
-    if (x->on_progress && json_unpack(document, "{s:s,s:I,s:I}", "what", &what, "done", &done,
-                                      "total", &total) == 0) {
+    if (on_progress && json_unpack(document, "{s:s,s:I,s:I}", "what", &what, "done", &done, "total",
+                                   &total) == 0) {
         const lrun_progress progress = {what, (uint64_t)done, (uint64_t)total};
-        x->in_callback = true;
-        x->on_progress(x->user, &progress);
-        x->in_callback = false;
+        on_progress(user, &progress);
     }
     json_decref(document);
 }
@@ -263,7 +261,9 @@ static void take_frames(lrun_execution *x)
             take_answer(x, &f);
             break;
         case FRAME_PROGRESS:
-            take_progress(x, &f);
+            x->in_callback = true;
+            execution_report_progress(&f, x->on_progress, x->user);
+            x->in_callback = false;
             break;
         case FRAME_LOG_GROWN:
             /* Ignore a failure: if the supervisor is gone, reading finds that out. */

@@ -94,6 +94,9 @@ bool execution_receive(lrun_execution *x);
  * it. */
 void execution_set_wake(lrun_execution *x);
 
+/* Passes a PROGRESS frame to the callback, which may be NULL. */
+void execution_report_progress(const struct frame *f, lrun_progress_fn on_progress, void *user);
+
 /* Creates the fd of lrun_execution_fd(). Call this once the socket, if there is one, is
  * connected. */
 int execution_watch(lrun_execution *x, lrun_error *err);

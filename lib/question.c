@@ -58,20 +58,6 @@ static int read_frame(struct frame *f, struct buffer *in, int socket, int64_t de
                            "the supervisor broke the protocol");
 }
 
-static void take_progress(const struct frame *f, const lrun_callbacks *callbacks)
-{
-    json_int_t done, total;
-    const char *what;
-    json_t *document = json_loadb(f->payload, f->length, 0, NULL);
-    if (callbacks && callbacks->on_progress &&
-        json_unpack(document, "{s:s,s:I,s:I}", "what", &what, "done", &done, "total", &total) ==
-            0) {
-        const lrun_progress progress = {what, (uint64_t)done, (uint64_t)total};
-        callbacks->on_progress(callbacks->user, &progress);
-    }
-    json_decref(document);
-}
-
 /* Handles frames until the answer arrives. */
 static int receive_answer(json_t **out, int socket, const struct question_work *work,
                           lrun_error *err)
@@ -85,7 +71,8 @@ static int receive_answer(json_t **out, int socket, const struct question_work *
             return -1;
         if (f.type != FRAME_PROGRESS || !work)
             break;
-        take_progress(&f, work->callbacks);
+        if (work->callbacks)
+            execution_report_progress(&f, work->callbacks->on_progress, work->callbacks->user);
         frame_consume(&in, &f);
     }
     if (f.type == FRAME_ERROR) {
