@@ -9,7 +9,7 @@ FUZZ_SECONDS ?= 60
 VM_DEPS := $(if $(filter x86_64,$(shell uname -m)),vm)
 # Prefers the distribution's Meson: another Meson early on PATH may belong to another Python.
 MESON  := $(firstword $(wildcard /usr/bin/meson) meson)
-SOURCES = $(shell find include src lib cli agent guest tests bench examples -name '*.[ch]')
+SOURCES = $(shell find include src lib rpc cli agent guest tests bench examples -name '*.[ch]')
 CLANG  ?= clang
 GCC    ?= gcc
 # The three warnings that are left out were wrong each time. The analyzer sees one file at a time,
@@ -18,7 +18,7 @@ GCC    ?= gcc
 ANALYZE = -fanalyzer -Wno-analyzer-malloc-leak -Wno-analyzer-use-of-uninitialized-value -Wno-analyzer-null-argument
 
 .DELETE_ON_ERROR:
-.PHONY: all build asan deps tools demo lint clang analyze coverage check check-fast check-quick check-vms check-trixie soak bench bench-docker bench-tiers bench-gvisor fuzz install uninstall format clean help
+.PHONY: all build asan deps tools demo lint clang analyze coverage check check-fast check-quick check-vms check-trixie soak bench bench-docker bench-tiers bench-gvisor fuzz wheel npm install uninstall format clean help
 
 all: build  ## build the library and the programs (default)
 
@@ -58,7 +58,7 @@ check: tools  ## every test, twice: as built, and with the sanitizers; lint; a b
 	@$(MAKE) --no-print-directory DEPS=skip clang
 	@scripts/as-root $(PYTHON) tests/run --build $(BUILD) --sanitized $(BUILD)-asan
 
-check-fast: deps  ## in three minutes the tests that fail most often: layers, unit, fuzz corpora, contract and hostile in the cell local-runc
+check-fast: deps  ## the tests that fail most often: layers, unit, fuzz corpora, contract and hostile in the cell local-runc
 	@$(MAKE) --no-print-directory build
 	@scripts/as-root $(PYTHON) tests/run --build $(BUILD) --fast
 
@@ -100,7 +100,7 @@ endif
 	@ln -sfn cli/light-runner $(BUILD)-coverage/light-runner
 	@find $(BUILD)-coverage -name '*.gcda' -delete
 	@scripts/as-root $(PYTHON) tests/run --build $(BUILD)-coverage --fast
-	@gcovr --root . --object-directory $(BUILD)-coverage --filter 'src/|lib/|cli/|agent/' --sort-percentage --print-summary
+	@gcovr --root . --object-directory $(BUILD)-coverage --filter 'src/|lib/|cli/|rpc/|agent/' --sort-percentage --print-summary
 
 soak: tools  ## 2000 runs of every kind with SIGKILLs in between (RUNS, SEED)
 	@$(MAKE) --no-print-directory build
@@ -132,6 +132,12 @@ endif
 	@$(MAKE) --no-print-directory $(BUILD)-fuzz/build.ninja
 	@ninja -C $(BUILD)-fuzz --quiet
 	@scripts/fuzz $(BUILD)-fuzz $(FUZZ_SECONDS)
+
+wheel: build  ## a package for pip with the executables in it, in BUILD/packages
+	@$(PYTHON) scripts/build-packages wheel --build $(BUILD)
+
+npm: build  ## the packages for npm, the executables in one of their own, in BUILD/packages
+	@$(PYTHON) scripts/build-packages npm --build $(BUILD)
 
 install: build  ## install under PREFIX (default /usr/local; DESTDIR is honoured)
 	$(MESON) install -C $(BUILD) --no-rebuild

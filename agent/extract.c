@@ -1,53 +1,72 @@
 /* SPDX-License-Identifier: MIT */
-#include "extract.h"
+/*
+ * EXTRACT: copies files out of the sandbox.
+ *
+ * A first pass adds up the size that the tree would have as a tar archive: 512 bytes for each
+ * entry, and its data rounded up to 512. If the sum is over the limit, the answer is an error and
+ * no file is sent. The second pass sends the tree and checks the limit again, because files may
+ * have grown since the first pass.
+ */
+#include "operation.h"
 
 #include "base/cleanup.h"
 #include "base/text.h"
+#include "file_limit.h"
 #include "walk.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
-#include <sys/resource.h>
 
-enum { TAR_BLOCK = 512, QUEUE_ENOUGH = 256 * 1024 };
+enum { TAR_BLOCK = 512 };
 
-/* Below this number of bytes, copying costs less than splicing. */
-enum { SPLICE_WORTH = 64 * 1024 };
+/* How many entries the first pass adds up in one step. */
+enum { ENTRIES = 64 };
+
+enum phase { NOT_BEGUN, MEASURING, WALKING, SENDING };
 
 struct extract {
-    struct channel *channel;
-    const char *path;
+    char *path; /* whole */
     uint64_t max;
     uint64_t bytes; /* in this pass */
-    struct buffer fields;
+    enum phase phase;
+    int again;     /* the folder, for the second pass */
+    int file;      /* what is being sent; that of the walk, or `single` */
+    int single;    /* if the path is a file */
+    uint64_t left; /* of that file, up to the size that was charged */
     struct walk walk;
     char reason[512];
 };
 
-/* Queues a frame with `fields` and empties them. If much is queued, waits until it is sent. */
-static int send_fields(struct extract *x, enum frame_type type)
+static enum operation_outcome end(struct operation *op, const char *reason)
 {
-    int failed = channel_send_fields(x->channel, type, &x->fields);
-    buffer_clear(&x->fields);
-    if (!failed && buffer_length(&x->channel->out) >= QUEUE_ENOUGH)
-        failed = channel_drain(x->channel);
-    return failed;
+    return operation_fail(op, 0, "%s", reason);
 }
 
-static int send_verdict(struct extract *x, enum frame_type type, const char *status)
+/* The status of BEGIN says whether END follows. */
+static bool finish(struct operation *op)
 {
-    if (!fields_add(&x->fields, "status", status) ||
-        (strcmp(status, "error") == 0 && !fields_add(&x->fields, "reason", x->reason)))
-        return -1;
-    return send_fields(x, type);
+    const struct extract *x = op->own;
+    bool begun = x->phase == WALKING || x->phase == SENDING;
+    bool missing = !begun && (op->errnum == ENOENT || op->errnum == ENOTDIR);
+    buffer_clear(&op->fields);
+    if (x->phase == SENDING &&
+        (!fields_add(&op->fields, "error", op->reason) || operation_send(op, FRAME_ENTRY_END) < 0))
+        return false;
+    const char *status = !op->failed ? "ok" : missing ? "missing" : "error";
+    return fields_add(&op->fields, "status", status) &&
+           (!op->failed || missing || fields_add(&op->fields, "reason", op->reason)) &&
+           operation_send(op, begun ? FRAME_EXTRACT_END : FRAME_EXTRACT_BEGIN) == OPERATION_GOES_ON;
 }
 
-static int send_begin(struct extract *x, const char *kind)
+static enum operation_outcome send_begin(struct operation *op, const char *kind)
 {
-    if (!fields_add(&x->fields, "kind", kind) || !fields_add_u64(&x->fields, "bytes", x->bytes))
-        return -1;
-    return send_verdict(x, FRAME_EXTRACT_BEGIN, "ok");
+    const struct extract *x = op->own;
+    return fields_add(&op->fields, "kind", kind) &&
+                   fields_add_u64(&op->fields, "bytes", x->bytes) &&
+                   fields_add(&op->fields, "status", "ok")
+               ? operation_send(op, FRAME_EXTRACT_BEGIN)
+               : OPERATION_BROKEN;
 }
 
 /* Adds an entry to the bytes of this pass. Returns false, and sets the reason, if that exceeds the
@@ -67,132 +86,98 @@ static bool charge(struct extract *x, const struct stat *st)
 
 /* ---------------------------------------------------------------- the sending pass */
 
-static int send_entry(struct extract *x, const char *path, const struct stat *st)
+/* Sends the ENTRY. The data of a file follows in later steps. */
+static enum operation_outcome send_entry(struct operation *op, const char *path,
+                                         const struct stat *st, int file)
 {
+    struct extract *x = op->own;
     char mode[16];
     snprintf(mode, sizeof(mode), "%o", (unsigned)st->st_mode & 0777);
-    if (!fields_add(&x->fields, "kind", S_ISDIR(st->st_mode) ? "dir" : "file") ||
-        !fields_add(&x->fields, "path", path) || !fields_add(&x->fields, "mode", mode) ||
-        !fields_add_time(&x->fields, st->st_mtim))
-        return -1;
-    return send_fields(x, FRAME_ENTRY);
-}
-
-/* Queues a piece of a file. Returns the same as channel_splice(), but -1 with errno means that the
- * file cannot be read. */
-static ssize_t copy_piece(struct channel *c, int fd, size_t max)
-{
-    char *to = channel_reserve(c, max);
-    if (!to)
-        return CHANNEL_GONE;
-    ssize_t n;
-    while ((n = read(fd, to, max)) < 0 && errno == EINTR)
-        ;
-    if (n <= 0)
-        return n;
-    channel_commit(c, FRAME_DATA, (size_t)n);
-    if (buffer_length(&c->out) >= QUEUE_ENOUGH && channel_drain(c) < 0)
-        return CHANNEL_GONE;
-    return n;
-}
-
-/*
- * Sends the file's bytes, up to the size that was charged. Returns 1 if the file is complete, 0 if
- * it could not be read to its end (the supervisor is told), -1 if the channel is broken.
- */
-static int send_data(struct extract *x, int fd, const char *path, const struct stat *st)
-{
-    uint64_t left = (uint64_t)st->st_size;
-    int errnum = 0;
-    while (left > 0) {
-        size_t want = left < FRAME_DATA_MAX ? (size_t)left : FRAME_DATA_MAX;
-        ssize_t n = want < SPLICE_WORTH ? CHANNEL_COPY : channel_splice(x->channel, fd, want);
-        if (n == CHANNEL_COPY)
-            n = copy_piece(x->channel, fd, want);
-        if (n == CHANNEL_GONE)
-            return -1;
-        if (n <= 0) {
-            errnum = n < 0 ? errno : 0; /* a file that has become shorter is not an error */
-            break;
-        }
-        left -= (uint64_t)n;
+    if (!fields_add(&op->fields, "kind", S_ISDIR(st->st_mode) ? "dir" : "file") ||
+        !fields_add(&op->fields, "path", path) || !fields_add(&op->fields, "mode", mode) ||
+        !fields_add_time(&op->fields, st->st_mtim))
+        return OPERATION_BROKEN;
+    if (file >= 0) {
+        x->file = file;
+        x->left = (uint64_t)st->st_size;
+        x->phase = SENDING;
     }
+    return operation_send(op, FRAME_ENTRY);
+}
+
+/* Sends one piece of a file, or its end. */
+static enum operation_outcome send_piece(struct operation *op)
+{
+    struct extract *x = op->own;
+    size_t want = x->left < FRAME_DATA_MAX ? (size_t)x->left : FRAME_DATA_MAX;
+    ssize_t n = want == 0 ? 0 : channel_send_file(op->channel, op->number, x->file, want);
+    int errnum = n < 0 ? errno : 0;
+    if (n == CHANNEL_FULL)
+        return OPERATION_BROKEN;
+    if (n > 0) {
+        x->left -= (uint64_t)n;
+        return OPERATION_GOES_ON;
+    }
+    /* A file that has become shorter is not an error. */
     if (errnum) {
-        snprintf(x->reason, sizeof(x->reason), "cannot read '%.300s': %s", path, strerror(errnum));
-        if (!fields_add(&x->fields, "error", x->reason))
-            return -1;
+        snprintf(x->reason, sizeof(x->reason), "cannot read '%.300s': %s",
+                 x->single >= 0 ? x->path : x->walk.path, strerror(errnum));
+        if (!fields_add(&op->fields, "error", x->reason))
+            return OPERATION_BROKEN;
     }
-    return send_fields(x, FRAME_ENTRY_END) < 0 ? -1 : errnum == 0;
+    if (operation_send(op, FRAME_ENTRY_END) < 0)
+        return OPERATION_BROKEN;
+    x->phase = WALKING;
+    if (errnum)
+        return end(op, x->reason);
+    return x->single >= 0 ? OPERATION_ENDS : OPERATION_GOES_ON;
 }
 
-static int send_tree(struct extract *x, int fd)
+static enum operation_outcome send_next(struct operation *op)
 {
-    x->bytes = 0;
-    int more = walk_begin(&x->walk, fd, true, x->reason, sizeof(x->reason));
-    while (more >= 0 && (more = walk_next(&x->walk, x->reason, sizeof(x->reason))) > 0) {
-        const struct walk *w = &x->walk;
-        if (!charge(x, &w->st)) {
-            more = -1;
-            break;
-        }
-        int sent = send_entry(x, w->path, &w->st);
-        if (!sent && w->file >= 0) {
-            int complete = send_data(x, w->file, w->path, &w->st);
-            sent = complete < 0 ? -1 : 0;
-            more = complete ? 1 : -1;
-        }
-        if (sent < 0) {
-            walk_end(&x->walk);
-            return -1;
-        }
-    }
+    struct extract *x = op->own;
+    int more = walk_next(&x->walk, x->reason, sizeof(x->reason));
+    if (more == 0)
+        return OPERATION_ENDS;
+    if (more < 0 || !charge(x, &x->walk.st))
+        return end(op, x->reason);
+    return send_entry(op, x->walk.path, &x->walk.st, x->walk.file);
+}
+
+/* ---------------------------------------------------------------- the first pass */
+
+static enum operation_outcome begin_sending(struct operation *op)
+{
+    struct extract *x = op->own;
+    enum operation_outcome outcome = send_begin(op, "dir");
     walk_end(&x->walk);
-    return send_verdict(x, FRAME_EXTRACT_END, more < 0 ? "error" : "ok");
+    x->phase = WALKING;
+    x->bytes = 0;
+    if (walk_begin(&x->walk, steal_fd(&x->again), true, x->reason, sizeof(x->reason)) < 0)
+        return outcome < 0 ? outcome : end(op, x->reason);
+    return outcome;
+}
+
+static enum operation_outcome measure(struct operation *op)
+{
+    struct extract *x = op->own;
+    for (int n = 0; n < ENTRIES; n++) {
+        int more = walk_next(&x->walk, x->reason, sizeof(x->reason));
+        if (more == 0)
+            return begin_sending(op);
+        if (more < 0 || !charge(x, &x->walk.st))
+            return end(op, x->reason);
+    }
+    return OPERATION_GOES_ON;
+}
+
+static enum operation_outcome step(struct operation *op)
+{
+    const struct extract *x = op->own;
+    return (x->phase == MEASURING ? measure : x->phase == SENDING ? send_piece : send_next)(op);
 }
 
 /* ---------------------------------------------------------------- one path */
-
-static int refuse(struct extract *x, const char *what)
-{
-    snprintf(x->reason, sizeof(x->reason), "'%.300s' is %s", x->path, what);
-    return send_verdict(x, FRAME_EXTRACT_BEGIN, "error");
-}
-
-static int extract_file(struct extract *x, int fd, const struct stat *st)
-{
-    if (!charge(x, st))
-        return send_verdict(x, FRAME_EXTRACT_BEGIN, "error");
-    const char *name = strrchr(x->path, '/') + 1;
-    if (send_begin(x, "file") < 0 || send_entry(x, name, st) < 0)
-        return -1;
-    int complete = send_data(x, fd, x->path, st);
-    if (complete < 0)
-        return -1;
-    return send_verdict(x, FRAME_EXTRACT_END, complete ? "ok" : "error");
-}
-
-static int extract_folder(struct extract *x, int *fd)
-{
-    int more = -1;
-    cleanup_close int again = openat(*fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (again < 0)
-        snprintf(x->reason, sizeof(x->reason), "cannot read '%.300s': %s", x->path,
-                 strerror(errno));
-    else
-        more = walk_begin(&x->walk, steal_fd(fd), false, x->reason, sizeof(x->reason));
-    if (more == 0) {
-        while ((more = walk_next(&x->walk, x->reason, sizeof(x->reason))) > 0) {
-            if (!charge(x, &x->walk.st)) {
-                more = -1;
-                break;
-            }
-        }
-        walk_end(&x->walk);
-    }
-    if (more < 0)
-        return send_verdict(x, FRAME_EXTRACT_BEGIN, "error");
-    return send_begin(x, "dir") < 0 ? -1 : send_tree(x, steal_fd(&again));
-}
 
 static const char *kind_refused(mode_t mode)
 {
@@ -211,51 +196,92 @@ static const char *kind_refused(mode_t mode)
     }
 }
 
-static int cannot_read(struct extract *x)
+static const char pseudo[] = "in one of the kernel's own file systems, which are not extracted";
+
+static enum operation_outcome refuse(struct operation *op, const char *what)
 {
-    if (errno == ENOENT || errno == ENOTDIR)
-        return send_verdict(x, FRAME_EXTRACT_BEGIN, "missing");
-    snprintf(x->reason, sizeof(x->reason), "cannot read '%.300s': %s", x->path, strerror(errno));
-    return send_verdict(x, FRAME_EXTRACT_BEGIN, "error");
+    const struct extract *x = op->own;
+    return operation_fail(op, EINVAL, "'%.300s' is %s", x->path, what);
 }
 
-static int extract_path(struct extract *x)
+static enum operation_outcome begin_file(struct operation *op, int *fd, const struct stat *st)
 {
+    struct extract *x = op->own;
+    if (!charge(x, st))
+        return end(op, x->reason);
+    x->single = steal_fd(fd);
+    if (send_begin(op, "file") < 0)
+        return OPERATION_BROKEN;
+    return send_entry(op, strrchr(x->path, '/') + 1, st, x->single);
+}
+
+static enum operation_outcome begin_folder(struct operation *op, int *fd)
+{
+    struct extract *x = op->own;
+    file_limit_raise();
+    x->again = openat(*fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (x->again < 0)
+        return operation_cannot(op, "read", x->path);
+    if (walk_begin(&x->walk, steal_fd(fd), false, x->reason, sizeof(x->reason)) < 0)
+        return end(op, x->reason);
+    x->phase = MEASURING;
+    return OPERATION_GOES_ON;
+}
+
+static enum operation_outcome begin_place(struct operation *op, const struct place *p)
+{
+    struct extract *x = op->own;
     /* Check the kind before opening: opening a device or a fifo has side effects. */
     struct stat st;
-    if (fstatat(AT_FDCWD, x->path, &st, AT_SYMLINK_NOFOLLOW) < 0)
-        return cannot_read(x);
+    if (fstatat(p->folder, p->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return operation_cannot(op, "read", x->path);
     const char *refused = kind_refused(st.st_mode);
     if (refused)
-        return refuse(x, refused);
-    cleanup_close int fd = open(x->path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+        return refuse(op, refused);
+    cleanup_close int fd =
+        openat(p->folder, p->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     if (fd < 0 || fstat(fd, &st) < 0)
-        return cannot_read(x);
+        return operation_cannot(op, "read", x->path);
     refused = kind_refused(st.st_mode);
     if (refused)
-        return refuse(x, refused);
+        return refuse(op, refused);
     if (walk_is_pseudo(fd))
-        return refuse(x, "in one of the kernel's own file systems, which are not extracted");
-    return S_ISDIR(st.st_mode) ? extract_folder(x, &fd) : extract_file(x, fd, &st);
+        return refuse(op, pseudo);
+    return S_ISDIR(st.st_mode) ? begin_folder(op, &fd) : begin_file(op, &fd, &st);
 }
 
-int extract_run(struct channel *channel, const char *path, uint64_t max)
+static enum operation_outcome begin(struct operation *op, const struct frame *f)
 {
-    /* The walk needs one fd per level of the tree. No program of the user is started after this, so
-     * none inherits the higher limit. */
-    struct rlimit files;
-    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
-        files.rlim_cur = files.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &files);
-    }
-    cleanup_free struct extract *x = calloc(1, sizeof(*x));
-    if (!x)
-        return -1;
-    x->channel = channel;
-    x->path = path;
-    x->max = max;
-    buffer_init(&x->fields, FRAME_AGENT_MAX);
-    int failed = extract_path(x);
-    buffer_free(&x->fields);
-    return failed ? -1 : channel_drain(channel);
+    struct extract *x = op->own;
+    const char *path = fields_get(f, "path");
+    x->again = x->single = x->walk.file = -1;
+    if (!path || !fields_get_u64(f, "max", &x->max))
+        return operation_fail(op, EINVAL, "EXTRACT needs a path and a number `max`");
+    x->path = text_path_join(op->workdir->path, path);
+    if (!x->path)
+        return OPERATION_BROKEN;
+    struct place place;
+    if (place_find(&place, op->workdir, op->user, path, PLACE_LOOK) < 0)
+        return errno == EXDEV ? refuse(op, pseudo) : operation_cannot(op, "read", x->path);
+    enum operation_outcome outcome = begin_place(op, &place);
+    place_free(&place);
+    return outcome;
 }
+
+static void release(struct operation *op)
+{
+    struct extract *x = op->own;
+    if (!x->path) /* it has not begun */
+        return;
+    walk_end(&x->walk);
+    cleanup_close_fd(&x->again);
+    cleanup_close_fd(&x->single);
+    free(x->path);
+}
+
+const struct operation_kind extract_kind = {.type = FRAME_EXTRACT,
+                                            .size = sizeof(struct extract),
+                                            .begin = begin,
+                                            .step = step,
+                                            .finish = finish,
+                                            .free = release};

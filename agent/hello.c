@@ -12,13 +12,7 @@
 /* See syslog(2); glibc has no names for them. */
 enum { SYSLOG_ACTION_READ_ALL = 3, SYSLOG_ACTION_SIZE_BUFFER = 10 };
 
-enum {
-    PROTOCOL_VERSION = 1,
-    LOG_SENT = 256,
-    LOG_DEFAULT = 64 * 1024,
-    LOG_MAX = 1024 * 1024,
-    BOOT_ID_MAX = 64
-};
+enum { LOG_SENT = 256, LOG_DEFAULT = 64 * 1024, LOG_MAX = 1024 * 1024, BOOT_ID_MAX = 64 };
 
 /*
  * Reads the beginning of the kernel's log. Returns false if the agent may not read the log. A short
@@ -48,7 +42,7 @@ int hello_send(struct channel *c, bool with_log)
         return -1;
     cleanup_buffer struct buffer fields;
     buffer_init(&fields, FRAME_AGENT_MAX);
-    if (!fields_add_u64(&fields, "version", PROTOCOL_VERSION) ||
+    if (!fields_add_u64(&fields, "version", FRAME_VERSION) ||
         !fields_add(&fields, "sysname", u.sysname) || !fields_add(&fields, "release", u.release) ||
         !fields_add(&fields, "kernel", u.version) || !fields_add(&fields, "machine", u.machine))
         return -1;
@@ -62,5 +56,5 @@ int hello_send(struct channel *c, bool with_log)
     char log[LOG_SENT + 1];
     if (with_log && read_log(log) && !fields_add(&fields, "log", log))
         return -1;
-    return channel_send_fields(c, FRAME_HELLO, &fields);
+    return channel_send_fields(c, FRAME_HELLO, FRAME_SANDBOX, &fields);
 }

@@ -2,12 +2,13 @@
 #include "launch.h"
 
 #include "base/cleanup.h"
+#include "file_limit.h"
 
 #include <fcntl.h>
-#include <grp.h>
 #include <limits.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -30,22 +31,25 @@ int launch_prepare(struct launch *l, const struct frame *f, const struct user *u
     }
     *l = (struct launch){.user = user, .workdir = -1, .status = -1};
     l->argv = calloc(arguments + 1, sizeof(*l->argv));
-    l->envp = calloc(variables + 3, sizeof(*l->envp)); /* PATH, HOME, NULL */
+    l->envp = calloc(variables + 4, sizeof(*l->envp)); /* PATH, HOME, TERM, NULL */
     if (!l->argv || !l->envp) {
         errno = ENOMEM;
         return -1;
     }
-    bool has_home = false;
+    bool has_home = false, has_term = false;
     arguments = variables = 0;
     /* The casts are safe, because exec() does not write to the strings. */
     for (at = NULL; fields_next(f, &at, &key, &key_length, &value);) {
         if (has_key(key, key_length, "shell")) {
             l->shell = true;
+        } else if (has_key(key, key_length, "tty")) {
+            l->tty = true;
         } else if (has_key(key, key_length, "arg")) {
             l->argv[arguments++] = (char *)value;
         } else if (has_key(key, key_length, "env")) {
             l->envp[variables++] = (char *)value;
             has_home = has_home || strncmp(value, "HOME=", 5) == 0;
+            has_term = has_term || strncmp(value, "TERM=", 5) == 0;
             if (!l->path && strncmp(value, "PATH=", 5) == 0)
                 l->path = value + 5;
         }
@@ -62,6 +66,10 @@ int launch_prepare(struct launch *l, const struct frame *f, const struct user *u
             return -1;
         }
         l->envp[variables++] = l->home;
+    }
+    if (l->tty && !has_term) {
+        static char term[] = "TERM=xterm";
+        l->envp[variables++] = term;
     }
     if (arguments == 0) {
         errno = EINVAL;
@@ -106,18 +114,6 @@ static void reset_signals(void)
         syscall(SYS_rt_sigaction, n, standard, NULL, sizeof(uint64_t));
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
-/* Sets all ids at once, so that there is no way back. The groups come first, while changing them is
- * still allowed. */
-static int become(const struct user *u)
-{
-    if (u->uid == 0 && u->gid == 0 && u->group_count == 0)
-        return 0;
-    if (setgroups(u->group_count, u->groups) < 0 || setresgid(u->gid, u->gid, u->gid) < 0 ||
-        setresuid(u->uid, u->uid, u->uid) < 0)
-        return -1;
-    return 0;
 }
 
 /* Returns whether to look for the program in the next folder after this errno. *most is the most
@@ -174,7 +170,10 @@ _Noreturn void launch_exec(const struct launch *l)
     for (int i = 0; i < 3; i++)
         if (dup2(l->stdio[i], i) < 0)
             give_up(status, LAUNCH_STDIO, errno);
+    if (l->tty && ioctl(STDIN_FILENO, TIOCSCTTY, 0) < 0)
+        give_up(status, LAUNCH_STDIO, errno);
     umask(022);
+    file_limit_restore();
     /* With the agent's ids, because the user may lack permission to enter the working directory. */
     if (fchdir(l->workdir) < 0)
         give_up(status, LAUNCH_WORKDIR, errno);
@@ -187,7 +186,7 @@ _Noreturn void launch_exec(const struct launch *l)
     }
     if (close_range(4, ~0U, 0) < 0 && errno != ENOSYS && errno != EPERM)
         give_up(status, LAUNCH_STDIO, errno);
-    if (become(l->user) < 0)
+    if (user_become(l->user) < 0)
         give_up(status, LAUNCH_USER, errno);
     /* The child still shares the agent's memory, and becoming another user may have opened it to
      * tracers (fs.suid_dumpable). Close it before any program of the command runs that could use

@@ -17,6 +17,7 @@ struct launch {
     bool shell;       /* the program is a shell: also search in the folders of shells */
     const struct user *user;
     int workdir;
+    bool tty;     /* its stdin is to be its controlling terminal */
     int stdio[3]; /* the child's ends, all above 2 */
     int status;   /* takes a launch_report if a step fails; exec closes it */
     char *home;   /* owned: HOME=... if the environment has none */

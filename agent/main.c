@@ -11,7 +11,7 @@
  *            |<---------------------------|<----------------------------------|
  *
  * The agent is light-runner's only process in the sandbox. It needs nothing but two streams to the
- * outside, which an OCI runtime, the console of a VM or a daemon's attach can carry. Its frames are
+ * outside, which pipes, the console of a VM or a daemon's attach can carry. Its frames are
  * evidence at most: once the command has run, the supervisor treats them as hostile. The agent
  * obeys the supervisor, but a frame that is broken or out of order ends the agent: two sides that
  * disagree about the state of the protocol do not guess.
@@ -26,24 +26,39 @@
  *
  *      agent       HELLO           which kernel this is, before anything else runs
  *      supervisor  CONFINE         the limits; only if the sandbox has a kernel of its own
- *      supervisor  FILTER          the seccomp program to apply; left out if the runtime did so
+ *      supervisor  FILTER          the seccomp program to apply; left out if the launcher or the
+ *                                  runtime did so
  *      supervisor  INSPECT
  *      agent       WALLS           the walls around it now
  *      supervisor  PREPARE         user and working directory
+ *
+ * Then, in any order and any number of times:
+ *
  *      supervisor  ENTRY, DATA..., ENTRY_END ... ENTRIES_END
- *                                  files to create in the working directory; left out if there are
- *                                  none. A folder is only an ENTRY, and so is a link
+ *                                  files to create in the working directory. A folder is only an
+ *                                  ENTRY, and so is a link
  *      agent       SEEDED          only after ENTRIES_END
+ *
  *      supervisor  START           need not wait for SEEDED
  *      agent       RUNNING         exec() has succeeded. Or it has failed, and START says that this
  *                                  is an end like any other: then the reason and EXIT follow
- *      both        STDIN, STDIN_EOF, SIGNAL  /  STDOUT, STDERR, STDIN_CREDIT
- *      agent       EXIT            no process of the command is alive, and all output has been sent
- *      supervisor  EXTRACT         any number
- *      agent       EXTRACT_BEGIN [ENTRY, DATA..., ENTRY_END ... EXTRACT_END]      for each
+ *      both        STDIN, STDIN_EOF, SIGNAL, KILL, RESIZE, HANGUP  /  STDOUT, STDERR, STDIN_CREDIT
+ *      agent       EXIT            the command has ended, and all its output has been sent
  *
- * FAILED may replace any of the agent's frames, and is its last. The end of the agent's stdin ends
- * everything, at any time: a supervisor that is gone leaves nothing running.
+ *      supervisor  EXTRACT
+ *      agent       EXTRACT_BEGIN [ENTRY, DATA..., ENTRY_END ... EXTRACT_END]
+ *
+ *      supervisor  LIST, STAT, READ, WRITE, REMOVE, PUT_TREE, EXTRACT, each with a number of its own,
+ *                  and ABORT
+ *      agent       DONE with that number, after what wire/frame.h says. Several of these operations
+ *                  may be in flight, also while commands run
+ *
+ * The frames of a command have its number. Several commands may run at the same time if START says
+ * so of each; a command that is alone has the sandbox to itself until its EXIT.
+ *
+ * FAILED about a command replaces its RUNNING: it could not be executed, and has ended. FAILED about
+ * the sandbox may replace any of the agent's frames, and is its last. The end of the agent's stdin
+ * ends everything, at any time: a supervisor that is gone leaves nothing running.
  *
  * FLOW CONTROL
  *
@@ -55,23 +70,33 @@
  * Out of the command: while OUTPUT_PENDING bytes wait to be sent, the agent does not read the
  * command's pipes. So the command eventually blocks in write(), and no queue grows with its output.
  *
- * THE END
+ * THE END OF A COMMAND
  *
- * The run ends when the direct child ends. The agent kills all processes that the child has left
- * running. So a daemon that holds the output pipe delays nothing, and no process can change files
- * while they are extracted. Then the agent reads the pipes to their ends, and sends EXIT. As PID 1
- * this is exact: every process of the sandbox is dead before EXIT. Elsewhere (in tests) the agent
- * reaches only the command's process group, and reads the pipes for at most DRAIN_TIMEOUT.
+ * A command ends when the direct child ends.
  *
- * One poll loop does all this. Only extraction blocks outside the loop, until the supervisor takes
- * what is sent; nothing else happens at that time.
+ * If it is alone, the agent then kills all processes that the child has left running. So a daemon
+ * that holds the output pipe delays nothing, and no process can change files while they are
+ * extracted. Then the agent reads the pipes to their ends, and sends EXIT. As PID 1 this is exact:
+ * every process of the sandbox is dead before EXIT. Elsewhere (in tests) the agent reaches only the
+ * command's process group, and reads the pipes for at most DRAIN_TIMEOUT.
+ *
+ * A terminal has no such end: something may hold it open, and write to it, for ever. The agent reads
+ * it until nothing comes for TERMINAL_QUIET, or until DRAIN_TIMEOUT has passed.
+ *
+ * If it is one of several, what it has left running lives on. The agent reads what is in the pipes
+ * at that time, and sends EXIT. Then it reads what the descendants write, so that no write of theirs
+ * fails, and throws it away. KILL reaches all descendants of that command and nothing else, because
+ * each command has a subreaper of its own (subreaper.h): EXIT then comes when all of them are dead.
+ *
+ * One poll loop does all this. An operation on files does its work in small steps between the other
+ * events (operation.h), and only while the supervisor takes what is sent.
  */
 #include "channel.h"
-#include "command.h"
+#include "commands.h"
 #include "confine.h"
-#include "extract.h"
 #include "hello.h"
 #include "names.h"
+#include "operations.h"
 #include "probe.h"
 #include "seed.h"
 #include "walls.h"
@@ -79,7 +104,6 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
-#include "base/text.h"
 
 #include <fcntl.h>
 #include <linux/bpf_common.h>
@@ -92,36 +116,19 @@
 #include <sys/signalfd.h>
 
 /*
- *                    frames accepted                       next
- * STATE_FRESH        CONFINE, FILTER, INSPECT, PREPARE     FRESH, PREPARED
- * STATE_PREPARED     ENTRY, ENTRIES_END, START             SEEDING, SEEDED, STARTING
- * STATE_SEEDING      ENTRY, DATA, ENTRY_END, ENTRIES_END   SEEDED
- * STATE_SEEDED       START                                 STARTING
- * STATE_STARTING     STDIN, STDIN_EOF, SIGNAL              RUNNING (or the end: FAILED)
- * STATE_RUNNING      the same                              KILLING, when the command has ended
- * STATE_KILLING      the same, ignored                     DRAINING, when there are no children
- * STATE_DRAINING     the same, ignored                     EXITED, when the pipes are at their ends
- * STATE_EXITED       EXTRACT; the same, ignored            -
+ *                    frames accepted                                             next
+ * STATE_FRESH        CONFINE, FILTER, INSPECT, PREPARE                           FRESH, READY
+ * STATE_READY        ENTRY, ENTRIES_END, EXTRACT (unless a command is alone),    READY, SEEDING
+ *                    START, and STDIN, STDIN_EOF, SIGNAL, KILL of a command
+ * STATE_SEEDING      ENTRY, DATA, ENTRY_END, ENTRIES_END,                        READY
+ *                    and STDIN, STDIN_EOF, SIGNAL, KILL of a command
+ * Operations with a number begin and go on in both of these states.
+ *
+ * Each command has a state of its own (command.h).
  */
-enum state {
-    STATE_FRESH,
-    STATE_PREPARED,
-    STATE_SEEDING,
-    STATE_SEEDED,
-    STATE_STARTING,
-    STATE_RUNNING,
-    STATE_KILLING,
-    STATE_DRAINING,
-    STATE_EXITED,
-};
+enum state { STATE_FRESH, STATE_READY, STATE_SEEDING };
 
-enum {
-    OUTPUT_PENDING = 256 * 1024,
-    KILL_INTERVAL = 20,    /* ms; a process may have forked while the signals were sent */
-    KILL_TIMEOUT = 10000,  /* ms; a process may be stuck in the kernel */
-    DRAIN_TIMEOUT = 2000,  /* ms without a byte */
-    FAILED_TIMEOUT = 5000, /* ms to get the FAILED frame out */
-};
+enum { FAILED_TIMEOUT = 5000 /* ms to get the FAILED frame out */ };
 
 struct agent {
     enum state state;
@@ -130,28 +137,24 @@ struct agent {
     struct user user;
     struct workdir workdir;
     struct seed seed;
-    struct command command;
-    bool confined;    /* it has capabilities to give up */
-    int64_t deadline; /* of KILLING and DRAINING */
+    struct commands commands;
+    struct operations operations;
+    bool waits;    /* the next frame must wait for the end of an operation */
+    bool confined; /* it has capabilities to give up */
 };
 
 /* ---------------------------------------------------------------- ways to the end */
 
 _Noreturn static void finish(struct agent *a, int status)
 {
-    command_kill_all(&a->command);
+    commands_kill_all(&a->commands);
     _exit(status);
 }
 
 _Noreturn static void fail(struct agent *a, const struct failure *failure)
 {
     struct channel *c = &a->channel;
-    cleanup_buffer struct buffer fields;
-    buffer_init(&fields, FRAME_AGENT_MAX);
-    if (fields_add(&fields, "operation", failure->operation) &&
-        fields_add(&fields, "message", failure->message) &&
-        fields_add_u64(&fields, "errno", (uint64_t)failure->errnum) &&
-        channel_send_fields(c, FRAME_FAILED, &fields) == 0 &&
+    if (commands_send_failed(c, FRAME_SANDBOX, failure) == 0 &&
         io_write_all(c->to, buffer_data(&c->out), buffer_length(&c->out),
                      clock_ms() + FAILED_TIMEOUT) == 0)
         finish(a, 1);
@@ -195,8 +198,9 @@ static void on_prepare(struct agent *a, const struct frame *f)
     if (user_resolve(&a->user, user ? user : "", &failure) < 0 ||
         workdir_open(&a->workdir, workdir, fields_get(f, "otherwise"), &a->user, &failure) < 0)
         fail(a, &failure);
-    seed_init(&a->seed, a->workdir.fd, &a->user);
-    a->state = STATE_PREPARED;
+    commands_init(&a->commands, &a->channel, &a->user, a->workdir.fd);
+    operations_init(&a->operations, &a->channel, &a->user, &a->workdir);
+    a->state = STATE_READY;
 }
 
 static void on_confine(struct agent *a, const struct frame *f)
@@ -244,8 +248,10 @@ static void on_inspect(struct agent *a)
 
 static void on_tree(struct agent *a, const struct frame *f)
 {
-    if (a->state != STATE_PREPARED && a->state != STATE_SEEDING)
+    if (a->state == STATE_FRESH || commands_one_is_alone(&a->commands))
         fail_protocol(a, "a file where none is expected");
+    if (a->state == STATE_READY)
+        seed_init(&a->seed, a->workdir.fd, &a->user);
     a->state = STATE_SEEDING;
     struct failure failure;
     int failed = -1;
@@ -262,8 +268,8 @@ static void on_tree(struct agent *a, const struct frame *f)
     default:
         failed = seed_end(&a->seed, &failure);
         if (!failed) {
-            require(a, channel_send(&a->channel, FRAME_SEEDED, NULL, 0) == 0);
-            a->state = STATE_SEEDED;
+            require(a, channel_send(&a->channel, FRAME_SEEDED, FRAME_SANDBOX, NULL, 0) == 0);
+            a->state = STATE_READY;
         }
         break;
     }
@@ -274,40 +280,28 @@ static void on_tree(struct agent *a, const struct frame *f)
 static void on_start(struct agent *a, const struct frame *f)
 {
     struct failure failure;
-    if (a->state != STATE_PREPARED && a->state != STATE_SEEDED)
+    if (a->state != STATE_READY)
         fail_protocol(a, "START");
-    if (command_start(&a->command, f, &a->user, a->workdir.fd, &failure) < 0)
+    if (commands_start(&a->commands, f, &failure) < 0)
         fail(a, &failure);
-    a->state = STATE_STARTING;
 }
 
 static void on_control(struct agent *a, const struct frame *f)
 {
-    uint64_t number;
-    if (a->state < STATE_STARTING)
-        fail_protocol(a, "input before START");
-    if (f->type == FRAME_SIGNAL &&
-        (!fields_get_u64(f, "signal", &number) || number < 1 || number >= NSIG))
-        fail_protocol(a, "SIGNAL");
-    if (a->state > STATE_RUNNING)
-        return; /* the frame was sent before the supervisor knew of the command's end */
-    if (f->type == FRAME_SIGNAL)
-        command_signal(&a->command, (int)number);
-    else if (f->type == FRAME_STDIN_EOF)
-        command_input_end(&a->command);
-    else if (command_input(&a->command, f->payload, f->length) < 0)
-        fail_protocol(a, "STDIN beyond the credit or after its end");
+    struct failure failure;
+    if (commands_control(&a->commands, f, &failure) < 0)
+        fail(a, &failure);
 }
 
-static void on_extract(struct agent *a, const struct frame *f)
+static void on_operation(struct agent *a, const struct frame *f)
 {
-    const char *path = fields_get(f, "path");
-    uint64_t max;
-    if (a->state != STATE_EXITED || !path || !fields_get_u64(f, "max", &max))
-        fail_protocol(a, "EXTRACT");
-    cleanup_free char *whole = text_path_join(a->workdir.path, path);
-    if (!whole || extract_run(&a->channel, whole, max) < 0)
-        finish(a, 2);
+    struct failure failure;
+    bool of_run = f->command == FRAME_SANDBOX;
+    if (a->state == STATE_FRESH ||
+        (of_run && (a->state != STATE_READY || commands_one_is_alone(&a->commands))))
+        fail_protocol(a, "an operation on files");
+    if (operations_take(&a->operations, f, &failure) < 0)
+        fail(a, &failure);
 }
 
 static void on_frame(struct agent *a, const struct frame *f)
@@ -315,6 +309,10 @@ static void on_frame(struct agent *a, const struct frame *f)
     bool raw = f->type == FRAME_DATA || f->type == FRAME_STDIN || f->type == FRAME_FILTER;
     if (!raw && !fields_valid(f))
         fail_protocol(a, "fields");
+    if (operations_are_meant(f)) {
+        on_operation(a, f);
+        return;
+    }
     switch (f->type) {
     case FRAME_CONFINE:
         on_confine(a, f);
@@ -340,10 +338,10 @@ static void on_frame(struct agent *a, const struct frame *f)
     case FRAME_STDIN:
     case FRAME_STDIN_EOF:
     case FRAME_SIGNAL:
+    case FRAME_KILL:
+    case FRAME_RESIZE:
+    case FRAME_HANGUP:
         on_control(a, f);
-        break;
-    case FRAME_EXTRACT:
-        on_extract(a, f);
         break;
     default:
         fail_protocol(a, "an unexpected frame");
@@ -352,12 +350,14 @@ static void on_frame(struct agent *a, const struct frame *f)
 
 static void take_frames(struct agent *a)
 {
-    if (channel_fill(&a->channel) < 0)
-        finish(a, 0);
+    a->waits = false;
     for (;;) {
         struct frame f;
         switch (frame_peek(&a->channel.in, FRAME_AGENT_MAX, &f)) {
         case FRAME_OK:
+            a->waits = operations_must_wait(&a->operations, &f);
+            if (a->waits)
+                return;
             on_frame(a, &f);
             frame_consume(&a->channel.in, &f);
             break;
@@ -369,119 +369,26 @@ static void take_frames(struct agent *a)
     }
 }
 
-/* ---------------------------------------------------------------- the command's life */
-
-static bool output_has_room(const struct agent *a)
-{
-    return buffer_length(&a->channel.out) < OUTPUT_PENDING;
-}
-
-/* Reads the available output as long as there is room for it. */
-static void take_output(struct agent *a)
-{
-    struct command *c = &a->command;
-    int more = 1;
-    while (more > 0 && output_has_room(a)) {
-        int out = command_read(&c->out, FRAME_STDOUT, &a->channel);
-        int err = output_has_room(a) ? command_read(&c->err, FRAME_STDERR, &a->channel) : 0;
-        require(a, out >= 0 && err >= 0);
-        more = out + err;
-        if (more > 0 && a->state == STATE_DRAINING)
-            a->deadline = clock_ms() + DRAIN_TIMEOUT;
-        /* One read per pipe while the command runs, so that input and signals get a turn. */
-        if (a->state == STATE_RUNNING)
-            return;
-    }
-}
-
-static void check_start(struct agent *a)
-{
-    struct failure failure;
-    int started = command_started(&a->command, a->workdir.fd, &failure);
-    if (started < 0 && !a->command.exit_code)
-        fail(a, &failure);
-    if (started == 0)
-        return;
-    require(a, channel_send(&a->channel, FRAME_RUNNING, NULL, 0) == 0);
-    a->state = STATE_RUNNING;
-    if (started < 0)
-        require(a, command_say(&failure, &a->channel) == 0);
-    command_feed(&a->command);
-}
-
-static void give_credit(struct agent *a)
-{
-    struct command *c = &a->command;
-    if (c->credit == 0 || a->state != STATE_RUNNING)
-        return;
-    cleanup_buffer struct buffer fields;
-    buffer_init(&fields, FRAME_AGENT_MAX);
-    require(a, fields_add_u64(&fields, "bytes", c->credit) &&
-                   channel_send_fields(&a->channel, FRAME_STDIN_CREDIT, &fields) == 0);
-    c->credit = 0;
-}
-
-/* After the command's end, moves to later states as far as possible without waiting. */
-static void advance(struct agent *a)
-{
-    struct command *c = &a->command;
-    if (a->state == STATE_RUNNING && c->reaped) {
-        command_close_input(c);
-        a->deadline = clock_ms() + KILL_TIMEOUT;
-        a->state = STATE_KILLING;
-    }
-    if (a->state == STATE_KILLING) {
-        command_kill_all(c);
-        bool alive = command_reap(c);
-        /* Unless the agent is PID 1, its only child is the command. */
-        if (!alive || clock_ms() >= a->deadline) {
-            a->deadline = clock_ms() + DRAIN_TIMEOUT;
-            a->state = STATE_DRAINING;
-        }
-    }
-    if (a->state == STATE_DRAINING) {
-        take_output(a);
-        if (!output_has_room(a)) {
-            /* The agent waits for the supervisor, not for the pipes. */
-            a->deadline = clock_ms() + DRAIN_TIMEOUT;
-            return;
-        }
-        if ((c->out >= 0 || c->err >= 0) && clock_ms() < a->deadline)
-            return;
-        cleanup_close_fd(&c->out);
-        cleanup_close_fd(&c->err);
-        require(a, command_send_exit(c, &a->channel) == 0);
-        a->state = STATE_EXITED;
-    }
-}
-
 /* ---------------------------------------------------------------- the loop */
 
-enum { ON_FROM, ON_TO, ON_SIGNALS, ON_STATUS, ON_IN, ON_OUT, ON_ERR, ON_COUNT };
+enum {
+    ON_FROM,
+    ON_TO,
+    ON_SIGNALS,
+    ON_COMMANDS,
+    ON_COUNT = ON_COMMANDS + COMMANDS_MAX * COMMAND_POLLS
+};
 
 static int wait_for_events(struct agent *a, struct pollfd p[ON_COUNT])
 {
-    const struct command *c = &a->command;
-    bool runs = a->state == STATE_RUNNING;
-    bool reads = (runs || a->state == STATE_DRAINING) && output_has_room(a);
-    p[ON_FROM] = (struct pollfd){.fd = a->channel.from, .events = POLLIN};
-    p[ON_TO] = (struct pollfd){.fd = buffer_length(&a->channel.out) > 0 ? a->channel.to : -1,
+    p[ON_FROM] = (struct pollfd){.fd = a->waits ? -1 : a->channel.from, .events = POLLIN};
+    p[ON_TO] = (struct pollfd){.fd = channel_is_pending(&a->channel) ? a->channel.to : -1,
                                .events = POLLOUT};
     p[ON_SIGNALS] = (struct pollfd){.fd = a->signals, .events = POLLIN};
-    p[ON_STATUS] =
-        (struct pollfd){.fd = a->state == STATE_STARTING ? c->status : -1, .events = POLLIN};
-    p[ON_IN] =
-        (struct pollfd){.fd = runs && buffer_length(&c->input) > 0 ? c->in : -1, .events = POLLOUT};
-    p[ON_OUT] = (struct pollfd){.fd = reads ? c->out : -1, .events = POLLIN};
-    p[ON_ERR] = (struct pollfd){.fd = reads ? c->err : -1, .events = POLLIN};
-    /* In the other states there is no timeout: the supervisor keeps the clock, and sends a frame or
-     * closes the channel. */
-    int timeout = -1;
-    if (a->state == STATE_KILLING)
-        timeout = KILL_INTERVAL;
-    else if (a->state == STATE_DRAINING)
-        timeout = io_poll_timeout(a->deadline);
-    return poll(p, ON_COUNT, timeout);
+    int timeout = commands_poll(&a->commands, p + ON_COMMANDS);
+    if (operations_are_ready(&a->operations))
+        timeout = 0;
+    return poll(p, ON_COMMANDS + a->commands.count * COMMAND_POLLS, timeout);
 }
 
 static void take_signals(struct agent *a)
@@ -489,33 +396,34 @@ static void take_signals(struct agent *a)
     struct signalfd_siginfo info[8];
     while (read(a->signals, info, sizeof(info)) > 0)
         continue;
-    command_reap(&a->command);
 }
 
 _Noreturn static void loop(struct agent *a)
 {
-    for (;;) {
+    static struct pollfd p[ON_COUNT];
+    struct failure failure;
+    for (bool files_first = false;; files_first = !files_first) {
         if (channel_flush(&a->channel) < 0)
             finish(a, 0);
-        struct pollfd p[ON_COUNT];
         if (wait_for_events(a, p) < 0) {
             if (errno == EINTR)
                 continue;
             finish(a, 2);
         }
+        if (p[ON_FROM].revents && channel_fill(&a->channel) < 0)
+            finish(a, 0);
         if (p[ON_FROM].revents)
             take_frames(a);
-        /* Before the signals: the command's start must be known before its end. */
-        if (p[ON_STATUS].revents)
-            check_start(a);
-        if (p[ON_SIGNALS].revents)
+        bool signalled = p[ON_SIGNALS].revents != 0;
+        if (signalled)
             take_signals(a);
-        if (p[ON_IN].revents)
-            command_feed(&a->command);
-        if (p[ON_OUT].revents || p[ON_ERR].revents)
-            take_output(a);
-        advance(a);
-        give_credit(a);
+        /* Who comes first takes the room that there is. */
+        if ((files_first && operations_turn(&a->operations, &failure) < 0) ||
+            commands_turn(&a->commands, p + ON_COMMANDS, signalled, &failure) < 0 ||
+            (!files_first && operations_turn(&a->operations, &failure) < 0))
+            fail(a, &failure);
+        if (a->waits)
+            take_frames(a);
     }
 }
 
@@ -552,7 +460,6 @@ int main(int argc, char **argv)
             return 2;
     }
     static struct agent a = {.state = STATE_FRESH, .signals = -1, .workdir = {.fd = -1}};
-    command_init(&a.command);
     close_inherited();
     if (prctl(PR_SET_DUMPABLE, 0) < 0 || channel_open(&a.channel) < 0)
         return 2;

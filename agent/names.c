@@ -153,7 +153,7 @@ static void provide_hostname(const char *own)
     char line[NAME_SIZE + 1];
     size_t length = (size_t)snprintf(line, sizeof(line), "%s\n", own);
     cleanup_buffer struct buffer text;
-    buffer_init(&text, FILE_MAX);
+    buffer_init(&text, sizeof(line)); /* a longer file is another one */
     if (!read_text(file_hostname, &text) || buffer_length(&text) != length ||
         memcmp(buffer_data(&text), line, length) != 0)
         (void)write_text(file_hostname, line, length);

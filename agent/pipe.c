@@ -19,15 +19,17 @@ static int open_named(int ends[2])
 {
     cleanup_close int reader = open(NAMED, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
     cleanup_close int writer = open(NAMED, O_WRONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
-    if (reader < 0 || writer < 0 || fchmod(reader, MODE) < 0 || fcntl(reader, F_SETFL, 0) < 0 ||
-        fcntl(writer, F_SETFL, 0) < 0)
+    struct stat st;
+    if (reader < 0 || writer < 0 || fstat(reader, &st) < 0 || !S_ISFIFO(st.st_mode) ||
+        fchmod(reader, MODE) < 0 || fcntl(reader, F_SETFL, 0) < 0 || fcntl(writer, F_SETFL, 0) < 0)
         return -1;
     ends[0] = steal_fd(&reader);
     ends[1] = steal_fd(&writer);
     return 0;
 }
 
-/* No other process that could see the name exists yet. */
+/* Other commands may be running and see the name. They belong to the same tenant, and can replace
+ * it only by a fifo of their own. */
 static int make_named(int ends[2])
 {
     if (mkfifo(NAMED, 0600) < 0)

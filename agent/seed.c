@@ -105,9 +105,9 @@ static int make_folder(struct seed *s, int dirfd, const char *name, struct failu
     if (fd < 0)
         return cannot(s, "open the folder", failure);
     /* The owner comes first, because changing it may clear bits of the mode. */
-    if (!created)
+    if (!created && !s->keeps_owners)
         user_give_folder(s->user, fd);
-    else if (fchown(fd, s->user->uid, s->user->gid) < 0 || fchmod(fd, s->mode) < 0)
+    else if (created && (fchown(fd, s->user->uid, s->user->gid) < 0 || fchmod(fd, s->mode) < 0))
         return cannot(s, "set the attributes of", failure);
     if (created)
         folder_times_add(&s->folders, s->path, s->modified);
@@ -138,13 +138,20 @@ static int make_link(struct seed *s, int dirfd, const char *name, const char *ta
     }
     if (failed)
         return cannot(s, "make the link", failure);
-    if (fchownat(dirfd, name, s->user->uid, s->user->gid, AT_SYMLINK_NOFOLLOW) < 0 ||
+    /* Through a descriptor, because a running command may have put another file in its place. */
+    struct stat st;
+    cleanup_close int link = openat(dirfd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    if (link >= 0 && fstat(link, &st) == 0 && !S_ISLNK(st.st_mode)) {
+        errno = EEXIST;
+        return cannot(s, "make the link", failure);
+    }
+    if (link < 0 || fchownat(link, "", s->user->uid, s->user->gid, AT_EMPTY_PATH) < 0 ||
         utimensat(dirfd, name, FOLDER_TIMES_BOTH(s->modified), AT_SYMLINK_NOFOLLOW) < 0)
         return cannot(s, "set the attributes of", failure);
     return 0;
 }
 
-static bool parse_mode(const char *text, mode_t *out)
+bool seed_parse_mode(const char *text, mode_t *out)
 {
     char *end;
     if (*text < '0' || *text > '7')
@@ -158,7 +165,7 @@ int seed_entry(struct seed *s, const struct frame *f, struct failure *failure)
 {
     const char *kind = fields_get(f, "kind"), *path = fields_get(f, "path");
     const char *mode = fields_get(f, "mode"), *target = fields_get(f, "target");
-    if (s->file >= 0 || !kind || !path || !mode || !parse_mode(mode, &s->mode) ||
+    if (s->file >= 0 || !kind || !path || !mode || !seed_parse_mode(mode, &s->mode) ||
         !fields_get_time(f, &s->modified))
         return failure_set(failure, "protocol", "ENTRY");
     bool is_file = strcmp(kind, "file") == 0, is_link = strcmp(kind, "link") == 0;

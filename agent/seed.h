@@ -12,9 +12,12 @@
 #include "user.h"
 #include "wire/fields.h"
 
+#include <stdbool.h>
+
 struct seed {
     int root;                /* borrowed */
     const struct user *user; /* borrowed; the owner of the files */
+    bool keeps_owners;       /* a folder that exists is not given to the user */
 
     int file; /* being written; -1 if there is none */
     mode_t mode;
@@ -28,6 +31,9 @@ struct seed {
 
 void seed_init(struct seed *s, int root, const struct user *user);
 void seed_free(struct seed *s);
+
+/* Parses octal permission bits; others are left out. */
+bool seed_parse_mode(const char *text, mode_t *out);
 
 /* Each fails with the operation "seed", or "protocol" if the frame makes no sense at this point. */
 int seed_entry(struct seed *s, const struct frame *f, struct failure *failure);

@@ -5,6 +5,7 @@
 #include "base/text.h"
 
 #include <fcntl.h>
+#include <grp.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
@@ -207,6 +208,17 @@ static int resolve(struct user *out, const char *text, struct failure *failure)
 int user_resolve(struct user *out, const char *text, struct failure *failure)
 {
     return resolve(out, text, failure) < 0 ? -1 : check_mapped(out, failure);
+}
+
+int user_become(const struct user *u)
+{
+    if (u->uid == 0 && u->gid == 0 && u->group_count == 0)
+        return 0;
+    /* The groups come first, while changing them is still allowed. */
+    if (setgroups(u->group_count, u->groups) < 0 || setresgid(u->gid, u->gid, u->gid) < 0 ||
+        setresuid(u->uid, u->uid, u->uid) < 0)
+        return -1;
+    return 0;
 }
 
 static bool has_group(const struct user *u, gid_t gid)

@@ -29,6 +29,9 @@ struct user {
  */
 int user_resolve(struct user *out, const char *text, struct failure *failure);
 
+/* Sets all ids of this process at once, so that there is no way back. Returns 0, or -1 with errno. */
+int user_become(const struct user *u);
+
 /* Makes the user the owner of the folder, with all permissions, if it could not create files in it
  * otherwise. The group does not change. A folder whose owner cannot be changed (in /proc, for
  * example) stays as it is. */

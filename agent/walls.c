@@ -59,7 +59,7 @@ int walls_send(struct channel *c, struct failure *failure)
     buffer_init(&fields, FRAME_AGENT_MAX);
     if (!fields_add_u64(&fields, "pid", (uint64_t)getpid()) || !add_status(&fields, status) ||
         !fields_add(&fields, "uid_map", uids) || !fields_add(&fields, "gid_map", gids) ||
-        channel_send_fields(c, FRAME_WALLS, &fields) < 0)
+        channel_send_fields(c, FRAME_WALLS, FRAME_SANDBOX, &fields) < 0)
         return failure_errno(failure, operation, ENOMEM, "cannot report the walls");
     return 0;
 }

@@ -101,3 +101,17 @@ int workdir_open(struct workdir *w, const char *path, const char *otherwise,
     w->fd = steal_fd(&opened);
     return 0;
 }
+
+int workdir_enter(const char *path, const struct user *user, struct failure *failure)
+{
+    int fd = path[0] == '/' ? open_folder(path) : -1;
+    if (fd >= 0)
+        return fd;
+    if (path[0] == '/' && errno != ENOENT)
+        return failure_errno(failure, operation, errno, "cannot open the folder '%.300s'", path);
+    struct workdir w = {.fd = -1};
+    if (workdir_open(&w, path, NULL, user, failure) < 0)
+        return -1;
+    free(w.path);
+    return w.fd;
+}

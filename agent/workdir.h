@@ -20,4 +20,8 @@ struct workdir {
 int workdir_open(struct workdir *w, const char *path, const char *otherwise,
                  const struct user *user, struct failure *failure);
 
+/* Opens the folder for one command: creates it like workdir_open() if nothing is there, and changes
+ * nothing about a folder that exists. Returns the fd, or -1. */
+int workdir_enter(const char *path, const struct user *user, struct failure *failure);
+
 #endif

@@ -4,14 +4,13 @@
 
     bench/bench.py [--build build] [--runs 40] [--json FILE]
 
-Latency of `true` in a busybox image without network, and where the time goes; runs per second; what
-moves in and out per second. Peers that are installed (crun, runc, bubblewrap, unshare) do the same
-`true` on the same machine, one after the other. Figures are medians and 95th percentiles of whole
-processes, start to end, as a caller sees them.
+Measures the latency of `true` in a busybox image without network, and its phases; the fresh sandboxes per second; the data moved in
+and out per second; and the same run through the C API and the packages for Python and Node. Other programs that are installed
+(peers.py) run the same `true` on the same machine, in turns. The figures are medians and 95th percentiles of whole processes, from
+start to end, and the median of the CPU time that the whole machine (or the container) used meanwhile.
 """
 import argparse
 import collections
-import concurrent.futures
 import json
 import os
 import shutil
@@ -19,182 +18,140 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), ".."))
 sys.path.insert(0, os.path.join(ROOT, "tests", "contract"))
 sys.dont_write_bytecode = True
-from harness import images  # noqa: E402
+from harness import images, tools  # noqa: E402
+from harness.same_bundle import SameBundle  # noqa: E402
 import control  # noqa: E402
+import packages  # noqa: E402
+import peers  # noqa: E402
 import scale  # noqa: E402
 
 SIZE = 200 << 20
 ROUNDS = 5
+OURS = "light-runner run"
+WORKERS, SECONDS = (1, 2, 4), 5  # for the measurement of parallel sandboxes
 
 
 def call(argv, **options):
-    """Runs a program that must succeed; its time in ms and what it printed."""
-    begun = time.perf_counter()
-    done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                          timeout=300, **options)
-    elapsed = (time.perf_counter() - begun) * 1000
-    if done.returncode != 0:
-        raise RuntimeError(f"{' '.join(argv)} ended with {done.returncode}: {done.stderr.decode(errors='replace')}")
-    return elapsed, done.stdout
+    """Runs a program that must succeed. Returns its time in ms and its output."""
+    wall, _, output = peers.call(argv, **options)
+    return wall, output
 
 
 def summary(times):
-    ordered = sorted(times)
-    return {"p50": statistics.median(ordered), "p95": ordered[min(len(ordered) - 1, int(len(ordered) * 0.95))],
-            "runs": len(ordered)}
+    """Summarizes pairs of wall time and CPU time."""
+    walls = sorted(wall for wall, _ in times)
+    return {"p50": statistics.median(walls), "p95": walls[min(len(walls) - 1, int(len(walls) * 0.95))],
+            "cpu": statistics.median(cpu for _, cpu in times), "runs": len(walls)}
 
 
-def repeat(argv, runs, **options):
-    call(argv, **options)  # the first one warms the caches
-    return [call(argv, **options)[0] for _ in range(runs)]
+def repeat(once, runs):
+    once()  # warm the caches
+    return [once() for _ in range(runs)]
 
 
-# Runs in the mount namespace of a supervisor: the bundle, the root and the runtime that light-runner
-# uses, without light-runner. The first argument is a pid, the second the number of runs.
-SAME_BUNDLE = """
-import ctypes, json, os, subprocess, sys, time
-libc = ctypes.CDLL(None, use_errno=True)
-NEWNS, DETACH = 0x20000, 2
-if libc.setns(os.open(f"/proc/{sys.argv[1]}/ns/mnt", os.O_RDONLY), NEWNS) or libc.unshare(NEWNS):
-    sys.exit(os.strerror(ctypes.get_errno()))
-libc.umount2(b"/sys/fs/cgroup/unified", DETACH)
-top = "/dev/pts"
-config = json.load(open(f"{top}/bench/config.json"))
-config["process"]["args"] = ["/bin/true"]
-json.dump(config, open(f"{top}/bench/config.json", "w"))
-times = []
-for number in range(int(sys.argv[2]) + 1):
-    begun = time.perf_counter()
-    subprocess.run(["crun", "--root", f"{top}/bench-state", "--cgroup-manager=disabled", "run", "--bundle",
-                    f"{top}/bench", f"bench-{number}"], stdin=subprocess.DEVNULL, check=True)
-    times.append((time.perf_counter() - begun) * 1000)
+# Executes a command, and prints the wall times and CPU times. The first argument is the number of times.
+MEASURE = f"""
+import json, sys
+sys.path[:0] = [{os.path.join(ROOT, "bench")!r}, {os.path.join(ROOT, "tests", "contract")!r}]
+import peers
+times = [peers.call([*sys.argv[2:-1], f"bench-{{number}}"])[:2] for number in range(int(sys.argv[1]) + 1)]
 print(json.dumps(times[1:]))
 """
 
-# Stands in for crun in that run: the bundle's configuration is a pipe, of which this keeps a copy.
-KEEP_CONFIG = """#!/bin/sh
-mkdir /dev/pts/bench && cat /dev/pts/bundle/config.json >/dev/pts/bench/config.json || exit
-for word; do
-    shift
-    [ "$word" = /dev/pts/bundle ] && word=/dev/pts/bench
-    set -- "$@" "$word"
-done
-exec {crun} "$@"
-"""
-
-
-def oci_bundle(folder, rootfs):
-    """A bundle for the bare OCI runtimes: their own default config, with `true` and no terminal."""
-    os.makedirs(folder)
-    call(["runc", "spec"], cwd=folder)
-    path = os.path.join(folder, "config.json")
-    with open(path) as file:
-        config = json.load(file)
-    config["process"].update(args=["true"], terminal=False)
-    config["root"] = {"path": rootfs, "readonly": True}
-    with open(path, "w") as file:
-        json.dump(config, file)
-    return folder
-
-
-def peers(scratch, tar):
-    """{name: argv} of the peers that are installed and work here."""
-    rootfs = os.path.join(scratch, "rootfs")
-    os.makedirs(rootfs)
-    call(["tar", "-xf", tar, "-C", rootfs])
-    commands = {"fork + exec": [images.BUSYBOX, "true"],
-                "unshare -mpnuif": ["unshare", "-mpnuif", images.BUSYBOX, "true"],
-                "bwrap --unshare-all": ["bwrap", "--unshare-all", "--ro-bind", rootfs, "/", "--dev", "/dev",
-                                        "--proc", "/proc", "/bin/true"]}
-    if shutil.which("runc"):
-        bundle = oci_bundle(os.path.join(scratch, "bundle"), rootfs)
-        commands["runc run, its default bundle"] = ["runc", "run", "--bundle", bundle, "lr-bench-runc"]
-    found = {}
-    for name, argv in commands.items():
-        if not shutil.which(argv[0]):
-            continue
-        try:
-            call(argv)
-            found[name] = argv
-        except RuntimeError as error:
-            print(f"  {name}: not measured: {str(error)[:160]}", file=sys.stderr)
-    return found
-
 
 class Bench:
-    def __init__(self, executable, runs, scratch):
+    def __init__(self, executable, runs):
         self.executable, self.runs = executable, runs
-        self.keep_config = os.path.join(scratch, "crun")
-        if shutil.which("crun"):
-            with open(self.keep_config, "w") as file:
-                file.write(KEEP_CONFIG.format(crun=shutil.which("crun")))
-            os.chmod(self.keep_config, 0o755)
 
-    def command(self, script, *flags):
-        return [self.executable, "run", "--network", "none", *flags, "busybox", "--", script]
+    def command(self, script, *flags, network=False):
+        return [self.executable, "run", *([] if network else ["--network", "none"]), *flags, "busybox", "--", script]
+
+    @staticmethod
+    def filter():
+        """The compiled seccomp filter of light-runner's runs."""
+        folder = os.path.join(os.environ["LIGHT_RUNNER_DATA_DIR"], "scratch")
+        return next(os.path.join(folder, name) for name in os.listdir(folder) if name.endswith(".bpf"))
+
+    def once(self, *flags, network=False):
+        """Returns a function that does one run and returns its wall time and CPU time."""
+        return lambda: peers.call(self.command("true", *flags, network=network))[:2]
 
     def latency(self, others):
-        """{name: summary}, ours first. In rounds, so that a noisy minute meets all of them."""
+        """Returns {name: summary}, light-runner first. It measures in rounds, so that noise affects all programs alike."""
         times = collections.defaultdict(list)
         for _ in range(ROUNDS):
             runs = max(1, self.runs // ROUNDS)
-            times["light-runner run"] += repeat(self.command("true"), runs)
+            times[OURS] += repeat(self.once(), runs)
+            times[f"{OURS}, default network"] += repeat(self.once(network=True), runs)
             if shutil.which("crun"):
-                times["crun run, same bundle"] += self.bare_runtime(runs)
-                # With no_new_privs off it is the runtime that compiles the seccomp profile, as elsewhere.
-                times["the same with seccomp"] += self.bare_runtime(runs, noNewPrivileges=False)
-            for name, argv in others.items():
-                times[name] += repeat(argv, runs)
+                times["crun run, same bundle"] += self.crun_times(runs)
+                # If no_new_privileges is off, the runtime compiles the seccomp profile, as other programs do.
+                times["the same with seccomp"] += self.crun_times(runs, noNewPrivileges=False)
+            for name, once in others.items():
+                times[name] += repeat(once, runs)
         return {name: summary(values) for name, values in times.items() if values}
 
-    def bare_runtime(self, runs, **options):
-        """Times of `crun run` of the bundle that a run with these options has; [] where that does not work."""
-        request = json.dumps({"image": "busybox", "entrypoint": "sleep 600", "networks": ["none"], "options": options})
-        run = subprocess.Popen([self.executable, "run", "--request", "-"], stdin=subprocess.PIPE,
-                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                               env=dict(os.environ, LIGHT_RUNNER_CRUN=self.keep_config))
+    def gvisor(self, scratch, rootfs):
+        """The same for the tier runsc and for runsc alone; {} if runsc is missing."""
+        if not tools.runsc():
+            return {}
+        times = collections.defaultdict(list)
+        with peers.bare_runsc(scratch, rootfs) as bare, peers.bare_runsc(scratch, rootfs, walls=True) as walled:
+            for _ in range(ROUNDS):
+                for name, once in ((f"{OURS} --runtime runsc", self.once("--runtime", "runsc")), ("runsc run", bare),
+                                   ("runsc run, with a run's walls", walled)):
+                    times[name] += repeat(once, max(1, self.runs // ROUNDS))
+        return {name: summary(values) for name, values in times.items()}
+
+    def with_crun(self, measure, **options):
+        """Returns the output of a program that executes crun, with the bundle of a run with these options; None if that fails."""
+        request = {"image": "busybox", "networks": ["none"], "options": {"engine": "local", **options}}
         try:
-            run.stdin.write(request.encode())
-            run.stdin.close()
-            time.sleep(1)
-            children = open(f"/proc/{run.pid}/task/{run.pid}/children").read().split()
-            done = call([sys.executable, "-c", SAME_BUNDLE, children[0], str(runs)])
-            return json.loads(done[1])
-        except (RuntimeError, OSError, IndexError) as error:
+            with SameBundle(self.executable, request) as bundle:
+                process = bundle.start("crun", ["/bin/true"], measure, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                output, said = process.communicate(timeout=300)
+            if process.returncode:
+                raise RuntimeError(said.decode(errors="replace"))
+            return output
+        except (RuntimeError, OSError, AssertionError) as error:
             print(f"  the bare runtime: not measured: {str(error)[-160:]}", file=sys.stderr)
-            return []
-        finally:
-            run.terminate()
-            run.wait(timeout=30)
+            return None
+
+    def crun_times(self, runs, **options):
+        """The times of `crun run` with the bundle of a run with these options; [] if that fails."""
+        return json.loads(self.with_crun([sys.executable, "-c", MEASURE, str(runs)], **options) or "[]")
 
     def phases(self):
-        """The median of each phase, as the result tells it."""
+        """The median of each phase, from the results of the runs."""
         results = [json.loads(call(self.command("true", "--json"))[1]) for _ in range(self.runs)]
         return {phase: statistics.median(r["timings"][phase] for r in results) for phase in results[0]["timings"]}
 
-    def rate(self, workers, seconds=5):
-        """Fresh sandboxes per second."""
-        end = time.perf_counter() + seconds
-
-        def worker(_):
-            done = 0
-            while time.perf_counter() < end:
-                call(self.command("true"))
-                done += 1
-            return done
-
-        begun = time.perf_counter()
-        with concurrent.futures.ThreadPoolExecutor(workers) as pool:
-            done = sum(pool.map(worker, range(workers)))
-        return done / (time.perf_counter() - begun)
+    def rates(self, scratch, build):
+        """Returns {method: {workers: fresh sandboxes per second}}."""
+        program = os.path.join(scratch, "parallel")
+        library = os.path.join(os.path.abspath(build), "lib")
+        call(["gcc", "-O2", f"-I{ROOT}/include", f"{ROOT}/bench/parallel.c", "-o", program, f"-L{library}", f"-Wl,-rpath,{library}",
+              "-llightrunner", "-pthread"])
+        environment = dict(os.environ, LIGHT_RUNNER_SUPERVISOR=os.path.join(os.path.abspath(build), "src/run/light-runner-supervisor"))
+        found = collections.defaultdict(dict)
+        for workers in WORKERS:
+            words = [program, str(workers), str(SECONDS)]
+            ways = {"the library": lambda: call([*words, "image", "busybox"], env=environment)[1],
+                    "the command line": lambda: call([*words, "exec", *self.command("true")])[1],
+                    "crun run, same bundle": lambda: self.with_crun([*words, "exec"]) if shutil.which("crun") else None}
+            for how, way in ways.items():
+                text = way()
+                if text:
+                    count, seconds = map(float, text.split())
+                    found[how][workers] = count / seconds
+        return found
 
     def movements(self, scratch):
-        """MiB/s and files/s of what goes in and out, with the cost of an empty run taken off."""
+        """MiB/s and files/s that go in and out. The time of an empty run is subtracted."""
         empty = statistics.median(call(self.command("true"))[0] for _ in range(5))
         big, small, out = (os.path.join(scratch, name) for name in ("big", "small", "out"))
         os.makedirs(big)
@@ -232,6 +189,13 @@ class Bench:
         }
 
 
+def show(rows, ours):
+    """Prints one line per program, with the ratios of light-runner's wall time and CPU time to the program's."""
+    for name, s in rows.items():
+        print(f"  {name:40} {s['p50']:8.1f} {s['p95']:8.1f} {s['cpu']:8.1f}   {ours} is {rows[ours]['p50'] / s['p50']:.2f} x,"
+              f" in CPU {rows[ours]['cpu'] / max(s['cpu'], 0.01):.2f} x")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--build", default="build")
@@ -242,24 +206,34 @@ def main():
     figures = {"kernel": os.uname().release, "cores": os.cpu_count()}
 
     with tempfile.TemporaryDirectory(prefix="lr-bench-") as scratch:
+        os.chmod(scratch, 0o755)  # for programs that start in a user namespace
+        tools.use_cached_runsc()
         os.environ["LIGHT_RUNNER_DATA_DIR"] = os.path.join(scratch, "data")
-        os.environ["LIGHT_RUNNER_ENGINE"] = "local"  # whatever daemon is there
+        os.environ["LIGHT_RUNNER_ENGINE"] = "local"  # even if a daemon is running
         executable = os.path.abspath(os.path.join(options.build, "light-runner"))
         tar = images.make_busybox_tar(os.path.join(scratch, "busybox.tar"))
         figures["import, ms"] = call([executable, "image", "import", tar, "busybox"])[0]
-        bench = Bench(executable, options.runs, scratch)
+        bench = Bench(executable, options.runs)
 
-        print(f"`true`, no network, {options.runs} runs                 p50 ms   p95 ms")
-        latency = figures["latency, ms"] = bench.latency(peers(scratch, tar))
-        ours = latency["light-runner run"]["p50"]
-        for name, s in latency.items():
-            print(f"  {name:40} {s['p50']:8.1f} {s['p95']:8.1f}   light-runner is {ours / s['p50']:.2f} x")
+        rootfs = peers.unpack(scratch, tar)
+        call(bench.command("true"))  # compiles the filter, which happens only once
+        found, missing = peers.find(scratch, rootfs, bench.filter())
+        print(f"{f'`true`, no network, {options.runs} runs':42}   p50 ms   p95 ms   CPU ms")
+        latency = figures["latency, ms"] = bench.latency(found)
+        show(latency, OURS)
+        for name, why in missing.items():
+            print(f"  {name:40} {why}")
+        figures["not measured"] = missing
+        figures["gVisor, ms"] = bench.gvisor(scratch, rootfs)
+        show(figures["gVisor, ms"], f"{OURS} --runtime runsc")
 
         figures["phases, ms"] = bench.phases()
         print("where it goes (p50): " + ", ".join(f"{k} {v:.1f}" for k, v in figures["phases, ms"].items()))
 
-        figures["rate, runs/s"] = {str(n): bench.rate(n) for n in (1, 2, 4)}
-        print("runs per second: " + ", ".join(f"{v:.0f} with {n}" for n, v in figures["rate, runs/s"].items()))
+        figures["fresh sandboxes per second"] = bench.rates(scratch, options.build)
+        print("fresh sandboxes per second, with so many workers:")
+        for how, row in figures["fresh sandboxes per second"].items():
+            print(f"  {how:40} " + "   ".join(f"{rate:6.1f} with {workers}" for workers, rate in row.items()))
 
         os.environ["LIGHT_RUNNER_STATE_DIR"] = os.path.join(scratch, "states-of-runs")
         figures["orders, ms"] = control.orders(executable)
@@ -268,6 +242,9 @@ def main():
         figures["movements"] = bench.movements(scratch)
         for name, value in figures["movements"].items():
             print(f"  {name:40} {value:8.0f}")
+
+        figures["packages"] = packages.measure(options.build, options.runs)
+        packages.show(figures["packages"])
 
         if not options.quick:
             print("much and many:")

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""How long a VM of the tier kata takes until its agent is ready, in parts, and beside QEMU alone.
+"""Measures how long a VM of the tier kata takes until its agent is ready, by phase, and compares it with QEMU alone.
 
-QEMU alone: the same kernel, initramfs, machine and disks, started by this script with nothing around it.
+QEMU alone means the same kernel, initramfs, machine and disks, started directly by this script.
 """
 import glob
 import json
@@ -17,11 +17,12 @@ PARTS = ("QEMU", "kernel and first program", "agent")
 
 
 def qemu_alone(kernel, initramfs, image, disk, accelerator, loud=False):
-    """s after the start: the kernel's first word (only if it may speak), the first program's `up`, the agent's first frame."""
+    """Seconds from the start to the kernel's first output (only if loud), to `up` from the first program, and to the agent's first
+    frame."""
     agent, agent_end = socket.socketpair()
     control, control_end = socket.socketpair()
     words, words_end = os.pipe()
-    # What QEMU and the kernel are told otherwise: src/tier/vm/qemu.c.
+    # The usual arguments of QEMU and the kernel are in src/tier/vm/qemu.c.
     tell = "loglevel=8 earlyprintk=ttyS0" if loud else "loglevel=1"
     locked = "" if "unsigned" in initramfs else "lockdown=confidentiality "
     clock = "" if accelerator == "kvm" else f" tsc_early_khz={khz()}"
@@ -56,21 +57,22 @@ def qemu_alone(kernel, initramfs, image, disk, accelerator, loud=False):
 
 
 def khz():
-    """Of the processor's counter, as far as the kernel tells."""
+    """The frequency of the processor's counter, as the kernel reports it."""
     with open("/proc/cpuinfo") as file:
         mhz = next(line for line in file if line.startswith("cpu MHz"))
     return int(float(mhz.split(":")[1]) * 1000)
 
 
 def idle_memory(executable):
-    """MiB of QEMU while a command of a guest with 128 MiB sleeps: its own, and what it has of files that all VMs share."""
+    """MiB of QEMU while a command sleeps in a guest with 128 MiB: its private memory, and the memory of files that all VMs
+    share."""
     request = json.dumps({"image": "busybox", "entrypoint": "echo up; sleep 60", "networks": ["none"],
                           "options": {"engine": "local", "runtime": "kata", "memory": "128m"}})
     run = subprocess.Popen([executable, "run", "--request", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     run.stdin.write(request.encode())
     run.stdin.close()
     run.stdout.readline()
-    # What is free in the guest is given back within two seconds.
+    # The guest gives free memory back within two seconds.
     time.sleep(6)
     try:
         with open(f"/proc/{run.pid}/task/{run.pid}/children") as file:

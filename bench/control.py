@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""How long the orders to a detached run take: whole calls, and beside the runtime's own command line where it has one."""
+"""Measures orders to a detached run as whole calls, and the same orders of the runtime's own command line if it has them."""
 import statistics
 import subprocess
 import time
@@ -8,7 +8,7 @@ from scale import call
 
 ROUNDS = 10
 SCRIPT = "trap 'exit 0' TERM; sleep 600 & wait"
-# Ours, and what Docker's command line calls the same. Whoever stops waits for the end: `stop` for one that was asked to.
+# The verbs of light-runner, and Docker's names for them. `stop` and `cancel` return after the run has ended; SCRIPT ends when asked to stop.
 ORDERS = {"pause": "pause", "resume": "unpause", "stop": "stop", "cancel": "kill"}
 
 
@@ -21,7 +21,7 @@ def ended(executable, run_id):
 
 
 def orders(executable, *flags, docker=None):
-    """{order: (ours, theirs or None)}, medians in ms. docker: the words behind `docker run -d`."""
+    """Returns {order: (light-runner's, Docker's or None)}, medians in ms. docker: the arguments after `docker run -d`."""
     times = {name: ([], []) for name in ORDERS}
     for _ in range(ROUNDS):
         for last in ("stop", "cancel"):

@@ -1,12 +1,12 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""Measures what a run on Docker costs, beside Docker's own command line.
+"""Measures what a run on Docker costs, compared with Docker's own command line.
 
     bench/docker.py [--build build] [--runs 25] [--json FILE]
 
-Against a daemon that is started for this (the distribution's dockerd), or the one that LIGHT_RUNNER_TEST_DOCKER names.
-`true` in a busybox image, one call of each after the other, medians of whole processes; then 1 GiB into a run and out
-of it, beside `cp` of the same file, and the most memory that the supervisor and its relay have had meanwhile.
+It uses the daemon that LIGHT_RUNNER_TEST_DOCKER names, or else starts one (the distribution's dockerd). First it times `true` in a
+busybox image, calling light-runner and Docker in turns; the figures are medians of whole processes. Then it copies 1 GiB into a run
+and out of it, compared with `cp` of the same file, and takes the peak memory of the supervisor and its relay.
 """
 import argparse
 import json
@@ -27,7 +27,7 @@ SIZE = 1 << 30
 
 
 def side_by_side(commands, runs):
-    """{name: median}; every round calls each once."""
+    """Returns {name: median}. Every round calls each command once."""
     times = {name: [] for name in commands}
     for _ in range(runs + 1):
         for name, argv in commands.items():
@@ -82,7 +82,7 @@ def main():
             if daemon is None:
                 sys.exit(f"bench/docker.py: {os.environ[dockerd.REASON]}")
             daemon.load_rootfs(images.make_busybox_tar(os.path.join(scratch, "busybox.tar")), "busybox")
-            call([executable, "run", "--engine", "docker", "busybox", "--", "true"])  # makes the network
+            call([executable, "run", "--engine", "docker", "busybox", "--", "true"])  # creates the network
             result = {"starts": starts(executable, daemon, options.runs), "bulk": bulk(executable, scratch),
                       "orders": control.orders(executable, "--engine", "docker", docker=[])}
     finally:

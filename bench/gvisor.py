@@ -1,10 +1,10 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""What each of gVisor's settings does to the tier runsc on the local engine: the same work without it and with it, in turns.
+"""Measures what each of gVisor's settings changes in the tier runsc on the local engine, with and without it in turns.
 
     bench/gvisor.py [--build build] [--rounds 6] [--only WORD] [--json FILE]
 
-A ratio below 1 is a gain. The settings that light-runner starts runsc with are in src/tier/tier.c.
+A ratio below 1 is a gain. src/tier/tier.c has the settings with which light-runner starts runsc.
 """
 import argparse
 import json
@@ -17,7 +17,7 @@ import tempfile
 import tiers
 from harness import tools
 
-# A flag, in the place of ours of that name. Those that would take a wall down are measured to know what it costs.
+# Each flag replaces light-runner's flag of the same name. Flags that would weaken the isolation are measured to know what it costs.
 SETTINGS = [
     ("--directfs=true", "the sentry opens files itself, with more rights"),
     ("--systrap-disable-fast-path=true", "sentry and program sleep instead of spinning while they wait for one another"),
@@ -55,11 +55,11 @@ def once(bench, name, runsc):
 
 
 def compare(bench, programs, rounds):
-    """{work: (ms without, ms with)}, medians; a reason in its place where it does not start."""
+    """Returns {work: (ms without, ms with)}, medians; or the reason if it does not start."""
     times = {name: ([], []) for name in (*tiers.WORK, "start")}
     for number in range(rounds + 1):
         for name, pair in times.items():
-            # Whoever is the second finds the machine otherwise than the first.
+            # The first program leaves the machine in another state for the second, so the order alternates.
             for values, runsc in list(zip(pair, programs))[::-1 if number % 2 else 1]:
                 try:
                     values.append(once(bench, name, runsc))

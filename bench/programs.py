@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""What bench/tiers.py has done in a sandbox with Python: work as programs do it, and the milliseconds that it took.
+"""The Python part of bench/tiers.py: does typical work of programs inside a sandbox, and prints the milliseconds that it took.
 
     python3 programs.py hash | unpack | database | http | start [ADDRESS PORT]
 
-Its input is made before the clock starts.
+The input is made before the clock starts.
 """
 import hashlib
 import http.client
@@ -19,7 +19,7 @@ MIB = 1 << 20
 
 
 def hash_files():
-    """256 MiB in 64 files, read and hashed."""
+    """Reads and hashes 256 MiB in 64 files."""
     os.mkdir("tree")
     block = os.urandom(MIB)
     for number in range(64):
@@ -32,7 +32,7 @@ def hash_files():
 
 
 def unpack():
-    """A packed archive of 2000 files with 32 MiB, unpacked."""
+    """Unpacks an archive of 2000 files with 32 MiB."""
     archive = io.BytesIO()
     text = b"".join(b"%d: some text that packs as text does\n" % number for number in range(600))[:16384]
     with tarfile.open(fileobj=archive, mode="w:gz", compresslevel=1) as tar:
@@ -47,7 +47,7 @@ def unpack():
 
 
 def database():
-    """50 000 rows in 100 transactions, indexed and asked for."""
+    """Inserts 50 000 rows in 100 transactions, indexes them and queries them."""
     yield
     data = sqlite3.connect("data.sqlite")
     data.execute("create table entries (id integer primary key, name text, value real)")
@@ -62,7 +62,7 @@ def database():
 
 
 def http_requests():
-    """500 requests, one after the other, on one connection."""
+    """Sends 500 requests, one after the other, over one connection."""
     connection = http.client.HTTPConnection(sys.argv[2], int(sys.argv[3]), timeout=60)
     connection.connect()
     yield
@@ -72,7 +72,7 @@ def http_requests():
 
 
 def start_programs():
-    """20 Pythons that load some of their library."""
+    """Starts Python 20 times; each one loads part of its library."""
     yield
     for _ in range(20):
         subprocess.run([sys.executable, "-c", "import argparse, json, urllib.request"], check=True)

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Much and many: 1 GiB and 10 000 files in and out, 1000 runs in a row, 50 at once.
+"""Measures large amounts: 1 GiB and 10 000 files in and out, 1000 runs in a row, and 1, 10, 100 and 1000 runs at once.
 
-Beside the copies of `cp` on the same disk, and with what is left on the machine afterwards.
+It compares the copies with `cp` on the same disk, and lists what the runs leave on the machine.
 """
-import concurrent.futures
 import contextlib
 import json
 import mmap
@@ -11,6 +10,8 @@ import os
 import shutil
 import statistics
 import subprocess
+import sys
+import tempfile
 import threading
 import time
 
@@ -19,12 +20,13 @@ from harness import host
 GIB = 1 << 30
 FILES = 10000
 IN_A_ROW = 1000
-AT_ONCE = 50
+# The number of runs at once, and the number of repetitions.
+AT_ONCE = ((1, 20), (10, 5), (100, 2), (1000, 1))
 ROUNDS = 3
 
 
 class Memory:
-    """The most memory that any process of ours has had meanwhile (VmHWM, MiB), by name."""
+    """Records the peak memory of light-runner's processes (VmHWM, MiB), by name."""
 
     def __init__(self):
         self.found, self.stop = {}, threading.Event()
@@ -50,13 +52,13 @@ class Memory:
 
 
 def warm():
-    """Touches as much memory as is about to be used: in a virtual machine the first who does so pays for it."""
+    """Touches as much memory as the next step needs: in a VM, the first use of memory is slow."""
     size = min(5 * GIB, os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2)
     mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | mmap.MAP_POPULATE).close()
 
 
 def call(argv):
-    """Its time in ms."""
+    """Runs a command. Returns its time in ms."""
     begun = time.perf_counter()
     done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=600)
     if done.returncode != 0:
@@ -65,7 +67,7 @@ def call(argv):
 
 
 def copies(command, folder, what, out):
-    """ms of `cp -r`, of a run with the folder, and of what it takes more when that comes out again. Medians."""
+    """Medians in ms of `cp -r`, of a run with the folder, and of the additional time if the folder also comes out."""
     times = {"cp": [], "in": [], "out": []}
     for _ in range(ROUNDS):
         shutil.rmtree(out, ignore_errors=True)
@@ -95,7 +97,7 @@ def much(command, scratch):
             file.write("x" * 100)
     with Memory() as memory:
         one = copies(lambda *words: command(*words, "--disk", "4g", "--memory", "3g"), big, "f", out)
-        # More than its memory holds goes by way of its disk in between.
+        # Data that exceeds the run's memory goes through its disk in between.
         over = copies(lambda *words: command(*words, "--disk", "4g"), big, "f", out)
     many = copies(command, small, ".", out)
     shutil.rmtree(big)
@@ -104,7 +106,7 @@ def much(command, scratch):
 
 
 def row(command, data_dir):
-    """The first and the last hundred of a thousand, and what there is afterwards that was not before."""
+    """The times of the first and the last hundred of a thousand runs, and what is left on the machine."""
     call(command("true"))
     before, fds = host.leftovers(data_dir), len(os.listdir("/proc/self/fd"))
     times = [call(command("true")) for _ in range(IN_A_ROW)]
@@ -113,18 +115,48 @@ def row(command, data_dir):
             "left": {kind: len(names) for kind, names in left.items()}, "fds": len(os.listdir("/proc/self/fd")) - fds}
 
 
-def at_once(command):
-    begun = time.perf_counter()
-    with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
-        outcomes = list(pool.map(lambda n: subprocess.run(command(f"echo {n}; sleep 0.2"), stdin=subprocess.DEVNULL,
-                                                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=300),
-                                 range(AT_ONCE)))
-    good = sum(done.returncode == 0 and done.stdout == f"{n}\n".encode() for n, done in enumerate(outcomes))
-    return {"succeeded": good, "of": AT_ONCE, "ms": (time.perf_counter() - begun) * 1000}
+def end_all(processes):
+    """Ends the processes that still run. Returns all exit codes."""
+    for process in processes:
+        process.stdin.close()
+    return [process.wait(timeout=300) for process in processes]
+
+
+def once(command, count):
+    """Starts runs that all exist at the same moment. Returns the ms until each has printed that it is up, the ms until all have ended,
+    and the peak memory of the supervisors in MiB."""
+    script = "echo up; read line; exit 7"
+    with tempfile.TemporaryFile() as errors:
+        begun = time.perf_counter()
+        processes = [subprocess.Popen(command(script, "--input", "-"), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                      stderr=errors) for _ in range(count)]
+        try:
+            good = sum(process.stdout.readline() == b"up\n" for process in processes)
+            up = time.perf_counter() - begun
+            memory = [host.private_memory(pid) for process in processes for pid in host.children(process.pid)]
+        finally:
+            codes = end_all(processes)
+        if good < count:
+            errors.seek(0)
+            print(f"  {count - good} of {count} did not come up: {errors.read(1000).decode(errors='replace')}", file=sys.stderr)
+    return {"up": good, "ended": codes.count(7), "ms until up": up * 1000 / count,
+            "ms": (time.perf_counter() - begun) * 1000 / count, "MiB": max(memory, default=0) / (1 << 20)}
+
+
+def at_once(command, data_dir):
+    """Returns {count: the medians of once(), and what is left}."""
+    found = {}
+    for count, rounds in AT_ONCE:
+        before = host.leftovers(data_dir)
+        all_of = [once(command, count) for _ in range(rounds)]
+        left = host.new_leftovers(before, data_dir)
+        found[str(count)] = {name: statistics.median(one[name] for one in all_of) for name in all_of[0]}
+        found[str(count)]["left"] = {kind: len(names) for kind, names in left.items()}
+    return found
 
 
 def states(command, scratch):
-    """ms of `ls` of as many states as there are files above."""
+    """The ms that `ls` takes with as many states as there are files above."""
     folder = os.path.join(scratch, "states")
     os.mkdir(folder, mode=0o700)
     for number in range(FILES):
@@ -139,7 +171,7 @@ def states(command, scratch):
 
 
 def measure(command, scratch, data_dir):
-    figures = {"much": much(command, scratch), "in a row": row(command, data_dir), "at once": at_once(command),
+    figures = {"much": much(command, scratch), "in a row": row(command, data_dir), "at once": at_once(command, data_dir),
                "ls, ms": states(command, scratch)}
     for name in ("1 GiB, ms", "1 GiB in 512 MiB, ms", "10 000 files, ms"):
         f = figures["much"][name]
@@ -151,6 +183,7 @@ def measure(command, scratch, data_dir):
     print(f"  {IN_A_ROW} in a row: the first hundred {f['first 100, ms']:.1f} ms, the last {f['last 100, ms']:.1f} ms;"
           f" left behind: {json.dumps(f['left']) if f['left'] or f['fds'] else 'nothing'}")
     print(f"  ls of {FILES} states: {figures['ls, ms']:.0f} ms")
-    f = figures["at once"]
-    print(f"  {f['succeeded']} of {f['of']} at once succeeded, in {f['ms']:.0f} ms")
+    for count, f in figures["at once"].items():
+        print(f"  {count:>4} at once: {f['up']:.0f} came up, each in {f['ms until up']:.1f} ms; with their end {f['ms']:.1f} ms;"
+              f" a supervisor has at most {f['MiB']:.2f} MiB of its own; left behind: {json.dumps(f['left']) if f['left'] else 'nothing'}")
     return figures

@@ -1,19 +1,18 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""What a tier costs against runc: the same work in both, one after the other, in rounds.
+"""Measures what a tier costs compared with runc: both do the same work, one after the other, in rounds.
 
     bench/tiers.py [--build build] [--rounds 7] [--only WORD] [--json FILE] [--svg FILE]
 
-On every engine that is there. The machine's load moves both alike, so that the ratio is steadier than the times. Each
-kind of work (work.c: bare system calls; programs.py: what programs do with them) is timed inside by its own clock; a
-start is the whole of a run of `true`, as a caller sees it, and beside it runsc alone and Docker's own command line.
+It measures on every engine that is available. Load on the machine slows both tiers down, so the ratio is steadier than the times.
+Each kind of work (work.c: bare system calls; programs.py: the work of real programs) is timed inside the sandbox by the sandbox's
+clock. A start is a whole run of `true` as its caller sees it; runsc alone and Docker's own command line are measured beside it.
 """
 import argparse
 import atexit
 import contextlib
 import dataclasses
 import http.server
-import itertools
 import json
 import os
 import shutil
@@ -30,25 +29,26 @@ sys.path.insert(0, os.path.join(ROOT, "tests", "contract"))
 sys.dont_write_bytecode = True
 from harness import dockerd, images, tools  # noqa: E402
 import boot  # noqa: E402
+import peers  # noqa: E402
 
 
 @dataclasses.dataclass(frozen=True)
 class Work:
     image: str
     command: str
-    # What the gVisor & Kata page of the TypeScript light-runner says that gVisor adds, in percent.
+    # The overhead of gVisor in percent, according to the page "gVisor & Kata" of the TypeScript light-runner.
     claim: tuple
     network: bool = False
 
 
 WORK = {
-    # Little else than system calls.
+    # Work that is mostly system calls.
     "CPU-bound": Work("busybox", "./work cpu", (0, 0)),
     "read-heavy": Work("busybox", "./work read", (10, 15)),
     "write-heavy": Work("busybox", "./work write", (20, 30)),
     "small packets": Work("busybox", "./work net {address} {echo}", (25, 40), network=True),
     "many processes": Work("busybox", "./work fork", (30, 50)),
-    # Of the same kinds, as programs have it.
+    # The same kinds of work, as programs do it.
     "hash files": Work("python", "python3 programs.py hash", (10, 15)),
     "unpack an archive": Work("python", "python3 programs.py unpack", (20, 30)),
     "fill a database": Work("python", "python3 programs.py database", (20, 30)),
@@ -60,7 +60,7 @@ TIERS = {"local": ("runc", "runsc", "kata"), "docker": ("runc", "runsc")}
 
 class Answer(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    # Head and body in one packet.
+    # Send the head and the body in one packet.
     wbufsize = -1
     body = json.dumps({"entry": ["some", "small", "document"] * 40}).encode()
 
@@ -75,11 +75,11 @@ class Answer(http.server.BaseHTTPRequestHandler):
 
 
 class Servers:
-    """Two outside of any sandbox: one sends back what comes, a byte at a time, one has a small document."""
+    """Two servers outside of any sandbox: one echoes every byte, the other one serves a small document."""
 
     def __init__(self):
-        # Not the machine's own address, which pasta gives to the sandbox as well, nor one of the loopback network, which
-        # no sandbox reaches: one for this alone, of the range for documentation.
+        # The servers get an address of their own from the range for documentation. The machine's own address would not do, because pasta
+        # gives it to the sandbox, too; nor a loopback address, which no sandbox can reach.
         self.address = "198.51.100.77"
         subprocess.run(["ip", "address", "add", f"{self.address}/32", "dev", "lo"], check=True)
         atexit.register(subprocess.run, ["ip", "address", "del", f"{self.address}/32", "dev", "lo"], check=False)
@@ -104,7 +104,7 @@ class Servers:
 
 
 class Bench:
-    """Does the work with an executable. Its images are imported, and those of a daemon loaded with `load`."""
+    """Does the work with one executable. Imports its images, and loads those of a daemon with `load`."""
 
     def __init__(self, executable, scratch, load=None):
         self.executable, self.servers = executable, Servers()
@@ -120,7 +120,7 @@ class Bench:
                 load(tar, name)
 
     def run(self, engine, tier, image, script, *flags):
-        """(output, ms of the whole)"""
+        """Returns (output, ms of the whole call)."""
         begun = time.perf_counter()
         done = subprocess.run([self.executable, "run", "--engine", engine, "--runtime", tier, "--cpus", "2", "--memory", "1g", *flags,
                                image, "--", script], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -145,28 +145,12 @@ def timed(argv):
     return (time.perf_counter() - begun) * 1000
 
 
-@contextlib.contextmanager
-def bare_runsc(scratch, tar):
-    """A function that runs `true` by runsc alone, and gives its ms."""
-    program, bundle, state = tools.runsc(), os.path.join(scratch, "bundle"), os.path.join(scratch, "state")
-    os.makedirs(f"{bundle}/rootfs")
-    subprocess.run(["tar", "-xf", tar, "-C", f"{bundle}/rootfs"], check=True)
-    subprocess.run([program, "spec", "--bundle", bundle, "--", "true"], check=True, stdout=subprocess.DEVNULL)
-    flags = ["--root", state, "--network=none", "--platform=systrap", "--ignore-cgroups", "--host-settings=ignore"]
-    number = itertools.count()
-    try:
-        yield lambda: timed([program, *flags, "run", "--bundle", bundle, f"bare-{next(number)}"])
-    finally:
-        # It leaves a mount there.
-        subprocess.run(["umount", f"{state}/null-netns"], check=False, stderr=subprocess.DEVNULL)
-
-
 def docker_run():
     return timed(["docker", "run", "--rm", "--runtime", "runsc", "--network", "none", "busybox", "true"])
 
 
 def measure(bench, engines, names, rounds, beside):
-    """({engine: {name: {tier: median ms}}}, {name: median ms} of what is measured beside a start)"""
+    """Returns ({engine: {name: {tier: median ms}}}, {name: median ms} of the programs measured beside a start)."""
     times = {engine: {name: {tier: [] for tier in TIERS[engine]} for name in names} for engine in engines}
     others = {name: [] for name in beside}
     for number in range(rounds + 1):
@@ -175,7 +159,7 @@ def measure(bench, engines, names, rounds, beside):
                 for name in names:
                     once = bench.start(engine, tier) if name == "start" else bench.work(engine, tier, name)
                     times[engine][name][tier].append(once)
-                # At once: what others leave behind slows down what comes after them.
+                # Directly after each other, because programs that ran before slow down the next ones.
                 if (engine, tier) == ("local", "runsc"):
                     for name, other in beside.items():
                         others[name].append(other())
@@ -214,7 +198,7 @@ def table(figures, others, accelerator):
 
 
 def picture(figures):
-    """Bars of the ratios, with what is claimed behind them, as SVG. The axis is logarithmic."""
+    """Draws the ratios as bars in an SVG, with the documented values behind them. The axis is logarithmic."""
     import math
     engines, colours = list(figures), {"local": "#33628f", "docker": "#c07d2b"}
     left, width, top, height = 130, 520, 40, 26 * len(engines) + 14
@@ -275,8 +259,8 @@ def main():
             engines = ["local", "docker"] if daemon else ["local"]
             vm = boot.measure(executable, os.environ["LIGHT_RUNNER_DATA_DIR"], options.rounds)
             names = [*(name for name in WORK if options.only in name), "start"]
-            with bare_runsc(scratch, bench.tar) as bare:
-                beside = {"`runsc run` of the same root": bare}
+            with peers.bare_runsc(scratch, peers.unpack(scratch, bench.tar)) as bare:
+                beside = {"`runsc run` of the same root": lambda: bare()[0]}
                 if daemon:
                     beside["`docker run --rm --runtime runsc`"] = docker_run
                 figures, others = measure(bench, engines, names, options.rounds, beside)

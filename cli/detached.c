@@ -5,6 +5,12 @@
 
 #include "base/error.h"
 
+const struct flag detached_flags[] = {
+    FLAG_JSON(struct detached_words, "print JSON"),
+    FLAG_HELP(struct detached_words),
+    FLAG_END,
+};
+
 int detached_unknown(const char *id, bool json)
 {
     lrun_error e = {0};

@@ -106,7 +106,7 @@ static int set(const struct command *c, const struct flag *f, void *into, const 
     }
     if (rc != FLAG_BAD_VALUE)
         return rc;
-    error_set(err, LRUN_INVALID_ARGUMENT, OPERATION, "--%s: '%.80s' is not what it takes", f->name,
+    error_set(err, LRUN_INVALID_ARGUMENT, OPERATION, "--%s: '%.80s' is not a valid value", f->name,
               value);
     return usage_hint(c, err);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "outcome.h"
 
+#include "interrupt.h"
 #include "verbs.h"
 
 #include "base/cleanup.h"
@@ -12,45 +13,17 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #define OPERATION "cli.output"
-
-/* Global, because a signal handler gets no pointer to our data. */
-static int stop_fd = -1;
-static volatile int stopping;
-
-static void stop(void)
-{
-    uint64_t one = 1;
-    int saved = errno;
-    stopping = 1;
-    /* This can only fail when the counter is full, and then the fd is readable anyway. */
-    ssize_t n = write(stop_fd, &one, sizeof(one));
-    (void)n;
-    errno = saved;
-}
-
-static void on_signal(int number)
-{
-    (void)number;
-    stop();
-}
 
 int outcome_init(struct outcome *o, bool json, lrun_error *err)
 {
     *o = (struct outcome){.out = {.fd = STDOUT_FILENO}, .err = {.fd = STDERR_FILENO}, .json = json};
     progress_init(&o->progress);
-    o->stop_fd = stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (stop_fd < 0)
-        return error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot make an eventfd");
-    /* No SA_RESTART, so that a signal interrupts a write to a reader that does not read. */
-    struct sigaction action = {.sa_handler = on_signal};
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-    sigaction(SIGHUP, &action, NULL);
+    o->stop_fd = interrupt_catch(err);
+    if (o->stop_fd < 0)
+        return -1;
     signal(SIGPIPE, SIG_IGN);
     return 0;
 }
@@ -61,10 +34,10 @@ void outcome_output(void *user, lrun_stream stream, const char *data, size_t len
     progress_clear(&o->progress);
     bool to_stdout = stream == LRUN_STDOUT && !o->json;
     struct relay *r = to_stdout ? &o->out : &o->err;
-    relay_write(r, data, length, &stopping);
+    relay_write(r, data, length, &interrupt_came);
     /* Nobody is left to read the program's output. Output for stderr may be lost silently. */
     if (to_stdout && r->error)
-        stop();
+        interrupt_raise();
 }
 
 void outcome_say(struct outcome *o, const char *format, ...)
@@ -120,9 +93,9 @@ static void report_unenforced(struct outcome *o, const char *const *unenforced)
     if (text[0])
         outcome_say(o, "warning: these limits were not enforced: %s", text);
     if (has_word(unenforced, "disk") && isatty(STDERR_FILENO))
-        outcome_say(o, "warning: nothing capped what this run may write to the disk: Docker's "
-                       "storage has no quotas "
-                       "(--disk rejects that; --engine local has a cap)");
+        outcome_say(
+            o, "warning: the disk use of this run was not limited: Docker's storage driver has no "
+               "quotas (--disk rejects such a driver; --engine local has a limit)");
 }
 
 /* Reports the facts that the program's exit code does not convey. */
@@ -139,20 +112,22 @@ static void report(struct outcome *o, const lrun_result *r)
     } else if (r->oom_killed) {
         outcome_say(o, "killed: out of memory");
     }
+    if (r->session_ended)
+        outcome_say(o, "the session has ended");
     report_unenforced(o, r->isolation->unenforced);
     char left[64];
     join(left, sizeof(left), r->left_behind, NULL);
     if (left[0])
         outcome_say(o,
-                    "warning: the Docker daemon has not removed what the run left (%s); fix: "
+                    "warning: the Docker daemon did not remove what the run left (%s); fix: "
                     "light-runner reap",
                     left);
     /* Reported only to people; a program finds it in the result. */
     const char *accelerator = r->isolation->accelerator;
     if (accelerator && strcmp(accelerator, "tcg") == 0 && isatty(STDERR_FILENO))
-        outcome_say(o, "warning: an emulator ran the VM, as KVM does not work here: not a security "
-                       "boundary by QEMU's "
-                       "own policy (--accelerator kvm rejects it)");
+        outcome_say(
+            o, "warning: the VM ran in an emulator, because KVM does not work here; QEMU does not "
+               "regard its emulator as a security boundary (--accelerator kvm rejects it)");
     for (size_t i = 0; i < r->extracted_count; i++) {
         const lrun_extracted *e = r->extracted[i];
         if (e->status == LRUN_EXTRACT_MISSING)
@@ -183,4 +158,35 @@ int outcome_print(struct outcome *o, const lrun_result *r)
         return cli_fail(&e, false);
     }
     return exit_code(r);
+}
+
+static void outcome_progress(void *user, const lrun_progress *p)
+{
+    struct outcome *o = user;
+    static const struct {
+        const char *what, *doing;
+    } words[] = {{"pull", "pulling the image"}, {"setup", "setting the image up"}};
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+        if (strcmp(words[i].what, p->what) == 0)
+            progress_show(&o->progress, words[i].doing, p->done, p->total);
+}
+
+void outcome_timing(struct outcome *o, const lrun_result *r)
+{
+    const lrun_timings *t = r->timings;
+    outcome_say(
+        o, "prepare %.1f ms, start %.1f ms, run %.1f ms, collect %.1f ms; %" PRIu64 " ms in all",
+        t->prepare_ms, t->start_ms, t->run_ms, t->collect_ms, r->duration_ms);
+}
+
+lrun_callbacks outcome_callbacks(struct outcome *o, int input_fd)
+{
+    lrun_callbacks callbacks = LRUN_CALLBACKS_INIT;
+    callbacks.input_fd = input_fd;
+    callbacks.cancel_fd = o->stop_fd;
+    callbacks.on_output = outcome_output;
+    callbacks.user = o;
+    if (o->progress.terminal)
+        callbacks.on_progress = outcome_progress;
+    return callbacks;
 }

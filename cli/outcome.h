@@ -23,6 +23,10 @@ int outcome_init(struct outcome *o, bool json, lrun_error *err);
 /* An lrun_output_fn whose user is the outcome. */
 void outcome_output(void *user, lrun_stream stream, const char *data, size_t length);
 
+/* Returns the callbacks of a command whose output and progress are the outcome's, and which the
+ * outcome's stop_fd cancels. */
+lrun_callbacks outcome_callbacks(struct outcome *o, int input_fd);
+
 /* Prints a line of our own on stderr. It begins at the start of a line, whatever the program has
  * printed. */
 void outcome_say(struct outcome *o, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -30,5 +34,8 @@ void outcome_say(struct outcome *o, const char *format, ...) __attribute__((form
 /* Prints the result (--json), or the facts that the program's exit code does not convey. Returns
  * our exit code. */
 int outcome_print(struct outcome *o, const lrun_result *r);
+
+/* Reports where the time went. */
+void outcome_timing(struct outcome *o, const lrun_result *r);
 
 #endif

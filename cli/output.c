@@ -4,7 +4,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/text.h"
-#include "wire/result.h"
+#include "json/error_json.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -77,6 +77,27 @@ int cli_fail(const lrun_error *e, bool json)
         (void)cli_json(json_pack("{so}", "error", error_to_json(e)), JSON_COMPACT);
     fflush(stdout);
     return CLI_FAILED;
+}
+
+int cli_counts(const struct count *counts, const lrun_error *e, bool json)
+{
+    json_t *document = json_object();
+    unsigned all = 0;
+    for (const struct count *c = counts; c->name; c++) {
+        all += c->number;
+        (void)json_object_set_new(document, c->name, json_integer(c->number));
+    }
+    if (e && json)
+        (void)json_object_set_new(document, "error", error_to_json(e));
+    if (json) {
+        (void)cli_json(json_incref(document), JSON_COMPACT);
+    } else if (!e || all > 0) {
+        for (const struct count *c = counts; c->name; c++)
+            printf("%s%s: %u", c == counts ? "" : ", ", c->name, c->number);
+        putchar('\n');
+    }
+    json_decref(document);
+    return e ? cli_fail(e, false) : fflush(stdout) == 0 ? 0 : CLI_FAILED;
 }
 
 int cli_usage(const char *verb, bool json, const char *format, ...)

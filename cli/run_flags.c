@@ -7,7 +7,7 @@
 #include "base/error.h"
 #include "base/io.h"
 #include "base/text.h"
-#include "wire/request.h"
+#include "json/request_text.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -186,7 +186,7 @@ static int read_input_json(void *into, const struct flag *flag, const char *valu
 {
     struct run_flags *f = into;
     json_t *input;
-    return request_input(&input, "--input-json", value, strlen(value), err) < 0
+    return request_text_input(&input, "--input-json", value, strlen(value), err) < 0
                ? -1
                : put(f->given, flag->field, input, err);
 }
@@ -200,61 +200,88 @@ static int read_detach(void *into, const struct flag *flag, const char *value, l
 
 /* ------------------------------------------------------------- the table */
 
+/* Rows that several commands have. */
+#define SANDBOX_FLAGS                                                                              \
+    FLAG_CALL("runtime", read_option, "runc (default), runsc or kata", .value = "TIER",            \
+              .field = "runtime", .choices = CLI_TIERS),                                           \
+        FLAG_CALL("accelerator", read_option,                                                      \
+                  "for VMs: any (default), or kvm, which rejects an emulator", .value = "NAME",    \
+                  .field = "accelerator", .choices = "any kvm"),                                   \
+        FLAG_CALL("engine", read_option, "auto (default), local or docker", .value = "NAME",       \
+                  .field = "engine", .choices = CLI_ENGINES),                                      \
+        FLAG_CALL("memory", read_option, "memory cap (default 512m)", .value = "SIZE",             \
+                  .field = "memory"),                                                              \
+        FLAG_CALL("cpus", read_option, "number of cores, may be a fraction (default 1)",           \
+                  .value = "N", .field = "cpus"),                                                  \
+        FLAG_CALL("pids", read_count, "processes and threads, 1 to 32768 (default 100)",           \
+                  .value = "N", .field = "pids"),                                                  \
+        FLAG_CALL("disk", read_option,                                                             \
+                  "cap on what the run may write (default 1g; on Docker none)", .value = "SIZE",   \
+                  .field = "disk"),                                                                \
+        FLAG_CALL("gpus", read_option, "all, a count, or device=0", .value = "WHICH",              \
+                  .field = "gpus", .choices = "all")
+
+#define LIMIT_FLAGS                                                                                \
+    FLAG_CALL("cpu-timeout", read_duration,                                                        \
+              "limit on the CPU time of all processes of the run together", .value = "TIME",       \
+              .field = "cpuTimeout"),                                                              \
+        FLAG_CALL("network", read_field_list, "none, or a network's name (repeatable)",            \
+                  .value = "NAME", .field = "networks", .choices = "none"),                        \
+        FLAG_CALL("dns", read_field_list,                                                          \
+                  "name server for the sandbox (repeatable; default: the host's)",                 \
+                  .value = "ADDRESS", .field = "dns")
+
+#define FILE_FLAGS                                                                                 \
+    FLAG_CALL("dir", read_field, "folder whose contents are copied into workdir", .value = "PATH", \
+              .field = "dir", .choices = COMPLETE_FOLDERS),                                        \
+        FLAG_CALL("ignore", read_field_list,                                                       \
+                  "left out of --dir at any depth, instead of .git, node_modules... (repeatable)", \
+                  .value = "NAME", .field = "ignore"),                                             \
+        FLAG_SWITCH("no-ignore", struct run_flags, no_ignore,                                      \
+                    "leave nothing out of --dir by its name", .field = "ignore"),                  \
+        FLAG_CALL("links", read_field,                                                             \
+                  "in --dir: skip (default), or inside: keep relative links that stay in it",      \
+                  .value = "WHICH", .field = "links", .choices = "skip inside")
+
+#define SETUP_FLAGS                                                                                \
+    FLAG_CALL("setup", read_field_list,                                                            \
+              "shell command executed once on top of the image, and kept (repeatable)",            \
+              .value = "COMMAND", .field = "run"),                                                 \
+        FLAG_CALL("setup-runtime", read_option,                                                    \
+                  "tier of the steps (default: the run's; only runc is supported)",                \
+                  .value = "TIER", .field = "setupRuntime", .choices = CLI_TIERS),                 \
+        FLAG_CALL("setup-network", read_option,                                                    \
+                  "none: the steps have no network (default: the default network)",                \
+                  .value = "NAME", .field = "setupNetwork", .choices = "none")
+
+#define PLACE_FLAGS                                                                                \
+    FLAG_CALL("env", read_env, "a variable; NAME alone takes our value (repeatable)",              \
+              .value = "NAME=VALUE", .field = "env"),                                              \
+        FLAG_CALL("workdir", read_field, "working directory (default /app)", .value = "PATH",      \
+                  .field = "workdir")
+
+#define INPUT_FLAGS                                                                                \
+    FLAG_STRING("input", struct run_flags, input_file, "FILE|-", "bytes for the command's stdin",  \
+                .field = "input", .choices = COMPLETE_FILES),                                      \
+        FLAG_CALL("input-json", read_input_json, "a JSON value for the command's stdin",           \
+                  .value = "JSON", .field = "input")
+
+#define ALLOW_FLAGS                                                                                \
+    FLAG_CALL("allow-unenforced", read_names,                                                      \
+              "run without memory, cpus or pids limits that cannot be set (commas)",               \
+              .value = "LIMITS", .field = "allowUnenforced", .choices = "memory cpus pids"),       \
+        FLAG_CALL("allow-egress", read_names, "open addresses: host, metadata (commas)",           \
+                  .value = "WHICH", .field = "allowEgress", .choices = "host metadata")
+
 static const struct flag flags[] = {
-    FLAG_CALL("runtime", read_option, "runc (default), runsc or kata", .value = "TIER",
-              .field = "runtime", .choices = CLI_TIERS),
-    FLAG_CALL("accelerator", read_option,
-              "for VMs: any (default), or kvm, which rejects an emulator", .value = "NAME",
-              .field = "accelerator", .choices = "any kvm"),
-    FLAG_CALL("engine", read_option, "auto (default), local or docker", .value = "NAME",
-              .field = "engine", .choices = CLI_ENGINES),
-    FLAG_CALL("memory", read_option, "memory cap (default 512m)", .value = "SIZE",
-              .field = "memory"),
-    FLAG_CALL("cpus", read_option, "number of cores, may be a fraction (default 1)", .value = "N",
-              .field = "cpus"),
-    FLAG_CALL("pids", read_count, "processes and threads, 1 to 32768 (default 100)", .value = "N",
-              .field = "pids"),
-    FLAG_CALL("disk", read_option, "cap on what the run may write (default 1g; on Docker none)",
-              .value = "SIZE", .field = "disk"),
-    FLAG_CALL("gpus", read_option, "all, a count, or device=0", .value = "WHICH", .field = "gpus",
-              .choices = "all"),
+    SANDBOX_FLAGS,
     FLAG_CALL("timeout", read_duration, "30s, 500ms, 2m; a bare number is ms (default 20m)",
               .value = "TIME", .field = "timeout"),
-    FLAG_CALL("cpu-timeout", read_duration,
-              "limit on the CPU time of all processes of the run together", .value = "TIME",
-              .field = "cpuTimeout"),
-    FLAG_CALL("network", read_field_list, "none, or a network's name (repeatable)", .value = "NAME",
-              .field = "networks", .choices = "none"),
-    FLAG_CALL("dns", read_field_list,
-              "name server for the sandbox (repeatable; default: the host's)", .value = "ADDRESS",
-              .field = "dns"),
-    FLAG_CALL("env", read_env, "a variable; NAME alone takes our value (repeatable)",
-              .value = "NAME=VALUE", .field = "env"),
-    FLAG_CALL("workdir", read_field, "working directory (default /app)", .value = "PATH",
-              .field = "workdir"),
-    FLAG_CALL("dir", read_field, "folder whose contents are copied into workdir", .value = "PATH",
-              .field = "dir", .choices = COMPLETE_FOLDERS),
-    FLAG_CALL("ignore", read_field_list,
-              "left out of --dir at any depth, instead of .git, node_modules... (repeatable)",
-              .value = "NAME", .field = "ignore"),
-    FLAG_SWITCH("no-ignore", struct run_flags, no_ignore, "leave nothing out of --dir by its name",
-                .field = "ignore"),
-    FLAG_CALL("links", read_field,
-              "in --dir: skip (default), or inside: keep relative links that stay in it",
-              .value = "WHICH", .field = "links", .choices = "skip inside"),
-    FLAG_STRING("input", struct run_flags, input_file, "FILE|-", "bytes for the command's stdin",
-                .field = "input", .choices = COMPLETE_FILES),
-    FLAG_CALL("input-json", read_input_json, "a JSON value for the command's stdin",
-              .value = "JSON", .field = "input"),
-    FLAG_CALL("setup", read_field_list,
-              "shell command executed once on top of the image, and kept (repeatable)",
-              .value = "COMMAND", .field = "run"),
-    FLAG_CALL("setup-runtime", read_option,
-              "tier of the steps (default: the run's; only runc is supported)", .value = "TIER",
-              .field = "setupRuntime", .choices = CLI_TIERS),
-    FLAG_CALL("setup-network", read_option,
-              "none: the steps have no network (default: the default network)", .value = "NAME",
-              .field = "setupNetwork", .choices = "none"),
+    LIMIT_FLAGS,
+    PLACE_FLAGS,
+    FILE_FLAGS,
+    INPUT_FLAGS,
+    SETUP_FLAGS,
     FLAG_CALL("extract", read_extract, "copy FROM into the folder TO after the run (repeatable)",
               .value = "FROM:TO", .field = "extract"),
     FLAG_CALL("extract-when", read_field,
@@ -264,17 +291,50 @@ static const struct flag flags[] = {
               .field = "maxExtractBytes"),
     FLAG_CALL("max-log", read_bytes, "cap on the output (default 256m)", .value = "SIZE",
               .field = "maxLogBytes"),
-    FLAG_CALL("allow-unenforced", read_names,
-              "run without memory, cpus or pids limits that cannot be set (commas)",
-              .value = "LIMITS", .field = "allowUnenforced", .choices = "memory cpus pids"),
-    FLAG_CALL("allow-egress", read_names, "open addresses: host, metadata (commas)",
-              .value = "WHICH", .field = "allowEgress", .choices = "host metadata"),
+    ALLOW_FLAGS,
     FLAG_SWITCH("argv", struct run_flags, argv,
                 "use the words after IMAGE as the command, without a shell", .field = "argv"),
     FLAG_STRING("request", struct run_flags, request_file, "FILE|-",
                 "the request as a JSON document; flags override it", .choices = COMPLETE_FILES),
     FLAG_CALL("detach", read_detach, "print the id once the command runs, and return",
               .field = "detached"),
+    FLAG_JSON(struct run_flags, "print the result as JSON on stdout, output on stderr"),
+    FLAG_SWITCH("timing", struct run_flags, timing, "print on stderr where the time went"),
+    FLAG_HELP(struct run_flags),
+    FLAG_END,
+};
+
+static const struct flag open_flags[] = {
+    SANDBOX_FLAGS,
+    FLAG_CALL("timeout", read_duration, "how long the session may last (default 1h)",
+              .value = "TIME", .field = "timeout"),
+    FLAG_CALL("idle", read_duration, "close it after so long without a command (default 10m)",
+              .value = "TIME", .field = "idle"),
+    LIMIT_FLAGS,
+    PLACE_FLAGS,
+    FILE_FLAGS,
+    SETUP_FLAGS,
+    ALLOW_FLAGS,
+    FLAG_STRING("request", struct run_flags, request_file, "FILE|-",
+                "the request as a JSON document; flags override it", .choices = COMPLETE_FILES),
+    FLAG_CALL("detach", read_detach, "required: the session outlives this command",
+              .field = "detached"),
+    FLAG_JSON(struct run_flags, "print {\"id\": ID} instead of the id"),
+    FLAG_HELP(struct run_flags),
+    FLAG_END,
+};
+
+static const struct flag exec_flags[] = {
+    FLAG_CALL("timeout", read_duration, "30s, 500ms, 2m; a bare number is ms (default 20m)",
+              .value = "TIME", .field = "timeout"),
+    PLACE_FLAGS,
+    FLAG_CALL("user", read_field, "name or id, also with :group (default: the image's user)",
+              .value = "USER", .field = "user"),
+    INPUT_FLAGS,
+    FLAG_CALL("max-log", read_bytes, "cap on the output (default 256m)", .value = "SIZE",
+              .field = "maxLogBytes"),
+    FLAG_SWITCH("argv", struct run_flags, argv,
+                "use the words after ID as the command, without a shell", .field = "argv"),
     FLAG_JSON(struct run_flags, "print the result as JSON on stdout, output on stderr"),
     FLAG_SWITCH("timing", struct run_flags, timing, "print on stderr where the time went"),
     FLAG_HELP(struct run_flags),
@@ -297,6 +357,32 @@ const struct command run_command = {
         "  light-runner run --dir src --timeout 10s --network none python -- python3 main.py\n"
         "  light-runner run --extract out:results --json python 'mkdir out; date > out/now'",
     .words = COMPLETE_IMAGES,
+    .words_end_flags = true,
+};
+
+const struct command session_open_command = {
+    .name = "session open",
+    .usage = "--detach [flags] IMAGE",
+    .about = "Opens a sandbox for many commands, and prints its id. Every process of the same user "
+             "can use\nit by that id until it is closed.",
+    .flags = open_flags,
+    .notes = "  id=$(light-runner session open --detach --dir src python) && \\\n"
+             "  light-runner session run $id -- python3 main.py && \\\n"
+             "  light-runner session close $id",
+    .words = COMPLETE_IMAGES,
+};
+
+const struct command session_run_command = {
+    .name = "session run",
+    .usage = "[flags] ID [--] SHELL COMMAND",
+    .about =
+        "Executes a command in a session. The words after ID are joined with spaces and given "
+        "to\n`sh -c`; with --argv they are the command's words as they are. Processes that the "
+        "command\nleaves running go on. Ctrl-C kills the command, not the session.",
+    .flags = exec_flags,
+    .notes = "The exit code is the command's own (128+N after signal N), or 125 if light-runner "
+             "fails.",
+    .words = COMPLETE_RUNS,
     .words_end_flags = true,
 };
 
@@ -355,7 +441,7 @@ static int load_request(json_t **out, const char *path, lrun_error *err)
         return -1;
     size_t length;
     cleanup_free char *text = read_all(fd, &length, err);
-    if (!text || request_load(out, text, length, err) < 0)
+    if (!text || request_text_load(out, text, length, err) < 0)
         return -1;
     if (json_is_object(*out))
         return 0;
@@ -396,15 +482,22 @@ static int put_argv(struct run_flags *f, int argc, char **argv, lrun_error *err)
             return -1;
     if (argc > 0)
         return 0;
-    error_set(err, LRUN_INVALID_ARGUMENT, OPERATION, "--argv: there is no command after the image");
-    return error_hint(err, "write it like: light-runner run --argv IMAGE -- PROGRAM ARGUMENT");
+    error_set(err, LRUN_INVALID_ARGUMENT, OPERATION, "--argv: there is no command after the %s",
+              f->id ? "id" : "image");
+    return error_hint(err, "write it like: light-runner %s -- PROGRAM ARGUMENT",
+                      f->id ? "session run --argv ID" : "run --argv IMAGE");
 }
 
 static int take_words(struct run_flags *f, int argc, char **argv, lrun_error *err)
 {
     int first = argc > 1 && strcmp(argv[1], "--") == 0 ? 2 : 1;
-    if (argc > 0 && put_text(f->given, "image", "image", argv[0], err) < 0)
+    if (f->command == &session_run_command)
+        f->id = argc > 0 ? argv[0] : NULL;
+    else if (argc > 0 && put_text(f->given, "image", "image", argv[0], err) < 0)
         return -1;
+    if (f->command == &session_open_command && argc > 1)
+        return error_set(err, LRUN_INVALID_ARGUMENT, OPERATION,
+                         "session open: it takes one IMAGE; commands are for session run");
     if (f->argv)
         return put_argv(f, argc - first, argv + first, err);
     size_t length = 1;
@@ -424,12 +517,23 @@ static int take_words(struct run_flags *f, int argc, char **argv, lrun_error *er
     return put(f->given, "entrypoint", text, err);
 }
 
-int run_flags_parse(struct run_flags *f, int argc, char **argv, lrun_error *err)
+/* Whether what the command must name is there. */
+static int check_words(const struct run_flags *f, lrun_error *err)
 {
-    *f = (struct run_flags){.input_fd = -1, .given = json_object()};
+    bool run = f->command == &session_run_command;
+    if (run ? f->id != NULL : json_object_get(f->document, "image") != NULL)
+        return 0;
+    error_set(err, LRUN_INVALID_ARGUMENT, OPERATION, "%s: is missing", run ? "ID" : "image");
+    return error_hint(err, "try: light-runner %s --help", f->command->name);
+}
+
+int run_flags_parse(struct run_flags *f, const struct command *command, int argc, char **argv,
+                    lrun_error *err)
+{
+    *f = (struct run_flags){.command = command, .input_fd = -1, .given = json_object()};
     if (!f->given)
         return error_oom(err, OPERATION);
-    int words = flags_parse(&run_command, f, argc, argv, err);
+    int words = flags_parse(command, f, argc, argv, err);
     if (words < 0)
         return -1;
     if (f->help)
@@ -454,12 +558,8 @@ int run_flags_parse(struct run_flags *f, int argc, char **argv, lrun_error *err)
     } else if (!(f->document = json_object())) {
         return error_oom(err, OPERATION);
     }
-    if (merge(f, err) < 0)
+    if (merge(f, err) < 0 || check_words(f, err) < 0)
         return -1;
-    if (!json_object_get(f->document, "image")) {
-        error_set(err, LRUN_INVALID_ARGUMENT, OPERATION, "image: is missing");
-        return error_hint(err, "try: light-runner run --help");
-    }
     if (f->input_file) {
         /* A fifo without a writer must not block here: the run waits for it, and has a deadline. */
         int fd = open_input(f->input_file, "input", O_NONBLOCK, err);

@@ -6,23 +6,13 @@
 #include <poll.h>
 #include <signal.h>
 
-struct words {
-    bool json, help;
-};
-
-static const struct flag flags[] = {
-    FLAG_JSON(struct words, "print JSON"),
-    FLAG_HELP(struct words),
-    FLAG_END,
-};
-
 const struct command attach_command = {
     .name = "attach",
     .usage = "[flags] ID",
     .about = "Prints the output of a detached run from now on, waits for its end, and exits with "
              "its exit\n"
              "code. Several callers may attach at once. Ctrl-C ends the waiting, not the run.",
-    .flags = flags,
+    .flags = detached_flags,
     .notes = DETACHED_NOTES,
     .words = COMPLETE_RUNS,
 };
@@ -41,7 +31,7 @@ static int wait_for_end(struct outcome *o, lrun_execution *x, lrun_result **resu
 
 int verb_attach(int argc, char **argv)
 {
-    struct words w = {0};
+    struct detached_words w = {0};
     struct outcome o;
     lrun_error e = {0};
     int code;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
+#include "cli_runner.h"
 #include "verbs.h"
 
 #include "base/text.h"
-#include "engine/engine.h"
 
 struct words {
     bool json, help, states, images;
@@ -37,13 +37,15 @@ const struct command clean_command = {
     .flags = flags,
 };
 
-/* Cleans the images of every engine that is used here. */
+/* Images of every engine that is used here. */
 static int clean_images(unsigned *count, lrun_error *err)
 {
-    const struct engine *docker;
-    if (engine_local.clean_images(count, err) < 0 || engine_find_docker(&docker, err) < 0)
+    lrun_runner *runner;
+    if (cli_runner(&runner, NULL, NULL, err) < 0)
         return -1;
-    return docker ? docker->clean_images(count, err) : 0;
+    int rc = lrun_clean_images(runner, count, err);
+    lrun_runner_free(runner);
+    return rc;
 }
 
 int verb_clean(int argc, char **argv)
@@ -55,11 +57,12 @@ int verb_clean(int argc, char **argv)
         return code;
     if (argc > 1)
         return cli_usage("clean", w.json, "it takes no argument");
-    bool both = !w.states && !w.images;
+    bool both = !w.states && !w.images, failed = false;
     unsigned states = 0, images = 0;
-    if (((w.states || both) && lrun_clean_states((int64_t)w.age_ms, &states, &e) < 0) ||
-        ((w.images || both) && clean_images(&images, &e) < 0))
-        return cli_fail(&e, w.json);
-    printf(w.json ? "{\"states\":%u,\"images\":%u}\n" : "states: %u, images: %u\n", states, images);
-    return fflush(stdout) == 0 ? 0 : CLI_FAILED;
+    if (w.states || both)
+        failed = lrun_clean_states((int64_t)w.age_ms, &states, &e) < 0;
+    if ((w.images || both) && clean_images(&images, failed ? NULL : &e) < 0)
+        failed = true;
+    const struct count counts[] = {{"states", states}, {"images", images}, {0}};
+    return cli_counts(counts, failed ? &e : NULL, w.json);
 }

@@ -32,7 +32,7 @@ int verb_completion(int argc, char **argv)
     if (!cli_parse(&completion_command, &w, &argc, argv, &code))
         return code;
     if (argc < 2)
-        return cli_usage("completion", false, "the shell is missing: bash, zsh or fish");
+        return cli_usage("completion", false, "missing shell (expected bash, zsh or fish)");
     if (argc > 2)
         return cli_usage("completion", false, "unknown argument '%.80s'", argv[2]);
     for (size_t i = 0; i < sizeof(shells) / sizeof(shells[0]); i++) {

@@ -6,7 +6,6 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/text.h"
-#include "wire/state.h"
 
 #include <signal.h>
 #include <string.h>
@@ -167,7 +166,8 @@ static bool has_ended(const char *id)
     cleanup_free char *text = NULL;
     lrun_states(id, &text, NULL);
     json_t *state = text ? json_loads(text, 0, NULL) : NULL;
-    bool ended = json_is_object(state) && !state_is_running(state);
+    const char *status = json_string_value(json_object_get(state, "status"));
+    bool ended = status && strcmp(status, "running") != 0;
     json_decref(state);
     return ended;
 }

@@ -1,21 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * light-runner image: lists, gets and removes images. It works on the local store, and on Docker if
- * --engine or $LIGHT_RUNNER_ENGINE says so, or if the local engine cannot run the images
- * (engine_find_for_image()).
- */
-#include "base/cleanup.h"
-#include "base/error.h"
-#include "engine/engine.h"
-#include "image/layout.h"
-#include "image/pull.h"
+/* light-runner image: lists, gets and removes images. */
+#include "cli_runner.h"
+#include "interrupt.h"
 #include "progress.h"
 #include "verbs.h"
+
+#include "base/cleanup.h"
+#include "base/error.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
 #include <jansson.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -147,59 +142,84 @@ const struct command image_command = {
                                                 &rm_command, NULL},
 };
 
-static json_t *list_to_json(char *const *list)
+static const char *text_of(const json_t *image, const char *field)
 {
-    json_t *array = json_array();
-    for (; list && *list; list++)
-        json_array_append_new(array, json_string(*list));
-    return array;
+    const char *text = json_string_value(json_object_get(image, field));
+    return text ? text : "";
 }
 
-/* Docker's list of images does not contain their configurations. */
-static json_t *image_to_json(const struct image *i, const struct engine *engine)
+static json_int_t number_of(const json_t *image, const char *field)
 {
-    json_t *config =
-        !i->user ? NULL
-                 : json_pack("{s:o, s:o, s:o, s:s, s:s}", "entrypoint", list_to_json(i->entrypoint),
-                             "cmd", list_to_json(i->cmd), "env", list_to_json(i->env), "user",
-                             i->user, "workdir", i->workdir);
-    return json_pack("{s:s, s:s, s:I, s:s, s:s, s:o*}", "name", i->name, "digest", i->digest,
-                     "size", (json_int_t)i->size, "created", i->created, "engine", engine->name,
-                     "config", config);
+    return json_integer_value(json_object_get(image, field));
 }
 
-/* Prints and frees the document. Returns the exit code. */
-static int print_json(json_t *document)
+/* Prints and frees a text of the library. Returns the exit code. */
+static int print_json(char *text)
 {
-    int code = cli_json(document, JSON_COMPACT);
+    int code = cli_json_text(text);
+    lrun_string_free(text);
     return fflush(stdout) == 0 ? code : CLI_FAILED;
 }
 
-/* -------------------------------------------------------------- import */
+/* -------------------------------------------------------------- import and pull */
 
-static volatile sig_atomic_t interrupted;
-
-static void on_signal(int number)
-{
-    (void)number;
-    interrupted = 1;
-}
-
-struct bar {
+/* Getting one image. */
+struct job {
     struct progress progress;
     const char *doing;
-    uint64_t total;                        /* 0: no bar is shown */
-    const struct image_feedback *feedback; /* if set, the total is taken from it */
+    uint64_t size; /* of the archive; 0: the library knows the total, or nobody does */
+    lrun_runner *runner;
+    lrun_callbacks callbacks;
 };
 
-static int show_progress(void *user, uint64_t done)
+static void on_progress(void *user, const lrun_progress *p)
 {
-    struct bar *bar = user;
-    if (bar->feedback)
-        bar->total = bar->feedback->total;
-    if (bar->total && done)
-        progress_show(&bar->progress, bar->doing, done, bar->total);
-    return interrupted;
+    struct job *job = user;
+    uint64_t total = job->size ? job->size : p->total;
+    if (total && p->done)
+        progress_show(&job->progress, job->doing, p->done, total);
+}
+
+static int job_init(struct job *job, const char *doing, const char *engine, lrun_error *err)
+{
+    *job = (struct job){.doing = doing, .callbacks = LRUN_CALLBACKS_INIT};
+    progress_init(&job->progress);
+    job->callbacks.user = job;
+    if (job->progress.terminal)
+        job->callbacks.on_progress = on_progress;
+    job->callbacks.cancel_fd = interrupt_catch(err);
+    return job->callbacks.cancel_fd < 0 ? -1 : cli_runner(&job->runner, engine, NULL, err);
+}
+
+static int print_image(char *text, bool json)
+{
+    json_t *image = json_loads(text, 0, NULL);
+    const char *foreign = text_of(image, "architecture");
+    json_int_t skipped = number_of(image, "skipped");
+    if (skipped > 0)
+        fprintf(stderr,
+                "light-runner: left out %" JSON_INTEGER_FORMAT " devices, fifos and sockets\n",
+                skipped);
+    if (foreign[0])
+        cli_line(stderr, "light-runner: the image is for %s, and this machine is %s", foreign,
+                 text_of(image, "hostArchitecture"));
+    if (!json)
+        cli_line(stdout, "%s %s", text_of(image, "name"), text_of(image, "digest"));
+    json_decref(image);
+    if (json)
+        return print_json(text);
+    lrun_string_free(text);
+    return fflush(stdout) == 0 ? 0 : CLI_FAILED;
+}
+
+/* Reports how it went, and frees the job. Returns the exit code. */
+static int job_end(struct job *job, int rc, char *text, lrun_error *e, bool json)
+{
+    progress_clear(&job->progress);
+    lrun_runner_free(job->runner);
+    if (rc < 0 && interrupt_came && e->code == LRUN_IO_FAILED)
+        error_set(e, LRUN_IO_FAILED, "image", "stopped");
+    return rc < 0 ? cli_fail(e, json) : print_image(text, json);
 }
 
 /* Returns the file's name up to ".tar" (or ".tgz", ".txz", ".tzst"), malloc'd. */
@@ -221,7 +241,8 @@ static char *default_name(const char *file)
     return name;
 }
 
-static int open_archive(const char *file, int *out, struct bar *bar, lrun_error *err)
+/* Opens it, and sets the size of a file. */
+static int open_archive(const char *file, int *out, uint64_t *size, lrun_error *err)
 {
     struct stat st;
     bool is_stdin = strcmp(file, "-") == 0;
@@ -232,39 +253,13 @@ static int open_archive(const char *file, int *out, struct bar *bar, lrun_error 
                           "name an archive or a folder that exists and that you may read; for an "
                           "image from a registry: light-runner image pull NAME");
     }
-    if (S_ISREG(st.st_mode) && st.st_size > 0)
-        bar->total = (uint64_t)st.st_size;
+    *size = S_ISREG(st.st_mode) && st.st_size > 0 ? (uint64_t)st.st_size : 0;
     return 0;
-}
-
-static void catch_signals(void)
-{
-    /* After a signal, the import stops by itself and removes what it has begun. */
-    struct sigaction action = {.sa_handler = on_signal};
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-    sigaction(SIGHUP, &action, NULL);
-}
-
-/* Reports a successful import or pull. Returns the exit code. */
-static int print_image(const struct image *image, const struct engine *engine,
-                       const struct image_feedback *feedback, bool json)
-{
-    if (feedback->skipped)
-        fprintf(stderr, "light-runner: left out %" PRIu64 " devices, fifos and sockets\n",
-                feedback->skipped);
-    if (feedback->architecture[0])
-        cli_line(stderr, "light-runner: the image is for %s, and this machine is %s",
-                 feedback->architecture, image_host_architecture());
-    if (json)
-        return print_json(image_to_json(image, engine));
-    cli_line(stdout, "%s %s", image->name, image->digest);
-    return fflush(stdout) != 0 ? CLI_FAILED : 0;
 }
 
 static int image_import(int argc, char **argv)
 {
-    struct options o = {.engine = "auto"};
+    struct options o = {0};
     int code;
     if (!cli_parse(&import_command, &o, &argc, argv, &code))
         return code;
@@ -275,79 +270,39 @@ static int image_import(int argc, char **argv)
     if (count == 1 && strcmp(words[0], "-") == 0)
         return cli_usage("image", o.json, "import from stdin needs a NAME");
 
-    lrun_error err = {0};
-    struct bar bar = {.doing = "importing"};
-    const struct engine *engine;
-    cleanup_image struct image image = {0};
+    lrun_error e = {0};
+    struct job job;
+    char *text = NULL;
     cleanup_close int fd = -1;
     cleanup_free char *name = count == 2 ? strdup(words[1]) : default_name(words[0]);
-    struct image_feedback feedback = {.progress = show_progress, .user = &bar};
     if (!name) {
-        error_oom(&err, "image.import");
-        return cli_fail(&err, o.json);
+        error_oom(&e, "image.import");
+        return cli_fail(&e, o.json);
     }
-    progress_init(&bar.progress);
-    catch_signals();
-    if (open_archive(words[0], &fd, &bar, &err) < 0 ||
-        engine_find_for_image(&engine, o.engine, "mkfs.erofs", &err) < 0)
-        return cli_fail(&err, o.json);
-    int failed = engine->import_image(fd, name, &image, &feedback, &err);
-    progress_clear(&bar.progress);
-    return failed ? cli_fail(&err, o.json) : print_image(&image, engine, &feedback, o.json);
-}
-
-/* -------------------------------------------------------------- pull */
-
-static int pull_to_store(const struct engine *engine, const struct options *o, const char *name,
-                         struct image *image, struct image_feedback *feedback, lrun_error *err)
-{
-    (void)engine;
-    cleanup_store struct store *store = NULL;
-    const struct pull_options options = {.insecure = o->insecure};
-    return store_open(&store, true, err) < 0
-               ? -1
-               : pull_image(store, name, &options, image, feedback, err);
-}
-
-static int pull_by_engine(const struct engine *engine, const struct options *o, const char *name,
-                          struct image *image, struct image_feedback *feedback, lrun_error *err)
-{
-    if (o->insecure) {
-        error_set(err, LRUN_NOT_SUPPORTED, "image.pull",
-                  "--insecure: the engine %s decides that itself", engine->name);
-        return error_hint(err, "list the registry in /etc/docker/daemon.json under "
-                               "\"insecure-registries\"; or use --engine local");
-    }
-    if (engine->pull(name, feedback, err) < 0)
-        return interrupted ? error_set(err, LRUN_IO_FAILED, "image.pull", "stopped") : -1;
-    return engine->describe_image(name, image, err);
+    int rc = job_init(&job, "importing", o.engine, &e);
+    if (rc == 0)
+        rc = open_archive(words[0], &fd, &job.size, &e);
+    if (rc == 0)
+        rc = lrun_image_import(job.runner, fd, name, &job.callbacks, &text, &e);
+    return job_end(&job, rc, text, &e, o.json);
 }
 
 static int image_pull(int argc, char **argv)
 {
-    struct options o = {.engine = "auto"};
+    struct options o = {0};
     int code;
     if (!cli_parse(&pull_command, &o, &argc, argv, &code))
         return code;
-    char **words = argv + 1;
-    int count = argc - 1;
-    if (count != 1)
+    if (argc != 2)
         return cli_usage("image", o.json, "pull takes one NAME");
-    lrun_error err = {0};
-    const struct engine *engine;
-    cleanup_image struct image image = {0};
-    struct bar bar = {.doing = "pulling"};
-    progress_init(&bar.progress);
-    struct image_feedback feedback = {
-        .progress = show_progress, .user = &bar, .want_total = bar.progress.terminal};
-    bar.feedback = &feedback;
-    catch_signals();
-    if (engine_find_for_image(&engine, o.engine, "skopeo", &err) < 0)
-        return cli_fail(&err, o.json);
-    int failed = (engine == &engine_local ? pull_to_store : pull_by_engine)(
-        engine, &o, words[0], &image, &feedback, &err);
-    progress_clear(&bar.progress);
-    return failed ? cli_fail(&err, o.json) : print_image(&image, engine, &feedback, o.json);
+    lrun_error e = {0};
+    struct job job;
+    char *text = NULL;
+    int rc = job_init(&job, "pulling", o.engine, &e);
+    if (rc == 0)
+        rc = lrun_image_pull(job.runner, argv[1], o.insecure ? LRUN_PULL_INSECURE : 0,
+                             &job.callbacks, &text, &e);
+    return job_end(&job, rc, text, &e, o.json);
 }
 
 /* -------------------------------------------------------------- ls, rm */
@@ -363,155 +318,83 @@ static void format_size(char *out, size_t size, uint64_t bytes)
     snprintf(out, size, unit ? "%.1f %s" : "%.0f %s", value, units[unit]);
 }
 
-/* The images of one engine. */
-struct listing {
-    const struct engine *engine;
-    struct image *images;
-    size_t count;
-};
-
-static void print_table(const struct listing *lists, size_t lists_count)
+static void print_table(const json_t *images)
 {
+    const json_t *image;
+    size_t i;
     int width = (int)strlen("NAME");
-    for (size_t l = 0; l < lists_count; l++)
-        for (size_t i = 0; i < lists[l].count; i++)
-            if ((int)strlen(lists[l].images[i].name) > width)
-                width = (int)strlen(lists[l].images[i].name);
+    json_array_foreach (images, i, image)
+        if ((int)strlen(text_of(image, "name")) > width)
+            width = (int)strlen(text_of(image, "name"));
     printf("%-*s  %-12s  %10s  %-20s  %s\n", width, "NAME", "DIGEST", "SIZE", "CREATED", "ENGINE");
-    for (size_t l = 0; l < lists_count; l++) {
-        for (size_t i = 0; i < lists[l].count; i++) {
-            const struct image *image = &lists[l].images[i];
-            char size[32];
-            format_size(size, sizeof(size), image->size);
-            cli_line(stdout, "%-*s  %.12s  %10s  %-20s  %s", width, image->name,
-                     image->digest + strlen("sha256:"), size, image->created,
-                     lists[l].engine->name);
-        }
+    json_array_foreach (images, i, image) {
+        const char *digest = text_of(image, "digest"), *colon = strchr(digest, ':');
+        char size[32];
+        format_size(size, sizeof(size), (uint64_t)number_of(image, "size"));
+        cli_line(stdout, "%-*s  %.12s  %10s  %-20s  %s", width, text_of(image, "name"),
+                 colon ? colon + 1 : digest, size, text_of(image, "created"),
+                 text_of(image, "engine"));
     }
-}
-
-static int print_lists(const struct listing *lists, size_t count, bool json)
-{
-    if (!json) {
-        print_table(lists, count);
-        return fflush(stdout) != 0 ? CLI_FAILED : 0;
-    }
-    json_t *list = json_array();
-    for (size_t l = 0; l < count; l++)
-        for (size_t i = 0; i < lists[l].count; i++)
-            json_array_append_new(list, image_to_json(&lists[l].images[i], lists[l].engine));
-    return print_json(list);
-}
-
-enum { ENGINES_MAX = 2 };
-
-/* Finds the engines whose images the user means: the engine that the user names; otherwise the
- * local engine, and Docker if it is used here. */
-static int find_engines(struct listing lists[ENGINES_MAX], size_t *count, const char *name,
-                        lrun_error *err)
-{
-    const struct engine *docker;
-    lrun_error ignored;
-    *count = 1;
-    if (!engine_is_automatic(name))
-        return engine_find(&lists[0].engine, name, err);
-    lists[0].engine = &engine_local;
-    if (engine_find_docker(&docker, &ignored) == 0 && docker) {
-        lists[1].engine = docker;
-        *count = 2;
-    }
-    return 0;
 }
 
 static int image_ls(int argc, char **argv)
 {
-    struct options o = {.engine = "auto"};
+    struct options o = {0};
     int code;
     if (!cli_parse(&ls_images_command, &o, &argc, argv, &code))
         return code;
     if (argc != 1)
         return cli_usage("image", o.json, "ls takes no argument");
-    lrun_error err = {0};
-    struct listing lists[ENGINES_MAX] = {0};
-    size_t count;
-    if (find_engines(lists, &count, o.engine, &err) < 0)
-        return cli_fail(&err, o.json);
-    code = 0;
-    for (size_t i = 0; code == 0 && i < count; i++) {
-        if (lists[i].engine->list_images(&lists[i].images, &lists[i].count, &err) == 0)
-            continue;
-        /* The daemon may be down: nobody asked for it by name. */
-        if (i == 0)
-            code = cli_fail(&err, o.json);
-        else
-            cli_line(stderr, "light-runner: Docker's images are not listed: %s", err.message);
-    }
-    if (code == 0)
-        code = print_lists(lists, count, o.json);
-    for (size_t i = 0; i < count; i++)
-        store_list_free(lists[i].images, lists[i].count);
-    return code;
-}
-
-static bool has_image(const struct engine *engine, const char *name)
-{
-    cleanup_free char *digest = NULL;
-    lrun_error ignored;
-    return engine->find_image(name, &digest, &ignored) == 0 && digest;
-}
-
-/* Unless the user names the engine, this removes no image from Docker that somebody else may have
- * made. */
-static int remove_one(const struct listing *lists, size_t count, const char *name, lrun_error *err)
-{
-    static const char setup[] = ENGINE_SETUP_REPOSITORY ":";
-    const struct engine *first = lists[0].engine, *docker = count > 1 ? lists[1].engine : NULL;
-    if (docker && !has_image(first, name) && has_image(docker, name)) {
-        if (strncmp(name, setup, strlen(setup)) == 0)
-            return docker->remove_image(name, err);
-        error_set(err, LRUN_IMAGE_NOT_FOUND, "image.rm",
-                  "no image named '%s' is in the local store", name);
-        return error_hint(err, "for that of Docker: light-runner image rm --engine docker %s",
-                          name);
-    }
-    return first->remove_image(name, err);
+    lrun_error e = {0};
+    lrun_runner *runner = NULL;
+    char *text = NULL;
+    bool failed =
+        cli_runner(&runner, o.engine, NULL, &e) < 0 || lrun_image_list(runner, &text, &e) < 0;
+    lrun_runner_free(runner);
+    if (failed)
+        return cli_fail(&e, o.json);
+    if (e.code != LRUN_OK)
+        cli_line(stderr, "light-runner: Docker's images are not listed: %s", e.message);
+    if (o.json)
+        return print_json(text);
+    json_t *images = json_loads(text, 0, NULL);
+    lrun_string_free(text);
+    print_table(images);
+    json_decref(images);
+    return fflush(stdout) == 0 ? 0 : CLI_FAILED;
 }
 
 static int image_rm(int argc, char **argv)
 {
-    struct options o = {.engine = "auto"};
+    struct options o = {0};
     int code;
     if (!cli_parse(&rm_command, &o, &argc, argv, &code))
         return code;
     if (argc == 1)
         return cli_usage("image", o.json, "rm takes at least one NAME");
-    lrun_error err = {0};
-    struct listing lists[ENGINES_MAX] = {0};
-    size_t count;
-    if (find_engines(lists, &count, o.engine, &err) < 0)
-        return cli_fail(&err, o.json);
+    lrun_error e = {0};
+    lrun_runner *runner;
+    if (cli_runner(&runner, o.engine, NULL, &e) < 0)
+        return cli_fail(&e, o.json);
     /* Remove all images that can be removed, even if others fail. Report the first failure. */
     json_t *removed = json_array();
     bool failed = false;
     for (int i = 1; i < argc; i++) {
-        lrun_error one = {0};
-        if (remove_one(lists, count, argv[i], &one) == 0) {
-            json_array_append_new(removed, json_string(argv[i]));
-            if (!o.json)
-                cli_line(stdout, "%s", argv[i]);
-        } else if (!failed) {
+        if (lrun_image_remove(runner, argv[i], failed ? NULL : &e) < 0) {
             failed = true;
-            err = one;
+            continue;
         }
+        json_array_append_new(removed, json_string(argv[i]));
+        if (!o.json)
+            cli_line(stdout, "%s", argv[i]);
     }
-    if (failed) {
-        json_decref(removed);
-        return cli_fail(&err, o.json);
+    lrun_runner_free(runner);
+    if (!failed && o.json) {
+        code = cli_json(json_pack("{so}", "removed", removed), JSON_COMPACT);
+        return fflush(stdout) == 0 ? code : CLI_FAILED;
     }
-    if (o.json)
-        return print_json(json_pack("{s:o}", "removed", removed));
     json_decref(removed);
-    return 0;
+    return failed ? cli_fail(&e, o.json) : 0;
 }
 
 int verb_image(int argc, char **argv)
@@ -531,5 +414,5 @@ int verb_image(int argc, char **argv)
                          argv[1]);
     if (!cli_parse(&image_command, &o, &argc, argv, &code))
         return code;
-    return cli_usage("image", false, "a command is missing: pull, import, ls, rm");
+    return cli_usage("image", false, "missing command (expected pull, import, ls or rm)");
 }

@@ -4,10 +4,9 @@
 
 #include "base/cleanup.h"
 #include "base/text.h"
-#include "wire/state.h"
+#include "base/timestamp.h"
 
 #include <string.h>
-#include <time.h>
 
 struct words {
     bool json, help, follow, timestamps, only_stdout, only_stderr;
@@ -20,14 +19,12 @@ static int read_since(void *into, const struct flag *flag, const char *value, lr
     (void)err;
     struct words *w = into;
     uint64_t ago;
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    w->since_ms = state_parse_time(value);
+    w->since_ms = timestamp_parse(value);
     if (w->since_ms >= 0)
         return 0;
     if (!text_parse_duration_ms(value, &ago) || ago > INT64_MAX / 2)
         return FLAG_BAD_VALUE;
-    w->since_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000 - (int64_t)ago;
+    w->since_ms = timestamp_now() - (int64_t)ago;
     return 0;
 }
 
@@ -61,7 +58,7 @@ static void print_line(void *user, lrun_stream stream, int64_t time_ms, const ch
         !(stream == LRUN_STDOUT ? w->only_stdout : w->only_stderr))
         return;
     char time[32];
-    state_format_time(time, time_ms);
+    timestamp_format(time, time_ms);
     if (w->json) {
         /* JSON cannot carry bytes that are not UTF-8: they become U+FFFD. */
         json_t *text = json_stringn(data, length);

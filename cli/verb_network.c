@@ -43,7 +43,7 @@ static int take_words(struct words *w, int argc, char **argv)
         return cli_usage("network", w->json,
                          "missing action (expected create, rm, exists or prune)");
     if (!prune && !w->name)
-        return cli_usage("network", w->json, "the network's name is missing");
+        return cli_usage("network", w->json, "missing network name");
     return prune && w->name ? cli_usage("network", w->json, "unknown argument '%s'", w->name) : 0;
 }
 

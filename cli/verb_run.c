@@ -6,25 +6,13 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
-#include "wire/request.h"
+#include "json/request_text.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <signal.h>
 #include <string.h>
 
 #define OPERATION "cli.run"
-
-static void on_progress(void *user, const lrun_progress *p)
-{
-    struct outcome *o = user;
-    static const struct {
-        const char *what, *doing;
-    } words[] = {{"pull", "pulling the image"}, {"setup", "setting the image up"}};
-    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-        if (strcmp(words[i].what, p->what) == 0)
-            progress_show(&o->progress, words[i].doing, p->done, p->total);
-}
 
 /* Prints the id. If that fails, cancels the run: nobody knows its id, so it must not continue. */
 static int print_id(const struct outcome *o, lrun_execution *x, lrun_error *err)
@@ -44,18 +32,11 @@ static int print_id(const struct outcome *o, lrun_execution *x, lrun_error *err)
 static int execute(const struct run_flags *f, struct outcome *o, lrun_result **result,
                    lrun_error *err)
 {
-    cleanup_free char *text = request_dump(f->document);
+    cleanup_free char *text = request_text_dump(f->document);
     if (!text)
         return error_oom(err, OPERATION);
 
-    lrun_callbacks callbacks = LRUN_CALLBACKS_INIT;
-    callbacks.input_fd = f->input_fd;
-    callbacks.cancel_fd = o->stop_fd;
-    callbacks.on_output = outcome_output;
-    callbacks.user = o;
-    if (o->progress.terminal)
-        callbacks.on_progress = on_progress;
-
+    const lrun_callbacks callbacks = outcome_callbacks(o, f->input_fd);
     lrun_runner *runner;
     if (cli_runner(&runner, NULL, NULL, err) < 0)
         return -1;
@@ -76,7 +57,7 @@ int verb_run(int argc, char **argv)
 {
     lrun_error e = {0};
     cleanup_run_flags struct run_flags f = {.input_fd = -1};
-    if (run_flags_parse(&f, argc, argv, &e) < 0)
+    if (run_flags_parse(&f, &run_command, argc, argv, &e) < 0)
         return cli_fail(&e, f.json);
     if (f.help) {
         flags_help(&run_command);
@@ -90,11 +71,7 @@ int verb_run(int argc, char **argv)
         return 0;
     int code = outcome_print(&o, result);
     if (f.timing)
-        outcome_say(&o,
-                    "prepare %.1f ms, start %.1f ms, run %.1f ms, collect %.1f ms; %" PRIu64
-                    " ms in all",
-                    result->timings->prepare_ms, result->timings->start_ms, result->timings->run_ms,
-                    result->timings->collect_ms, result->duration_ms);
+        outcome_timing(&o, result);
     lrun_result_free(result);
     return code;
 }

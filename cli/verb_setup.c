@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
+#include "setup_flags.h"
 #include "verbs.h"
 
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/libexec.h"
-#include "install/commands.h"
 
 #include <string.h>
 #include <unistd.h>

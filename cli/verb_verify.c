@@ -111,8 +111,10 @@ int verb_verify(int argc, char **argv)
     int rc;
     if (!cli_parse(&verify_command, &v, &argc, argv, &rc))
         return rc;
+    lrun_verify_options options = LRUN_VERIFY_OPTIONS_INIT;
+    options.image = v.image;
     bool failed = cli_runner(&runner, v.engine, v.runtime, &e) < 0 ||
-                  lrun_verify(runner, v.image, &text, &e) < 0;
+                  lrun_verify(runner, &options, &text, &e) < 0;
     lrun_runner_free(runner);
     if (failed) {
         if (v.image == default_image && e.code == LRUN_START_FAILED && strstr(e.operation, "pull"))

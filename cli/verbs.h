@@ -28,8 +28,8 @@ extern const struct verb verbs[];
 
 extern const struct command run_command, attach_command, logs_command, stop_command, cancel_command,
     pause_command, resume_command, ls_command, clean_command, image_command, doctor_command,
-    setup_command, verify_command, network_command, reap_command, version_command,
-    completion_command;
+    setup_command, verify_command, network_command, reap_command, version_command, rpc_command,
+    completion_command, session_command, session_open_command, session_run_command;
 
 int verb_run(int argc, char **argv);
 int verb_image(int argc, char **argv);
@@ -44,6 +44,8 @@ int verb_setup(int argc, char **argv);
 int verb_verify(int argc, char **argv);
 int verb_network(int argc, char **argv);
 int verb_completion(int argc, char **argv);
+int verb_session(int argc, char **argv);
+int verb_rpc(int argc, char **argv);
 int verb_version(int argc, char **argv);
 
 /*
@@ -65,6 +67,19 @@ int cli_json_text(const char *text);
  * Returns CLI_FAILED.
  */
 int cli_fail(const lrun_error *e, bool json);
+
+/* How many of something were removed. A NULL name ends a list. */
+struct count {
+    const char *name;
+    unsigned number;
+};
+
+/*
+ * Prints counts, as one line or as a JSON object. With an error (may be NULL), the counts tell what
+ * was done before or in spite of it: they are printed if there is anything to tell, and the object
+ * has `error`, too. Returns the exit code.
+ */
+int cli_counts(const struct count *counts, const lrun_error *e, bool json);
 
 /*
  * Reads a verb's flags into its struct (flags_parse()), and prints the help if asked for. Returns

@@ -47,8 +47,8 @@
  *  - The callbacks of a run (lrun_callbacks) are called by the functions that read from the run:
  *    lrun_execution_dispatch(), lrun_execution_wait(), lrun_execution_wait_for(),
  *    lrun_execution_stop(), lrun_execution_pause() and lrun_execution_resume(); for a detached run,
- *    on_progress also by lrun_run(). They are called in the thread that calls that function, one at
- *    a time for each handle.
+ *    on_progress and on_start also by lrun_run(). They are called in the thread that calls that
+ *    function, one at a time for each handle.
  *  - With the handle that it is called for, a callback may call
  *      lrun_execution_cancel(), lrun_execution_id(), lrun_execution_fd();
  *      lrun_execution_stop(), which then sends the order and returns without waiting for the answer;
@@ -142,7 +142,8 @@ typedef enum lrun_code {
     LRUN_SUPERVISOR_LOST = 11, /**< the run's supervisor died or broke the protocol */
     LRUN_IO_FAILED = 12,       /**< reading or writing on the host failed */
     LRUN_OUT_OF_MEMORY = 13,
-    LRUN_INTERNAL = 14 /**< a defect of light-runner */
+    LRUN_INTERNAL = 14,    /**< a defect of light-runner */
+    LRUN_SETUP_FAILED = 15 /**< "BUILD_FAILED": a setup step (`run`) failed. Since: 0.1.0 */
 } lrun_code;
 
 /**
@@ -188,7 +189,8 @@ typedef struct lrun_runner_options {
     const char *engine;
     const char *memory; /**< hard limit, <digits>[k|m|g]; default "512m" */
     double cpus;        /**< cores, at least 0.01; default 1. More than there are: all of them */
-    const char *gpus;   /**< "all", a count, "device=0", "0,1"; default: none */
+    /** "all", a count, "device=0", "0,1"; default: none */
+    const char *gpus;
     lrun_switch no_new_privileges; /**< default: on */
     /** Limit on what a run may write; default "1g", on Docker none: few of its storage drivers have
      * a limit, and a daemon without one is rejected only if this is set */
@@ -266,8 +268,7 @@ LRUN_API void lrun_extract_init(lrun_extract *extract, size_t size);
 
 /**
  * One run, as data: the JSON document of lrun_run_json() (docs/request.schema.json) has the same fields.
- * Copied by lrun_run(); `dir` is read
- * while the run starts. Since 0.1.
+ * Copied by lrun_run(); `dir` is read while the run starts. Since 0.1.
  */
 typedef struct lrun_request {
     size_t size;
@@ -356,6 +357,9 @@ typedef struct lrun_progress {
  * see "Callbacks" at the top of this file. */
 typedef void (*lrun_progress_fn)(void *user, const lrun_progress *progress);
 
+/** Called once, when the command runs. What it may call: see "Callbacks" at the top of this file. */
+typedef void (*lrun_start_fn)(void *user);
+
 /**
  * What connects a run with its caller: callbacks and file descriptors. None of it is part of the request,
  * which is data. Copied by the function that it is given to. Since 0.1.
@@ -373,6 +377,12 @@ typedef struct lrun_callbacks {
     /** When this fd becomes readable the run is cancelled; -1: none. If it is readable already, the run is
      * cancelled at once. One eventfd may serve many runs. Borrowed, like input_fd; it is not read */
     int cancel_fd;
+    /** The command runs: from now on the run can be paused. Never called by a handle from lrun_attach().
+     * May be NULL */
+    lrun_start_fn on_start;
+    /** The id that the run gets: "light-runner-" and 12 random hexadecimal digits, for a caller that has to
+     * know it before lrun_run() returns. NULL: one is made */
+    const char *id;
 } lrun_callbacks;
 
 #define LRUN_CALLBACKS_INIT LRUN_INITIAL_(lrun_callbacks, .input_fd = -1, .cancel_fd = -1)
@@ -442,7 +452,7 @@ typedef struct lrun_timings {
     double prepare_ms; /**< the image, and the sandbox's resources */
     double start_ms;   /**< until the command runs */
     double run_ms;     /**< the command */
-    double collect_ms; /**< extraction and cleanup */
+    double collect_ms; /**< extraction, and until nothing in the sandbox runs any more */
 } lrun_timings;
 
 /** What became of a run. Made by the library: it, and the structs that it points to, may grow. Pointers live
@@ -456,7 +466,7 @@ typedef struct lrun_result {
     bool cpu_timed_out; /**< over its cpu_timeout_ms */
     bool oom_killed;
     bool log_truncated;              /**< the output was over max_log_bytes and was cut */
-    uint64_t duration_ms;            /**< of the whole run */
+    uint64_t duration_ms;            /**< from the request to the sandbox's end */
     uint64_t timeout_ms;             /**< that the command had; 0 where it is not known */
     const char *id;                  /**< "light-runner-<12 hex>" */
     const lrun_usage *usage;         /**< never NULL */
@@ -469,6 +479,11 @@ typedef struct lrun_result {
     /** NULL-terminated: what the Docker daemon did not remove: "container", "volume", "network", all named
      * `id`; lrun_reap() removes it. {NULL}: nothing is left. Never NULL */
     const char *const *left_behind;
+    /** The id of the session whose command this was (lrun_session_run()), which is also `id`; NULL: it was a run */
+    const char *session;
+    /** The session has ended together with the command: it was closed or cancelled, its time was up, or its sandbox has
+     * died (of want of memory, if `oom_killed`). If this is false, the session goes on */
+    bool session_ended;
 } lrun_result;
 
 /**
@@ -639,6 +654,36 @@ LRUN_API int lrun_attach(const char *id, const lrun_callbacks *callbacks, lrun_e
  */
 LRUN_API int lrun_states(const char *id, char **out, lrun_error *err);
 
+/** The state of a detached run. Made by the library: it may grow. Pointers are valid during the call only. Since 0.1. */
+typedef struct lrun_state {
+    const char *id;
+    const char *status;      /**< "running", "exited", "cancelled" or "failed" */
+    const char *image;       /**< may be empty */
+    const char *command;     /**< the shell command; NULL: there is none */
+    const char *const *argv; /**< NULL-terminated: the command's words instead. Never NULL */
+    const char *started_at;  /**< like "2026-01-31T12:00:00.123Z"; may be empty */
+    const char *finished_at; /**< the same; empty as long as it is running */
+    int exit_code;           /**< -1: there is none */
+} lrun_state;
+
+/**
+ * Called once per state.
+ * @param user   as given to lrun_states_each()
+ * @param state  valid during the call only
+ * @return 0 to go on; any other value ends lrun_states_each(), which then returns 0
+ */
+typedef int (*lrun_state_fn)(void *user, const lrun_state *state);
+
+/**
+ * Visits the states of all detached runs, in no order. Unlike lrun_states(), only one of them is in memory at a time.
+ * @param each  must not be NULL; it may call any function
+ * @param user  passed to `each`; may be NULL
+ * @return 0, or -1 with LRUN_INVALID_ARGUMENT; or with LRUN_IO_FAILED or LRUN_OUT_OF_MEMORY, after all states that can
+ *         be read were visited
+ * Thread-safe. Reads files; does not block otherwise. Since 0.1.
+ */
+LRUN_API int lrun_states_each(lrun_state_fn each, void *user, lrun_error *err);
+
 /**
  * Called once per line of kept output, without its newline.
  * @param user     lrun_logs_options.user
@@ -674,18 +719,239 @@ LRUN_API void lrun_logs_options_init(lrun_logs_options *options, size_t size);
  */
 LRUN_API int lrun_logs(const char *id, const lrun_logs_options *options, lrun_error *err);
 
+/* ------------------------------------------------------------------ sessions */
+
+/*
+ * A session is one sandbox in which one tenant executes many commands. It is isolated and limited like a run; the
+ * limits are for the sandbox as a whole.
+ *
+ *     lrun_session_open()           a sandbox, ready for commands
+ *       lrun_session_run()          one command; several may run at once. The rest is as with lrun_run():
+ *         lrun_execution_wait()       the command's result
+ *       lrun_session_put()          copy a folder in
+ *       lrun_session_get()          copy files out
+ *     lrun_session_close()
+ *     lrun_session_free()
+ *
+ * A command ends when its own process ends. Processes that it has left running go on, and end with the session; their
+ * later output is thrown away. Files stay from one command to the next; the working directory and the environment do
+ * not.
+ *
+ * One session may be used by one thread at a time, except for lrun_session_cancel(). Executions of the same session are
+ * handles of their own: distinct threads may use them at once.
+ */
+
+/** How long a session may be without a command, and how long it may last, if nothing else is said: ms. */
+#define LRUN_SESSION_IDLE_MS    (10 * 60000)
+#define LRUN_SESSION_TIMEOUT_MS (60 * 60000)
+
+/** A sandbox that is open for commands. */
+typedef struct lrun_session lrun_session;
+
+/** What a session has, and a run has not. Since 0.1.0. */
+typedef struct lrun_session_options {
+    size_t size;
+    uint64_t
+        idle_ms; /**< after so long without a command or a copy it closes; default LRUN_SESSION_IDLE_MS */
+} lrun_session_options;
+
+#define LRUN_SESSION_OPTIONS_INIT LRUN_INITIAL_(lrun_session_options, .idle_ms = 0)
+
+/** Sets a struct to what LRUN_SESSION_OPTIONS_INIT is. @param size as at lrun_runner_options_init().
+ * Thread-safe, does not block. Since 0.1.0. */
+LRUN_API void lrun_session_options_init(lrun_session_options *options, size_t size);
+
+/**
+ * Opens a session, and returns once it takes commands. Its supervisor is a child process of the caller, and the session
+ * closes when the caller's process ends, as with lrun_run(); unless it is detached.
+ * @param request    copied. entrypoint, argv, input_json and extract belong to commands, and are an error here.
+ *                   timeout_ms is how long the session may last, default LRUN_SESSION_TIMEOUT_MS; cpu_timeout_ms is its
+ *                   limit of CPU time in all. env is for all commands. dir is copied in before the first. With
+ *                   `detached` the session outlives this process, has a state (lrun_states()), and any process of the
+ *                   same user can use it: lrun_session_attach()
+ * @param options    copied; NULL: the defaults
+ * @param callbacks  copied; NULL: none. on_progress, user, id, and cancel_fd, which cancels the session
+ * @param out        receives the session; free it with lrun_session_free()
+ * @return 0, or -1 with any error of a run that keeps its command from running; LRUN_START_FAILED also if it was
+ *         cancelled before
+ * Thread-safe. Blocks until the sandbox is up, which includes pulling the image and the setup steps: at most the
+ * session's timeout and two hours. Since 0.1.0.
+ */
+LRUN_API int lrun_session_open(const lrun_runner *runner, const lrun_request *request,
+                               const lrun_session_options *options, const lrun_callbacks *callbacks,
+                               lrun_session **out, lrun_error *err);
+
+/**
+ * lrun_session_open() with the request as a JSON document (docs/request.schema.json), which may also have `idle` (ms).
+ * @param json    UTF-8, not NUL-terminated; copied
+ * @param length  bytes of `json`
+ * Everything else is as at lrun_session_open(): it blocks as long. Since 0.1.0.
+ */
+LRUN_API int lrun_session_open_json(const lrun_runner *runner, const char *json, size_t length,
+                                    const lrun_callbacks *callbacks, lrun_session **out,
+                                    lrun_error *err);
+
+/**
+ * A handle for a detached session, of this process or of another one of the same user. Freeing it leaves the session
+ * open.
+ * @param id   the session's id
+ * @param out  receives the session, or NULL if the id is not known, which is not an error
+ * @return 0, or -1 with LRUN_INVALID_ARGUMENT (it is a run, or the session has ended), LRUN_IO_FAILED
+ * Thread-safe. Blocks for at most 7 s. Since 0.1.0.
+ */
+LRUN_API int lrun_session_attach(const char *id, lrun_session **out, lrun_error *err);
+
+/** The session's id, "light-runner-<12 hex>". @return borrowed from the handle. Does not block. Since 0.1.0. */
+LRUN_API const char *lrun_session_id(const lrun_session *session);
+
+/**
+ * What is known of the session's sandbox, as JSON: {"id", "isolation", "workdir"}. `isolation` is as in a result.
+ * @return borrowed from the handle. Does not block. Since 0.1.0.
+ */
+LRUN_API const char *lrun_session_json(const lrun_session *session);
+
+/** A command of a session. Copied by lrun_session_run(). Since 0.1.0. */
+typedef struct lrun_command {
+    size_t size;
+    const char *entrypoint; /**< shell command, run as `sh -c`; either this or `argv` is required */
+    const char *const *argv; /**< the command as a list of words, as in lrun_request */
+    /** "NAME=value", NULL-terminated; these override the session's and the image's */
+    const char *const *env;
+    /** Absolute; default: the session's. It is created if it is missing */
+    const char *workdir;
+    /** "name", "uid", "name:group" or "uid:gid" by the image's /etc/passwd and /etc/group; default: the image's user */
+    const char *user;
+    const char *input_json; /**< JSON text for stdin, as it is; or see lrun_callbacks.input_fd */
+    /** Then everything that came from the command is killed, also processes that it has left running, and nothing else;
+     * default 20 minutes */
+    uint64_t timeout_ms;
+    uint64_t max_log_bytes; /**< as in lrun_runner_options; default 256 MiB */
+} lrun_command;
+
+#define LRUN_COMMAND_INIT LRUN_INITIAL_(lrun_command, .entrypoint = NULL)
+
+/** Sets a struct to what LRUN_COMMAND_INIT is. @param size as at lrun_runner_options_init().
+ * Thread-safe, does not block. Since 0.1.0. */
+LRUN_API void lrun_command_init(lrun_command *command, size_t size);
+
+/**
+ * Executes a command in the session. Returns without waiting for it. The handle is like that of a run: its result is that
+ * of the command, with the session's id, and its usage is that of the command's own process and of those that it has waited
+ * for. lrun_execution_stop() and lrun_execution_cancel() act on this command alone; lrun_execution_pause() and
+ * lrun_execution_resume() are errors (LRUN_INVALID_ARGUMENT), because only a whole session can be paused. If the handle is
+ * freed or the caller's process ends, the command is killed.
+ *
+ * At most 64 commands may run at once, and at most 128 may run or have left something running. A session executes
+ * at most 65535 commands.
+ * @param command    copied
+ * @param callbacks  copied; NULL: none. A pipe as input_fd is a stream for the command's stdin. `id` is not used
+ * @param out        receives the handle; free it with lrun_execution_free()
+ * @return 0, or -1 with LRUN_INVALID_ARGUMENT or LRUN_SUPERVISOR_LOST (the session has ended). Everything later comes from
+ *         lrun_execution_wait(): LRUN_START_FAILED (the command cannot be executed), LRUN_NOT_SUPPORTED (too many
+ *         commands), LRUN_INVALID_ARGUMENT (the session is paused), LRUN_SUPERVISOR_LOST (the session has ended)
+ * Blocks for at most 10 s, until the session's supervisor has taken the order. Since 0.1.0.
+ */
+LRUN_API int lrun_session_run(lrun_session *session, const lrun_command *command,
+                              const lrun_callbacks *callbacks, lrun_execution **out,
+                              lrun_error *err);
+
+/**
+ * lrun_session_run() with the command as a JSON document: entrypoint, argv, env, workdir, user, input, timeout, and
+ * options with maxLogBytes, as in docs/request.schema.json.
+ * @param json    UTF-8, not NUL-terminated; copied
+ * @param length  bytes of `json`
+ * Everything else is as at lrun_session_run(): it blocks as long. Since 0.1.0.
+ */
+LRUN_API int lrun_session_run_json(lrun_session *session, const char *json, size_t length,
+                                   const lrun_callbacks *callbacks, lrun_execution **out,
+                                   lrun_error *err);
+
+/** A folder that lrun_session_put() copies into the session. Since 0.1.0. */
+typedef struct lrun_files {
+    size_t size;
+    const char *dir;           /**< required. All three are as in lrun_request */
+    const char *const *ignore; /**< names that are left out, NULL-terminated */
+    const char *links;         /**< "skip" (default) or "inside" */
+} lrun_files;
+
+#define LRUN_FILES_INIT LRUN_INITIAL_(lrun_files, .dir = NULL)
+
+/** Sets a struct to what LRUN_FILES_INIT is. @param size as at lrun_runner_options_init().
+ * Thread-safe, does not block. Since 0.1.0. */
+LRUN_API void lrun_files_init(lrun_files *files, size_t size);
+
+/**
+ * Copies the contents of a folder into the session's working directory. Files that are there are replaced. Commands that are
+ * running go on; commands that are started meanwhile wait until the files are there.
+ * @return 0, or -1 with LRUN_INVALID_ARGUMENT, LRUN_SEED_FAILED (a file on the host cannot be read: the session goes on;
+ *         or a file cannot be written in the sandbox: the session ends) or LRUN_SUPERVISOR_LOST
+ * Blocks until the files are there. Since 0.1.0.
+ */
+LRUN_API int lrun_session_put(lrun_session *session, const lrun_files *files, lrun_error *err);
+
+/**
+ * Copies files and folders out of the session, by the rules of lrun_request.extract.
+ * @param entries  `count` of them; a relative `from` is relative to the session's working directory
+ * @param out      receives a result whose `extracted` says what became of each entry; free it with lrun_result_free()
+ * @return 0, also if entries are missing; or -1 with LRUN_INVALID_ARGUMENT or LRUN_SUPERVISOR_LOST
+ * Blocks until the files are there. Since 0.1.0.
+ */
+LRUN_API int lrun_session_get(lrun_session *session, const lrun_extract *entries, size_t count,
+                              lrun_result **out, lrun_error *err);
+
+/**
+ * Sends a signal to every command that is running, and ends the session once they have ended, or after the grace.
+ * Returns when the supervisor has confirmed that.
+ * @param signal, grace_ms  as at lrun_execution_stop()
+ * @return 0, or -1 with LRUN_INVALID_ARGUMENT, LRUN_SUPERVISOR_LOST or LRUN_IO_FAILED
+ * Blocks for at most 15 s. Since 0.1.0.
+ */
+LRUN_API int lrun_session_stop(lrun_session *session, int signal, int64_t grace_ms,
+                               lrun_error *err);
+
+/** Ends the session at once. Everything is as at lrun_execution_cancel(). Does not block. Since 0.1.0. */
+LRUN_API int lrun_session_cancel(lrun_session *session);
+
+/**
+ * Freezes everything in the session's sandbox. While it is frozen, it takes no commands and no copies; its
+ * timeouts go on. If a command has to be killed meanwhile (its time is up, or its caller has died), the session is resumed:
+ * a frozen process cannot die.
+ * @return 0, or -1 with LRUN_INVALID_ARGUMENT, LRUN_SUPERVISOR_LOST or the engine's error
+ * Blocks for at most 15 s. Since 0.1.0.
+ */
+LRUN_API int lrun_session_pause(lrun_session *session, lrun_error *err);
+
+/** Ends what lrun_session_pause() began. Everything else is as there. Since 0.1.0. */
+LRUN_API int lrun_session_resume(lrun_session *session, lrun_error *err);
+
+/**
+ * Ends the session: kills what still runs in it, and removes its sandbox. Also ends a detached one.
+ * @param out  receives the result of the session as a whole, with its usage; free it with lrun_result_free(). May be NULL
+ * @return 0, or -1 with the error that has ended the session; LRUN_INVALID_ARGUMENT: it was closed before
+ * Blocks until nothing of the sandbox is left: usually some milliseconds, at most two minutes. Since 0.1.0.
+ */
+LRUN_API int lrun_session_close(lrun_session *session, lrun_result **out, lrun_error *err);
+
+/**
+ * Frees the handle. A session that is open is cancelled and waited for; a detached one is left alone. Free the handles of
+ * its commands before, or after: both are fine.
+ * @param session  may be NULL
+ * Blocks while the session ends: usually some milliseconds, at most 90 s. Since 0.1.0.
+ */
+LRUN_API void lrun_session_free(lrun_session *session);
+
 /* ------------------------------------------------------------------ images */
 
 /*
  * Images, by the engine of the runner. With "auto", pull and import put an image into the local store; where the
  * local engine cannot run it and Docker is there, Docker gets it. An image is a JSON object:
  *
- *     {"name", "digest", "size", "created", "engine", "config"?, "skipped"?, "architecture"?}
+ *     {"name", "digest", "size", "created", "engine", "config"?, "skipped"?, "architecture"?, "hostArchitecture"?}
  *
  * `config` is what Docker's list does not have; `skipped` counts the devices, fifos and sockets that an import left
- * out; `architecture` is that of an image that is not for this machine. All functions are thread-safe. Each starts
- * a supervisor process. Which callbacks they take is said with each; no handle is involved, so a callback may do
- * anything.
+ * out; `architecture` is that of an image that is not for this machine, whose own is `hostArchitecture`. All functions are
+ * thread-safe. Each starts a supervisor process. The comment of each says which callbacks it takes; no handle is
+ * involved, so a callback may do anything.
  */
 
 /** lrun_image_pull(): also take a registry without TLS, or with a certificate that proves nothing. */
@@ -726,6 +992,8 @@ LRUN_API int lrun_image_import(const lrun_runner *runner, int fd, const char *na
  * The images that have a name, as a JSON array. With the engine "auto" those of the local store, then those of Docker
  * if it answers.
  * @param out  receives the text; free it with lrun_string_free()
+ * @param err  also filled on success if Docker is used here and does not answer: it says why Docker's images are
+ *             missing. Set it to LRUN_ERROR_INIT before, to tell
  * @return 0, or -1 with LRUN_IO_FAILED, LRUN_ENGINE_UNREACHABLE or LRUN_SUPERVISOR_LOST
  * Blocks while the engine answers: at most 10 minutes. Since 0.1.
  */
@@ -751,38 +1019,64 @@ LRUN_API int lrun_image_remove(const lrun_runner *runner, const char *name, lrun
 /**
  * Whether runs with the runner's engine and tier are possible here, as far as can be seen without one.
  * @return 0 if they are; or -1 with the reason and a hint: LRUN_ENGINE_UNREACHABLE (after 5 s at most),
- *         LRUN_START_FAILED (the runtime is not installed), LRUN_NOT_SUPPORTED, LRUN_SUPERVISOR_LOST
+ *         LRUN_START_FAILED (the tier's runtime is not installed), LRUN_NOT_SUPPORTED (also: the kernel is too old),
+ *         LRUN_SUPERVISOR_LOST
  * Since 0.1.
  */
 LRUN_API int lrun_available(const lrun_runner *runner, lrun_error *err);
 
-/** lrun_doctor(): also boot a VM if that takes a while, as KVM does not work. */
-#define LRUN_DOCTOR_FULL 1u
+/** What lrun_doctor() does. Since 0.1. */
+typedef struct lrun_doctor_options {
+    size_t size;
+    bool full; /**< also boot a VM if that takes a while, because KVM does not work */
+    int cancel_fd; /**< end the work when this fd becomes readable; -1: none. Borrowed; it is not read */
+} lrun_doctor_options;
+
+#define LRUN_DOCTOR_OPTIONS_INIT LRUN_INITIAL_(lrun_doctor_options, .cancel_fd = -1)
+
+/** Sets a struct to what LRUN_DOCTOR_OPTIONS_INIT is. @param size as at lrun_runner_options_init().
+ * Thread-safe, does not block. Since 0.1. */
+LRUN_API void lrun_doctor_options_init(lrun_doctor_options *options, size_t size);
 
 /**
  * Checks what runs need of this machine, and tries each engine and tier with a run of a tiny image, which is removed
- * again. It needs the executable light-runner beside the library.
- * @param runner  its engine and tier do not matter
- * @param flags   0 or LRUN_DOCTOR_FULL
- * @param out     receives the report as JSON; free it with lrun_string_free(): {"checks": [{"name", "ok", "detail",
- *                "fix"?}], "cells": [{"engine", "runtime", "works", "withoutNetwork", "tried", "reason"?, "hint"?}]}
- * @return 0, also if runs do not work; or -1 with LRUN_INVALID_ARGUMENT, LRUN_NOT_SUPPORTED (the executable is not
- *         installed), LRUN_IO_FAILED or LRUN_SUPERVISOR_LOST
+ * again.
+ * @param runner   its engine and tier do not matter
+ * @param options  NULL: the defaults
+ * @param out      receives the report as JSON; free it with lrun_string_free(): {"checks": [{"name", "ok", "detail",
+ *                 "fix"?}], "cells": [{"engine", "runtime", "works", "withoutNetwork", "tried", "reason"?, "hint"?}]}
+ * @return 0, also if runs do not work; or -1 with LRUN_INVALID_ARGUMENT, LRUN_IO_FAILED (also if it was cancelled) or
+ *         LRUN_SUPERVISOR_LOST
  * Blocks for some seconds, at most 10 minutes. Since 0.1.
  */
-LRUN_API int lrun_doctor(const lrun_runner *runner, unsigned flags, char **out, lrun_error *err);
+LRUN_API int lrun_doctor(const lrun_runner *runner, const lrun_doctor_options *options, char **out,
+                         lrun_error *err);
+
+/** What lrun_verify() does. Since 0.1. */
+typedef struct lrun_verify_options {
+    size_t size;
+    const char *image; /**< one with `sh` and `uname`; default: "busybox" */
+    int cancel_fd; /**< end the work when this fd becomes readable; -1: none. Borrowed; it is not read */
+} lrun_verify_options;
+
+#define LRUN_VERIFY_OPTIONS_INIT LRUN_INITIAL_(lrun_verify_options, .cancel_fd = -1)
+
+/** Sets a struct to what LRUN_VERIFY_OPTIONS_INIT is. @param size as at lrun_runner_options_init().
+ * Thread-safe, does not block. Since 0.1. */
+LRUN_API void lrun_verify_options_init(lrun_verify_options *options, size_t size);
 
 /**
  * Runs a few harmless commands with the runner's engine and tier, and reports what they see of the kernel: its name and
  * version, the memory map of a process, the beginning of the kernel's log.
- * @param image  one with `sh` and `uname`; NULL: "busybox"
- * @param out    receives the report as JSON; free it with lrun_string_free(): {"runtime", "kernel", "hostKernel",
- *               "verified", "checked"?, "evidence", "verdict"}
+ * @param options  NULL: the defaults
+ * @param out      receives the report as JSON; free it with lrun_string_free(): {"runtime", "kernel", "hostKernel",
+ *                 "verified", "checked"?, "evidence", "verdict"}
  * @return 0, or -1 with the error of the run; LRUN_ISOLATION_FAILED: the sandbox is not on the kernel that the tier
- *         promises, and nothing was run in it
+ *         promises, and nothing was run in it; LRUN_IO_FAILED, among others, if it was cancelled
  * Blocks like lrun_execution_wait(), for a command that takes a minute at most. Since 0.1.
  */
-LRUN_API int lrun_verify(const lrun_runner *runner, const char *image, char **out, lrun_error *err);
+LRUN_API int lrun_verify(const lrun_runner *runner, const lrun_verify_options *options, char **out,
+                         lrun_error *err);
 
 /** What lrun_reap() has removed. The caller sets `size`. Since 0.1. */
 typedef struct lrun_reaped {
@@ -804,10 +1098,15 @@ LRUN_API void lrun_reaped_init(lrun_reaped *reaped, size_t size);
 /**
  * Removes what is left of runs whose supervisor was killed, and marks the states of such runs as failed.
  * Touches nothing else; may be called at any time, and by several processes at once.
+ * @param runner      its engine; "auto": each engine that this user uses here. That is the local one; and Docker if
+ *                    $DOCKER_HOST, $DOCKER_CONTEXT, $LIGHT_RUNNER_ENGINE, its usual socket or the configuration of its
+ *                    client leads to a daemon
  * @param min_age_ms  what is younger is left alone, as it may belong to a run that is just being started;
  *                    below 0: $LIGHT_RUNNER_REAP_AGE_MS, else LRUN_REAP_AGE_MS
  * @param out         filled as far as its size goes; may be NULL
- * @return 0, or -1 with LRUN_INVALID_ARGUMENT, LRUN_SUPERVISOR_LOST or the engine's error
+ * @return 0, or -1 with LRUN_INVALID_ARGUMENT (nothing was done), LRUN_IO_FAILED, LRUN_SUPERVISOR_LOST or an engine's
+ *         error. A failure does not keep the rest from being done: the error is the first one, and *out counts what
+ *         was removed all the same
  * Since 0.1.
  */
 LRUN_API int lrun_reap(const lrun_runner *runner, int64_t min_age_ms, lrun_reaped *out,
@@ -836,8 +1135,9 @@ LRUN_API int lrun_network_exists(const lrun_runner *runner, const char *name, bo
  * Since 0.1. */
 LRUN_API int lrun_network_prune(const lrun_runner *runner, unsigned *count, lrun_error *err);
 
-/** Removes the images that were made of setup steps and that no run uses. @param count receives how many; may
- * be NULL. @return 0, or -1 with the engine's error or LRUN_SUPERVISOR_LOST. Since 0.1. */
+/** Removes the images that were made of setup steps and that no run uses. @param runner as at lrun_reap(). @param count
+ * receives how many, also after a failure; may be NULL. @return 0, or -1 with LRUN_SUPERVISOR_LOST or the error of the
+ * first engine that failed. Since 0.1. */
 LRUN_API int lrun_clean_images(const lrun_runner *runner, unsigned *count, lrun_error *err);
 
 /**

@@ -7,6 +7,7 @@
 #include "wire/frame.h"
 #include "wire/result.h"
 #include "wire/state.h"
+#include "json/error_json.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -49,7 +50,7 @@ int attach_connect(int state_dir, const char *id)
 static int send_empty(int socket, enum frame_type type)
 {
     char header[FRAME_HEADER_SIZE];
-    frame_header(header, type, 0);
+    frame_header(header, type, FRAME_SANDBOX, 0);
     ssize_t n = send(socket, header, sizeof(header), MSG_NOSIGNAL | MSG_DONTWAIT);
     return n == sizeof(header) ? 0 : -1;
 }

@@ -101,6 +101,13 @@ int lrun_execution_stop(lrun_execution *x, int signal, int64_t grace_ms, lrun_er
     return execution_leave(x, control(x, request, true, err), err);
 }
 
+int execution_close(lrun_execution *x, lrun_error *err)
+{
+    if (execution_enter(x, "control.close", err) < 0)
+        return -1;
+    return execution_leave(x, control(x, json_pack("{ss}", "action", "close"), true, err), err);
+}
+
 int lrun_execution_pause(lrun_execution *x, lrun_error *err)
 {
     if (execution_enter(x, "control.pause", err) < 0)

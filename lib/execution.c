@@ -20,6 +20,7 @@
 #include "base/io.h"
 #include "wire/frame.h"
 #include "wire/result.h"
+#include "json/error_json.h"
 
 #include <jansson.h>
 #include <poll.h>
@@ -136,7 +137,9 @@ int execution_watch(lrun_execution *x, lrun_error *err)
     x->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
     if (x->watch < 0 || x->timer < 0 || epoll_ctl(x->watch, EPOLL_CTL_ADD, x->timer, &event) < 0 ||
         (x->process.socket >= 0 &&
-         epoll_ctl(x->watch, EPOLL_CTL_ADD, x->process.socket, &event) < 0))
+         epoll_ctl(x->watch, EPOLL_CTL_ADD, x->process.socket, &event) < 0) ||
+        (x->in_session && x->caller_cancel >= 0 &&
+         epoll_ctl(x->watch, EPOLL_CTL_ADD, x->caller_cancel, &event) < 0))
         return error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot watch the run");
     execution_set_wake(x);
     return 0;
@@ -249,12 +252,24 @@ static void take_frames(lrun_execution *x)
             execution_lose(x, "the supervisor broke the protocol");
             return;
         }
+        if (f.command > FRAME_COMMAND) {
+            execution_lose(x, "the supervisor sent a frame of the unknown command %d", f.command);
+            return;
+        }
         switch (f.type) {
         case FRAME_LOG_STDOUT:
         case FRAME_LOG_STDERR:
             take_output(x, &f);
             break;
         case FRAME_STARTED:
+            x->started = true;
+            x->in_callback = true;
+            if (x->on_start)
+                x->on_start(x->user);
+            x->in_callback = false;
+            break;
+        case FRAME_READY:
+            x->ready = strndup(f.payload, f.length);
             x->started = true;
             break;
         case FRAME_CONTROLLED:
@@ -306,7 +321,8 @@ static void take_end(lrun_execution *x)
     } else if (has_exited(x) || clock_ms() >= x->end_deadline) {
         char how[64];
         execution_reap(x, how, sizeof(how));
-        execution_lose(x, "the supervisor ended without a result: %s", how);
+        execution_lose(x, "the %s ended without a result: %s",
+                       x->in_session ? "session" : "supervisor", how);
     }
 }
 
@@ -352,6 +368,17 @@ static int wait_for_work(lrun_execution *x, struct pollfd p[4], const int cancel
     return poll(p, 4, x->grown || x->ending ? 0 : timeout);
 }
 
+/* The supervisor of a run watches the caller's cancel_fd itself; that of a session does not. */
+static void take_cancel(lrun_execution *x)
+{
+    struct pollfd p = {.fd = x->caller_cancel, .events = POLLIN};
+    if (!x->in_session || x->caller_cancel < 0 || poll(&p, 1, 0) <= 0)
+        return;
+    unwatch(x, x->caller_cancel);
+    cleanup_close_fd(&x->caller_cancel);
+    (void)lrun_execution_cancel(x);
+}
+
 void execution_run_until(lrun_execution *x, const bool *enough, int64_t limit)
 {
     int cancels[2] = {x->cancel, x->caller_cancel};
@@ -369,6 +396,7 @@ void execution_run_until(lrun_execution *x, const bool *enough, int64_t limit)
             int64_t end = clock_ms() + CANCEL_TIMEOUT_MS;
             x->deadline = end < x->deadline ? end : x->deadline;
             cancels[0] = cancels[1] = -1;
+            take_cancel(x);
         }
         bool empty = true;
         if (n > 0 && p[0].revents)
@@ -403,6 +431,7 @@ void execution_set_callbacks(lrun_execution *x, const lrun_callbacks *c)
 {
     x->on_output = c->on_output;
     x->on_progress = c->on_progress;
+    x->on_start = c->on_start;
     x->user = c->user;
     lines_init(&x->lines[0], LRUN_STDOUT, c->on_line, c->user);
     lines_init(&x->lines[1], LRUN_STDERR, c->on_line, c->user);
@@ -413,7 +442,7 @@ int execution_send(int socket, enum frame_type type, const char *payload, lrun_e
     int64_t deadline = clock_ms() + SEND_TIMEOUT_MS;
     cleanup_buffer struct buffer frame;
     buffer_init(&frame, FRAME_HEADER_SIZE + FRAME_CALLER_MAX);
-    if (!frame_append(&frame, type, payload, strlen(payload)))
+    if (!frame_append(&frame, type, FRAME_SANDBOX, payload, strlen(payload)))
         return error_oom(err, OPERATION);
     while (buffer_length(&frame) > 0) {
         /* Not write(): a supervisor that has ended must not raise SIGPIPE in the caller. */
@@ -455,6 +484,7 @@ int lrun_execution_dispatch(lrun_execution *execution, bool *done, lrun_error *e
     if (execution_enter(execution, OPERATION, err) < 0)
         return -1;
     if (!execution->done) {
+        take_cancel(execution);
         execution_receive(execution);
         if (execution->ended && !execution->ending && !execution->freed)
             take_end(execution);
@@ -518,7 +548,7 @@ int lrun_execution_cancel(lrun_execution *execution)
     uint64_t one = 1;
     atomic_store(&execution->cancelled, true);
     int rc = 0;
-    if (execution->detached) {
+    if (execution->detached || execution->in_session) {
         /* Sent in one piece or not at all, because another thread may be in the middle of
          * something. A run that has ended has nothing to cancel. */
         static const char frame[] = CANCEL_FRAME;
@@ -541,12 +571,13 @@ void lrun_execution_free(lrun_execution *x)
     /* From now on, the caller may free whatever `user` points at. */
     x->on_output = NULL;
     x->on_progress = NULL;
+    x->on_start = NULL;
     x->lines[0].deliver = x->lines[1].deliver = NULL;
     if (x->in_callback) {
         x->freed = true;
         return;
     }
-    if (x->process.pidfd >= 0) {
+    if (x->process.pidfd >= 0 || (x->in_session && !x->ending && !x->ended)) {
         lrun_execution_cancel(x);
         int64_t limit = clock_ms() + EXIT_TIMEOUT_MS;
         x->deadline = limit < x->deadline ? limit : x->deadline;
@@ -566,5 +597,6 @@ void lrun_execution_free(lrun_execution *x)
     lines_free(&x->lines[0]);
     lines_free(&x->lines[1]);
     lrun_result_free(x->result);
+    free(x->ready);
     free(x);
 }

@@ -25,7 +25,7 @@ enum {
     /* between two looks at the state of a run whose supervisor is about to end */
     LOOK_INTERVAL_MS = 50,
     READ_SIZE = 256 * 1024,
-    READS_PER_DISPATCH = 32,  /* then the caller's loop gets its turn */
+    READS_PER_DISPATCH = 1,   /* then the caller's loop gets its turn, and can stop reading */
     PIECES_PER_DISPATCH = 64, /* likewise, for kept output: up to 8 MiB */
 };
 
@@ -49,12 +49,15 @@ struct lrun_execution {
     struct buffer in;
     lrun_output_fn on_output;
     lrun_progress_fn on_progress;
+    lrun_start_fn on_start;
     void *user;
     struct lines lines[2];
     /* the run is being detached: frames after STARTED are not for us, and the run may have ended by
      * now */
     bool handed_over;
     bool detached;
+    bool in_session;       /* a task of a session: the socket is its own, the supervisor is not */
+    char *ready;           /* a session's READY document; NULL: it has not arrived */
     bool started;          /* the command is running */
     int state_dir, log_fd; /* for a detached run; -1: none */
     int watch, timer;      /* lrun_execution_fd() is the epoll `watch`; `timer` is in it */
@@ -109,6 +112,9 @@ int execution_send(int socket, enum frame_type type, const char *payload, lrun_e
 /* Waits until the process that was started has ended, and kills it if necessary. `how` says how it
  * ended. */
 void execution_reap(lrun_execution *x, char *how, size_t size);
+
+/* Closes a session, whose handle this is. Its outcome follows. */
+int execution_close(lrun_execution *x, lrun_error *err);
 
 /* Makes the loss of the supervisor the outcome (SUPERVISOR_LOST). Kills the supervisor if it is our
  * child. */

@@ -13,16 +13,14 @@
 /* ms. How long an image may take to be downloaded, unpacked and turned into a file system. */
 enum { IMAGE_TIMEOUT_MS = 2 * 60 * 60 * 1000 };
 
-/* Asks, and returns the answer as text, or only its member `field`. Takes the question's
- * reference. */
-static int ask_text(char **out, const char *field, const lrun_runner *runner, json_t *question,
+/* Asks, and returns the answer as text. Takes the question's reference. */
+static int ask_text(char **out, const lrun_runner *runner, json_t *question,
                     const struct question_work *work, lrun_error *err)
 {
     json_t *answer;
     if (question_ask(&answer, runner, question, work, err) < 0)
         return -1;
-    json_t *shown = field ? json_object_get(answer, field) : answer;
-    cleanup_free char *text = json_dumps(shown, JSON_COMPACT);
+    cleanup_free char *text = json_dumps(answer, JSON_COMPACT);
     json_decref(answer);
     if (!text)
         return error_oom(err, OPERATION);
@@ -47,7 +45,9 @@ static int obtain(char **out, const lrun_runner *runner, json_t *question, int f
         return error_set(err, LRUN_INVALID_ARGUMENT, OPERATION,
                          "callbacks.input_fd: is not used here (set it to -1)");
     }
-    return ask_text(out, NULL, runner, question, &work, err);
+    if (question)
+        (void)json_object_set_new(question, "progress", json_boolean(c.on_progress != NULL));
+    return ask_text(out, runner, question, &work, err);
 }
 
 int lrun_image_pull(const lrun_runner *runner, const char *name, unsigned flags,
@@ -86,15 +86,21 @@ int lrun_image_list(const lrun_runner *runner, char **out, lrun_error *err)
     if (!out)
         return error_set(err, LRUN_INVALID_ARGUMENT, OPERATION, "out is NULL");
     *out = NULL;
-    return ask_text(out, "images", runner, json_pack("{ss,ss}", "ask", "image", "action", "list"),
-                    NULL, err);
+    json_t *answer;
+    if (question_ask(&answer, runner, json_pack("{ss,ss}", "ask", "image", "action", "list"), NULL,
+                     err) < 0)
+        return -1;
+    *out = json_dumps(json_object_get(answer, "images"), JSON_COMPACT);
+    (void)question_error(answer, err);
+    json_decref(answer);
+    return *out ? 0 : error_oom(err, OPERATION);
 }
 
 int lrun_image_remove(const lrun_runner *runner, const char *name, lrun_error *err)
 {
     if (!name)
         return error_set(err, LRUN_INVALID_ARGUMENT, OPERATION, "name is NULL");
-    return ask_text(NULL, NULL, runner,
+    return ask_text(NULL, runner,
                     json_pack("{ss,ss,ss}", "ask", "image", "action", "remove", "name", name), NULL,
                     err);
 }

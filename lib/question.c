@@ -9,7 +9,7 @@
 #include "base/error.h"
 #include "base/io.h"
 #include "wire/frame.h"
-#include "wire/result.h"
+#include "json/error_json.h"
 
 #include <string.h>
 #include <sys/eventfd.h>
@@ -17,9 +17,6 @@
 #include <sys/wait.h>
 
 #define OPERATION "housekeeping"
-
-/* ms. A daemon may have many volumes to remove. */
-enum { ANSWER_TIMEOUT = 10 * 60000 };
 
 /* Kills the process if it still exists. */
 static void end(struct launched *process)
@@ -37,32 +34,20 @@ static void end(struct launched *process)
 static int read_frame(struct frame *f, struct buffer *in, int socket, int64_t deadline,
                       lrun_error *err)
 {
-    char header[FRAME_HEADER_SIZE];
-    uint32_t length;
-    if (io_read_exact(socket, header, sizeof(header), deadline) < 0)
-        return error_errno(err, LRUN_SUPERVISOR_LOST, OPERATION, errno, "no answer came");
-    memcpy(&length, header + 4, sizeof(length));
-    length = le32toh(length);
-    if (length > FRAME_CALLER_MAX || !buffer_append(in, header, sizeof(header)))
+    if (frame_read(f, in, socket, FRAME_CALLER_MAX, deadline) == 0)
+        return 0;
+    if (errno == EPROTO)
         return error_set(err, LRUN_SUPERVISOR_LOST, OPERATION, "the supervisor broke the protocol");
-    char *to = buffer_reserve(in, length ? length : 1);
-    if (!to)
-        return error_oom(err, OPERATION);
-    if (length && io_read_exact(socket, to, length, deadline) < 0)
-        return error_errno(err, LRUN_SUPERVISOR_LOST, OPERATION, errno,
-                           "the answer is not complete");
-    buffer_commit(in, length);
-    return frame_peek(in, FRAME_CALLER_MAX, f) == FRAME_OK
-               ? 0
-               : error_set(err, LRUN_SUPERVISOR_LOST, OPERATION,
-                           "the supervisor broke the protocol");
+    return errno == ENOMEM
+               ? error_oom(err, OPERATION)
+               : error_errno(err, LRUN_SUPERVISOR_LOST, OPERATION, errno, "no answer came");
 }
 
 /* Handles frames until the answer arrives. */
 static int receive_answer(json_t **out, int socket, const struct question_work *work,
                           lrun_error *err)
 {
-    int64_t deadline = clock_ms() + (work ? work->timeout_ms : ANSWER_TIMEOUT);
+    int64_t deadline = clock_ms() + (work ? work->timeout_ms : QUESTION_TIMEOUT_MS);
     cleanup_buffer struct buffer in;
     buffer_init(&in, FRAME_CALLER_MAX + FRAME_HEADER_SIZE);
     struct frame f;
@@ -118,4 +103,19 @@ int question_ask(json_t **answer, const lrun_runner *runner, json_t *question,
         execution_send(process.socket, FRAME_QUESTION, text, err) < 0)
         return -1;
     return receive_answer(answer, process.socket, work, err);
+}
+
+int question_error(const json_t *answer, lrun_error *err)
+{
+    json_t *error = json_object_get(answer, "error");
+    cleanup_free char *text = error ? json_dumps(error, JSON_COMPACT) : NULL;
+    lrun_error said;
+    if (!error)
+        return 0;
+    if (!text)
+        return error_oom(err, OPERATION);
+    error_from_json(&said, text, strlen(text));
+    if (err)
+        *err = said;
+    return -1;
 }

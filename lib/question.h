@@ -10,6 +10,9 @@
 
 #include <jansson.h>
 
+/* For questions that set no time of their own. A daemon may have many volumes to remove. */
+enum { QUESTION_TIMEOUT_MS = 10 * 60000 };
+
 /* Extra arguments for a question that can take long. */
 struct question_work {
     const lrun_callbacks *callbacks; /* on_progress, user and cancel_fd */
@@ -23,5 +26,8 @@ struct question_work {
  */
 int question_ask(json_t **answer, const lrun_runner *runner, json_t *question,
                  const struct question_work *work, lrun_error *err);
+
+/* Takes the error of an answer of which a part failed. Returns 0 if there is none, else -1. */
+int question_error(const json_t *answer, lrun_error *err);
 
 #endif

@@ -3,6 +3,7 @@
  * Starts a run: checks the request, starts the supervisor and sends it the order. execution.c does
  * the rest.
  */
+#include "run.h"
 #include "document.h"
 #include "execution.h"
 #include "runner.h"
@@ -13,6 +14,7 @@
 #include "wire/frame.h"
 #include "wire/order.h"
 #include "wire/result.h"
+#include "json/request_text.h"
 
 #include <fcntl.h>
 #include <jansson.h>
@@ -33,6 +35,18 @@ static int make_id(char id[32], lrun_error *err)
         return error_errno(err, LRUN_INTERNAL, OPERATION, errno, "cannot get random numbers");
     snprintf(id, 32, "light-runner-%02x%02x%02x%02x%02x%02x", random[0], random[1], random[2],
              random[3], random[4], random[5]);
+    return 0;
+}
+
+static int take_id(char id[32], const char *given, lrun_error *err)
+{
+    static const char prefix[] = "light-runner-";
+    size_t length = sizeof(prefix) - 1;
+    if (strncmp(given, prefix, length) != 0 || strlen(given) != length + 12 ||
+        strspn(given + length, "0123456789abcdef") != 12)
+        return error_set(err, LRUN_INVALID_ARGUMENT, OPERATION,
+                         "id: '%.60s' is not light-runner- and 12 hexadecimal digits", given);
+    snprintf(id, 32, "%s", given);
     return 0;
 }
 
@@ -92,14 +106,15 @@ static int set_cancelled_result(lrun_execution *x, const struct request *r, lrun
     return 0;
 }
 
-static char *order_text(lrun_execution *x, const struct request *r, const lrun_callbacks *c,
-                        lrun_error *err)
+static char *order_text(lrun_execution *x, const struct request *r, uint64_t idle_ms,
+                        const lrun_callbacks *c, lrun_error *err)
 {
     struct run_order order = {
         .id = x->id,
         /* Nobody listens to a detached run, but its output is kept. */
         .logs = r->detached || c->on_line || c->on_output,
         .progress = c->on_progress != NULL,
+        .idle_ms = idle_ms,
         .request = *r,
     };
     json_t *document = order_to_json(&order);
@@ -117,9 +132,9 @@ static char *order_text(lrun_execution *x, const struct request *r, const lrun_c
 }
 
 static int start(lrun_execution *x, const lrun_runner *runner, const struct request *r,
-                 const lrun_callbacks *c, lrun_error *err)
+                 uint64_t idle_ms, const lrun_callbacks *c, lrun_error *err)
 {
-    cleanup_free char *text = order_text(x, r, c, err);
+    cleanup_free char *text = order_text(x, r, idle_ms, c, err);
     if (!text)
         return -1;
     if (c->cancel_fd >= 0) {
@@ -141,11 +156,11 @@ static int start(lrun_execution *x, const lrun_runner *runner, const struct requ
     execution_set_callbacks(x, c);
     x->deadline = clock_ms() + (int64_t)r->timeout_ms + OVERTIME_MS;
 
-    return execution_send(x->process.socket, FRAME_REQUEST, text, err);
+    return execution_send(x->process.socket, idle_ms ? FRAME_OPEN : FRAME_REQUEST, text, err);
 }
 
-static int execute(const lrun_runner *runner, const struct request *r, const lrun_callbacks *c,
-                   lrun_execution **out, lrun_error *err)
+int run_start(lrun_execution **out, const lrun_runner *runner, const struct request *r,
+              uint64_t idle_ms, const lrun_callbacks *c, lrun_error *err)
 {
     if (check_request(r, c, err) < 0)
         return -1;
@@ -156,12 +171,13 @@ static int execute(const lrun_runner *runner, const struct request *r, const lru
     x->cancel = event < 0 ? -1 : fcntl(event, F_DUPFD_CLOEXEC, 3);
     int rc = x->cancel < 0
                  ? error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot make an eventfd")
-                 : make_id(x->id, err);
+             : c->id ? take_id(x->id, c->id, err)
+                     : make_id(x->id, err);
     bool cancelled = is_readable(c->cancel_fd);
     if (rc == 0 && cancelled)
         rc = r->detached ? execution_never_ran(err) : set_cancelled_result(x, r, err);
     else if (rc == 0)
-        rc = start(x, runner, r, c, err);
+        rc = start(x, runner, r, idle_ms, c, err);
     if (rc == 0 && r->detached && !x->done)
         rc = detached_hand_over(x, err);
     if (rc == 0)
@@ -190,7 +206,7 @@ static int execute_document(const lrun_runner *runner, json_t *document, const c
         r.input = strdup(input);
         rc = r.input ? 0 : error_oom(err, OPERATION);
     }
-    return rc < 0 ? -1 : execute(runner, &r, callbacks, out, err);
+    return rc < 0 ? -1 : run_start(out, runner, &r, 0, callbacks, err);
 }
 
 int lrun_run(const lrun_runner *runner, const lrun_request *request,
@@ -209,7 +225,7 @@ int lrun_run(const lrun_runner *runner, const lrun_request *request,
     if (r.input_json) {
         /* The text goes to stdin unchanged, so it is only checked here. */
         json_t *input;
-        if (request_input(&input, "input", r.input_json, strlen(r.input_json), err) < 0)
+        if (request_text_input(&input, "input", r.input_json, strlen(r.input_json), err) < 0)
             return -1;
         json_decref(input);
     }
@@ -227,7 +243,7 @@ int lrun_run_json(const lrun_runner *runner, const char *json, size_t length,
         return error_set(err, LRUN_INVALID_ARGUMENT, "run.request", "runner, json or out is NULL");
     *out = NULL;
     if (runner_take_callbacks(&c, callbacks, err) < 0 ||
-        request_load(&document, json, length, err) < 0)
+        request_text_load(&document, json, length, err) < 0)
         return -1;
     return execute_document(runner, document, NULL, &c, out, err);
 }

@@ -56,12 +56,11 @@ int runner_give_struct(void *to, size_t given, const void *from, size_t known, c
     return 0;
 }
 
-static int check_fd(int fd, const char *name, lrun_error *err)
+int runner_check_fd(int fd, const char *name, lrun_error *err)
 {
-    return fd < 0 || fcntl(fd, F_GETFD) >= 0
-               ? 0
-               : error_set(err, LRUN_INVALID_ARGUMENT, "run.options",
-                           "callbacks.%s: %d is not an open fd", name, fd);
+    return fd < 0 || fcntl(fd, F_GETFD) >= 0 ? 0
+                                             : error_set(err, LRUN_INVALID_ARGUMENT, "run.options",
+                                                         "%s: %d is not an open fd", name, fd);
 }
 
 int runner_take_callbacks(lrun_callbacks *to, const lrun_callbacks *from, lrun_error *err)
@@ -78,8 +77,8 @@ int runner_take_callbacks(lrun_callbacks *to, const lrun_callbacks *from, lrun_e
                   "they are -1");
         return error_hint(err, "begin with LRUN_CALLBACKS_INIT or lrun_callbacks_init()");
     }
-    return check_fd(to->input_fd, "input_fd", err) < 0 ||
-                   check_fd(to->cancel_fd, "cancel_fd", err) < 0
+    return runner_check_fd(to->input_fd, "callbacks.input_fd", err) < 0 ||
+                   runner_check_fd(to->cancel_fd, "callbacks.cancel_fd", err) < 0
                ? -1
                : 0;
 }
@@ -106,7 +105,12 @@ INITIALIZER(lrun_request, LRUN_REQUEST_INIT)
 INITIALIZER(lrun_extract, LRUN_EXTRACT_INIT)
 INITIALIZER(lrun_callbacks, LRUN_CALLBACKS_INIT)
 INITIALIZER(lrun_logs_options, LRUN_LOGS_OPTIONS_INIT)
+INITIALIZER(lrun_doctor_options, LRUN_DOCTOR_OPTIONS_INIT)
+INITIALIZER(lrun_verify_options, LRUN_VERIFY_OPTIONS_INIT)
 INITIALIZER(lrun_reaped, LRUN_REAPED_INIT)
+INITIALIZER(lrun_session_options, LRUN_SESSION_OPTIONS_INIT)
+INITIALIZER(lrun_command, LRUN_COMMAND_INIT)
+INITIALIZER(lrun_files, LRUN_FILES_INIT)
 
 static int set_string(json_t *options, const char *name, const char *value, lrun_error *err)
 {

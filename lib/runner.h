@@ -28,6 +28,9 @@ int runner_take_struct(void *to, size_t known, const void *from, size_t given, c
 int runner_give_struct(void *to, size_t given, const void *from, size_t known, const char *name,
                        lrun_error *err);
 
+/* Accepts an open fd, and -1 for none. Errors: INVALID_ARGUMENT, with the field's name. */
+int runner_check_fd(int fd, const char *name, lrun_error *err);
+
 /* Copies the caller's callbacks, or sets none. Errors: INVALID_ARGUMENT. */
 int runner_take_callbacks(lrun_callbacks *to, const lrun_callbacks *from, lrun_error *err);
 

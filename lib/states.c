@@ -7,6 +7,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/io.h"
+#include "base/timestamp.h"
 #include "wire/order.h"
 #include "wire/state.h"
 
@@ -20,10 +21,103 @@
 
 enum { ID_SIZE = 64, TEMPORARY_SECONDS = 60 };
 
-static int dump(char **out, json_t *document, lrun_error *err)
+/* -------------------------------------------------------------- reading */
+
+static const char *text_of(const json_t *state, const char *field)
 {
-    *out = json_dumps(document, JSON_COMPACT);
-    json_decref(document);
+    return json_string_value(json_object_get(state, field));
+}
+
+/* A state as text, and its sort keys. There may be thousands, and a parsed document takes several
+ * times the memory. */
+struct listed {
+    char started[32], id[ID_SIZE];
+    char *text;
+};
+
+struct list {
+    struct listed *all;
+    size_t count, room;
+};
+
+static void free_list(struct list *list)
+{
+    for (size_t i = 0; i < list->count; i++)
+        free(list->all[i].text);
+    free(list->all);
+}
+
+static int add_to_list(void *user, json_t *state, lrun_error *err)
+{
+    struct list *list = user;
+    if (list->count == list->room) {
+        size_t room = list->room ? 2 * list->room : 64;
+        struct listed *more = reallocarray(list->all, room, sizeof(*more));
+        if (!more)
+            return error_oom(err, OPERATION);
+        list->all = more;
+        list->room = room;
+    }
+    struct listed *one = &list->all[list->count];
+    const char *started = text_of(state, "startedAt");
+    one->text = json_dumps(state, JSON_COMPACT);
+    if (!one->text)
+        return error_oom(err, OPERATION);
+    snprintf(one->started, sizeof(one->started), "%s", started ? started : "");
+    snprintf(one->id, sizeof(one->id), "%s", state_id(state));
+    list->count++;
+    return 0;
+}
+
+static int by_start(const void *a, const void *b)
+{
+    const struct listed *x = a, *y = b;
+    int order = strcmp(x->started, y->started);
+    return order ? order : strcmp(x->id, y->id);
+}
+
+/* Joins the texts to a JSON array, and frees each once it is copied. */
+static char *join(struct list *list)
+{
+    size_t length = 0;
+    char *whole = NULL;
+    FILE *out = open_memstream(&whole, &length);
+    if (!out)
+        return NULL;
+    putc('[', out);
+    for (size_t i = 0; i < list->count; i++) {
+        fprintf(out, "%s%s", i ? "," : "", list->all[i].text);
+        free(list->all[i].text);
+        list->all[i].text = NULL;
+    }
+    putc(']', out);
+    bool failed = ferror(out);
+    if (fclose(out) == 0 && !failed)
+        return whole;
+    free(whole);
+    return NULL;
+}
+
+static int list_states(char **out, int dir, lrun_error *err)
+{
+    __attribute__((cleanup(free_list))) struct list list = {0};
+    if (dir >= 0 && state_each(dir, add_to_list, &list, err) < 0)
+        return -1;
+    if (list.count > 0)
+        qsort(list.all, list.count, sizeof(*list.all), by_start);
+    *out = join(&list);
+    return *out ? 0 : error_oom(err, OPERATION);
+}
+
+static int read_state(char **out, int dir, const char *id, lrun_error *err)
+{
+    json_t *state;
+    if (state_read(&state, dir, id, err) < 0)
+        return -1;
+    if (!state)
+        return 0;
+    *out = json_dumps(state, JSON_COMPACT);
+    json_decref(state);
     return *out ? 0 : error_oom(err, OPERATION);
 }
 
@@ -33,12 +127,55 @@ int lrun_states(const char *id, char **out, lrun_error *err)
         return error_set(err, LRUN_INVALID_ARGUMENT, OPERATION, "out is NULL");
     *out = NULL;
     cleanup_close int dir = -1;
-    json_t *document;
-    if (state_open_dir(&dir, false, err) < 0 ||
-        (id ? state_read(&document, dir, id, err) : state_list(&document, dir, err)) < 0)
+    if (state_open_dir(&dir, false, err) < 0)
         return -1;
-    return document ? dump(out, document, err) : 0;
+    return id ? read_state(out, dir, id, err) : list_states(out, dir, err);
 }
+
+struct visit {
+    lrun_state_fn each;
+    void *user;
+};
+
+/* Another program may have written the state: its fields are of any type. */
+static int visit_state(void *user, json_t *state, lrun_error *err)
+{
+    const struct visit *v = user;
+    const json_t *code = json_object_get(state, "exitCode"),
+                 *words = json_object_get(state, "argv");
+    const char *image = text_of(state, "image"), *started = text_of(state, "startedAt"),
+               *finished = text_of(state, "finishedAt"), *word;
+    size_t count = 0;
+    cleanup_free const char **argv = calloc(json_array_size(words) + 1, sizeof(*argv));
+    if (!argv)
+        return error_oom(err, OPERATION);
+    while ((word = json_string_value(json_array_get(words, count))))
+        argv[count++] = word;
+    const lrun_state shown = {
+        .id = state_id(state),
+        .status = text_of(state, "status"),
+        .image = image ? image : "",
+        .command = text_of(state, "command"),
+        .argv = argv,
+        .started_at = started ? started : "",
+        .finished_at = finished ? finished : "",
+        .exit_code = json_is_integer(code) ? (int)json_integer_value(code) : -1,
+    };
+    return v->each(v->user, &shown) != 0;
+}
+
+int lrun_states_each(lrun_state_fn each, void *user, lrun_error *err)
+{
+    if (!each)
+        return error_set(err, LRUN_INVALID_ARGUMENT, OPERATION, "each is NULL");
+    struct visit visit = {each, user};
+    cleanup_close int dir = -1;
+    if (state_open_dir(&dir, false, err) < 0)
+        return -1;
+    return dir < 0 ? 0 : state_each(dir, visit_state, &visit, err);
+}
+
+/* -------------------------------------------------------------- cleaning up */
 
 /* An action on every state; `act` returns 1 if the state counts. */
 struct action {
@@ -144,10 +281,10 @@ static int clean_one(json_t *state, int dir, int64_t before_ms, lrun_error *err)
     (void)err;
     if (state_is_running(state))
         return 0;
-    int64_t ended = state_parse_time(json_string_value(json_object_get(state, "finishedAt")));
+    int64_t ended = timestamp_parse(json_string_value(json_object_get(state, "finishedAt")));
     /* A state without an end was written by another program; its beginning is all we know. */
     if (ended < 0)
-        ended = state_parse_time(json_string_value(json_object_get(state, "startedAt")));
+        ended = timestamp_parse(json_string_value(json_object_get(state, "startedAt")));
     if (ended > before_ms)
         return 0;
     state_remove(dir, state_id(state));
@@ -156,8 +293,5 @@ static int clean_one(json_t *state, int dir, int64_t before_ms, lrun_error *err)
 
 int lrun_clean_states(int64_t older_than_ms, unsigned *count, lrun_error *err)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    int64_t ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-    return for_all(clean_one, ms - older_than_ms, count, err);
+    return for_all(clean_one, timestamp_now() - older_than_ms, count, err);
 }

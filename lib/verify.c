@@ -106,12 +106,18 @@ static char *report(const struct verify *v, const lrun_result *r)
     return text;
 }
 
-int lrun_verify(const lrun_runner *runner, const char *image, char **out, lrun_error *err)
+int lrun_verify(const lrun_runner *runner, const lrun_verify_options *options, char **out,
+                lrun_error *err)
 {
     static const char *const no_network[] = {"none", NULL};
     if (!runner || !out)
         return error_set(err, LRUN_INVALID_ARGUMENT, OPERATION, "runner or out is NULL");
     *out = NULL;
+    lrun_verify_options o = LRUN_VERIFY_OPTIONS_INIT;
+    if ((options && runner_take_struct(&o, sizeof(o), options, options->size, "lrun_verify_options",
+                                       err) < 0) ||
+        runner_check_fd(o.cancel_fd, "options.cancel_fd", err) < 0)
+        return -1;
     const char *tier = json_string_value(json_object_get(runner->options, "runtime"));
     cleanup_free struct verify *v = calloc(1, sizeof(*v));
     if (!v)
@@ -121,11 +127,12 @@ int lrun_verify(const lrun_runner *runner, const char *image, char **out, lrun_e
     lrun_result *result = NULL;
     lrun_request request = LRUN_REQUEST_INIT;
     lrun_callbacks callbacks = LRUN_CALLBACKS_INIT;
-    request.image = image ? image : DEFAULT_IMAGE;
+    request.image = o.image ? o.image : DEFAULT_IMAGE;
     request.entrypoint = script;
     /* A VM may lack the network interface that a container gets (moby#47626), so look for one. */
     request.networks = v->vm ? NULL : no_network;
     request.timeout_ms = TIMEOUT_MS;
+    callbacks.cancel_fd = o.cancel_fd;
     callbacks.on_line = on_line;
     callbacks.user = v;
     int rc = lrun_run(runner, &request, &callbacks, &execution, err) < 0 ||
@@ -133,6 +140,8 @@ int lrun_verify(const lrun_runner *runner, const char *image, char **out, lrun_e
                  ? -1
                  : 0;
     lrun_execution_free(execution);
+    if (rc == 0 && result->cancelled)
+        rc = error_set(err, LRUN_IO_FAILED, OPERATION, "cancelled");
     if (rc == 0) {
         *out = report(v, result);
         rc = *out ? 0 : error_oom(err, OPERATION);

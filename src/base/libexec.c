@@ -46,7 +46,9 @@ static bool own_folder(char folder[PATH_MAX])
     return true;
 }
 
-char *libexec_beside(const char *const *folders, const char *program)
+/* The program counts only if it belongs to root or to the owner of the running program: other users may
+ * be able to write to the folder in which the running program lies, /tmp for example. */
+static char *beside(const char *const *folders, const char *program)
 {
     char own[PATH_MAX];
     char *found = NULL;
@@ -64,7 +66,7 @@ char *libexec_find(const char *program, lrun_error *err)
     if (chosen && chosen[0] == '/')
         found = look(chosen, ".", program, NULL);
     if (!found)
-        found = libexec_beside(places, program);
+        found = beside(places, program);
     if (!found)
         found = look(LIGHT_RUNNER_LIBEXEC_DIR, ".", program, NULL);
     if (!found) {

@@ -21,12 +21,4 @@
  */
 char *libexec_find(const char *program, lrun_error *err);
 
-/*
- * Returns the full path of a program in one of the folders, malloc'd; NULL if none of them has it.
- * `folders` ends with NULL. Its paths are relative to the folder of the running program. The
- * program counts only if it belongs to root or to the owner of the running program: other users may
- * be able to write to the folder in which the running program lies, /tmp for example.
- */
-char *libexec_beside(const char *const *folders, const char *program);
-
 #endif

@@ -63,13 +63,26 @@ enum cgroup_mode cgroup_detect(const char *root)
     return access(path, F_OK) == 0 ? CGROUP_V1 : CGROUP_NONE;
 }
 
-/* Opens a folder below dirfd; makes it if it is missing. */
-static int open_folder(int dirfd, const char *name, bool exclusive)
+static int open_folder(int dirfd, const char *name)
 {
-    /* Other users must not open it: a process that has it open may lock it. */
-    if (mkdirat(dirfd, name, 0711) < 0 && (exclusive || errno != EEXIST))
-        return -1;
     return openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+}
+
+/* Makes and opens a folder below dirfd. Other users must not open it: a process that has it open may
+ * lock it. */
+static int make_folder(int dirfd, const char *name)
+{
+    return mkdirat(dirfd, name, 0711) < 0 ? -1 : open_folder(dirfd, name);
+}
+
+/* Opens the folder that all runs share, which the first run makes. */
+static int open_parent(int dirfd)
+{
+    int fd = open_folder(dirfd, CGROUP_PARENT);
+    if (fd < 0 && errno == ENOENT)
+        fd = make_folder(dirfd, CGROUP_PARENT);
+    /* Another run may have made it meanwhile. */
+    return fd < 0 && errno == EEXIST ? open_folder(dirfd, CGROUP_PARENT) : fd;
 }
 
 static bool is_still(int dirfd, const char *name, int fd)
@@ -87,7 +100,7 @@ static bool is_still(int dirfd, const char *name, int fd)
 static int make_held(int dirfd, const char *name)
 {
     for (int tries = 0; tries < 100; tries++) {
-        int fd = open_folder(dirfd, name, true);
+        int fd = make_folder(dirfd, name);
         if (fd < 0 && errno == ENOENT)
             continue;
         if (fd < 0)
@@ -157,19 +170,24 @@ static void drop_what_is_missing(struct cgroup *c, const char *root)
         c->purposes &= ~(unsigned)CGROUP_CPUSET;
 }
 
-/* Copies a setting of one cgroup to a cgroup below it, if that has another value. */
-static bool hand_down(int from, int to, const char *file)
+/* Gives our parent folder the setting of the cgroup above it, if it has another one, and then a new
+ * cgroup the setting of our parent folder. */
+static bool hand_down(int top, int parent, int group, const char *file)
 {
-    cleanup_free char *wanted = io_read_file_at(from, file, 4096, NULL);
-    cleanup_free char *now = io_read_file_at(to, file, 4096, NULL);
-    return wanted && now && (strcmp(wanted, now) == 0 || io_write_control(to, file, wanted) == 0);
+    cleanup_free char *wanted = io_read_file_at(top, file, 4096, NULL);
+    cleanup_free char *now = io_read_file_at(parent, file, 4096, NULL);
+    if (!wanted || !now)
+        return false;
+    if (strcmp(wanted, now) != 0 && io_write_control(parent, file, wanted) < 0)
+        return false;
+    return io_write_control(group, file, wanted) == 0;
 }
 
 /* A new cpuset has no processors and no memory nodes, and accepts no process until it has both. */
 static bool fill_cpuset(int top, int parent, int group)
 {
-    return hand_down(top, parent, "cpuset.cpus") && hand_down(top, parent, "cpuset.mems") &&
-           hand_down(parent, group, "cpuset.cpus") && hand_down(parent, group, "cpuset.mems");
+    return hand_down(top, parent, group, "cpuset.cpus") &&
+           hand_down(top, parent, group, "cpuset.mems");
 }
 
 /* Leaves out a controller that the run can do without. */
@@ -198,7 +216,7 @@ static int open_groups(struct cgroup *c, const char *root, lrun_error *err)
         }
         if (c->mode == CGROUP_V2 && enable_v2_controllers(top, c->purposes, err) < 0)
             return -1;
-        c->parents[i] = open_folder(top, CGROUP_PARENT, false);
+        c->parents[i] = open_parent(top);
         if (c->parents[i] < 0) {
             bool read_only = errno == EROFS;
             error_errno(err, LRUN_START_FAILED, "cgroup.create", errno,
@@ -263,10 +281,16 @@ int cgroup_set_cpus(const struct cgroup *c, double cpus, lrun_error *err)
         snprintf(quota, sizeof(quota), "%" PRIu64 " %d", cgroup_cpu_us(cpus), CGROUP_PERIOD_US);
         return write_limit(fd, "cpu.max", quota, err);
     }
+    /* The period of a new cgroup is CGROUP_PERIOD_US. */
     snprintf(quota, sizeof(quota), "%" PRIu64, cgroup_cpu_us(cpus));
-    return write_limit(fd, "cpu.cfs_period_us", "100000", err) < 0
-               ? -1
-               : write_limit(fd, "cpu.cfs_quota_us", quota, err);
+    return write_limit(fd, "cpu.cfs_quota_us", quota, err);
+}
+
+int cgroup_lift_cpus(const struct cgroup *c, lrun_error *err)
+{
+    int fd = group_of(c, CPU, CGROUP_CPUS);
+    return c->mode == CGROUP_V2 ? write_limit(fd, "cpu.max", "max", err)
+                                : write_limit(fd, "cpu.cfs_quota_us", "-1", err);
 }
 
 static int write_limits(struct cgroup *c, const struct cgroup_limits *limits, lrun_error *err)
@@ -361,6 +385,11 @@ bool cgroup_show(const struct cgroup *c, const char *at, const char *names[CGROU
     }
     names[count] = NULL;
     return count > 0;
+}
+
+int cgroup_birthplace(const struct cgroup *c)
+{
+    return c->mode == CGROUP_V2 ? c->groups[0] : -1;
 }
 
 int cgroup_enter(const struct cgroup *c)
@@ -582,23 +611,11 @@ int cgroup_open_of(struct cgroup **out, const char *root, pid_t pid, const char 
     return 0;
 }
 
-/* runc joins, and so makes, a cgroup in every hierarchy of v1, even in those where we set no
- * limit. */
-static void remove_elsewhere(const struct cgroup *c)
-{
-    cleanup_closedir DIR *top = opendir(c->root);
-    for (struct dirent *e; top && (e = readdir(top));) {
-        char path[512];
-        int n = snprintf(path, sizeof(path), "%s/%s/%s", e->d_name, CGROUP_PARENT, c->id);
-        if (e->d_name[0] != '.' && n > 0 && (size_t)n < sizeof(path))
-            unlinkat(dirfd(top), path, AT_REMOVEDIR);
-    }
-}
-
 /* A process that has been waited for may still be counted for a moment. */
-static void remove_group(int parent, const char *name, int64_t deadline)
+static void remove_group(const struct cgroup *c, size_t i, int64_t deadline)
 {
-    while (unlinkat(parent, name, AT_REMOVEDIR) < 0 && errno == EBUSY && clock_ms() < deadline)
+    while (unlinkat(c->parents[i], c->id, AT_REMOVEDIR) < 0 && errno == EBUSY &&
+           clock_ms() < deadline)
         nanosleep(&(struct timespec){.tv_nsec = 500000}, NULL);
 }
 
@@ -609,20 +626,13 @@ void cgroup_destroy(struct cgroup *c)
     int64_t deadline = clock_ms() + 2000;
     for (size_t i = 0; i < c->count; i++) {
         /* The lock is held until the cgroup is gone, so that no reap touches it. */
-        if (c->groups[i] >= 0 && c->parents[i] >= 0) {
-            /* runc without root makes a cgroup in ours, and is killed before it removes it. */
-            char nested[2 * sizeof(c->id) + 1];
-            snprintf(nested, sizeof(nested), "%s/%s", c->id, c->id);
-            remove_group(c->parents[i], nested, deadline);
-            remove_group(c->parents[i], c->id, deadline);
-        }
+        if (c->groups[i] >= 0 && c->parents[i] >= 0)
+            remove_group(c, i, deadline);
         if (c->groups[i] >= 0)
             close(c->groups[i]);
         if (c->parents[i] >= 0)
             close(c->parents[i]);
     }
-    if (c->mode == CGROUP_V1 && c->purposes && c->id[0])
-        remove_elsewhere(c);
     free(c);
 }
 

@@ -111,6 +111,14 @@ bool cgroup_show(const struct cgroup *c, const char *at, const char *names[CGROU
 /* Changes the share of the processors that the cgroup was made with. */
 int cgroup_set_cpus(const struct cgroup *c, double cpus, lrun_error *err);
 
+/* Takes that share away until the next cgroup_set_cpus(): only the limits of the cgroups above
+ * apply. */
+int cgroup_lift_cpus(const struct cgroup *c, lrun_error *err);
+
+/* Returns the folder in which a process can begin (process_clone_into()), borrowed; -1: the process
+ * has to move itself into the cgroup. */
+int cgroup_birthplace(const struct cgroup *c);
+
 /* Moves the calling process into the cgroup. For a forked child before exec, so it allocates
  * nothing. Returns 0, or -1 + errno. */
 int cgroup_enter(const struct cgroup *c);

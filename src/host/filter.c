@@ -95,7 +95,7 @@ int filter_get(const char *folder, enum filter_base base, char **program, size_t
         return 0;
     const char *const argv[] = {compiler, folder, name, word, NULL};
     if (spawn_program(argv, COMPILE_TIMEOUT_MS, NULL, 0, LRUN_START_FAILED, err) < 0)
-        return -1;
+        return error_hint(err, "see what works here: light-runner doctor");
     *program = read_program(folder, name, length);
     if (!*program)
         return error_errno(err, LRUN_START_FAILED, operation, errno,

@@ -2,6 +2,7 @@
 #include "host/forward.h"
 
 #include "base/cleanup.h"
+#include "host/pass_fd.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -20,20 +21,6 @@
 
 enum { DNS_PORT = 53 };
 
-/* Room for one file descriptor, which is sent along with one byte. */
-union ancillary {
-    struct cmsghdr header;
-    char bytes[CMSG_SPACE(sizeof(int))];
-};
-
-static struct msghdr message(struct iovec *byte, union ancillary *space)
-{
-    return (struct msghdr){.msg_iov = byte,
-                           .msg_iovlen = 1,
-                           .msg_control = space->bytes,
-                           .msg_controllen = sizeof(space->bytes)};
-}
-
 int forward_report(int socket)
 {
     /* This is not a wall, and pasta uses the machine's own calling convention, so the number is
@@ -49,32 +36,14 @@ int forward_report(int socket)
                                               SECCOMP_FILTER_FLAG_NEW_LISTENER, &program);
     if (listener < 0)
         return -1;
-    union ancillary space = {0};
-    struct iovec byte = {(char[]){0}, 1};
-    struct msghdr m = message(&byte, &space);
-    struct cmsghdr *c = CMSG_FIRSTHDR(&m);
-    *c = (struct cmsghdr){
-        .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(int))};
-    memcpy(CMSG_DATA(c), &listener, sizeof(int));
-    return sendmsg(socket, &m, MSG_NOSIGNAL) == 1 ? 0 : -1;
+    return pass_fd_send(socket, listener, "", 1);
 }
 
 int forward_listen(int socket)
 {
-    union ancillary space = {0};
-    char buffer;
+    char byte;
     int listener;
-    struct iovec byte = {&buffer, 1};
-    struct msghdr m = message(&byte, &space);
-    ssize_t n;
-    do
-        n = recvmsg(socket, &m, MSG_CMSG_CLOEXEC);
-    while (n < 0 && errno == EINTR);
-    const struct cmsghdr *c = n == 1 ? CMSG_FIRSTHDR(&m) : NULL;
-    if (!c || c->cmsg_type != SCM_RIGHTS || c->cmsg_len != CMSG_LEN(sizeof(int)))
-        return -1;
-    memcpy(&listener, CMSG_DATA(c), sizeof(int));
-    return listener;
+    return pass_fd_receive(socket, &listener, &byte, 1) < 0 ? -1 : listener;
 }
 
 /* Returns whether the call is for port 53 of that address. */

@@ -116,11 +116,6 @@ int inherited_yield_memory(void)
     return raise_oom_score(OOM_SCORE_SANDBOX);
 }
 
-bool inherited_may_limit_others(void)
-{
-    return walled_has_capability(CAP_SYS_RESOURCE);
-}
-
 int inherited_limit(rlim_t files_max)
 {
     struct rlimit files, core = {1, 1};

@@ -24,10 +24,6 @@ int inherited_reset(void);
  * errno. */
 int inherited_yield_memory(void);
 
-/* Returns whether this process may set resource limits of another user's process: whether it has
- * CAP_SYS_RESOURCE. */
-bool inherited_may_limit_others(void);
-
 /*
  * For a process of a sandbox, or one that serves it, in the child before exec: allows at most
  * `files_max` open files, no core file, and no program that a core pattern starts. The limit on

@@ -14,8 +14,10 @@
 /* Enters a mount namespace of our own. Mounts made in it are not visible outside. */
 int mount_private_namespace(lrun_error *err);
 
-/* Mount namespaces that are copied from this one also see later mounts below `target`. */
-int mount_share(const char *target, lrun_error *err);
+/* Returns a copy of a mount that no path leads to, or -1 with errno. Whatever is mounted in it later
+ * appears nowhere else. `recursive`: AT_RECURSIVE for the mounts in it, too; `attributes`:
+ * MOUNT_ATTR_... */
+int mount_detached(const char *path, unsigned recursive, uint64_t attributes);
 
 int mount_tmpfs(const char *target, const char *options, lrun_error *err);
 
@@ -38,36 +40,8 @@ int mount_erofs(int image_fd, const char *target, lrun_error *err);
 /* Always uses a loop device. The device frees itself at the unmount. */
 int mount_erofs_loop(int image_fd, const char *target, lrun_error *err);
 
-enum { MOUNT_TEMPLATES = 8 };
-
-/*
- * Mounts a fresh file system of the given size for the files that the run writes. It is in an
- * unnamed file in `folder`, behind a loop device that frees itself, so nothing of it is left
- * whatever happens. An empty file system of each size is kept in `folder` as a template, for at
- * most MOUNT_TEMPLATES sizes. *root is the open root of the file system. Errors:
- * VOLUME_CREATE_FAILED.
- */
-int mount_scratch(const char *folder, uint64_t bytes, const char *target, int *root,
-                  lrun_error *err);
-
-/* Only makes the file of mount_scratch(), open for reading and writing. Errors:
- * VOLUME_CREATE_FAILED. */
-int mount_scratch_file(const char *folder, uint64_t bytes, int *out, lrun_error *err);
-
-/* Like mount_scratch() without a loop device: a tmpfs. Its memory is charged to the process that
- * writes. */
-int mount_scratch_memory(uint64_t bytes, const char *target, lrun_error *err);
-
 /* Shows an open folder at `target`, read-only. Errors: CONTAINER_START_FAILED. */
 int mount_folder(int folder, const char *target, lrun_error *err);
-
-/*
- * Shuts down the file system of mount_scratch(), given its open root (-1: there is none), if it
- * holds much data. Data not yet written to its file is dropped, and the unmount does not wait for
- * it. Nothing in it can be read after that. It takes an fd and not a path, so that it cannot hit
- * another file system.
- */
-void mount_scratch_discard(int scratch);
 
 /*
  * Overlays `upper` on `lower`. Nothing is ever synced to disk, because the overlay dies with the

@@ -72,6 +72,11 @@ static void reset_signals(void)
 
 pid_t process_clone(struct process *out, uint64_t namespaces)
 {
+    return process_clone_into(out, namespaces, -1);
+}
+
+pid_t process_clone_into(struct process *out, uint64_t namespaces, int cgroup)
+{
     cleanup_close int self = pidfd_open(getpid(), 0);
     int pidfd = -1;
     struct clone_args args = {
@@ -79,6 +84,10 @@ pid_t process_clone(struct process *out, uint64_t namespaces)
         .pidfd = (uint64_t)(uintptr_t)&pidfd,
         .exit_signal = SIGCHLD,
     };
+    if (cgroup >= 0) {
+        args.flags |= CLONE_INTO_CGROUP;
+        args.cgroup = (uint64_t)cgroup;
+    }
     pid_t pid = self < 0 ? -1 : (pid_t)syscall(SYS_clone3, &args, sizeof(args));
     if (pid == 0) {
         tie_to(self);

@@ -36,6 +36,10 @@ char *process_find_program(const char *name);
  */
 pid_t process_clone(struct process *out, uint64_t namespaces);
 
+/* Like process_clone(). The child begins in the cgroup (v2) whose folder is open as `cgroup`; -1:
+ * in the caller's. That is faster than a move into the cgroup. */
+pid_t process_clone_into(struct process *out, uint64_t namespaces, int cgroup);
+
 /*
  * Overwrites the environment that this process was started with, which may hold the caller's
  * secrets. For a forked child that executes no program: otherwise its /proc/PID/environ would show

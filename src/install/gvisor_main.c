@@ -17,9 +17,9 @@
 #include "base/error.h"
 #include "base/io.h"
 #include "base/text.h"
+#include "cli/setup_flags.h"
 #include "engine/docker/daemon.h"
 #include "host/spawn.h"
-#include "install/commands.h"
 #include "install/docker_config.h"
 #include "install/download.h"
 #include "install/gvisor_archive.h"
@@ -347,14 +347,15 @@ static bool has_runtimes(struct daemon *d, const struct setup *s)
 
 static int check(struct setup *s, lrun_error *err)
 {
-    struct daemon *d;
+    struct daemon d;
     int64_t deadline = clock_ms() + ACCEPT_TIMEOUT;
     if (!s->reloaded)
         return 0;
-    if (daemon_get(&d, err) < 0)
+    if (daemon_open(&d, NULL, err) < 0)
         return -1;
-    while (!(s->accepted = has_runtimes(d, s)) && clock_ms() < deadline)
+    while (!(s->accepted = has_runtimes(&d, s)) && clock_ms() < deadline)
         poll(NULL, 0, 200);
+    daemon_close(&d);
     if (!s->accepted) {
         error_set(err, LRUN_START_FAILED, "setup.check",
                   "the Docker daemon does not have the runtime '%s'", s->words.runtime);

@@ -6,10 +6,10 @@
  */
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "cli/setup_flags.h"
 #include "host/mount.h"
 #include "host/process.h"
 #include "image/store.h"
-#include "install/commands.h"
 #include "install/report.h"
 #include "tier/tier.h"
 #include "tier/vm/accelerator.h"
@@ -43,7 +43,6 @@ static void say(const struct setup *s, const char *what)
 static int set_up(struct setup *s, lrun_error *err)
 {
     const struct tier *tier;
-    const struct tier_runtime *runtime;
     cleanup_store struct store *store = NULL;
     cleanup_free char *folder = NULL;
     if (geteuid() != 0) {
@@ -51,7 +50,7 @@ static int set_up(struct setup *s, lrun_error *err)
                   "the tier 'kata' takes root on the local engine");
         return error_hint(err, "run as root");
     }
-    if (tier_find(&tier, "kata", err) < 0 || tier_find_runtime(tier, &runtime, &s->qemu, err) < 0 ||
+    if (tier_find(&tier, "kata", err) < 0 || tier_find_runtime(tier, &s->qemu, err) < 0 ||
         store_open(&store, true, err) < 0 || store_scratch_folder(store, &folder, err) < 0 ||
         mount_private_namespace(err) < 0 || mount_tmpfs(FOLDER, "mode=0711,size=1m", err) < 0)
         return -1;

@@ -3,7 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
-#include "wire/result.h"
+#include "json/error_json.h"
 
 #include <errno.h>
 #include <jansson.h>

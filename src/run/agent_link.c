@@ -26,10 +26,10 @@ void agent_link_free(struct agent_link *l)
     l->to = l->from = -1;
 }
 
-int agent_link_send(struct agent_link *l, enum frame_type type, const void *payload, size_t length,
-                    lrun_error *err)
+int agent_link_send(struct agent_link *l, enum frame_type type, uint16_t command,
+                    const void *payload, size_t length, lrun_error *err)
 {
-    if (!frame_append(&l->out, type, payload, length))
+    if (!frame_append(&l->out, type, command, payload, length))
         return error_oom(err, "agent.send");
     return 0;
 }

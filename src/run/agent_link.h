@@ -22,9 +22,9 @@ struct agent_link {
 int agent_link_init(struct agent_link *l, int to, int from, lrun_error *err);
 void agent_link_free(struct agent_link *l);
 
-/* Queues a frame. */
-int agent_link_send(struct agent_link *l, enum frame_type type, const void *payload, size_t length,
-                    lrun_error *err);
+/* Queues a frame about that command, or FRAME_SANDBOX. */
+int agent_link_send(struct agent_link *l, enum frame_type type, uint16_t command,
+                    const void *payload, size_t length, lrun_error *err);
 
 /* Writes as much as the pipe accepts. A closed pipe is not an error: the agent's last frames can
  * still be read. */

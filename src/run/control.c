@@ -3,7 +3,8 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
-#include "wire/result.h"
+#include "run/caller.h"
+#include "json/error_json.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -17,13 +18,14 @@
 
 /* How many clients may be connected, the longest frame that a client may send, and how long (ms) an
  * outcome waits for a client that does not read. */
-enum { CLIENTS_MAX = 64, REQUEST_MAX = 4096, ANNOUNCE_TIMEOUT = 2000 };
+enum { CLIENTS_MAX = 256, REQUEST_MAX = 4096, ANNOUNCE_TIMEOUT = 2000 };
 
 struct client {
     int fd; /* -1: this slot is free */
     bool waits;
     bool follows;  /* it must be told when the kept output grows */
     uint64_t told; /* control.appends when it was last told */
+    int passed;    /* the fd that came with its last bytes; -1: none */
     bool asked;    /* it has sent control.question, which is answered later */
     struct buffer in;
 };
@@ -82,7 +84,7 @@ int control_open(struct control **out, int dirfd, const char *id, lrun_error *er
         return error_oom(err, OPERATION);
     c->listener = c->dirfd = -1;
     for (size_t i = 0; i < CLIENTS_MAX; i++)
-        c->clients[i].fd = -1;
+        c->clients[i].fd = c->clients[i].passed = -1;
     snprintf(c->name, sizeof(c->name), "%s.sock", id);
     c->epoll = epoll_create1(EPOLL_CLOEXEC);
     c->dirfd = fcntl(dirfd, F_DUPFD_CLOEXEC, 0);
@@ -104,6 +106,7 @@ int control_fd(const struct control *c)
 static void drop(struct client *k)
 {
     cleanup_close_fd(&k->fd);
+    cleanup_close_fd(&k->passed);
     buffer_free(&k->in);
     k->waits = k->asked = k->follows = false;
     k->told = 0;
@@ -138,31 +141,15 @@ static void accept_one(struct control *c)
 static bool send_frame(int fd, enum frame_type type, const char *text, int64_t deadline)
 {
     char header[FRAME_HEADER_SIZE];
-    frame_header(header, type, (uint32_t)strlen(text));
+    frame_header(header, type, FRAME_SANDBOX, (uint32_t)strlen(text));
     return io_write_all(fd, header, sizeof(header), deadline) == 0 &&
            io_write_all(fd, text, strlen(text), deadline) == 0;
-}
-
-char *control_answer(const struct frame *f, const lrun_error *failed)
-{
-    json_t *request = json_loadb(f->payload, f->length, JSON_REJECT_DUPLICATES, NULL);
-    json_t *number = json_object_get(request, "number");
-    json_t *document = json_object();
-    int rc = document ? 0 : -1;
-    if (json_is_integer(number))
-        rc |= json_object_set(document, "number", number);
-    if (failed)
-        rc |= json_object_set_new(document, "error", error_to_json(failed));
-    char *text = rc == 0 ? json_dumps(document, JSON_COMPACT) : NULL;
-    json_decref(document);
-    json_decref(request);
-    return text;
 }
 
 /* The answer is small: a client that has no room for it does not read at all. */
 static void answer(struct client *k, const struct frame *f, const lrun_error *failed)
 {
-    cleanup_free char *text = control_answer(f, failed);
+    cleanup_free char *text = caller_answer_text(f, failed);
     if (!text || !send_frame(k->fd, FRAME_CONTROLLED, text, clock_ms()))
         drop(k);
 }
@@ -240,11 +227,19 @@ static void take_frames(struct control *c, struct client *k, control_fn act, voi
     }
 }
 
-static void read_client(struct control *c, struct client *k, control_fn act, void *user)
+static bool is_task(const struct client *k)
+{
+    uint8_t type = (uint8_t)buffer_data(&k->in)[0];
+    return type == FRAME_EXEC || type == FRAME_COPY_IN || type == FRAME_COPY_OUT;
+}
+
+static void read_client(struct control *c, struct client *k, control_fn act, control_adopt_fn adopt,
+                        void *user)
 {
     size_t room = buffer_room(&k->in);
     char *to = room ? buffer_reserve(&k->in, room) : NULL;
-    ssize_t n = to ? recv(k->fd, to, room, MSG_DONTWAIT) : 0;
+    bool first = buffer_length(&k->in) == 0;
+    ssize_t n = to ? caller_receive(k->fd, to, room, &k->passed) : 0;
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     if (n <= 0) {
@@ -252,10 +247,16 @@ static void read_client(struct control *c, struct client *k, control_fn act, voi
         return;
     }
     buffer_commit(&k->in, (size_t)n);
+    if (adopt && first && is_task(k)) {
+        epoll_ctl(c->epoll, EPOLL_CTL_DEL, k->fd, NULL);
+        adopt(user, steal_fd(&k->fd), &k->in, steal_fd(&k->passed));
+        drop(k);
+        return;
+    }
     take_frames(c, k, act, user);
 }
 
-void control_serve(struct control *c, control_fn act, void *user)
+void control_serve(struct control *c, control_fn act, control_adopt_fn adopt, void *user)
 {
     struct epoll_event events[8];
     int count = epoll_wait(c->epoll, events, 8, 0);
@@ -263,7 +264,7 @@ void control_serve(struct control *c, control_fn act, void *user)
         if (events[i].data.u32 == CLIENTS_MAX)
             accept_one(c);
         else
-            read_client(c, &c->clients[events[i].data.u32], act, user);
+            read_client(c, &c->clients[events[i].data.u32], act, adopt, user);
     }
 }
 

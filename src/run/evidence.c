@@ -177,8 +177,8 @@ static void explain(struct supervisor *s, const struct wall *w, char seen[TEXT_M
     if (w->holds == seccomp_holds && !s->sandbox->filter)
         error_hint(
             &s->error,
-            "leave noNewPrivileges on, or use an OCI runtime with seccomp: without that option "
-            "the runtime alone can put a filter on");
+            "leave noNewPrivileges on: without it, only whoever starts the sandbox can install a "
+            "filter");
     else
         sandbox_explain(s->sandbox, s->request->runtime, &s->error);
 }

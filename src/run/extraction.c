@@ -92,7 +92,7 @@ int extraction_next(struct extraction *x, struct agent_link *link, bool *done, l
             return error_oom(err, operation);
         x->asked = true;
         *done = false;
-        return agent_link_send(link, FRAME_EXTRACT, buffer_data(&x->fields),
+        return agent_link_send(link, FRAME_EXTRACT, FRAME_SANDBOX, buffer_data(&x->fields),
                                buffer_length(&x->fields), err);
     }
     *done = true;

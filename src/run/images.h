@@ -2,16 +2,18 @@
 /*
  * Questions about images, from a caller that has no run (run/housekeeping.h):
  *
- *      {"ask": "image", "engine": "auto", "action": "pull", "name": "alpine", "insecure": false}
- *                                                                            an image
+ *      {"ask": "image", "engine": "auto", "action": "pull", "name": "alpine", "insecure": false,
+ *       "progress": true}                                                    an image
  *      {"ask": "image", ..., "action": "import", "name": "x"}                an image
  *                                                          (reads SUPERVISOR_INPUT)
- *      {"ask": "image", ..., "action": "list"}                               {"images": [...]}
+ *      {"ask": "image", ..., "action": "list"}                               {"images": [...],
+ *                                                                            "error": {...}}
  *      {"ask": "image", ..., "action": "remove", "name": "x"}                {"engine"}
  *
  * An image is {"name", "digest", "size", "created", "engine"}, with {"config"} if the engine knows
- * it, {"skipped"} (how many devices, fifos and sockets an import left out) and {"architecture"} (if
- * it is for another machine).
+ * it, {"skipped"} (how many devices, fifos and sockets an import left out), and {"architecture"} and
+ * {"hostArchitecture"} if it is for another machine. `progress` asks for PROGRESS frames. The `error`
+ * of a list says why Docker's images are not in it.
  */
 #ifndef RUN_IMAGES_H
 #define RUN_IMAGES_H

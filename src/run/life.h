@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* The state of the one run of this process. */
+/* The state of the one sandbox of this process, from its order to its removal. What belongs to a
+ * command is in struct command, and what belongs to a caller in struct caller. */
 #ifndef RUN_LIFE_H
 #define RUN_LIFE_H
 
 #include "engine/engine.h"
+#include "run/caller.h"
+#include "run/command.h"
 #include "run/control.h"
 #include "run/extraction.h"
-#include "run/output.h"
 #include "run/seed.h"
+#include "run/session_state.h"
 #include "run/steps.h"
 #include "wire/order.h"
 #include "wire/result.h"
@@ -32,14 +35,8 @@ enum { KILLED_TIMEOUT = 30000 };
  * PERIOD long. */
 enum { CPU_LOOK_MIN = 10, CPU_LOOK_MAX = 1000, CPU_LOOK_PERIOD = 100 };
 
-/* ms. The grace of a stop that names none. */
-enum { STOP_GRACE = 10000 };
-
 /* ms. How long to retry writing a state when the disk is full. */
 enum { STATE_TIMEOUT = 30000 };
-
-/* Bytes. The longest frame that the caller may send after its request. */
-enum { CONTROL_MAX = 4096 };
 
 /* Bytes. No more frames for the agent are made while this many wait to be written. */
 enum { QUEUE_ENOUGH = 256 * 1024 };
@@ -58,39 +55,30 @@ struct supervisor {
     int64_t deadline;       /* for the phase; IO_NO_DEADLINE: none */
     int64_t phase_deadline; /* for COLLECT as a whole */
 
+    struct engine *engine;
+    struct sandbox_spec spec; /* borrows from `effective` */
     struct sandbox *sandbox;
     struct agent_link link;
-    struct output output;
     struct seed *seed;
     bool seed_done;
     struct extraction extraction;
 
-    bool input_open;     /* the fd for stdin has more */
-    bool input_pollable; /* it is a pipe or the like, not a file */
-    uint64_t input_credit;
+    struct caller caller;   /* the one that has sent the order */
+    struct command command; /* of a run */
+    struct session session;
+    bool lost; /* the sandbox has ended by itself */
 
     /* for a detached run, from RUN on */
     json_t *state; /* NULL: there is none */
     int state_dir;
     struct control *control;
 
-    int64_t kill_at; /* when the grace of a stop ends; IO_NO_DEADLINE: never */
-    bool stopping;   /* the command has been told to end */
-    /* the command's time is up, and it was killed: we wait for its end, because its files are
-     * wanted */
-    bool killing;
     int64_t cpu_look_at; /* IO_NO_DEADLINE: never */
     uint64_t cpu_before; /* CPU time, in microseconds, that was used before the command began */
     bool paused;
     bool pause_to;     /* what the engine is doing (sandbox.pausing): pause or resume */
     bool pause_unsure; /* the last one failed, so the run may be paused or not */
-    /* the caller's CONTROL frame that is answered once that is done; empty: there is none */
-    struct buffer asked;
-    struct buffer said; /* received from the caller, not yet acted on */
-    bool caller_gone;
-    bool ordered; /* the agent has been told to start the command */
-    bool exited;  /* the agent's EXIT has arrived */
-    bool failed;  /* `error` is what the caller gets */
+    bool failed;       /* `error` is what the caller gets */
     lrun_error error;
     struct run_result result;
     char host_kernel[sizeof(((struct utsname *)0)->release)];
@@ -98,9 +86,48 @@ struct supervisor {
     char setup_kernel[STEPS_KERNEL_SIZE];
     char unenforced[64];
     char left_behind[64];
-    char checked[96];                        /* what the evidence covered (evidence.h) */
-    bool heard;                              /* the agent's HELLO has arrived */
-    int64_t began, prepared, running, ended; /* microseconds; 0: not reached */
+    char checked[96];        /* what the evidence covered (evidence.h) */
+    bool heard;              /* the agent's HELLO has arrived */
+    int64_t began, prepared; /* microseconds; 0: not reached */
 };
+
+static inline bool life_is_session(const struct supervisor *s)
+{
+    return s->session.idle_ms > 0;
+}
+
+/* Goes to END: kills the sandbox. Does nothing if that was done already. */
+void life_end(struct supervisor *s);
+/* Like life_end(), with s->error as the outcome. The caller has set it. */
+void life_fail(struct supervisor *s);
+/* Goes to END, with SIGKILL as the command's end. */
+void life_killed(struct supervisor *s);
+void life_cancel(struct supervisor *s);
+/* The agent has sent what it must not. */
+void life_fail_protocol(struct supervisor *s, const char *what);
+
+/* Files that were wanted whatever the outcome cannot be extracted any more; the result says why. */
+void life_lose_files(struct supervisor *s, const char *reason);
+
+/* Resumes the sandbox if it is paused: a process that is frozen does not die. */
+int life_thaw(struct supervisor *s, lrun_error *err);
+
+/* Takes the error from a FAILED frame. Returns false if the frame breaks the protocol. */
+bool life_take_failure(const struct frame *f, lrun_error *err);
+
+/* Forgets the files that were being copied. */
+void life_end_copy(struct supervisor *s);
+
+/* Answers the client or the caller that asked for the pause or resume that was under way. */
+void life_answer_later(struct supervisor *s, const lrun_error *failed);
+
+/* Whether a program of the user has run, or may have. */
+bool life_has_run(const struct supervisor *s);
+
+/* Whether the files are extracted even though the command did not succeed. */
+bool life_wants_files(const struct supervisor *s);
+
+/* Has the engine freeze or thaw the sandbox. Returns 0 when it is done, or 1 if phase_on_paused() follows. */
+int life_pause(struct supervisor *s, bool on, lrun_error *err);
 
 #endif

@@ -21,11 +21,17 @@ enum { LOG_HEADER_SIZE = FRAME_HEADER_SIZE + LOG_TIME_SIZE };
 
 void output_init(struct output *o, int socket, bool logs, uint64_t max_log_bytes)
 {
-    *o = (struct output){
-        .socket = socket, .logs = logs, .log_left = max_log_bytes, .spool = -1, .log = -1};
+    *o = (struct output){.socket = socket, .spool = -1, .log = -1};
+    output_limit(o, logs, max_log_bytes);
+    buffer_init(&o->rest, 2 * (FRAME_CALLER_MAX + FRAME_HEADER_SIZE));
+}
+
+void output_limit(struct output *o, bool logs, uint64_t max_log_bytes)
+{
+    o->logs = logs;
+    o->log_left = max_log_bytes;
     if (__builtin_add_overflow(max_log_bytes, OUTPUT_SLACK, &o->kept_max))
         o->kept_max = UINT64_MAX;
-    buffer_init(&o->rest, 2 * (FRAME_CALLER_MAX + FRAME_HEADER_SIZE));
 }
 
 void output_free(struct output *o)
@@ -118,13 +124,13 @@ static ssize_t send_some(struct output *o, struct iovec *parts, size_t count)
     return n < 0 ? 0 : n;
 }
 
-int output_frame(struct output *o, enum frame_type type, const void *payload, size_t length,
-                 lrun_error *err)
+int output_frame(struct output *o, enum frame_type type, uint16_t command, const void *payload,
+                 size_t length, lrun_error *err)
 {
     if (o->socket < 0)
         return 0;
     char header[FRAME_HEADER_SIZE];
-    frame_header(header, type, (uint32_t)length);
+    frame_header(header, type, command, (uint32_t)length);
     size_t sent = 0;
     output_flush(o);
     if (!output_pending(o)) {
@@ -147,7 +153,7 @@ static int pass_on(struct output *o, enum frame_type stream, const char *data, s
                    lrun_error *err)
 {
     if (o->log < 0)
-        return output_frame(o, stream, data, length, err);
+        return output_frame(o, stream, FRAME_COMMAND, data, length, err);
     o->log_appends++;
     return log_append(o->log, stream, data, length, err);
 }

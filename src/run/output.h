@@ -40,13 +40,16 @@ struct output {
 void output_init(struct output *o, int socket, bool logs, uint64_t max_log_bytes);
 void output_free(struct output *o);
 
+/* Changes what output_init() has set, before there was any output. */
+void output_limit(struct output *o, bool logs, uint64_t max_log_bytes);
+
 /* Sends a piece of the program's output: FRAME_LOG_STDOUT or FRAME_LOG_STDERR. */
 int output_log(struct output *o, enum frame_type stream, const char *data, size_t length,
                lrun_error *err);
 
 /* Sends any other frame. The stream stays intact after an error: more frames can follow. */
-int output_frame(struct output *o, enum frame_type type, const void *payload, size_t length,
-                 lrun_error *err);
+int output_frame(struct output *o, enum frame_type type, uint16_t command, const void *payload,
+                 size_t length, lrun_error *err);
 
 static inline bool output_pending(const struct output *o)
 {

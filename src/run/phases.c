@@ -4,105 +4,27 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/text.h"
-#include "run/environment.h"
 #include "run/evidence.h"
 #include "run/hold.h"
-#include "run/input.h"
+#include "run/outcome.h"
+#include "run/session.h"
 #include "wire/state.h"
 #include "wire/supervisor_fds.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
-/* ---------------------------------------------------------------- ways to the end */
-
-/* Answers the client or the caller that asked for the pause or resume that was under way. */
-static void answer_later(struct supervisor *s, const lrun_error *failed)
-{
-    control_answer_later(s->control, failed);
-    struct frame f;
-    if (frame_peek(&s->asked, CONTROL_MAX, &f) != FRAME_OK)
-        return;
-    cleanup_free char *text = control_answer(&f, failed);
-    if (text)
-        output_frame(&s->output, FRAME_CONTROLLED, text, strlen(text), NULL);
-    buffer_clear(&s->asked);
-}
-
-void phase_end(struct supervisor *s)
-{
-    if (s->phase == PHASE_END)
-        return;
-    s->phase = PHASE_END;
-    if (s->sandbox && s->sandbox->pausing >= 0) {
-        lrun_error e = {0};
-        error_set(&e, LRUN_INVALID_ARGUMENT, "control", "the run has ended");
-        answer_later(s, &e);
-    }
-    if (s->sandbox)
-        s->sandbox->engine->kill(s->sandbox);
-}
-
-/* The first error is the one that counts. */
-void phase_fail(struct supervisor *s)
-{
-    s->failed = true;
-    phase_end(s);
-}
-
-static void fail_protocol(struct supervisor *s, const char *what)
-{
-    if (s->failed)
-        return;
-    if (s->phase == PHASE_COLLECT) {
-        /* The command has ended; losing its files does not change its result. */
-        extraction_abort(&s->extraction, "the agent broke the protocol");
-        phase_end(s);
-        return;
-    }
-    error_set(&s->error, LRUN_START_FAILED, "agent", "the agent broke the protocol: %s", what);
-    if (s->running) {
-        /* The command was running, so the agent was taken over from inside. */
-        s->error.code = LRUN_ISOLATION_FAILED;
-    }
-    phase_fail(s);
-}
-
-void phase_killed(struct supervisor *s)
-{
-    s->result.exit_code = 128 + SIGKILL;
-    s->result.signal = SIGKILL;
-    phase_end(s);
-}
-
-void phase_cancel(struct supervisor *s)
-{
-    s->result.cancelled = true;
-    phase_killed(s);
-}
-
-/* Whether the files are extracted even though the command did not succeed. */
-static bool wants_files_anyway(const struct supervisor *s)
-{
-    return s->request->has_extract && s->request->extract_always && !s->result.cancelled;
-}
-
-void phase_lose_files(struct supervisor *s, const char *reason)
-{
-    lrun_error ignored;
-    if (wants_files_anyway(s) && !s->extraction.results &&
-        extraction_init(&s->extraction, s->request, s->umask, &ignored) == 0)
-        extraction_abort(&s->extraction, reason);
-}
-
 /* ---------------------------------------------------------------- START */
 
-static int send_fields(struct supervisor *s, enum frame_type type, struct buffer *fields)
+static int send_fields(struct supervisor *s, enum frame_type type, uint16_t command,
+                       struct buffer *fields)
 {
-    return agent_link_send(&s->link, type, buffer_data(fields), buffer_length(fields), &s->error);
+    return agent_link_send(&s->link, type, command, buffer_data(fields), buffer_length(fields),
+                           &s->error);
 }
 
 static int send_confine(struct supervisor *s)
@@ -113,7 +35,7 @@ static int send_confine(struct supervisor *s)
         !fields_add_u64(&fields, "memory", s->request->memory_bytes) ||
         !fields_add_u64(&fields, "cpu_us", s->sandbox->cpu_us))
         return error_oom(&s->error, "agent.confine");
-    return send_fields(s, FRAME_CONFINE, &fields);
+    return send_fields(s, FRAME_CONFINE, FRAME_SANDBOX, &fields);
 }
 
 static bool add_names(const struct supervisor *s, struct buffer *fields)
@@ -132,10 +54,11 @@ static int send_walls(struct supervisor *s)
 {
     if (s->sandbox->pids && send_confine(s) < 0)
         return -1;
-    if (s->sandbox->filter && agent_link_send(&s->link, FRAME_FILTER, s->sandbox->filter,
-                                              s->sandbox->filter_length, &s->error) < 0)
+    if (s->sandbox->filter &&
+        agent_link_send(&s->link, FRAME_FILTER, FRAME_SANDBOX, s->sandbox->filter,
+                        s->sandbox->filter_length, &s->error) < 0)
         return -1;
-    return agent_link_send(&s->link, FRAME_INSPECT, NULL, 0, &s->error);
+    return agent_link_send(&s->link, FRAME_INSPECT, FRAME_SANDBOX, NULL, 0, &s->error);
 }
 
 static int send_prepare(struct supervisor *s)
@@ -147,52 +70,18 @@ static int send_prepare(struct supervisor *s)
         (s->workdir_unnamed && !fields_add(&fields, "otherwise", "/")) ||
         !fields_add(&fields, "user", user ? user : "") || !add_names(s, &fields))
         return error_oom(&s->error, "agent.prepare");
-    return send_fields(s, FRAME_PREPARE, &fields);
+    return send_fields(s, FRAME_PREPARE, FRAME_SANDBOX, &fields);
 }
 
-/* Adds the command's words: argv of the request, or `sh -c` with its entrypoint, or the image's
- * own. */
-static bool add_command(struct supervisor *s, struct buffer *fields)
+/* All files have been sent. A session without any sends the end of none, as the answer tells that
+ * the sandbox is ready. */
+static int after_seed(struct supervisor *s)
 {
-    const struct image *image = &s->sandbox->image;
-    if (s->request->entrypoint)
-        return fields_add(fields, "shell", "1") && fields_add(fields, "arg", "sh") &&
-               fields_add(fields, "arg", "-c") && fields_add(fields, "arg", s->request->entrypoint);
-    /* With argv, a missing program is the request's fault; report it as the command's end, like any
-     * other. */
-    char *const *lists[] = {image->entrypoint, image->cmd};
-    if (s->request->argv) {
-        if (!fields_add(fields, "report", "exit"))
-            return false;
-        lists[0] = s->request->argv;
-        lists[1] = NULL;
-    }
-    for (size_t i = 0; i < 2; i++)
-        for (char *const *word = lists[i]; word && *word; word++)
-            if (!fields_add(fields, "arg", *word))
-                return false;
-    return true;
-}
-
-static int send_start(struct supervisor *s)
-{
-    static const char operation[] = "agent.start";
-    const struct image *image = &s->sandbox->image;
-    bool has_own = (image->entrypoint && *image->entrypoint) || (image->cmd && *image->cmd);
-    if (!s->request->entrypoint && !s->request->argv && !has_own) {
-        error_set(&s->error, LRUN_INVALID_ARGUMENT, operation,
-                  "entrypoint: none was given, and the image '%s' has none", s->request->image);
-        return error_hint(&s->error, "add a shell command after the image's name");
-    }
-    cleanup_buffer struct buffer fields;
-    buffer_init(&fields, FRAME_AGENT_MAX);
-    if (!add_command(s, &fields) ||
-        !environment_add(&fields, image->env, s->request->env, s->sandbox->env))
-        return error_set(&s->error, LRUN_INVALID_ARGUMENT, operation,
-                         "%s and env: longer than %d bytes in all",
-                         s->request->argv ? "argv" : "entrypoint", FRAME_AGENT_MAX);
-    s->ordered = true;
-    return send_fields(s, FRAME_START, &fields);
+    if (!life_is_session(s))
+        return command_start(&s->command, &s->link, s->sandbox, &s->error);
+    return s->request->dir
+               ? 0
+               : agent_link_send(&s->link, FRAME_ENTRIES_END, FRAME_SANDBOX, NULL, 0, &s->error);
 }
 
 /* Goes on to SEED once the evidence has been checked and the network is up. */
@@ -202,41 +91,62 @@ static void leave_start(struct supervisor *s)
         return;
     s->phase = PHASE_SEED;
     s->deadline = clock_ms() + STALL_TIMEOUT;
-    if (send_prepare(s) < 0 || (s->seed_done && send_start(s) < 0))
-        phase_fail(s);
+    if (send_prepare(s) < 0 || (s->seed_done && after_seed(s) < 0))
+        life_fail(s);
 }
 
 static bool is_good(struct supervisor *s, enum evidence evidence, const char *frame)
 {
     if (evidence == EVIDENCE_BROKEN)
-        fail_protocol(s, frame);
+        life_fail_protocol(s, frame);
     else if (evidence == EVIDENCE_BAD)
-        phase_fail(s);
+        life_fail(s);
     return evidence == EVIDENCE_GOOD;
+}
+
+/* The frames of another version may mean something else. */
+static bool has_our_version(struct supervisor *s, const struct frame *hello)
+{
+    uint64_t version;
+    if (!fields_get_u64(hello, "version", &version)) {
+        life_fail_protocol(s, "HELLO without a version");
+        return false;
+    }
+    if (version == FRAME_VERSION)
+        return true;
+    error_set(&s->error, LRUN_INTERNAL, "agent.version",
+              "the supervisor speaks version %d of the agent's protocol, and the agent version "
+              "%" PRIu64,
+              FRAME_VERSION, version);
+    error_hint(&s->error, "the programs are not of one version: install light-runner again");
+    life_fail(s);
+    return false;
 }
 
 static void on_hello(struct supervisor *s, const struct frame *f)
 {
     s->heard = true;
+    if (!has_our_version(s, f))
+        return;
     if (!is_good(s, evidence_of_kernel(s, f), "HELLO"))
         return;
     if (send_walls(s) < 0) {
-        phase_fail(s);
+        life_fail(s);
         return;
     }
     /* The agent can work on the frames meanwhile. */
     agent_link_flush(&s->link);
-    if (s->sandbox->engine->ready)
-        s->sandbox->engine->ready(s->sandbox);
+    if (s->sandbox->ops->ready)
+        s->sandbox->ops->ready(s->sandbox);
     uint64_t used;
-    if (!s->request->cpu_timeout_ms || s->sandbox->engine->cpu_used(s->sandbox, &used) == 0)
+    if (!s->request->cpu_timeout_ms || s->sandbox->ops->cpu_used(s->sandbox, &used) == 0)
         return;
     error_set(
         &s->error, LRUN_NOT_SUPPORTED, "cpu.read",
         "cpuTimeout: nothing counts the CPU time of a run in the tier '%s' on the engine '%s' here",
-        s->sandbox->tier->name, s->sandbox->engine->name);
+        s->sandbox->tier->name, s->engine->ops->name);
     error_hint(&s->error, "leave out --cpu-timeout; or see what works here: light-runner doctor");
-    phase_fail(s);
+    life_fail(s);
 }
 
 static void on_walls(struct supervisor *s, const struct frame *f)
@@ -272,16 +182,46 @@ void phase_on_network(struct supervisor *s, bool up)
     error_set(&s->error, LRUN_START_FAILED, "network.start",
               "the sandbox's network did not come up%s", first_line(said, s->sandbox->said));
     error_hint(&s->error, "see what works here: light-runner doctor; or run with --network none");
-    phase_fail(s);
+    life_fail(s);
 }
 
 /* ---------------------------------------------------------------- SEED */
 
 void phase_fill_seed(struct supervisor *s)
 {
-    if (seed_fill(s->seed, &s->link.out, QUEUE_ENOUGH, &s->seed_done, &s->error) < 0 ||
-        (s->seed_done && send_start(s) < 0))
-        phase_fail(s);
+    bool copy = s->session.copy != NULL;
+    bool failed = seed_fill(s->seed, &s->link.out, QUEUE_ENOUGH, &s->seed_done, &s->error) < 0;
+    if (failed && copy) {
+        lrun_error e = {0};
+        s->seed_done = true;
+        if (seed_break_off(s->seed, &s->link.out, &e) < 0) {
+            s->error = e;
+            life_fail(s);
+            return;
+        }
+    } else if (failed || (s->seed_done && !copy && after_seed(s) < 0)) {
+        life_fail(s);
+        return;
+    }
+    if (copy && s->seed_done)
+        session_read_all(s);
+}
+
+/* Without a state there is no detached run. The caller is still there to get the error. */
+static int make_state(struct supervisor *s, const char *log)
+{
+    s->state = state_begin(s->id, s->request);
+    if (s->state && life_is_session(s))
+        state_add_session(s->state, s->session.idle_ms, &s->result);
+    if (s->state && state_write(s->state_dir, s->state, &s->error) == 0)
+        return 0;
+    if (!s->state)
+        error_oom(&s->error, "state");
+    json_decref(s->state);
+    s->state = NULL;
+    if (log)
+        unlinkat(s->state_dir, log, 0);
+    return -1;
 }
 
 /* From now on the run has a state and is controlled through its socket; its caller may go. */
@@ -292,158 +232,100 @@ static int begin_state(struct supervisor *s)
     if (state_open_dir(&s->state_dir, true, &s->error) < 0 ||
         control_open(&s->control, s->state_dir, s->id, &s->error) < 0)
         return -1;
-    char name[64];
+    char name[64] = "";
+    if (life_is_session(s))
+        return make_state(s, NULL);
     snprintf(name, sizeof(name), "%s.log", s->id);
-    s->output.log = openat(s->state_dir, name,
-                           O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (s->output.log < 0)
+    s->caller.output.log = openat(
+        s->state_dir, name, O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (s->caller.output.log < 0)
         return error_errno(&s->error, LRUN_IO_FAILED, "state", errno, "cannot make '%s'", name);
-    s->state = state_begin(s->id, s->request);
-    if (s->state && state_write(s->state_dir, s->state, &s->error) == 0)
-        return 0;
-    /* Without a state there is no detached run. The caller is still there to get the error. */
-    if (!s->state)
-        error_oom(&s->error, "state");
-    json_decref(s->state);
-    s->state = NULL;
-    unlinkat(s->state_dir, name, 0);
-    return -1;
+    return make_state(s, name);
 }
 
 static void on_running(struct supervisor *s)
 {
-    s->running = clock_us();
-    if (s->sandbox->engine->running)
-        s->sandbox->engine->running(s->sandbox);
+    command_begin(&s->command);
+    if (s->sandbox->ops->running)
+        s->sandbox->ops->running(s->sandbox);
     s->phase = PHASE_RUN;
-    s->deadline = clock_ms() + (int64_t)s->request->timeout_ms;
-    s->input_open = true;
-    s->input_credit = FRAME_STDIN_WINDOW;
-    s->input_pollable = input_is_pollable(SUPERVISOR_INPUT);
-    if (s->request->cpu_timeout_ms && s->sandbox->engine->cpu_used(s->sandbox, &s->cpu_before) == 0)
+    s->deadline = IO_NO_DEADLINE;
+    if (s->request->cpu_timeout_ms && s->sandbox->ops->cpu_used(s->sandbox, &s->cpu_before) == 0)
         phase_look_at_cpu(s);
-    if (begin_state(s) < 0 || output_frame(&s->output, FRAME_STARTED, "{}", 2, &s->error) < 0)
-        phase_fail(s);
+    if (begin_state(s) < 0 ||
+        output_frame(&s->caller.output, FRAME_STARTED, FRAME_COMMAND, "{}", 2, &s->error) < 0)
+        life_fail(s);
     hold_at("run");
 }
 
-/* The agent could not do what it was told. The operation that failed decides which error this
- * is. */
+/* The agent could not do what it was told. Once a command runs, nothing can fail but the agent: the
+ * command did start. */
 static void on_failed(struct supervisor *s, const struct frame *f)
 {
-    const char *operation = fields_get(f, "operation"), *message = fields_get(f, "message");
-    /* Once the command runs, nothing can fail but the agent: the command did start. */
-    if (!operation || !message || s->running) {
-        fail_protocol(s, "FAILED");
-        return;
-    }
-    bool seeding = strcmp(operation, "seed") == 0;
-    char text[512];
-    snprintf(text, sizeof(text), "%s", message);
-    text_make_printable(text);
-    error_set(&s->error, seeding ? LRUN_SEED_FAILED : LRUN_START_FAILED,
-              seeding ? "seed.write" : "agent.start", "%s", text);
-    if (strcmp(operation, "exec") == 0)
-        error_hint(&s->error, "the image must have what is to be run in it (a shell command needs "
-                              "sh; --argv does not)");
-    else if (seeding && strstr(text, "No space left"))
-        error_hint(&s->error, "raise the run's storage: --disk 4g");
-    phase_fail(s);
+    bool copying = s->session.copy != NULL;
+    if ((life_has_run(s) && !copying) || !life_take_failure(f, &s->error))
+        life_fail_protocol(s, "FAILED");
+    else
+        life_fail(s);
+}
+
+/* The session's sandbox is as it was ordered. */
+static void on_seeded(struct supervisor *s)
+{
+    s->phase = PHASE_RUN;
+    s->deadline = s->began / 1000 + (int64_t)s->request->timeout_ms;
+    if (s->sandbox->ops->running)
+        s->sandbox->ops->running(s->sandbox);
+    outcome_describe(s);
+    life_end_copy(s);
+    if (s->request->cpu_timeout_ms && s->sandbox->ops->cpu_used(s->sandbox, &s->cpu_before) == 0)
+        phase_look_at_cpu(s);
+    if (begin_state(s) < 0 || session_begin(s) < 0)
+        life_fail(s);
 }
 
 /* ---------------------------------------------------------------- RUN */
 
 void phase_feed_input(struct supervisor *s)
 {
-    while (s->input_open && s->input_credit > 0 && buffer_length(&s->link.out) < QUEUE_ENOUGH) {
-        size_t want = s->input_credit < FRAME_DATA_MAX ? (size_t)s->input_credit : FRAME_DATA_MAX;
-        char *to = buffer_reserve(&s->link.out, FRAME_HEADER_SIZE + want);
-        if (!to) {
-            error_oom(&s->error, "input");
-            phase_fail(s);
-            return;
-        }
-        hold_at("input");
-        char *bytes = to + FRAME_HEADER_SIZE;
-        ssize_t n = s->input_pollable ? input_read(SUPERVISOR_INPUT, bytes, want)
-                                      : read(SUPERVISOR_INPUT, bytes, want);
-        if (n < 0 && (errno == EINTR || errno == EAGAIN))
-            return;
-        if (n > 0) {
-            frame_header(to, FRAME_STDIN, (uint32_t)n);
-            buffer_commit(&s->link.out, FRAME_HEADER_SIZE + (size_t)n);
-            s->input_credit -= (uint64_t)n;
-            /* Everything else that the loop serves gets its turn before more input does. */
-            if (s->input_pollable)
-                return;
-            continue;
-        }
-        /* End of file, or a read error: the command sees the end of its input. */
-        s->input_open = false;
-        if (agent_link_send(&s->link, FRAME_STDIN_EOF, NULL, 0, &s->error) < 0)
-            phase_fail(s);
-    }
+    if (command_feed(&s->command, &s->link, &s->error) < 0)
+        life_fail(s);
 }
 
 /* ---------------------------------------------------------------- control */
 
-static int send_signal(struct supervisor *s, int number, lrun_error *err)
+static int control_stop(struct supervisor *s, const struct caller_order *o, lrun_error *err)
 {
-    cleanup_buffer struct buffer fields;
-    buffer_init(&fields, FRAME_AGENT_MAX);
-    return fields_add_u64(&fields, "signal", (uint64_t)number)
-               ? agent_link_send(&s->link, FRAME_SIGNAL, buffer_data(&fields),
-                                 buffer_length(&fields), err)
-               : error_oom(err, "signal");
-}
-
-/* Returns 0 when it is done, or 1 if phase_on_paused() follows. */
-static int begin_pause(struct supervisor *s, bool on, lrun_error *err)
-{
-    int rc = s->sandbox->engine->pause(s->sandbox, on, err);
-    if (rc == 0)
-        s->paused = on;
-    s->pause_unsure = false;
-    s->pause_to = on;
-    return rc;
-}
-
-static int control_stop(struct supervisor *s, const json_t *request, lrun_error *err)
-{
-    json_int_t number = SIGTERM, grace = STOP_GRACE;
-    json_t *document = json_copy((json_t *)(uintptr_t)request);
-    int bad = json_unpack(document, "{s?I,s?I}", "signal", &number, "grace", &grace);
-    json_decref(document);
-    if (bad || number < 1 || number >= NSIG || grace < 0 || grace > CONTROL_GRACE_MAX_MS)
-        return error_set(err, LRUN_INVALID_ARGUMENT, "control.stop",
-                         "signal: 1 to %d; grace: 0 to %d ms", NSIG - 1, CONTROL_GRACE_MAX_MS);
+    if (life_is_session(s) && s->phase == PHASE_RUN)
+        return session_stop(s, o->signal, o->grace, err);
     /* Before and after the command, there is nothing that could be asked to end. */
-    if (grace == 0 || s->phase != PHASE_RUN) {
-        phase_cancel(s);
+    if (o->grace == 0 || s->phase != PHASE_RUN) {
+        life_cancel(s);
         return 0;
     }
-    if (s->paused && s->sandbox->pausing < 0 && begin_pause(s, false, err) < 0)
+    if (life_thaw(s, err) < 0)
         return -1;
-    if (send_signal(s, (int)number, err) < 0)
+    struct command *c = &s->command;
+    if (command_signal(c, &s->link, o->signal, err) < 0)
         return -1;
     s->result.cancelled = true;
-    if (!s->stopping || clock_ms() + grace < s->kill_at)
-        s->kill_at = clock_ms() + grace;
-    s->stopping = true;
+    if (!c->stopping || clock_ms() + o->grace < c->kill_at)
+        c->kill_at = clock_ms() + o->grace;
+    c->stopping = true;
     return 0;
 }
 
-static int control_cancel(struct supervisor *s, const json_t *request, lrun_error *err)
+static int control_cancel(struct supervisor *s, const struct caller_order *o, lrun_error *err)
 {
-    (void)request;
+    (void)o;
     (void)err;
-    phase_cancel(s);
+    life_cancel(s);
     return 0;
 }
 
 static int set_paused(struct supervisor *s, bool on, lrun_error *err)
 {
-    if (s->phase != PHASE_RUN || s->killing)
+    if (s->phase != PHASE_RUN || s->command.killing)
         return error_set(err, LRUN_INVALID_ARGUMENT, on ? "control.pause" : "control.resume",
                          "the command is not running");
     if (s->sandbox->pausing >= 0) {
@@ -451,55 +333,62 @@ static int set_paused(struct supervisor *s, bool on, lrun_error *err)
                   "another pause or resume is under way");
         return error_hint(err, "wait for its answer");
     }
-    return s->paused == on && !s->pause_unsure ? 0 : begin_pause(s, on, err);
+    return s->paused == on && !s->pause_unsure ? 0 : life_pause(s, on, err);
 }
 
 void phase_on_paused(struct supervisor *s)
 {
     lrun_error e = {0};
-    int rc = s->sandbox->engine->paused(s->sandbox, &e);
+    int rc = s->sandbox->ops->paused(s->sandbox, &e);
     if (rc == 0)
         s->paused = s->pause_to;
     s->pause_unsure = rc < 0;
-    answer_later(s, rc < 0 ? &e : NULL);
+    life_answer_later(s, rc < 0 ? &e : NULL);
     /* A command that was told to end must be able to. If resuming fails, the grace still has an
      * end. */
     lrun_error ignored;
-    if ((s->stopping || s->killing) && s->paused)
-        begin_pause(s, false, &ignored);
+    bool ends = s->command.stopping || s->command.killing || session_ends_one(s);
+    if (ends && s->paused)
+        life_pause(s, false, &ignored);
 }
 
-static int control_pause(struct supervisor *s, const json_t *request, lrun_error *err)
+static int control_pause(struct supervisor *s, const struct caller_order *o, lrun_error *err)
 {
-    (void)request;
+    (void)o;
     return set_paused(s, true, err);
 }
 
-static int control_resume(struct supervisor *s, const json_t *request, lrun_error *err)
+static int control_resume(struct supervisor *s, const struct caller_order *o, lrun_error *err)
 {
-    (void)request;
+    (void)o;
     return set_paused(s, false, err);
+}
+
+static int control_end(struct supervisor *s, const struct caller_order *o, lrun_error *err)
+{
+    (void)o;
+    if (!life_is_session(s))
+        return error_set(err, LRUN_INVALID_ARGUMENT, "control", "this is a run, not a session");
+    life_end(s);
+    return 0;
 }
 
 int phase_control(void *user, const struct frame *f, lrun_error *err)
 {
     static const struct {
         const char *name;
-        int (*act)(struct supervisor *s, const json_t *request, lrun_error *err);
+        int (*act)(struct supervisor *s, const struct caller_order *o, lrun_error *err);
     } actions[] = {
-        {"stop", control_stop},
-        {"cancel", control_cancel},
-        {"pause", control_pause},
-        {"resume", control_resume},
+        {"stop", control_stop},     {"cancel", control_cancel}, {"pause", control_pause},
+        {"resume", control_resume}, {"close", control_end},
     };
-    json_t *document = json_loadb(f->payload, f->length, JSON_REJECT_DUPLICATES, NULL);
-    const char *name = json_string_value(json_object_get(document, "action"));
-    int rc = error_set(err, LRUN_INVALID_ARGUMENT, "control", "unknown action");
-    for (size_t i = 0; name && i < sizeof(actions) / sizeof(actions[0]); i++)
-        if (strcmp(actions[i].name, name) == 0)
-            rc = actions[i].act(user, document, err);
-    json_decref(document);
-    return rc;
+    struct caller_order o;
+    if (caller_read_order(&o, f, err) < 0)
+        return -1;
+    for (size_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++)
+        if (strcmp(actions[i].name, o.action) == 0)
+            return actions[i].act(user, &o, err);
+    return error_set(err, LRUN_INVALID_ARGUMENT, "control", "unknown action");
 }
 
 /* ---------------------------------------------------------------- its time */
@@ -511,20 +400,21 @@ void phase_time_is_up(struct supervisor *s, bool of_cpu)
     else
         s->result.timed_out = true;
     s->cpu_look_at = IO_NO_DEADLINE;
-    if (!wants_files_anyway(s)) {
-        phase_killed(s);
+    if (!life_wants_files(s)) {
+        life_killed(s);
         return;
     }
     /* The agent kills the command and everything that it left behind. A frozen process would not
      * die. */
     lrun_error e = {0};
-    s->killing = true;
-    s->input_open = false;
-    s->deadline = clock_ms() + KILLED_TIMEOUT;
-    if ((s->paused && s->sandbox->pausing < 0 && begin_pause(s, false, &e) < 0) ||
-        send_signal(s, SIGKILL, &e) < 0) {
-        phase_lose_files(s, e.message);
-        phase_killed(s);
+    struct command *c = &s->command;
+    c->killing = true;
+    c->input_open = false;
+    c->deadline = clock_ms() + KILLED_TIMEOUT;
+    if ((s->paused && s->sandbox->pausing < 0 && life_pause(s, false, &e) < 0) ||
+        command_signal(c, &s->link, SIGKILL, &e) < 0) {
+        life_lose_files(s, e.message);
+        life_killed(s);
     }
 }
 
@@ -541,7 +431,7 @@ void phase_look_at_cpu(struct supervisor *s)
     uint64_t used, limit = s->request->cpu_timeout_ms * 1000;
     double wait = CPU_LOOK_MIN;
     /* It cannot be read once the sandbox is gone. Other events tell us about that. */
-    if (s->sandbox->engine->cpu_used(s->sandbox, &used) == 0) {
+    if (s->sandbox->ops->cpu_used(s->sandbox, &used) == 0) {
         used -= used < s->cpu_before ? used : s->cpu_before;
         if (used >= limit) {
             phase_time_is_up(s, true);
@@ -573,57 +463,46 @@ static void start_collecting(struct supervisor *s)
     bool done = true;
     if (extraction_init(&s->extraction, s->request, s->umask, &s->error) < 0 ||
         extraction_next(&s->extraction, &s->link, &done, &s->error) < 0)
-        phase_fail(s);
+        life_fail(s);
     else if (done)
-        phase_end(s);
+        life_end(s);
 }
 
 static void on_command_end(struct supervisor *s, const struct frame *f)
 {
-    uint64_t code, signal_number;
-    if (!fields_get_u64(f, "code", &code) || !fields_get_u64(f, "signal", &signal_number) ||
-        code > 255 || signal_number > 64) {
-        fail_protocol(s, "EXIT");
+    if (!command_end(&s->command, f)) {
+        life_fail_protocol(s, "EXIT");
         return;
     }
-    s->exited = true;
-    s->ended = clock_us();
-    s->result.exit_code = (int)code;
-    s->result.signal = (int)signal_number;
-    s->kill_at = s->cpu_look_at = IO_NO_DEADLINE;
-    if (s->killing) {
-        s->result.exit_code = 128 + SIGKILL;
-        s->result.signal = SIGKILL;
-    }
-    if (wants_files_anyway(s) || (code == 0 && s->request->has_extract && !s->result.cancelled))
+    s->cpu_look_at = IO_NO_DEADLINE;
+    if (life_wants_files(s) ||
+        (s->result.exit_code == 0 && s->request->has_extract && !s->result.cancelled))
         start_collecting(s);
     else
-        phase_end(s);
+        life_end(s);
 }
 
 /* ---------------------------------------------------------------- frames of the agent */
 
 static void on_run_frame(struct supervisor *s, const struct frame *f)
 {
-    uint64_t bytes;
     switch (f->type) {
     case FRAME_STDOUT:
     case FRAME_STDERR:
-        if (output_log(&s->output, f->type == FRAME_STDOUT ? FRAME_LOG_STDOUT : FRAME_LOG_STDERR,
-                       f->payload, f->length, &s->error) < 0)
-            phase_fail(s);
+        if (output_log(&s->caller.output,
+                       f->type == FRAME_STDOUT ? FRAME_LOG_STDOUT : FRAME_LOG_STDERR, f->payload,
+                       f->length, &s->error) < 0)
+            life_fail(s);
         break;
     case FRAME_STDIN_CREDIT:
-        if (!fields_get_u64(f, "bytes", &bytes) || bytes > FRAME_STDIN_WINDOW - s->input_credit)
-            fail_protocol(s, "STDIN_CREDIT");
-        else
-            s->input_credit += bytes;
+        if (!command_credit(&s->command, f))
+            life_fail_protocol(s, "STDIN_CREDIT");
         break;
     case FRAME_EXIT:
         on_command_end(s, f);
         break;
     default:
-        fail_protocol(s, "an unexpected frame while the command runs");
+        life_fail_protocol(s, "an unexpected frame while the command runs");
     }
 }
 
@@ -635,12 +514,12 @@ static void on_collect_frame(struct supervisor *s, const struct frame *f)
     lrun_error local = {0};
     if (extraction_frame(&s->extraction, f, &local) < 0) {
         extraction_abort(&s->extraction, local.message);
-        phase_end(s);
+        life_end(s);
     } else if (s->extraction.at != before) {
         if (extraction_next(&s->extraction, &s->link, &done, &s->error) < 0)
-            phase_fail(s);
+            life_fail(s);
         else if (done)
-            phase_end(s);
+            life_end(s);
     }
 }
 
@@ -651,11 +530,16 @@ static bool is_raw(uint8_t type)
 
 static void on_frame(struct supervisor *s, const struct frame *f)
 {
-    if (!is_raw(f->type) && !fields_valid(f)) {
-        fail_protocol(s, "fields");
+    if (!life_is_session(s) && f->command > FRAME_COMMAND) {
+        life_fail_protocol(s, "a command that does not exist");
         return;
     }
-    if (f->type == FRAME_FAILED && s->phase != PHASE_COLLECT) {
+    if (!is_raw(f->type) && !fields_valid(f)) {
+        life_fail_protocol(s, "fields");
+        return;
+    }
+    bool of_sandbox = !life_is_session(s) || f->command == FRAME_SANDBOX;
+    if (f->type == FRAME_FAILED && of_sandbox && s->phase != PHASE_COLLECT) {
         on_failed(s, f);
         return;
     }
@@ -666,16 +550,18 @@ static void on_frame(struct supervisor *s, const struct frame *f)
         else if (f->type == FRAME_WALLS && s->heard && !s->result.isolation.verified)
             on_walls(s, f);
         else
-            fail_protocol(s, "an unexpected frame before it was told to prepare");
+            life_fail_protocol(s, "an unexpected frame before it was told to prepare");
         break;
     case PHASE_SEED:
-        if (f->type == FRAME_RUNNING && s->seed_done)
+        if (f->type == FRAME_SEEDED && s->seed_done && life_is_session(s))
+            on_seeded(s);
+        else if (f->type == FRAME_RUNNING && s->seed_done && !life_is_session(s))
             on_running(s);
         else if (f->type != FRAME_SEEDED)
-            fail_protocol(s, "an unexpected frame before the command runs");
+            life_fail_protocol(s, "an unexpected frame before the command runs");
         break;
     case PHASE_RUN:
-        on_run_frame(s, f);
+        (life_is_session(s) ? session_frame : on_run_frame)(s, f);
         break;
     case PHASE_COLLECT:
         on_collect_frame(s, f);
@@ -693,7 +579,7 @@ void phase_take_frames(struct supervisor *s)
         if (status == FRAME_PARTIAL)
             return;
         if (status == FRAME_BROKEN) {
-            fail_protocol(s, "not a frame");
+            life_fail_protocol(s, "not a frame");
             return;
         }
         on_frame(s, &f);
@@ -708,7 +594,8 @@ void phase_take_frames(struct supervisor *s)
  */
 static bool may_have_run(const struct supervisor *s)
 {
-    return s->ordered && s->sandbox->may_end_first && !s->request->detached;
+    return s->command.state >= COMMAND_ORDERED && s->sandbox->may_end_first &&
+           !s->request->detached;
 }
 
 /* A VM's kernel reports on its console when it cannot continue. That is not the end of a
@@ -719,8 +606,8 @@ static bool has_panicked(struct supervisor *s)
     char said[SAID_SIZE];
     if (!panic)
         return false;
-    error_set(&s->error, s->running ? LRUN_ISOLATION_FAILED : LRUN_START_FAILED, "guest.kernel",
-              "the VM's kernel has failed%s", first_line(said, panic));
+    error_set(&s->error, life_has_run(s) ? LRUN_ISOLATION_FAILED : LRUN_START_FAILED,
+              "guest.kernel", "the VM's kernel has failed%s", first_line(said, panic));
     return true;
 }
 
@@ -730,19 +617,20 @@ void phase_on_agent_gone(struct supervisor *s)
         return;
     if (s->phase == PHASE_COLLECT) {
         extraction_abort(&s->extraction, "the sandbox ended during the extraction");
-        phase_end(s);
+        life_end(s);
     } else if (has_panicked(s)) {
-        phase_fail(s);
-    } else if (s->running || may_have_run(s)) {
+        life_fail(s);
+    } else if (s->command.running || s->session.ready || may_have_run(s)) {
         /* Everything in it was killed: by the OOM killer, or from outside. finish() tells which. */
-        phase_lose_files(s, "the sandbox ended before its files could be extracted");
-        phase_killed(s);
+        s->lost = true;
+        life_lose_files(s, "the sandbox ended before its files could be extracted");
+        life_killed(s);
     } else {
         char said[SAID_SIZE];
         error_set(&s->error, LRUN_START_FAILED, "runtime.start",
                   "the sandbox ended before the command was started%s",
                   first_line(said, s->sandbox->said));
         sandbox_explain(s->sandbox, s->request->runtime, &s->error);
-        phase_fail(s);
+        life_fail(s);
     }
 }

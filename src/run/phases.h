@@ -9,21 +9,10 @@
 
 #include "run/life.h"
 
-/* Goes to END: kills the sandbox. Does nothing if that was done already. */
-void phase_end(struct supervisor *s);
-/* Like phase_end(), with s->error as the outcome. The caller has set it. */
-void phase_fail(struct supervisor *s);
-/* Goes to END, with SIGKILL as the command's end. */
-void phase_killed(struct supervisor *s);
-void phase_cancel(struct supervisor *s);
-
 /* RUN: the command has used up its time: CPU time if `of_cpu`, else wall-clock time. */
 void phase_time_is_up(struct supervisor *s, bool of_cpu);
 /* RUN: checks whether the command has used up its CPU time, and sets when to look again. */
 void phase_look_at_cpu(struct supervisor *s);
-/* Files that were wanted whatever the outcome cannot be extracted any more; the result says why. */
-void phase_lose_files(struct supervisor *s, const char *reason);
-
 /* SEED: makes frames from `dir` while the channel has room. */
 void phase_fill_seed(struct supervisor *s);
 /* RUN: forwards stdin, as far as the agent's credit allows. */

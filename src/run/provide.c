@@ -18,33 +18,32 @@ static int on_progress(void *user, uint64_t done)
 }
 
 /* To the caller of a run, an image that cannot be pulled means a sandbox that does not start. */
-static int pull(const struct engine *engine, const char *name, struct watch *watch, lrun_error *err)
+static int pull(struct engine *engine, const char *name, struct watch *watch, lrun_error *err)
 {
-    cleanup_free char *local = NULL;
-    lrun_error ignored;
     struct pulling p = {.watch = watch};
     p.feedback =
         (struct image_feedback){.progress = on_progress, .user = &p, .want_total = watch->progress};
     watch->what = "pull";
-    if (engine->pull(name, &p.feedback, err) == 0)
+    if (engine->ops->pull(engine, name, false, &p.feedback, err) == 0)
         return 0;
     if (err->code == LRUN_IMAGE_NOT_FOUND || err->code == LRUN_IMAGE_INVALID ||
         err->code == LRUN_IO_FAILED || err->code == LRUN_NOT_SUPPORTED)
         err->code = LRUN_START_FAILED;
-    if (engine != &engine_local && engine_local.find_image(name, &local, &ignored) == 0 && local)
+    /* On the local engine there is none: it was looked for before the pull. */
+    if (engine_local_has_image(name))
         error_hint(err, "use --engine local, whose store has an image named '%s'", name);
     return error_context(err, "no image named '%s' is here", name);
 }
 
-int provide_image(struct provided *out, const char *id, const struct engine *engine,
+int provide_image(struct provided *out, const char *id, struct engine *engine,
                   const struct request *r, struct watch *watch, lrun_error *err)
 {
     cleanup_free char *digest = NULL;
     *out = (struct provided){0};
-    if (engine->find_image(r->image, &digest, err) < 0)
+    if (engine->ops->find_image(engine, r->image, &digest, err) < 0)
         return -1;
-    if (!digest &&
-        (pull(engine, r->image, watch, err) < 0 || engine->find_image(r->image, &digest, err) < 0))
+    if (!digest && (pull(engine, r->image, watch, err) < 0 ||
+                    engine->ops->find_image(engine, r->image, &digest, err) < 0))
         return -1;
     if (!digest)
         return error_set(err, LRUN_START_FAILED, "image.resolve",

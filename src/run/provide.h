@@ -20,7 +20,7 @@ struct provided {
  * Returns 0 or -1. If watch->cancelled is set, there is no error: the run must end.
  * Errors: START_FAILED (there is no such image, it cannot be pulled, or a step failed).
  */
-int provide_image(struct provided *out, const char *id, const struct engine *engine,
+int provide_image(struct provided *out, const char *id, struct engine *engine,
                   const struct request *r, struct watch *watch, lrun_error *err);
 
 #endif

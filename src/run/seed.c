@@ -82,7 +82,8 @@ static int add_entry(struct seed *s, struct buffer *out, const struct stat *st, 
         !fields_add(&s->fields, "mode", mode) ||
         (target && !fields_add(&s->fields, "target", target)) ||
         !fields_add_time(&s->fields, st->st_mtim) ||
-        !frame_append(out, FRAME_ENTRY, buffer_data(&s->fields), buffer_length(&s->fields)))
+        !frame_append(out, FRAME_ENTRY, FRAME_SANDBOX, buffer_data(&s->fields),
+                      buffer_length(&s->fields)))
         return error_oom(err, operation);
     return 0;
 }
@@ -175,7 +176,8 @@ static int next_entry(struct seed *s, struct buffer *out, bool *done, lrun_error
         return enter_folder(s, &fd, err);
     }
     *done = true;
-    return frame_append(out, FRAME_ENTRIES_END, NULL, 0) ? 0 : error_oom(err, operation);
+    return frame_append(out, FRAME_ENTRIES_END, FRAME_SANDBOX, NULL, 0) ? 0
+                                                                        : error_oom(err, operation);
 }
 
 /* Adds the next piece of the open file, read straight into the outgoing buffer. */
@@ -189,12 +191,13 @@ static int next_piece(struct seed *s, struct buffer *out, lrun_error *err)
         return error_errno(err, LRUN_SEED_FAILED, operation, errno, "dir: cannot read '%s'",
                            s->path);
     if (n > 0) {
-        frame_header(to, FRAME_DATA, (uint32_t)n);
+        frame_header(to, FRAME_DATA, FRAME_SANDBOX, (uint32_t)n);
         buffer_commit(out, FRAME_HEADER_SIZE + (size_t)n);
         return 0;
     }
     cleanup_close_fd(&s->file);
-    return frame_append(out, FRAME_ENTRY_END, NULL, 0) ? 0 : error_oom(err, operation);
+    return frame_append(out, FRAME_ENTRY_END, FRAME_SANDBOX, NULL, 0) ? 0
+                                                                      : error_oom(err, operation);
 }
 
 int seed_fill(struct seed *s, struct buffer *out, size_t enough, bool *done, lrun_error *err)
@@ -206,4 +209,14 @@ int seed_fill(struct seed *s, struct buffer *out, size_t enough, bool *done, lru
             return -1;
     }
     return 0;
+}
+
+int seed_break_off(struct seed *s, struct buffer *out, lrun_error *err)
+{
+    bool in_file = s->file >= 0;
+    cleanup_close_fd(&s->file);
+    return (!in_file || frame_append(out, FRAME_ENTRY_END, FRAME_SANDBOX, NULL, 0)) &&
+                   frame_append(out, FRAME_ENTRIES_END, FRAME_SANDBOX, NULL, 0)
+               ? 0
+               : error_oom(err, operation);
 }

@@ -24,6 +24,9 @@ int seed_open(struct seed **out, const struct request *r, lrun_error *err);
  */
 int seed_fill(struct seed *s, struct buffer *out, size_t enough, bool *done, lrun_error *err);
 
+/* Ends the tree where seed_fill() has failed, with ENTRIES_END. */
+int seed_break_off(struct seed *s, struct buffer *out, lrun_error *err);
+
 void seed_close(struct seed *s); /* accepts NULL */
 
 #endif

@@ -9,6 +9,7 @@
 #include "wire/order.h"
 #include "wire/result.h"
 #include "wire/supervisor_fds.h"
+#include "json/error_json.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
@@ -39,7 +40,7 @@ enum { TAIL_MAX = 400 };
 static const char version[] = "light-runner setup 2";
 
 /* Steps always use this tier: files written under a separate kernel cannot be read from outside.
- * request.c rejects all others. */
+ * request_options.c rejects all others. */
 static const char tier[] = "runc";
 
 const char *steps_tier(const struct request *r)
@@ -169,6 +170,8 @@ static int take_frames(struct steps *s, lrun_error *err)
     struct frame f;
     enum frame_status status;
     while ((status = frame_peek(&s->in, FRAME_CALLER_MAX, &f)) == FRAME_OK) {
+        if (f.command > FRAME_COMMAND)
+            break;
         if (f.type == FRAME_LOG_STDOUT || f.type == FRAME_LOG_STDERR) {
             keep_tail(s, f.payload, f.length);
         } else if (f.type == FRAME_ERROR) {
@@ -206,7 +209,7 @@ static char *make_order(const char *id, const struct engine *engine, const struc
         .request =
             {
                 .runtime = strdup(tier),
-                .engine = strdup(engine->name),
+                .engine = strdup(engine->ops->name),
                 .memory_bytes = r->memory_bytes,
                 .cpus = r->cpus,
                 /* The limit must allow for a shell, which a run with a lower limit may well do
@@ -253,7 +256,7 @@ static int send_order(const struct steps *s, const char *text, lrun_error *err)
 {
     char header[FRAME_HEADER_SIZE];
     int64_t deadline = clock_ms() + ORDER_TIMEOUT;
-    frame_header(header, FRAME_REQUEST, (uint32_t)strlen(text));
+    frame_header(header, FRAME_REQUEST, FRAME_SANDBOX, (uint32_t)strlen(text));
     return io_write_all(s->socket, header, sizeof(header), deadline) < 0 ||
                    io_write_all(s->socket, text, strlen(text), deadline) < 0
                ? error_errno(err, LRUN_INTERNAL, OPERATION, errno,
@@ -351,7 +354,7 @@ static int steps_failed(struct steps *s, lrun_error *err)
     for (size_t n = strlen(text); n > 0 && text[n - 1] == '\n'; n--)
         text[n - 1] = '\0';
     text_make_printable(text);
-    error_set(err, LRUN_START_FAILED, OPERATION, "run: the setup steps %s%s%s", how,
+    error_set(err, LRUN_SETUP_FAILED, OPERATION, "run: the setup steps %s%s%s", how,
               text[0] ? ": " : "", text);
     return error_hint(err, "fix the step; the run's --memory and --disk are the steps' too, and "
                            "the image must have sh");
@@ -407,17 +410,17 @@ static int lock_name(int *out, const char *name, struct watch *watch, lrun_error
     return 0;
 }
 
-int steps_image(char **name, char kernel[STEPS_KERNEL_SIZE], const char *id,
-                const struct engine *engine, const struct request *r, const char *digest,
-                struct watch *watch, lrun_error *err)
+int steps_image(char **name, char kernel[STEPS_KERNEL_SIZE], const char *id, struct engine *engine,
+                const struct request *r, const char *digest, struct watch *watch, lrun_error *err)
 {
     char commit[IMAGE_NAME_MAX + 1];
     cleanup_free char *found = NULL;
     cleanup_close int locked = -1;
-    if (make_name(commit, r, digest, err) < 0 || engine->find_image(commit, &found, err) < 0)
+    if (make_name(commit, r, digest, err) < 0 ||
+        engine->ops->find_image(engine, commit, &found, err) < 0)
         return -1;
     if (!found && (lock_name(&locked, commit, watch, err) < 0 ||
-                   engine->find_image(commit, &found, err) < 0 ||
+                   engine->ops->find_image(engine, commit, &found, err) < 0 ||
                    (!found && run_steps(kernel, id, engine, r, digest, commit, watch, err) < 0)))
         return -1;
     *name = strdup(commit);

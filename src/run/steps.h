@@ -22,9 +22,8 @@ enum { STEPS_KERNEL_SIZE = 65 };
 /* *name is the name of the image with the steps done; malloc'd. *kernel is the release of the
  * kernel that they ran on; it is left alone if an earlier run did them. `digest` is the image's
  * own. Otherwise like provide_image(). */
-int steps_image(char **name, char kernel[STEPS_KERNEL_SIZE], const char *id,
-                const struct engine *engine, const struct request *r, const char *digest,
-                struct watch *watch, lrun_error *err);
+int steps_image(char **name, char kernel[STEPS_KERNEL_SIZE], const char *id, struct engine *engine,
+                const struct request *r, const char *digest, struct watch *watch, lrun_error *err);
 
 /* The tier and the network of the request's steps, as the result names them; NULL: the request has
  * no steps. */

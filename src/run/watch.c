@@ -33,6 +33,6 @@ int watch_tick(struct watch *watch, uint64_t done, uint64_t total)
     json_decref(document);
     /* A failure to report progress is no reason to stop. */
     if (text)
-        output_frame(watch->output, FRAME_PROGRESS, text, strlen(text), NULL);
+        output_frame(watch->output, FRAME_PROGRESS, FRAME_SANDBOX, text, strlen(text), NULL);
     return 0;
 }

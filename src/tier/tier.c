@@ -16,63 +16,31 @@
 
 enum { VERSION_TIMEOUT_MS = 10000 };
 
-/* crun first: it starts a sandbox in a third of the time that runc needs. */
-static const struct tier_runtime runc_runtimes[] = {
-    {
-        .name = "crun",
-        .variable = "LIGHT_RUNNER_CRUN",
-        .flags = {"--cgroup-manager=disabled"},
-        .pids = 1,
-        .starts_early = true,
-        .copies_itself = true,
-        .refuses_hybrid = true,
-        .hint = "apt-get install crun",
-    },
-    {
-        .name = "runc",
-        .variable = "LIGHT_RUNNER_RUNC",
-        .joins_cgroup = true,
-        .sets_limits_of_others = true,
-        .binds_deep = true,
-        .pids = 24,
-        .starts_early = true,
-        .copies_itself = true,
-        .hint = "apt-get install runc",
-    },
-    {0},
-};
-
 /*
  * The sentry is confined (as nobody, in its own user namespace, without capabilities) only if it
  * does not open the host's files itself (--directfs=false). A gofer opens the few files that are
  * needed. KVM is not tried, because on a nested machine it hangs instead of failing. gVisor's
  * checks of the host's settings are advice for the person who installs it.
  */
-static const struct tier_runtime runsc_runtimes[] = {
-    {
-        .name = "runsc",
-        .variable = "LIGHT_RUNNER_RUNSC",
-        .flags = {"--ignore-cgroups", "--platform=systrap", "--directfs=false",
-                  "--host-settings=ignore", "--in-sandbox-cgroup=v2"},
-        .pids = 1024,
-        .memory_min = (uint64_t)32 << 20,
-        /* The first version with cgroup v2 in the sandbox. Some earlier versions cannot start
-         * from an EROFS image either. */
-        .since = 20260901,
-        .hint = "light-runner setup gvisor --no-docker",
-    },
-    {0},
+static const struct tier_runtime runsc_runtime = {
+    .name = "runsc",
+    .variable = "LIGHT_RUNNER_RUNSC",
+    .flags = {"--ignore-cgroups", "--platform=systrap", "--directfs=false",
+              "--host-settings=ignore", "--in-sandbox-cgroup=v2"},
+    .pids = 1024,
+    .memory_min = (uint64_t)32 << 20,
+    /* The first version with cgroup v2 in the sandbox. Some earlier versions cannot start
+     * from an EROFS image either. */
+    .since = 20260901,
+    .hint = "light-runner setup gvisor --no-docker",
 };
 
 /* One VM per run, without Kata's own runtime: the wall that the contract promises is the VM. */
-static const struct tier_runtime kata_runtimes[] = {
-    {
-        .name = QEMU_PROGRAM,
-        .variable = "LIGHT_RUNNER_QEMU",
-        .pids = QEMU_PIDS,
-        .hint = "apt-get install --no-install-recommends qemu-system-x86 linux-image-cloud-amd64",
-    },
-    {0},
+static const struct tier_runtime kata_runtime = {
+    .name = QEMU_PROGRAM,
+    .variable = "LIGHT_RUNNER_QEMU",
+    .pids = QEMU_PIDS,
+    .hint = "apt-get install --no-install-recommends qemu-system-x86 linux-image-cloud-amd64",
 };
 
 /* The shared kernel must be the host's own. */
@@ -99,19 +67,18 @@ static bool is_gvisor_kernel(const struct tier_evidence *seen, const struct tier
 }
 
 static const struct tier tiers[] = {
-    {.name = "runc", .runtimes = runc_runtimes, .verify = is_host_kernel},
+    {.name = "runc", .verify = is_host_kernel},
     {.name = "runsc",
-     .runtimes = runsc_runtimes,
+     .runtime = &runsc_runtime,
      .own_kernel = true,
      .is_gvisor = true,
      .verify = is_gvisor_kernel},
     {.name = "kata",
-     .runtimes = kata_runtimes,
+     .runtime = &kata_runtime,
      .own_kernel = true,
      .is_guest = true,
      .verify = is_other_kernel},
-    /* Only on Docker. */
-    {.name = REQUEST_KATA_SHIM, .own_kernel = true, .verify = is_other_kernel},
+    {.name = REQUEST_KATA_SHIM, .docker_only = true, .own_kernel = true, .verify = is_other_kernel},
 };
 
 void tier_host_boot(char out[TIER_BOOT_SIZE])
@@ -142,7 +109,7 @@ int tier_find(const struct tier **out, const char *name, lrun_error *err)
 {
     if (tier_row(out, name, err) < 0)
         return -1;
-    if ((*out)->runtimes)
+    if (!(*out)->docker_only)
         return 0;
     error_set(err, LRUN_NOT_SUPPORTED, "tier.find", "the tier '%s' is not on the local engine",
               name);
@@ -151,7 +118,7 @@ int tier_find(const struct tier **out, const char *name, lrun_error *err)
 
 int tier_check_memory(const struct tier *tier, uint64_t bytes, lrun_error *err)
 {
-    uint64_t min = tier->runtimes ? tier->runtimes->memory_min : 0;
+    uint64_t min = tier->runtime ? tier->runtime->memory_min : 0;
     if (bytes >= min)
         return 0;
     /* With less memory, the sandbox ends before it can say why. */
@@ -161,27 +128,27 @@ int tier_check_memory(const struct tier *tier, uint64_t bytes, lrun_error *err)
     return error_hint(err, "raise it: --memory 512m");
 }
 
-int tier_find_runtime(const struct tier *tier, const struct tier_runtime **out, char **path,
-                      lrun_error *err)
+int tier_find_runtime(const struct tier *tier, char **path, lrun_error *err)
 {
-    const struct tier_runtime *first = tier->runtimes;
-    for (const struct tier_runtime *r = first; r->name; r++) {
-        const char *chosen = secure_getenv(r->variable);
-        *path = process_find_program(chosen && *chosen ? chosen : r->name);
-        if (*path) {
-            *out = r;
-            return 0;
-        }
-        /* If the user has named a runtime, no other runtime replaces it. */
-        if (chosen && *chosen) {
-            error_set(err, LRUN_START_FAILED, "tier.find_runtime",
-                      "%s names '%s', which is not a program", r->variable, chosen);
-            return error_hint(err, "unset %s, or set it to the runtime's path", r->variable);
-        }
+    static const char operation[] = "tier.find_runtime";
+    const struct tier_runtime *r = tier->runtime;
+    *path = NULL;
+    if (!r)
+        return 0;
+    const char *chosen = secure_getenv(r->variable);
+    bool is_chosen = chosen && *chosen;
+    *path = process_find_program(is_chosen ? chosen : r->name);
+    if (*path)
+        return 0;
+    /* If the user has named a program, no other one replaces it. */
+    if (is_chosen) {
+        error_set(err, LRUN_START_FAILED, operation, "%s names '%s', which is not a program",
+                  r->variable, chosen);
+        return error_hint(err, "unset %s, or set it to the path of %s", r->variable, r->name);
     }
-    error_set(err, LRUN_START_FAILED, "tier.find_runtime",
-              "no OCI runtime for the tier '%s' is installed", tier->name);
-    return error_hint(err, "%s", first->hint);
+    error_set(err, LRUN_START_FAILED, operation, "%s, which the tier '%s' needs, is not installed",
+              r->name, tier->name);
+    return error_hint(err, "%s", r->hint);
 }
 
 /* Returns the first eight digits in a row, e.g. from "release-20260901.0" or Debian's

@@ -29,20 +29,12 @@ void tier_host_boot(char out[TIER_BOOT_SIZE]);
 
 enum { TIER_FLAGS_MAX = 8 };
 
-/* An OCI runtime that can run a tier. A row lists them in order of preference. */
+/* The program that starts a tier's sandboxes: an OCI runtime, or QEMU. */
 struct tier_runtime {
     const char *name;                  /* searched in PATH */
     const char *variable;              /* environment variable that names another path for it */
     const char *flags[TIER_FLAGS_MAX]; /* always given, before its verb */
-    bool joins_cgroup; /* needs the path of our cgroup; other runtimes do not touch cgroups */
-    unsigned pids;     /* number of its own tasks in the sandbox's cgroup during the run */
-    bool starts_early; /* reads its config.json once, so that can be a pipe that it waits for */
-    /* Executes itself again from a read-only copy, unless it already is such a copy. */
-    bool copies_itself;
-    bool refuses_hybrid; /* does not start if an empty cgroup2 is mounted beside v1 */
-    /* Sets the limits of the sandbox's first process from outside of it. */
-    bool sets_limits_of_others;
-    bool binds_deep;     /* shows the host's folders together with the mounts in them */
+    unsigned pids;       /* number of its own tasks in the sandbox's cgroup during the run */
     uint64_t memory_min; /* bytes that a sandbox needs before it runs anything */
     /* Date (20260701) of the first version with what we need; 0: any version will do. */
     unsigned since;
@@ -51,11 +43,12 @@ struct tier_runtime {
 
 struct tier {
     const char *name;
-    const struct tier_runtime
-        *runtimes;   /* ends with a NULL name; NULL: not yet on the local engine */
-    bool own_kernel; /* not the host's kernel: its log is part of the evidence */
-    bool is_guest;   /* its kernel is a VM's */
-    bool is_gvisor;  /* its kernel is gVisor's: file systems, network stack, process limit */
+    /* NULL: our own launcher starts the sandboxes. */
+    const struct tier_runtime *runtime;
+    bool docker_only; /* the local engine does not have it */
+    bool own_kernel;  /* not the host's kernel: its log is part of the evidence */
+    bool is_guest;    /* its kernel is a VM's */
+    bool is_gvisor;   /* its kernel is gVisor's: file systems, network stack, process limit */
     /* Whether the evidence fits this tier. `host` is the host's own evidence. */
     bool (*verify)(const struct tier_evidence *seen, const struct tier_evidence *host);
 };
@@ -75,10 +68,9 @@ int tier_find(const struct tier **out, const char *name, lrun_error *err);
 /* Checks that this much memory is enough for a sandbox of the tier. Errors: INVALID_ARGUMENT. */
 int tier_check_memory(const struct tier *tier, uint64_t bytes, lrun_error *err);
 
-/* Finds the runtime to use: the first one in the row that is installed. *path is malloc'd.
- * Errors: CONTAINER_START_FAILED with the command that installs a runtime. */
-int tier_find_runtime(const struct tier *tier, const struct tier_runtime **out, char **path,
-                      lrun_error *err);
+/* Finds the tier's runtime. *path is malloc'd; NULL if the tier has none.
+ * Errors: CONTAINER_START_FAILED with the command that installs the runtime. */
+int tier_find_runtime(const struct tier *tier, char **path, lrun_error *err);
 
 /*
  * Checks that a runtime works: starts it to ask for its version, with the flags that it always

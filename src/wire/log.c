@@ -16,7 +16,7 @@ int log_append(int fd, enum frame_type stream, const char *data, size_t length, 
         struct timespec now;
         clock_gettime(CLOCK_REALTIME, &now);
         uint64_t ms = htole64((uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000);
-        frame_header(head, stream, (uint32_t)(piece + LOG_TIME_SIZE));
+        frame_header(head, stream, FRAME_COMMAND, (uint32_t)(piece + LOG_TIME_SIZE));
         memcpy(head + FRAME_HEADER_SIZE, &ms, LOG_TIME_SIZE);
         struct iovec parts[2] = {{head, sizeof(head)}, {(void *)(uintptr_t)data, piece}};
         size_t whole = sizeof(head) + piece;
@@ -75,7 +75,7 @@ int log_reader_next(struct log_reader *r, struct log_piece *out)
         switch (frame_peek(&r->in, LOG_PAYLOAD_MAX, &f)) {
         case FRAME_OK:
             if ((f.type != FRAME_LOG_STDOUT && f.type != FRAME_LOG_STDERR) ||
-                f.length < LOG_TIME_SIZE)
+                f.command != FRAME_COMMAND || f.length < LOG_TIME_SIZE)
                 return -1;
             uint64_t ms;
             memcpy(&ms, f.payload, LOG_TIME_SIZE);

@@ -2,6 +2,7 @@
 #include "wire/order.h"
 
 #include "json/check.h"
+#include "json/request_text.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -58,6 +59,12 @@ static int read_progress(void *out, const char *field, const json_t *value, lrun
     return check_bool(&order->progress, field, value, err);
 }
 
+static int read_idle(void *out, const char *field, const json_t *value, lrun_error *err)
+{
+    struct run_order *order = out;
+    return check_positive(&order->idle_ms, field, value, ORDER_IDLE_MAX, err);
+}
+
 static int read_request(void *out, const char *field, const json_t *value, lrun_error *err)
 {
     struct run_order *order = out;
@@ -68,12 +75,16 @@ static int read_request(void *out, const char *field, const json_t *value, lrun_
 int order_parse(struct run_order *out, const char *json, size_t length, lrun_error *err)
 {
     static const struct check_field fields[] = {
-        {"id", read_id},           {"commit", read_commit},
-        {"logs", read_logs},       {"progress", read_progress},
-        {"request", read_request}, {0},
+        {"id", read_id},
+        {"commit", read_commit},
+        {"logs", read_logs},
+        {"progress", read_progress},
+        {"request", read_request},
+        {"idle", read_idle},
+        {0},
     };
     json_t *document;
-    if (request_load(&document, json, length, err) < 0)
+    if (request_text_load(&document, json, length, err) < 0)
         return -1;
     cleanup_order struct run_order order = {.logs = true};
     int rc = check_object(&order, "", document, fields, err);
@@ -91,8 +102,9 @@ json_t *order_to_json(const struct run_order *order)
 {
     struct request request = order->request;
     request.input = NULL;
-    return json_pack("{ss,ss*,sb,sb,so}", "id", order->id, "commit", order->commit, "logs",
-                     order->logs, "progress", order->progress, "request",
+    json_t *idle = order->idle_ms ? json_integer((json_int_t)order->idle_ms) : NULL;
+    return json_pack("{ss,ss*,sb,sb,so*,so}", "id", order->id, "commit", order->commit, "logs",
+                     order->logs, "progress", order->progress, "idle", idle, "request",
                      request_to_json(&request));
 }
 

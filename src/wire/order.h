@@ -5,6 +5,9 @@
  *
  *      {"id": "light-runner-0123456789ab", "logs": true, "progress": false, "request": {...}}
  *
+ * The OPEN frame of a session has the same content, and `idle`: how long (ms) the session may be
+ * without a command.
+ *
  * `commit` is present only for setup steps: if the command succeeds, the sandbox's root becomes an
  * image of that name.
  *
@@ -21,12 +24,16 @@
 #define ORDER_COMMIT_REPOSITORY "light-runner/setup"
 enum { ORDER_COMMIT_DIGITS = 48 };
 
+/* ms. The longest time that a session may be without a command. */
+#define ORDER_IDLE_MAX (3650ull * 24 * 3600 * 1000)
+
 struct run_order {
-    char *id;      /* light-runner-<12 hex> */
-    char *commit;  /* NULL: the sandbox's root is not kept */
-    bool logs;     /* false: nobody listens, so the output is discarded at its source */
-    bool progress; /* the caller wants PROGRESS frames */
-    mode_t umask;  /* the caller's. Not in the document: the supervisor inherits it */
+    char *id;         /* light-runner-<12 hex> */
+    char *commit;     /* NULL: the sandbox's root is not kept */
+    bool logs;        /* false: nobody listens, so the output is discarded at its source */
+    bool progress;    /* the caller wants PROGRESS frames */
+    uint64_t idle_ms; /* of a session; 0: it is a run */
+    mode_t umask;     /* the caller's. Not in the document: the supervisor inherits it */
     struct request request;
 };
 

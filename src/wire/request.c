@@ -1,21 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Reads a request. Each field has one row in a table, with the function that checks it. A field
- * that has no row is unknown.
+ * that has no row is unknown. The fields of `options` and of the network are in files of their own.
  */
 #include "wire/request.h"
 
 #include "base/cleanup.h"
 #include "base/text.h"
+#include "wire/request_fields.h"
 #include "json/check.h"
+#include "json/request_text.h"
 
-#include <arpa/inet.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define OPERATION "request.check"
 
 enum {
     MAX_IMAGE = 4096,
@@ -26,282 +24,12 @@ enum {
     MAX_ARGV = 1024 * 1024, /* all words together */
     MAX_EXTRACT = 1024,
     MAX_EXTRACT_BYTES = 1024 * 1024, /* all paths together: they come back in one RESULT frame */
-    MAX_NETWORKS = 64,
     MAX_IGNORE = 1024,
     MAX_NAME = 255, /* a file's name, without its folder */
     MAX_STEPS = 1024,
 };
 
-#define MIN_MEMORY  (6ull << 20) /* Docker's minimum */
-#define MIN_DISK    (1ull << 20)
-#define MAX_BYTES   ((uint64_t)INT64_MAX)
 #define MAX_TIMEOUT (3650ull * 24 * 3600 * 1000)
-#define MIN_CPUS    0.01 /* the kernel's smallest quota */
-#define MAX_CPUS    65536.0
-
-/* -------------------------------------------------------------- options */
-
-static const char *const runtimes[] = {"runc", "runsc", "kata", REQUEST_KATA_SHIM, NULL};
-
-static int read_runtime(void *out, const char *field, const json_t *value, lrun_error *err)
-{
-    struct request *r = out;
-    return check_choice(&r->runtime, field, value, runtimes, err);
-}
-
-static int read_setup_runtime(void *out, const char *field, const json_t *value, lrun_error *err)
-{
-    struct request *r = out;
-    return check_choice(&r->setup_runtime, field, value, runtimes, err);
-}
-
-static int read_setup_network(void *out, const char *field, const json_t *value, lrun_error *err)
-{
-    static const char *const names[] = {"none", REQUEST_NETWORK_DEFAULT, NULL};
-    struct request *r = out;
-    return check_choice(&r->setup_network, field, value, names, err);
-}
-
-static int read_engine(void *out, const char *field, const json_t *value, lrun_error *err)
-{
-    static const char *const names[] = {"auto", "local", "docker", NULL};
-    struct request *r = out;
-    return check_choice(&r->engine, field, value, names, err);
-}
-
-static int read_accelerator(void *out, const char *field, const json_t *value, lrun_error *err)
-{
-    static const char *const names[] = {"any", "kvm", NULL};
-    struct request *r = out;
-    cleanup_free char *name = NULL;
-    if (check_choice(&name, field, value, names, err) < 0)
-        return -1;
-    r->kvm_only = strcmp(name, "kvm") == 0;
-    return 0;
-}
-
-/* Sizes larger than anybody has. A schema can recognise them too, by their length. */
-static bool is_beyond(const char *size)
-{
-    static const struct {
-        const char *units;
-        size_t digits;
-    } most[] = {{"kK", 15}, {"mM", 12}, {"gG", 9}};
-    size += strspn(size, "0");
-    size_t digits = strspn(size, "0123456789");
-    for (size_t i = 0; i < sizeof(most) / sizeof(most[0]); i++)
-        if (size[digits] && strchr(most[i].units, size[digits]))
-            return digits > most[i].digits;
-    return digits > 18;
-}
-
-static int read_size(uint64_t *out, const char *field, const json_t *value, uint64_t min,
-                     const char *min_text, lrun_error *err)
-{
-    const char *text;
-    if (check_string(&text, field, value, err) < 0)
-        return error_hint(err, "write it like \"512m\"");
-    uint64_t bytes;
-    if (!text_parse_size(text, &bytes) || is_beyond(text)) {
-        check_fail(err, field, "'%.40s' is not a size", text);
-        return error_hint(err, "give digits followed by k, m or g, like 512m");
-    }
-    if (bytes < min)
-        return check_fail(err, field, "'%.40s' is below the minimum of %s", text, min_text);
-    *out = bytes;
-    return 0;
-}
-
-static int read_memory(void *out, const char *field, const json_t *value, lrun_error *err)
-{
-    struct request *r = out;
-    return read_size(&r->memory_bytes, field, value, MIN_MEMORY, "6m", err);
-}
-
-static int read_disk(void *out, const char *field, const json_t *value, lrun_error *err)
-{
-    struct request *r = out;
-    r->disk_asked = true;
-    return read_size(&r->disk_bytes, field, value, MIN_DISK, "1m", err);
-}
-
-static int read_cpus(void *out, const char *field, const json_t *value, lrun_error *err)
-{
-    struct request *r = out;
-    double cpus;
-    if (json_is_string(value)) {
-        /* The TypeScript light-runner accepts "0.5" too. */
-        const char *text;
-        if (check_string(&text, field, value, err) < 0)
-            return -1;
-        /* Read it as JSON: strtod() depends on the caller's locale. */
-        bool plain = text[strspn(text, "0123456789.")] == '\0';
-        json_t *number = plain ? json_loads(text, JSON_DECODE_ANY, NULL) : NULL;
-        bool is_number = json_is_number(number);
-        cpus = is_number ? json_number_value(number) : 0;
-        json_decref(number);
-        if (!is_number) {
-            check_fail(err, field, "'%.40s' is not a number of cores", text);
-            return error_hint(err, "write it like 2 or 0.5");
-        }
-    } else if (json_is_number(value)) {
-        cpus = json_number_value(value);
-    } else {
-        check_fail(err, field, "must be a number");
-        return error_hint(err, "write it like 2 or 0.5");
-    }
-    if (!isfinite(cpus) || cpus < MIN_CPUS || cpus > MAX_CPUS) {
-        check_fail(err, field, "is %g; it must be at least %g and at most %g", cpus, MIN_CPUS,
-                   MAX_CPUS);
-        return error_hint(err, "write it like 2 or 0.5");
-    }
-    r->cpus = cpus;
-    return 0;
-}
-
-static int read_pids(void *out, const char *field, const json_t *value, lrun_error *err)
-{
-    struct request *r = out;
-    uint64_t pids;
-    if (check_positive(&pids, field, value, REQUEST_PIDS_MAX, err) < 0)
-        return -1;
-    r->pids = (unsigned)pids;
-    return 0;
-}
-
-static int read_gpus(void *out, const char *field, const json_t *value, lrun_error *err)
-{
-    struct request *r = out;
-    json_int_t count;
-    if (check_integer(&count, value)) {
-        if (count < 0)
-            return check_fail(err, field, "must not be negative");
-        if (asprintf(&r->gpus, "%" JSON_INTEGER_FORMAT, count) < 0) {
-            r->gpus = NULL;
-            return error_oom(err, OPERATION);
-        }
-        return 0;
-    }
-    if (check_copy_name(&r->gpus, field, value, 256, err) < 0)
-        return -1;
-    static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-                                  ",=.:\"-_ ";
-    if (r->gpus[0] == '-' || r->gpus[strspn(r->gpus, allowed)] != '\0') {
-        check_fail(err, field, "'%.80s' is not a choice of GPUs", r->gpus);
-        return error_hint(err, "give all, a count, or a name as in device=0");
-    }
-    return 0;
-}
-
-static int read_no_new_privileges(void *out, const char *field, const json_t *value,
-                                  lrun_error *err)
-{
-    struct request *r = out;
-    return check_bool(&r->no_new_privileges, field, value, err);
-}
-
-static int read_max_extract_bytes(void *out, const char *field, const json_t *value,
-                                  lrun_error *err)
-{
-    struct request *r = out;
-    return check_positive(&r->max_extract_bytes, field, value, MAX_BYTES, err);
-}
-
-static int read_max_log_bytes(void *out, const char *field, const json_t *value, lrun_error *err)
-{
-    struct request *r = out;
-    return check_positive(&r->max_log_bytes, field, value, MAX_BYTES, err);
-}
-
-/* Names that stand for bits. */
-struct named_bit {
-    const char *name;
-    unsigned bit;
-};
-
-static const struct named_bit unenforced_names[] = {
-    {"memory", REQUEST_UNENFORCED_MEMORY},
-    {"cpus", REQUEST_UNENFORCED_CPUS},
-    {"pids", REQUEST_UNENFORCED_PIDS},
-    {0},
-};
-
-static const struct named_bit egress_names[] = {
-    {"host", REQUEST_EGRESS_HOST},
-    {"metadata", REQUEST_EGRESS_METADATA},
-    {0},
-};
-
-static int fail_name(const char *path, const char *name, const struct named_bit *known,
-                     lrun_error *err)
-{
-    char all[64] = "";
-    for (size_t used = 0; known->name; known++)
-        used +=
-            (size_t)snprintf(all + used, sizeof(all) - used, "%s%s", used ? ", " : "", known->name);
-    return check_fail(err, path, "'%.40s' is not one of %s", name, all);
-}
-
-static int read_names(unsigned *out, const char *field, const json_t *value, const char *of,
-                      const struct named_bit *known, lrun_error *err)
-{
-    const json_t *member;
-    size_t i;
-    if (!json_is_array(value))
-        return check_fail(err, field, "must be a list of names of %s", of);
-    json_array_foreach (value, i, member) {
-        const char *name;
-        char path[160];
-        const struct named_bit *k = known;
-        snprintf(path, sizeof(path), "%s[%zu]", field, i);
-        if (check_string(&name, path, member, err) < 0)
-            return -1;
-        while (k->name && strcmp(k->name, name) != 0)
-            k++;
-        if (!k->name)
-            return fail_name(path, name, known, err);
-        *out |= k->bit;
-    }
-    return 0;
-}
-
-static int read_allow_unenforced(void *out, const char *field, const json_t *value, lrun_error *err)
-{
-    struct request *r = out;
-    return read_names(&r->allow_unenforced, field, value, "limits", unenforced_names, err);
-}
-
-static int read_allow_egress(void *out, const char *field, const json_t *value, lrun_error *err)
-{
-    struct request *r = out;
-    return read_names(&r->allow_egress, field, value, "addresses", egress_names, err);
-}
-
-static const struct check_field option_fields[] = {
-    {"runtime", read_runtime},
-    {"accelerator", read_accelerator},
-    {"engine", read_engine},
-    {"memory", read_memory},
-    {"cpus", read_cpus},
-    {"pids", read_pids},
-    {"gpus", read_gpus},
-    {"noNewPrivileges", read_no_new_privileges},
-    {"disk", read_disk},
-    {"maxExtractBytes", read_max_extract_bytes},
-    {"maxLogBytes", read_max_log_bytes},
-    {"allowUnenforced", read_allow_unenforced},
-    {"allowEgress", read_allow_egress},
-    {"setupRuntime", read_setup_runtime},
-    {"setupNetwork", read_setup_network},
-    {0},
-};
-
-static int read_options(void *out, const char *field, const json_t *value, lrun_error *err)
-{
-    return check_object(out, field, value, option_fields, err);
-}
-
-/* -------------------------------------------------------------- request */
 
 static int read_image(void *out, const char *field, const json_t *value, lrun_error *err)
 {
@@ -392,7 +120,7 @@ static int read_ignore(void *out, const char *field, const json_t *value, lrun_e
     if (check_copy_strings(&r->ignore, field, value, MAX_IGNORE, err) < 0)
         return -1;
     if (!r->ignore && copy_names(&r->ignore, none) < 0)
-        return error_oom(err, OPERATION);
+        return error_oom(err, REQUEST_OPERATION);
     for (size_t i = 0; r->ignore[i]; i++) {
         const char *name = r->ignore[i];
         char path[160];
@@ -442,69 +170,6 @@ static int read_cpu_timeout(void *out, const char *field, const json_t *value, l
     return 0;
 }
 
-static bool is_network_name(const char *s)
-{
-    size_t length = strlen(s);
-    if (length == 0 || length > 255 || s[0] == '-' || s[0] == '.')
-        return false;
-    return s[strspn(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-")] ==
-           '\0';
-}
-
-/* Returns whether a sandbox can ask a server at this address: on loopback there is only the sandbox
- * itself. */
-static bool is_server_address(const char *text)
-{
-    struct in_addr v4;
-    struct in6_addr v6;
-    if (inet_pton(AF_INET, text, &v4) == 1) {
-        uint32_t first = ntohl(v4.s_addr) >> 24;
-        return first != 0 && first != 127 && first < 224;
-    }
-    return inet_pton(AF_INET6, text, &v6) == 1 && !IN6_IS_ADDR_LOOPBACK(&v6) &&
-           !IN6_IS_ADDR_UNSPECIFIED(&v6) && !IN6_IS_ADDR_MULTICAST(&v6) &&
-           !IN6_IS_ADDR_LINKLOCAL(&v6) && !IN6_IS_ADDR_V4MAPPED(&v6);
-}
-
-static int read_dns(void *out, const char *field, const json_t *value, lrun_error *err)
-{
-    struct request *r = out;
-    if (check_copy_strings(&r->dns, field, value, REQUEST_DNS_MAX, err) < 0)
-        return -1;
-    for (char **server = r->dns; server && *server; server++)
-        if (!is_server_address(*server))
-            return check_fail(err, field,
-                              "'%.80s' is not the address of a name server that a sandbox can ask",
-                              *server);
-    return 0;
-}
-
-static int read_networks(void *out, const char *field, const json_t *value, lrun_error *err)
-{
-    struct request *r = out;
-    if (json_is_string(value)) {
-        json_t *list = json_pack("[O]", value);
-        int rc = list ? check_copy_strings(&r->networks, field, list, 1, err)
-                      : error_oom(err, OPERATION);
-        json_decref(list);
-        if (rc < 0)
-            return -1;
-    } else if (check_copy_strings(&r->networks, field, value, MAX_NETWORKS, err) < 0) {
-        return -1;
-    }
-    size_t count = 0;
-    bool none = false;
-    for (; r->networks && r->networks[count]; count++) {
-        if (!is_network_name(r->networks[count]))
-            return check_fail(err, field, "'%.80s' is not the name of a network",
-                              r->networks[count]);
-        none = none || strcmp(r->networks[count], "none") == 0;
-    }
-    if (none && count > 1)
-        return check_fail(err, field, "'none' cannot be combined with other networks");
-    return 0;
-}
-
 /* Adds one variable; ignores it if its name is not valid. A later variable replaces an earlier one
  * of the same name. */
 static int add_env(json_t *all, const char *field, const char *name, size_t name_length,
@@ -519,7 +184,7 @@ static int add_env(json_t *all, const char *field, const char *name, size_t name
     cleanup_free char *key = strndup(name, name_length);
     return key && json_object_set_new(all, key, json_string(value)) == 0
                ? 0
-               : error_oom(err, OPERATION);
+               : error_oom(err, REQUEST_OPERATION);
 }
 
 static int collect_env(json_t *all, const char *field, const json_t *value, lrun_error *err)
@@ -559,14 +224,14 @@ static int flatten_env(char ***out, const char *field, const json_t *all, lrun_e
         return 0;
     *out = calloc(count + 1, sizeof(**out));
     if (!*out)
-        return error_oom(err, OPERATION);
+        return error_oom(err, REQUEST_OPERATION);
     const char *key;
     json_t *value;
     size_t i = 0;
     json_object_foreach ((json_t *)all, key, value) {
         if (asprintf(&(*out)[i], "%s=%s", key, json_string_value(value)) < 0) {
             (*out)[i] = NULL;
-            return error_oom(err, OPERATION);
+            return error_oom(err, REQUEST_OPERATION);
         }
         total += strlen((*out)[i++]) + 1;
         if (total > MAX_ENV)
@@ -579,7 +244,7 @@ static int read_env(void *out, const char *field, const json_t *value, lrun_erro
 {
     struct request *r = out;
     json_t *all = json_object();
-    int rc = all ? collect_env(all, field, value, err) : error_oom(err, OPERATION);
+    int rc = all ? collect_env(all, field, value, err) : error_oom(err, REQUEST_OPERATION);
     if (rc == 0)
         rc = flatten_env(&r->env, field, all, err);
     json_decref(all);
@@ -599,7 +264,7 @@ static int read_workdir(void *out, const char *field, const json_t *value, lrun_
     if (text_path_has_dotdot(path))
         return check_fail(err, field, "'%.80s' must not contain '..'", path);
     r->workdir = text_path_join("/", path);
-    return r->workdir ? 0 : error_oom(err, OPERATION);
+    return r->workdir ? 0 : error_oom(err, REQUEST_OPERATION);
 }
 
 static int read_extract_from(void *out, const char *field, const json_t *value, lrun_error *err)
@@ -633,7 +298,7 @@ static int read_extract(void *out, const char *field, const json_t *value, lrun_
         return 0;
     r->extract = calloc(count, sizeof(*r->extract));
     if (!r->extract)
-        return error_oom(err, OPERATION);
+        return error_oom(err, REQUEST_OPERATION);
     r->extract_count = count;
     for (size_t i = 0; i < count; i++) {
         char path[160];
@@ -680,15 +345,15 @@ static const struct check_field request_fields[] = {
     {"input", read_input},
     {"timeout", read_timeout},
     {"cpuTimeout", read_cpu_timeout},
-    {"networks", read_networks},
-    {"network", read_networks}, /* the older name */
-    {"dns", read_dns},
+    {"networks", request_read_networks},
+    {"network", request_read_networks}, /* the older name */
+    {"dns", request_read_dns},
     {"env", read_env},
     {"workdir", read_workdir},
     {"extract", read_extract},
     {"extractWhen", read_extract_when},
     {"detached", read_detached},
-    {"options", read_options},
+    {"options", request_read_options},
     {0},
 };
 
@@ -709,8 +374,8 @@ static int check_setup_runtime(const struct request *r, lrun_error *err)
     const char *tier = r->setup_runtime ? r->setup_runtime : r->runtime;
     if (!r->run || strcmp(tier, "runc") == 0)
         return 0;
-    error_set(err, LRUN_NOT_SUPPORTED, OPERATION, "run: setup steps cannot be run in the tier '%s'",
-              tier);
+    error_set(err, LRUN_NOT_SUPPORTED, REQUEST_OPERATION,
+              "run: setup steps cannot be run in the tier '%s'", tier);
     return error_hint(err,
                       "add --setup-runtime runc to run the steps, and with them the image's "
                       "programs, on the host's kernel; or use an image that has what is needed");
@@ -742,95 +407,12 @@ int request_from_json(struct request *out, const json_t *document, lrun_error *e
         return check_fail(err, "dns", "name servers cannot be used without a network");
     if (set_default(&r.runtime, "runc") < 0 || set_default(&r.engine, "auto") < 0 ||
         (!r.ignore && copy_names(&r.ignore, ignored_names) < 0))
-        return error_oom(err, OPERATION);
+        return error_oom(err, REQUEST_OPERATION);
     if (check_setup_runtime(&r, err) < 0)
         return -1;
     *out = r;
     r = (struct request){0};
     return 0;
-}
-
-/* -------------------------------------------------------------- writing */
-
-static json_t *strings_to_json(char *const *strings)
-{
-    json_t *list = strings ? json_array() : NULL;
-    for (; list && *strings; strings++)
-        if (json_array_append_new(list, json_string(*strings)) < 0) {
-            json_decref(list);
-            return NULL;
-        }
-    return list;
-}
-
-/* Returns NULL for an empty set, or when memory is out. */
-static json_t *names_to_json(unsigned set, const struct named_bit *known)
-{
-    json_t *list = set ? json_array() : NULL;
-    for (; list && known->name; known++) {
-        if ((set & known->bit) && json_array_append_new(list, json_string(known->name)) < 0) {
-            json_decref(list);
-            return NULL;
-        }
-    }
-    return list;
-}
-
-static json_t *size_to_json(uint64_t bytes)
-{
-    return json_sprintf("%llu", (unsigned long long)bytes);
-}
-
-static json_t *extract_to_json(const struct request *r)
-{
-    json_t *list = r->has_extract ? json_array() : NULL;
-    for (size_t i = 0; list && i < r->extract_count; i++) {
-        json_t *e = json_pack("{ss,ss}", "from", r->extract[i].from, "to", r->extract[i].to);
-        if (!e || json_array_append_new(list, e) < 0) {
-            json_decref(list);
-            return NULL;
-        }
-    }
-    return list;
-}
-
-json_t *request_to_json(const struct request *r)
-{
-    json_t *memory = size_to_json(r->memory_bytes);
-    json_t *disk = r->disk_asked ? size_to_json(r->disk_bytes) : NULL;
-    json_t *unenforced = names_to_json(r->allow_unenforced, unenforced_names);
-    json_t *egress = names_to_json(r->allow_egress, egress_names);
-    json_t *options = json_pack(
-        "{ss,ss*,ss,so*,sf,si,ss*,sb,so*,sI,sI,so*,so*,ss*,ss*}", "runtime", r->runtime,
-        "accelerator", r->kvm_only ? "kvm" : NULL, "engine", r->engine, "memory", memory, "cpus",
-        r->cpus, "pids", (int)r->pids, "gpus", r->gpus, "noNewPrivileges", r->no_new_privileges,
-        "disk", disk, "maxExtractBytes", (json_int_t)r->max_extract_bytes, "maxLogBytes",
-        (json_int_t)r->max_log_bytes, "allowUnenforced", unenforced, "allowEgress", egress,
-        "setupRuntime", r->setup_runtime, "setupNetwork", r->setup_network);
-    json_t *input = r->input ? json_string(r->input) : NULL;
-    json_t *run = strings_to_json(r->run), *networks = strings_to_json(r->networks);
-    json_t *env = strings_to_json(r->env), *extract = extract_to_json(r);
-    json_t *dns = strings_to_json(r->dns), *argv = strings_to_json(r->argv);
-    json_t *ignore = strings_to_json(r->ignore);
-    json_t *cpu_timeout = r->cpu_timeout_ms ? json_integer((json_int_t)r->cpu_timeout_ms) : NULL;
-    bool complete = memory && !disk == !r->disk_asked && options &&
-                    !unenforced == !r->allow_unenforced && !egress == !r->allow_egress &&
-                    !argv == !r->argv && !ignore == !r->ignore &&
-                    !cpu_timeout == !r->cpu_timeout_ms && !dns == !r->dns && !input == !r->input &&
-                    !run == !r->run && !networks == !r->networks && !env == !r->env &&
-                    !extract == !r->has_extract;
-    json_t *document = json_pack(
-        "{ss,ss*,so*,so*,ss*,so*,ss*,so*,sI,so*,so*,so*,so*,ss*,so*,ss*,sb,so*}", "image", r->image,
-        "entrypoint", r->entrypoint, "argv", argv, "run", run, "dir", r->dir, "ignore", ignore,
-        "links", r->links_inside ? "inside" : NULL, "input", input, "timeout",
-        (json_int_t)r->timeout_ms, "cpuTimeout", cpu_timeout, "networks", networks, "dns", dns,
-        "env", env, "workdir", r->workdir, "extract", extract, "extractWhen",
-        r->extract_always ? "always" : NULL, "detached", r->detached, "options", options);
-    if (!complete) {
-        json_decref(document);
-        return NULL;
-    }
-    return document;
 }
 
 void request_free(struct request *r)
@@ -857,4 +439,14 @@ void request_free(struct request *r)
     }
     free(r->extract);
     *r = (struct request){0};
+}
+
+int request_parse(struct request *out, const char *json, size_t length, lrun_error *err)
+{
+    json_t *document;
+    if (request_text_load(&document, json, length, err) < 0)
+        return -1;
+    int rc = request_from_json(out, document, err);
+    json_decref(document);
+    return rc;
 }

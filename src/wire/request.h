@@ -86,21 +86,6 @@ struct request {
 int request_parse(struct request *out, const char *json, size_t length, lrun_error *err);
 int request_from_json(struct request *out, const json_t *document, lrun_error *err);
 
-/*
- * Only reads the JSON text, for callers that change the document before it is checked. In such a
- * document `input` is a string: the JSON text of the value. That text is passed on letter by
- * letter, with numbers of any size, the order of members, and escapes. New reference.
- */
-int request_load(json_t **out, const char *json, size_t length, lrun_error *err);
-
-/* Checks the JSON text of `input` and makes its value for a document. Errors call it `field`. New
- * reference. */
-int request_input(json_t **out, const char *field, const char *text, size_t length,
-                  lrun_error *err);
-
-/* Returns the JSON text of such a document. malloc'd; NULL when memory is out. */
-char *request_dump(const json_t *document);
-
 /* Returns the document of a request with every field, for the REQUEST frame. New reference. */
 json_t *request_to_json(const struct request *r);
 

@@ -5,7 +5,7 @@
 #include "wire/result.h"
 
 #include "base/cleanup.h"
-#include "base/text.h"
+#include "json/printable.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -60,23 +60,6 @@ static json_t *time_to_json(double ms)
     return json_real(ms < 1e12 ? (double)(int64_t)(ms * 1000 + 0.5) / 1000 : ms);
 }
 
-/*
- * Returns a string, or NULL for an empty text, which is then left out. Reasons, kernel names and
- * messages quote text from a sandbox or a file system. Such text may not be UTF-8, may contain
- * terminal controls, and a message may be cut within a character. None of this may invalidate the
- * whole document or reach its reader.
- */
-static json_t *text_to_json(const char *text)
-{
-    if (!text || !*text)
-        return NULL;
-    cleanup_free char *clean = strdup(text);
-    if (!clean)
-        return NULL;
-    text_make_printable(clean);
-    return json_string(clean);
-}
-
 static json_t *extracted_to_json(const struct run_result *r)
 {
     json_t *list = json_array();
@@ -86,7 +69,7 @@ static json_t *extracted_to_json(const struct run_result *r)
         json_t *bytes = ok ? json_integer((json_int_t)e->bytes) : NULL;
         json_t *entry =
             json_pack("{ss,ss,ss,so*,so*}", "from", e->from, "to", e->to, "status",
-                      status_names[e->status], "bytes", bytes, "error", text_to_json(e->reason));
+                      status_names[e->status], "bytes", bytes, "error", printable_json(e->reason));
         if (!entry || json_array_append_new(list, entry) < 0) {
             json_decref(list);
             return NULL;
@@ -113,7 +96,7 @@ static json_t *names_to_json(const char *names)
 static json_t *setup_to_json(const lrun_setup *s)
 {
     return s->runtime ? json_pack("{ss,ss*,so*}", "runtime", s->runtime, "network", s->network,
-                                  "kernel", text_to_json(s->kernel))
+                                  "kernel", printable_json(s->kernel))
                       : NULL;
 }
 
@@ -128,11 +111,11 @@ static json_t *usage_to_json(const lrun_usage *u)
 static json_t *isolation_to_json(const struct run_result *r)
 {
     return json_pack(
-        "{so*,so*,so*,sb,so*,so*,ss*,so*}", "runtime", text_to_json(r->isolation.runtime), "kernel",
-        text_to_json(r->isolation.kernel), "hostKernel", text_to_json(r->isolation.host_kernel),
-        "verified", r->isolation.verified, "checked", names_to_json(r->isolation.checked),
-        "unenforced", names_to_json(r->isolation.unenforced), "accelerator",
-        r->isolation.accelerator, "setup", setup_to_json(&r->isolation.setup));
+        "{so*,so*,so*,sb,so*,so*,ss*,so*}", "runtime", printable_json(r->isolation.runtime),
+        "kernel", printable_json(r->isolation.kernel), "hostKernel",
+        printable_json(r->isolation.host_kernel), "verified", r->isolation.verified, "checked",
+        names_to_json(r->isolation.checked), "unenforced", names_to_json(r->isolation.unenforced),
+        "accelerator", r->isolation.accelerator, "setup", setup_to_json(&r->isolation.setup));
 }
 
 static json_t *timings_to_json(const lrun_timings *t)
@@ -151,14 +134,15 @@ json_t *result_to_json(const struct run_result *r)
     if (r->extracted && !extracted)
         return NULL;
     json_t *timeout = r->timeout_ms ? json_integer((json_int_t)r->timeout_ms) : NULL;
-    return json_pack("{ss,sb,si,so*,sI,so*,sb,sb,sb,sb,sb,so*,so*,so,so,so}", "id",
-                     r->id ? r->id : "", "success", r->success, "exitCode", r->exit_code, "signal",
-                     text_to_json(signal_text), "duration", (json_int_t)r->duration_ms, "timeout",
-                     timeout, "cancelled", r->cancelled, "timedOut", r->timed_out, "cpuTimedOut",
-                     r->cpu_timed_out, "oomKilled", r->oom_killed, "logTruncated", r->log_truncated,
-                     "extracted", extracted, "leftBehind", names_to_json(r->left_behind), "usage",
-                     usage_to_json(&r->usage), "isolation", isolation_to_json(r), "timings",
-                     timings_to_json(&r->timings));
+    json_t *ended = r->session ? json_boolean(r->session_ended) : NULL;
+    return json_pack(
+        "{ss,ss*,so*,sb,si,so*,sI,so*,sb,sb,sb,sb,sb,so*,so*,so,so,so}", "id", r->id ? r->id : "",
+        "session", r->session, "sessionEnded", ended, "success", r->success, "exitCode",
+        r->exit_code, "signal", printable_json(signal_text), "duration", (json_int_t)r->duration_ms,
+        "timeout", timeout, "cancelled", r->cancelled, "timedOut", r->timed_out, "cpuTimedOut",
+        r->cpu_timed_out, "oomKilled", r->oom_killed, "logTruncated", r->log_truncated, "extracted",
+        extracted, "leftBehind", names_to_json(r->left_behind), "usage", usage_to_json(&r->usage),
+        "isolation", isolation_to_json(r), "timings", timings_to_json(&r->timings));
 }
 
 /* ------------------------------------------------------------- reading */
@@ -370,6 +354,8 @@ static int take_all(struct owned_result *owned, lrun_error *err)
     const json_t *d = owned->document;
     uint64_t code;
     if (take_string(&r->id, d, "id", true, err) < 0 ||
+        take_string(&r->session, d, "session", false, err) < 0 ||
+        take_later_bool(&r->session_ended, d, "sessionEnded", err) < 0 ||
         take_bool(&r->success, d, "success", err) < 0 || take_u64(&code, d, "exitCode", err) < 0 ||
         take_signal(&r->signal, d, err) < 0 || take_u64(&r->duration_ms, d, "duration", err) < 0 ||
         take_later_u64(&r->timeout_ms, d, "timeout", err) < 0 ||
@@ -379,6 +365,8 @@ static int take_all(struct owned_result *owned, lrun_error *err)
         take_bool(&r->oom_killed, d, "oomKilled", err) < 0 ||
         take_bool(&r->log_truncated, d, "logTruncated", err) < 0)
         return -1;
+    if (!*r->session)
+        r->session = NULL;
     if (code > 255)
         return lost(err, "exitCode");
     r->exit_code = (int)code;
@@ -423,6 +411,8 @@ static int publish(struct owned_result *owned, lrun_error *err)
         .isolation = &owned->isolation,
         .timings = &r->timings,
         .left_behind = owned->left_behind.list,
+        .session = r->session,
+        .session_ended = r->session_ended,
     };
     if (!r->extracted)
         return 0;
@@ -480,40 +470,4 @@ void lrun_result_free(lrun_result *result)
 {
     struct owned_result *owned = (struct owned_result *)result;
     owned_free(&owned);
-}
-
-/* -------------------------------------------------------------- errors */
-
-json_t *error_to_json(const lrun_error *e)
-{
-    return json_pack("{ss,so*,so*,so*,so*}", "code", lrun_code_name(e->code), "message",
-                     text_to_json(e->message), "operation", text_to_json(e->operation), "container",
-                     text_to_json(e->id), "hint", text_to_json(e->hint));
-}
-
-static void copy_field(char *to, size_t size, const json_t *object, const char *field)
-{
-    const char *text = json_string_value(json_object_get(object, field));
-    snprintf(to, size, "%s", text ? text : "");
-    text_make_printable(to);
-}
-
-void error_from_json(lrun_error *out, const char *json, size_t length)
-{
-    *out = (lrun_error){.code = LRUN_SUPERVISOR_LOST};
-    json_t *o = json_loadb(json, length, 0, NULL);
-    const char *code = json_string_value(json_object_get(o, "code"));
-    if (!code) {
-        error_set(out, LRUN_SUPERVISOR_LOST, "error.parse",
-                  "the supervisor reported an error that cannot be read");
-    } else {
-        out->code = error_code_from_name(code);
-        if (out->code == LRUN_OK)
-            out->code = LRUN_INTERNAL;
-        copy_field(out->message, sizeof(out->message), o, "message");
-        copy_field(out->operation, sizeof(out->operation), o, "operation");
-        copy_field(out->id, sizeof(out->id), o, "container");
-        copy_field(out->hint, sizeof(out->hint), o, "hint");
-    }
-    json_decref(o);
 }

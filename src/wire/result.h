@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Converts the result and the error to JSON documents (docs/result.schema.json), and back.
+ * Converts the result to a JSON document (docs/result.schema.json), and back.
  */
 #ifndef WIRE_RESULT_H
 #define WIRE_RESULT_H
@@ -18,6 +18,8 @@ struct run_result {
     int exit_code, signal;
     uint64_t duration_ms, timeout_ms;
     const char *id;
+    const char *session; /* NULL: it is the result of a run, or of a session as a whole */
+    bool session_ended;  /* the session has ended with it */
     const lrun_extracted *extracted; /* NULL: there was no extraction */
     size_t extracted_count;
     const char *left_behind;
@@ -38,9 +40,5 @@ json_t *result_to_json(const struct run_result *r);
 /* Makes an lrun_result from a RESULT frame; free it with lrun_result_free(). Trusts no field: a
  * missing or mistyped field is LRUN_SUPERVISOR_LOST. */
 int result_from_json(lrun_result **out, const char *json, size_t length, lrun_error *err);
-
-/* {"code", "message", "operation", "container", "hint"}; unknown members are left out. */
-json_t *error_to_json(const lrun_error *e);
-void error_from_json(lrun_error *out, const char *json, size_t length);
 
 #endif

@@ -4,13 +4,13 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/text.h"
+#include "base/timestamp.h"
 #include "wire/order.h"
 
 #include <fcntl.h>
 #include <pwd.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #define OPERATION "state"
 
@@ -176,19 +176,6 @@ void state_remove(int dirfd, const char *id)
 
 /* -------------------------------------------------------------- all of them */
 
-/* The sort keys are looked up once, not at each comparison. */
-struct listed {
-    json_t *state;
-    const char *started, *id;
-};
-
-static int by_start(const void *a, const void *b)
-{
-    const struct listed *x = a, *y = b;
-    int order = strcmp(x->started, y->started);
-    return order ? order : strcmp(x->id, y->id);
-}
-
 int state_each(int dirfd, state_each_fn each, void *user, lrun_error *err)
 {
     cleanup_closedir DIR *dir = io_list(dirfd);
@@ -209,86 +196,13 @@ int state_each(int dirfd, state_each_fn each, void *user, lrun_error *err)
         json_decref(state);
         if (rc < 0)
             failed = -1;
+        if (rc > 0)
+            break;
     }
     return failed;
 }
 
-static int collect(void *user, json_t *state, lrun_error *err)
-{
-    return json_array_append(user, state) < 0 ? error_oom(err, OPERATION) : 0;
-}
-
-int state_list(json_t **out, int dirfd, lrun_error *err)
-{
-    json_t *found = json_array(), *sorted = json_array();
-    size_t count;
-    struct listed *all = NULL;
-    int rc = !found || !sorted ? error_oom(err, OPERATION) : 0;
-    if (rc == 0 && dirfd >= 0)
-        rc = state_each(dirfd, collect, found, err);
-    count = json_array_size(found);
-    if (rc == 0 && count > 0 && !(all = calloc(count, sizeof(*all))))
-        rc = error_oom(err, OPERATION);
-    for (size_t i = 0; all && i < count; i++) {
-        json_t *state = json_array_get(found, i);
-        const char *started = json_string_value(json_object_get(state, "startedAt"));
-        all[i] = (struct listed){state, started ? started : "", state_id(state)};
-    }
-    if (all)
-        qsort(all, count, sizeof(*all), by_start);
-    for (size_t i = 0; all && i < count && rc == 0; i++)
-        rc = json_array_append(sorted, all[i].state) < 0 ? error_oom(err, OPERATION) : 0;
-    free(all);
-    json_decref(found);
-    if (rc < 0) {
-        json_decref(sorted);
-        return -1;
-    }
-    *out = sorted;
-    return 0;
-}
-
 /* -------------------------------------------------------------- contents */
-
-void state_format_time(char out[32], int64_t ms)
-{
-    time_t seconds = (time_t)(ms / 1000);
-    struct tm utc;
-    char date[24] = "";
-    if (gmtime_r(&seconds, &utc))
-        strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &utc);
-    snprintf(out, 32, "%s.%03dZ", date, (int)(ms % 1000));
-}
-
-int64_t state_parse_time(const char *text)
-{
-    struct tm utc = {0};
-    char *end = text ? strptime(text, "%Y-%m-%dT%H:%M:%S", &utc) : NULL;
-    if (!end)
-        return -1;
-    int64_t ms = 0, unit = 100;
-    if (*end == '.') {
-        for (end++; *end >= '0' && *end <= '9'; end++, unit /= 10)
-            ms += (*end - '0') * unit;
-    }
-    /* Other programs write their local time and its offset from UTC: "+01:00". */
-    char sign;
-    unsigned hours, minutes;
-    int64_t ahead = 0;
-    if (sscanf(end, "%c%2u:%2u", &sign, &hours, &minutes) == 3 && strlen(end) == 6 &&
-        (sign == '+' || sign == '-'))
-        ahead = (int64_t)(hours * 60 + minutes) * 60000 * (sign == '-' ? -1 : 1);
-    else if (strcmp(end, "Z") != 0)
-        return -1;
-    return (int64_t)timegm(&utc) * 1000 + ms - ahead;
-}
-
-static int64_t wall_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 int64_t state_timeout(const json_t *state)
 {
@@ -303,15 +217,15 @@ enum process_fate state_fate(const json_t *state)
     enum process_fate fate = supervisor ? process_fate(supervisor) : PROCESS_UNKNOWN;
     if (fate != PROCESS_UNKNOWN)
         return fate;
-    int64_t started = state_parse_time(json_string_value(json_object_get(state, "startedAt")));
-    return wall_ms() - STATE_OVERTIME - state_timeout(state) > started ? PROCESS_GONE
-                                                                       : PROCESS_UNKNOWN;
+    int64_t started = timestamp_parse(json_string_value(json_object_get(state, "startedAt")));
+    return timestamp_now() - STATE_OVERTIME - state_timeout(state) > started ? PROCESS_GONE
+                                                                             : PROCESS_UNKNOWN;
 }
 
 json_t *state_begin(const char *id, const struct request *r)
 {
     char now[32];
-    state_format_time(now, wall_ms());
+    timestamp_format(now, timestamp_now());
     json_t *document = request_to_json(r);
     if (!document)
         return NULL;
@@ -327,10 +241,23 @@ json_t *state_begin(const char *id, const struct request *r)
     return state;
 }
 
+void state_add_session(json_t *state, uint64_t idle_ms, const struct run_result *r)
+{
+    json_t *document = result_to_json(r);
+    json_object_set(state, "isolation", json_object_get(document, "isolation"));
+    json_decref(document);
+    json_object_set_new(state, "session", json_pack("{sI}", "idle", (json_int_t)idle_ms));
+}
+
+bool state_is_session(const json_t *state)
+{
+    return json_is_object(json_object_get(state, "session"));
+}
+
 int state_end(json_t *state, const json_t *document, bool failed)
 {
     char now[32];
-    state_format_time(now, wall_ms());
+    timestamp_format(now, timestamp_now());
     bool cancelled = json_is_true(json_object_get(document, "cancelled"));
     const char *status = failed ? "failed" : cancelled ? "cancelled" : "exited";
     json_t *whole = json_deep_copy(document);

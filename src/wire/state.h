@@ -15,6 +15,7 @@
 
 #include "base/process_identity.h"
 #include "wire/request.h"
+#include "wire/result.h"
 
 #include <stdbool.h>
 
@@ -44,16 +45,19 @@ void state_remove(int dirfd, const char *id);
 /*
  * Calls `each` for every state, in no order; the state is borrowed. Only one state is in memory at
  * a time, so there may be any number. If a state cannot be read, or `each` returns less than 0, the
- * other states are still visited; the first such error is returned after that.
+ * other states are still visited; the first such error is returned after that. A return value above
+ * 0 ends the visits.
  */
 typedef int (*state_each_fn)(void *user, json_t *state, lrun_error *err);
 int state_each(int dirfd, state_each_fn each, void *user, lrun_error *err);
 
-/* Returns every state, oldest first, as a JSON array. New reference. */
-int state_list(json_t **out, int dirfd, lrun_error *err);
-
 /* Makes the state of a run that has just begun. New reference; NULL when memory is out. */
 json_t *state_begin(const char *id, const struct request *r);
+
+/* Says that it is the state of a session, which closes after that time without a command. Of the
+ * result, only the isolation is taken. */
+void state_add_session(json_t *state, uint64_t idle_ms, const struct run_result *r);
+bool state_is_session(const json_t *state);
 
 /*
  * Adds the end of the run to its state. `document` is the result, or the error if `failed`. It is
@@ -73,11 +77,5 @@ enum process_fate state_fate(const json_t *state);
 
 /* Returns the run's timeout in ms, from 0 to STATE_TIMEOUT_MAX. */
 int64_t state_timeout(const json_t *state);
-
-/* "2026-01-31T12:00:00.123Z" */
-void state_format_time(char out[32], int64_t ms);
-
-/* Returns the time that such a text names, in ms since 1970; -1 for any other text. */
-int64_t state_parse_time(const char *text);
 
 #endif

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`light-runner completion`: the scripts know every verb and flag of --help, and bash completes with its script as it should."""
+"""`light-runner completion`: the scripts know every verb and flag of --help, and the completion in bash works."""
 import os
 import re
 import shutil
@@ -25,7 +25,7 @@ def output(*argv):
 
 
 def commands():
-    """{command: its flags}, by --help."""
+    """{command: its flags}, from --help."""
     verbs = re.findall(r"^  ([a-z]+) +.+$", output("help").partition("\n'light-runner")[0], re.MULTILINE)
     names = [*verbs, *(f"image {word}" for word in ("pull", "import", "ls", "rm")), "setup gvisor", "setup kata"]
     helps = {name: output(*name.split(), "--help") if name != "help" else "" for name in names}
@@ -33,7 +33,7 @@ def commands():
     return {name: re.findall(r"^  --([a-z-]+)", text, re.MULTILINE) for name, text in helps.items()}
 
 
-# What a script says of a command's flag.
+# How each script names a command's flag.
 def section(shell, script, command):
     if shell == "bash":
         return re.search(rf"^    '{command}'\)\n(.*?);;$", script, re.MULTILINE | re.DOTALL).group(1)
@@ -73,7 +73,7 @@ def test_the_shell_accepts_its_script(shell, tmp_path):
 
 
 def test_usage():
-    for argv, message in (((), b"the shell is missing"), (("tcsh",), b"unknown shell 'tcsh' (expected bash, zsh or fish)"),
+    for argv, message in (((), b"missing shell"), (("tcsh",), b"unknown shell 'tcsh' (expected bash, zsh or fish)"),
                           (("bash", "x"), b"unknown argument 'x'")):
         done = run([PROGRAM, "completion", *argv])
         assert done.returncode == 125 and message in done.stderr and done.stdout == b"", done
@@ -81,7 +81,7 @@ def test_usage():
 
 # ------------------------------------------------------------- bash
 
-# Calls the function that is registered for light-runner as bash does after a tab.
+# Calls the function that is registered for light-runner, as bash does when Tab is pressed.
 BASH = """
 eval "$("$1" completion bash)"
 complete -p light-runner
@@ -148,7 +148,7 @@ def test_bash_completes_ids_of_runs_and_names_of_images(tmp_path):
     tar = images.make_busybox_tar(str(tmp_path / "busybox.tar"))
     assert run([PROGRAM, "image", "import", tar, "busybox:1"], env=environment).returncode == 0
     assert bash("light-runner run b", env=environment) == ["busybox:1"]
-    # What is left of the colon is not replaced by bash.
+    # bash does not replace the text before the colon.
     assert bash("light-runner image rm busybox:", env=environment) == ["1"]
     assert bash("light-runner verify --image bu", env=environment) == ["busybox:1"]
     assert bash("light-runner attach ", env=environment) == []
@@ -163,7 +163,7 @@ def test_bash_completes_ids_of_runs_and_names_of_images(tmp_path):
 
 
 def test_bash_evaluates_no_name(tmp_path):
-    """Whoever can name an image must not have commands executed at a tab, nor at the Enter after it."""
+    """An image's name must not execute commands, neither when Tab is pressed nor when Enter follows."""
     stub = tmp_path / "stub"
     stub.write_text("""#!/bin/sh\necho NAME DIGEST\ncat <<'END'\n$(touch${IFS}owned) x\n`touch${IFS}owned` x\ngood:1 x\na;touch x\n* x\nEND\n""")
     stub.chmod(0o755)

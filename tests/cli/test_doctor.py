@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""`doctor` tries what it says works: where something of the machine is missing a cell does not work, and the command that
-it names helps. The machine is broken in a mount namespace of the test's own."""
+"""`doctor` tries each cell: if the machine lacks something, the cell does not work, and the command that doctor names fixes it.
+The test breaks the machine in its own mount namespace."""
 import json
 import os
 import re
@@ -25,7 +25,7 @@ def store(tmp_path_factory):
 
 @pytest.fixture
 def place(store, tmp_path):
-    """A store of one's own, and no Docker."""
+    """A separate store, and no Docker."""
     (tmp_path / "states").mkdir()
     environment = dict(os.environ, LIGHT_RUNNER_DATA_DIR=str(store), LIGHT_RUNNER_STATE_DIR=str(tmp_path / "states"), LR=PROGRAM,
                        DOCKER_HOST=f"unix://{tmp_path}/none")
@@ -46,7 +46,7 @@ def parts(text):
 
 
 def doctor(place, script="", **more):
-    """What it says after the script: (rows, cells)."""
+    """Runs doctor after the script. Returns (rows, cells)."""
     code, out, err = shell(place, script + '\n"$LR" doctor --json', **more)
     assert code in (0, 1), (out, err)
     rows, cells = parts(out)
@@ -73,7 +73,7 @@ def test_the_text_has_a_command_for_each_cell_that_does_not_work(place):
     assert len(broken) >= 3 and all(lines[i + 1].strip().startswith("fix: ") for i in broken), out
 
 
-# What is broken, and a part of what is said of it. `fix` of a row or `hint` of the cell is then executed, and the cell works.
+# What is broken, and a part of doctor's message. The test then executes the row's `fix` or the cell's `hint`, and the cell works.
 BROKEN = {
     "no tun": ("mount -t tmpfs none /dev/net", "/dev/net/tun"),
     "read-only cgroup": ("mount --bind $G $G; mount -o remount,ro,bind $G", "cgroup"),
@@ -86,7 +86,7 @@ def test_a_fix_fixes(place, broken):
     group = "/sys/fs/cgroup/memory" if os.path.isdir("/sys/fs/cgroup/memory") else "/sys/fs/cgroup"
     script += '\n"$LR" doctor --json; echo ---; eval "$(cat "$FIX")" >&2; "$LR" doctor --json'
     fix = os.path.join(place["LIGHT_RUNNER_STATE_DIR"], "fix")
-    # Two passes: the command of the first one is what is executed in the second.
+    # Two passes: the second one executes the command that the first one printed.
     open(fix, "w").close()
     _, out, err = shell(place, script, G=group, FIX=fix)
     _, cells = parts(out.partition("---")[0])
@@ -131,14 +131,14 @@ def test_a_root_with_less_than_roots_rights(place):
 
 def test_in_a_container_no_module_is_loaded(place):
     rows, cells = doctor(place, "mount -t tmpfs none /run; touch /run/.containerenv; mount --bind /dev/null /dev/loop-control; "
-                                "mount -t tmpfs none /dev")
+                                "mount -t tmpfs none /dev; mknod -m 666 /dev/null c 1 3")
     assert "--privileged" in rows["loop devices"]["fix"] and "modprobe" not in rows["loop devices"]["fix"], rows
     assert not cells["local", "runc"]["works"]
 
 
 def test_a_tier_in_which_no_network_interface_comes_up(place):
-    """As with Kata Containers on some daemons: here it is a gVisor that was registered without a network. It can be used all
-    the same, in the way that the hint says."""
+    """As with Kata Containers on some daemons. Here it is a gVisor that was registered without a network. It can be used
+    anyway, as the hint says."""
     if dockerd.missing() or not tools.runsc():
         pytest.skip(dockerd.missing() or "no runsc in the cache: run scripts/install-runsc")
     blind = {"path": tools.runsc(), "runtimeArgs": [*dockerd.RUNSC_FLAGS, "--network=none"]}
@@ -159,7 +159,7 @@ def test_a_tier_in_which_no_network_interface_comes_up(place):
         process.remove()
 
 
-# uname() of WSL2, and of the VM of Docker Desktop.
+# From uname() of WSL2 and of Docker Desktop's VM.
 FAKE = r"""
 #define _GNU_SOURCE
 #include <dlfcn.h>

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""Every command that the documents show is executed as it is printed there: by root and by an ordinary user, with and without
-a Docker daemon.
+"""Executes every command in the documents as it is printed there: as root and as an ordinary user, with and without a Docker
+daemon.
 
-These are the fenced blocks of README.md and the like, the displays of the manual pages, and the last lines of --help.
-A registry on loopback takes the place of Docker's, and what a document takes for granted (an archive, a folder, an image that
-`make demo` makes) is there before its first command.
+The commands are in the fenced blocks of README.md and other documents, in the displays of the manual pages, and in the last lines of
+--help. A registry on loopback replaces Docker's. Files and images that a document assumes (an archive, a folder, an image that
+`make demo` makes) exist before its first command.
 """
 import contextlib
 import glob
@@ -24,9 +24,10 @@ from harness.registry import MISSING, Registry
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 PROGRAM = os.path.abspath(os.environ.get("LIGHT_RUNNER", os.path.join(ROOT, "build", "light-runner")))
 VERBS = ["run", "attach", "logs", "stop", "cancel", "pause", "resume", "ls", "clean", "image", "image pull", "image import",
-         "image ls", "image rm", "doctor", "setup", "verify", "network", "reap", "completion", "version"]
+         "image ls", "image rm", "session", "session open", "session run", "session put", "session get", "session close",
+         "session list", "doctor", "setup", "verify", "network", "reap", "rpc", "completion", "version"]
 
-# What no test can execute as it is printed, with the reason.
+# Commands that this test does not execute, with the reason.
 TAKES_SYSTEMD = "talks to systemd, which is not PID 1 where tests run"
 TAKES_THE_INTERNET = "downloads from the internet"
 TAKES_THE_MACHINE = "changes what is installed on this machine"
@@ -51,6 +52,7 @@ NOT_HERE = {
     "make format": "clang-format is not among the packages of the tests",
     "make help": "test_make.py executes it",
     "make && sudo make install": "test_install.py installs, into a folder of its own",
+    "cc hello.c -o hello $(pkg-config --cflags --libs lightrunner)": "packages/test_quickstart.py compiles it against the build",
     "systemd-run --user --scope -p Delegate=yes light-runner run alpine -- ./main.sh": TAKES_SYSTEMD,
     "systemctl enable --now light-runner-reap.timer": TAKES_SYSTEMD,
     "nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml": "takes a GPU of NVIDIA's",
@@ -69,7 +71,7 @@ PRINTS = {
     "light-runner run my-image -- echo hello": "hello\n",
     "light-runner run busybox echo hello": "hello\n",
 }
-# Stands in for Python: what it was given must have arrived as it was written.
+# Replaces Python: its arguments must have arrived as they were written.
 PYTHON = b"""#!/bin/sh
 case "$*" in
 "-c print(6 * 7)") echo 42 ;;
@@ -80,6 +82,7 @@ esac
 """
 
 pytestmark = [
+    pytest.mark.account,
     pytest.mark.once,
     pytest.mark.skipif(os.geteuid() != 0, reason="makes a user, which takes root"),
     pytest.mark.skipif(bool(MISSING), reason=f"not installed: {', '.join(MISSING)}"),
@@ -92,7 +95,7 @@ def read(path):
 
 
 def logical_lines(text):
-    """Without comments, and with what a backslash continues."""
+    """The lines without comments, each joined with the lines that continue it."""
     lines = (re.sub(r"\s+#\s.*", "", line).strip() for line in re.sub(r"\\\n\s*", "", text).splitlines())
     return [line for line in lines if line]
 
@@ -106,13 +109,13 @@ def of_markdown(text):
             commands += [line[2:] for line in logical_lines(block) if line.startswith("$ ")]
         else:
             others += logical_lines(block)
-    # A command in a block that does not say that it is the shell's would not be seen.
+    # A command in a block of another language would be missed.
     assert not [line for line in others if re.match(r"(\$|light-runner|make|sudo|docker|apt-get) ", line)]
     return commands
 
 
 def of_manual_page(text):
-    """What a terminal shows of a page's literal displays."""
+    """The commands in a page's literal displays, as a terminal shows them."""
     displays = re.findall(r"^\.Bd -literal.*?\n(.*?)^\.Ed$", text, re.MULTILINE | re.DOTALL)
     shown = [block.replace(r"\e", "\\") for block in displays] + re.findall(r"^\.Dl (.*)$", text, re.MULTILINE)
     assert not [line for line in shown if re.search(r"\\[^\n]", line)], "another escape of roff"
@@ -120,7 +123,7 @@ def of_manual_page(text):
 
 
 def of_help(text):
-    return re.findall(r"^  (light-runner (?!VERB).*)$", text, re.MULTILINE)
+    return re.findall(r"^  ((?:id=\$\()?light-runner (?!VERB).*)$", re.sub(r"\\\n\s*", "", text), re.MULTILINE)
 
 
 def documented():
@@ -137,7 +140,7 @@ def documented():
 
 
 class Place:
-    """A folder for one document, a user with a home, and maybe a daemon."""
+    """A folder for one document, with a user and perhaps a daemon."""
 
     def __init__(self, folder, uid, variables):
         self.folder, self.uid, self.variables = folder, uid, variables
@@ -152,7 +155,7 @@ class Place:
         return subprocess.run(argv, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120)
 
     def furnish(self, rootfs, registry):
-        """What the documents take for granted."""
+        """Makes the files that the documents assume."""
         os.mkdir(f"{self.folder}/upload")
         with open(f"{self.folder}/upload/main.sh", "w") as file:
             file.write("#!/bin/sh\nmkdir out\necho done >out/result\n")
@@ -173,7 +176,7 @@ class Place:
 
 
 def stand_in(path):
-    """A root file system of busybox, with a Python that is none, and with a program for the examples that copy no folder in."""
+    """A root file system of busybox, with a script instead of Python, and a program for the examples that copy no folder in."""
     images.make_busybox_tar(path)
     with tarfile.open(path, "a") as tar:
         for name, data in (("usr/bin/python3", PYTHON), ("app/main.sh", b"#!/bin/sh\necho main\n")):
@@ -201,7 +204,7 @@ def registry(tmp_path_factory, rootfs):
 
 @pytest.fixture(scope="module", params=["without Docker", "with Docker"])
 def docker(request, rootfs):
-    """The environment of what talks to a daemon; None where there is none."""
+    """The environment variables for a daemon, or None without one."""
     if request.param == "without Docker":
         yield None
         return
@@ -210,10 +213,10 @@ def docker(request, rootfs):
     folder = tempfile.mkdtemp(prefix="lr-dockerd-")
     daemon = dockerd.Process(folder)
     try:
-        # contract/test_pull_on_run.py has a daemon pull.
+        # contract/test_pull_on_run.py tests pulls by a daemon.
         for name in ("alpine", "busybox", "demo-python", "python"):
             dockerd.Daemon(daemon.host).load_rootfs(rootfs, name)
-        # As for a member of the group docker.
+        # A member of the group docker has this access.
         os.chmod(folder, 0o711)
         os.chmod(f"{folder}/docker.sock", 0o666)
         yield {"DOCKER_HOST": daemon.host}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the executable says of itself, and what the man pages say of it."""
+"""The executable's help, compared with the man pages."""
 import os
 import re
 import subprocess
@@ -10,7 +10,7 @@ ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 PROGRAM = os.path.abspath(os.environ.get("LIGHT_RUNNER", os.path.join(ROOT, "build", "light-runner")))
 
 
-# Pages of other verbs speak of them.
+# Verbs that are described in the pages of other verbs.
 FLAGS_OF_RUN = {"setup", "max-log", "states", "images", "runtime"}
 
 
@@ -22,7 +22,7 @@ def output(*argv):
 
 
 def verbs():
-    """{verb: description} of those that are there."""
+    """{verb: description} of all verbs."""
     rows = re.findall(r"^  ([a-z]+) +(.+)$", output("help").split("light-runner image import")[0], re.MULTILINE)
     return {name: text for name, text in rows if "not in this version" not in text}
 
@@ -42,7 +42,7 @@ def test_every_verb_has_help_and_a_man_page():
 
 
 @pytest.mark.parametrize("verb, least", [("run", 15), ("attach", 1), ("logs", 6), ("stop", 3), ("cancel", 1), ("pause", 1),
-                                         ("resume", 1), ("ls", 1), ("clean", 4), ("completion", 0)])
+                                         ("resume", 1), ("ls", 1), ("clean", 4), ("completion", 0), ("rpc", 0)])
 def test_the_man_page_names_the_flags_that_the_help_names(verb, least):
     flags = set(re.findall(r"^  --([a-z-]+)", output(verb, "--help"), re.MULTILINE)) - {"help"}
     synopsis, _, text = man_page(f"light-runner-{verb}").partition(".Sh DESCRIPTION")

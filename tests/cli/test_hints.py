@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""What the hints in the sources recommend is there: verbs, flags, packages. Whether it helps is tested where the errors are,
-and in test_hints_help.py: each hint is executed in a test, or there is a reason why not."""
+"""The verbs, flags and packages that hints in the sources recommend exist. The tests of the errors, and test_hints_help.py, check that
+the hints help: a test executes each hint, or there is a reason why not."""
 import glob
 import os
 import re
@@ -10,15 +10,15 @@ ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 PROGRAM = os.path.abspath(os.environ.get("LIGHT_RUNNER", os.path.join(ROOT, "build", "light-runner")))
 
 LITERAL = re.compile(r'"((?:[^"\\]|\\.)*)"')
-# Flags of other programs that hints name.
+# Flags in hints that belong to other programs.
 OTHERS = {"--privileged", "--output", "--user", "--scope", "--add-subuids", "--add-subgids", "--format", "--decryption-key", "--help"}
-# What hints of a file speak of when they name no verb.
+# The verb that a file's hints mean if they name none.
 VERBS = {"src/install/": "setup gvisor", "cli/verb_verify.c": "verify"}
-# Of the distribution, and installed by whoever wants the thing: none of them is needed by the tests.
+# Packages of the distribution for optional features. The tests need none of them.
 ELSEWHERE = {"skopeo"}
 
 
-# Up to the end of the statement: a semicolon may also be in a text.
+# Up to the end of the statement. Texts may contain semicolons, too.
 STATEMENT = re.compile(r'(?:"(?:[^"\\]|\\.)*"|[^";])*')
 
 
@@ -26,26 +26,26 @@ NAMED = re.compile(r'(?:"(?:[^"\\]|\\.)*"\s*)*')
 
 
 def calls(pattern, extent=STATEMENT):
-    """The literals behind every place that matches: (file, text)."""
+    """The string literals after every match: (file, text)."""
     for folder in ("src", "lib", "cli"):
         for path in sorted(glob.glob(os.path.join(ROOT, folder, "**", "*.c"), recursive=True)):
             with open(path, encoding="utf-8") as file:
                 text = file.read()
             for match in re.finditer(pattern, text):
                 statement = extent.match(text, match.end()).group()
-                # Literals side by side are one; what is between others is another argument.
+                # Adjacent literals are one string. Anything between literals begins another argument.
                 joined = re.sub(r'"\s*"', "", re.sub(r"/\*.*?\*/", "", statement, flags=re.DOTALL))
                 for literal in LITERAL.findall(joined):
                     yield os.path.relpath(path, ROOT), literal
 
 
 def tables():
-    """The texts of hints that are not beside their errors: (file, text)."""
+    """The texts of hints that are in tables, away from their errors: (file, text)."""
     return calls(r"\bhint(?:\[\])? = (?=\")", NAMED)
 
 
 def hints():
-    """The texts of every hint, and of every message beside one: (file, text)."""
+    """The texts of every hint, and of every message with a hint: (file, text)."""
     return calls(r"\b(?:error_hint|missing)\(")
 
 
@@ -80,12 +80,17 @@ def test_verbs_and_flags_of_hints_are_there():
 
 
 HERE, CONTRACT = "cli/test_hints_help.py::", "contract/test_"
-# Part of a hint: the test that does what it recommends, after which the error is gone.
+# Part of a hint: the test that does what it recommends and checks that the error is gone.
 EXECUTED = {
     # Values
     "write it like": HERE + "test_values_of_flags_that_hints_give_are_taken",
     "digits followed by k, m or g": HERE + "test_values_of_flags_that_hints_give_are_taken",
     "begin it with a slash": HERE + "test_values_of_documents_that_hints_give_are_taken",
+    "add --detach": CONTRACT + "session.py::test_hints",
+    "light-runner session list": CONTRACT + "session.py::test_hints",
+    "resume it first": CONTRACT + "session.py::test_states_and_verbs",
+    "wait for the end of one": CONTRACT + "session.py::test_the_limit_of_commands_at_once",
+    "run --argv": CONTRACT + "argv.py::test_words_reach_the_program_as_they_are",
     "milliseconds": HERE + "test_values_of_documents_that_hints_give_are_taken",
     "without a slash": HERE + "test_values_of_documents_that_hints_give_are_taken",
     "use a folder such as": HERE + "test_values_of_documents_that_hints_give_are_taken",
@@ -110,11 +115,10 @@ EXECUTED = {
     "image import - NAME": HERE + "test_a_folder_that_is_a_root_file_system_goes_through_tar",
     "an archive or a folder that": "cli/test_image.py::test_an_archive_that_cannot_be_opened_is_named",
     "--image NAME": HERE + "test_verify_takes_an_image_that_is_here",
-    "name the engine docker": CONTRACT + "engine_choice.py::test_ls_shows_both_and_rm_is_careful",
     "image rm --engine docker": CONTRACT + "engine_choice.py::test_ls_shows_both_and_rm_is_careful",
     "--engine local, whose store": CONTRACT + "engine_choice.py::test_the_hint_of_docker_leads_to_the_local_store",
     "check the name; if the registry": CONTRACT + "docker.py::test_credentials_of_dockers_client",
-    # Folders and programs of light-runner, and of the machine
+    # Folders and programs of light-runner and of the machine
     "chmod go-w it": HERE + "test_a_folder_that_others_may_write_is_closed",
     "chmod go-w '%s'": HERE + "test_a_folder_that_others_may_write_is_closed",
     "set HOME, or LIGHT_RUNNER_DATA_DIR": HERE + "test_a_user_without_a_home_names_a_folder",
@@ -126,7 +130,6 @@ EXECUTED = {
     "in LIGHT_RUNNER_LIBEXEC": HERE + "test_helpers_that_are_elsewhere_are_named",
     "apt-get install e2fsprogs": HERE + "test_the_package_of_a_hint_has_what_is_missing",
     "apt-get install passt": HERE + "test_the_package_of_a_hint_has_what_is_missing",
-    "apt-get install crun": HERE + "test_the_package_of_a_hint_has_what_is_missing",
     "apt-get install skopeo": HERE + "test_the_package_of_a_hint_has_what_is_missing",
     "apt-get install erofs-utils": HERE + "test_the_package_of_a_hint_has_what_is_missing",
     "apt-get install golang-github": HERE + "test_the_package_of_a_hint_has_what_is_missing",
@@ -151,7 +154,7 @@ EXECUTED = {
     "or a date with a number": "cli/test_setup_gvisor.py::test_a_release",
 }
 NOT_EXECUTED = {
-    # Of the machine, which a test cannot change and put back
+    # Settings of the machine that a test cannot change and restore
     "modprobe": "a module that is loaded cannot be hidden from the kernel, and tests load none",
     "cgroup2 at": "the machine has the one hierarchy or the other, and a kernel with both is needed to change that",
     "uidmap": "newuidmap is in place where the tests of users run, and they have lines in /etc/subuid",
@@ -180,9 +183,8 @@ NOT_EXECUTED = {
     "write it anew": "the specs of a GPU come with its driver",
     "put the file itself there": "the specs of a GPU come with its driver",
     # Programs that are not in the tests' image
-    "as a whole: make install": "done in cli/test_install.py",
     "install libcurl": "the library is linked to the tests' own programs",
-    "apt-get install runc": "crun is there, and comes first",
+    "install a kernel of 5.12 or later": "the tests need a kernel that has the launcher's calls",
     "newer erofs-utils": "another version than the distribution's",
     "skopeo copy --decryption-key": "takes a key that opens the image",
     "newer Docker": "another version than the distribution's",
@@ -196,7 +198,7 @@ NOT_EXECUTED = {
     "ssh -nNT": "takes a second machine",
     "a network that no other run is in": "takes a daemon that keeps the containers of a network together",
     "netavark": "another version of Podman than the distribution's",
-    # Said by nothing but a fault that cannot be made from outside
+    # Reported only after a fault that no test can cause from outside
     "use --engine local or --engine docker": "flags and documents are checked before, with the names in the message",
     "use --engine docker": "see --engine local: an engine that lacks something is the other's neighbour",
     "one JSON value": "of the C API, whose fields are checked in unit/test_document.c",
@@ -211,21 +213,23 @@ NOT_EXECUTED = {
     "letters, digits": "which names are taken is in unit/test_image.c and unit/test_request.c",
     "NAME of one of them": "done in cli/test_image_formats.py, whose images are several",
     "fix the step": "the step is the user's own",
+    "open another session": "takes 65535 commands",
     "try again": "what has failed once may fail again",
     "check the release": "the release is the user's own",
     "check the network": "the network is the machine's",
     "use https://: the digests": "takes a mirror with a certificate that the machine trusts",
-    # Of the C API
+    # The C API
     "lrun_": "of the C API: unit/",
     "LRUN_": "of the C API: unit/",
     "%s_init()": "of the C API: unit/",
     "must be of the same version": "two versions of light-runner at once",
+    "not of one version": "two versions of light-runner at once",
 }
 
 
 def test_each_hint_is_executed_or_there_is_a_reason():
     every = {text for found in (calls(r"\berror_hint\("), tables()) for _, text in found if re.search(r"[a-z]{3}", text)}
-    every -= {"Docker", "light-runner"}  # words within others
+    every -= {"Docker", "light-runner"}  # parts of other words
     assert len(every) > 100
     unknown = [text for text in sorted(every) if not any(part in text for part in (*EXECUTED, *NOT_EXECUTED))]
     assert not unknown, "execute them in test_hints_help.py, or say here why not:\n" + "\n".join(unknown)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""A hint helps: what it recommends is done, and the error is gone. test_hints.py has the list of all hints, with the test
-that executes each of them.
+"""Hints help: each test follows a hint and checks that the error is gone. test_hints.py lists all hints, with the test that
+executes each of them.
 
-The machine is broken in a mount namespace of the test's own.
+The tests break the machine in their own mount namespaces.
 """
 import io
 import json
@@ -15,16 +15,16 @@ import types
 
 import pytest
 
-from harness import images
+from harness import images, tools
 from harness.image_maker import busybox_layer, entry, folder, layer
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 PROGRAM = os.path.abspath(os.environ.get("LIGHT_RUNNER", os.path.join(ROOT, "build", "light-runner")))
-# In no /etc/passwd: without HOME there is no home.
+# Not in /etc/passwd, so without HOME it has no home.
 UNKNOWN = 54321
-# For `broken`.
+# Scripts for `broken`.
 NO_NETWORK = "ip link set lo up"
-# Of values that a hint gives as examples.
+# Example values in hints.
 EXAMPLE = re.compile(r"(?<![\w/.])(?:/\w+|\d[\w.]*)")
 
 pytestmark = [pytest.mark.once, pytest.mark.skipif(os.geteuid() != 0, reason="takes a mount namespace")]
@@ -37,7 +37,7 @@ def busybox(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory, busybox):
-    """A store with the image `busybox`, which the tests leave as it is."""
+    """A store with the image `busybox`, which the tests do not change."""
     store = tmp_path_factory.mktemp("store")
     subprocess.run([PROGRAM, "image", "import", "--engine", "local", busybox, "busybox"], check=True, timeout=120,
                    env=dict(os.environ, LIGHT_RUNNER_DATA_DIR=str(store)), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
@@ -46,7 +46,7 @@ def shared(tmp_path_factory, busybox):
 
 @pytest.fixture
 def place(shared, tmp_path):
-    """The environment of calls: the local engine, and states of the test's own."""
+    """The environment of calls: the local engine, and the test's own folder for states."""
     environment = dict(os.environ, LIGHT_RUNNER_DATA_DIR=str(shared), LIGHT_RUNNER_STATE_DIR=str(tmp_path / "states"),
                        LIGHT_RUNNER_ENGINE="local", LR=PROGRAM)
     environment.pop("DOCKER_HOST", None)
@@ -55,14 +55,14 @@ def place(shared, tmp_path):
 
 @pytest.fixture
 def own(place, tmp_path, busybox):
-    """The same, with a store that the test may break: (environment, folder)."""
+    """The same, with a store that the test may change: (environment, folder)."""
     environment = dict(place, LIGHT_RUNNER_DATA_DIR=str(tmp_path / "store"))
     good(call(environment, "image", "import", busybox, "busybox"))
     return environment, tmp_path / "store"
 
 
 def call(environment, *words, broken="", program=PROGRAM, **more):
-    """broken: a shell script that is run before, in a mount namespace of its own."""
+    """broken: a shell script that runs first, in the same new mount namespace."""
     argv = [program, *map(str, words)]
     if broken:
         argv = ["unshare", "-m", *(["-n"] if broken == NO_NETWORK else []), "sh", "-ec", broken + '\nexec "$@"', "sh", *argv]
@@ -77,7 +77,7 @@ def good(outcome):
 
 
 def hint_of(outcome):
-    """Of an error that is told in JSON, or for a reader."""
+    """The hint of an error, from JSON or from text."""
     assert outcome.code == 125, outcome
     if outcome.out.startswith("{"):
         return json.loads(outcome.out)["error"]["hint"]
@@ -109,7 +109,7 @@ def document(**more):
     return json.dumps({"image": "busybox", "entrypoint": "true", "networks": ["none"], **more})
 
 
-# What is wrong, what the hint says of it, and the same with what it says.
+# A wrong value, a part of the hint, and the value that the hint recommends.
 VALUES = {
     "memory": ({"options": {"memory": 512}}, '"512m"', {"options": {"memory": "512m"}}),
     "cpus": ({"options": {"cpus": "x"}}, "0.5", {"options": {"cpus": 0.5}}),
@@ -201,7 +201,7 @@ def test_names_that_are_not_there_are_listed(own):
 def test_verify_takes_an_image_that_is_here(own, busybox):
     environment, _ = own
     good(call(environment, "image", "rm", "busybox"))
-    # Its default image would be pulled: there is no network.
+    # Its default image would be pulled, but there is no network.
     assert "--image NAME" in hint_of(call(environment, "verify", "--engine", "local", broken=NO_NETWORK))
     good(call(environment, "image", "import", busybox, "other"))
     assert "other" in good(call(environment, "image", "ls")).out
@@ -308,7 +308,7 @@ def test_a_daemon_that_is_not_there(place, tmp_path):
 def test_an_address_that_is_none_is_set_to_one(place, tmp_path):
     hint = hint_of(run(dict(place, DOCKER_HOST="nonsense"), "--engine", "docker", "busybox", "--", "true"))
     address = re.search(r"unix://", hint).group() + str(tmp_path / "none")
-    # It is taken, and now it is the daemon that is missing.
+    # The value is accepted, and now the daemon is missing.
     outcome = run(dict(place, DOCKER_HOST=address), "--engine", "docker", "busybox", "--", "true")
     assert json.loads(outcome.out)["error"]["code"] == "DOCKER_UNREACHABLE", outcome
 
@@ -316,17 +316,16 @@ def test_an_address_that_is_none_is_set_to_one(place, tmp_path):
 # ---------------------------------------------------------------- programs
 
 def test_a_runtime_that_a_variable_names(place):
-    wrong = dict(place, LIGHT_RUNNER_CRUN="/nonexistent/crun")
-    hint = hint_of(run(wrong, "busybox", "--", "true"))
-    assert hint.startswith("unset LIGHT_RUNNER_CRUN"), hint
-    wrong.pop("LIGHT_RUNNER_CRUN")
-    good(run(wrong, "busybox", "--", "true"))
-    if shutil.which("crun"):
-        good(run(dict(place, LIGHT_RUNNER_CRUN=shutil.which("crun")), "busybox", "--", "true"))
+    words = ["--runtime", "runsc", "busybox", "--", "true"]
+    wrong = dict(place, LIGHT_RUNNER_RUNSC="/nonexistent/runsc")
+    hint = hint_of(run(wrong, *words))
+    assert hint.startswith("unset LIGHT_RUNNER_RUNSC"), hint
+    if tools.runsc():
+        good(run(dict(place, LIGHT_RUNNER_RUNSC=tools.runsc()), *words))
 
 
 def test_helpers_that_are_elsewhere_are_named(place, tmp_path):
-    """The executable alone, moved away from its helpers."""
+    """The executable was moved away from its helpers."""
     alone = tmp_path / "light-runner"
     shutil.copy(PROGRAM, alone)
     words = ["run", "--json", "--network", "none", "busybox", "--", "true"]
@@ -346,11 +345,10 @@ def test_helpers_that_are_elsewhere_are_named(place, tmp_path):
     good(call(dict(place, LIGHT_RUNNER_SUPERVISOR=supervisor), *words))
 
 
-# What is hidden, and a call that needs it.
+# The hidden program, and a call that needs it.
 PROGRAMS = {
     "mkfs.ext4": ["run", "--json", "--network", "none", "--disk", "77m", "busybox", "--", "true"],
     "pasta": ["run", "--json", "busybox", "--", "true"],
-    "crun": ["run", "--json", "--network", "none", "busybox", "--", "true"],
     "skopeo": ["image", "pull", "--json", "127.0.0.1:1/x"],
     "mkfs.erofs": ["image", "import", "--json", "TAR", "x"],
     "seccomp.json": ["run", "--json", "--network", "none", "busybox", "--", "true"],
@@ -359,10 +357,9 @@ PROGRAMS = {
 
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_the_package_of_a_hint_has_what_is_missing(place, tmp_path, busybox, program):
-    """It is installed, so dpkg knows which package has the program."""
+    """The package is installed, so dpkg knows which package contains the program."""
     folders = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/usr/share/containers")
-    paths = [f"{folder}/{name}" for folder in folders for name in {program, "runc" if program == "crun" else program}
-             if os.path.exists(f"{folder}/{name}")]
+    paths = [f"{folder}/{program}" for folder in folders if os.path.exists(f"{folder}/{program}")]
     owner = subprocess.run(["dpkg-query", "-S", f"*/{program}"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False,
                            timeout=30).stdout.decode() if shutil.which("dpkg-query") else ""
     if not paths or not owner:

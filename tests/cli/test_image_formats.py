@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`light-runner image import` of what tar programs, builders and registries put into an image and beside it."""
+"""`light-runner image import` of the entries and files that tar programs, builders and registries write."""
 import bz2
 import gzip
 import io
@@ -36,28 +36,28 @@ def one_layer(path, *entries):
 COMPOSED, DECOMPOSED, HANGUL = "\u00e9", "e\u0301", "\u1112\u1161\u11ab"
 
 ENTRIES = [
-    # Below links: of the same archive, to a folder that is there, and to one that comes later or never.
+    # Below links of the same archive: to an existing folder, and to a folder that comes later or never.
     folder("store"), folder("store/a"), symlink("modules", "store/a"), entry("modules/extra", data=b"1"),
     symlink("lib64", "usr/lib64"), entry("lib64/ld", data=b"2"), folder("usr", mode=0o750), folder("usr/lib64", mode=0o555),
     entry("usr/lib64/other", data=b"3"), hardlink("lib64/hard", "modules/extra"),
     symlink("abs", "/never/../named"), entry("abs/x", data=b"4"), symlink("store/up", "../../../usr"), entry("store/up/y", data=b"5"),
-    # The last entry of a name counts.
+    # The last entry with a name counts.
     folder("was-full"), folder("was-full/sub"), entry("was-full/sub/x", data=b"1"), entry("was-full", data=b"file"),
     entry("was-file", data=b"1"), folder("was-file"), entry("was-file/x", data=b"6"),
     folder("to-link"), entry("to-link/x", data=b"1"), symlink("to-link", "store"),
     entry("twice", data=b"old"), hardlink("once", "twice"), entry("twice", data=b"new"),
-    # Names that are no tidy paths.
+    # Names that are not normalised paths.
     entry("a//b///c", data=b"7"), folder("d//"), entry("./e/./f", data=b"8"), entry("/root", data=b"9"), symlink("slash/", "d"),
     entry("a/../dots", data=b"10"), hardlink("dots2", "./a/../dots"),
-    # Letters stay what they are.
+    # Letters stay unchanged.
     entry(DECOMPOSED, data=b"decomposed"), entry(COMPOSED, data=b"composed"), entry(HANGUL, data=b"hangul"),
     symlink("letter", DECOMPOSED), hardlink("letter2", DECOMPOSED), entry("bad\udcff", data=b"11"),
-    # What is left out, also under another name of it.
+    # Entries that are left out, also by another name.
     entry("dev/null", tarfile.CHRTYPE, devmajor=1, devminor=3), hardlink("dev/zero", "dev/null"), hardlink("dev/three", "dev/zero"),
     entry("fifo", tarfile.FIFOTYPE), hardlink("fifo2", "fifo"),
-    # Times.
+    # Times
     entry("before", data=b"12", mtime=-5.5), entry("after", data=b"13", mtime=1600000000.25), folder("old", mtime=-1),
-    # Other kinds.
+    # Other kinds
     entry("contiguous", tarfile.CONTTYPE, data=b"14"), symlink("dangling", "nowhere"), hardlink("dangling2", "dangling"),
     entry(".no.prefetch.landmark", data=b"\xf0"), entry("stargz.index.json", data=b"{}"),
     entry("attributes", data=b"15", pax_headers={
@@ -93,7 +93,7 @@ def test_whatever_entries_a_tar_has(store, tmp_path, form):
 
 
 def v7(name, data=b""):
-    """Of a tar from before there was a format."""
+    """The header of a tar from before POSIX."""
     info = tarfile.TarInfo(name)
     info.size, info.mtime, info.mode = len(data), MTIME, 0o755
     block = bytearray(info.tobuf(tarfile.USTAR_FORMAT)[:512])
@@ -104,7 +104,7 @@ def v7(name, data=b""):
 
 
 def test_formats_of_tar(store, tmp_path):
-    """Each writes a layer of one image."""
+    """Each format is a layer of one image."""
     source = tmp_path / "in"
     deep = "/".join(["long" * 30] * 4)
     (source / deep).mkdir(parents=True)
@@ -156,7 +156,7 @@ def test_ways_to_pack_a_layer(store, tmp_path):
         (data[2], skipped(0, b"x") + zstd(data[2][:700]) + skipped(7, b"") + zstd(data[2][700:]) + skipped(15, b"table" * 99)),
         (data[3], bz2.compress(data[3])),
         (data[4], data[4]),
-        # layers that change nothing
+        # layers without changes
         (b"", b""), (b"", gzip.compress(b"")), (b"", zstd(b"")), (bytes(512), bytes(512)), (bytes(1024), gzip.compress(bytes(1024))),
     ]
     image = Image(*(plain for plain, _ in packs), packed=[packed for _, packed in packs])
@@ -172,7 +172,7 @@ def test_ways_to_pack_a_layer(store, tmp_path):
 
 
 def test_what_aufs_leaves_in_a_layer(store, tmp_path):
-    """Its own files are not the image's, but those with several names are kept among them."""
+    """aufs's own files do not belong to the image, but its folder for hard links holds files of the image."""
     image = Image(layer(
         folder(".wh..wh.plnk"), entry(".wh..wh.plnk/12.34", data=b"both"), hardlink("one", ".wh..wh.plnk/12.34"),
         hardlink("two", ".wh..wh.plnk/12.34"), entry(".wh..wh.aufs"), folder(".wh..wh.orph"), entry(".wh..wh.orph/x", data=b"x")),
@@ -182,7 +182,7 @@ def test_what_aufs_leaves_in_a_layer(store, tmp_path):
         assert os.stat(root / "one").st_nlink == 2
 
 
-# ---------------------------------------------------------------- beside an image
+# ---------------------------------------------------------------- files beside an image
 
 MINE, OTHER = Image(layer(entry("mine", data=b"1")), config={"Cmd": ["mine"]}), Image(layer(entry("other", data=b"2")))
 COSIGN, SBOM = "application/vnd.dev.cosign.simplesigning.v1+json", "application/vnd.example.sbom"
@@ -190,7 +190,7 @@ HOST = {"os": "linux", "architecture": ARCHITECTURE}
 
 
 def manifest(one, *types, config=OCI + "config.v1+json", **more):
-    """The image's, as a document that says other things of its parts. A type may come with more of the descriptor."""
+    """The image's manifest with other media types for its parts. A type may bring more members of the descriptor."""
     types = [t if isinstance(t, dict) else {"mediaType": t} for t in types]
     return as_json({"schemaVersion": 2, "mediaType": OCI + "manifest.v1+json", "config": describe(one.config, config),
                     "layers": [{**describe(d, ""), **t} for d, t in zip(one.layers, types, strict=True)], **more})
@@ -207,7 +207,7 @@ def index(*descriptors):
 
 SIGNATURE = manifest(OTHER, COSIGN, subject=MINE.descriptor())
 BILL = manifest(OTHER, SBOM, config="application/vnd.oci.empty.v1+json", artifactType=SBOM)
-# What an index may name, and not have the blob of.
+# Descriptors in an index whose blobs may be missing.
 BESIDE = {
     "attestation of BuildKit": OTHER.descriptor(platform={"os": "unknown", "architecture": "unknown"}),
     "attestation without a platform": OTHER.descriptor(annotations={"vnd.docker.reference.type": "attestation-manifest"}),
@@ -224,7 +224,7 @@ def is_mine(store, source):
 
 
 def test_what_is_beside_an_image_is_skipped(store, tmp_path):
-    """In index.json itself, and in an index to which it leads; with a platform for the image, and without."""
+    """In index.json itself and in an index that it refers to, with and without a platform for the image."""
     blobs = [*MINE.blobs.values(), *OTHER.blobs.values(), MINE.manifest, SIGNATURE, BILL]
     alone = [of(SIGNATURE, annotations={"kind": "dev.cosignproject.cosign/sigs"}), of(BILL)]
     for number, image_itself in enumerate((MINE.descriptor(), MINE.descriptor(platform=HOST),

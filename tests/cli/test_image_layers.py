@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`light-runner image import` of layers: OCI layouts and archives, and those of docker save."""
+"""`light-runner image import` of layers: from OCI layouts and archives, and from docker save."""
 import gzip
 import os
 import random
@@ -48,13 +48,13 @@ def tree(root):
 
 
 def contents(store, tmp_path, *layers):
-    """What the layers give together."""
+    """The contents of an image with these layers."""
     source = image_layout(tmp_path / "layout", Image(*layers))
     with mounted(store, imported(store, source)["digest"], tmp_path / "m") as root:
         return tree(root)
 
 
-# ---------------------------------------------------------------- the forms that images come in
+# ---------------------------------------------------------------- forms of images
 
 
 @pytest.mark.parametrize("form", ["folder", "archive", "archive.gz", "docker", "docker-links"])
@@ -100,7 +100,7 @@ def test_an_archive_of_layers_comes_from_a_pipe(store, tmp_path):
 def test_what_a_real_tool_writes(store, tmp_path):
     if not shutil.which("skopeo"):
         pytest.skip("skopeo is not installed")
-    # Some writers of zstd:chunked drop what is behind the end of a tar; here nothing is.
+    # Some writers of zstd:chunked drop everything after the end of a tar. Here, there is nothing after it.
     plain = busybox_layer().rstrip(b"\0")
     plain += bytes(-len(plain) % 512 + 1024)
     layout = image_layout(tmp_path / "layout", Image(plain, config=CONFIG))
@@ -249,12 +249,12 @@ def test_as_many_layers_as_docker_takes(store, tmp_path):
 
 
 def random_layers(seed):
-    """Layers over the same few names, so that they get into each other's way."""
+    """Layers that use the same few names, so that they overwrite each other's entries."""
     choose = random.Random(seed)
     folders, layers = ["a", "a/b", "c", "c/d", "c/d/e"], []
     for number in range(choose.randint(2, 5)):
         entries, named = [], set()
-        for path in folders:  # as tools write it: a folder's entry, and then what is in it
+        for path in folders:  # as tools write it: a folder's entry before its contents
             if choose.random() < 0.6:
                 if os.path.dirname(path) and os.path.dirname(path) not in named:
                     continue
@@ -299,7 +299,7 @@ def test_random_layers_give_what_umoci_makes_of_them(store, tmp_path, seed):
         assert modes(root) == modes(tmp_path / "bundle/rootfs")
 
 
-# ---------------------------------------------------------------- what is hostile
+# ---------------------------------------------------------------- hostile layers
 
 
 @pytest.mark.parametrize("name", ["../escape", "/../escape", "d/../../escape", "d/.wh...", ".wh..", ".wh.", ".wh..."])
@@ -332,7 +332,7 @@ def test_paths_do_not_grow_without_end(store, tmp_path):
 @pytest.mark.parametrize("form", [archive_of, docker_archive])
 @pytest.mark.parametrize("path", ["/etc/passwd", "../../../../../../../../etc/passwd"])
 def test_a_layout_with_links_to_the_machine(store, tmp_path, form, path):
-    """The link stays in the layout: there is no such file there."""
+    """The link is resolved within the layout, where there is no such file."""
     one = Image(layer(entry("x", data=b"1")))
     if form is archive_of:
         layout = image_layout(tmp_path / "layout", one)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the programs that handle an image can reach: looked at from outside while they live, and tried from inside."""
+"""What the programs that handle an image can reach: inspected from outside while they run, and tried from inside."""
 import contextlib
 import os
 import re
@@ -12,7 +12,7 @@ from harness import host, ordinary
 
 RUNNER = os.environ.get("LIGHT_RUNNER", "light-runner")
 NAMESPACES = ("user", "mnt", "pid", "net", "ipc", "uts", "cgroup")
-# A capability in a namespace of its own counts for the files of the image alone. These are never needed.
+# A capability in the helper's own namespace applies only to the image's files. These are never needed.
 FORBIDDEN = {"CAP_SETUID": 7, "CAP_NET_ADMIN": 12, "CAP_SYS_ADMIN": 21, "CAP_MKNOD": 27, "CAP_SETFCAP": 31}
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="looks at other processes, which takes root")
@@ -33,12 +33,12 @@ def children(pid):
 
 
 def descendant(pid, program):
-    """The living process below pid that has executed it: as /helper, in its own root."""
+    """The running process below pid that has executed the helper, as /helper in its own root."""
     for child in children(pid):
         with contextlib.suppress(OSError):
             with open(f"/proc/{child}/cmdline", "rb") as file:
                 words = file.read().split(b"\0")
-            # argv is replaced by the exec of the helper, and with it the filter is on.
+            # When argv has been replaced by the helper's exec, the filter is active.
             if any(os.path.basename(word) == program.encode() for word in words[:2]) and status(child)["Seccomp"] != "0":
                 return child
             found = descendant(child, program)
@@ -48,7 +48,7 @@ def descendant(pid, program):
 
 
 def assert_walls(pid, importer, owner):
-    """`importer` is the control: nothing of this is true of it."""
+    """Checks the helper's isolation. `importer` is the control, which has none of it."""
     inside, outside = status(pid), status(importer)
     assert outside["Seccomp"] == "0" and inside["Seccomp"] == "2", (inside, outside)
     assert inside["NoNewPrivs"] == "1", inside
@@ -87,7 +87,7 @@ def small_tar(path):
     (folder / "etc" / "hello").write_text("hello\n")
     (folder / "etc" / "secret").write_text("secret\n")
     (folder / "etc" / "secret").chmod(0)
-    # Owners of all kinds: the lowest, above 65535, and nearly the highest.
+    # Owners of all kinds: the lowest, one above 65535, and nearly the highest.
     for name, uid in (("first", 1), ("many", 65535), ("more", 70000), ("last", 4294967294)):
         (folder / "etc" / name).write_text(name)
         os.chown(folder / "etc" / name, uid, uid)
@@ -96,7 +96,7 @@ def small_tar(path):
 
 
 def fake_mkfs(folder, script):
-    """A mkfs.erofs that is found first."""
+    """Makes a mkfs.erofs that is found first."""
     folder.mkdir()
     program = folder / "mkfs.erofs"
     program.write_text("#!/bin/sh\n" + script)
@@ -109,11 +109,11 @@ def environment(tmp_path):
     return dict(os.environ, LIGHT_RUNNER_DATA_DIR=str(tmp_path / "store"))
 
 
-OWNER = 0x7fff0000  # on the host, of what is root in the image
+OWNER = 0x7fff0000  # the owner on the host of root's files in the image
 
 
 def test_the_unpacker(environment):
-    """It waits for an archive that does not come."""
+    """It waits for an archive that never arrives."""
     with importing([RUNNER, "image", "import", "-", "x"], environment) as process:
         pid = wait_for(process, "light-runner-unpack")
         assert_walls(pid, process.pid, OWNER)
@@ -132,13 +132,13 @@ def test_mkfs(environment, tmp_path):
     path = fake_mkfs(tmp_path / "bin", "sleep 100\n")
     environment["PATH"] = f"{path}:{environment['PATH']}"
     with importing([RUNNER, "image", "import", str(small_tar(tmp_path / "a.tar")), "x"], environment) as process:
-        pid = wait_for(process, "helper")  # a script: the kernel names it by its path
+        pid = wait_for(process, "helper")  # the kernel starts a script by its path
         assert_walls(pid, process.pid, OWNER)
         root = f"/proc/{pid}/root"
         assert os.listdir(f"{root}/source") == ["etc"]
         assert subprocess.run(["nsenter", "-t", str(pid), "-m", "touch", "/source/x"], stderr=subprocess.DEVNULL,
                               timeout=30).returncode != 0
-        # The store is closed to all but root, and so are the files while they lie there.
+        # Only root can enter the store, and the files in it.
         assert os.stat(f"{root}/source").st_uid == OWNER
 
 
@@ -162,14 +162,14 @@ EXPECTED = {"write-image": "could", "read-source": "could"}  # what it is there 
 
 
 def test_what_a_hostile_mkfs_can_do(environment, tmp_path):
-    """A program that has been taken over by an image: it tries, and what it could do comes as the error."""
+    """A program that an image has taken over tries everything, and reports its successes as the error."""
     victim = tmp_path / "victim"
     victim.write_text("secret\n")
     victim.chmod(0o600)
     with socket.create_server(("127.0.0.1", 0)) as server:
         values = f"VICTIM={victim}; PID={os.getpid()}; PORT={server.getsockname()[1]}\n"
         script = values + ATTACKS
-        # The control: as root on the host most of it works.
+        # The control: as root on the host, most of it works.
         control = subprocess.run(["sh", "-c", script], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=60).stderr.decode()
         for made in ("/usr/lr-walls", "/image"):
             with contextlib.suppress(OSError):
@@ -200,6 +200,7 @@ def test_owners_of_every_kind_survive(environment, tmp_path):
     assert owners == {"first": 1, "many": 65535, "more": 70000, "last": 4294967294, "hello": 0}
 
 
+@pytest.mark.account
 @pytest.mark.parametrize("uid, ids", [(ordinary.UID, True), (ordinary.LONE, False)], ids=["subordinate-ids", "one-id"])
 def test_without_root(uid, ids, tmp_path):
     with contextlib.ExitStack() as stack:
@@ -213,13 +214,13 @@ def test_without_root(uid, ids, tmp_path):
 
 
 def test_the_reader_of_documents(environment, tmp_path):
-    """JSON that needs 79 times its size while it is read: not in the importer, and within a limit."""
+    """JSON that needs 79 times its size in memory is not read in the importer, and within a limit."""
     text = b"[" + b"{}," * 1300000 + b"{}]"
     layout = tmp_path / "layout"
     layout.mkdir()
     (layout / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
     (layout / "index.json").write_bytes(text)
-    # It lives for as long as it takes to read that, which is not long: until it has been seen.
+    # The reader runs only briefly, so repeat this until the test has seen it.
     for _ in range(50):
         with importing([RUNNER, "image", "import", str(layout), "x"], environment) as process:
             host.wait_until(lambda: process.poll() is not None or seen_reader(process.pid, environment), 30, step=0.001)
@@ -232,7 +233,7 @@ def test_the_reader_of_documents(environment, tmp_path):
 
 
 def seen_reader(importer, environment):
-    """False until it is there; then what is true of it has been checked."""
+    """Returns whether the reader was seen. If so, its isolation has been checked."""
     pid = descendant(importer, "light-runner-unpack")
     try:
         words = open(f"/proc/{pid}/cmdline", "rb").read().split(b"\0")
@@ -242,11 +243,11 @@ def seen_reader(importer, environment):
         assert int(status(pid)["CapEff"], 16) == 0
         limits = open(f"/proc/{pid}/limits").read()
         memory = int(status(importer)["VmHWM"].split()[0])
-    except (OSError, KeyError):  # it has ended meanwhile
+    except (OSError, KeyError):  # it has ended in the meantime
         return False
     if "ASAN_OPTIONS" not in environment:
         if not re.search(r"Max address space +536870912 +536870912", limits):
-            return False  # it sets that itself, first of all
+            return False  # the reader sets this itself, before anything else
         assert memory < 100 * 1024, f"{memory} KiB in the importer"
     return True
 

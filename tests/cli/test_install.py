@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What `make install` puts in place is enough: for programs that use the library, and for the executable."""
+"""The files of `make install` are enough for programs that use the library, and for the executable."""
 import glob
 import json
 import os
@@ -24,7 +24,7 @@ def run(argv, **options):
 
 @pytest.fixture(scope="module")
 def prefix(tmp_path_factory):
-    """The installation, under a folder of its own; its prefix there."""
+    """The prefix of an installation in a separate folder."""
     meson = "/usr/bin/meson" if os.path.exists("/usr/bin/meson") else shutil.which("meson")
     destination = str(tmp_path_factory.mktemp("destination"))
     done = run([meson, "install", "-C", BUILD, "--no-rebuild", "--destdir", destination])
@@ -36,7 +36,7 @@ def prefix(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
-    """The variables of a store that has the image `busybox`."""
+    """The environment for a store with the image `busybox`."""
     folder = tmp_path_factory.mktemp("store")
     variables = {"LIGHT_RUNNER_DATA_DIR": str(folder / "data")}
     os.mkdir(folder / "data", 0o700)
@@ -118,7 +118,7 @@ def test_the_shells_find_their_completion(prefix, shell, path):
 
 
 def test_the_timer_of_reap(prefix):
-    """What it starts is where it was installed."""
+    """It starts the installed executable."""
     with open(os.path.join(prefix, "lib", "systemd", "system", "light-runner-reap.service"), encoding="ascii") as file:
         starts = [line.partition("=")[2].split() for line in file if line.startswith("ExecStart=")]
     assert len(starts) == 1 and starts[0][1:] == ["reap"]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What `make` does for an ordinary user: `make demo` finds a way, and what takes root asks for it."""
+"""What `make` does for an ordinary user: `make demo` works, and targets that need root ask for it."""
 import contextlib
 import os
 import re
@@ -10,7 +10,7 @@ import pytest
 from harness import ordinary
 from test_documented_commands import PROGRAM, ROOT, stand_in
 
-pytestmark = [pytest.mark.once, pytest.mark.skipif(os.geteuid() != 0, reason="makes a user, which takes root")]
+pytestmark = [pytest.mark.account, pytest.mark.once, pytest.mark.skipif(os.geteuid() != 0, reason="makes a user, which takes root")]
 
 
 class User:
@@ -22,7 +22,7 @@ class User:
         os.symlink(PROGRAM, f"{folder}/build/light-runner")
 
     def stub(self, name, script):
-        """A program that comes before the machine's own."""
+        """A program that is found before the machine's own."""
         with open(f"{self.bin}/{name}", "w") as file:
             file.write(f"#!/bin/bash\n{script}\n")
         os.chmod(f"{self.bin}/{name}", 0o755)

@@ -43,7 +43,7 @@ def private(tmp_path_factory):
 
 
 class Proxy:
-    """Between a client and a registry: cuts, or slows, what the registry sends."""
+    """A proxy in front of a registry, which truncates or slows down the registry's responses."""
 
     def __init__(self, host, cut_after=None, bytes_per_second=None):
         self.target = host.split(":")
@@ -104,7 +104,7 @@ def store(tmp_path):
 
 @pytest.fixture(autouse=True)
 def home(tmp_path, monkeypatch):
-    """No credentials but those that a test makes, and no proxy of the machine."""
+    """Only the credentials that a test makes, and no proxy settings of the machine."""
     path = tmp_path / "home"
     path.mkdir()
     monkeypatch.setenv("HOME", str(path))
@@ -123,7 +123,7 @@ def pulled(store, *words, **more):
 
 
 def fails(store, *words, code, **more):
-    """The pull fails with that code and the store is as empty as before. Gives the error."""
+    """Checks that the pull fails with that code, and that the store is still empty. Returns the error."""
     done = image(store, "pull", "--json", *words, **more)
     assert done.returncode == 125, done.stdout
     error = json.loads(done.stdout)["error"]
@@ -146,7 +146,7 @@ def random_layer(megabytes, seed):
 SMALL = Image(layer(folder("bin"), entry("bin/tool", data=b"one", mode=0o755)), config=CONFIG)
 
 
-# ---------------------------------------------------------------- what is good
+# ---------------------------------------------------------------- successful pulls
 
 
 def test_a_tag_is_pulled_and_is_what_an_import_would_give(registry, store, tmp_path):
@@ -198,7 +198,7 @@ def test_no_image_for_this_platform(registry, store):
 
 
 def test_indexes_in_which_skopeo_finds_nothing(registry, store):
-    """An index in an index, and the variant that every processor is."""
+    """An index in an index, and the variant that every processor supports."""
     mine, other = Image(layer(entry("mine", data=b"1")), config={"Cmd": ["mine"]}), Image(layer(entry("other", data=b"1")))
     for one in (mine, other):
         registry.push("indexes", "part", one)
@@ -215,7 +215,7 @@ def test_indexes_in_which_skopeo_finds_nothing(registry, store):
 
 
 def test_what_is_no_image_for_us(registry, store):
-    """The signature, and layers that are encrypted or have a name that skopeo may not know."""
+    """A signature, and layers that are encrypted or whose media type skopeo may not know."""
     one, docker = SMALL, "application/vnd.docker."
 
     def push(tag, layer_type, manifest_type=OCI + "manifest.v1+json", config=OCI + "config.v1+json", parts=one, **more):
@@ -303,7 +303,7 @@ def test_on_a_terminal_there_is_a_bar(registry, store, proxied):
     assert said.endswith(b"\r"), "the bar is taken away"
 
 
-# ---------------------------------------------------------------- who may pull
+# ---------------------------------------------------------------- credentials
 
 
 def login(path, host, password=PASSWORD):
@@ -335,7 +335,7 @@ def test_credentials_from_another_place(private, store, tmp_path, monkeypatch, v
 
 
 def outer_address():
-    """An address of this machine that is not a loopback one."""
+    """An address of this machine that is not a loopback address."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
         try:
             s.connect(("192.0.2.1", 9))
@@ -357,7 +357,7 @@ def test_a_registry_elsewhere_needs_tls_or_the_flag(store, tmp_path):
         registry.stop()
 
 
-# ---------------------------------------------------------------- what goes wrong
+# ---------------------------------------------------------------- failures
 
 
 def test_a_tag_or_a_repository_that_is_not_there(registry, store):
@@ -450,7 +450,7 @@ def test_wrong_usage(store, words):
     assert image(store, "ls", "--insecure").returncode == 125, "a flag of pull alone"
 
 
-# ---------------------------------------------------------------- at the same time, and killed
+# ---------------------------------------------------------------- concurrent and killed pulls
 
 
 def start_pull(store, name):

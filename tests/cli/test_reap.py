@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`reap`: what a killed supervisor leaves goes, what is in use stays."""
+"""`reap` removes the remains of killed supervisors, and touches nothing in use."""
 import glob
 import json
 import os
@@ -13,6 +13,7 @@ ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 sys.path.insert(0, os.path.join(ROOT, "tests", "contract"))
 from harness import host, images  # noqa: E402
 
+pytestmark = pytest.mark.orphans
 PROGRAM = os.path.abspath(os.environ.get("LIGHT_RUNNER", os.path.join(ROOT, "build", "light-runner")))
 
 
@@ -32,7 +33,7 @@ def environment(tmp_path_factory):
 
 
 def cgroups_of(run):
-    """The folders of a run's cgroup: other runs on this machine are none of ours."""
+    """The folders of one run's cgroup. Other runs on this machine do not matter."""
     agent = [pid for pid, argv in host.descendants(run.pid).items() if argv.startswith("/.light-runner-")][0]
     with open(f"/proc/{agent}/cgroup") as file:
         name = [part for line in file for part in line.strip().split("/") if part.startswith("light-runner-")][0]
@@ -54,7 +55,7 @@ def sleeper(environment):
 
 
 def kill_supervisor(run):
-    """What its end leaves, once everything of the run is dead."""
+    """Kills the run's supervisor and waits for the caller's end. Returns the cgroup's folders that are left."""
     left = cgroups_of(run)
     assert left
     os.kill(supervisors_of(run.pid)[0], signal.SIGKILL)
@@ -70,7 +71,7 @@ def test_the_cgroup_of_a_killed_supervisor_goes(environment, sleeper):
         assert done.returncode == 0 and json.loads(done.stdout)["containers"] >= 0
         return not any(os.path.exists(path) for path in left)
 
-    # Dying processes may hold it for a moment.
+    # Dying processes may keep the cgroup for a moment.
     assert host.wait_until(reap)
 
 
@@ -94,7 +95,7 @@ def test_a_wrong_age_is_refused(environment):
 
 
 def test_without_an_environment(environment):
-    """As a system service has it: no HOME, no PATH to speak of."""
+    """A system service has no HOME and hardly a PATH."""
     data = environment["LIGHT_RUNNER_DATA_DIR"]
     done = subprocess.run([PROGRAM, "reap"], env={"LIGHT_RUNNER_DATA_DIR": data}, stdin=subprocess.DEVNULL,
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Runs of a user other than root: what works, what is refused, and what it takes to be allowed.
+"""Runs of a user who is not root: what works, what is rejected, and what makes it work.
 
-`tests/run --only rootless` takes such a user through the whole contract suite; here is what is particular.
+`tests/run --only rootless` runs the whole contract suite as such a user. This file has the tests for users alone.
 """
 import contextlib
 import fcntl
@@ -19,10 +19,11 @@ import pytest
 
 from harness import host, image_maker, images, ordinary, registry
 
+pytestmark = pytest.mark.account
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 PROGRAM = os.path.abspath(os.environ.get("LIGHT_RUNNER", os.path.join(ROOT, "build", "light-runner")))
 ALL = ["--allow-unenforced", "memory,cpus,pids"]
-# Without a sanitizer's own threads, memory and descriptors nothing here changes.
+# A sanitizer's own threads, memory and descriptors would change the results.
 PASSED_ON = {name: os.environ[name] for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS") if name in os.environ}
 
 if os.geteuid() != 0:
@@ -52,7 +53,7 @@ class User:
         return json.loads(done.stdout), done.stderr.decode()
 
     def make(self, *names):
-        """A folder of the user's."""
+        """Makes a folder that belongs to the user."""
         path = os.path.join(self.folder, *names)
         os.makedirs(path, exist_ok=True)
         os.chown(path, self.uid, self.uid)
@@ -80,14 +81,14 @@ def a_user(uid, *others):
 
 @pytest.fixture(scope="module")
 def user(alone):
-    """Nothing has been handed over to it but subordinate ids."""
+    """A user with subordinate ids, and nothing else from root."""
     with a_user(ordinary.UID, ordinary.subordinate_ids()) as user:
         yield user
 
 
 @pytest.fixture
 def lone_user(alone):
-    """Not even those."""
+    """A user without subordinate ids."""
     with a_user(ordinary.LONE) as user:
         yield user
 
@@ -107,7 +108,7 @@ def test_a_run_whose_limits_cannot_be_enforced_is_refused(user):
     text = done.stderr.decode()
     assert done.returncode == 125 and done.stdout == b""
     assert "CONTAINER_START_FAILED" in text and "memory,cpus,pids" in text
-    # The command that mends it, and the flag that does without.
+    # The command that fixes it, and the flag that works without it.
     assert ("sudo install -d -o 64242 " in text or "systemd-run --user" in text) and "--allow-unenforced" in text
 
 
@@ -116,7 +117,7 @@ def test_each_limit_is_allowed_by_its_own_name(user, allowed, named):
     done = user.run("echo never", "--json", "--allow-unenforced", allowed)
     error = json.loads(done.stdout)["error"]
     assert done.returncode == 125 and error["message"].endswith(": " + named), error
-    # What would be needed in all.
+    # Everything that is needed.
     assert error["hint"].endswith("--allow-unenforced memory,cpus,pids")
 
 
@@ -141,7 +142,7 @@ def test_only_what_is_not_handed_over_has_to_be_allowed(user):
 def test_the_command_of_the_hint_hands_the_limits_over(user):
     if not ordinary.can_delegate():
         pytest.skip("the controllers are not on cgroup v1, where a folder can be handed over")
-    # Whatever the command changes is put back at the end.
+    # The test undoes the command's changes at the end.
     with ordinary.delegated_cgroups(uid=0):
         hint = json.loads(user.run("true", "--json").stdout)["error"]["hint"]
         command = re.search(r"sudo (install -d -o \d+ \S+)", hint).group(1)
@@ -173,7 +174,7 @@ def test_handed_over_limits_hold(user, delegated):
 
 
 def test_without_a_cgroup_processes_are_limited_all_the_same(user):
-    """... also when they change their user, who has a count of its own."""
+    """Also if they change to another user, for whom the kernel counts separately."""
     loop = "i=0; while [ $i -lt 100 ]; do sleep 20 & i=$((i+1)); done"
     script = (f"(su nobody -s /bin/sh -c '{loop}'; {loop}; su daemon -s /bin/sh -c '{loop}') 2>/dev/null; "
               "n=0; for p in /proc/[0-9]*; do n=$((n+1)); done; echo $n")
@@ -181,7 +182,7 @@ def test_without_a_cgroup_processes_are_limited_all_the_same(user):
     assert 50 <= int(done.stdout) <= 115, done
 
 
-# ------------------------------------------------------------- the wall
+# ------------------------------------------------------------- isolation
 
 def test_without_a_cgroup_nothing_counts_cpu_time(user):
     done = user.run("echo never", "--json", *ALL, "--cpu-timeout", "5s")
@@ -195,7 +196,7 @@ def test_root_inside_is_a_subordinate_id(user):
                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, cwd=user.folder)
     try:
         assert run.stdout.readline() == b"up\n"
-        # The shell has said that it is there; what it starts comes after that.
+        # The shell has printed that it runs. It starts its child after that.
         inside = host.wait_until(lambda: [pid for pid, argv in host.descendants(run.pid).items()
                                           if argv.startswith("sleep 600")], 10)
         with open(f"/proc/{inside[0]}/status") as file:
@@ -213,7 +214,7 @@ def test_without_subordinate_ids_there_is_only_root(lone_user):
 
 
 def test_another_user_of_an_image_needs_them(lone_user):
-    """An error that says what is missing."""
+    """The error says what is missing."""
     image = image_maker.Image(image_maker.busybox_layer(), config={"User": "1000"})
     layout = image_maker.image_layout(pathlib.Path(lone_user.folder, "layout"), image)
     assert lone_user.call("image", "import", str(layout), "other").returncode == 0
@@ -223,9 +224,9 @@ def test_another_user_of_an_image_needs_them(lone_user):
 
 
 def test_broken_subordinate_ids_are_an_error(lone_user):
-    """Not a reason to go on with less."""
+    """light-runner does not continue without them."""
     with ordinary.subordinate_ids(ordinary.LONE):
-        # newuidmap is found first where the PATH says; this one fails.
+        # This newuidmap is first in PATH, and fails.
         folder = lone_user.make("bin")
         program = os.path.join(folder, "newuidmap")
         with open(program, "w") as file:
@@ -237,10 +238,10 @@ def test_broken_subordinate_ids_are_an_error(lone_user):
 
 
 def test_forbidden_user_namespaces_are_an_error_with_the_command(user):
-    """In a namespace whose limit is 0, as a machine may have it."""
+    """In a namespace whose limit is 0, as on some machines."""
     inner = user.command("run", "--network", "none", *ALL, "busybox", "--", "true")
     at = inner.index("env")
-    # unshare() as root of a namespace of its own, which may lower its limit but not raise ours.
+    # unshare() as root of a new namespace, which may lower its own limit but not raise ours.
     script = "echo 0 > /proc/sys/user/max_user_namespaces && exec \"$@\""
     done = subprocess.run([*inner[:at], "unshare", "--user", "--map-current-user", "--keep-caps", "sh", "-c", script, "sh",
                            *inner[at:]], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -249,7 +250,7 @@ def test_forbidden_user_namespaces_are_an_error_with_the_command(user):
     assert b"sudo sysctl -w user.max_user_namespaces=" in done.stderr
 
 
-# ------------------------------------------------------------- what a run is
+# ------------------------------------------------------------- runs
 
 def test_files_in_and_out(user):
     source, out = user.make("source"), os.path.join(user.folder, "out")
@@ -268,7 +269,7 @@ def test_the_disk_is_capped(user):
 
 
 def test_a_folder_of_the_image_can_be_replaced(user):
-    """What the overlay notes about it has to be kept somewhere."""
+    """The overlay must be able to store its notes about the folder."""
     done = user.run("rm -r /usr /home && mkdir /usr /home && ls -A /usr /home && mv /etc /usr/ && ls /usr", *ALL)
     assert (done.returncode, done.stdout) == (0, b"/home:\n\n/usr:\netc\n"), done
 
@@ -313,7 +314,7 @@ def test_nothing_is_left_of_a_run_that_is_killed(user, delegated, who):
                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=user.folder)
     assert run.stdout.readline() == b"up\n"
     below = host.descendants(run.pid)
-    # run.pid has become light-runner by way of setpriv and env.
+    # run.pid is light-runner by now: setpriv and env have executed it.
     victims = {"caller": run.pid, "supervisor": next(p for p, a in below.items() if "light-runner-supervisor" in a)}
     os.kill(victims[who], signal.SIGKILL)
     run.wait(timeout=30)
@@ -324,28 +325,6 @@ def test_nothing_is_left_of_a_run_that_is_killed(user, delegated, who):
         return done.returncode == 0 and not host.new_leftovers(before, user.data, seconds=0)
 
     assert host.wait_until(reaped), host.new_leftovers(before, user.data, seconds=0)
-
-
-def test_with_runc(user, delegated):
-    """It makes a cgroup of its own in ours, and is killed before it removes it."""
-    crun = shutil.which("crun")
-    if not shutil.which("runc") or not crun:
-        pytest.skip("crun and runc are not both installed")
-
-    def run(script, *flags):
-        # In a mount namespace in which crun is not a program.
-        hide = ["unshare", "--mount", "sh", "-c", f"mount --bind /dev/null {crun} && exec \"$@\"", "sh"]
-        argv = user.command("run", "--json", "--network", "none", *flags, "busybox", "--", script)
-        done = subprocess.run([*hide, *argv], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                              timeout=60, cwd=user.folder)
-        return json.loads(done.stdout), done.stderr.decode()
-
-    before = host.leftovers(user.data)
-    result, text = run("id -u; grep -c . /proc/self/uid_map; exit 4")
-    assert (result["exitCode"], text) == (4, "0\n1\n"), (result, text)
-    result, _ = run("exec dd if=/dev/zero of=/dev/null bs=300M count=1", "--memory", "64m")
-    assert result["oomKilled"] is True, result
-    assert host.new_leftovers(before, user.data) == {}
 
 
 # ------------------------------------------------------------- images
@@ -372,7 +351,7 @@ def test_an_image_is_unpacked_once_and_goes_with_its_name(user):
 
 
 def odd_image():
-    """Owners, a read-only folder that a later layer changes, and what takes root to make."""
+    """An image with several owners, a read-only folder that a later layer changes, and entries that only root can make."""
     m = image_maker
     return m.Image(
         m.busybox_layer(),
@@ -427,13 +406,13 @@ def test_an_image_in_use_is_not_removed_under_the_run(user):
     assert len(unpacked(user)) == count
     out, _ = run.communicate(b"\n", timeout=30)
     assert (run.returncode, out) == (0, b"5\n")
-    # The next one who looks removes it.
+    # The next call that finds it removes it.
     assert user.call("reap").returncode == 0
     assert len(unpacked(user)) == count - 1
 
 
 def test_what_a_killed_unpacking_has_left_is_replaced(user):
-    """Of ids that are not the user's: only in the namespace they can be removed."""
+    """The files have ids that are not the user's, so they can be removed only in the namespace."""
     left = os.path.join(user.data, "unpacked", ".new")
     os.makedirs(os.path.join(left, "deep", "er"), exist_ok=True)
     subprocess.run(["chown", "-R", f"{ordinary.SUBORDINATE + 5}:{ordinary.SUBORDINATE + 5}", left], check=True, timeout=30)
@@ -468,14 +447,14 @@ def test_doctor_says_what_works(user, delegated):
 def test_doctor_tells_of_missing_ids(lone_user, delegated):
     with ordinary.delegated_cgroups(uid=ordinary.LONE):
         code, checks, _ = rows(lone_user)
-    # They are not needed for a run.
+    # A run does not need them.
     assert code == 0 and checks["subordinate ids"]["ok"] is False and "usermod" in checks["subordinate ids"]["fix"]
 
 
 # ------------------------------------------------------------- helpers
 
 def make_extra(tar, target, size=1):
-    """The image with one file more, of another owner."""
+    """Makes the image with one more file, of another owner."""
     shutil.copy(tar, target)
     with tarfile.open(target, "a") as file:
         info = tarfile.TarInfo("extra")
@@ -485,7 +464,7 @@ def make_extra(tar, target, size=1):
 
 
 def test_a_run_that_waits_for_anothers_unpacking_can_be_cancelled(user):
-    """The image is being unpacked by another run, which does not get on."""
+    """Another run is unpacking the image, and makes no progress."""
     folder = user.make(".local", "share", "light-runner", "unpacked")
     for name in os.listdir(folder):
         if name != "lock":
@@ -507,7 +486,7 @@ def test_a_run_that_waits_for_anothers_unpacking_can_be_cancelled(user):
 
 
 def waits_for(path):
-    """Whether another process than this one has the file open."""
+    """Whether a process besides this one has the file open."""
     for pid in filter(str.isdigit, os.listdir("/proc")):
         if int(pid) != os.getpid():
             with contextlib.suppress(OSError):

@@ -31,7 +31,7 @@ need_zstd = pytest.mark.skipif(not shutil.which("zstd"), reason="zstd is not ins
 
 
 class Mirror:
-    """Serves files from memory. `broken` maps a path's end to what is done in its place."""
+    """Serves files from memory. `broken` maps the end of a path to a function that answers instead."""
 
     def __init__(self):
         self.files, self.broken, self.asked = {}, {}, []
@@ -60,7 +60,7 @@ class Mirror:
 
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}/r"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        threading.Thread(target=self.server.serve_forever, args=[0.01], daemon=True).start()
 
     def add(self, release, files):
         for name, data in files.items():
@@ -81,13 +81,13 @@ def mirror():
 
 @pytest.fixture
 def place(tmp_path):
-    """Where everything goes: a folder for programs, and a daemon.json."""
+    """The target of the installation: a folder for programs, and a path for daemon.json."""
     (tmp_path / "bin").mkdir()
     return tmp_path
 
 
 def open_way(place):
-    """For programs of another user."""
+    """Lets other users reach the programs."""
     os.chmod(place / "bin", 0o755)
     for folder in [place, *place.parents]:
         if str(folder).startswith(tempfile.gettempdir() + "/"):
@@ -124,7 +124,7 @@ def test_it_installs_and_registers(mirror, place):
         assert path.read_bytes() == data and stat.S_IMODE(path.stat().st_mode) == 0o755
     entry = json.loads((place / "daemon.json").read_text())["runtimes"]["runsc"]
     assert entry["path"] == str(place / "bin" / "runsc") and "--in-sandbox-cgroup=v2" in entry["runtimeArgs"]
-    # For runs without a network, which are started in two thirds of the time by it.
+    # For runs without a network, which start in two thirds of the time with it.
     other = json.loads((place / "daemon.json").read_text())["runtimes"]["runsc-network-none"]
     assert other == {"path": entry["path"], "runtimeArgs": [*entry["runtimeArgs"], "--network=none"]}
     assert sorted(os.listdir(place / "bin")) == sorted(FILES)
@@ -274,7 +274,7 @@ def test_killed_halfway_it_has_changed_nothing(mirror, place, end):
     assert untouched(place)
 
 
-# ---------------------------------------------------------------- one archive
+# ---------------------------------------------------------------- releases that are an archive
 
 def member(name, data=b"", kind=tarfile.REGTYPE, link=""):
     info = tarfile.TarInfo(name)
@@ -291,7 +291,7 @@ def pack(*members):
 
 
 def release(**changed):
-    """An archive as gVisor's are; a member that is None is left out."""
+    """An archive like gVisor's. A member that is None is left out."""
     files = {**FILES, **SIDECARS, **changed}
     return pack(member("./gvisor-bin", kind=tarfile.DIRTYPE),
                 *(member("./" + name, data) for name, data in files.items() if data is not None))
@@ -321,7 +321,7 @@ def test_a_release_that_is_an_archive(mirror, place):
 
 @need_zstd
 def test_releases_one_after_the_other(mirror, place):
-    """All changes at once; what the last one started may still need its folder, what earlier ones started no more."""
+    """An update replaces everything at once. Sandboxes of the previous release may still need its folder; older folders are removed."""
     (place / "bin" / "runsc").write_bytes(b"of a release without an archive")
     seen = []
     for number in (1, 2, 3, 3):
@@ -347,7 +347,7 @@ def test_releases_one_after_the_other(mirror, place):
     lambda: pack(*(member(name, data) for name, data in FILES.items()), *(member(f"gvisor-bin/{n}") for n in range(40))),
 ], ids=["rubbish", "cut", "empty", "no-runsc", "no-shim", "twice", "link", "hard-link", "linked-sidecar", "many"])
 def test_an_archive_that_is_not_right(mirror, place, data):
-    """Though its digest is."""
+    """Its digest is right."""
     mirror.add("latest", {ARCHIVE: data()})
     e = error(install(mirror, place, "--json"))
     assert e["code"] == "IO_FAILED" and "archive" in e["message"] and untouched(place), e
@@ -369,7 +369,7 @@ def test_what_else_is_in_it_stays_there(mirror, place, name):
 @pytest.mark.parametrize("how", [flip, cut_short, shorter, refusing, hang_up, endless, to_a_file], ids=lambda h: h.__name__)
 @pytest.mark.parametrize("end", [ARCHIVE, ARCHIVE + ".sha512"])
 def test_an_archive_that_does_not_come(mirror, place, end, how):
-    """The programs that the server has as well are not taken in its place."""
+    """The single programs that the server also has are not used instead."""
     mirror.add("latest", {ARCHIVE: release()})
     mirror.broken[end] = how
     assert error(install(mirror, place, "--json"))["code"] == "IO_FAILED" and untouched(place)
@@ -377,7 +377,7 @@ def test_an_archive_that_does_not_come(mirror, place, end, how):
 
 @need_zstd
 def test_killed_while_it_installs_an_archive(mirror, place):
-    """What is left of it is removed by the next."""
+    """The next setup removes the remains."""
     left = place / "bin" / ".gvisor-12345"
     (left / "gvisor-bin").mkdir(parents=True)
     (left / "gvisor-bin" / "x").write_bytes(b"x")
@@ -424,7 +424,7 @@ def test_flags_of_the_users_own_stay(mirror, place):
 @pytest.mark.parametrize("text", ["{", "[]", "1", '{"runtimes": []}', '{"runtimes": {"runsc": 1}}', '{"a": 1, "a": 2}',
                                   '{"runtimes": {"runsc": {"path": "/x", "runtimeArgs": "y"}}}'])
 def test_one_that_is_broken_is_not_touched(mirror, place, text):
-    """And nothing is downloaded for it."""
+    """Nothing is downloaded either."""
     (place / "daemon.json").write_text(text)
     e = error(install(mirror, place, "--json"))
     assert e["code"] == "INVALID_ARGUMENT" and "--no-docker" in e["hint"]
@@ -475,7 +475,7 @@ def docker_flags(process):
 
 
 def test_a_daemon_accepts_it_and_runs_with_it(mirror, place, daemon, tmp_path):
-    """The whole way: from a mirror to a run on gVisor's kernel."""
+    """From a mirror to a run on gVisor's kernel."""
     real = tools.runsc()
     if not real:
         pytest.skip("no runsc in the cache: run scripts/install-runsc")
@@ -493,14 +493,14 @@ def test_a_daemon_accepts_it_and_runs_with_it(mirror, place, daemon, tmp_path):
 
 @need_zstd
 def test_a_run_on_the_sentry_of_the_archive(mirror, place, tmp_path):
-    """gVisor finds what it was installed with: its sentry is the sidecar, not runsc itself."""
+    """gVisor finds the sidecars of its release: its sentry is the sidecar, not runsc itself."""
     real = tools.runsc()
     if not real or os.geteuid() != 0:
         pytest.skip("no runsc in the cache: run scripts/install-runsc" if os.geteuid() == 0 else "the tier runsc takes root")
     with open(real, "rb") as file:
         program = file.read()
     open_way(place)
-    # runsc is its own sentry when there is no other, so a copy of it is one. What runs ahead of it starts it.
+    # runsc is its own sentry if there is no other, so a copy of it works as one. The script in front of it starts it.
     prewarmer = b'#!/bin/sh\nprogram=$1\nshift 2\nexec "$program" "$@"\n'
     mirror.add("latest", {ARCHIVE: release(**{"runsc": program, "gvisor-bin/gvisor_sentry": program,
                                               "gvisor-bin/gvisor-sentry-prewarmer": prewarmer})})
@@ -542,7 +542,7 @@ HEARS = "import signal, time\nsignal.signal(signal.SIGHUP, lambda *_: (print('he
 
 @pytest.mark.parametrize("program, heard", [("not-dockerd", False), ("dockerd-helper", False), ("dockerd", True)])
 def test_a_process_of_somebody_elses(mirror, place, program, heard):
-    """The file may be old, and the number another process's by now. The control is one that is called as a daemon is."""
+    """The file may be old, and the number may belong to another process by now. The control is a process with a daemon's name."""
     shutil.copy(os.path.realpath("/usr/bin/python3"), place / program)
     process = subprocess.Popen([str(place / program), "-S", "-c", HEARS], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
     try:
@@ -550,7 +550,7 @@ def test_a_process_of_somebody_elses(mirror, place, program, heard):
         (place / "docker.pid").write_text(str(process.pid))
         done = install(mirror, place, "--json")
         if heard:
-            # It is told, and is of course no daemon that could say that it knows the runtime.
+            # It gets the signal, but it is not a daemon that could confirm that it knows the runtime.
             assert process.stdout.readline() == b"heard\n", done
         else:
             assert done.returncode == 0 and json.loads(done.stdout)["docker"]["reloaded"] is False, done
@@ -563,7 +563,7 @@ def test_a_process_of_somebody_elses(mirror, place, program, heard):
 @pytest.mark.parametrize("url", ["http://mirror.example/x", "http://127.evil.example/", "http://127.1/", "http://127.0.0.1@evil.example/",
                                  "http://localhost.evil.example", "http://[::1]/", "http://2130706433/", "ftp://127.0.0.1/", "127.0.0.1"])
 def test_a_mirror_without_tls(place, url):
-    """What comes from there is run as root, and nothing else vouches for it. Those of this machine are the other tests' mirror."""
+    """Its programs run as root, and nothing else authenticates them. A mirror on loopback needs no TLS, as in the other tests."""
     done = subprocess.run([PROGRAM, "setup", "gvisor", "--mirror", url, "--json", "--prefix", str(place / "bin"), "--no-docker"],
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60)
     e = json.loads(done.stdout)["error"]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`light-runner setup kata`: what VMs are started with is made once, and what is missing is told of."""
+"""`light-runner setup kata` makes the files that VMs start from once, and reports what is missing."""
 import json
 import os
 import shutil

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`argv`: the command as a list of words, which no shell reads."""
+"""`argv`: the command as a list of words, without a shell."""
 import json
 
 import pytest
@@ -13,7 +13,7 @@ WORDS = ["a  b", "$HOME", "*", "", "'\"\\", "-x", "--", "ünï", "new\nline", ";
 
 @pytest.fixture
 def bare(runner):
-    """An image of one program, without sh."""
+    """An image that contains one program and no sh."""
     with open(images.BUSYBOX, "rb") as file:
         program = file.read()
     files = image_maker.layer(
@@ -24,7 +24,7 @@ def bare(runner):
 
 
 def test_words_reach_the_program_as_they_are(runner, bare):
-    """By the request and by the flag, in an image without sh; found by the run's own PATH."""
+    """By the request and by the flag, in an image without sh. The program is found by the run's own PATH."""
     env = {"PATH": "/nowhere:/opt"}
     outcome = runner.ok(image=bare, argv=["echo", *WORDS], env=env)
     assert outcome.text == " ".join(WORDS) + "\n"
@@ -35,7 +35,7 @@ def test_words_reach_the_program_as_they_are(runner, bare):
 
 @pytest.mark.any_user
 def test_words_take_the_place_of_the_images_own(runner):
-    """Of its entrypoint and of its command."""
+    """They replace the image's entrypoint and its command."""
     own = image_maker.Image(image_maker.busybox_layer(), config={"Entrypoint": ["/bin/echo", "entrypoint"], "Cmd": ["cmd"]})
     runner.load(own, "own-words")
     assert runner.ok(image="own-words").lines == ["entrypoint cmd"], "the control: it has both"
@@ -43,7 +43,7 @@ def test_words_take_the_place_of_the_images_own(runner):
 
 
 def test_what_cannot_be_executed_ends_with_127_or_126(runner, bare):
-    """A result of the command, not an error of ours; with the reason on its stderr."""
+    """This is a result of the command, not an error of light-runner. The command's stderr gives the reason."""
     def run(*argv):
         outcome = runner.cli("run", *runner.cell_flags(), "--network", "none", "--env", "PATH=/opt", "--argv", bare, *argv)
         assert outcome.stdout == b"" and outcome.stderr.startswith(b"light-runner: cannot execute '" + argv[0].encode()), outcome
@@ -80,7 +80,7 @@ def test_what_is_no_command_is_refused(runner):
 @pytest.mark.any_tier
 @pytest.mark.any_user
 def test_flags_go_over_the_request(runner):
-    """Whichever kind of command the flags give, that of the document is not run."""
+    """Whichever kind of command the flags give, it replaces the document's."""
     path = runner.write_request(runner.request(argv=["echo", "document"]))
     assert runner.cli("run", "--request", path, "busybox", "echo shell").stdout == b"shell\n"
     path = runner.write_request(runner.request("echo document"))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What users get wrong: exit code 125, INVALID_ARGUMENT, the culprit named, nothing started."""
+"""Mistakes of users: exit code 125, INVALID_ARGUMENT, an error that names the wrong value, and nothing is started."""
 
 import pytest
 
@@ -14,7 +14,7 @@ def refused(outcome, *names):
     for name in names:
         assert name in outcome.stderr.decode(), outcome
     assert b"started" not in outcome.stdout and "\nstarted" not in "\n" + outcome.text
-    # One line, for people, without what only a terminal or a debugger would understand.
+    # One line for people, without internals that only a terminal or a debugger would understand.
     assert outcome.stderr.count(b"\n") == 1 and b"\x1b" not in outcome.stderr
 
 
@@ -196,7 +196,7 @@ def test_nothing_is_left_of_refused_runs(runner, store):
 
 
 def test_a_closed_stdin_stdout_and_stderr(runner):
-    """No fd of ours may take the number of a standard one."""
+    """No file descriptor of light-runner may take the number of a standard stream."""
     path = runner.write_request(runner.request("exit 5"))
     script = f"exec 0<&- 1>&- 2>&-; exec {runner.executable} run --request {path}"
     import subprocess

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Cancelling, and what is left when parts of us are killed: nothing."""
+"""After a cancel, or after parts of light-runner were killed, nothing is left."""
 import json
 import os
 import signal
@@ -14,7 +14,7 @@ SECONDS = 5
 
 
 class Running:
-    """A run that has said that it is up, with a marker in its command line."""
+    """A run that has printed that it is up, with a marker in its command line."""
 
     def __init__(self, runner, data_dir, body="while :; do sleep 1; done"):
         self.marker = "marker-" + uuid.uuid4().hex
@@ -26,7 +26,7 @@ class Running:
         line = self.process.stderr.readline()
         watchdog.cancel()
         assert line == b"ready\n", (line, self.process.communicate(timeout=10))
-        # A VM's processes are not the host's: there only the supervisors are seen.
+        # The processes inside a VM are not the host's: there, only the supervisors are visible.
         assert host.processes_with(self.marker) or runner.tier != "runc"
 
     def finish(self):
@@ -86,14 +86,14 @@ def test_a_cancelled_run_extracts_nothing(runner, store, tmp_path):
 
 
 def test_cancel_before_the_program_is_up(runner, store):
-    """Wherever in its start the signal finds the run, it ends and leaves nothing."""
+    """The run ends and leaves nothing, in whatever phase of its start the signal arrives."""
     for delay in (0.001, 0.01, 0.02, 0.04, 0.08):
         before = host.leftovers(store)
         process = runner.start("sleep 60", timeout=60000)
         host.wait_until(lambda: False, delay)
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=20)
-        # Before the handler is in place the signal ends us as it ends any program.
+        # Until the handler is installed, the signal ends light-runner as it ends any program.
         assert process.returncode in (137, 125, -signal.SIGTERM), process.returncode
         assert host.new_leftovers(before, store, SECONDS) == {}
 
@@ -105,6 +105,7 @@ def test_sigkill_of_the_caller_leaves_nothing(runner, store):
     run.assert_gone()
 
 
+@pytest.mark.orphans
 def test_sigkill_of_the_supervisor_leaves_no_process_and_no_mount(runner, store):
     run = Running(runner, store)
     os.kill(run.supervisor(), signal.SIGKILL)
@@ -113,6 +114,7 @@ def test_sigkill_of_the_supervisor_leaves_no_process_and_no_mount(runner, store)
     run.assert_gone(kinds={"mounts", "supervisors"})
 
 
+@pytest.mark.orphans
 def test_sigkill_of_the_caller_and_the_supervisor_at_once(runner, store):
     run = Running(runner, store)
     supervisor = run.supervisor()
@@ -122,6 +124,7 @@ def test_sigkill_of_the_caller_and_the_supervisor_at_once(runner, store):
     run.assert_gone(kinds={"mounts", "supervisors"})
 
 
+@pytest.mark.orphans
 def test_what_a_killed_supervisor_left_does_not_hinder_the_next_run(runner, store):
     run = Running(runner, store)
     os.kill(run.supervisor(), signal.SIGKILL)

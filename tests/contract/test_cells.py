@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Which cells of the matrix this machine can test. An absent one is one skip, with its reason."""
+"""The cells of the matrix that this machine can test. A missing cell is one skipped test with its reason."""
 import json
 import os
 import subprocess
@@ -20,13 +20,13 @@ def test_cell_is_available(which, executable, record_property):
 
 
 def test_the_default_cell_works(executable):
-    """Without it the whole suite would be empty, and green."""
+    """Without this cell, the whole suite would be empty and still succeed."""
     assert survey()[("local", "runc")] is None
 
 
 @pytest.mark.parametrize("pattern, ok", [("core", True), ("|/usr/lib/helper %p", True), ("@/run/cores.sock", False)])
 def test_the_doctor_warns_of_a_socket_for_core_dumps(executable, tmp_path, pattern, ok):
-    """The kernel connects to it whatever RLIMIT_CORE says."""
+    """The kernel connects to this socket regardless of RLIMIT_CORE."""
     if os.geteuid() != 0:
         pytest.skip("takes a mount namespace")
     (tmp_path / "pattern").write_text(pattern + "\n")

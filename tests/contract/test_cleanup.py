@@ -28,7 +28,7 @@ def test_runs_at_the_same_time_do_not_meet(runner, store):
         outcome = runner.ok(f"echo {number} > /tmp/f; sleep 0.3; cat /tmp/f; ls /tmp | wc -l; hostname")
         return [line.strip() for line in outcome.lines[:2]], outcome.json["id"]
 
-    count = 16 if runner.cell == ("local", "runc") else 8  # which take as long elsewhere
+    count = 16 if runner.cell == ("local", "runc") else 8  # on other engines and tiers, 8 take as long
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         results = list(pool.map(one, range(count)))
     assert [lines for lines, _ in results] == [[str(n), "1"] for n in range(count)]
@@ -47,7 +47,7 @@ def test_shared_memory_does_not_survive(runner):
 
 
 def test_a_fd_of_the_caller_does_not_stay_open(runner, tmp_path):
-    """What the caller passes down by accident is closed everywhere once the run has ended."""
+    """File descriptors that the caller passes by accident are closed everywhere once the run has ended."""
     read, write = os.pipe()
     process = subprocess.run(
         [runner.executable, "run", "--json", "--request", runner.write_request(runner.request("ls /proc/self/fd"))],
@@ -56,5 +56,5 @@ def test_a_fd_of_the_caller_does_not_stay_open(runner, tmp_path):
     assert process.returncode == 0, process
     assert str(write) not in process.stderr.decode().split()
     os.set_blocking(read, False)
-    assert os.read(read, 1) == b""  # BlockingIOError would mean that someone still holds it
+    assert os.read(read, 1) == b""  # BlockingIOError would mean that a process still holds it
     os.close(read)

@@ -51,7 +51,7 @@ def test_cancel_and_stop_return_when_nothing_is_left(runner, store, states):
 def test_without_waiting(runner, states):
     run_id = detach(runner, "trap '' TERM; echo ready; while :; do sleep 0.05; done")
     assert host.wait_until(lambda: lines_of(runner, run_id) == 1)
-    # It ignores the signal and has an hour: whoever waited would not be back.
+    # The command ignores the signal and has an hour of grace, so a call that waited would not return.
     assert runner.cli("stop", "--no-wait", "--grace", "1h", run_id).code == 0
     assert state_of(states, run_id)["status"] == "running"
     assert runner.cli("cancel", "--no-wait", run_id).code == 0
@@ -107,7 +107,7 @@ def test_pause_and_resume(runner, states):
     assert runner.cli("pause", run_id).code == 0
     before = lines_of(runner, run_id)
     time.sleep(0.6)
-    # What was in the pipe when it froze may still have come.
+    # Output that was in the pipe before the freeze may still arrive.
     frozen = lines_of(runner, run_id)
     assert frozen <= before + 1
     time.sleep(0.4)
@@ -122,13 +122,13 @@ def test_pause_and_resume(runner, states):
 
 @pytest.mark.vm
 def test_a_pause_does_a_program_no_harm(runner, states):
-    """At whatever moment: processes that start others are always in the middle of something."""
+    """The pause may come at any moment: the program is always in the middle of starting a process."""
     script = "for n in 1 2 3 4; do (while :; do /bin/true || exit 1; done) & done; for n in 1 2 3 4; do wait -n || exit 1; done"
     run_id = detach(runner, script)
     for _ in range(20):
         done = runner.cli("pause", run_id)
-        # Debian's runc gives up on a group of cgroup v1 that starts processes faster than they are frozen, and says so.
-        # The container is not paused then: there is nothing to resume.
+        # Debian's runc gives up on a cgroup v1 that starts processes faster than they can be frozen, and reports that. The container is
+        # not paused then, so there is nothing to resume.
         if runner.cell == ("docker", "runc") and b"unable to freeze" in done.stderr:
             continue
         assert done.code == 0, (done, state_of(states, run_id))

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""`cpuTimeout`: SIGKILL when the CPU time of all processes together is used up, whatever the clock says."""
+"""`cpuTimeout`: SIGKILL when all processes together have used up this CPU time, whatever the wall time."""
 import json
 import time
 
 import pytest
 
+pytestmark = pytest.mark.apart
 BUSY = "while :; do :; done"
 
 
@@ -15,12 +16,13 @@ def check(outcome, limit):
     assert result["signal"] == "SIGKILL" and result["usage"]["cpuMs"] >= limit, outcome
 
 
+@pytest.mark.every_cell
 @pytest.mark.long
 def test_it_is_counted_over_all_processes(runner):
-    """Two loops at once, and then many processes that end soon; the clock alone does not count."""
+    """Two loops at once, then many short processes. Wall time does not count."""
     outcome = runner.run(f"sleep 0.5; ({BUSY}) & {BUSY}", cpuTimeout=3500, deadline=120, options={"cpus": 2})
     check(outcome, 3500)
-    # Nothing but the two loops uses much, but in an emulated VM. Counted for each processor it would be twice as much.
+    # Apart from the two loops, only an emulated VM uses much. Counting per processor would double the result.
     assert outcome.json["usage"]["cpuMs"] < 6500 or runner.tier == "kata", outcome
     check(runner.run("while :; do (:); done", cpuTimeout=1000, deadline=120), 1000)
 
@@ -39,7 +41,7 @@ def test_waiting_costs_nothing(runner):
 
 @pytest.mark.any_user
 def test_what_came_before_the_command_does_not_count(runner, tmp_path):
-    """The agent uses CPU time too, for the files of `dir`."""
+    """The agent also uses CPU time, to copy the files of `dir`."""
     limit, folder = 200, tmp_path / "in"
     folder.mkdir()
     for i in range(8000):
@@ -56,7 +58,7 @@ def test_it_holds_for_detached_runs_and_not_while_paused(runner, tmp_path, monke
                               cpuTimeout=3000, detached=True)
     run_id = runner.submit(document).json["id"]
     runner.cli("pause", run_id)
-    time.sleep(4)  # longer than the loop would need
+    time.sleep(4)  # longer than the loop needs
     state = json.loads((tmp_path / "state" / f"{run_id}.json").read_text())
     assert state["status"] == "running", state
     runner.cli("resume", run_id)

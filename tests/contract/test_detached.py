@@ -82,7 +82,7 @@ def test_the_end_is_in_the_state(runner, states, script, code):
 
 
 def test_a_run_that_ends_at_once_and_says_something(runner):
-    """Its supervisor may be gone before its caller has heard that it began; and the output is not for the caller."""
+    """Its supervisor may end before the caller has heard that it started. The caller does not print the output."""
     for _ in range(20):
         done = runner.plain("echo x", "--detach")
         assert done.code == 0 and re.fullmatch(rb"light-runner-[0-9a-f]{12}\n", done.stdout), done
@@ -209,7 +209,7 @@ def test_another_user_is_refused(runner, states):
         pytest.skip("changing the user needs root")
     run_id = detach(runner, "sleep 1")
     path = states / f"{run_id}.sock"
-    # As if the folder and the socket had been opened up.
+    # Simulate a folder and a socket whose modes were opened up.
     folder = states
     while str(folder) != "/":
         os.chmod(folder, os.stat(folder).st_mode | 0o011)
@@ -295,7 +295,7 @@ def test_whoever_follows_a_silent_run_is_not_woken(runner, verb):
     waits = []
 
     def is_at_rest():
-        """It has waited for nothing new for a second."""
+        """Whether the process has not woken up for a second."""
         waits.append(waits_of(process.pid))
         time.sleep(1)
         return waits_of(process.pid) == waits[-1]
@@ -333,7 +333,7 @@ def test_the_log_is_capped(runner, states):
 
 @pytest.mark.any_user
 def test_the_log_of_single_bytes_is_capped_with_its_headers(runner, states):
-    """Each byte that is written alone is kept as 17."""
+    """Each byte that is written alone takes 17 bytes of the log."""
     cap, slack, notice = 32 << 10, 256 << 10, 256
     run_id = detach(runner, "dd if=/dev/zero bs=1 count=40000 2>/dev/null", options={"maxLogBytes": cap})
     result = wait_for_end(states, run_id)["result"]
@@ -432,6 +432,7 @@ def test_a_ghost_becomes_failed(runner, states, how):
     assert runner.cli("reap", "--json").json["states"] == 0
 
 
+@pytest.mark.orphans
 @pytest.mark.every_cell
 def test_killed_supervisors_become_failed(runner, store, states):
     run_id = detach(runner, "sleep 60")
@@ -439,7 +440,7 @@ def test_killed_supervisors_become_failed(runner, store, states):
     assert host.wait_until(lambda: not host.processes_with(run_id), 10)
     assert runner.cli("attach", run_id).code == 125
     assert state_of(states, run_id)["status"] == "failed"
-    # Until the kernel has taken down what was in the group it cannot be removed.
+    # A cgroup cannot be removed before the kernel has finished with its processes.
     environment = dict(os.environ, LIGHT_RUNNER_REAP_AGE_MS="0")
     assert host.wait_until(lambda: runner.cli("reap", env=environment).code == 0
                            and not host.traces(run_id), 10), host.traces(run_id)
@@ -485,9 +486,9 @@ def test_what_is_left_without_a_state_is_reaped(runner, states):
                  "light-runner-notours.log", "notes.log"):
         (states / name).write_text("x")
         os.utime(states / name, (1, 1))
-    # What is young may be about to get its state.
+    # Young leftovers may be about to get their state.
     (states / "light-runner-dddddddddddd.log").write_text("x")
-    # One that is just being made: somebody listens, and there is no state yet.
+    # Such a run is just starting: its socket is in use, and there is no state yet.
     (states / f"{run_id}.json").rename(states / "kept")
     assert runner.cli("reap").code == 0
     (states / "kept").rename(states / f"{run_id}.json")

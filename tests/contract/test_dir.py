@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`dir`: the folder's contents in the workdir, structure kept, links and heavy folders skipped."""
+"""`dir`: the folder's contents are copied to the working directory, with their structure, but without links and heavy folders."""
 import hashlib
 import os
 import socket
@@ -94,7 +94,7 @@ def test_every_symlink_is_skipped(runner, tmp_path):
 
 
 def test_links_that_stay_inside_are_kept_when_asked_for(runner, tmp_path):
-    """What a package manager leaves: relative links within the folder. All others stay out."""
+    """Package managers create relative links within the folder. These are kept; all others are left out."""
     given = tmp_path / "dir"
     (given / "node_modules/.bin").mkdir(parents=True)
     (given / "src").mkdir()
@@ -113,7 +113,7 @@ def test_links_that_stay_inside_are_kept_when_asked_for(runner, tmp_path):
                         ignore=[])
     assert outcome.lines == ["./chain", "./current", "./node_modules/.bin/tool", "./src/self", "current/tool", "ran ./chain",
                              "ran ./node_modules/.bin/tool", "2"]
-    # What leads through a name that is left out would lead nowhere.
+    # A link through an ignored name would lead nowhere.
     (given / "modules").symlink_to("node_modules")
     outcome = runner.plain(listing, "--dir", str(given), "--links", "inside", "--ignore", "src")
     assert outcome.stdout.decode().split() == ["./modules"], outcome

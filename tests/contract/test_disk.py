@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`disk`: a cap on what a run may write; ENOSPC inside, the host unharmed."""
+"""`disk`: a cap on the data that a run may write. The program gets ENOSPC, and the host is not affected."""
 import os
 
 import pytest
@@ -31,10 +31,10 @@ def test_it_is_one_cap_for_every_place(runner):
 
 
 def test_many_empty_files_meet_a_limit_too(runner):
-    """Inodes are not free: without a limit they would fill the host."""
-    # Not ":", whose failed redirection would end the shell.
+    """Without a limit on inodes, empty files would fill the host's disk."""
+    # Not ":", because a failed redirection of this builtin would end the shell.
     script = "i=0; while [ $i -lt 200000 ] && true > f$i; do i=$((i+1)); done 2>/dev/null; ls | wc -l"
-    # gVisor's kernel keeps them in its memory, which is the run's: with less of it the limit is met sooner.
+    # gVisor's kernel keeps inodes in the run's memory. With less memory, the limit is reached sooner.
     memory = {"memory": "128m"} if runner.tier == "runsc" else {}
     outcome = runner.run(script, options={"disk": "16m", **memory}, timeout=60000, deadline=90)
     if runner.tier == "runsc":
@@ -52,7 +52,7 @@ def test_space_that_is_freed_can_be_used_again(runner):
 @pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="without root the disk is memory (docs/rootless.md)")
 def test_the_disk_is_not_the_memory(runner):
-    """Files may take more than the memory limit."""
+    """Files may take more space than the memory limit."""
     runner.ok("dd if=/dev/zero of=f bs=1M count=300 2>/dev/null && [ $(stat -c %s f) = 314572800 ]",
               options={"memory": "64m", "disk": "512m"}, deadline=120)
 

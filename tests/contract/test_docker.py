@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What is of the engine docker alone: where its daemon is, what it is asked, what it shows."""
+"""Features of the engine docker only: how it finds the daemon, which calls it makes, what it shows."""
 import base64
 import contextlib
 import hashlib
@@ -13,6 +13,7 @@ import ssl
 import subprocess
 import tarfile
 import tempfile
+import time
 import urllib.parse
 
 import pytest
@@ -40,7 +41,7 @@ def proxy(daemon, tmp_path):
 
 @pytest.fixture
 def scripted(daemon, tmp_path):
-    """A server that answers everything by a function of the call, and a run that speaks to it."""
+    """Returns a function that makes a server, which answers every call by a function, and a run that uses this server."""
     servers = contextlib.ExitStack()
 
     def make(spoil):
@@ -68,7 +69,7 @@ def test_no_call_is_made_twice(runner, proxy, tmp_path):
     assert outcome.code == 0 and outcome.json["extracted"][0]["status"] == "ok", outcome
     assert len(set(proxy.names)) == len(proxy.names), proxy.names
     assert len(proxy.names) <= 12, proxy.names
-    # The version is asked for first, and after that all is in one that both know.
+    # The first call asks for the version. All later calls use a version that both sides support.
     assert proxy.names[0] == "GET /version"
     newest = proxy.daemon.call("GET", "/version")[1]["ApiVersion"]
     minor = min(int(newest.split(".")[1]), 52)
@@ -77,7 +78,7 @@ def test_no_call_is_made_twice(runner, proxy, tmp_path):
 
 @pytest.mark.cells("docker-*")
 def test_what_is_standing(runner, proxy):
-    """The defaults that no option weakens, as the daemon is told them."""
+    """The isolation defaults that no option weakens, as light-runner sends them to the daemon."""
     assert runner.submit(runner.request("true"), env=proxy.environment()).code == 0
     body = next(call.json for call in proxy.calls if call.name == "POST /containers/create")
     config = body["HostConfig"]
@@ -97,7 +98,7 @@ def test_what_is_standing(runner, proxy):
     ({dockerd.NO_NETWORK: {"path": "/x", "runtimeArgs": ["--network=sandbox"]}}, "runsc"),
     ({dockerd.NO_NETWORK: {"path": "/x"}}, "runsc"), ({dockerd.NO_NETWORK: 1}, "runsc"), ({}, "runsc"), (1, "runsc")])
 def test_gvisor_without_a_network_is_started_by_a_runtime_that_makes_none(runner, daemon, tmp_path, runtimes, used):
-    """If there is one; else the daemon makes loopback. It is there either way."""
+    """The runtime is used if it is registered. Otherwise the daemon creates the loopback interface. Both ways, the run has one."""
     if runner.tier != "runsc":
         pytest.skip("of gVisor alone")
     with Proxy(daemon, tmp_path / "p.sock", lambda call, c: call.name == "GET /info" and answer(c, 200, {"Runtimes": runtimes})) as proxy:
@@ -118,7 +119,7 @@ def test_gpus_are_device_requests(runner, proxy, gpus, wanted):
     outcome = runner.submit(runner.request("true", options={"gpus": gpus}), env=proxy.environment())
     body = next(call.json for call in proxy.calls if call.name == "POST /containers/create")
     assert body["HostConfig"]["DeviceRequests"] == [wanted]
-    # There are none here, and the daemon says so.
+    # This machine has no GPUs, and the daemon reports that.
     assert outcome.code == 125 and outcome.error["code"] == "CONTAINER_START_FAILED", outcome
 
 
@@ -142,10 +143,10 @@ def test_the_id_is_the_containers_and_the_volumes_name(runner, daemon):
 # ---------------------------------------------------------------- where it is
 
 def test_a_daemon_is_what_auto_takes(runner, daemon):
-    # By another name: an image of the local store runs locally.
+    # Under another name, because an image of the local store would run locally.
     assert daemon.call("POST", "/images/busybox:latest/tag?repo=docker-alone&tag=latest")[0] == 201
     document = runner.request("true", image="docker-alone", options={"engine": "auto"})
-    # Only a daemon leaves the disk uncapped.
+    # Only Docker leaves the disk uncapped.
     assert runner.submit(document).json["isolation"]["unenforced"] == ["disk"]
 
 
@@ -205,7 +206,7 @@ def agent_of(runner):
 
 @pytest.mark.cells("docker-*")
 def test_the_archive_with_the_agent(runner, daemon):
-    """One regular file of the name that the container's command has; nobody else's tar reads it in another way."""
+    """The archive has one regular file, named like the container's command, so that every tar reads it in the same way."""
     with Proxy(daemon, None) as proxy:
         assert runner.submit(runner.request("true"), env=proxy.environment()).code == 0
     sent = next(call for call in proxy.calls if call.method == "PUT")
@@ -220,7 +221,7 @@ def test_the_archive_with_the_agent(runner, daemon):
 
 
 def export(daemon, image):
-    """The names of all files of an image."""
+    """The names of all files in an image."""
     status, made = daemon.call("POST", "/containers/create", {"Image": image, "Cmd": ["x"]})
     assert status == 201, made
     try:
@@ -232,7 +233,7 @@ def export(daemon, image):
 
 
 def test_what_setup_steps_leave_has_nothing_of_the_agent(runner, proxy):
-    """Neither the program nor the empty file that a mount of it would leave."""
+    """Neither the program, nor the empty file that a mount of it would leave."""
     outcome = runner.submit(runner.request("ls -a /", run=["touch /made-by-a-step"]), env=proxy.environment())
     assert outcome.code == 0 and "made-by-a-step" in outcome.lines, outcome
     filters = urllib.parse.quote(json.dumps({"reference": ["light-runner/setup"]}))
@@ -244,7 +245,7 @@ def test_what_setup_steps_leave_has_nothing_of_the_agent(runner, proxy):
 
 @pytest.mark.cells("docker-*")
 def test_over_tcp(runner, daemon, tmp_path):
-    """The daemon may be on another machine: it is shown no file of this one."""
+    """The daemon may be on another machine, so it gets no file of this one."""
     with Proxy(daemon, None) as proxy:
         outcome = runner.submit(runner.request("echo hello; exit 3"), env=proxy.environment())
         assert outcome.code == 3 and outcome.lines == ["hello"]
@@ -256,7 +257,7 @@ def test_over_tcp(runner, daemon, tmp_path):
         outcome = runner.submit(runner.request("cat f > /tmp/g", dir=tmp_path / "in", extract=[("/tmp/g", tmp_path / "out")]),
                                 env=proxy.environment())
         assert (tmp_path / "out" / "g").read_text() == "there and back", outcome
-        # From elsewhere nobody sees its cgroup; the daemon knows at least this.
+        # Over TCP, the cgroup is not visible. The daemon still reports this much.
         outcome = runner.submit(runner.request("x=a; while :; do x=$x$x; done", options={"memory": "64m"}),
                                 env=proxy.environment())
         assert outcome.json["oomKilled"] is True, outcome
@@ -264,7 +265,7 @@ def test_over_tcp(runner, daemon, tmp_path):
 
 
 def test_a_daemon_that_does_not_see_our_files(runner, daemon, tmp_path):
-    """One in a container of its own, whose socket is here."""
+    """A daemon in its own container, whose socket is on this machine."""
     if runner.tier != "runc" or dockerd.missing():
         pytest.skip(dockerd.missing() or "the same in every tier")
     agent = agent_of(runner)
@@ -300,7 +301,7 @@ def test_an_agent_that_cannot_be_put_in(runner, scripted):
 
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory):
-    """A CA, and what it has signed for the server and the client; and another CA."""
+    """A CA with the certificates that it has signed for the server and the client, and another CA."""
     if not shutil.which("openssl"):
         pytest.skip("not installed: openssl")
     folder = tmp_path_factory.mktemp("certificates")
@@ -356,7 +357,7 @@ def test_tls_with_somebody_else(runner, tls, certificates, tmp_path, folder):
 
 @pytest.fixture
 def impostor(daemon, certificates):
-    """A server that anybody may speak to, by TLS, and whose certificate nobody vouches for: what it has heard."""
+    """A TLS server that accepts any client, and whose CA is not a public one. It records the requests that it receives."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificates / "server.pem", certificates / "server-key.pem")
     with Proxy(daemon, None, tls=context) as proxy:
@@ -367,7 +368,7 @@ def impostor(daemon, certificates):
     ("https", {}, False), ("https", {"DOCKER_TLS_VERIFY": "1"}, False), ("https", {"DOCKER_TLS_VERIFY": ""}, False),
     ("https", {"DOCKER_CERT_PATH": "other"}, False), ("https", {"DOCKER_CERT_PATH": "empty"}, False),
     ("tcp", {"DOCKER_CERT_PATH": "other"}, False), ("tcp", {"DOCKER_CERT_PATH": "empty"}, False),
-    # The controls: who the user vouches for, and who may be anybody by the user's own word.
+    # The controls: a CA that the user trusts, and a user who has turned the check off.
     ("https", {"DOCKER_CERT_PATH": "right"}, True), ("tcp", {"DOCKER_CERT_PATH": "right"}, True),
     ("https", {"DOCKER_CERT_PATH": "other", "DOCKER_TLS_VERIFY": ""}, True), ("tcp", {"DOCKER_CERT_PATH": "empty", "DOCKER_TLS_VERIFY": ""}, True),
 ])
@@ -435,7 +436,7 @@ def test_a_daemon_that_will_not_do(runner, scripted, fields, word):
 @pytest.mark.parametrize("info", [{"Driver": "overlayfs", "DriverStatus": [["driver-type", "io.containerd.snapshotter.v1"]]},
                                   {"Driver": "vfs"}, {"Driver": 1}, {}, []])
 def test_a_storage_that_takes_the_cap_and_forgets_it(runner, daemon, tmp_path, info):
-    """That of containerd does: no error, and no cap."""
+    """containerd's storage ignores the cap and reports no error."""
     with Proxy(daemon, tmp_path / "p.sock", lambda call, c: call.name == "GET /info" and answer(c, 200, info)) as proxy:
         outcome = runner.submit(runner.request("echo started", options={"disk": "64m"}), env=proxy.environment())
         assert outcome.code == 125 and outcome.error["code"] == "NOT_SUPPORTED", outcome
@@ -488,7 +489,7 @@ def test_a_network_that_is_no_wall(runner, daemon, name):
 
 @pytest.mark.cells("docker-*")
 def test_a_default_network_of_somebody_elses_making(runner, daemon):
-    """One that connects its containers is not used because of its name."""
+    """If such a network connects its containers, light-runner rejects it despite its name."""
     daemon.call("DELETE", "/networks/light-runner-isolated")
     status, text = daemon.call("POST", "/networks/create", {"Name": "light-runner-isolated", "CheckDuplicate": True})
     assert status == 201, text
@@ -502,7 +503,7 @@ def test_a_default_network_of_somebody_elses_making(runner, daemon):
 
 
 def test_a_daemon_that_cannot_keep_containers_apart(runner, daemon, tmp_path):
-    """One that makes the network, and says in a warning that it has left out what makes it a wall."""
+    """The daemon creates the network, and warns that it has left out the option that isolates containers."""
     def forgetful(call, connection):
         if call.name != "POST /networks/create":
             return False
@@ -517,6 +518,24 @@ def test_a_daemon_that_cannot_keep_containers_apart(runner, daemon, tmp_path):
     assert "POST /containers/create" not in proxy.names
     assert daemon.call("GET", "/networks/light-runner-isolated")[0] == 404, "what is no wall is not left to be taken for one"
     assert runner.submit(document).lines == ["started"]
+
+
+def test_one_run_of_many_makes_the_default_network(runner, daemon, tmp_path):
+    """A daemon keeps two networks with the same name. Removing one of them may disconnect a run."""
+    def slowly(call, _connection):
+        if call.name == "POST /networks/create":
+            time.sleep(1)
+        return False
+    document = runner.request("echo started")
+    del document["networks"]
+    request = runner.write_request(document)
+    daemon.call("DELETE", "/networks/light-runner-isolated")
+    with Proxy(daemon, tmp_path / "p.sock", slowly) as proxy:
+        runs = [subprocess.Popen([runner.executable, "run", "--request", request], env=proxy.environment(), stdin=subprocess.DEVNULL,
+                                 stdout=subprocess.PIPE) for _ in range(4)]
+        outcomes = [(run.communicate(timeout=60)[0], run.returncode) for run in runs]
+    assert outcomes == [(b"started\n", 0)] * 4, outcomes
+    assert proxy.names.count("POST /networks/create") == 1, proxy.names
 
 
 # ---------------------------------------------------------------- credentials
@@ -558,7 +577,7 @@ def test_credentials_of_a_helper(runner, daemon, private, tmp_path, key):
 @pytest.mark.parametrize("config", ["{", "[]", '{"auths": 1}', '{"auths": {"%s": {"auth": "!!!"}}}', '{"credsStore": "../x"}',
                                     '{"credsStore": "no-such-helper"}'])
 def test_a_configuration_that_is_broken(runner, daemon, private, tmp_path, config):
-    """As good as none: the registry refuses, and that is the error."""
+    """A broken configuration counts as none: the registry rejects the pull, and that is the error."""
     (tmp_path / "config.json").write_text(config.replace("%s", private.host))
     outcome = runner.submit(runner.request(None, secret_image(private, "never")), env=dict(os.environ, DOCKER_CONFIG=str(tmp_path)))
     assert outcome.code == 125 and outcome.error["code"] == "CONTAINER_START_FAILED", outcome
@@ -567,7 +586,7 @@ def test_a_configuration_that_is_broken(runner, daemon, private, tmp_path, confi
 
 @pytest.mark.cells("docker-*")
 def test_an_image_with_a_health_check_and_a_volume(runner, daemon):
-    """What Docker would do by itself beside the command is left out, and what it makes goes with the run."""
+    """Docker does not run the health check, and the volume is removed with the run."""
     runner.load(Image(busybox_layer(), config={"Healthcheck": {"Test": ["CMD-SHELL", "touch /checked"], "Interval": 1000000000},
                                                "Volumes": {"/data": {}}}), "healthy")
     before = {v["Name"] for v in daemon.call("GET", "/volumes")[1]["Volumes"] or []}
@@ -579,8 +598,8 @@ def test_an_image_with_a_health_check_and_a_volume(runner, daemon):
 
 @pytest.mark.cells("docker-*")
 def test_out_of_memory_in_a_container_that_is_gone_at_once(runner, daemon):
-    """gVisor's kernel dies with all that is in it, and Docker removes its cgroup, before the end has come to us: the
-    relay, which would tell, sleeps until then. What was used is known all the same."""
+    """gVisor's kernel dies with everything in it, and Docker removes its cgroup before the end is reported, because the
+    relay is stopped until then. The result still has the memory that was used."""
     if runner.tier != "runsc":
         pytest.skip("in other tiers the agent outlives the command, and the container with it")
     run = runner.start("echo up; sleep 2; x=a; while :; do x=$x$x; done", options={"memory": "64m"})

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A daemon that is down, slow, killed, restarted or answers rubbish: an error, no hang, nothing left."""
+"""A daemon that is down, slow, killed, restarted, or sends invalid answers: an error, no hang, and nothing is left."""
 import contextlib
 import json
 import os
@@ -16,7 +16,7 @@ import pytest
 from harness import dockerd, host, images, tools
 from harness.docker_proxy import Proxy, answer, hang
 
-pytestmark = pytest.mark.cells("docker-runc")
+pytestmark = [pytest.mark.cells("docker-runc"), pytest.mark.reaps]
 
 
 @pytest.fixture
@@ -27,11 +27,11 @@ def daemon(runner):
 
 
 def spoiled(daemon, tmp_path, runner, where, how, script="echo done", **fields):
-    """One run through a proxy that spoils the calls whose name begins so. What came out, and the names of all calls."""
+    """One run through a proxy that spoils the calls whose name begins with `where`. Returns the outcome and the names of all calls."""
     def spoil(call, connection):
         return call.name.startswith(where) and how(call, connection)
     document = runner.request(script, **fields)
-    if where != "GET /info":  # it is asked for without a network alone
+    if where != "GET /info":  # this call is made only for runs without a network
         del document["networks"]
     with Proxy(daemon, tmp_path / "proxy.sock", spoil) as proxy:
         outcome = runner.submit(document, env=proxy.environment(), deadline=50)
@@ -76,11 +76,11 @@ def flood(_call, connection):
 
 BEFORE = ["GET /version", "GET /images", "GET /info", "GET /networks", "POST /containers/create", "HEAD /containers/ID/archive", "POST /containers/ID/attach",
           "POST /containers/ID/start"]
-# What the run can do without, or can only miss once the command has ended.
+# Calls that the run does not need, or whose failure it notices only after the command has ended.
 SPARED = ["GET /containers/ID/json", "POST /containers/ID/wait", "DELETE /containers/ID", "DELETE /volumes/ID"]
 HOWS = [refuse, cut, cut_midway, no_http, a_list, html, flood]
-# Every way for the first call, whose answer decides about all others, and for one whose answer is read; else those
-# that are told apart.
+# Use every fault for the first call, whose answer decides about all others, and for one call whose answer is read. For the other
+# calls, use only the faults that light-runner distinguishes.
 EVERY = ("GET /version", "GET /images", "GET /containers/ID/json")
 
 
@@ -90,7 +90,7 @@ def cases(places):
 
 
 def nothing_is_left(runner, daemon):
-    """Not by the run itself, or not once reap has been there."""
+    """Nothing is left after the run itself, or at least not after reap."""
     environment = dict(os.environ, LIGHT_RUNNER_REAP_AGE_MS="0")
     assert runner.cli("reap", env=environment).code == 0
     assert host.wait_until(lambda: daemon.leftovers() == set() or
@@ -101,7 +101,7 @@ def nothing_is_left(runner, daemon):
 def test_before_the_command(runner, daemon, tmp_path, where, how):
     outcome, names = spoiled(daemon, tmp_path, runner, where, how)
     assert any(name.startswith(where) for name in names), names
-    # What the daemon was asked to do may have been done all the same: then the run goes on, or is removed.
+    # The daemon may have done what it was asked despite the error. Then the run continues, or its container is removed.
     assert outcome.code == 125 or (outcome.code == 0 and outcome.lines == ["done"]), outcome
     if outcome.code == 125:
         assert outcome.error["code"] in ("DOCKER_UNREACHABLE", "CONTAINER_START_FAILED", "IMAGE_INVALID"), outcome
@@ -114,7 +114,7 @@ def test_before_the_command(runner, daemon, tmp_path, where, how):
 
 @pytest.mark.parametrize("where, how", cases(SPARED))
 def test_what_the_command_does_not_need(runner, daemon, tmp_path, where, how):
-    """It has run, and what it has said has come."""
+    """The command has run, and its output has arrived."""
     outcome, names = spoiled(daemon, tmp_path, runner, where, how)
     assert any(name.startswith(where) for name in names), names
     assert outcome.lines[:1] == ["done"] and outcome.code in (0, 125), outcome
@@ -130,7 +130,7 @@ def test_what_cannot_be_removed_is_in_the_result(runner, daemon, tmp_path, where
 
 
 def test_a_container_of_somebody_elses_is_not_removed(runner, daemon, tmp_path):
-    """The name is taken: neither that container nor a volume of that name is the run's."""
+    """The name is in use: neither that container nor a volume of that name belongs to the run."""
     outcome, names = spoiled(daemon, tmp_path, runner, "POST /containers/create",
                              lambda call, c: answer(c, 409, {"message": "Conflict. The container name is already in use"}))
     assert outcome.code == 125 and "already in use" in outcome.error["message"], outcome
@@ -154,7 +154,7 @@ def test_a_daemon_that_does_not_answer_is_given_five_seconds(runner, daemon, tmp
     begun = time.monotonic()
     outcome, _ = spoiled(daemon, tmp_path, runner, "GET /version", hang)
     assert outcome.code == 125 and outcome.error["code"] == "DOCKER_UNREACHABLE"
-    # How long 5 s are on a busy machine is not the point; that they are no 40 is.
+    # A busy machine may take longer than 5 s. The point is that the call does not take 40 s.
     assert time.monotonic() - begun < 30
 
 
@@ -179,7 +179,7 @@ def test_cancelling_while_the_daemon_hangs(runner, daemon, tmp_path, where):
 
 
 def test_cancelling_many_that_wait_for_the_daemon(runner, daemon, tmp_path):
-    """A daemon that takes connections and reads nothing."""
+    """The daemon accepts connections and never reads."""
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(tmp_path / "deaf.sock"))
         listener.listen(8)
@@ -191,7 +191,7 @@ def test_cancelling_many_that_wait_for_the_daemon(runner, daemon, tmp_path):
 
 @pytest.fixture
 def own(runner, daemon, tmp_path):
-    """A dockerd that can be killed, with the image in it, and what makes a run speak to it."""
+    """Returns a function that starts a dockerd that a test may kill, with the image loaded, and points runs to it."""
     made = []
 
     def make(*flags, **options):
@@ -235,7 +235,7 @@ def test_the_daemon_is_killed(runner, own, tmp_path, detached):
         run_id = json.loads(run_id)["id"] if run_id.startswith("{") else run_id.strip()
         listed = lambda: [s for s in json.loads(runner.cli("ls", "--json", env=environment, expects_json=False).stdout) if s["id"] == run_id]
         assert host.wait_until(lambda: listed()[0]["status"] != "running", 60), listed()
-    # Its containerd goes on, and is what the next daemon finds.
+    # Its containerd keeps running, and the next daemon finds it.
     process.start()
     environment["LIGHT_RUNNER_REAP_AGE_MS"] = "0"
     assert host.wait_until(lambda: runner.cli("reap", env=environment).code == 0 and daemon.leftovers() == set(), 30), daemon.leftovers()
@@ -270,7 +270,7 @@ def test_a_runtime_that_is_really_runc_starts_nothing(runner, daemon, own, tier)
     if tier == "kata":
         assert outcome.error["code"] == "ISOLATION_FAILED" and os.uname().release in outcome.error["message"]
     if tier == "runsc":
-        # The daemon lists both; doctor has tried them, and names what to do in the place of itself.
+        # The daemon lists both runtimes. doctor has tried them, and its hint does not send the user back to doctor.
         for name in (tier, other):
             found = doctor(runner, process, name)
             assert found["works"] is False and found["tried"] and "doctor" not in found["hint"] and found["hint"], found
@@ -285,7 +285,7 @@ def doctor(runner, process, tier="kata"):
 
 @pytest.mark.once
 def test_a_runtime_that_is_registered_as_kata_is_used(runner, own):
-    """gVisor in the place of Kata Containers: another kernel than the host's is what the tier promises."""
+    """gVisor replaces Kata Containers here: the tier promises a kernel other than the host's."""
     if not tools.runsc():
         pytest.skip("no runsc in the cache: run scripts/install-runsc")
     process = own(runtimes={"kata": {"path": tools.runsc(), "runtimeArgs": dockerd.RUNSC_FLAGS}})
@@ -300,7 +300,7 @@ def test_a_runtime_that_is_registered_as_kata_is_used(runner, own):
 
 @pytest.mark.once
 def test_a_default_runtime_of_another_kind_has_loopback_too(runner, own):
-    """Without a network: runc brings it up by itself, gVisor takes what Docker has made."""
+    """Without a network, runc creates the loopback interface itself, and gVisor uses the one that Docker has created."""
     if not tools.runsc():
         pytest.skip("no runsc in the cache: run scripts/install-runsc")
     process = own("--default-runtime=runsc")
@@ -312,7 +312,7 @@ def test_a_default_runtime_of_another_kind_has_loopback_too(runner, own):
 @pytest.mark.once
 @pytest.mark.parametrize("tier", ["kata", "io.containerd.kata.v2"])
 def test_a_runtime_that_is_missing_is_told_of(runner, own, tier):
-    """The daemon takes the name of a shim as it is, and may find out only at the start that there is none."""
+    """The daemon accepts the name of a shim without a check, and may notice only at the start that it is missing."""
     for programs in {None, tools.current_dockerd()}:
         process = own(programs=programs)
         outcome = runner.submit(runner.request("echo started", options={"runtime": tier}),

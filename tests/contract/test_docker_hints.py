@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Errors of the engine docker that somebody can do something about, and whether doing that helps."""
+"""Errors of the engine docker that the user can fix. Each test follows the hint and checks that it helps."""
 import os
 import pty
 import shutil
@@ -50,7 +50,7 @@ def test_a_socket_that_is_closed_to_the_user(runner, daemon):
 
 
 def test_a_tier_that_the_daemon_does_not_have(runner, daemon):
-    """Not a weaker tier comes first, but the engine that has this one."""
+    """The hint names the engine that has this tier before any weaker tier."""
     outcome = runner.run("true", options={"runtime": "kata"})
     assert outcome.code == 125 and outcome.error["code"] == "CONTAINER_START_FAILED", outcome
     hint = outcome.error["hint"]
@@ -66,7 +66,7 @@ def test_gpus_without_their_driver(runner, daemon):
 
 
 def test_two_default_networks_become_one(runner, daemon):
-    """As two first runs at once may leave them: the daemon takes their name for neither."""
+    """Two first runs at the same time may create both. The daemon then accepts the name for neither."""
     name = "light-runner-isolated"
 
     def there():
@@ -84,7 +84,7 @@ def test_two_default_networks_become_one(runner, daemon):
 
 
 def test_a_terminal_is_told_that_nothing_is_capped(runner, daemon):
-    """By default a run on Docker has no cap. The result has it for programs, whose stderr is left alone."""
+    """By default, a run on Docker has no cap. Programs learn that from the result, and their stderr is left alone."""
     command = [runner.executable, "run", *runner.cell_flags(), "--network", "none", "busybox", "--", "true"]
     ours, theirs = pty.openpty()
     try:
@@ -93,5 +93,5 @@ def test_a_terminal_is_told_that_nothing_is_capped(runner, daemon):
         said = os.read(ours, 65536)
     finally:
         os.close(ours)
-    assert b"nothing capped" in said and b"--disk" in said, said
+    assert b"was not limited" in said and b"--disk" in said, said
     assert runner.plain("true").stderr == b""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What on a daemon is a run's, and what only looks like it: labels are handed down by images, and any image may bring them."""
+"""Which objects of a daemon belong to a run, and which only look like it: images pass labels on, and any image may have them."""
 import json
 import os
 import re
@@ -12,7 +12,7 @@ from harness import dockerd, host
 from harness.docker_proxy import Proxy, answer
 from harness.image_maker import Image, busybox_layer
 
-pytestmark = [pytest.mark.cells("docker-runc"), pytest.mark.podman]
+pytestmark = [pytest.mark.cells("docker-runc"), pytest.mark.podman, pytest.mark.reaps]
 
 LABEL, OWNER, CONFIG = dockerd.LABEL, "light-runner.supervisor", "light-runner.config"
 
@@ -31,7 +31,7 @@ def reap(runner):
 
 @pytest.fixture
 def labels(runner, daemon):
-    """Those of a run's container; its supervisor is gone."""
+    """The labels of the container of a run whose supervisor is gone."""
     process = runner.start("echo up; sleep 20")
     assert process.stderr.readline() == b"up\n"
     name, = [n for n in daemon.leftovers() if n.startswith("/")]
@@ -65,7 +65,7 @@ def state(daemon, container):
 
 
 def test_reap_takes_containers_of_runs_alone(daemon, labels, reap, containers):
-    """The labels are those of a run whose supervisor is gone, as an image made by setup steps may have handed them down."""
+    """The labels belong to a run whose supervisor is gone. An image made by setup steps may have passed them on."""
     mine = containers("mine", labels, "sleep 60", ["/data"])
     ended = containers("ended", {LABEL: labels[LABEL]}, "true")
     odd = containers("light-runner-of-mine", {LABEL: "light-runner-of-mine"}, "true")
@@ -89,7 +89,7 @@ def test_reap_takes_volumes_of_runs_alone(daemon, labels, reap):
 
 @pytest.fixture
 def setup_image(runner, daemon):
-    """The name of an image that a run's setup steps have made."""
+    """The name of an image that a run's setup steps have created."""
     step = f"echo {uuid.uuid4().hex} > /made"
     with_steps = lambda: {tag for tag in tags(daemon) if tag.startswith("light-runner/setup:")}
     before = with_steps()
@@ -104,7 +104,7 @@ def images(daemon):
 
 
 def tags(daemon):
-    """Podman writes in front of each the registry that a name without one stands for, or its own machine."""
+    """Podman puts a registry in front of names without one: the default registry, or localhost."""
     return {re.sub("^(docker.io|localhost)/(library/)?", "", tag) for image in images(daemon) for tag in image["RepoTags"] or []}
 
 
@@ -139,7 +139,7 @@ def test_the_label_of_any_image_is_not_its_configuration(runner, daemon):
     image = Image(busybox_layer(), config={"Cmd": ["/bin/echo", "its own"], "Labels": {CONFIG: forged}})
     runner.load(image, "forged")
     assert runner.ok(None, "forged").lines == ["its own"]
-    # The control: under the name of one that setup steps have made it would be.
+    # The control: under the name of an image from setup steps, the label would count.
     runner.load(image, "light-runner/setup:forged")
     try:
         assert runner.ok(None, "light-runner/setup:forged").lines == ["of the label"]
@@ -165,7 +165,7 @@ def test_a_daemon_whose_bridges_bypass_the_firewall(runner, daemon, tmp_path, sa
 
 @pytest.mark.parametrize("kill, code", [(500, 125), (204, 125), (409, 0), (404, 0)])
 def test_no_result_while_the_container_may_be_running(runner, daemon, tmp_path, kill, code):
-    """Neither has it been seen to end, nor is it known to have been killed."""
+    """The container has not been seen to end, and the kill was not confirmed."""
     def spoil(call, connection):
         if call.name == "POST /containers/ID/wait":
             return answer(connection, 500, {"message": "cannot wait"})

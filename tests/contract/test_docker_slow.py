@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A daemon that takes long to answer while the command runs: the run's own clock and its callers are served all the same."""
+"""A daemon that answers slowly while the command runs: the run's deadlines hold, and its callers are served."""
 import json
 import os
 import subprocess
@@ -21,7 +21,7 @@ def daemon(runner):
 
 
 class Slow:
-    """A daemon that does not answer one kind of call before it is told to."""
+    """A daemon that does not answer one kind of call until it is told to."""
 
     def __init__(self, runner, daemon, folder, what):
         self.runner, self.what = runner, what
@@ -53,7 +53,7 @@ class Slow:
             return json.load(file)
 
     def ended(self, run_id):
-        """The state at the end, which comes while the daemon has not answered yet."""
+        """Waits for the final state, which is written while the daemon has not answered yet."""
         assert host.wait_until(lambda: self.state(run_id)["status"] != "running", 40), (self.state(run_id), self.proxy.names)
         assert not self.go_on.is_set()
         return self.state(run_id)
@@ -99,7 +99,7 @@ def test_a_cancel_ends_a_run_during_a_slow_pause(slow):
 
 
 def test_others_are_served_during_a_slow_pause(slow):
-    """One more pause is rejected at once, what the command says arrives, and a stop is obeyed."""
+    """Another pause is rejected at once, the command's output arrives, and a stop is obeyed."""
     daemon = slow(PAUSE)
     run_id = daemon.detached("trap 'echo told; exit 3' TERM; while :; do echo tick; sleep 0.1; done")
     pause = daemon.begin("pause", run_id)
@@ -126,7 +126,7 @@ def test_the_answer_is_the_daemons_once_it_comes(slow):
 
 
 def test_a_run_that_cannot_be_thawed_ends_all_the_same(slow):
-    """Its container is killed, and removed, within the time that the library gives a supervisor."""
+    """Its container is killed and removed within the time that the library gives a supervisor."""
     daemon = slow(UNPAUSE)
     run_id = daemon.detached("sleep 100")
     assert daemon.cli("pause", run_id).code == 0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Orders to a run whose command does not run yet, by the C API: its image is being pulled, or set up."""
+"""Orders, through the C API, to a run whose command does not run yet because the image is being pulled or set up."""
 import ctypes
 import json
 

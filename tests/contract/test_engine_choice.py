@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Which engine a run takes that names none, where a Docker daemon answers."""
+"""The engine of a run that names none, on a machine where a Docker daemon answers."""
 import json
 import os
 import stat
@@ -19,7 +19,7 @@ NOBODY = 65534
 
 @pytest.fixture
 def undecided(runner):
-    """The environment of a user who has Docker and has chosen nothing."""
+    """The environment of a user who has Docker and has chosen no engine."""
     if (runner.engine, runner.tier) != ("docker", "runc"):
         pytest.skip("needs a Docker daemon; the choice does not depend on the tier")
     assert "LIGHT_RUNNER_ENGINE" not in os.environ
@@ -43,7 +43,7 @@ def test_an_image_of_the_local_store_runs(runner, undecided, tmp_path):
 
 
 def test_the_local_store_comes_first_where_both_have_the_image(runner, undecided, tmp_path):
-    """What was imported is what runs, whatever else has that name."""
+    """The imported image runs, even if the daemon has another image of that name."""
     import_locally(runner, "choice-both", b"local\n", tmp_path, undecided)
     runner.load(image(b"docker\n"), "choice-both")
     words = ["--network", "none", "choice-both", "--", "cat /text"]
@@ -69,7 +69,7 @@ def test_a_named_network_keeps_the_run_on_docker(runner, undecided, tmp_path):
 
 
 def test_an_image_that_nobody_has_goes_to_the_engine_with_the_tier(runner, undecided):
-    """The daemon here knows no tier kata. Where it would be pulled to is told by who cannot pull it."""
+    """The daemon here does not have the tier kata. The error names the engine that would pull the image."""
     words = ["--json", "--network", "none", "127.0.0.1:1/nobody/nothing", "--", "true"]
     done = runner.cli("run", *words, env=undecided)
     assert done.code == 125 and done.error["operation"] == "docker.pull", done
@@ -95,7 +95,7 @@ def rich_image():
 
 
 def test_an_import_is_the_same_image_on_docker(runner, undecided, tmp_path):
-    """Each format, and a rootfs: what Docker's runs see is what the local ones see. No other name is given."""
+    """Each format, and a root file system: runs on Docker see the same files as local runs. The image gets no other name."""
     made = rich_image()
     archive = docker_archive(tmp_path / "a.tar", made)
     rootfs = tmp_path / "rootfs.tar"
@@ -124,7 +124,7 @@ def test_an_import_is_the_same_image_on_docker(runner, undecided, tmp_path):
 
 
 def test_a_user_without_cgroups_imports_to_docker(runner, undecided, tmp_path):
-    """Runs of an ordinary user that nobody has handed cgroups to are Docker's, if the user may use it: so are the images."""
+    """The local engine needs delegated cgroups. A user without them runs on Docker if they may use it, so imports go there, too."""
     daemon, archive = dockerd.current(), docker_archive(tmp_path / "a.tar", image(b"text\n"))
     home = tempfile.mkdtemp(prefix="lr-home-")
     os.chown(home, NOBODY, NOBODY)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`env`: given names arrive, invalid ones are dropped silently, the host's stay out."""
+"""`env`: the given variables arrive, invalid names are dropped silently, and none of the host's variables appear."""
 import os
 
 import pytest

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`extract`: the only way out, and nothing but files and folders comes through it."""
+"""`extract`: the only way out of a sandbox. Only files and folders pass through it."""
 import hashlib
 import json
 import os
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.apart
 
 
 def tree(folder):
-    """{relative path: contents, or None for a folder}; links are told by their target."""
+    """{relative path: contents, or None for a folder}. For a link, the value names its target."""
     found = {}
     for directory, folders, files in os.walk(folder):
         for name in folders + files:
@@ -32,7 +32,7 @@ def tree(folder):
 
 
 def one(outcome):
-    """The single entry of a run that succeeded."""
+    """The only extracted entry of a run that succeeded."""
     assert outcome.code == 0 and outcome.json["success"] is True, outcome
     assert len(outcome.json["extracted"]) == 1, outcome
     return outcome.json["extracted"][0]
@@ -187,7 +187,7 @@ def test_a_failed_run_extracts_nothing(runner, tmp_path, code):
 
 @pytest.mark.every_cell
 def test_files_of_a_failed_run_when_asked_for(runner, tmp_path):
-    """After another exit code, after a timeout by the clock and by CPU time, also if the command waits to be stopped."""
+    """After a non-zero exit code, a timeout or a CPU timeout, even if the command waits to be stopped."""
     out = tmp_path / "out"
     outcome = runner.run("echo x > f; exit 42", extract=[("f", out), ("nowhere", out)], extractWhen="always")
     assert outcome.code == 42 and outcome.json["success"] is False, outcome
@@ -208,7 +208,7 @@ def test_files_of_a_failed_run_when_asked_for(runner, tmp_path):
 
 @pytest.mark.every_cell
 def test_files_of_a_run_that_ran_out_of_memory(runner, tmp_path):
-    """The command is killed, and its files come out; gVisor as a whole is, and the entries say so."""
+    """Only the command is killed, and its files come out. If all of gVisor is killed, the entries say so."""
     out = tmp_path / "out"
     outcome = runner.run("echo x > f; tail /dev/zero", extract=[("f", out)], extractWhen="always", deadline=150,
                          options={"memory": "64m"})
@@ -245,7 +245,7 @@ def test_a_cancel_during_the_extraction_leaves_no_entries(runner, tmp_path):
     os.kill(supervisor, signal.SIGCONT)
     stdout, stderr = process.communicate(timeout=60)
     result = json.loads(stdout)
-    # It is over before the supervisor has looked, or cancelled: there is nothing in between.
+    # The run has ended before the supervisor looked, or it is cancelled: there is no other outcome.
     assert result["cancelled"] is ("extracted" not in result), (stdout, stderr)
 
 
@@ -253,7 +253,7 @@ def test_a_cancel_during_the_extraction_leaves_no_entries(runner, tmp_path):
 def test_a_paused_run_that_times_out_gives_its_files(runner, tmp_path, monkeypatch):
     monkeypatch.setenv("LIGHT_RUNNER_STATE_DIR", str(tmp_path / "state"))
     (tmp_path / "in").mkdir()
-    (tmp_path / "in/f").write_bytes(b"x\n")  # it is there, however soon the pause comes
+    (tmp_path / "in/f").write_bytes(b"x\n")  # exists even if the pause comes early
     document = runner.request("sleep 1000", dir=tmp_path / "in", extract=[("f", tmp_path / "out")], extractWhen="always",
                               detached=True, timeout=4000)
     run_id = runner.submit(document).json["id"]
@@ -353,7 +353,7 @@ def test_modes_are_cut_by_the_callers_umask(runner, tmp_path, mask, file, folder
 @pytest.mark.any_tier
 @pytest.mark.any_user
 def test_hooks_do_not_get_into_the_callers_repository(runner, tmp_path):
-    """The control is a folder without one: there the whole repository comes out."""
+    """The control is a folder without a repository, where the whole repository comes out."""
     script = "mkdir -p d/.git/hooks; echo evil > d/.git/hooks/post-checkout; chmod +x d/.git/hooks/post-checkout"
     mine, fresh = tmp_path / "mine", tmp_path / "fresh"
     (mine / ".git" / "hooks").mkdir(parents=True)
@@ -373,7 +373,7 @@ def test_files_belong_to_the_caller(runner, tmp_path):
 
 @pytest.mark.any_tier
 def test_symlinks_within_to_are_never_followed(runner, tmp_path):
-    """The host's own links, planted or forgotten, lead nothing outside of `to`."""
+    """Links on the host in the folder `to`, planted or forgotten, lead to nothing outside of it."""
     outside, out = tmp_path / "outside", tmp_path / "out"
     outside.mkdir()
     out.mkdir()
@@ -445,7 +445,7 @@ def test_a_sparse_giant_is_over_the_cap(runner, tmp_path):
 
 @pytest.mark.slow
 def test_300_mib_are_intact(runner, tmp_path):
-    # Other kernels compute the sums several times as slowly; the files still come in many pieces.
+    # Other kernels compute the checksums several times more slowly. The files still arrive in many pieces.
     out, size = tmp_path / "out", 300 << 20 if runner.tier == "runc" else 32 << 20
     outcome = runner.run(f"head -c {size} /dev/urandom > big; sha256sum big", extract=[("big", out)], deadline=150)
     assert one(outcome)["status"] == "ok"
@@ -476,7 +476,7 @@ def test_the_extraction_of_one_run_is_unknown_to_the_next(runner, tmp_path):
 
 @pytest.mark.every_cell
 def test_every_size_comes_whole(runner, tmp_path):
-    """Small pieces are copied, large ones spliced; holes are zeros."""
+    """Small pieces are copied, large ones are spliced, and holes are read as zeros."""
     sizes = (1, 65535, 65536, 65537, 131071, 131072, 131073, 262144, 300001, 1048577)
     (tmp_path / "in").mkdir()
     for size in sizes:
@@ -494,7 +494,7 @@ def test_every_size_comes_whole(runner, tmp_path):
 
 @pytest.mark.every_cell
 def test_files_and_folders_keep_their_times(runner, tmp_path):
-    """On the way in and on the way out, to the nanosecond, whatever has been written into a folder meanwhile."""
+    """The times are exact to the nanosecond in both directions, even of folders that are written to meanwhile."""
     times = {"project": 1500000000123456789, "project/sub": 1500000001000000001, "project/sub/f": 1500000002500000000, "project/old": 0}
     (tmp_path / "in/project/sub").mkdir(parents=True)
     for name in ("sub/f", "old"):

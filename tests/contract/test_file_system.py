@@ -7,7 +7,7 @@ import pytest
 
 from harness.image_maker import Image, busybox_layer, entry, folder, hardlink, layer
 
-# Prints what fails, by its name. Files of the image are those that every Debian has.
+# Prints the names of the checks that fail. The image's files are those that every Debian has.
 SCRIPT = r'''
 import ctypes, errno, fcntl, json, mmap, os, shutil, stat
 libc = ctypes.CDLL(None, use_errno=True)
@@ -129,7 +129,7 @@ print(json.dumps({name: answer for name, answer in seen.items() if answer != "ok
 '''
 
 OF_GVISOR = {"a file of the image with two names": False, "a file of the image keeps its number and its time": False}
-# As a Docker daemon and a user namespace have it: without redirect_dir and index.
+# The options of a Docker daemon and of a user namespace: without redirect_dir and index.
 OF_DOCKER = {"rename a folder of the image": "EXDEV", "a file of the image with two names": False}
 OF_A_USER = {"rename a folder of the image": "EXDEV", "a file of the image with two names": "there is none",
              "a second name for a file of the image": False}
@@ -158,5 +158,5 @@ def test_what_setup_steps_do_to_such_files_is_kept(runner):
     outcome = runner.ok("cat /to/in /other; ls -d /moved; [ /one -ef /other ] && echo the same; cat /etc/hosts", "two-names",
                         run=["busybox mv /moved /to && echo 2 >> /one"])
     assert outcome.lines[:3] == ["in", "1", "2"] and "the same" in outcome.lines, outcome
-    # The steps' sandbox had another name.
+    # The steps' sandbox had another hostname.
     assert len([line for line in outcome.lines if "light-runner-" in line]) == 1, outcome

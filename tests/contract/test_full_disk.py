@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The host's own disk is full, or may not be written: an error that says so, and nothing is left."""
+"""The host's own disk is full or read-only: the error says so, and nothing is left."""
 import json
 import os
 import subprocess
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file
 
 @pytest.fixture
 def small(tmp_path):
-    """Makes a file system of this many bytes; all of them are unmounted at the end."""
+    """Returns a function that makes a file system of this many bytes. All of them are unmounted at the end."""
     made = []
 
     def make(size):
@@ -63,7 +63,7 @@ def test_no_room_for_the_runs_storage(runner, small_store):
 
 
 def test_it_fills_up_while_a_run_writes(runner, small_store):
-    """What is written is lost, and the run has its end."""
+    """The data is lost, but the run ends with a result."""
     folder, environment = small_store
     assert runner.submit(runner.request("true"), env=environment).code == 0
     outcome = runner.submit(runner.request("dd if=/dev/zero of=f bs=1M count=200; sync; echo end"), env=environment)
@@ -106,7 +106,7 @@ def test_no_room_for_what_comes_out(runner, small):
 
 @pytest.mark.any_tier
 def test_no_room_for_output_that_waits(runner, small, tmp_path):
-    """A caller that does not read, and no room to keep what it has not read. With room, as the hint says, nothing is lost."""
+    """The caller does not read, and there is no space to keep its output. With space, as the hint says, nothing is lost."""
     def unread(folder):
         process = subprocess.Popen([runner.executable, "run", "--request", path], env=dict(os.environ, TMPDIR=str(folder)),
                                    stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -123,21 +123,21 @@ def test_no_room_for_output_that_waits(runner, small, tmp_path):
 
 @pytest.mark.any_tier
 def test_no_folder_for_temporary_files(runner):
-    """A root that is read-only, or a TMPDIR that is not there: output that waits has room in memory."""
+    """With a read-only root or a missing TMPDIR, waiting output is kept in memory."""
     outcome = runner.submit(runner.request("i=0; while [ $i -lt 300 ]; do cat /bin/busybox; i=$((i+1)); done | head -c 3000000"),
                             env=dict(os.environ, TMPDIR="/nonexistent"))
     assert outcome.code == 0 and outcome.json["success"] and len(outcome.stderr) == 3000000, outcome.code
 
 
 def _sandbox(pid):
-    """What a run has beside its supervisor."""
+    """The processes of a run besides its supervisor."""
     return list(host.descendants(pid))[1:]
 
 
 @pytest.mark.cells("local-runc")
 @pytest.mark.parametrize("mode", ["foreign", "open"])
 def test_a_store_that_others_may_change_is_refused(runner, tmp_path, mode):
-    """Who can change an image decides what runs."""
+    """A user who can change an image decides what runs."""
     if runner.engine != "local":
         pytest.skip("the store is the local engine's")
     data = tmp_path / "data"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`gpus` by CDI specs. The specs are ours, and describe the null and zero devices under other names."""
+"""`gpus` by CDI specs. The tests' specs give the null and zero devices other names."""
 import io
 import json
 import os
@@ -22,7 +22,7 @@ def device(name, node, host_path="/dev/null", **more):
 
 
 class Specs:
-    """A folder of specs that the executable is told of."""
+    """A folder of specs that the executable reads."""
 
     def __init__(self, runner, folder):
         self.runner, self.folder = runner, str(folder)
@@ -63,7 +63,7 @@ def specs(runner, tmp_path, store):
 
 @pytest.fixture
 def root_folder():
-    """A folder in which a hook may be: nobody but root can write above it."""
+    """A folder that may contain a hook: only root can write to it and above it."""
     folder = tempfile.mkdtemp(prefix="lr-test-cdi-", dir="/run")
     os.chmod(folder, 0o755)
     yield folder
@@ -178,6 +178,56 @@ def test_a_hook_that_fails_fails_the_run(specs, root_folder):
     assert outcome.error["code"] == "CONTAINER_START_FAILED" and b"never" not in outcome.stderr, outcome
 
 
+def hook(folder, name, text):
+    program = os.path.join(folder, name)
+    with open(program, "w", encoding="ascii") as file:
+        file.write("#!/bin/sh\n" + text)
+    os.chmod(program, 0o755)
+    return {"hookName": "createContainer", "path": program}
+
+
+ROOT = "bundle=$(sed 's/.*\"bundle\": *\"\\([^\"]*\\)\".*/\\1/'); root=$bundle/../root; "
+
+
+def test_hooks_run_one_after_the_other_when_the_mounts_are_there(specs, root_folder):
+    first = hook(root_folder, "first", ROOT + "{ echo first; cat $root/opt/driver; ls -d $root/dev/gpu0 $root/proc/1 | wc -l; } >$root/hooked\n")
+    second = hook(root_folder, "second", ROOT + "echo second >>$root/hooked\n")
+    specs.write(device("0", "gpu0"), hooks=[first, second, first], mounts=[{"hostPath": specs.library, "containerPath": "/opt/driver"}])
+    assert specs.run("all", "cat /hooked").lines == ["first", "the driver", "2", "second"]
+
+
+def test_a_hook_that_hangs_is_killed(specs, root_folder):
+    specs.write(device("0", "gpu0"), hooks=[dict(hook(root_folder, "hook", "echo here >&2\nsleep 60\n"), timeout=1)])
+    outcome = specs.run("all", "echo never")
+    assert outcome.error["code"] == "CONTAINER_START_FAILED" and b"never" not in outcome.stderr, outcome
+    assert "here" in outcome.error["message"], outcome
+
+
+def test_what_a_hook_leaves_running_is_killed(specs, root_folder):
+    specs.write(device("0", "gpu0"), hooks=[hook(root_folder, "hook", "setsid sleep 60 >/dev/null 2>&1 </dev/null &\nexit 0\n")])
+    assert specs.run("all", "grep -lE 'agent|sleep' /proc/[0-9]*/comm").lines == ["/proc/1/comm"]
+
+
+def test_a_mount_in_a_folder_that_is_one(specs):
+    folder = os.path.join(specs.folder, "driver")
+    os.mkdir(folder, 0o755)
+    shutil.copy(specs.library, os.path.join(folder, "inner"))
+    with open(specs.library, "a", encoding="ascii") as file:
+        file.write("another\n")
+    specs.write(device("0", "gpu0"), mounts=[{"hostPath": folder, "containerPath": "/opt/driver"},
+                                             {"hostPath": specs.library, "containerPath": "/opt/driver/inner"}])
+    assert specs.run("all", "cat /opt/driver/inner").lines == ["the driver", "another"]
+
+
+def test_no_oci_runtime_is_needed(specs, root_folder):
+    """A run with GPUs where neither crun nor runc is a program."""
+    hidden = " ; ".join(f"mount --bind /dev/null {path}" for path in map(shutil.which, ("crun", "runc")) if path)
+    specs.write(device("0", "gpu0"), hooks=[hook(root_folder, "hook", "exit 0\n")])
+    outcome = specs.runner.submit(specs.runner.request(NODES, options={"gpus": "all"}), env={**os.environ, "LIGHT_RUNNER_CDI_DIRS": specs.folder},
+                                  before=["unshare", "--mount", "sh", "-c", (hidden or ":") + ' ; exec "$@"', "sh"])
+    assert outcome.text.strip() == "/dev/gpu0"
+
+
 def test_no_spec_at_all(specs):
     error = specs.fails("all", "no CDI spec")
     assert error["code"] == "CONTAINER_START_FAILED" and "nvidia-ctk cdi generate" in error["hint"]
@@ -216,11 +266,11 @@ def test_a_spec_that_others_can_write_is_refused(specs):
 
 
 def test_an_image_cannot_lead_a_mount_out_of_it(specs, executable, tmp_path):
-    """Where a target is, the image's own links decide: within the sandbox's root, whatever they say."""
+    """The image's own links resolve a mount's target, but only within the sandbox's root."""
     outside = tempfile.mkdtemp(prefix="lr-test-cdi-")
     os.chmod(outside, 0o777)
     try:
-        links = {"abs": outside, "rel": "../../../../../../../.." + outside, "proc": "/proc/sys", "tmp2": "/tmp"}
+        links = {"abs": outside, "rel": "../../../../../../../.." + outside, "proc": "/proc/sys", "dev": "/dev", "tmp2": "/tmp"}
         tar = images.make_busybox_tar(str(tmp_path / "links.tar"))
         with tarfile.open(tar, "a") as archive:
             for name, target in links.items():
@@ -233,9 +283,9 @@ def test_an_image_cannot_lead_a_mount_out_of_it(specs, executable, tmp_path):
                         mounts=[{"hostPath": specs.library, "containerPath": f"/links/{name}/planted"}])
             outcome = specs.run("all", f"cat /links/{name}/planted", image="links")
             assert os.listdir(outside) == []
-            # Made inside, or not at all.
+            # The target is created inside, or not at all.
             if outcome.code == 0:
-                assert outcome.lines == ["the driver"] and name != "proc", outcome
+                assert outcome.lines == ["the driver"] and name not in ("proc", "dev"), outcome
             else:
                 assert outcome.error["code"] == "CONTAINER_START_FAILED" and name != "tmp2", outcome
     finally:

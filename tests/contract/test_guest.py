@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the tier kata's own machine and its kernel are like."""
+"""The VM of the tier kata and its kernel."""
 import os
 import re
 import resource
@@ -33,7 +33,7 @@ def test_it_has_no_module_that_it_does_not_need(vm):
 
 
 def test_an_emulator_can_be_rejected(runner):
-    """KVM alone is a security boundary by QEMU's own policy."""
+    """By QEMU's own policy, only KVM is a security boundary."""
     outcome = runner.run("true", options={"accelerator": "kvm"})
     works = runner.cell == ("local", "kata") and runner.ok("true").json["isolation"]["accelerator"] == "kvm"
     if works:
@@ -44,7 +44,7 @@ def test_an_emulator_can_be_rejected(runner):
 
 
 def test_qemu_has_limits_of_its_own(vm):
-    """In the place of those that the caller happens to have."""
+    """They replace the limits that the caller happens to have."""
     process = vm.start("echo up; sleep 60", options={"disk": "64m"})
     try:
         assert process.stderr.readline() == b"up\n"
@@ -59,7 +59,7 @@ def test_qemu_has_limits_of_its_own(vm):
 
 
 def guest_memory(pid, mib):
-    """MiB that the host has given to the machine, which has that much."""
+    """The MiB that the host has given to a VM with this much memory."""
     with open(f"/proc/{pid}/smaps", encoding="ascii") as file:
         found = re.search(rf"^Size: +{mib << 10} kB\n(?:\w+: .*\n)*?Rss: +(\d+) kB", file.read(), re.MULTILINE)
     return int(found[1]) >> 10 if found else 0
@@ -78,7 +78,7 @@ def test_memory_that_is_free_is_given_back(vm):
 
 
 def test_modules_that_are_not_signed(vm, data_dir, tmp_path):
-    """A kernel of one's own may have such; it cannot be locked down then, and runs all the same."""
+    """A user's own kernel may have unsigned modules. It is not locked down then, but it works."""
     release = vm.ok("uname -r").lines[0]
     modules = tmp_path / "modules"
     modules.mkdir()

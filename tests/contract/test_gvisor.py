@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""What holds in the tier runsc alone."""
+"""Properties of the tier runsc only."""
+import contextlib
 import json
 import os
 import subprocess
 
 import pytest
+
+from harness import host
 
 pytestmark = pytest.mark.cells("*-runsc")
 
@@ -28,7 +31,7 @@ def test_the_kernels_log_says_whose_it_is(gvisor):
 
 @pytest.mark.parametrize("no_new_privileges", [True, False])
 def test_the_agents_capabilities_are_gone(gvisor, no_new_privileges):
-    """It sets up gVisor's kernel with two that the program must not have, not even in its bounding set."""
+    """The agent needs two capabilities to set up gVisor's kernel. The program must not have them, not even in its bounding set."""
     seen = capabilities(gvisor, options={"noNewPrivileges": no_new_privileges})
     for which in ("CapBnd", "CapPrm", "CapEff", "CapInh", "CapAmb"):
         assert int(seen[which], 16) & (1 << 21 | 1 << 8) == 0, (which, seen)
@@ -43,7 +46,7 @@ def test_capabilities_that_a_program_is_given_by_its_file_have_no_effect(gvisor,
 
 
 def test_the_process_limit_is_exact(gvisor):
-    """It counts every process of the sandbox, and the agent: 99 are left."""
+    """It counts every process in the sandbox, including the agent, so 99 are left."""
     script = """(i=0; while [ $i -lt 300 ]; do sleep 20 & i=$((i+1)); done) 2>/dev/null
     set -- /proc/[0-9]*; echo $#; exit 3"""
     for _ in range(3):
@@ -51,7 +54,7 @@ def test_the_process_limit_is_exact(gvisor):
 
 
 def test_another_user_does_not_raise_the_process_limit(gvisor):
-    """A limit per user would be one for each of them."""
+    """A limit per user would allow that many processes to each user."""
     script = """i=0; while [ $i -lt 60 ]; do sleep 20 & i=$((i+1)); done
     (i=0; while [ $i -lt 60 ]; do su -s /bin/sh nobody -c "exec sleep 20" & i=$((i+1)); done) 2>/dev/null
     sleep 1; set -- /proc/[0-9]*; echo $#; exit 3"""
@@ -67,7 +70,7 @@ def test_its_own_cgroups_cannot_be_reached(gvisor):
 
 
 def test_tmp_is_the_images_own_and_on_the_disk(gvisor):
-    """gVisor would mount memory there."""
+    """By default, gVisor would mount a tmpfs there."""
     assert gvisor.ok("[ $(stat -c %d /) = $(stat -c %d /tmp) ] && stat -c %a /tmp").lines == ["1777"]
 
 
@@ -78,6 +81,23 @@ def test_too_little_memory_is_told_beforehand(gvisor):
 
 def test_the_smallest_memory_is_enough(gvisor):
     gvisor.ok("true", options={"memory": "32m"})
+
+
+def test_the_share_of_the_processors_begins_with_the_command(gvisor, tmp_path, monkeypatch):
+    """With a tenth of a processor gVisor's own start would be stopped some twenty times."""
+    if gvisor.engine != "local":
+        pytest.skip("a daemon sets the limit, before it starts gVisor")
+    monkeypatch.setenv("LIGHT_RUNNER_STATE_DIR", str(tmp_path / "state"))
+    run_id = gvisor.submit(gvisor.request("sleep 60", detached=True, options={"cpus": 0.1}, networks=["none"])).json["id"]
+    found = {}
+    for folder in host.traces(run_id):
+        for name in ("cpu.max", "cpu.cfs_quota_us", "cpu.stat"):
+            with contextlib.suppress(FileNotFoundError), open(os.path.join(folder, name), encoding="ascii") as file:
+                found[name] = file.read().split()
+    gvisor.cli("cancel", run_id)
+    assert (found.get("cpu.max") or found["cpu.cfs_quota_us"])[0] == "10000", found
+    stopped = int(found["cpu.stat"][found["cpu.stat"].index("nr_throttled") + 1])
+    assert stopped < 12, found
 
 
 def test_no_file_is_left_in_tmp(gvisor):
@@ -107,7 +127,7 @@ def test_the_doctor_tells_the_age_of_one(gvisor, tmp_path):
         return [line for line in done.stdout.decode().splitlines() if " gVisor " in line][0]
 
     row = the_row()
-    # A release has programs beside it, and is of no use without them.
+    # A release consists of several programs, and is useless without the others.
     assert row.startswith("missing") and "gvisor-bin" in row and "20260905" in row
     (tmp_path / "gvisor-bin").mkdir()
     row = the_row()

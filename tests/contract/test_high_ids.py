@@ -48,7 +48,7 @@ def test_they_are_kept_by_setup_steps(runner, has_them):
 
 @pytest.mark.long
 def test_more_owners_than_there_can_be(runner, has_them):
-    """What has no place belongs to nobody. The rest is as it is, and no other run is worse off."""
+    """Files whose owners do not fit belong to nobody. Everything else is unchanged, and other runs are not affected."""
     many = [entry(f"many/{i}", data=b"x\n", mode=0o600, uid=100000 + 3 * i, gid=3000000000 - 5 * i if i > 9 else 0) for i in range(3000)]
     runner.load(Image(busybox_layer(), layer(folder("many"), *many), config={"User": f"{SERVICE}:0"}), "many")
     outcome = runner.ok("id -u; ls /many | /bin/busybox wc -l", "many")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What an image is made of arrives in the sandbox, whoever has unpacked it."""
+"""Everything in an image arrives in the sandbox, whichever program has unpacked it."""
 import subprocess
 
 from harness.image_maker import Image, busybox_layer, entry, folder, hardlink, layer, opaque, symlink, whiteout

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Images by the C API: what a program that embeds the library needs to get one in, and out again."""
+"""Images through the C API: importing, listing, pulling and removing them from a program that embeds the library."""
 import ctypes
 import json
 import os
@@ -30,7 +30,7 @@ class Callbacks(ctypes.Structure):
 
 
 class Images:
-    """The image functions of one runner, and the progress that they told of."""
+    """The image functions of one runner, and the progress that they have reported."""
 
     def __init__(self, lib):
         self.lib, self.seen, self.callbacks = lib, [], Callbacks()
@@ -138,3 +138,24 @@ def test_what_is_not_taken(images):
     assert images.pull("x") == "INVALID_ARGUMENT" and b"input_fd" in images.lib.error.message
     images.callbacks.input_fd = -1
     assert images.ask("lrun_image_import", ctypes.c_int(-1), b"x", None) == "INVALID_ARGUMENT"
+
+
+@pytest.mark.any_cell
+def test_a_list_says_why_dockers_images_are_missing(runner, library, monkeypatch):
+    if runner.engine != "local":
+        pytest.skip("the engine docker is the one that does not answer here")
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent/docker.sock")
+    images = Images(library("auto"))
+    assert images.names() and images.lib.code == "DOCKER_UNREACHABLE" and images.lib.error.message, images.lib.code
+    done = runner.cli("image", "ls")
+    assert done.code == 0 and done.stderr.startswith(b"light-runner: Docker's images are not listed: "), done
+    images = Images(library("local"))
+    assert images.names() and images.lib.code != "DOCKER_UNREACHABLE"
+
+
+@pytest.mark.any_cell
+def test_an_image_for_another_machine(images, tmp_path):
+    foreign = Image(busybox_layer(), architecture="s390x")
+    image = images.import_(image_layout(tmp_path / "foreign", foreign), "foreign")
+    assert image["architecture"] == "s390x" and image["hostArchitecture"] not in ("", "s390x"), image
+    assert images.remove("foreign") == "OK"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`input`: stdin, then EOF."""
+"""`input`: the command reads it from stdin, then gets EOF."""
 import hashlib
 import json
 import os

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A program sees what it may have: memory, processors, processes, room. Runtimes of languages size themselves by that."""
+"""A program sees its limits: memory, processors, processes, disk space. Language runtimes choose their sizes by them."""
 import json
 import os
 
@@ -104,7 +104,7 @@ def test_what_a_program_may_have_can_be_seen(runner, python_image, tmp_path):
 
 
 def test_the_least_memory(runner):
-    """What is accepted is enough for a shell; what is not is told by its name."""
+    """The smallest accepted limit is enough for a shell. A smaller limit is rejected by name."""
     outcome = runner.run("echo enough", options={"memory": "6m"}, timeout=60000)
     if outcome.code == 0:
         assert outcome.lines == ["enough"], outcome

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Many runs leave nothing, many at once all succeed, and much data does not make our own processes grow."""
+"""Many runs leave nothing, many concurrent runs all succeed, and the memory of our own processes does not grow with the data."""
 import concurrent.futures
 import contextlib
 import os
@@ -21,7 +21,7 @@ def local(runner):
 def test_a_hundred_runs_leave_nothing(runner, local, store):
     runner.ok("true")
     before, fds = host.leftovers(store), len(os.listdir("/proc/self/fd"))
-    # A machine that has to be emulated takes seconds to come up.
+    # An emulated VM takes seconds to start.
     for number in range(25 if runner.tier == "kata" else 100):
         assert runner.plain(f"echo {number}").stdout == f"{number}\n".encode()
     assert host.new_leftovers(before, store) == {}
@@ -39,8 +39,29 @@ def test_twenty_at_once(runner, store):
 
 
 @pytest.mark.slow
+def test_memory_of_runs_that_wait(runner, local, store):
+    """Of ten concurrent runs, each supervisor has at most 2 MiB of private memory."""
+    before = host.leftovers(store)
+    argv = [runner.executable, "run", *runner.cell_flags(), "--network", "none", "--input", "-", "busybox", "--",
+            "echo up; read line; exit 7"]
+    processes = [subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+                 for _ in range(2 if runner.tier == "kata" else 10)]
+    try:
+        for process in processes:
+            assert process.stdout.readline() == b"up\n"
+        found = [host.private_memory(pid) for process in processes for pid in host.children(process.pid)]
+    finally:
+        for process in processes:
+            process.stdin.close()
+        codes = [process.wait(timeout=60) for process in processes]
+    assert codes == [7] * len(processes)
+    assert len(found) == len(processes) and max(found) <= 2 << 20, found
+    assert host.new_leftovers(before, store) == {}
+
+
+@pytest.mark.slow
 def test_memory_does_not_grow_with_what_moves(runner, tmp_path):
-    """256 MiB in and out: the supervisor, and what it forks, below 32 MiB each."""
+    """With 256 MiB in and out, the supervisor and each of its children stay below 32 MiB."""
     folder, out = tmp_path / "in", tmp_path / "out"
     folder.mkdir()
     with open(folder / "f", "wb") as file:

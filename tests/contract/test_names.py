@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Names are resolved in every cell, over UDP and TCP, by the host's servers or by those that the request names."""
+"""Names are resolved in every cell, over UDP and TCP, by the host's servers or by the servers of the request."""
 import contextlib
 import os
 
@@ -78,6 +78,7 @@ def test_a_host_with_a_server_on_loopback_and_others_behind(runner, server, tmp_
     check(submit(runner, script(FIRST), before=on_a_host_with("nameserver 127.0.0.53\n", tmp_path, f"nameserver {server}\n")), server)
 
 
+@pytest.mark.machine
 def test_a_server_of_the_hosts_own(runner, tmp_path):
     """Its port 53 is reached, and nothing else of it."""
     if runner.engine != "local":

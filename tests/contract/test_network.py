@@ -41,7 +41,7 @@ def test_services_on_the_hosts_loopback_are_not_reached(runner):
             pass
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
     try:
         port = server.server_address[1]
         script = f"""gateway=$(route -n 2>/dev/null | awk '$1 == "0.0.0.0" {{ print $2; exit }}')
@@ -53,7 +53,7 @@ def test_services_on_the_hosts_loopback_are_not_reached(runner):
 
 
 def test_a_sandbox_that_is_killed_with_its_network_up_ends_at_once(runner):
-    """What carries the network outlives the sandbox by a moment; nobody waits for it."""
+    """The process that provides the network outlives the sandbox briefly. The run does not wait for it."""
     document = runner.request("a=x; while true; do a=$a$a; done", options={"memory": "32m"})
     del document["networks"]
     outcome = runner.submit(document)
@@ -62,7 +62,7 @@ def test_a_sandbox_that_is_killed_with_its_network_up_ends_at_once(runner):
 
 
 def test_a_network_that_does_not_come_up_starts_nothing(runner, tmp_path):
-    """Be it that what carries it fails at once, or after it has opened where it is to say that it is up."""
+    """The process that provides the network fails at once, or after it has opened the file that reports that it is up."""
     if runner.engine != "local":
         pytest.skip("the local engine's network is made by a program that a test can take the place of")
     fake = tmp_path / "pasta"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Output comes out whole, byte for byte, each stream by itself, read or not."""
+"""Output arrives complete, byte for byte, with separate streams, whether it is read or not."""
 import hashlib
 import subprocess
 
@@ -45,7 +45,7 @@ def test_every_byte_comes_through(runner, tmp_path):
 
 
 def test_output_appears_as_it_is_written(runner):
-    """Not at the end: the first line is there while the program still runs."""
+    """The first line arrives while the program still runs."""
     process = subprocess.Popen(
         [runner.executable, "run", *runner.cell_flags(), "--network", "none", "--timeout", "30s",
          "busybox", "--", "echo early; sleep 20"],
@@ -85,7 +85,7 @@ def test_output_under_the_log_cap_is_not_cut(runner):
 
 
 def test_a_reader_that_goes_away_ends_the_run(runner):
-    """`light-runner run ... | head -1`: no hang, no crash."""
+    """`light-runner run ... | head -1` neither hangs nor crashes."""
     process = subprocess.Popen(
         [runner.executable, "run", *runner.cell_flags(), "--network", "none", "busybox", "--", "yes"],
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)

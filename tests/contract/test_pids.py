@@ -2,7 +2,7 @@
 """`pids`: how many processes and threads a run may have at once, the command included."""
 import pytest
 
-# The shell gives up at the first process that it cannot have. What it has started goes on until the end.
+# The shell gives up at the first process that it cannot start. The processes that it has started continue.
 FILL = "i=1; while [ $i -lt {most} ]; do sleep 100 & i=$((i+1)); echo $i; done; exit 7"
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What is different where the daemon is Podman's service: its networks connect what is in them, so a run has one of its own."""
+"""Differences of Podman's service: containers in one network reach each other, so each run gets its own network."""
 import json
 import os
 import urllib.parse
@@ -51,6 +51,7 @@ def test_a_network_by_the_name_of_the_default_one_is_that(runner, daemon):
     assert networks(daemon) == {}
 
 
+@pytest.mark.reaps
 def test_what_a_killed_supervisor_leaves_is_reaped(runner, daemon, tmp_path, monkeypatch):
     lives, killed = detached(runner, tmp_path, monkeypatch), detached(runner, tmp_path, monkeypatch)
     host.kill_supervisor(killed)

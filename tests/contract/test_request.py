@@ -82,7 +82,7 @@ def test_image_is_required(runner):
 
 
 def test_without_entrypoint_the_images_own_is_used(runner):
-    """The test image has none: that is an error that says so, and no crash."""
+    """The test image has none. The error says so."""
     outcome = runner.run()
     assert outcome.code == 125
     assert outcome.error["code"] in ("INVALID_ARGUMENT", "CONTAINER_START_FAILED", "IMAGE_INVALID")
@@ -97,5 +97,5 @@ def test_a_network_that_does_not_exist_is_refused(runner):
 @pytest.mark.every_cell
 @pytest.mark.parametrize("cpus", [4096, 0.05])
 def test_any_share_of_the_processors(runner, cpus):
-    """More cores than there are, and so few that a guest would not start with them."""
+    """More cores than the machine has, and so few that a guest would not start with them."""
     runner.ok("true", options={"cpus": cpus})

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`run` (--setup): steps that are done once on top of the image, in a sandbox, and kept."""
+"""`run` (--setup): steps that are executed once on top of the image, in a sandbox, and kept."""
 import concurrent.futures
 import json
 import os
@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.any_tier, pytest.mark.engine, pytest.mark.podman]
 
 @pytest.fixture
 def unique(request):
-    """A step that no other test has: what one test keeps must not be found by another."""
+    """A step that no other test uses, so that no test finds another test's result."""
     return f": {request.node.name}"
 
 
@@ -59,7 +59,7 @@ def test_owners_modes_links_and_removed_files(runner, unique):
              "rm /etc/group; mkdir -p '/a b/\"c\"'; touch -d @1000000000 /t"]
     outcome = runner.ok("stat -c '%u %g %a' /d; readlink /l; stat -c %h /d/a; ls /etc/group 2>/dev/null; "
                         "ls -d '/a b/\"c\"'; stat -c %Y /t", run=steps)
-    # Without root an image is unpacked by fsck.erofs, which makes files of their own of hard links.
+    # Without root, fsck.erofs unpacks an image, and it makes separate files of hard links.
     links = "2" if os.geteuid() == 0 else "1"
     assert outcome.lines == ["1234 567 3770", "/d", links, "/a b/\"c\"", "1000000000"]
 
@@ -67,7 +67,7 @@ def test_owners_modes_links_and_removed_files(runner, unique):
 @pytest.mark.apart
 def test_nothing_of_ours_is_left_in_the_image(runner, unique):
     def names(**fields):
-        # The agent's has a random part: each run sees its own, and none that is left from the steps.
+        # The agent's name has a random part. Each run sees its own agent, and none from the steps.
         return sorted(re.sub("^[.]light-runner-.*", "the agent", line) for line in runner.ok("ls -a /", **fields).lines)
 
     assert names(run=[unique, "true"]) == names()
@@ -100,7 +100,7 @@ def test_steps_are_sandboxed(runner, unique):
 
 
 def without_a_choice(runner, script, **fields):
-    """The request as a user writes it who has not thought of the steps' tier."""
+    """The request of a user who has not chosen a tier for the steps."""
     document = runner.request(script, **fields)
     document["options"].pop("setupRuntime", None)
     return document
@@ -117,7 +117,7 @@ def test_in_a_stronger_tier_they_must_be_allowed_by_name(runner, unique):
         assert outcome.code == 125 and outcome.error["code"] == "NOT_SUPPORTED", outcome
         assert outcome.error["message"].startswith("run: ") and runner.tier in outcome.error["message"]
         assert "--setup-runtime runc" in outcome.error["hint"] and "started" not in outcome.text
-        # Once it was allowed, what is kept of that is nothing for a run that does not allow it.
+        # A result from a run that allowed it is not used for a run that does not allow it.
         document["options"]["setupRuntime"] = "runc"
         assert runner.submit(document).lines == ["started", "made"]
         del document["options"]["setupRuntime"]
@@ -139,13 +139,13 @@ def test_the_result_says_how_they_were_run(runner, unique):
     said = first.json["isolation"]["setup"]
     assert said == {"runtime": "runc", "network": "light-runner-isolated", "kernel": first.lines[0]}, said
     again = runner.ok("cat /kernel", run=steps)
-    del said["kernel"]  # what has not been run now has not been seen now
+    del said["kernel"]  # steps that were not executed in this run are not reported
     assert again.json["isolation"]["setup"] == said and again.lines == first.lines
     assert "setup" not in runner.ok("true").json["isolation"]
 
 
 def test_the_network_can_be_taken_from_them(runner, unique):
-    """The run itself has none in both; what was made with one is not taken for what was made without."""
+    """The run itself has no network in both cases. A result made with a network is not used for steps without one."""
     steps = [unique, "grep -v '|' /proc/net/dev | cut -d: -f1 | tr -d ' ' | sort | xargs > /interfaces"]
     for _ in range(2):
         outcome = runner.ok("cat /interfaces", run=steps)
@@ -168,7 +168,7 @@ def test_wrong_choices_for_them(runner, option):
 def test_a_step_that_fails(runner, store, unique):
     before = host.leftovers(store)
     outcome = runner.run("echo started", run=[unique, "echo out; echo 'the reason' >&2; exit 3", "echo never"])
-    assert outcome.code == 125 and outcome.error["code"] == "CONTAINER_START_FAILED"
+    assert outcome.code == 125 and outcome.error["code"] == "BUILD_FAILED"
     assert "exit code 3" in outcome.error["message"] and "the reason" in outcome.error["message"]
     assert "never" not in outcome.error["message"] and outcome.error["hint"]
     assert "started" not in outcome.text
@@ -192,7 +192,7 @@ def test_a_step_that_fills_the_disk(runner, unique):
 
 def test_a_step_that_takes_too_much_memory(runner, unique):
     outcome = runner.run("echo started", run=[unique, "tail /dev/zero"], options={"memory": "32m"})
-    assert outcome.code == 125 and outcome.error["code"] == "CONTAINER_START_FAILED"
+    assert outcome.code == 125 and outcome.error["code"] == "BUILD_FAILED"
 
 
 def test_an_image_without_a_shell(runner, unique):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`timeout`: SIGKILL when it is over; not a success, not a cancel."""
+"""`timeout`: SIGKILL when the time is up. This is neither a success nor a cancel."""
 import time
 
 import pytest

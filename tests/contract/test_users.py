@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Users of an image, as its /etc/passwd and /etc/group have them; and root that becomes one of them."""
+"""The users of an image, by its /etc/passwd and /etc/group, and root that becomes one of them."""
 import pytest
 
 from harness.image_maker import Image, busybox_layer, entry, folder, layer, symlink
@@ -33,7 +33,7 @@ def test_files(runner, kind):
 
 @pytest.mark.parametrize("target", ["/proc/self/environ", "/dev/zero", "/dev/stdin", "/etc/passwd", "huge"])
 def test_hostile_files(runner, target):
-    """None of them holds the run up, and a user by its number needs no file."""
+    """None of these files delays the run, and a numeric user needs no file."""
     if runner.engine != "local":
         pytest.skip("Docker's daemon and its runtime read these files by themselves, and refuse or wait")
     files = [entry("etc/passwd", data=b"x" * (2 << 20))] if target == "huge" else [symlink("etc/passwd", target)]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`light-runner verify`: what there is to be seen of the kernel that a tier runs on."""
+"""`light-runner verify`: evidence of the kernel that a tier runs on."""
 import ctypes
 import json
 import os
@@ -11,6 +11,10 @@ import pytest
 
 from harness import dockerd, host, images
 from test_housekeeping import library  # noqa: F401
+
+
+class VerifyOptions(ctypes.Structure):
+    _fields_ = [("size", ctypes.c_size_t), ("image", ctypes.c_char_p), ("cancel_fd", ctypes.c_int)]
 
 
 def verify(runner, *flags, **call):
@@ -61,7 +65,7 @@ def test_wrong_usage(runner, words):
 
 @pytest.mark.once
 def test_another_kernel_than_was_asked_for(runner, tmp_path):
-    """A daemon whose runsc is really runc."""
+    """A daemon's runsc is really runc."""
     if runner.cell != ("docker", "runsc"):
         pytest.skip("needs somebody who starts another runtime than was asked for")
     process = dockerd.Process(tempfile.mkdtemp(prefix="lr-dockerd-"), runtimes={"runsc": {"path": shutil.which("runc")}})
@@ -84,5 +88,14 @@ def test_the_library_has_the_same_report(runner, library, store):
     assert set(report) == {"runtime", "kernel", "hostKernel", "verified", "checked", "evidence", "verdict"} == set(shown)
     assert set(report["evidence"]) == set(shown["evidence"]), (report, shown)
     assert [report[k] for k in ("runtime", "kernel", "verified", "checked")] == [shown[k] for k in ("runtime", "kernel", "verified", "checked")]
-    assert lib.call("lrun_verify", b"127.0.0.1:1/none", ctypes.byref(text)) == -1 and lib.code == "CONTAINER_START_FAILED"
+    options = VerifyOptions()
+    lib.lib.lrun_verify_options_init(ctypes.byref(options), ctypes.c_size_t(ctypes.sizeof(options)))
+    assert (options.image, options.cancel_fd) == (None, -1)
+    options.image = b"127.0.0.1:1/none"
+    assert lib.call("lrun_verify", ctypes.byref(options), ctypes.byref(text)) == -1 and lib.code == "CONTAINER_START_FAILED"
     assert text.value is None
+    options.image, options.cancel_fd = None, os.eventfd(1, os.EFD_CLOEXEC)
+    assert lib.call("lrun_verify", ctypes.byref(options), ctypes.byref(text)) == -1 and lib.code == "IO_FAILED"
+    assert lib.error.message == b"cancelled" and text.value is None
+    os.close(options.cancel_fd)
+    assert lib.call("lrun_verify", ctypes.byref(options), ctypes.byref(text)) == -1 and lib.code == "INVALID_ARGUMENT"

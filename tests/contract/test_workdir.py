@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`workdir`: where the command starts and where the files land."""
+"""`workdir`: where the command starts, and where files are copied to."""
 import pytest
 
 pytestmark = pytest.mark.apart

@@ -1,10 +1,10 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""Many runs of every kind, two at a time, with SIGKILLs in between: every one has its outcome, and nothing is left.
+"""Starts many runs of every kind, two at a time, and kills processes of some: every run has an outcome, and nothing is left.
 
     tests/faults/soak.py [--build build] [--runs 2000] [--seed N] [--cells local-runc,local-runsc,docker-runc]
 
-The seed decides what is done, not when it happens. Exit code 0 if all is accounted for.
+The seed decides what is done, not when it happens. The exit code is 0 if every run has a plausible outcome and nothing is left.
 """
 import argparse
 import collections
@@ -30,13 +30,13 @@ REAP = {"LIGHT_RUNNER_REAP_AGE_MS": "0"}
 
 
 class Unaccounted(Exception):
-    """A run without an outcome, or with one that cannot be."""
+    """A run without an outcome, or with an impossible one."""
 
 
 class Soak:
     def __init__(self, executable, scratch):
         self.executable, self.scratch = executable, scratch
-        self.killed = set()  # ids of runs to which something was killed
+        self.killed = set()  # ids of runs that had a process killed
         self.lock = threading.Lock()
 
     def request(self, cell, script, **fields):
@@ -51,7 +51,7 @@ class Soak:
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
 
     def end(self, process):
-        """(exit code, document)"""
+        """Returns (exit code, document)."""
         try:
             out, err = process.communicate(timeout=DEADLINE)
         except subprocess.TimeoutExpired:
@@ -94,7 +94,7 @@ class Soak:
             got, document, _ = self.end(process)
             self.expect(got == 137 and document.get("cancelled") is True, got, document)
         except Unaccounted:
-            # Before the signals are looked at, they end the program as they end any.
+            # Until the program has installed its handlers, the signals end it as they end any program.
             self.expect(process.returncode in (-signal.SIGINT, -signal.SIGTERM), process.returncode)
 
     def extracts(self, cell, dice):
@@ -120,7 +120,7 @@ class Soak:
         process.communicate(timeout=DEADLINE)
 
     def something_killed(self, cell, dice):
-        """Of the supervisor and what descends from it: anything."""
+        """Kills the supervisor or one of its descendants."""
         process = self.start(self.request(cell, "sleep 1; exit 5"))
         time.sleep(dice.random() * 0.3)
         below = sorted(host.descendants(process.pid))
@@ -130,7 +130,7 @@ class Soak:
             except ProcessLookupError:
                 pass
         got, document, _ = self.end(process)
-        # Without one of the processes that gVisor runs them in, programs end by whatever signal.
+        # gVisor runs programs in processes of its own. If one of these is killed, the program may end by any signal.
         self.expect("error" in document or document["exitCode"] in (5, 137) or (cell[1] == "runsc" and document["exitCode"] > 128),
                     got, document)
 
@@ -167,7 +167,7 @@ class Soak:
 
 
 def settle(soak, before, data_dir):
-    """What reap does not remove; {} is what is wanted."""
+    """Returns what is left after reap; {} is the wanted result."""
     def clean():
         soak.cli("reap", **REAP)
         return host.new_leftovers(before, data_dir, 0) == {}
@@ -178,7 +178,7 @@ def settle(soak, before, data_dir):
 
 
 def run(executable, runs, seed, wanted, report=print):
-    """The number of runs that are not accounted for, and what is left."""
+    """Returns the number of runs that are not accounted for, and what is left."""
     scratch = tempfile.mkdtemp(prefix="lr-soak-")
     data_dir = os.environ["LIGHT_RUNNER_DATA_DIR"] = os.path.join(scratch, "data")
     os.environ["LIGHT_RUNNER_STATE_DIR"] = os.path.join(scratch, "states")
@@ -189,7 +189,7 @@ def run(executable, runs, seed, wanted, report=print):
     if dockerd.current():
         dockerd.current().load_rootfs(tar, "busybox")
     soak = Soak(executable, scratch)
-    for cell in works:  # what is made once, by whoever comes first
+    for cell in works:  # the first run creates things that stay, such as the network
         soak.exits(cell, random.Random(0))
     before, counts, bad = host.leftovers(data_dir), collections.Counter(), []
     report(f"{runs} runs, seed {seed}, cells: {', '.join(map(cells.name, works))}")
@@ -199,7 +199,7 @@ def run(executable, runs, seed, wanted, report=print):
         cell, kind = dice.choice(works), dice.choice(Soak.KINDS)
         try:
             getattr(soak, kind)(cell, dice)
-        except Exception as error:  # whatever it is, the others go on
+        except Exception as error:  # the other runs go on
             return cell, kind, f"{number}: {cells.name(cell)} {kind}: {type(error).__name__}: {error}"
         return cell, kind, None
 

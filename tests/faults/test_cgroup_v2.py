@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Limits by cgroup v2, on a kernel that has nothing else: where this machine's has v1, in a VM, with all of light-runner in it.
+"""Limits by cgroup v2 on a kernel without v1. All of light-runner runs in a VM, because most machines have v1 as well.
 
-The VM is QEMU's emulator with a kernel that is installed, and an initramfs that is made here: the build, crun and what they
+The VM is QEMU's emulator with an installed kernel, and an initramfs that contains the build, mkfs.ext4, the libraries that they
 need, and a store with one image.
 """
 import glob
@@ -16,12 +16,12 @@ import pytest
 
 from harness import images
 
-HELPERS = ["src/run/light-runner-supervisor", "src/host/light-runner-filter", "agent/light-runner-agent"]
-PROGRAMS = ["crun", "mkfs.ext4"]
+HELPERS = ["src/run/light-runner-supervisor", "src/doctor/light-runner-doctor", "src/host/light-runner-filter", "agent/light-runner-agent"]
+PROGRAMS = ["mkfs.ext4"]
 MODULES = ["loop", "erofs", "overlay"]
 SECCOMP = "/usr/share/containers/seccomp.json"
 
-# The root of an initramfs cannot be pivoted away from, which is what crun does: hence the second root.
+# The launcher uses pivot_root(), which does not work in the root of an initramfs. So a second root is mounted.
 INIT = """#!/bin/busybox sh
 b=/bin/busybox
 $b mkdir -p /new
@@ -65,7 +65,7 @@ reboot -f
 
 
 def kernel():
-    """The release of a kernel with its modules that is installed, and the files of those that are needed, in their order."""
+    """Returns the release of an installed kernel that has its modules, and the module files that the test needs, in load order."""
     for path in sorted(glob.glob("/boot/vmlinuz-*"), key=lambda p: "cloud" not in p):
         release = os.path.basename(path)[len("vmlinuz-"):]
         folder = f"/lib/modules/{release}"
@@ -116,7 +116,7 @@ def make_root(root, executable, store, modules):
 
 
 def pack(root, path):
-    """An archive in the form that kernels read, newc. In Python, because cpio is not everywhere."""
+    """Writes an archive in the format `newc`, which kernels read. Python does it because cpio is not installed everywhere."""
     def entry(out, name, mode, data=b""):
         head = [0, mode, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(name) + 1, 0]
         out.write(b"070701" + b"".join(b"%08X" % field for field in head) + name.encode() + b"\0")
@@ -169,6 +169,6 @@ def test_limits_by_cgroup_v2(executable, store, tmp_path):
     assert results["time"]["cpuTimedOut"] is True and results["time"]["usage"]["cpuMs"] >= 1000, results["time"]
     cpus = results["cpus"]
     assert cpus["usage"]["cpuMs"] < 0.8 * cpus["duration"], cpus
-    # Nothing where the kernel has no controller for huge pages.
+    # The value is empty if the kernel has no controller for huge pages.
     assert results["huge"] in ("0", ""), results["huge"]
     assert (results["frozen"], results["thawed"], results["left"]) == ("1", "0", "")

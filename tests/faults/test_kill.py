@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""SIGKILL to everything that belongs to a run, and to the daemon that it is on, in every phase: nothing is left that
-reap does not remove, no other run notices, and a state tells the truth.
+"""Kills, in every phase of a run, each process that belongs to it, and its Docker daemon. Afterwards reap removes everything that
+is left, no other run is affected, and the state says what happened.
 
-The supervisor holds itself in the phase (LIGHT_RUNNER_TEST_HOLD), so nothing here depends on timing.
+The supervisor stops itself in the phase (LIGHT_RUNNER_TEST_HOLD), so nothing here depends on timing.
 """
 import contextlib
 import json
@@ -15,13 +15,15 @@ import pytest
 
 from harness import dockerd, host, images
 
-PHASES = ["prepare", "start", "run", "collect", "destroy", "state"]
+pytestmark = pytest.mark.reaps
+PHASES = ["prepare", "start", "run", "collect", "destroy", "remove", "state"]
 VICTIMS = ["caller", "supervisor", "relay", "runtime", "agent", "command", "dockerd"]
-# What there is in each phase; in the first one the runtime waits for its configuration.
+# The processes that exist in each phase. In the first one, the runtime waits for its configuration.
 CASES = [(phase, victim, detached) for phase in PHASES for victim in VICTIMS for detached in (False, True)
          if not (phase == "prepare" and victim in ("relay", "agent", "command"))
+         and not (phase == "remove" and victim not in ("caller", "supervisor"))
          and not (phase == "state" and (not detached or victim in ("relay", "runtime", "agent", "command")))]
-# s: a daemon whose shim was killed takes its time to find out.
+# Seconds. A daemon takes long to notice that a shim was killed.
 PATIENCE = {"local": 10, "docker": 60}
 REAP = {"LIGHT_RUNNER_REAP_AGE_MS": "0"}
 
@@ -34,7 +36,7 @@ def states(tmp_path, monkeypatch):
 
 
 def victims_on_docker(supervisor, which):
-    """The container's process is the agent, and what started it is Docker's shim."""
+    """The agent is the container's process, and Docker's shim is the agent's parent."""
     if which == "relay":
         return [pid for pid in host.descendants(supervisor) if host.name_of(pid) == "docker-relay"]
     run_id = host.processes_with("light-runner-supervisor")[supervisor].split()[2]
@@ -53,7 +55,8 @@ def victims_of(supervisor, which, engine):
         return victims_on_docker(supervisor, which)
     below = host.descendants(supervisor)
     if which == "runtime":
-        return [pid for pid, argv in below.items() if argv.split()[:1] in (["crun"], ["runc"])][:1]
+        # The runtime process that keeps the container is the agent's parent.
+        return [host.parent_of(pid) for pid, argv in below.items() if argv.startswith("/.light-runner-")]
     if which == "agent":
         return [pid for pid, argv in below.items() if argv.startswith("/.light-runner-")]
     return [pid for pid, argv in below.items() if "sleep 0.0" in argv or argv.startswith("sh -c")]
@@ -61,7 +64,7 @@ def victims_of(supervisor, which, engine):
 
 @pytest.fixture(scope="module")
 def own_daemon(tmp_path_factory):
-    """A dockerd for the runs of this file alone: the other runs are on the shared one."""
+    """A dockerd for the runs of this file only. All other runs use the shared one."""
     if dockerd.missing():
         pytest.skip(dockerd.missing())
     process = dockerd.Process(tempfile.mkdtemp(prefix="lr-dockerd-"))
@@ -75,7 +78,7 @@ def own_daemon(tmp_path_factory):
 
 @pytest.fixture
 def victim_daemon(own_daemon):
-    """The same, up again after the test that has killed it."""
+    """The same daemon, restarted if the previous test has killed it."""
     if own_daemon.process.poll() is not None:
         own_daemon.start()
     assert dockerd.Daemon(own_daemon.host).leftovers() == set(), "an earlier test has left something"
@@ -89,8 +92,9 @@ def request_of(runner, detached, tmp_path):
 
 
 def case(phase, victim, detached):
-    # Ours are the same on Docker whatever the tier is.
-    marks = [pytest.mark.apart] if victim in ("caller", "supervisor", "relay") else []
+    # The tier decides what a killed process leaves, and so does being detached, but not the two together. On Docker, light-runner's own
+    # processes are the same in every tier.
+    marks = [pytest.mark.any_tier] if detached else [pytest.mark.apart] if victim in ("caller", "supervisor", "relay") else []
     return pytest.param(phase, victim, detached, id=f"{phase}-{victim}-{'detached' if detached else 'attached'}", marks=marks)
 
 
@@ -125,7 +129,7 @@ def test_kill(request, runner, store, states, tmp_path, phase, victim, detached)
         daemon.process.wait()
     else:
         for pid in victims_of(supervisor, victim, runner.engine):
-            with contextlib.suppress(ProcessLookupError):  # it may just have ended by itself
+            with contextlib.suppress(ProcessLookupError):  # it may just have exited
                 os.kill(pid, signal.SIGKILL)
     if victim != "supervisor":
         os.kill(supervisor, signal.SIGCONT)
@@ -135,8 +139,10 @@ def test_kill(request, runner, store, states, tmp_path, phase, victim, detached)
     if victim != "caller" and not (detached and stdout.startswith(b'{"id"') and len(stdout) < 60):
         document = json.loads(stdout)
         assert "error" in document or "exitCode" in document, "every run has its outcome"
+        if phase == "remove" and not detached and runner.engine == "local":
+            assert "exitCode" in document, "the result is sent before the removal"
     if daemon:
-        # Nothing can be removed before it is up again; what is already gone is marked all the same.
+        # While the daemon is down, reap cannot remove anything, but it already marks the states of runs that are gone.
         runner.cli("reap", env=reap)
         daemon.start()
     assert runner.cli("reap", env=reap).code == 0

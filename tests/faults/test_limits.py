@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Not enough of something that everybody takes for granted: file descriptors, memory, processes, room in a file.
+"""Too little of a resource that programs rely on: file descriptors, memory, processes, file size.
 
-A run then works or fails with an error that says so; it does not hang, and it leaves nothing.
+A run then works, or fails with an error that says so. It does not hang, and it leaves nothing.
 """
 import contextlib
 import json
@@ -13,8 +13,8 @@ import pytest
 
 from harness import host
 
-# A sanitizer takes more of all this than there is.
-pytestmark = pytest.mark.once
+# Not with the sanitizers, which need more of these resources.
+pytestmark = [pytest.mark.once, pytest.mark.reaps]
 
 PIDS = "/sys/fs/cgroup/pids"
 
@@ -24,7 +24,7 @@ def limited(which, value):
 
 
 def outcome(runner, store, prepare, **fields):
-    """Runs with the limit in place; the exit code. What a run without it leaves, this one leaves too: nothing."""
+    """Runs with the limit in place and returns the exit code. Whatever the outcome, the run leaves nothing."""
     before = host.leftovers(store)
     path = runner.write_request(runner.request("echo out; echo x > f", **fields))
     done = subprocess.run([runner.executable, "run", "--json", "--request", path], stdin=subprocess.DEVNULL,
@@ -33,7 +33,7 @@ def outcome(runner, store, prepare, **fields):
     if done.returncode == 0:
         assert document["success"] is True and b"out" in done.stderr, done
     else:
-        # The limit is the command's too: it may be what has failed.
+        # The limit also holds for the command, so it may be the command that failed.
         error = document.get("error")
         assert document["exitCode"] == done.returncode if error is None else error["code"] and error["message"], done
     environment = dict(os.environ, LIGHT_RUNNER_REAP_AGE_MS="0")
@@ -54,7 +54,7 @@ def test_few_file_descriptors(runner, store, tmp_path):
 
 
 def test_little_address_space(runner, store):
-    """From what the programs need to be loaded at all."""
+    """Tries sizes from the smallest in which the programs load at all."""
     def starts(mib):
         done = subprocess.run([runner.executable, "version"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                               preexec_fn=limited(resource.RLIMIT_AS, mib << 20), timeout=20)
@@ -64,14 +64,14 @@ def test_little_address_space(runner, store):
     codes = {}
     for mib in sizes:
         with contextlib.suppress(ValueError):
-            # With less than the supervisor takes to be loaded there may be no document: it never came to say a word.
+            # With so little memory that the supervisor cannot be loaded, there may be no document.
             codes[mib] = outcome(runner, store, limited(resource.RLIMIT_AS, mib << 20))
     assert codes[4096] == 0 or runner.tier == "runsc", codes  # gVisor reserves terabytes
     works(runner)
 
 
 def test_a_file_may_not_grow(runner, store, tmp_path):
-    """EFBIG, as a disk that is full would give: of the output that waits, of what is extracted, of the state."""
+    """EFBIG, as a stand-in for a full disk: for waiting output, for extracted files, for the state."""
     codes = {size: outcome(runner, store, limited(resource.RLIMIT_FSIZE, size), extract=[("f", tmp_path / f"out{size}")])
              for size in (0, 1, 4096, 1 << 20, 8 << 30)}
     assert codes[0] == 125 and codes[8 << 30] == 0, codes
@@ -80,7 +80,7 @@ def test_a_file_may_not_grow(runner, store, tmp_path):
 
 @pytest.fixture
 def group():
-    """A cgroup that may have few processes."""
+    """A cgroup with a low limit on processes."""
     path = os.path.join(PIDS, f"lr-test-{os.getpid()}")
     if not os.path.isdir(PIDS) or os.geteuid() != 0:
         pytest.skip("the pids controller is not on cgroup v1, or not root's")
@@ -105,7 +105,7 @@ def test_fork_fails(runner, store, group):
 
 
 def test_a_detached_run_that_cannot_keep_its_state(runner, store, tmp_path, monkeypatch):
-    """The state is written before `run` returns; where it cannot be, there is no run."""
+    """The state is written before `run` returns. If it cannot be written, the run does not start."""
     small = tmp_path / "small"
     small.mkdir()
     if os.geteuid() != 0:

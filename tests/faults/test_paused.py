@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""A run that is paused when its supervisor is killed: frozen, it cannot die by itself."""
+"""The supervisor of a paused run is killed. A frozen sandbox cannot end by itself."""
 import pytest
 
 from harness import host
 
-pytestmark = pytest.mark.vm
+pytestmark = [pytest.mark.vm, pytest.mark.reaps]
 
 
 def test_the_supervisor_of_a_paused_run_is_killed(runner, store, tmp_path, monkeypatch):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""A stdin that somebody else reads too, and takes the bytes just before the supervisor reads them.
+"""Another process reads the same stdin, and takes the bytes just before the supervisor reads them.
 
-The supervisor holds itself between its poll() and its read(), so that nothing here depends on who is faster.
+The supervisor stops itself between its poll() and its read(), so nothing here depends on which process is faster.
 """
 import contextlib
 import fcntl
@@ -45,7 +45,7 @@ KINDS = {"pipe": make_pipe, "fifo": make_fifo, "socket": make_socket, "terminal"
 
 @contextlib.contextmanager
 def run_without_its_bytes(runner, folder, kind, timeout):
-    """A run that has been told that there is input, which is gone now. Gives the process and the shared stdin."""
+    """Starts a run and takes its input away after poll() has reported it. Yields the process and the shared stdin."""
     reader, writer = KINDS[kind](folder)
     marker = f"{os.getpid()}-{runner.engine}-{runner.tier}-{kind}-{timeout}"
     environment = dict(os.environ, LIGHT_RUNNER_TEST_HOLD="input", FAULT_MARKER=marker)
@@ -57,13 +57,13 @@ def run_without_its_bytes(runner, folder, kind, timeout):
         supervisor = host.wait_until(lambda: host.held_supervisor(marker), 60)
         assert supervisor, "the supervisor did not come to read its input"
         assert b"bytes" in os.read(reader, 4096)
-        # The control: a read() would wait now. Nothing is there, and the file says that readers wait.
+        # The control: a read() would block now, because the pipe is empty and O_NONBLOCK is not set.
         assert select.select([reader], [], [], 0)[0] == []
         assert not fcntl.fcntl(reader, fcntl.F_GETFL) & os.O_NONBLOCK
         os.kill(supervisor, signal.SIGCONT)
         yield process, reader
     finally:
-        # Its end frees a supervisor that waits for it after all, and which has our pipe for its errors.
+        # Closing the writer releases a supervisor that blocks in read() after all. It also holds our pipe for stderr.
         os.close(writer)
         process.kill()
         process.communicate()
@@ -71,7 +71,7 @@ def run_without_its_bytes(runner, folder, kind, timeout):
 
 
 def outcome_of(process):
-    """Within far more time than it takes, and far less than the writer's: it never ends."""
+    """Waits far longer than the run needs. A run that blocks in read() would never end."""
     try:
         stdout, stderr = process.communicate(timeout=60)
     except subprocess.TimeoutExpired:

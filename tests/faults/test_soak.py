@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A short soak (soak.py): runs of every kind, two at a time, with SIGKILLs in between. `make soak` is the long one."""
+"""A short soak (soak.py): runs of every kind, two at a time, with SIGKILLs in between. `make soak` runs a long one."""
 import os
 import subprocess
 import sys

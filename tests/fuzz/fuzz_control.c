@@ -72,9 +72,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size == 0 || size > SAID_MAX)
         return 0;
-    const struct engine engine = {.pause = pause_engine, .kill = kill_engine};
-    struct sandbox sandbox = {.engine = &engine};
-    struct supervisor s = {.phase = PHASE_RUN, .sandbox = &sandbox, .kill_at = IO_NO_DEADLINE};
+    const struct sandbox_ops ops = {.pause = pause_engine, .kill = kill_engine};
+    struct sandbox sandbox = {.ops = &ops};
+    struct supervisor s = {.phase = PHASE_RUN,
+                           .sandbox = &sandbox,
+                           .command = {.number = FRAME_COMMAND, .kill_at = IO_NO_DEADLINE}};
     buffer_init(&s.link.out, SAID_MAX * 4);
     struct control *control;
     lrun_error err = {0};
@@ -94,12 +96,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         struct pollfd p[2] = {{control_fd(control), POLLIN, 0}, {fd, POLLIN, 0}};
         /* The fuzzing engine's timer interrupts poll(). */
         PROMISE(poll(p, 2, 1000) >= 0 || errno == EINTR);
-        control_serve(control, act, &s);
+        control_serve(control, act, NULL, &s);
         open = hear(fd, &in, &answers);
     }
     PROMISE(!open && answers <= acted && answers + 1 >= acted);
     PROMISE(s.phase == PHASE_RUN || s.phase == PHASE_END);
-    PROMISE(s.kill_at == IO_NO_DEADLINE || s.kill_at <= clock_ms() + CONTROL_GRACE_MAX_MS);
+    PROMISE(s.command.kill_at == IO_NO_DEADLINE ||
+            s.command.kill_at <= clock_ms() + CONTROL_GRACE_MAX_MS);
     control_close(control);
     PROMISE(fuzz_folder_is_empty());
     buffer_free(&s.link.out);

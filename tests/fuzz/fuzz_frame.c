@@ -23,8 +23,10 @@ static void drain(struct buffer *b, struct summary *s)
     enum frame_status status = FRAME_PARTIAL;
     while (!s->broken && (status = frame_peek(b, MAX_PAYLOAD, &f)) == FRAME_OK) {
         PROMISE(f.type != 0 && f.length <= MAX_PAYLOAD);
+        PROMISE(frame_number_fits(f.type, f.command));
         s->frames++;
         s->bytes += f.length;
+        s->digest = s->digest * 31 + f.command;
         for (uint32_t i = 0; i < f.length; i++)
             s->digest = s->digest * 31 + (unsigned char)f.payload[i];
         frame_consume(b, &f);

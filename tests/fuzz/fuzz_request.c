@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "wire/order.h"
 #include "wire/result.h"
+#include "json/error_json.h"
 
 #include <math.h>
 #include <string.h>

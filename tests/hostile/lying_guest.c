@@ -21,6 +21,7 @@ static int agent, control;
 static void say(enum frame_type type, const char *payload, size_t length)
 {
     char header[8] = {(char)type};
+    header[2] = type == FRAME_RUNNING;
     header[4] = (char)length;
     if (write(agent, header, sizeof(header)) < 0 || (length && write(agent, payload, length) < 0))
         stop_machine();
@@ -30,7 +31,7 @@ static void say(enum frame_type type, const char *payload, size_t length)
 static void pretend(void)
 {
     static const char hello[] =
-        "version=1\0sysname=Linux\0release=1.2.3\0kernel=#1 made up\0machine=x86_64";
+        "version=2\0sysname=Linux\0release=1.2.3\0kernel=#1 made up\0machine=x86_64";
     static const char walls[] =
         "pid=1\0NoNewPrivs=1\0Seccomp=2\0CapInh=0\0CapPrm=0\0CapEff=0\0CapBnd=0\0CapAmb=0";
     say(FRAME_HELLO, hello, sizeof(hello));

@@ -10,6 +10,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <linux/aio_abi.h>
 #include <linux/bpf.h>
 #include <linux/fiemap.h>
@@ -590,10 +591,32 @@ static void print_sync(void)
     printf("sync %s\n", verdict);
 }
 
+/* "terminal NAME OWNER" for a terminal that an ordinary user opens, or "terminal - ERRNO". */
+static void print_terminal(void)
+{
+    enum { USER = 1000 };
+    struct stat st;
+    int slave = -1;
+    const char *name = NULL;
+    if (setgroups(0, NULL) == 0 && setgid(USER) == 0 && setuid(USER) == 0) {
+        int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+        if (master >= 0 && grantpt(master) == 0 && unlockpt(master) == 0 &&
+            (name = ptsname(master)) != NULL)
+            slave = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC);
+    }
+    if (slave >= 0 && isatty(slave) && fstat(slave, &st) == 0)
+        printf("terminal %s %u\n", name, st.st_uid);
+    else
+        printf("terminal - %s\n", strerrorname_np(errno));
+}
+
 static const struct {
     const char *name;
     void (*function)(void);
-} reports[] = {{"fds", print_open_fds}, {"families", print_families}, {"sync", print_sync}};
+} reports[] = {{"fds", print_open_fds},
+               {"families", print_families},
+               {"sync", print_sync},
+               {"terminal", print_terminal}};
 
 static bool report(const char *name)
 {

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""An OCI runtime that is not there, or is not one: an error that says so, and nothing left."""
+"""An OCI runtime that is missing or is another kind of program: the error says so, and nothing is left."""
 import os
 
 import pytest
@@ -8,22 +8,22 @@ from harness import host
 
 
 def run_with(runner, program):
-    return runner.submit(runner.request("echo never"), env={**os.environ, "LIGHT_RUNNER_CRUN": program})
+    return runner.submit(runner.request("echo never"), env={**os.environ, "LIGHT_RUNNER_RUNSC": program})
 
 
 @pytest.fixture
 def clean(runner, store):
-    if runner.cell != ("local", "runc"):
-        pytest.skip("the runtime is named by the local engine's variable")
+    if runner.cell != ("local", "runsc"):
+        pytest.skip("only there is the sandbox started by an OCI runtime that a variable names")
     before = host.leftovers(store)
     yield
     assert host.new_leftovers(before, store) == {}
 
 
 def test_a_runtime_that_was_named_and_is_not_there(runner, clean):
-    outcome = run_with(runner, "/nonexistent/crun")
+    outcome = run_with(runner, "/nonexistent/runsc")
     assert outcome.error["code"] == "CONTAINER_START_FAILED"
-    assert "/nonexistent/crun" in outcome.error["message"] and "LIGHT_RUNNER_CRUN" in outcome.error["hint"]
+    assert "/nonexistent/runsc" in outcome.error["message"] and "LIGHT_RUNNER_RUNSC" in outcome.error["hint"]
 
 
 @pytest.mark.parametrize("program", ["/bin/false", "/bin/true", "/bin/echo", "/bin/cat"])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""release_agent, notify_on_release, and moving out of one's own cgroup."""
+"""Escapes by release_agent, by notify_on_release, and by leaving the cgroup."""
 import pytest
 
 pytestmark = pytest.mark.engine

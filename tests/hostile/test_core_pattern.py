@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A pipe in core_pattern runs as root on the host when a program crashes."""
+"""If core_pattern names a pipe, the kernel runs that program as root on the host when a program crashes."""
 
 
 def test_core_pattern_cannot_be_written(runner, tmp_path):

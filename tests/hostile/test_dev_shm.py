@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Filling /dev/shm: memory of the host that must be charged to the run."""
+"""Filling /dev/shm uses the host's memory, which must be charged to the run."""
 import os
 
 
@@ -14,7 +14,7 @@ def test_filling_shm_meets_a_limit(runner):
 
 
 def test_every_place_that_can_be_written_meets_a_limit(runner):
-    """No tmpfs without a size anywhere."""
+    """No tmpfs is mounted without a size."""
     script = """for d in $(awk '$4 ~ /^rw/ { print $2 }' /proc/mounts); do
         (dd if=/dev/zero of=$d/fill bs=1M count=1500 2>/dev/null; s=$(stat -c %s $d/fill 2>/dev/null); rm -f $d/fill
         [ "${s:-0}" -gt 1100000000 ] && echo OVER $d $s); done; exit 0"""

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""A process that becomes another user gets the flag that fs.suid_dumpable says. The agent shares its memory with a child that
-becomes the image's user, and must not be open to a tracer after that."""
+"""When a process changes its user, the kernel sets its dumpable flag to fs.suid_dumpable. The agent shares its memory with a child
+that becomes the image's user. Afterwards, no tracer may attach to the agent."""
 import contextlib
 
 import pytest
 
 from harness.image_maker import Image, busybox_layer, entry, layer
 
+pytestmark = pytest.mark.machine
 SETTING = "/proc/sys/fs/suid_dumpable"
 
 
@@ -27,7 +28,7 @@ def suid_dumpable(value):
 
 
 def test_init_is_not_open_to_a_tracer(runner, probe_dir):
-    """Root again, by a setuid program, which takes noNewPrivileges off."""
+    """The tracer becomes root again by a setuid program, so noNewPrivileges is off."""
     if runner.tier != "runc":
         pytest.skip("the setting is that of the host's kernel")
     with open(probe_dir / "probe", "rb") as file:

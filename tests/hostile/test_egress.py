@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""What a network that leads out must not lead to: the host's own addresses, and the services of clouds that give away who the
-machine is. Every attack is seen to work where it is allowed by name."""
+"""Addresses that a network with outbound access must not reach: the host's own, and cloud metadata services, which give away the
+machine's credentials. As a control, every attack works when its address is allowed explicitly."""
 import contextlib
 import subprocess
 
@@ -8,7 +8,7 @@ import pytest
 
 from harness import addresses
 
-pytestmark = pytest.mark.vm
+pytestmark = [pytest.mark.vm, pytest.mark.machine]
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def make_servers():
 
 
 def of_tier(runner, servers):
-    """QEMU's network has no IPv6."""
+    """The servers that the tier can reach: QEMU's network has no IPv6."""
     return {address: port for address, port in servers.items() if runner.tier != "kata" or ":" not in address}
 
 
@@ -53,7 +53,7 @@ def test_metadata_and_the_hosts_own_addresses_are_closed(local, servers):
 
 @pytest.mark.parametrize("allowed, wanted", [("host", True), ("metadata", False)])
 def test_each_is_opened_alone(local, servers, allowed, wanted):
-    """The metadata address of this test is the host's own as well, so that it takes both."""
+    """In this test, the metadata address is also one of the host's own, so both must be allowed."""
     if local.tier == "kata":
         pytest.skip("seen in the other tiers: it is the same program, on the same device")
     got, outcome = reached(local, servers, allowed)
@@ -88,7 +88,7 @@ def test_an_address_that_the_host_gets_while_the_sandbox_runs(local, allowed):
 
 
 def test_what_is_not_closed_is_said(runner):
-    """Docker has no wall there that light-runner could put up."""
+    """light-runner cannot block these addresses on Docker."""
     if runner.engine != "docker":
         pytest.skip("the local engine closes them")
     document = runner.request("true")

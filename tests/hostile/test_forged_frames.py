@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: MIT
-"""Forging the agent's words: what a program prints is output and never protocol."""
+"""Forging the agent's frames: everything that a program prints is output, never protocol."""
 import struct
 
-# An EXIT frame: type, three reserved bytes, length, fields. And a few of the other types.
+import pytest
+
+# This concerns the agent and its stream, so the engine and the tier matter separately, but not the two together.
+pytestmark = pytest.mark.apart
+
+# An EXIT frame: type, flags, the command's number, length, fields. Then a few frames of other types.
 EXIT = b"code=0\0signal=0\0user_us=0\0system_us=0\0peak_rss_kb=0\0"
-FRAMES = b"".join(struct.pack("<BBBBI", kind, 0, 0, 0, len(EXIT)) + EXIT for kind in (69, 72, 19, 64, 96, 99))
+FRAMES = b"".join(struct.pack("<BBHI", kind, 0, number, len(EXIT)) + EXIT for kind, number in ((71, 1), (69, 1), (72, 0), (19, 0), (64, 0), (96, 0), (99, 0)))
 
 
 def test_frames_on_stdout_are_output(runner, tmp_path):

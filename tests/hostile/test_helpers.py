@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Programs that work for a sandbox on the host: they count as the run's, and know nothing of the caller's."""
+"""Helper processes of a sandbox on the host: they are subject to the run's limits, and do not have the caller's environment."""
 import contextlib
 import os
 import subprocess
@@ -16,7 +16,7 @@ CONTROLLERS = ("memory", "cpu", "cpuacct", "pids", "freezer")
 
 
 def read(pid, name):
-    """What /proc says; None where only root may read it, or the process has just ended."""
+    """Reads a file of /proc/PID. None if only root may read it, or the process has just ended."""
     try:
         with open(f"/proc/{pid}/{name}", "rb") as file:
             return file.read()
@@ -26,7 +26,7 @@ def read(pid, name):
 
 @contextlib.contextmanager
 def running(runner):
-    """(the supervisor's pid, {pid: name} of everything below it) of a run with the default network."""
+    """Yields (the supervisor's pid, {pid: name} of its descendants) for a run with the default network."""
     document = runner.request("echo up; sleep 60")
     del document["networks"]
     name, _, value = SECRET.partition("=")

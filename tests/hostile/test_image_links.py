@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Images with links at the paths where an OCI runtime mounts something: they must lead nowhere, whatever the runtime.
+"""Images with links at the paths where something is mounted. Nobody may follow them out of the sandbox.
 
-crun before 1.28 and runc before 1.3.6 write to a folder of the host through a link `dev`; runc before 1.2.8 takes a link
-into /proc for the path that it happens to have at that moment, so that the agent is mounted at one place and another
-program is executed. Both runtimes are tried, by root and by users without it.
+crun before 1.28 and runc before 1.3.6 write to a host folder through a link `dev`. runc before 1.2.8 resolves a link into /proc to
+the path that it has at that moment, so it mounts the agent at one place and executes another program. The tests try the launcher as root and as
+ordinary users, and gVisor and Docker.
 """
 import contextlib
 import os
@@ -18,16 +18,17 @@ from harness.image_maker import Image, busybox_layer, entry, folder, layer, syml
 from harness.runner import Runner
 from test_lying_agent import STARTED, STDOUT, exit_frame, frame
 
+pytestmark = pytest.mark.account
 FORGED = "forged"
 UNENFORCED = {"allowUnenforced": ["memory", "cpus", "pids"]}
 
-# Prints its seccomp mode when PID 1 is the agent, and what the links would have replaced.
+# Prints its seccomp mode if PID 1 is the agent, and the files that the links would have replaced.
 CHECK = "cat /proc/1/status /proc/self/status | while read -r k v; do case $k in Seccomp:) echo $v;; esac; done; " \
         "[ -c /dev/null ] && [ -d /proc/self/fd ] && [ -d /sys/kernel ] && echo right"
 
 
 class AsUser(Runner):
-    """Runs as a user who reads everything that a request refers to."""
+    """Calls the executable as a user who may read every file that the request names."""
     uid = None
     more = UNENFORCED
 
@@ -42,25 +43,15 @@ class AsRoot(Runner):
 
 
 def wrapper(path, *argv):
-    """A program that starts argv with its own arguments behind them."""
+    """A program that starts argv followed by its own arguments."""
     path.write_text("#!/bin/sh\nexec " + " ".join(f"'{word}'" for word in argv) + ' "$@"\n')
     path.chmod(0o755)
     return str(path)
 
 
-def without_crun(argv):
-    crun = shutil.which("crun")
-    hide = f'mount --bind /dev/null {os.path.realpath(crun)} && exec "$@"' if crun else 'exec "$@"'
-    return ["unshare", "--mount", "sh", "-c", hide.replace("'", ""), "sh", *argv]
-
-
-def runtimes():
-    return [name for name in ("crun", "runc") if shutil.which(name)]
-
-
 @pytest.fixture(scope="module")
 def users():
-    """{who: a folder of theirs}: subordinate ids or none."""
+    """Yields {user: the user's folder}, for a user with subordinate ids and a user without."""
     with contextlib.ExitStack() as stack:
         if os.geteuid() != 0 or not shutil.which("newuidmap"):
             yield {}
@@ -76,33 +67,29 @@ def users():
 
 @pytest.fixture
 def sandboxes(runner, users, tmp_path):
-    """Every way to run the same request in this cell: [(name, runner)]. As root with each runtime, and as both users."""
+    """[(name, runner)]: every way to run the same request in this cell: as root and as both users."""
     if runner.cell != ("local", "runc"):
         runner.uid, runner.more = os.geteuid(), {}
         return [("/".join(runner.cell), runner)]
-    found = []
-    for runtime in runtimes():
-        hide = without_crun if runtime == "runc" else list
-        if os.geteuid() != 0:
-            runner.uid, runner.more = os.geteuid(), {}
-            return [("as we are", runner)]
-        made = AsRoot(wrapper(tmp_path / f"root-{runtime}", *hide([runner.executable])), runner.cell, tmp_path)
-        found.append((f"root/{runtime}", made))
-        for name, (uid, home) in users.items():
-            passed = {n: os.environ[n] for n in ("ASAN_OPTIONS", "UBSAN_OPTIONS") if n in os.environ}
-            argv = ordinary.command([runner.executable], home, uid, **passed)
-            made = AsUser(wrapper(tmp_path / f"{name}-{runtime}", *hide(argv)), runner.cell, tempfile.mkdtemp(dir=home))
-            made.uid = uid
-            found.append((f"{name}/{runtime}", made))
+    if os.geteuid() != 0:
+        runner.uid, runner.more = os.geteuid(), {}
+        return [("as we are", runner)]
+    found = [("root", AsRoot(runner.executable, runner.cell, tmp_path))]
+    for name, (uid, home) in users.items():
+        passed = {n: os.environ[n] for n in ("ASAN_OPTIONS", "UBSAN_OPTIONS") if n in os.environ}
+        argv = ordinary.command([runner.executable], home, uid, **passed)
+        made = AsUser(wrapper(tmp_path / name, *argv), runner.cell, tempfile.mkdtemp(dir=home))
+        made.uid = uid
+        found.append((name, made))
     return found
 
 
 @pytest.fixture
 def outside():
-    """A folder of the host where every id may make files, as /tmp and /dev/shm are."""
+    """A folder of the host where every id may create files, like /tmp and /dev/shm."""
     path = tempfile.mkdtemp(prefix="lr-test-links-", dir="/var/tmp")
     os.chmod(path, 0o1777)
-    # The control: a process of any id, seen from here, leaves something in it.
+    # The control: a process with any id that can see the folder can create a file in it.
     if os.geteuid() == 0:
         subprocess.run(["setpriv", "--reuid", "1610612736", "--clear-groups", "touch", path + "/control"], check=True, timeout=10)
         assert os.listdir(path) == ["control"]
@@ -117,7 +104,7 @@ def folders_to(path):
 
 
 def all_of(sandboxes, image, name, check, users=True, **fields):
-    """Runs the check in every sandbox, in the image; check gets the outcome."""
+    """Runs the check in the image in every sandbox. `check` gets the outcome."""
     for who, runner in sandboxes:
         if not users and isinstance(runner, AsUser):
             continue
@@ -126,7 +113,7 @@ def all_of(sandboxes, image, name, check, users=True, **fields):
 
 
 def expect_right(runner):
-    """On the local engine's shared kernel such an image has to work; a kernel of its own may refuse to start."""
+    """With the host's kernel, the local engine must run such an image. A tier with its own kernel may refuse to start it."""
     def check(who, outcome):
         assert FORGED not in outcome.text, (who, outcome)
         if runner.cell == ("local", "runc") or outcome.code == 0:
@@ -136,7 +123,7 @@ def expect_right(runner):
     return check
 
 
-# Not all in one image: what a runtime refuses at one path keeps it from trying the next.
+# One image per path: if a runtime rejects one path, it does not try the next.
 @pytest.mark.parametrize("paths", ["dev", "proc sys", "etc", "etc/resolv.conf dev/null dev/shm dev/pts dev/mqueue"])
 @pytest.mark.parametrize("how", ["{0}", "/proc/1/root{0}"])
 def test_a_link_to_a_folder_of_the_host(runner, sandboxes, outside, paths, how):
@@ -154,7 +141,7 @@ def test_a_link_to_a_folder_of_the_host(runner, sandboxes, outside, paths, how):
 
 
 def test_a_link_to_a_folder_of_the_user(runner, sandboxes):
-    """Without subordinate ids root in the sandbox is the user, who may write here."""
+    """Without subordinate ids, root in the sandbox is the user, who may write to this folder."""
     for who, made in sandboxes:
         if who.startswith("user"):
             continue
@@ -167,7 +154,7 @@ def test_a_link_to_a_folder_of_the_user(runner, sandboxes):
 
 
 def evil_init():
-    """A script in the agent's place: it tells of itself by the agent's frames."""
+    """A script that replaces the agent, and identifies itself by frames of the agent's protocol."""
     text = FORGED.encode() + b"\n"
     escaped = ["".join(f"\\{byte:03o}" for byte in data) for data in (STARTED, frame(STDOUT, text), exit_frame())]
     return ("#!/bin/busybox sh\n" + "".join(f"printf '{data}'\nsleep 1\n" for data in escaped)).encode()
@@ -176,7 +163,7 @@ def evil_init():
 @pytest.mark.parametrize("target", [
     "/proc/self/cwd/../../evil", "/proc/thread-self/cwd/../../evil", "/proc/self/exe", "/evil"])
 def test_a_link_in_the_agents_place(runner, sandboxes, target):
-    """By its names of the past and by all that begin as it does: a sandbox has a name that nobody can know."""
+    """The links cover the agent's former names and all names with its prefix. The real name in a sandbox cannot be guessed."""
     image = Image(busybox_layer(), layer(folder("dev"), entry("evil", data=evil_init(), mode=0o755),
                                          entry("dev/evil", data=evil_init(), mode=0o755),
                                          symlink(".light-runner-init", target), symlink(".light-runner-", target)))
@@ -192,13 +179,13 @@ def test_the_agent_is_at_another_path_in_each_run(runner):
 
 @pytest.mark.parametrize("etc", ["folder", "link", "file", "absent"])
 def test_the_images_etc_with_a_network(runner, etc):
-    """A file of ours is shown in it: everything else there is the image's."""
+    """light-runner shows its own file in /etc. Everything else there comes from the image."""
     made = {"folder": [folder("etc", mode=0o751, uid=7, gid=8), entry("etc/mine", data=b"m\n"), symlink("etc/resolv.conf", "/run/none")],
             "link": [folder("usr"), folder("usr/etc"), symlink("etc", "usr/etc")], "file": [entry("etc", data=b"x")], "absent": []}[etc]
     names = ["stat", "grep"]
     links = layer(*(symlink("bin/" + name, "busybox") for name in names))
     runner.load(Image(busybox_layer(), links, layer(*made)), "etc-" + etc)
-    # Without stderr: it is a stream of its own, and its lines may come after those of the next command.
+    # stderr is discarded: it is a separate stream, whose lines may arrive after those of the next command.
     outcome = runner.run("stat -c '%a %u %g' /etc; cat /etc/mine 2> /dev/null; grep -c nameserver /etc/resolv.conf", "etc-" + etc,
                          networks=[])
     if etc == "file" and runner.cell != ("local", "runc"):
@@ -211,7 +198,7 @@ def test_the_images_etc_with_a_network(runner, etc):
 
 @pytest.mark.parametrize("etc", ["link", "folder"])
 def test_setup_steps_do_not_keep_the_mount_points(runner, data_dir, tmp_path, etc):
-    """What is kept has the image's own links again, which the run's entries have hidden, and none of those entries."""
+    """The image that setup steps leave has the original links again, which mount points hid during the run, and no mount points."""
     if runner.cell != ("local", "runc"):
         pytest.skip("a daemon commits by itself; in the other tiers of the local engine, steps run as in this one")
     if not shutil.which("fsck.erofs"):
@@ -219,7 +206,7 @@ def test_setup_steps_do_not_keep_the_mount_points(runner, data_dir, tmp_path, et
     links = {"dev": "/var/tmp", "sys": "../tmp", **({"etc": "usr/etc"} if etc == "link" else {"etc/resolv.conf": "../run/none"})}
     folders = [folder("usr"), folder("usr/etc"), *([folder("etc", mode=0o751)] if etc == "folder" else [])]
     runner.load(Image(busybox_layer(), layer(*folders, *(symlink(*link) for link in links.items()))), "kept-links")
-    # The default network, in which steps are done, is what a file is shown in /etc for.
+    # The steps use the default network, and only with a network is a file shown in /etc.
 
     def stored():
         return {name for name in os.listdir(os.path.join(data_dir, "images")) if name.endswith(".erofs")}
@@ -234,9 +221,9 @@ def test_setup_steps_do_not_keep_the_mount_points(runner, data_dir, tmp_path, et
     found = {str(path.relative_to(target)) for path in target.rglob("*")}
     assert not any(".light-runner" in name for name in found), found
     kept = {name: os.readlink(target / name) if (target / name).is_symlink() else None for name in links}
-    # The agent makes /etc/hosts in the sandbox, where there is none.
+    # If /etc/hosts is missing, the agent creates it in the sandbox.
     in_etc = set(os.listdir(target / "etc")) - {"hosts"}
-    if etc == "link":  # the step has written to the folder that hid it
+    if etc == "link":  # the step has written to the folder that hides the link
         assert kept.pop("etc") is None and in_etc == {"more"}, found
         del links["etc"]
     else:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the caller has and a sandbox must not get: priorities, exemption from the OOM killer, limits, ignored signals."""
+"""What a sandbox must not inherit from the caller: priorities, exemption from the OOM killer, limits, ignored signals."""
 import os
 import shutil
 import subprocess
@@ -9,7 +9,7 @@ import pytest
 from harness import host
 from harness.runner import Runner
 
-# Real-time I/O, a high priority, signals that nobody blocks or ignores, no address space randomization.
+# Real-time I/O, a high priority, blocked and ignored signals, no address space randomization.
 CALLER = ["setarch", "-R", "env", "--ignore-signal=CHLD", "--ignore-signal=HUP", "--ignore-signal=USR1", "--block-signal=USR2",
           "--block-signal=TERM"]
 PRIVILEGED = ["nice", "-n", "-10", "ionice", "-c", "1", "-n", "0"]
@@ -25,7 +25,7 @@ def as_such_a_caller(runner, tmp_path):
 
 
 def state_of(pid):
-    """Of a process, as the host sees it. None: it has ended."""
+    """The state of a process as the host sees it. None if it has ended."""
     try:
         with open(f"/proc/{pid}/stat") as file:
             fields = file.read().rpartition(")")[2].split()
@@ -55,7 +55,7 @@ def wrong_with(state):
 
 
 def test_no_process_of_a_run_has_the_callers_privileges(as_such_a_caller):
-    """Seen from the host: the supervisor, the runtime or QEMU, the agent, the command, and pasta."""
+    """The host looks at the supervisor, the runtime or QEMU, the agent, the command, and pasta."""
     runner = as_such_a_caller
     if runner.engine == "docker":
         pytest.skip("a container is the daemon's child, not the caller's")
@@ -65,13 +65,13 @@ def test_no_process_of_a_run_has_the_callers_privileges(as_such_a_caller):
     try:
         assert run.stderr.readline() == b"up\n"
         states = {pid: state_of(pid) for pid in host.descendants(run.pid)}
-        # The control: the caller itself has what it should not pass on.
+        # The control: the caller itself has the properties that it must not pass on.
         own = state_of(run.pid)
         assert own["nice"] == -10 and own["io"] == "realtime" and own["personality"] != "00000000", own
         assert len([s for s in states.values() if s]) >= 3, states
         found = {(pid, s["name"]): (wrong_with(s), s) for pid, s in states.items() if s and wrong_with(s)}
         assert found == {}, found
-        # The OOM killer takes a sandbox before it takes programs of the host.
+        # The OOM killer must choose a sandbox before the host's programs.
         inside = [s for s in states.values() if s and (s["name"].startswith((".light-runner-", "sleep", "qemu", "exe")))]
         assert inside and all(s["oom"] >= 500 for s in inside), states
     finally:
@@ -88,7 +88,7 @@ def test_what_a_command_starts_with(as_such_a_caller):
     assert outcome.lines[0] == "0022"
     assert all(int(status[key], 16) == 0 for key in ("SigBlk", "SigIgn") if key in status), outcome
     if runner.tier != "runc":
-        return  # the number is one of a kernel of the sandbox's own
+        return  # this number belongs to the sandbox's own kernel
     adj = [line for line in outcome.lines if line.startswith("adj ")]
     assert adj and int(adj[0].split()[1]) >= 0, outcome
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Reading or writing the agent through /proc/1: its fds are the way to the host."""
+"""Reading or writing the agent through /proc/1: its file descriptors lead to the host."""
 import pytest
 
 pytestmark = pytest.mark.engine

@@ -1,26 +1,30 @@
 # SPDX-License-Identifier: MIT
-"""An agent that has been taken over: the supervisor against every lie, in every phase of a run.
+"""An agent that an attacker has taken over: the supervisor withstands every lie, in every phase of a run.
 
-In the agent's place a shell script of the sandbox's own sends frames that were made up here.
+A shell script in the sandbox replaces the agent and sends frames that these tests make up.
 """
 import os
 import struct
+import subprocess
 import time
 
 import pytest
 
 HELLO, SEEDED, RUNNING, FAILED, STDOUT, CREDIT, EXIT, BEGIN, END, WALLS = 64, 65, 66, 67, 68, 70, 71, 72, 73, 74
 ENTRY, DATA, ENTRY_END = 96, 97, 98
+OF_COMMAND = (RUNNING, STDOUT, CREDIT, EXIT)
 
 
-def frame(type_, payload=b"", **fields):
+def frame(type_, payload=b"", number=None, **fields):
     payload += b"".join(f"{key}={value}".encode() + b"\0" for key, value in fields.items())
-    return struct.pack("<BBHI", type_, 0, 0, len(payload)) + payload
+    if number is None:
+        number = int(type_ in OF_COMMAND)
+    return struct.pack("<BBHI", type_, 0, number, len(payload)) + payload
 
 
 def hello(**changes):
     host = os.uname()
-    return frame(HELLO, **{"version": 1, "sysname": host.sysname, "release": host.release, "kernel": host.version,
+    return frame(HELLO, **{"version": 2, "sysname": host.sysname, "release": host.release, "kernel": host.version,
                            "machine": host.machine, **changes})
 
 
@@ -30,12 +34,12 @@ def exit_frame(code=0, signal=0):
 
 CAPABILITIES = "00000000000004fb"
 ALL_CAPABILITIES = "000001ffffffffff"
-# Stands for what the kernel says of the run's own ids, which is as long. script() puts that in.
+# A placeholder for the kernel's text about the run's ids, of the same length. script() replaces it.
 MAP = "@" * 33
 
 
 def walls(uid_map=MAP, gid_map=MAP, **changes):
-    """What the real agent says."""
+    """The report of the real agent."""
     fields = {"pid": 1, "NoNewPrivs": 1, "Seccomp": 2, "Seccomp_filters": 1, "CapInh": "0" * 16, "CapPrm": CAPABILITIES,
               "CapEff": CAPABILITIES, "CapBnd": CAPABILITIES, "CapAmb": "0" * 16, **changes, "uid_map": uid_map, "gid_map": gid_map}
     return frame(WALLS, **{key: value for key, value in fields.items() if value is not None})
@@ -50,9 +54,19 @@ def script(data):
     return "; cat /proc/self/uid_map; ".join(f"printf '{piece}'" for piece in pieces)
 
 
+@pytest.fixture(scope="session")
+def agent_of_a_script(tmp_path_factory):
+    """Returns a function that makes an agent of a shell script. The agent is a program, as bytes."""
+    program = tmp_path_factory.mktemp("liar") / "liar"
+    subprocess.run(["gcc", "-static", "-O1", "-Wall", "-Wextra", "-Werror", "-o", str(program),
+                    os.path.join(os.path.dirname(__file__), "liar.c")], check=True, timeout=60)
+    code = program.read_bytes()
+    return lambda text: code + text.encode() + b"%08d" % len(text.encode())
+
+
 @pytest.fixture
-def liar(runner, executable, tmp_path):
-    """A function that runs a command with an agent that sends these bytes, and then does that."""
+def liar(runner, executable, tmp_path, agent_of_a_script):
+    """Returns a function that runs a command with an agent that sends these bytes and then executes `then`."""
     if runner.cell != ("local", "runc"):
         pytest.skip("the agent is replaced by its path on the host")
     build = os.path.dirname(os.path.realpath(executable))
@@ -63,7 +77,7 @@ def liar(runner, executable, tmp_path):
 
     def run(data, then="exec sleep 30", **fields):
         agent = helpers / "light-runner-agent"
-        agent.write_text(f"#!/bin/sh\n{script(data)}\n{then}\n")
+        agent.write_bytes(agent_of_a_script(f"{script(data)}\n{then}\n"))
         agent.chmod(0o755)
         env = {**os.environ, "LIGHT_RUNNER_LIBEXEC": str(helpers)}
         begun = time.monotonic()
@@ -77,12 +91,19 @@ def liar(runner, executable, tmp_path):
 
 @pytest.mark.parametrize("data", [
     b"hello, this is no frame", b"\x00" * 100, b"\xff" * 100, struct.pack("<BBHI", HELLO, 0, 0, 0xFFFFFFFF),
-    struct.pack("<BBHI", HELLO, 0, 1, 0), frame(HELLO, b"no field"), frame(HELLO, release="1"), frame(RUNNING),
-    frame(HELLO, release="r" * 500, kernel="k"), frame(255), exit_frame(), frame(STDOUT, b"x"),
+    struct.pack("<BBHI", HELLO, 1, 0, 0), frame(HELLO, number=1, version=2), frame(HELLO, b"no field"), frame(HELLO, release="1"), frame(RUNNING),
+    frame(HELLO, version=2, release="r" * 500, kernel="k"), frame(255), exit_frame(), frame(STDOUT, b"x"),
 ], ids=lambda data: data[:12].hex())
 def test_rubbish_before_the_start_is_an_error(liar, data):
     outcome = liar(data)
     assert outcome.code == 125 and outcome.error["code"] == "CONTAINER_START_FAILED", outcome
+
+
+@pytest.mark.parametrize("version", [1, 3, 0, 1 << 63])
+def test_another_version_of_the_protocol_starts_nothing(liar, version):
+    outcome = liar(hello(version=version) + walls() + frame(RUNNING) + exit_frame())
+    assert outcome.code == 125 and outcome.error["code"] == "INTERNAL", outcome
+    assert f"version {version}" in outcome.error["message"] and "install light-runner again" in outcome.error["hint"], outcome
 
 
 def test_another_kernel_than_was_asked_for_starts_nothing(liar):
@@ -111,7 +132,7 @@ def test_weaker_walls_than_were_promised_start_nothing(liar, name):
 
 
 def test_walls_as_promised_are_named(liar):
-    """The control. How many filters there are is not known everywhere."""
+    """The control. Not every kernel tells the number of filters."""
     for truth in ({}, {"Seccomp_filters": None}, {"Seccomp_filters": 2}, {"CapEff": "0" * 16}):
         outcome = liar(hello() + walls(**truth) + frame(RUNNING) + exit_frame(code=7))
         assert outcome.code == 7 and outcome.json["isolation"]["verified"] is True, (truth, outcome)
@@ -151,7 +172,8 @@ def test_frames_before_their_time_are_an_error(liar, data):
 @pytest.mark.parametrize("data", [
     exit_frame(code=999), exit_frame(signal=4096), frame(EXIT, code=0), frame(EXIT, code="-1", signal=0),
     frame(RUNNING), hello(), frame(CREDIT, bytes=1 << 60), frame(CREDIT, bytes=-5), frame(BEGIN, status="ok"), b"\0" * 9,
-    frame(DATA, b"x"), walls(), *(frame(FAILED, operation=name, message="x", errno=1) for name in ("seed", "exec", "protocol")),
+    frame(DATA, b"x"), walls(), frame(STDOUT, b"x", number=2), frame(EXIT, number=2, code=0, signal=0), frame(STDOUT, b"x", number=0),
+    *(frame(FAILED, operation=name, message="x", errno=1) for name in ("seed", "exec", "protocol")),
 ], ids=lambda data: data[:40].hex())
 def test_lies_while_the_command_runs_end_the_run(liar, data):
     outcome = liar(STARTED + data)
@@ -171,7 +193,7 @@ def test_a_flood_of_output_is_cut_and_the_timeout_holds(liar):
 
 
 def test_an_extraction_without_end_ends_soon_after_the_timeout(liar, tmp_path):
-    """What has taken the agent over would go on computing all the while."""
+    """The attacker could use the processor for all that time."""
     piece = script(frame(DATA, b"x"))
     outcome = liar(STARTED + exit_frame() + frame(BEGIN, status="ok", kind="file", bytes=1024) + frame(ENTRY, kind="file", path="f", mode=644, mtime=0),
                    f"while :; do {piece}; sleep 0.2; done", timeout=1000, extract=[("f", tmp_path / "out")])
@@ -185,7 +207,7 @@ def test_silence_ends_with_the_timeout(liar):
 
 
 def test_an_end_that_comes_after_the_timeout_is_no_success(liar, tmp_path):
-    """The files of a run that timed out are asked for. What the agent says of the end changes nothing."""
+    """The run asks for its files after a timeout. The agent's report of the end changes nothing."""
     outcome = liar(STARTED, "sleep 3; " + script(exit_frame() + frame(BEGIN, status="missing")) + "; exec sleep 30", timeout=1000,
                    extract=[("f", tmp_path / "out")], extractWhen="always")
     assert outcome.code == 137 and outcome.json["timedOut"] is True and outcome.json["success"] is False, outcome
@@ -216,3 +238,58 @@ def test_lies_during_the_extraction_fail_the_entry_alone(liar, tmp_path, name, d
     assert [entry["status"] for entry in entries] == ["error", "error"] or name == "nothing more"
     assert not (tmp_path / ".profile").exists() and not (tmp_path / "f").exists()
     assert not out.exists() or not any(out.iterdir())
+
+
+# ---------------------------------------------------------------- sessions
+
+
+@pytest.fixture
+def lying_session(liar, runner, tmp_path, agent_of_a_script, monkeypatch):
+    """Returns a function that opens a session whose agent sends these bytes once it has heard of a command, and executes one."""
+    helpers = tmp_path / "helpers"
+
+    def run(data):
+        text = f"{script(hello() + walls() + frame(SEEDED))}\nhead -c 400 > /dev/null; sleep 0.3\n{script(data)}\nexec sleep 30\n"
+        agent = helpers / "light-runner-agent"
+        agent.write_bytes(agent_of_a_script(text))
+        agent.chmod(0o755)
+        monkeypatch.setenv("LIGHT_RUNNER_LIBEXEC", str(helpers))
+        monkeypatch.setenv("LIGHT_RUNNER_STATE_DIR", str(tmp_path / "states"))
+        opened = runner.cli("session", "open", "--detach", *runner.cell_flags(), "--network", "none", "busybox")
+        assert opened.code == 0, opened
+        session = opened.stdout.decode().strip()
+        outcome = runner.cli("session", "run", "--json", session, "--", "echo never " + "x" * 400)
+        assert b"never" not in outcome.stderr
+        runner.cli("cancel", session)
+        return outcome
+
+    return run
+
+
+EXITED = frame(EXIT, number=1, code=0, signal=0, user_us=0, system_us=0, peak_rss_kb=0)
+
+
+@pytest.mark.parametrize("data", [
+    frame(RUNNING, number=2), frame(STDOUT, b"x", number=1), frame(RUNNING, number=1) * 2, EXITED, frame(RUNNING, number=65535),
+    frame(RUNNING, number=1) + frame(STDOUT, b"x", number=7), frame(RUNNING, number=1) + EXITED + EXITED,
+    frame(RUNNING, number=1) + EXITED + frame(STDOUT, b"x", number=1), frame(RUNNING, number=1) + frame(CREDIT, number=1, bytes=1),
+    frame(RUNNING, number=1) + frame(EXIT, number=1, code=256, signal=0), frame(SEEDED), frame(BEGIN, status="ok", kind="file", bytes=1),
+    frame(RUNNING, number=1) + frame(DATA, b"x"), frame(STDOUT, b"x", number=0), frame(HELLO, version=2), b"\xff" * 20,
+], ids=lambda data: data.hex()[:40])
+def test_a_session_ends_when_its_agent_lies(lying_session, data):
+    outcome = lying_session(data)
+    exited = outcome.json.get("exitCode") == 0 and outcome.json["session"]
+    # What was said of the command before the lie may have been delivered.
+    assert exited or outcome.error["code"] in ("ISOLATION_FAILED", "SUPERVISOR_LOST"), outcome
+
+
+def test_a_session_of_an_agent_that_does_not_lie(lying_session):
+    """The counterpart: the script is an agent that a session takes."""
+    outcome = lying_session(frame(RUNNING, number=1) + frame(STDOUT, b"hello\n", number=1) + EXITED)
+    assert outcome.code == 0 and outcome.text == "hello\n" and not outcome.json["sessionEnded"]
+
+
+def test_usage_that_no_command_can_have(lying_session):
+    most = 2 ** 64 - 1
+    outcome = lying_session(frame(RUNNING, number=1) + frame(EXIT, number=1, code=0, signal=0, user_us=most, system_us=most, peak_rss_kb=most))
+    assert outcome.code == 0 and outcome.json["usage"]["cpuMs"] > 0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A VM that has been taken over, its kernel's last wall included: the supervisor against what may come out of it then."""
+"""A VM whose kernel an attacker has taken over: the supervisor withstands everything that may come out of it."""
 import os
 import resource
 import subprocess
@@ -16,7 +16,7 @@ PROGRAMS = [("../src/run", "supervisor"), ("../src/host", "filter"), ("../src/im
 
 @pytest.fixture
 def liar(runner, executable, data_dir, tmp_path):
-    """A function that runs a command in a VM whose first program does that."""
+    """Returns a function that runs a command in a VM whose first program tells the given lie."""
     if runner.cell != ("local", "kata"):
         pytest.skip("there is no VM of ours in this tier")
     build = os.path.dirname(os.path.realpath(executable))
@@ -24,7 +24,7 @@ def liar(runner, executable, data_dir, tmp_path):
     helpers.mkdir()
     for folder, name in PROGRAMS:
         os.symlink(os.path.join(build, folder, f"light-runner-{name}"), helpers / f"light-runner-{name}")
-    # A store of its own: the files of the other VMs stay what they are.
+    # Use a separate store, so that the files of other VMs stay unchanged.
     store = tmp_path / "data"
     store.mkdir()
     subprocess.run(["cp", "-a", os.path.join(data_dir, "images"), store], check=True)
@@ -73,5 +73,5 @@ def test_what_is_no_frame_ends_the_run(liar, lie):
 def test_what_is_no_answer_holds_nobody_up(liar, lie):
     outcome = liar(lie, timeout=3000)
     assert outcome.json["timedOut"] is True, outcome
-    # KiB, of the largest process of them all so far, QEMU among them.
+    # KiB: the peak of the largest child process so far, including QEMU.
     assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 1 << 20

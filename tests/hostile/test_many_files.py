@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: MIT
-"""A hundred thousand empty files weigh nothing in bytes: every entry is charged for its header."""
+"""A hundred thousand empty files have no bytes, so every extracted entry counts with its header."""
 import os
 
 import pytest
 
+# The agent sends the files, so the engine and the tier matter separately, but not the two together.
+pytestmark = pytest.mark.apart
 
+
+# The supervisor counts. The other cells count the folders below.
+@pytest.mark.any_cell
 @pytest.mark.long
 @pytest.mark.slow
 def test_empty_files_count_against_the_cap(runner, tmp_path):

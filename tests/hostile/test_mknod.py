@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A device node of the host's disk would be the host's disk."""
+"""A device node for the host's disk would give access to the host's disk."""
 import os
 
 import pytest

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Taking over the agent: a tracer of PID 1 could speak to the host in its name."""
+"""Taking over the agent: a tracer of PID 1 could send the host messages in the agent's name."""
 import pytest
 
 

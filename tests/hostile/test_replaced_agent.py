@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""An image that wants a program of its own to be started in the agent's place.
+"""An image that tries to have its own program started instead of the agent.
 
-Such a program would be PID 1 without the seccomp filter that the agent puts on itself, and could say of the kernel
-whatever is expected. The runtime resolves the agent's path in the image's root, so that a link or a mount point which the
-image has prepared at that path leads it elsewhere.
+Such a program would be PID 1 without the seccomp filter that the agent installs, and could report whatever kernel is
+expected. The runtime resolves the agent's path in the image's root, so a link or a mount point that the image has prepared
+at that path would lead it elsewhere.
 """
 import itertools
 import os
@@ -17,13 +17,13 @@ from harness.docker_proxy import Proxy
 from harness.image_maker import Image, busybox_layer, entry, folder, layer, symlink
 from test_lying_agent import RUNNING, STDOUT, exit_frame, frame, hello, walls
 
-# A path that an image can be prepared for.
+# A path that is known when the image is made.
 KNOWN = "/.light-runner-init"
 HEARD = "the image's own program is PID 1"
 
 
 def impostor(tier):
-    """A program that says what the agent would."""
+    """A program that reports what the agent would."""
     said = hello() if tier == "runc" else hello(release="4.4.0", kernel="#1 SMP", log="[    0.000000] Starting gVisor...")
     said += walls() + frame(RUNNING) + frame(STDOUT, HEARD.encode() + b"\n") + exit_frame()
     escaped = "".join(f"\\{byte:03o}" for byte in said)
@@ -31,13 +31,13 @@ def impostor(tier):
 
 
 def old_runc():
-    """Whether runc takes the links of /proc for text: since 1.2.8 and 1.3.3 it does not."""
+    """Whether runc resolves links of /proc as text. Since 1.2.8 and 1.3.3 it does not."""
     found = re.search(r"version (\d+)\.(\d+)\.(\d+)", subprocess.run(["runc", "--version"], stdout=subprocess.PIPE, check=True).stdout.decode())
     version = tuple(map(int, found.groups()))
     return version < (1, 2, 8) or (1, 3) <= version < (1, 3, 3)
 
 
-# How the path leads to the program, where the program is, and what else the image and the request say.
+# How the path leads to the program, where the program is, and what else the image and the request contain.
 WAYS = {
     "a volume of the image": ("/x/y/init", "x/y/init", {"Volumes": {"/x/y": {}}}, "true"),
     "the run's own volume": ("/app/init", "app/init", {}, "true"),
@@ -54,7 +54,7 @@ def evil_image(way, tier):
 
 
 def at_known_path(call):
-    """Has the daemon start the agent from the path that the image was made for."""
+    """Makes the daemon start the agent from the path that the image was prepared for."""
     if call.name != "POST /containers/create":
         return None
     document = call.json
@@ -84,7 +84,7 @@ def test_the_images_program_is_not_the_agent(runner, daemon, way, tmp_path):
             outcome = runner.submit(runner.request(WAYS[way][3], "impostor"), env=proxy.environment())
             assert HEARD not in outcome.text, outcome
             assert outcome.code == 0 or outcome.error, outcome
-    # What is started, and where the program is shown, is the same path: another one each time.
+    # The path of the started program is also where the program is mounted. It differs in every run.
     bodies = [call.json for call in proxy.calls if call.name == "POST /containers/create"]
     names = {body["Entrypoint"][0] for body in bodies}
     assert len(names) == len(bodies) == 2 and all(re.fullmatch("/[.]light-runner-[0-9a-f]{32}", name) for name in names), names
@@ -93,12 +93,12 @@ def test_the_images_program_is_not_the_agent(runner, daemon, way, tmp_path):
 
 
 def test_such_a_program_would_be_heard(runner, daemon, way, tmp_path):
-    """The control: with a path that the image knows, the attack works."""
+    """The control: with a known path, the attack works."""
     if way == "a link of /proc" and (runner.tier != "runc" or not old_runc()):
         pytest.skip("this runtime does not take the links of /proc for text")
     seen = []
     with Proxy(daemon, tmp_path / "proxy.sock", change=at_known_path) as proxy:
-        # Mounts of equal depth come in any order: the attack by the run's own volume works every second time.
+        # Mounts of equal depth are made in any order, so the attack by the run's own volume works every second time.
         for _ in range(60):
             seen.append(runner.submit(runner.request(WAYS[way][3], "impostor"), env=proxy.environment()))
             if HEARD in seen[-1].text:

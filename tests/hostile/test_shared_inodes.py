@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Files that a sandbox sees besides its image: one that two runs share is a way between them, and tells when others run."""
+"""Files that a sandbox sees besides its image. A file that two runs share connects them, and reveals when others run."""
 import os
 import subprocess
 
@@ -19,9 +19,10 @@ def tool(tmp_path_factory):
 
 
 def files_of(runner):
-    # Without root there are no device nodes but the host's (docs/threat-model.md). In a guest the agent is no file.
+    # Without root, a sandbox can only have the host's device nodes (docs/threat-model.md). If our own launcher starts the agent,
+    # the agent is not a file in the sandbox.
     devices = DEVICES if os.geteuid() == 0 else []
-    return " ".join(devices if runner.tier == "kata" else [AGENT, *devices])
+    return " ".join([AGENT, *devices] if runner.tier == "runsc" else devices)
 
 
 def told_until_tick(process):
@@ -38,10 +39,12 @@ def test_no_file_is_shared_between_runs(runner, tool):
     if runner.engine == "docker":
         pytest.skip("a daemon shows the host's file as the agent, and devices as its runtime makes them")
     files = files_of(runner)
+    if not files:
+        pytest.skip("without root the devices are the host's")
     first = runner.start(f"exec ./meddle hold {files}", dir=str(tool))
     try:
         held = [line.split() for line in told_until_tick(first)]
-        # The control: in the same sandbox a lock is seen, and so is who opens the file.
+        # The control: within one sandbox, a lock and the opening of the file are noticed.
         locked = {path for path, _, verdict in held if verdict == "locked"}
         watched = {path for path, _, verdict in held if verdict == "watched"}
         # gVisor locks no devices, and /dev/tty cannot be opened without a terminal.
@@ -50,7 +53,7 @@ def test_no_file_is_shared_between_runs(runner, tool):
         names = [path for path in watched if not path.startswith(AGENT[:-1])]
         told = [line.split() for line in runner.ok(f"./meddle try {AGENT if AGENT in files else ''} {' '.join(names)}", dir=str(tool)).lines]
         assert all(verdict != "busy" for _, _, verdict in told), (held, told)
-        # Two ticks later everything that the other run has done has been told.
+        # After two ticks, every event of the other run has been reported.
         events = told_until_tick(first) + told_until_tick(first)
         assert events == [], (events, held, told)
         if runner.tier == "runc":
@@ -63,11 +66,11 @@ def test_no_file_is_shared_between_runs(runner, tool):
 
 
 def test_mounts_tell_nothing_of_the_host(runner, executable):
-    """The agent's is a file of the run's own, without its place on the host."""
+    """The agent's mount is a file of the run itself, and does not show its path on the host."""
     if runner.engine == "docker":
         pytest.skip("a daemon mounts the host's file")
     outcome = runner.ok("cat /proc/self/mountinfo /proc/mounts")
     helpers = os.path.dirname(os.path.dirname(os.path.realpath(executable)))
     assert helpers not in outcome.text and "light-runner-agent" not in outcome.text, outcome
-    if runner.cell == ("local", "runc"):
-        assert " /agent /.light-runner-" in outcome.text, outcome
+    if runner.tier != "runsc":
+        assert "agent" not in outcome.text, outcome

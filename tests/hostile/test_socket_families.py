@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Address families without a network namespace: AF_VSOCK leads to the hypervisor, the host and other runs, whatever
-network a run has. And rare ones, each of which loads kernel code that nobody looks at.
+"""Address families that a network namespace does not confine: AF_VSOCK reaches the hypervisor, the host and other runs, whatever
+network a run has. Also rare families, each of which loads kernel code that few people review.
 
-The probe's calls have a flag that no kernel knows. So a call that passes the filter fails with EINVAL, also where the kernel
-has no such family, and what is refused by the filter is seen to be.
+The probe's calls have a flag that no kernel knows. So a call that passes the filter fails with EINVAL, even if the kernel has
+no such family, and a call that the filter rejects can be told from it.
 """
 import os
 import shlex
@@ -18,7 +18,7 @@ UNIX, INET, INET6, NETLINK = 1, 2, 10, 16
 ALLOWED = {"family": {UNIX, INET, INET6, NETLINK}, "pair": {UNIX}, "netlink": {0, 4, 15, 16}, "long": set(), "longlink": set()}
 REFUSAL = {"family": "EAFNOSUPPORT", "pair": "EAFNOSUPPORT", "long": "EAFNOSUPPORT",
            "netlink": "EPROTONOSUPPORT", "longlink": "EPROTONOSUPPORT"}
-# The runtime puts the filter on then, and on Docker it is the daemon's.
+# In this case the runtime installs the filter, and on Docker it is the daemon's.
 WITHOUT = [pytest.param(True, id="filter of the agent"), pytest.param(False, id="filter of the runtime")]
 
 
@@ -40,7 +40,7 @@ def check(lines):
 
 
 def test_the_probe_sees_what_passes(probe_dir):
-    """The control: without a filter all of them do. Two are refused by Docker, where the tests may be in a container."""
+    """The control: without a filter, all of them pass. Docker rejects two, and the tests may run in a container."""
     lines = subprocess.run([probe_dir / "probe", "families"], check=True, stdout=subprocess.PIPE, timeout=60).stdout.decode().splitlines()
     seen = verdicts(lines)
     assert set(range(46)) <= set(seen["family"]) == set(seen["pair"]) == set(seen["long"])
@@ -66,7 +66,7 @@ def test_nor_for_a_setup_step(runner, probe_dir):
 
 @pytest.fixture
 def without_profile(runner, tmp_path):
-    """The same on a machine without the distribution's profile."""
+    """Runs light-runner as on a machine without the distribution's profile."""
     if os.geteuid() != 0:
         pytest.skip("only root can hide the file")
     program = tmp_path / "light-runner"
@@ -77,7 +77,7 @@ def without_profile(runner, tmp_path):
 
 
 def test_a_machine_without_the_distributions_profile(without_profile, probe_dir):
-    """A daemon has one of its own, which ours goes on top of. Elsewhere nothing is run."""
+    """A daemon has its own profile, and our filter is active in addition. On the local engine, nothing is run."""
     if without_profile.engine == "docker":
         check(without_profile.ok("./probe families", dir=probe_dir).lines)
         return

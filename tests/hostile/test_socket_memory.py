@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Memory that the kernel holds for a sandbox's sockets: cgroup v1 counts it only when a limit is set, apart from all other memory."""
+"""Kernel memory for a sandbox's sockets. cgroup v1 counts it separately from all other memory, and only if a limit is set."""
 import glob
 import os
 import pathlib
@@ -23,17 +23,17 @@ def tool(tmp_path_factory):
 def test_buffers_of_sockets_are_within_the_limit(runner, tool):
     if runner.engine == "docker":
         pytest.skip("a daemon sets the limits of its containers by itself")
-    # The control: without a limit the kernel keeps several times as much.
+    # The control: without a limit, the kernel uses several times as much.
     done = subprocess.run([tool / "flood", CONNECTIONS], stdout=subprocess.PIPE, check=True, timeout=60)
     assert int(done.stdout) > 2 * LIMIT, done
-    # A run that is killed for it is as well; the larger a kernel's own allowance, the smaller its buffers.
+    # It is also fine if the run is killed for it.
     outcome = runner.run(f"./flood {CONNECTIONS}", dir=str(tool), options={"memory": "48m"})
     assert outcome.json.get("oomKilled") or int(outcome.lines[-1]) < LIMIT + LIMIT // 2, outcome
 
 
 def test_huge_pages_are_forbidden_where_the_kernel_can(runner):
-    """By the controller, where there is one: the seccomp filter refuses them anyway. It is not mounted for this test: a
-    hierarchy more is seen by every process of the machine, and by Docker's, which then miss their containers' OOM kills."""
+    """By the controller, if there is one. The seccomp filter rejects them anyway. The test does not mount the controller itself:
+    every process of the machine would see one more hierarchy, and Docker's processes would then miss OOM kills."""
     if runner.cell != ("local", "runc") or os.geteuid() != 0:
         pytest.skip("the limit of a group that root makes")
     if not os.path.exists("/sys/fs/cgroup/hugetlb/cgroup.procs"):

@@ -1,7 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""Swapping a folder and a link while files are taken out, from within and on the host's side."""
+"""A folder and a link are swapped while files are extracted, in the sandbox and on the host."""
 import os
 import threading
+
+import pytest
+
+# The agent sends the files, so the engine and the tier matter separately, but not the two together.
+pytestmark = pytest.mark.apart
 
 
 def test_a_swap_from_within_shows_nothing_of_the_host(runner, tmp_path):
@@ -24,7 +29,7 @@ def test_a_swap_from_within_shows_nothing_of_the_host(runner, tmp_path):
 
 
 def test_a_swap_on_the_host_writes_nothing_outside(runner, tmp_path):
-    """Whoever may write to `to` must not be able to lead us out of it."""
+    """A process that may write to the folder `to` must not be able to lead us out of it."""
     out, outside = tmp_path / "out", tmp_path / "outside"
     out.mkdir()
     outside.mkdir()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Images with symbolic links where the kernel's files are mounted: what protects those must not be left behind."""
+"""Images with symbolic links at the paths where the kernel's files are mounted. The mounts that protect these files must follow."""
 import os
 import subprocess
 
@@ -9,7 +9,7 @@ from harness.image_maker import Image, busybox_layer, entry, folder, layer, syml
 
 pytestmark = pytest.mark.vm
 
-# Wherever a procfs may have got to. Opening a setting to append to it changes nothing.
+# All places where a procfs may be mounted. Opening a setting for appending changes nothing.
 LOOK = """for p in /proc /v/proc /v /root/v/proc /root/dev/l/proc /sys /dev /etc /tmp /; do
     [ -r $p/self/stat ] || continue
     busybox echo kernel files in $p
@@ -27,7 +27,7 @@ done
 for f in /image /scratch /agent /modules; do [ ! -e $f ] || busybox echo outside: $f; done
 busybox echo looked"""
 
-# What is mounted through the link, and what is later mounted over the way to it.
+# A mount through the link, and a later mount over a part of the link's path.
 NESTED = [symlink("proc", "/root/dev/l/proc"), folder("dev"), symlink("dev/l", "/root/v"), folder("v"), folder("v/proc"), folder("root"),
           folder("root/dev"), folder("root/dev/l"), folder("root/dev/l/proc"), folder("root/dev/l/proc/sys")]
 
@@ -49,7 +49,7 @@ IMAGES = {
 def check(runner, name, entries, **fields):
     runner.load(Image(busybox_layer(), layer(*entries)), "links")
     outcome = runner.run(LOOK, image="links", workdir="/tmp", **fields)
-    # A runtime may refuse such an image. The VM's first program has no reason to.
+    # A runtime may reject such an image. The VM's first program has no reason to.
     if outcome.error and runner.tier != "kata":
         assert outcome.error["code"] in ("CONTAINER_START_FAILED", "ISOLATION_FAILED"), (name, outcome)
         return
@@ -70,12 +70,12 @@ def test_links_in_the_place_of_the_kernels_files(runner, name):
                                      [symlink("etc", "/v"), folder("v"), folder("v/proc"), symlink("v/resolv.conf", "/agent"), symlink("proc", "/etc/proc")]],
                          ids=["resolv.conf", "etc"])
 def test_links_in_the_place_of_the_resolver(runner, entries):
-    """With a network a file is shown as /etc/resolv.conf."""
+    """With a network, a file is mounted at /etc/resolv.conf."""
     check(runner, "resolver", entries, networks=[])
 
 
 def test_such_files_would_be_seen(tmp_path, cell):
-    """The same look, where they are neither masked nor read-only: as root in the host's own kernel."""
+    """The control: the same script as root on the host's kernel, where the files are neither masked nor read-only."""
     if cell != ("local", "kata") or os.geteuid() != 0:
         pytest.skip("once is enough, and it takes root")
     script = """mkdir -p $0/bin $0/dev $0/v/proc $0/image && mknod -m 666 $0/dev/null c 1 3 && cp /bin/busybox $0/bin && ln -s busybox $0/bin/sh && ln -s /v/proc $0/proc

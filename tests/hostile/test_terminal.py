@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Names that an image or a sandbox chooses are shown in errors and results. They must not speak to the terminal."""
+"""Errors and results contain names that an image or a sandbox chooses. They must not control the user's terminal."""
 import os
 import unicodedata
 
@@ -7,13 +7,16 @@ import pytest
 
 from harness.image_maker import Image, busybox_layer
 
-# A title, a colour, the same by C1, a line that is read backwards, and a second line.
+# This concerns the agent and its stream, so the engine and the tier matter separately, but not the two together.
+pytestmark = pytest.mark.apart
+
+# A window title, a colour, both again with C1 characters, reversed text, and a second line.
 NASTY = "owned\x1b]0;t\x07\x1b[31m\x7f\u009b31m\u009d0;t\u009c\u202edcba\u2028z"
 FORMAT = "owned" + "".join(f"\\{byte:03o}" for byte in NASTY[5:].encode())  # for the shell's printf
 
 
 def assert_clean(outcome):
-    """Nothing but printable characters and line feeds, and yet the name is there: it was quoted."""
+    """Checks that there are only printable characters and line feeds, and that the name is there, quoted."""
     for stream in (outcome.stdout, outcome.stderr):
         bad = [f"U+{ord(c):04X}" for c in stream.decode() if c != "\n" and unicodedata.category(c) in ("Cc", "Cf", "Zl", "Zp")]
         assert not bad, (bad, outcome)
@@ -21,7 +24,7 @@ def assert_clean(outcome):
 
 
 def assert_clean_strings(value, seen):
-    """The same of what a program gets that reads the JSON."""
+    """Checks the same for the strings that a program gets when it reads the JSON."""
     if isinstance(value, dict):
         for item in value.values():
             assert_clean_strings(item, seen)
@@ -52,11 +55,11 @@ def test_the_configuration_of_an_image(runner, kind):
 
 
 def test_the_names_of_extracted_files(runner, tmp_path):
-    """A folder is where the file should be: the reason quotes the file's name."""
+    """There is a folder at the file's path, so the reason quotes the file's name."""
     name = NASTY.encode()
     for to in ("plain", "json"):
         (tmp_path / to).mkdir()
-        # One that is not empty, so that it cannot be replaced.
+        # The folder is not empty, so it cannot be replaced.
         os.makedirs(os.path.join(os.fsencode(tmp_path / to), name, b"x"))
     script = f"mkdir out && cd out && : > \"$(printf '{FORMAT}')\""
     plain = runner.plain(script, "--extract", f"out:{tmp_path / 'plain'}")
@@ -70,7 +73,7 @@ def test_the_names_of_extracted_files(runner, tmp_path):
 
 @pytest.mark.once
 def test_logs_as_json_give_every_character_and_show_none(runner):
-    """`logs --json` is read by programs, which get the very text, and looked at by people."""
+    """Programs that read `logs --json` get the exact text, and people may look at it in a terminal."""
     started = runner.plain(f"printf '{FORMAT}\\377'", "--detach")
     assert started.code == 0, started
     run = started.stdout.decode().strip()

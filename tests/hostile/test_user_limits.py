@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the kernel counts per user: a sandbox that uses it up takes nothing from programs of the host's root."""
+"""Limits that the kernel counts per user: a sandbox that uses them up takes nothing from programs of the host's root."""
 import os
 import subprocess
 
@@ -32,7 +32,7 @@ def counts_of(stream):
 
 
 def left_to_root(tool):
-    """How much of each a process of the host's root can have now."""
+    """Returns how much of each a process of the host's root can get now."""
     process = subprocess.Popen([tool / "take", str(PLENTY)], stdout=subprocess.PIPE)
     try:
         return counts_of(process.stdout)
@@ -45,7 +45,7 @@ def test_what_root_may_have_is_not_used_up(runner, tool):
     if os.geteuid() != 0 or runner.engine == "docker":
         pytest.skip("without root a sandbox uses the user's share; on Docker root in it is the host's unless the daemon remaps users")
     before = left_to_root(tool)
-    # The control: another process of root's takes as much, and that is seen.
+    # The control: another process of root takes as much, and the test notices it.
     control = subprocess.Popen([tool / "take", str(INSIDE)], stdout=subprocess.PIPE)
     try:
         assert counts_of(control.stdout) == {"instances": INSIDE, "signals": INSIDE}
@@ -58,7 +58,7 @@ def test_what_root_may_have_is_not_used_up(runner, tool):
         inside = counts_of(run.stderr)
         # gVisor queues fewer signals.
         assert inside["instances"] == INSIDE and inside["signals"] in (INSIDE, 32), inside
-        # Others on this machine have some for a moment: what the sandbox has would stay away.
+        # Other processes of this machine have some for a moment. What a sandbox had taken would stay missing.
         assert host.wait_until(lambda: all(left_to_root(tool)[name] >= before[name] - INSIDE // 2 for name in before)), \
             (before, left_to_root(tool), inside)
     finally:
@@ -79,5 +79,5 @@ def test_two_runs_at_once_have_no_id_in_common(runner):
     assert all(inside == "0" and count == "65536" for inside, _, count in maps), maps
     mine, mine_too, theirs, theirs_too = (int(outside) for _, outside, _ in maps)
     assert mine == mine_too and theirs == theirs_too and abs(mine - theirs) >= 65536, maps
-    # Above what SSSD hands out by default, and below what systemd has for images' files.
+    # Above the ids that SSSD assigns by default, and below those that systemd reserves for images.
     assert all(2000200000 < outside < 0x7ffe0000 for outside in (mine, theirs)), maps

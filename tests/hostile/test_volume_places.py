@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""An image whose volumes are where the runtime mounts something itself.
+"""An image whose volumes are at paths where the runtime mounts something itself.
 
-A volume begins with a copy of what the image has there. Over /dev it has the image's /dev/null, which older versions of
-runc mount over what is to be hidden: a link in its place shows the file of the host's kernel that it names.
+A volume begins with a copy of the image's files at its path. At /dev, these include the image's /dev/null, which older versions of
+runc mount over files that they mask. If it is a link, the masked file shows the file of the host's kernel that the link names.
 """
 import pytest
 
@@ -25,7 +25,7 @@ def daemon(runner):
 
 
 def own_dev(*entries, volumes=(), **config):
-    """An image with a /dev of its own, in which /dev/null leads to what every container hides."""
+    """Makes an image with its own /dev, in which /dev/null links to a file that every container masks."""
     devices = layer(folder("dev"), symlink("dev/null", SHOWN), *entries)
     return Image(busybox_layer(), devices, config={"Volumes": {path: {} for path in volumes}, **config})
 
@@ -75,7 +75,7 @@ def test_setup_steps_are_rejected_too(runner, daemon, tmp_path):
 
 
 def test_what_such_a_volume_would_show(runner, daemon, tmp_path):
-    """The control: with the volume, and nobody to reject it, the kernel's file is read in the place of what is hidden."""
+    """The control: if nothing rejects the volume, the kernel's file appears instead of the masked one."""
     if runner.tier != "runc" or not old_runc():
         pytest.skip("this runtime mounts another file over what it hides")
     runner.load(own_dev(), "volumes")
@@ -105,7 +105,7 @@ def test_a_volume_is_not_outside_of_the_cap(runner, daemon, tmp_path):
         outcome = runner.submit(runner.request("true", "volumes", options={"disk": "64m"}), env=proxy.environment())
     assert outcome.code == 125 and outcome.error["code"] == "NOT_SUPPORTED" and "'/data'" in outcome.error["message"], outcome
     assert "--disk" in outcome.error["hint"] and "POST /containers/create" not in proxy.names, (outcome, proxy.names)
-    # The control: without the cap there is the volume, and the result says that the disk has none.
+    # The control: without the cap, there is a volume, and the result says that the disk has no cap.
     assert runner.ok("echo x > /data/f", "volumes").json["isolation"]["unenforced"] == ["disk"]
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A runsc that is none: what asked for a kernel of its own does not run on the host's."""
+"""A runsc that is another program: a run that asked for its own kernel does not run on the host's."""
 import os
 import shutil
 import sys
@@ -8,7 +8,7 @@ import pytest
 
 from harness import host
 
-# The bundle for gVisor as another runtime takes it: on the host's kernel, with the same agent.
+# Makes another runtime accept the bundle for gVisor: it runs the same agent on the host's kernel.
 IMPOSTOR = """#!{python}
 import json, os, subprocess, sys
 bundle = sys.argv[sys.argv.index("--bundle") + 1]
@@ -31,7 +31,7 @@ os.execv("{crun}", ["crun", "--cgroup-manager=disabled", "--root", root, "run", 
 
 @pytest.fixture
 def impostor(runner, store, tmp_path):
-    """A function that runs a command with a runsc that is crun in truth."""
+    """Returns a function that runs a command with a runsc that is really crun."""
     if runner.cell != ("local", "runsc"):
         pytest.skip("the runtime is named by the local engine's variable")
     crun = shutil.which("crun", path="/usr/bin:/usr/local/bin:/bin")
@@ -50,7 +50,7 @@ def impostor(runner, store, tmp_path):
 
 
 def test_what_asked_for_gvisor_does_not_run_on_the_hosts_kernel(impostor, tmp_path):
-    """Nor do its files go in: the kernel is known before anything is sent."""
+    """Its files are not copied in either: the kernel is checked before anything is sent."""
     (tmp_path / "dir").mkdir()
     (tmp_path / "dir/secret").write_text("never")
     outcome = impostor("echo never", dir=tmp_path / "dir")
@@ -60,14 +60,14 @@ def test_what_asked_for_gvisor_does_not_run_on_the_hosts_kernel(impostor, tmp_pa
 
 
 def test_the_right_words_in_the_wrong_place_do_not_help(impostor):
-    """What the runtime prints is not what the kernel's log says."""
+    """The runtime's output does not count as the kernel's log."""
     outcome = impostor("echo never", then='sys.stderr.write("[    0.000000] Starting gVisor...\\n"); sys.stderr.flush()')
     assert outcome.error["code"] == "ISOLATION_FAILED", outcome
     assert b"never" not in outcome.stderr
 
 
 def test_a_runsc_of_years_ago_is_refused_by_name(runner, tmp_path):
-    """The flags that it has never heard of are in the error."""
+    """The error names the flags that this version does not know."""
     if runner.cell != ("local", "runsc"):
         pytest.skip("the runtime is named by the local engine's variable")
     program = tmp_path / "runsc"

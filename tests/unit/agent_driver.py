@@ -19,13 +19,20 @@ DATA_MAX = 128 * 1024
 
 TYPES = {
     'PREPARE': 32, 'START': 33, 'STDIN': 34, 'STDIN_EOF': 35, 'SIGNAL': 36, 'EXTRACT': 37,
-    'FILTER': 38, 'CONFINE': 39, 'INSPECT': 40,
+    'FILTER': 38, 'CONFINE': 39, 'INSPECT': 40, 'KILL': 41, 'RESIZE': 42, 'HANGUP': 43,
+    'LIST': 48, 'STAT': 49, 'READ': 50, 'WRITE': 51, 'REMOVE': 52, 'PUT_TREE': 53, 'ABORT': 54,
     'HELLO': 64, 'SEEDED': 65, 'RUNNING': 66, 'FAILED': 67, 'STDOUT': 68, 'STDERR': 69,
     'STDIN_CREDIT': 70, 'EXIT': 71, 'EXTRACT_BEGIN': 72, 'EXTRACT_END': 73, 'WALLS': 74,
+    'ITEM': 75, 'DONE': 76,
     'ENTRY': 96, 'DATA': 97, 'ENTRY_END': 98, 'ENTRIES_END': 99,
 }
 NAMES = {number: name for name, number in TYPES.items()}
 RAW = {'STDOUT', 'STDERR', 'DATA'}
+# Frames about a command; a FAILED may be about one.
+OF_OPERATION = {'LIST', 'STAT', 'READ', 'WRITE', 'REMOVE', 'PUT_TREE', 'ABORT', 'ITEM', 'DONE'}
+# Of an operation if they have a number.
+OF_EITHER = {'FAILED', 'EXTRACT', 'EXTRACT_BEGIN', 'EXTRACT_END', 'ENTRY', 'DATA', 'ENTRY_END', 'ENTRIES_END'}
+OF_COMMAND = {'START', 'STDIN', 'STDIN_EOF', 'SIGNAL', 'KILL', 'RESIZE', 'HANGUP', 'RUNNING', 'STDOUT', 'STDERR', 'STDIN_CREDIT', 'EXIT'}
 
 
 def encode(fields):
@@ -70,9 +77,10 @@ class Agent:
     def send_bytes(self, data):
         self.process.stdin.write(data)
 
-    def send(self, name, fields=(), raw=b''):
+    def send(self, name, fields=(), raw=b'', number=None):
         payload = encode(fields) + raw
-        self.send_bytes(struct.pack('<BBHI', TYPES[name], 0, 0, len(payload)) + payload)
+        number = 1 if number is None and name in OF_COMMAND else number or 0
+        self.send_bytes(struct.pack('<BBHI', TYPES[name], 0, number, len(payload)) + payload)
 
     def wait_readable(self, seconds):
         return bool(select.select([self.process.stdout], [], [], seconds)[0])
@@ -90,8 +98,10 @@ class Agent:
         return taken
 
     def receive(self):
-        kind, reserved, zero, length = struct.unpack('<BBHI', self.read(8))
-        assert reserved == 0 and zero == 0 and length <= 1 << 20
+        kind, flags, number, length = struct.unpack('<BBHI', self.read(8))
+        assert flags == 0 and length <= 1 << 20
+        assert NAMES[kind] in OF_EITHER or bool(number) == (NAMES[kind] in OF_COMMAND | OF_OPERATION)
+        self.number = number
         name, payload = NAMES[kind], self.read(length)
         return name, payload if name in RAW else decode(payload)
 
@@ -111,8 +121,9 @@ class Agent:
     def prepare(self, workdir, user=''):
         self.send('PREPARE', [('workdir', workdir), ('user', user)])
 
-    def start(self, *words, env=('PATH=/usr/bin:/bin',)):
-        self.send('START', [('arg', word) for word in words] + [('env', e) for e in env])
+    def start(self, *words, env=('PATH=/usr/bin:/bin',), number=1, among=None):
+        self.send('START', [('arg', word) for word in words] + [('env', e) for e in env] +
+                  ([('among', among)] if among else []), number=number)
 
     def collect(self):
         """Everything up to EXIT: (exit fields, stdout, stderr, credit given)."""

@@ -8,6 +8,7 @@
 #include "wire/frame.h"
 #include "wire/order.h"
 #include "wire/result.h"
+#include "json/error_json.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -21,7 +22,9 @@ enum { CALLER = 3, CALLER_CANCEL = 4, CANCEL = 5 };
 static void send_frame(enum frame_type type, const char *text, size_t length)
 {
     char header[FRAME_HEADER_SIZE];
-    frame_header(header, type, (uint32_t)length);
+    /* Frames about a command are about the only one. */
+    frame_header(header, type, frame_number_fits((uint8_t)type, FRAME_SANDBOX) ? 0 : FRAME_COMMAND,
+                 (uint32_t)length);
     if (io_write_all(CALLER, header, sizeof(header), IO_NO_DEADLINE) < 0 ||
         io_write_all(CALLER, text, length, IO_NO_DEADLINE) < 0)
         _exit(9);
@@ -274,7 +277,10 @@ int main(int argc, char **argv)
         io_write_all(CALLER, "HTTP/1.1 200 OK\r\n", 17, IO_NO_DEADLINE);
         pause();
     } else if (strcmp(what, "long frame") == 0) {
-        io_write_all(CALLER, "\x10\0\0\0\xff\xff\xff\xff", 8, IO_NO_DEADLINE);
+        io_write_all(CALLER, "\x10\0\1\0\xff\xff\xff\xff", 8, IO_NO_DEADLINE);
+        pause();
+    } else if (strcmp(what, "unknown command") == 0) {
+        io_write_all(CALLER, "\x10\0\2\0\2\0\0\0x\n", 10, IO_NO_DEADLINE);
         pause();
     } else if (strcmp(what, "unknown frame") == 0) {
         send_text((enum frame_type)99, "x");
@@ -287,9 +293,9 @@ int main(int argc, char **argv)
     } else if (strcmp(what, "controls") == 0 || strcmp(what, "late answer") == 0) {
         /* One write, so that more frames follow the frame that the caller is reading. */
         static const char lines[] = "\x16\0\0\0\x22\0\0\0{\"what\":\"pull\",\"done\":1,\"total\":2}"
-                                    "\x10\0\0\0\4\0\0\0one\n"
-                                    "\x11\0\0\0\4\0\0\0two\n"
-                                    "\x10\0\0\0\6\0\0\0three\n";
+                                    "\x10\0\1\0\4\0\0\0one\n"
+                                    "\x11\0\1\0\4\0\0\0two\n"
+                                    "\x10\0\1\0\6\0\0\0three\n";
         io_write_all(CALLER, lines, sizeof(lines) - 1, IO_NO_DEADLINE);
         serve_controls(&order, strcmp(what, "late answer") == 0);
     } else if (strcmp(what, "linger") == 0) {

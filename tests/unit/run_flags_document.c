@@ -28,7 +28,7 @@ int main(int argc, char **argv)
         json_decref(all);
         return 0;
     }
-    int rc = run_flags_parse(&f, argc, argv, &e);
+    int rc = run_flags_parse(&f, &run_command, argc, argv, &e);
     if (rc < 0)
         fprintf(stderr, "%s\n", e.message);
     else

@@ -143,7 +143,7 @@ static void send_frame(int fd, enum frame_type type, const char *text)
 {
     struct buffer frame;
     buffer_init(&frame, 65536);
-    frame_append(&frame, type, text, strlen(text));
+    frame_append(&frame, type, FRAME_SANDBOX, text, strlen(text));
     (void)!write(fd, buffer_data(&frame), buffer_length(&frame));
     buffer_free(&frame);
 }

@@ -57,7 +57,7 @@ static int feed(enum frame_type type, const char *text)
         for (size_t i = 0; i < length; i++)
             if (payload[i] == '|')
                 payload[i] = '\0';
-    struct frame f = {(uint8_t)type, (uint32_t)length, payload};
+    struct frame f = {.type = (uint8_t)type, .length = (uint32_t)length, .payload = payload};
     lrun_error err = {0};
     return extraction_frame(&x, &f, &err);
 }

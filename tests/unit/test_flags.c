@@ -134,7 +134,7 @@ static void test_wrong_flags_are_named(void **state)
     assert_refused(&plain, " -q", "unknown flag '-q'", hint);
     assert_refused(&plain, " --name", "flag '--name' needs a value", hint);
     assert_refused(&plain, " --quiet=yes", "flag '--quiet' takes no value", hint);
-    assert_refused(&plain, " --size odd", "--size: 'odd' is not what it takes", hint);
+    assert_refused(&plain, " --size odd", "--size: 'odd' is not a valid value", hint);
     assert_refused(&plain, " --size broken", "--size: broken", "");
     assert_refused(&wordless, " --quiet a b", "unknown argument 'a'", hint);
 }

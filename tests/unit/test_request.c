@@ -2,6 +2,7 @@
 #include "unit.h"
 
 #include "wire/request.h"
+#include "json/request_text.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -462,7 +463,7 @@ static void test_input_that_is_not_json_is_refused(void **state)
         check_refused(json, "");
         json_t *input = NULL;
         lrun_error e = {0};
-        assert_int_equal(request_input(&input, "f", values[i], strlen(values[i]), &e), -1);
+        assert_int_equal(request_text_input(&input, "f", values[i], strlen(values[i]), &e), -1);
         assert_int_equal(e.code, LRUN_INVALID_ARGUMENT);
     }
     check_refused("{\"image\":\"i\",\"input\":1,\"input\":2}", "duplicate");
@@ -476,9 +477,9 @@ static void check_dump(const char *json, const char *expected)
 {
     json_t *document;
     lrun_error e = {0};
-    if (request_load(&document, json, strlen(json), &e) < 0)
+    if (request_text_load(&document, json, strlen(json), &e) < 0)
         fail_msg("%s", e.message);
-    char *text = request_dump(document);
+    char *text = request_text_dump(document);
     assert_string_equal(text, expected);
     free(text);
     json_decref(document);

@@ -2,6 +2,7 @@
 #include "unit.h"
 
 #include "wire/result.h"
+#include "json/error_json.h"
 
 #include <signal.h>
 #include <stdio.h>

@@ -118,10 +118,10 @@ static void look(struct sandbox *s)
 
 static void test_memory_is_looked_at_and_a_pause_is_told(void **state)
 {
-    static const struct engine engine = {.on_memory = look};
+    static const struct sandbox_ops ops = {.on_memory = look};
     struct sandbox s;
     (void)state;
-    sandbox_init(&s, &engine, false);
+    sandbox_init(&s, &ops, false);
     int memory = give(&s.memory);
     assert_int_equal(turn(&s), 0);
     assert_int_equal(looks, 0);

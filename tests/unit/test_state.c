@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Points in time, as light-runner and other programs write them into states. */
+#include "base/timestamp.h"
 #include "wire/state.h"
 
 #include <setjmp.h>
@@ -31,17 +32,17 @@ static void test_times(void **state)
     };
     (void)state;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-        assert_int_equal(state_parse_time(rows[i].text), rows[i].ms);
-    assert_int_equal(state_parse_time(NULL), -1);
+        assert_int_equal(timestamp_parse(rows[i].text), rows[i].ms);
+    assert_int_equal(timestamp_parse(NULL), -1);
 }
 
 static void test_there_and_back(void **state)
 {
     char text[32];
     (void)state;
-    state_format_time(text, 1769860800123);
+    timestamp_format(text, 1769860800123);
     assert_string_equal(text, "2026-01-31T12:00:00.123Z");
-    assert_int_equal(state_parse_time(text), 1769860800123);
+    assert_int_equal(timestamp_parse(text), 1769860800123);
 }
 
 int main(void)

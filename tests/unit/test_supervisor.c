@@ -56,7 +56,7 @@ static int run_case(enum frame_type type, const char *text)
 {
     int caller = take_places();
     char header[FRAME_HEADER_SIZE];
-    frame_header(header, type, (uint32_t)strlen(text));
+    frame_header(header, type, FRAME_SANDBOX, (uint32_t)strlen(text));
     if (caller < 0 || write(caller, header, sizeof(header)) != sizeof(header) ||
         write(caller, text, strlen(text)) != (ssize_t)strlen(text))
         return 10;

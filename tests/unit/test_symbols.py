@@ -84,6 +84,15 @@ class Symbols(unittest.TestCase):
         names = {n for n in defined(os.environ["STATIC_LIBRARY"]) if not sanitizer(n)}
         self.assertEqual(names, declared())
 
+    def test_a_program_links_with_the_static_library(self):
+        text = subprocess.run(["nm", os.environ["STATIC_LIBRARY"]], check=True, capture_output=True, text=True).stdout
+        if "__asan" in text:
+            self.skipTest("the library needs the sanitizer's own")
+        program = "#include <lightrunner.h>\nint main(void) { return lrun_run_json(NULL, NULL, 0, NULL, NULL, NULL) == 0; }\n"
+        done = subprocess.run([*os.environ["COMPILER"].split(), "-I", os.path.dirname(HEADER), "-x", "c", "-", "-x", "none",
+                               os.environ["STATIC_LIBRARY"], "-ljansson", "-o", "/dev/null"], input=program, text=True, capture_output=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+
     def test_the_version_script_lists_each_symbol(self):
         # A wildcard would give a later symbol the version of the first release.
         with open(os.environ["VERSION_SCRIPT"], encoding="utf-8") as file:

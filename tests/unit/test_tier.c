@@ -87,7 +87,7 @@ static int check(const char *text, int code, lrun_error *err)
     make_program(path, text, code);
     const struct tier *tier;
     assert_int_equal(tier_find(&tier, "runsc", err), 0);
-    int failed = tier_check_runtime(&tier->runtimes[0], path, version, sizeof(version), err);
+    int failed = tier_check_runtime(tier->runtime, path, version, sizeof(version), err);
     unlink(path);
     return failed;
 }

@@ -37,7 +37,7 @@ static int perform(const struct daemon *d, const char *container, const char *ac
     struct http_request request = {
         .operation = operation, .method = "POST", .timeout_ms = CALL_TIMEOUT};
     cleanup_answer struct http_answer answer = {0};
-    if (http_open(&own.http, &d->endpoint, err) < 0 ||
+    if (http_open(&own.http, &d->endpoint, NULL, err) < 0 ||
         daemon_call(&own, &request, &answer, err, "/containers/%s/%s", container, action) < 0)
         return -1;
     if (answer.status == 204)

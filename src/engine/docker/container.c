@@ -22,11 +22,11 @@ bool container_is_of_run(const char *name, const json_t *labels)
     return name && id && order_id_is_valid(id) && strcmp(name, id) == 0;
 }
 
-const char *container_network(const struct request *r)
+const char *container_network(const struct sandbox_spec *spec)
 {
-    if (engine_without_network(r))
+    if (!sandbox_spec_has_network(spec))
         return ENGINE_NETWORK_NONE;
-    return r->networks && *r->networks ? *r->networks : ENGINE_NETWORK_DEFAULT;
+    return spec->networks && *spec->networks ? *spec->networks : ENGINE_NETWORK_DEFAULT;
 }
 
 /* Returns the capabilities by Docker's names, without the prefix: older daemons know only those. */
@@ -115,11 +115,11 @@ static json_t *mounts(const struct container *c)
 
 /* `seccomp` is left out, so the daemon's own profile stays active. The agent
  * installs ours in addition. */
-static json_t *security(const struct container *c, const struct request *r)
+static json_t *security(const struct container *c, const struct sandbox_spec *spec)
 {
     /* Podman does not support ReadonlyPaths, so root in the container could lift
      * its own limits there. */
-    return json_pack("[s*,s*]", r->no_new_privileges ? "no-new-privileges" : NULL,
+    return json_pack("[s*,s*]", spec->no_new_privileges ? "no-new-privileges" : NULL,
                      c->podman ? "mask=/sys/fs/cgroup" : NULL);
 }
 
@@ -133,10 +133,10 @@ static bool shows_limits(const struct container *c)
     return c->cgroup_namespace && !c->podman && !c->tier->own_kernel;
 }
 
-static json_t *confinement(const struct container *c, const struct request *r)
+static json_t *confinement(const struct container *c, const struct sandbox_spec *spec)
 {
     return json_pack("{s[s],so,so,ss*,so,so}", "CapDrop", "ALL", "CapAdd",
-                     capabilities(c->tier->is_gvisor), "SecurityOpt", security(c, r),
+                     capabilities(c->tier->is_gvisor), "SecurityOpt", security(c, spec),
                      "CgroupnsMode", c->cgroup_namespace ? "private" : NULL, "MaskedPaths",
                      oci_bundle_masked_paths(shows_limits(c)), "ReadonlyPaths",
                      oci_bundle_read_only_paths(shows_limits(c)));
@@ -156,15 +156,15 @@ static json_t *settings(const struct container *c)
                      : json_pack("{ss}", "net.ipv6.conf.lo.disable_ipv6", "0");
 }
 
-static json_t *limits(const struct container *c, const struct request *r)
+static json_t *limits(const struct container *c, const struct sandbox_spec *spec)
 {
     char disk[32];
-    snprintf(disk, sizeof(disk), "%" PRIu64, r->disk_bytes);
-    json_t *storage = r->disk_asked ? json_pack("{ss}", "size", disk) : NULL;
+    snprintf(disk, sizeof(disk), "%" PRIu64, spec->disk_bytes);
+    json_t *storage = spec->disk_asked ? json_pack("{ss}", "size", disk) : NULL;
     return json_pack(
-        "{sI,sI,sI,si,so*,s[{sssIsI}]}", "Memory", (json_int_t)r->memory_bytes, "MemorySwap",
-        (json_int_t)r->memory_bytes, "NanoCpus", (json_int_t)(c->cpus * 1e9 + 0.5), "PidsLimit",
-        (int)r->pids + OCI_BUNDLE_OWN_PIDS + (c->tier->own_kernel ? PIDS_OWN_KERNEL : 0),
+        "{sI,sI,sI,si,so*,s[{sssIsI}]}", "Memory", (json_int_t)spec->memory_bytes, "MemorySwap",
+        (json_int_t)spec->memory_bytes, "NanoCpus", (json_int_t)(c->cpus * 1e9 + 0.5), "PidsLimit",
+        (int)spec->pids + OCI_BUNDLE_OWN_PIDS + (c->tier->own_kernel ? PIDS_OWN_KERNEL : 0),
         "StorageOpt", storage,
         /* As on the local engine: no core file, and no program that a core pattern starts. */
         "Ulimits", "Name", "core", "Soft", (json_int_t)1, "Hard", (json_int_t)1);
@@ -179,10 +179,10 @@ static int add_all(json_t *to, json_t *from)
 
 /* Adds the name servers of the request. Docker's own server asks them and
  * passes on their answers. */
-static int add_name_servers(json_t *host, const struct request *r)
+static int add_name_servers(json_t *host, const struct sandbox_spec *spec)
 {
     json_t *list = json_array();
-    for (char **server = r->dns; list && server && *server; server++) {
+    for (char *const *server = spec->dns; list && server && *server; server++) {
         if (json_array_append_new(list, json_string(*server)) < 0) {
             json_decref(list);
             return -1;
@@ -191,17 +191,18 @@ static int add_name_servers(json_t *host, const struct request *r)
     return json_object_set_new(host, "Dns", list);
 }
 
-static json_t *host_part(const struct container *c, const struct request *r, lrun_error *err)
+static json_t *host_part(const struct container *c, const struct sandbox_spec *spec,
+                         lrun_error *err)
 {
     json_t *host = json_pack("{so,ss,s{ss},sb,sb,ss*,so*}", "Mounts", mounts(c), "NetworkMode",
                              c->network, "LogConfig", "Type", "none", "AutoRemove", 0, "Init", 0,
                              "Runtime", c->runtime, "Sysctls", settings(c));
     int rc = 0;
-    if (add_all(host, confinement(c, r)) < 0 || add_all(host, limits(c, r)) < 0 ||
-        (r->dns && add_name_servers(host, r) < 0))
+    if (add_all(host, confinement(c, spec)) < 0 || add_all(host, limits(c, spec)) < 0 ||
+        (spec->dns && add_name_servers(host, spec) < 0))
         rc = error_oom(err, OPERATION);
-    else if (r->gpus)
-        rc = add_gpus(host, r->gpus, err);
+    else if (spec->gpus)
+        rc = add_gpus(host, spec->gpus, err);
     if (rc == 0)
         return host;
     json_decref(host);
@@ -219,9 +220,9 @@ bool container_is_network_name(const char *text)
 }
 
 /* Rejects the networks of the host and of other containers, which are no isolation. */
-static int check_networks(const struct request *r, lrun_error *err)
+static int check_networks(const struct sandbox_spec *spec, lrun_error *err)
 {
-    for (char **n = r->networks; n && *n; n++) {
+    for (char *const *n = spec->networks; n && *n; n++) {
         bool named = container_is_network_name(*n);
         if (named && strcmp(*n, "host") != 0)
             continue;
@@ -233,9 +234,10 @@ static int check_networks(const struct request *r, lrun_error *err)
     return 0;
 }
 
-json_t *container_document(const struct container *c, const struct request *r, lrun_error *err)
+json_t *container_document(const struct container *c, const struct sandbox_spec *spec,
+                           lrun_error *err)
 {
-    json_t *host = check_networks(r, err) < 0 ? NULL : host_part(c, r, err);
+    json_t *host = check_networks(spec, err) < 0 ? NULL : host_part(c, spec, err);
     if (!host)
         return NULL;
     /* The agent, not Docker, applies the image's own command, user, env and health check. */

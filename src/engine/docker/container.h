@@ -11,8 +11,8 @@
 #ifndef ENGINE_DOCKER_CONTAINER_H
 #define ENGINE_DOCKER_CONTAINER_H
 
+#include "engine/sandbox_spec.h"
 #include "tier/tier.h"
-#include "wire/request.h"
 
 #include <jansson.h>
 
@@ -54,7 +54,8 @@ struct container {
 
 /* Returns the document, or NULL with an error.
  * Errors: INVALID_ARGUMENT (gpus, networks), OUT_OF_MEMORY. */
-json_t *container_document(const struct container *c, const struct request *r, lrun_error *err);
+json_t *container_document(const struct container *c, const struct sandbox_spec *spec,
+                           lrun_error *err);
 
 /* Whether an object with that name and those labels was made for a run. */
 bool container_is_of_run(const char *name, const json_t *labels);
@@ -62,6 +63,6 @@ bool container_is_of_run(const char *name, const json_t *labels);
 bool container_is_network_name(const char *text);
 
 /* Returns the first network that the run asks for. */
-const char *container_network(const struct request *r);
+const char *container_network(const struct sandbox_spec *spec);
 
 #endif

@@ -98,40 +98,23 @@ static int ask_version(struct daemon *d, lrun_error *err)
     return read_version(d, answer.body, err);
 }
 
-/* Global, because a process has one run. A child opens its own connection, as two
- * processes cannot share one. */
-static struct daemon the_daemon;
-static pid_t owner;
-static struct {
-    int (*tick)(void *user);
-    void *user;
-} watch;
-
-void daemon_watch(int (*tick)(void *user), void *user)
+int daemon_open(struct daemon *out, const struct tick *tick, lrun_error *err)
 {
-    watch.tick = the_daemon.http.tick = tick;
-    watch.user = the_daemon.http.user = user;
+    *out = (struct daemon){0};
+    if (endpoint_find(&out->endpoint, err) == 0 &&
+        http_open(&out->http, &out->endpoint, tick, err) == 0 && ask_version(out, err) == 0)
+        return 0;
+    daemon_close(out);
+    return -1;
 }
 
-int daemon_get(struct daemon **out, lrun_error *err)
+void daemon_close(struct daemon *d)
 {
-    struct daemon *d = &the_daemon;
-    bool known = owner != 0;
-    *out = d;
-    if (owner == getpid())
-        return 0;
-    if (!known && endpoint_find(&d->endpoint, err) < 0)
-        return -1;
-    if (http_open(&d->http, &d->endpoint, err) < 0)
-        return -1;
-    daemon_watch(watch.tick, watch.user);
-    if (!known && ask_version(d, err) < 0) {
+    if (d->http.curl)
         http_close(&d->http);
-        endpoint_free(&d->endpoint);
-        return -1;
-    }
-    owner = getpid();
-    return 0;
+    endpoint_free(&d->endpoint);
+    json_decref(d->info);
+    *d = (struct daemon){0};
 }
 
 int daemon_info(struct daemon *d, const json_t **out, lrun_error *err)

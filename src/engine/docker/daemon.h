@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * One Docker daemon: its address, the version of its API that we use, and its description of
- * itself. A process talks to one daemon, over one connection.
+ * itself. There is one connection to it, which belongs to the process that has opened it: a child
+ * process opens its own.
  */
 #ifndef ENGINE_DOCKER_DAEMON_H
 #define ENGINE_DOCKER_DAEMON_H
@@ -26,17 +27,17 @@ enum { DAEMON_API_MIN = 25, DAEMON_API_MAX = 52 };
 /* The first version in which a container can have its own cgroup namespace. */
 enum { DAEMON_API_CGROUP_NAMESPACE = 41 };
 
-/* Returns the daemon. Asks for its version when a process needs it for the first time. Borrowed.
- * Errors: DOCKER_UNREACHABLE, INVALID_ARGUMENT (DOCKER_HOST...), NOT_SUPPORTED (too old or too new,
- * another architecture). */
-int daemon_get(struct daemon **out, lrun_error *err);
+/* Finds the daemon (endpoint.h) and asks for its version. `tick` (borrowed; NULL: none) is asked
+ * during every call. *out must not move afterwards. Errors: DOCKER_UNREACHABLE, INVALID_ARGUMENT
+ * (DOCKER_HOST...), NOT_SUPPORTED (too old or too new, another architecture). */
+int daemon_open(struct daemon *out, const struct tick *tick, lrun_error *err);
+
+/* Does nothing to a daemon of zeros. */
+void daemon_close(struct daemon *d);
 
 /* Returns the body of GET /info, with the daemon's runtimes and storage. Requested once. Borrowed.
  * Errors: DOCKER_UNREACHABLE. */
 int daemon_info(struct daemon *d, const json_t **out, lrun_error *err);
-
-/* Sets the callback of struct http for all later calls. */
-void daemon_watch(int (*tick)(void *user), void *user);
 
 /* Calls the daemon. Sets request->path to "/v1.N" and the formatted rest. Only daemon_escape()d
  * text (%s) and numbers may vary in it. */

@@ -56,9 +56,10 @@ bool http_address(CURL *c, const struct endpoint *e)
            curl_easy_setopt(c, CURLOPT_SSL_VERIFYHOST, e->insecure ? 0L : 2L) == CURLE_OK;
 }
 
-int http_open(struct http *out, const struct endpoint *endpoint, lrun_error *err)
+int http_open(struct http *out, const struct endpoint *endpoint, const struct tick *tick,
+              lrun_error *err)
 {
-    *out = (struct http){.curl = curl_easy_init(), .endpoint = endpoint};
+    *out = (struct http){.curl = curl_easy_init(), .endpoint = endpoint, .tick = tick};
     return out->curl ? 0 : error_oom(err, "docker.connect");
 }
 
@@ -108,8 +109,9 @@ static int on_tick(void *user, curl_off_t a, curl_off_t b, curl_off_t c, curl_of
     (void)b;
     (void)c;
     (void)d;
-    int (*tick)(void *) = t->request->tick ? t->request->tick : t->http->tick;
-    if (tick(t->request->tick ? t->request->user : t->http->user) == 0)
+    const struct tick own = {t->request->tick, t->request->user};
+    const struct tick *tick = own.ask ? &own : t->http->tick;
+    if (tick->ask(tick->user) == 0)
         return 0;
     if (t->impatient == 0)
         t->impatient = clock_ms() + t->request->patience_ms;
@@ -178,7 +180,7 @@ static bool set_request(CURL *c, const struct http *h, const struct http_request
              curl_easy_setopt(c, CURLOPT_LOW_SPEED_TIME, timeout / 1000) == CURLE_OK;
     else
         ok = ok && curl_easy_setopt(c, CURLOPT_TIMEOUT_MS, timeout) == CURLE_OK;
-    if (r->tick || h->tick)
+    if (r->tick || (h->tick && h->tick->ask))
         ok = ok && curl_easy_setopt(c, CURLOPT_NOPROGRESS, 0L) == CURLE_OK &&
              curl_easy_setopt(c, CURLOPT_XFERINFOFUNCTION, on_tick) == CURLE_OK &&
              curl_easy_setopt(c, CURLOPT_XFERINFODATA, t) == CURLE_OK;

@@ -6,6 +6,7 @@
 #ifndef ENGINE_DOCKER_HTTP_H
 #define ENGINE_DOCKER_HTTP_H
 
+#include "base/tick.h"
 #include "engine/docker/endpoint.h"
 
 #include <curl/curl.h>
@@ -18,9 +19,7 @@ enum { HTTP_PING_TIMEOUT = 5000, HTTP_TIMEOUT = 60000 };
 struct http {
     CURL *curl;
     const struct endpoint *endpoint; /* borrowed */
-    /* Called about once a second during every call; a non-zero return aborts it. May be NULL. */
-    int (*tick)(void *user);
-    void *user;
+    const struct tick *tick; /* asked during every call, as it is then; may be NULL. Borrowed */
 };
 
 /* An archive of `length` bytes, from the beginning of a file. */
@@ -56,7 +55,8 @@ struct http_answer {
     char *header; /* value of the wanted header; NULL: the answer does not have it */
 };
 
-int http_open(struct http *out, const struct endpoint *endpoint, lrun_error *err);
+int http_open(struct http *out, const struct endpoint *endpoint, const struct tick *tick,
+              lrun_error *err);
 void http_close(struct http *h);
 
 /* Returns 0 for an answer with any status. Errors: DOCKER_UNREACHABLE, OUT_OF_MEMORY. */

@@ -109,22 +109,15 @@ static int read_image(struct image *out, const json_t *document, const char *nam
     return rc;
 }
 
-static struct {
-    char name[NAME_MAX_LENGTH];
-    json_t *document;
-} last;
-
-static void remember(const char *name, json_t *document)
+static void remember(struct docker_engine *e, const char *name, json_t *document)
 {
-    json_decref(last.document);
-    last.document = NULL;
-    if (document && strlen(name) < sizeof(last.name)) {
-        strcpy(last.name, name);
-        last.document = json_incref(document);
-    }
+    docker_image_forget(e);
+    e->last.name = strdup(name);
+    if (e->last.name)
+        e->last.document = json_incref(document);
 }
 
-int docker_image_find(struct daemon *d, const char *name, bool *found, struct image *image,
+int docker_image_find(struct docker_engine *e, const char *name, bool *found, struct image *image,
                       lrun_error *err)
 {
     /* `name` is an image's id, or the first digits of an id, or a name. */
@@ -133,14 +126,14 @@ int docker_image_find(struct daemon *d, const char *name, bool *found, struct im
         image_name_normalize(normal, name, err) < 0)
         return -1;
     *found = true;
-    if (last.document && strcmp(last.name, name) == 0)
-        return image ? read_image(image, last.document, name, err) : 0;
+    if (e->last.document && strcmp(e->last.name, name) == 0)
+        return image ? read_image(image, e->last.document, name, err) : 0;
     cleanup_free char *escaped = daemon_escape(name);
     cleanup_answer struct http_answer answer = {0};
     struct http_request request = {.operation = "docker.image", .method = "GET"};
     if (!escaped)
         return error_oom(err, request.operation);
-    if (daemon_call(d, &request, &answer, err, "/images/%s/json", escaped) < 0)
+    if (daemon_call(&e->daemon, &request, &answer, err, "/images/%s/json", escaped) < 0)
         return -1;
     *found = answer.status == 200;
     if (answer.status == 404)
@@ -150,18 +143,19 @@ int docker_image_find(struct daemon *d, const char *name, bool *found, struct im
     if (!*found || !answer.body)
         return daemon_refused(&answer, LRUN_IMAGE_INVALID, request.operation,
                               "the image cannot be looked at", err);
-    remember(name, answer.body);
+    remember(e, name, answer.body);
     return image ? read_image(image, answer.body, name, err) : 0;
 }
 
-void docker_image_forget(void)
+void docker_image_forget(struct docker_engine *e)
 {
-    remember("", NULL);
+    free(steal_ptr(e->last.name));
+    json_decref(steal_ptr(e->last.document));
 }
 
-json_t *docker_image_volumes(void)
+json_t *docker_image_volumes(const struct docker_engine *e)
 {
-    return json_object_get(json_object_get(last.document, "Config"), "Volumes");
+    return json_object_get(json_object_get(e->last.document, "Config"), "Volumes");
 }
 
 /* ---------------------------------------------------------------- pulling */
@@ -232,7 +226,7 @@ static char *pull_query(const char *name)
     return query;
 }
 
-int docker_image_pull(struct daemon *d, const char *name, struct image_feedback *feedback,
+int docker_image_pull(struct docker_engine *e, const char *name, struct image_feedback *feedback,
                       lrun_error *err)
 {
     static const char operation[] = "docker.pull";
@@ -241,11 +235,11 @@ int docker_image_pull(struct daemon *d, const char *name, struct image_feedback 
     cleanup_answer struct http_answer answer = {0};
     struct http_request request = {
         .operation = operation, .method = "POST", .line = on_line, .tick = tick, .user = &p};
-    docker_image_forget();
+    docker_image_forget(e);
     int rc = query && p.layers ? auth_header(&header, name, err) : error_oom(err, operation);
     request.header = header;
     if (rc == 0)
-        rc = daemon_call(d, &request, &answer, err, "%s", query);
+        rc = daemon_call(&e->daemon, &request, &answer, err, "%s", query);
     json_decref(p.layers);
     if (rc < 0 || p.stopped)
         return -1;

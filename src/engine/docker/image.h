@@ -5,28 +5,27 @@
 #ifndef ENGINE_DOCKER_IMAGE_H
 #define ENGINE_DOCKER_IMAGE_H
 
-#include "engine/docker/daemon.h"
-#include "engine/engine.h"
+#include "engine/docker/docker_engine.h"
 #include "image/feedback.h"
 #include "image/image.h"
 
 /* Finds the image of that name or id. *found is false if the daemon does not have it. The last
  * image found is remembered, because a run needs its image more than once. `image` may be NULL.
  * Errors: DOCKER_UNREACHABLE, IMAGE_INVALID. */
-int docker_image_find(struct daemon *d, const char *name, bool *found, struct image *image,
+int docker_image_find(struct docker_engine *e, const char *name, bool *found, struct image *image,
                       lrun_error *err);
 
 /* Forgets the last image found, so that the next call asks the daemon again. */
-void docker_image_forget(void);
+void docker_image_forget(struct docker_engine *e);
 
 /* Returns the paths at which the last image found declares volumes, as the keys of an object. NULL:
  * there are none. Borrowed. */
-json_t *docker_image_volumes(void);
+json_t *docker_image_volumes(const struct docker_engine *e);
 
 /* Pulls an image, with the credentials that Docker's client would use.
  * Errors: IMAGE_NOT_FOUND, DOCKER_UNREACHABLE; none is set if feedback->progress
  * has stopped the pull. */
-int docker_image_pull(struct daemon *d, const char *name, struct image_feedback *feedback,
+int docker_image_pull(struct docker_engine *e, const char *name, struct image_feedback *feedback,
                       lrun_error *err);
 
 /* Returns the value of CONTAINER_CONFIG_LABEL for an image. malloc'd; NULL if memory is out. */

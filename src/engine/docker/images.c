@@ -14,12 +14,11 @@
 /* In ms. A daemon sends nothing while it unpacks a large layer. */
 enum { LOAD_TIMEOUT = 10 * 60000 };
 
-int docker_images_find(const char *name, char **digest, lrun_error *err)
+int docker_images_find(struct engine *e, const char *name, char **digest, lrun_error *err)
 {
-    struct daemon *d;
     cleanup_image struct image image = {0};
     bool found;
-    if (daemon_get(&d, err) < 0 || docker_image_find(d, name, &found, &image, err) < 0)
+    if (docker_image_find(docker_engine_of(e), name, &found, &image, err) < 0)
         return -1;
     *digest = found ? steal_ptr(image.digest) : NULL;
     return 0;
@@ -31,23 +30,28 @@ static int not_found(const char *name, lrun_error *err)
     return error_hint(err, "light-runner image ls shows what is there");
 }
 
-int docker_images_describe(const char *name, struct image *out, lrun_error *err)
+int docker_images_describe(struct engine *e, const char *name, struct image *out, lrun_error *err)
 {
-    struct daemon *d;
     bool found;
-    if (daemon_get(&d, err) < 0 || docker_image_find(d, name, &found, out, err) < 0)
+    if (docker_image_find(docker_engine_of(e), name, &found, out, err) < 0)
         return -1;
     return found ? 0 : not_found(name, err);
 }
 
-int docker_images_pull(const char *name, struct image_feedback *feedback, lrun_error *err)
+int docker_images_pull(struct engine *e, const char *name, bool insecure,
+                       struct image_feedback *feedback, lrun_error *err)
 {
-    struct daemon *d;
+    if (insecure) {
+        error_set(err, LRUN_NOT_SUPPORTED, "image.pull",
+                  "insecure: the engine docker decides that itself");
+        return error_hint(err, "list the registry in /etc/docker/daemon.json under "
+                               "\"insecure-registries\"; or use the engine local");
+    }
     if (image_is_digest(name)) {
         error_set(err, LRUN_START_FAILED, "image.resolve", "no image named '%s'", name);
         return error_hint(err, "docker image ls shows what is there");
     }
-    return daemon_get(&d, err) < 0 ? -1 : docker_image_pull(d, name, feedback, err);
+    return docker_image_pull(docker_engine_of(e), name, feedback, err);
 }
 
 /* ---------------------------------------------------------------- import */
@@ -75,7 +79,8 @@ static int on_tick(void *user)
     return l->feedback->progress ? l->feedback->progress(l->feedback->user, l->sent) : 0;
 }
 
-static int load(struct daemon *d, int archive, struct image_feedback *feedback, lrun_error *err)
+static int load(struct docker_engine *e, int archive, struct image_feedback *feedback,
+                lrun_error *err)
 {
     static const char operation[] = "docker.load";
     struct loading l = {.feedback = feedback};
@@ -92,8 +97,8 @@ static int load(struct daemon *d, int archive, struct image_feedback *feedback, 
                                    .line = on_line,
                                    .tick = on_tick,
                                    .user = &l};
-    docker_image_forget();
-    if (daemon_call(d, &request, &answer, err, "/images/load?quiet=1") < 0)
+    docker_image_forget(e);
+    if (daemon_call(&e->daemon, &request, &answer, err, "/images/load?quiet=1") < 0)
         return -1;
     if (answer.status == 0)
         return error_set(err, LRUN_IO_FAILED, operation, "stopped");
@@ -105,21 +110,19 @@ static int load(struct daemon *d, int archive, struct image_feedback *feedback, 
                        : 0;
 }
 
-int docker_images_import(int fd, const char *name, struct image *out,
+int docker_images_import(struct engine *e, int fd, const char *name, struct image *out,
                          struct image_feedback *feedback, lrun_error *err)
 {
-    struct daemon *d;
     cleanup_store struct store *store = NULL;
     cleanup_close int archive = -1;
     char normal[IMAGE_NAME_MAX + 1];
     /* Check everything before the work begins. */
-    if (daemon_get(&d, err) < 0 || image_name_normalize(normal, name, err) < 0 ||
-        store_open(&store, true, err) < 0)
+    if (image_name_normalize(normal, name, err) < 0 || store_open(&store, true, err) < 0)
         return -1;
     return import_for_docker(store, fd, name, &archive, feedback, err) < 0 ||
-                   load(d, archive, feedback, err) < 0
+                   load(docker_engine_of(e), archive, feedback, err) < 0
                ? -1
-               : docker_images_describe(normal, out, err);
+               : docker_images_describe(e, normal, out, err);
 }
 
 /* ---------------------------------------------------------------- list, remove */
@@ -152,15 +155,14 @@ static int by_name(const void *a, const void *b)
     return strcmp(((const struct image *)a)->name, ((const struct image *)b)->name);
 }
 
-int docker_images_list(struct image **out, size_t *count, lrun_error *err)
+int docker_images_list(struct engine *e, struct image **out, size_t *count, lrun_error *err)
 {
     static const char operation[] = "docker.images", none[] = "<none>";
     struct http_request request = {.operation = operation, .method = "GET"};
     cleanup_answer struct http_answer answer = {0};
-    struct daemon *d;
     *out = NULL;
     *count = 0;
-    if (daemon_get(&d, err) < 0 || daemon_call(d, &request, &answer, err, "/images/json") < 0)
+    if (daemon_call(&docker_engine_of(e)->daemon, &request, &answer, err, "/images/json") < 0)
         return -1;
     if (answer.status != 200)
         return daemon_refused(&answer, LRUN_ENGINE_UNREACHABLE, operation, "cannot list the images",
@@ -184,17 +186,16 @@ int docker_images_list(struct image **out, size_t *count, lrun_error *err)
     return 0;
 }
 
-int docker_images_remove(const char *name, lrun_error *err)
+int docker_images_remove(struct engine *base, const char *name, lrun_error *err)
 {
+    struct docker_engine *e = docker_engine_of(base);
     struct http_request request = {.operation = "docker.remove", .method = "DELETE"};
     cleanup_answer struct http_answer answer = {0};
-    struct daemon *d;
     cleanup_free char *escaped = daemon_escape(name);
     if (!escaped)
         return error_oom(err, request.operation);
-    docker_image_forget();
-    if (daemon_get(&d, err) < 0 ||
-        daemon_call(d, &request, &answer, err, "/images/%s", escaped) < 0)
+    docker_image_forget(e);
+    if (daemon_call(&e->daemon, &request, &answer, err, "/images/%s", escaped) < 0)
         return -1;
     if (answer.status == 404)
         return not_found(name, err);
@@ -203,8 +204,7 @@ int docker_images_remove(const char *name, lrun_error *err)
                                                  "the image cannot be removed", err);
 }
 
-int docker_images_clean(unsigned *count, lrun_error *err)
+int docker_images_clean(struct engine *e, unsigned *count, lrun_error *err)
 {
-    struct daemon *d;
-    return daemon_get(&d, err) < 0 ? -1 : docker_image_clean(d, count, err);
+    return docker_image_clean(&docker_engine_of(e)->daemon, count, err);
 }

@@ -2,17 +2,29 @@
 #include "engine/docker/network.h"
 
 #include "base/cleanup.h"
+#include "base/io.h"
 #include "engine/docker/container.h"
 #include "engine/engine.h"
 
+#include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
 
 #define OPERATION    "docker.network"
 #define ICC          "com.docker.network.bridge.enable_icc"
 #define LABEL        "light-runner.network"
 #define PREFIX       "light-runner-"
 #define PODMAN_APART "isolate"
+
+/* An abstract address: whoever is bound to it creates the default network. */
+static const char creator_address[] = "light-runner/docker-network";
+
+/* How long to wait for another creator, in ms. A daemon needs less than a second for a network. */
+enum { CREATOR_WAIT = 5000, CREATOR_PAUSE = 10 };
 
 /* Creates a network. `options` are the driver's, or NULL; takes ownership. The answer's status is
  * 201 if the network was created. */
@@ -92,9 +104,30 @@ static void remove_by_id(struct daemon *d, const json_t *network)
 }
 
 /*
- * If two runs start at the same time, a daemon may make two networks with one name, and from then
- * on reject the name as ambiguous. Every process that notices removes all but the oldest, which is
- * the same network for all processes.
+ * Waits until no other process of this machine creates the default network. Returns an fd to close
+ * afterwards. -1: another process has taken too long, and we no longer wait for it. The kernel
+ * releases the address when the process ends.
+ */
+static int become_creator(void)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    socklen_t length = offsetof(struct sockaddr_un, sun_path) + sizeof(creator_address);
+    cleanup_close int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    int64_t deadline = clock_ms() + CREATOR_WAIT;
+    memcpy(address.sun_path + 1, creator_address, sizeof(creator_address) - 1);
+    while (fd >= 0 && bind(fd, (const struct sockaddr *)&address, length) < 0) {
+        if (errno != EADDRINUSE || clock_ms() >= deadline)
+            return -1;
+        nanosleep(&(struct timespec){.tv_nsec = CREATOR_PAUSE * 1000000L}, NULL);
+    }
+    return steal_fd(&fd);
+}
+
+/*
+ * If two machines create the network at the same time, a daemon may make two networks with one
+ * name, and from then on reject the name as ambiguous. Every process that notices removes all but
+ * the oldest, which is the same network for all processes. A run that already has the id of another
+ * one fails. So processes of one machine create it one after the other.
  */
 static int remove_doubles(struct daemon *d, lrun_error *err)
 {
@@ -150,15 +183,22 @@ static int make_default(struct daemon *d, struct http_answer *made, lrun_error *
 
 int network_ensure(struct daemon *d, char id[NETWORK_ID_SIZE], lrun_error *err)
 {
-    cleanup_answer struct http_answer answer = {0}, made = {0};
+    cleanup_answer struct http_answer answer = {0}, again = {0}, made = {0};
+    cleanup_close int creator = -1;
     const struct http_answer *last = &answer;
     if (check_firewall(d, err) < 0 || get_default(d, &answer, err) < 0)
         return -1;
     if (answer.status == 404) {
+        creator = become_creator();
+        last = &again;
+        if (get_default(d, &again, err) < 0)
+            return -1;
+    }
+    if (last->status == 404) {
         if (make_default(d, &made, err) < 0)
             return -1;
         last = &made;
-    } else if (answer.status == 400) {
+    } else if (last->status == 400) {
         /* Several networks have the name. */
         if (remove_doubles(d, err) < 0 || get_default(d, &made, err) < 0)
             return -1;

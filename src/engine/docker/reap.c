@@ -2,9 +2,9 @@
 #include "engine/docker/reap.h"
 
 #include "base/cleanup.h"
+#include "base/timestamp.h"
 #include "engine/docker/container.h"
 #include "host/process.h"
-#include "wire/state.h"
 
 #include <string.h>
 #include <time.h>
@@ -120,7 +120,7 @@ static int reap_unused(struct daemon *d, const char *kind, const json_t *all,
     const json_t *one;
     json_array_foreach (all, i, one) {
         const char *name = json_string_value(json_object_get(one, "Name"));
-        int64_t created = state_parse_time(json_string_value(json_object_get(one, created_at)));
+        int64_t created = timestamp_parse(json_string_value(json_object_get(one, created_at)));
         if (!container_is_of_run(name, json_object_get(one, "Labels")) || created < 0 ||
             created > before || fate_of(one) == PROCESS_ALIVE)
             continue;

@@ -165,7 +165,7 @@ static int start(struct connection *c, const struct daemon *d, const char *conta
     struct http_request request = {.operation = OPERATION, .method = "POST"};
     struct daemon own = *d;
     lrun_error e = {0};
-    if (http_open(&http, &d->endpoint, &e) < 0)
+    if (http_open(&http, &d->endpoint, NULL, &e) < 0)
         return -1;
     own.http = http;
     int rc = daemon_call(&own, &request, &answer, &e, "/containers/%s/start", container);

@@ -18,11 +18,11 @@
 enum { REMOVE_TIMEOUT = 30000 };
 
 /* Returns the id of the first image whose volumes are allowed. malloc'd; NULL with an error. */
-static char *any_image(struct daemon *d, lrun_error *err)
+static char *any_image(struct docker_engine *e, lrun_error *err)
 {
     struct http_request request = {.operation = OPERATION, .method = "GET"};
     cleanup_answer struct http_answer answer = {0};
-    if (daemon_call(d, &request, &answer, err, "/images/json") < 0)
+    if (daemon_call(&e->daemon, &request, &answer, err, "/images/json") < 0)
         return NULL;
     size_t i;
     json_t *image;
@@ -30,8 +30,8 @@ static char *any_image(struct daemon *d, lrun_error *err)
         bool found;
         lrun_error ignored;
         const char *id = json_string_value(json_object_get(image, "Id"));
-        if (id && image_is_digest(id) && docker_image_find(d, id, &found, NULL, &ignored) == 0 &&
-            found && volume_check_places(docker_image_volumes(), false, &ignored) == 0) {
+        if (id && image_is_digest(id) && docker_image_find(e, id, &found, NULL, &ignored) == 0 &&
+            found && volume_check_places(docker_image_volumes(e), false, &ignored) == 0) {
             char *copy = strdup(id);
             if (!copy)
                 error_oom(err, OPERATION);
@@ -53,15 +53,16 @@ static json_t *document(const char *name, const char *image, const char *agent, 
                      "Runtime", runtime, "NetworkMode", ENGINE_NETWORK_NONE);
 }
 
-int trial_of_runtime(struct daemon *d, const char *runtime, lrun_error *err)
+int trial_of_runtime(struct docker_engine *e, const char *runtime, lrun_error *err)
 {
+    struct daemon *d = &e->daemon;
     struct http_request request = {.operation = OPERATION, .method = "POST"};
     struct http_request remove = {
         .operation = OPERATION, .method = "DELETE", .timeout_ms = REMOVE_TIMEOUT};
     cleanup_answer struct http_answer made = {0}, started = {0}, removed = {0};
     lrun_error ignored;
     char name[64], agent[AGENT_NAME_SIZE];
-    cleanup_free char *image = any_image(d, err);
+    cleanup_free char *image = any_image(e, err);
     if (!image || agent_name_make(agent, err) < 0)
         return -1;
     /* A name in the form of a run's id, so that reap recognizes it. */

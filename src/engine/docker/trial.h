@@ -6,11 +6,11 @@
 #ifndef ENGINE_DOCKER_TRIAL_H
 #define ENGINE_DOCKER_TRIAL_H
 
-#include "engine/docker/daemon.h"
+#include "engine/docker/docker_engine.h"
 
 /* Starts the agent in a container of that runtime, without a network, and removes the container.
  * The agent ends by itself if it receives no input. Errors: CONTAINER_START_FAILED,
  * DOCKER_UNREACHABLE. */
-int trial_of_runtime(struct daemon *d, const char *runtime, lrun_error *err);
+int trial_of_runtime(struct docker_engine *e, const char *runtime, lrun_error *err);
 
 #endif

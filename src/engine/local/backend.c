@@ -11,7 +11,7 @@ static const char operation[] = "local.prepare";
 
 const struct local_backend *backend_of_tier(const struct tier *tier)
 {
-    return tier->is_guest ? &local_vm : tier->is_gvisor ? &local_gvisor : &local_oci;
+    return tier->is_guest ? &local_vm : tier->is_gvisor ? &local_gvisor : &local_container;
 }
 
 int backend_check_user(const struct tier *tier, lrun_error *err)

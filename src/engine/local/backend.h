@@ -10,16 +10,16 @@
 #include "engine/local/local_sandbox.h"
 
 /* Data that is needed only while a sandbox is prepared. */
+enum { LOCAL_KEEPER_PIDS = 1 }; /* the process that keeps a container */
+
 struct local_plan {
     struct local_sandbox *sandbox;
-    const struct request *request;
+    const struct sandbox_spec *spec;
     struct store *store;
     int image;            /* the image's file */
     char *scratch_folder; /* keeps files between runs: templates, compiled filters */
     struct cgroup_limits limits;
-    /* Called during long operations; a non-zero return aborts them. May be NULL. */
-    int (*tick)(void *user);
-    void *user;
+    const struct tick *tick; /* the engine's: asked during long operations */
 };
 
 /* Functions return 0, or -1 with an error. A NULL function means that there is nothing to do. */
@@ -30,20 +30,25 @@ struct local_backend {
     bool keeps_root;    /* files written in the sandbox can be read afterwards, for commit() */
     bool agent_filters; /* the agent installs the seccomp filter, whatever the request says */
     bool maps_high_ids; /* the host maps ids above 65535; otherwise the sandbox has all of them */
+    bool names_agent;   /* an OCI runtime starts the agent by its path in the root */
     bool always_namespaces; /* we make a user namespace for it even if it has no network */
+    bool early_network;     /* and a network namespace */
 
     /* Whether the tier's files are installed. For `doctor`. */
     int (*available)(lrun_error *err);
     /* Adjusts the cgroup's limits and the filter, and sets the limits that the agent enforces. */
     int (*adapt)(struct local_plan *p, lrun_error *err);
+    /* Begins what takes long in make_root(). */
+    int (*begin_root)(struct local_plan *p, lrun_error *err);
     /* Opens the supervisor's fds (sandbox.to_agent and so on), and the other ends of them. */
     int (*open_channel)(struct local_sandbox *s, lrun_error *err);
-    /* Starts a program that can come up while the mounts are made. The namespaces exist by now. */
-    int (*start_early)(struct local_sandbox *s, lrun_error *err);
     int (*make_root)(struct local_plan *p, lrun_error *err);
     /* Does everything else that must be done before start(). */
     int (*configure)(struct local_plan *p, lrun_error *err);
     int (*start)(struct local_sandbox *s, lrun_error *err);
+    /* The agent has sent its first frame; the command is not there yet. -1: the run cannot
+     * continue. */
+    int (*ready)(struct local_sandbox *s);
     /* The command has started. -1: the run cannot continue. */
     int (*running)(struct local_sandbox *s);
     /* NULL: the sandbox is frozen by its cgroup. */
@@ -61,7 +66,7 @@ struct local_backend {
 };
 
 /* A container on the host's kernel, gVisor, and a VM. */
-extern const struct local_backend local_oci, local_gvisor, local_vm;
+extern const struct local_backend local_container, local_gvisor, local_vm;
 
 const struct local_backend *backend_of_tier(const struct tier *tier);
 

@@ -2,48 +2,54 @@
 #include "engine/local/images.h"
 
 #include "base/cleanup.h"
-#include "engine/engine.h"
 #include "image/import.h"
 #include "image/pull.h"
 #include "image/store.h"
 
 #include <string.h>
 
-int local_images_find(const char *name, char **digest, lrun_error *err)
+int local_images_find(struct engine *e, const char *name, char **digest, lrun_error *err)
 {
+    (void)e;
     cleanup_store struct store *store = NULL;
     return store_open(&store, false, err) < 0 ? -1 : store_find(store, name, digest, err);
 }
 
-int local_images_describe(const char *name, struct image *out, lrun_error *err)
+int local_images_describe(struct engine *e, const char *name, struct image *out, lrun_error *err)
 {
+    (void)e;
     cleanup_store struct store *store = NULL;
     cleanup_close int fd = -1;
     return store_open(&store, false, err) < 0 ? -1 : store_resolve(store, name, out, &fd, err);
 }
 
-int local_images_import(int fd, const char *name, struct image *out,
+int local_images_import(struct engine *e, int fd, const char *name, struct image *out,
                         struct image_feedback *feedback, lrun_error *err)
 {
+    (void)e;
     cleanup_store struct store *store = NULL;
     return store_open(&store, true, err) < 0 ? -1
                                              : import_image(store, fd, name, out, feedback, err);
 }
 
-int local_images_list(struct image **out, size_t *count, lrun_error *err)
+int local_images_list(struct engine *e, struct image **out, size_t *count, lrun_error *err)
 {
+    (void)e;
     cleanup_store struct store *store = NULL;
     return store_open(&store, false, err) < 0 ? -1 : store_list(store, out, count, err);
 }
 
-int local_images_remove(const char *name, lrun_error *err)
+int local_images_remove(struct engine *e, const char *name, lrun_error *err)
 {
+    (void)e;
     cleanup_store struct store *store = NULL;
     return store_open(&store, false, err) < 0 ? -1 : store_remove(store, name, err);
 }
 
-int local_images_pull(const char *name, struct image_feedback *feedback, lrun_error *err)
+int local_images_pull(struct engine *e, const char *name, bool insecure,
+                      struct image_feedback *feedback, lrun_error *err)
 {
+    (void)e;
     cleanup_store struct store *store = NULL;
     cleanup_image struct image image = {0};
     if (image_is_digest(name)) {
@@ -52,11 +58,13 @@ int local_images_pull(const char *name, struct image_feedback *feedback, lrun_er
     }
     if (store_open(&store, true, err) < 0)
         return -1;
-    return pull_image(store, name, NULL, &image, feedback, err);
+    const struct pull_options options = {.insecure = insecure};
+    return pull_image(store, name, &options, &image, feedback, err);
 }
 
-int local_images_clean(unsigned *count, lrun_error *err)
+int local_images_clean(struct engine *e, unsigned *count, lrun_error *err)
 {
+    (void)e;
     static const char prefix[] = ENGINE_SETUP_REPOSITORY ":";
     cleanup_store struct store *store = NULL;
     struct image *images = NULL;

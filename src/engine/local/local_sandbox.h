@@ -6,6 +6,7 @@
 #include "engine/engine.h"
 #include "host/network.h"
 #include "host/process.h"
+#include "host/scratch.h"
 #include "host/userns.h"
 #include "tier/agent_name.h"
 #include "tier/gpu/cdi.h"
@@ -34,11 +35,12 @@ struct local_sandbox {
     const struct local_backend *backend; /* the tier's; NULL: not chosen yet */
     char id[48];
     char agent_target[AGENT_NAME_SIZE]; /* the agent's path in the sandbox */
-    const struct tier_runtime *runtime;
-    char *runtime_path;
-    struct userns_birth birth; /* the namespaces while they are being made */
+    char *runtime_path;                 /* NULL: the tier has none */
+    struct userns_birth birth;          /* the namespaces while they are being made */
+    struct scratch_birth scratch_birth; /* the storage, likewise */
     int user_namespace;
-    uint32_t first_id; /* the id that the sandbox's root has outside */
+    int network_namespace; /* -1: the sandbox gets a new one */
+    uint32_t first_id;     /* the id that the sandbox's root has outside */
     struct id_map ids;
     char id_text[ID_MAP_TEXT];
     /* Locks that reserve the ids outside. -1: there are no high ids, or the ids belong to a
@@ -57,12 +59,11 @@ struct local_sandbox {
     struct cgroup *cgroup;
     double cpus; /* the CPU share that the request allows */
     struct process process;
-    int scratch;   /* root of the file system for the files that the run writes; -1: not mounted */
-    struct vm *vm; /* the tier's VM; NULL: it has none, or not yet */
-    char *config;  /* the text of config.json */
-    char cgroup_path[96];
-    int config_pipe; /* delivers config.json to a runtime that started early; -1: there is none */
-    int stdio[3];    /* the runtime's ends, until the runtime has them */
+    int scratch; /* root of the file system for the files that the run writes; -1: not mounted */
+    struct container *container; /* what the launcher gets; NULL: another tier, or it has it */
+    struct vm *vm;               /* the tier's VM; NULL: it has none, or not yet */
+    char *config;                /* the text of config.json */
+    int stdio[3];                /* the runtime's ends, until the runtime has them */
 };
 
 static inline struct local_sandbox *local_of(struct sandbox *s)

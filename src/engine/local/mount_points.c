@@ -64,10 +64,11 @@ int mount_points_make(const struct mount_points *m, lrun_error *err)
     if (upper < 0)
         return failed_at("/", err);
     for (size_t i = 0; i < FOLDER_COUNT; i++)
-        if (mkdirat(upper, folders[i].name, folders[i].mode) < 0 ||
+        /* EEXIST: the template of the run's storage has them. */
+        if ((mkdirat(upper, folders[i].name, folders[i].mode) < 0 && errno != EEXIST) ||
             fchownat(upper, folders[i].name, m->owner, m->owner, AT_SYMLINK_NOFOLLOW) < 0)
             return failed_at(folders[i].name, err);
-    if (make_file(upper, m->agent + 1, m->owner) < 0)
+    if (m->agent && make_file(upper, m->agent + 1, m->owner) < 0)
         return failed_at(m->agent, err);
     return m->resolv_conf && make_etc(m, upper) < 0 ? failed_at("/etc/resolv.conf", err) : 0;
 }
@@ -94,7 +95,7 @@ int mount_points_remove(const struct mount_points *m, lrun_error *err)
     bool failed = upper < 0;
     for (size_t i = 0; !failed && i < FOLDER_COUNT; i++)
         failed = unlinkat(upper, folders[i].name, AT_REMOVEDIR) < 0 && errno != ENOENT;
-    if (failed || (unlinkat(upper, m->agent + 1, 0) < 0 && errno != ENOENT) ||
+    if (failed || (m->agent && unlinkat(upper, m->agent + 1, 0) < 0 && errno != ENOENT) ||
         (m->resolv_conf && remove_resolv_conf(m, upper) < 0))
         return error_errno(err, LRUN_STORAGE_FAILED, operation, errno,
                            "cannot remove the mount points from the run's storage");

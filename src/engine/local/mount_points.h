@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The mount points that an OCI runtime finds in the root of a sandbox.
+ * The mount points that the launcher or an OCI runtime finds in the root of a sandbox.
  *
  * An image decides what its root contains, so it may have a link at any path where a runtime mounts
  * something. Runtimes resolve such links, and some do it wrongly. Through an image's link `dev`,
@@ -24,8 +24,9 @@ struct mount_points {
     const char *image; /* folder with the image's files */
     const char *upper; /* folder that becomes the upper layer */
     uint32_t owner;    /* the id of the sandbox's root on the host, or in our namespace */
-    const char *agent; /* the agent's path in the sandbox: absolute, directly below the root */
-    bool resolv_conf;  /* a file of ours is mounted at /etc/resolv.conf */
+    /* The agent's path in the sandbox: absolute, directly below the root. NULL: it has none. */
+    const char *agent;
+    bool resolv_conf; /* a file of ours is mounted at /etc/resolv.conf */
 };
 
 /*

@@ -53,6 +53,13 @@ static bool needs_namespaces(const struct local_sandbox *s)
     return s->backend->always_namespaces || s->outbound;
 }
 
+/* The kernel takes a millisecond to make a network namespace. Begun here, it is made while the
+ * supervisor makes something else. */
+static bool needs_network_namespace(const struct local_sandbox *s)
+{
+    return s->backend->early_network || s->outbound;
+}
+
 int namespaces_begin(struct local_plan *p, lrun_error *err)
 {
     struct local_sandbox *s = p->sandbox;
@@ -64,16 +71,19 @@ int namespaces_begin(struct local_plan *p, lrun_error *err)
     id_map_init(&s->ids, s->first_id, count);
     if (add_high_ids(s, err) < 0)
         return -1;
-    return needs_namespaces(s) ? userns_begin(&s->birth, s->first_id, s->outbound, err) : 0;
+    return needs_namespaces(s)
+               ? userns_begin(&s->birth, s->first_id, needs_network_namespace(s), err)
+               : 0;
 }
 
 int namespaces_finish(struct local_plan *p, lrun_error *err)
 {
     struct local_sandbox *s = p->sandbox;
-    cleanup_close int net = -1;
     if (!needs_namespaces(s))
         return 0;
-    if (userns_finish(&s->birth, &s->user_namespace, &net, &s->ids, err) < 0 ||
+    if (userns_finish(&s->birth, &s->user_namespace,
+                      needs_network_namespace(s) ? &s->network_namespace : NULL, &s->ids,
+                      err) < 0 ||
         mount_namespace(s->user_namespace, LOCAL_USER_NAMESPACE, err) < 0)
         return -1;
     if (!s->outbound)
@@ -84,10 +94,10 @@ int namespaces_finish(struct local_plan *p, lrun_error *err)
         .folder = LOCAL_FOLDER,
         .cgroup = s->cgroup,
         .text = s->stdio[2],
-        .egress = p->request->allow_egress,
+        .egress = p->spec->allow_egress,
         .names = &s->names,
     };
-    if (mount_namespace(net, LOCAL_NETWORK_NAMESPACE, err) < 0 ||
+    if (mount_namespace(s->network_namespace, LOCAL_NETWORK_NAMESPACE, err) < 0 ||
         network_start(&s->network, &launch, err) < 0)
         return -1;
     s->base.network = s->network.ready;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A sandbox that an OCI runtime starts: a bundle, three pipes, a process. The tiers runc (oci.c)
- * and runsc (gvisor.c) are built from these functions.
+ * A sandbox that an OCI runtime starts: a bundle, three pipes, a process. The tier runsc (gvisor.c) is
+ * one.
  */
 #ifndef ENGINE_LOCAL_OCI_H
 #define ENGINE_LOCAL_OCI_H
@@ -15,10 +15,10 @@ int oci_open_channel(struct local_sandbox *s, lrun_error *err);
 /* Fills in what every bundle has, and creates the agent's file. *out borrows from the sandbox. */
 int oci_fill_bundle(struct oci_bundle *out, struct local_plan *p, lrun_error *err);
 
-/* Writes config.json for a runtime that is started afterwards. */
-int oci_write_config(const struct local_sandbox *s, mode_t mode, lrun_error *err);
+/* Writes config.json. */
+int oci_write_config(const struct local_sandbox *s, lrun_error *err);
 
-/* Returns how to start the sandbox's runtime with its configuration in a file. */
+/* Returns how to start the sandbox's runtime. */
 struct oci_runtime_launch oci_launch(const struct local_sandbox *s);
 
 /* Starts the runtime. The sandbox is alive from then on. */

@@ -3,10 +3,10 @@
 
 #include "base/cleanup.h"
 #include "base/libexec.h"
+#include "box/box.h"
 
 #include <fcntl.h>
 #include <stdio.h>
-#include <sys/mount.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -35,24 +35,16 @@ int own_files_copy_agent(const char *target, lrun_error *err)
     return 0;
 }
 
-/* The devices that crun and runc show in every sandbox, see mem(4), random(4) and tty(4). */
-static const struct {
-    const char *name;
-    unsigned major, minor;
-} devices[] = {{"null", 1, 3},   {"zero", 1, 5},    {"full", 1, 7},
-               {"random", 1, 8}, {"urandom", 1, 9}, {"tty", 5, 0}};
-
 int own_files_make_devices(const char *folder, lrun_error *err)
 {
-    for (size_t i = 0; i < sizeof(devices) / sizeof(devices[0]); i++) {
-        char own[128], shared[32];
-        snprintf(own, sizeof(own), "%s/%s", folder, devices[i].name);
-        snprintf(shared, sizeof(shared), "/dev/%s", devices[i].name);
+    for (size_t i = 0; i < BOX_DEVICES; i++) {
+        const struct box_device *d = &box_devices[i];
+        char path[128];
+        snprintf(path, sizeof(path), "%s/%s", folder, d->name);
         /* chmod() sets the mode, because mknod() obeys the umask. */
-        if (mknod(own, S_IFCHR, makedev(devices[i].major, devices[i].minor)) < 0 ||
-            chmod(own, 0666) < 0 || mount(own, shared, NULL, MS_BIND, NULL) < 0)
+        if (mknod(path, S_IFCHR, makedev(d->major, d->minor)) < 0 || chmod(path, 0666) < 0)
             return error_errno(err, LRUN_START_FAILED, operation, errno,
-                               "cannot make a node of the run's own for '%s'", shared);
+                               "cannot make a node of the run's own for '/dev/%s'", d->name);
     }
     return 0;
 }

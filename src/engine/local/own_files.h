@@ -14,11 +14,8 @@
 /* Copies the installed agent to `target`. Errors: CONTAINER_START_FAILED. */
 int own_files_copy_agent(const char *target, lrun_error *err);
 
-/*
- * Creates null, zero and so on in `folder`, whose mount must allow device nodes, and mounts them
- * over those of /dev. An OCI runtime that starts in this mount namespace takes them for the host's.
- * Requires root. Errors: CONTAINER_START_FAILED.
- */
+/* Creates a node for each of box_devices[] in `folder`, whose mount must allow device nodes.
+ * Requires root. Errors: CONTAINER_START_FAILED. */
 int own_files_make_devices(const char *folder, lrun_error *err);
 
 #endif

@@ -28,20 +28,12 @@ _Static_assert((int)REQUEST_EGRESS_HOST == (int)EGRESS_HOST &&
 /* Rejects the parts of a request that this engine does not support. They are never ignored. */
 static int refuse_unsupported(struct local_plan *p, lrun_error *err)
 {
-    const struct request *r = p->request;
-    for (char **n = r->networks; n && *n; n++) {
-        if (strcmp(*n, ENGINE_NETWORK_NONE) != 0 && strcmp(*n, ENGINE_NETWORK_DEFAULT) != 0) {
-            error_set(err, LRUN_NOT_SUPPORTED, operation,
-                      "networks: the local engine has no network named '%s'", *n);
-            return error_hint(err,
-                              "leave out --network for the default one, or use --network none");
-        }
-    }
-    if (r->gpus && geteuid() != 0) {
+    const struct sandbox_spec *spec = p->spec;
+    if (spec->gpus && geteuid() != 0) {
         error_set(err, LRUN_NOT_SUPPORTED, operation, "options.gpus: device nodes take root");
         return error_hint(err, "leave out --gpus, or run as root");
     }
-    if (r->disk_bytes < LOCAL_DISK_MIN)
+    if (spec->disk_bytes < LOCAL_DISK_MIN)
         return error_set(err, LRUN_INVALID_ARGUMENT, operation, "disk: at least 1m is needed");
     return 0;
 }
@@ -49,23 +41,22 @@ static int refuse_unsupported(struct local_plan *p, lrun_error *err)
 static int choose_backend(struct local_plan *p, lrun_error *err)
 {
     struct local_sandbox *s = p->sandbox;
-    const struct request *r = p->request;
+    const struct sandbox_spec *spec = p->spec;
     if (agent_name_make(s->agent_target, err) < 0 ||
-        tier_find(&s->base.tier, r->runtime, err) < 0 ||
-        tier_find_runtime(s->base.tier, &s->runtime, &s->runtime_path, err) < 0 ||
-        tier_check_memory(s->base.tier, r->memory_bytes, err) < 0 ||
+        tier_find(&s->base.tier, spec->tier, err) < 0 ||
+        tier_check_memory(s->base.tier, spec->memory_bytes, err) < 0 ||
         backend_check_user(s->base.tier, err) < 0)
         return -1;
     s->backend = backend_of_tier(s->base.tier);
-    return 0;
+    return tier_find_runtime(s->base.tier, &s->runtime_path, err);
 }
 
 /* Rejects the parts of a request that the tier does not support. */
 static int check_abilities(struct local_plan *p, lrun_error *err)
 {
     const struct local_sandbox *s = p->sandbox;
-    const struct request *r = p->request;
-    if (r->kvm_only && !s->backend->has_vm) {
+    const struct sandbox_spec *spec = p->spec;
+    if (spec->kvm_only && !s->backend->has_vm) {
         error_set(err, LRUN_NOT_SUPPORTED, operation,
                   "options.accelerator: the tier '%s' has no VM", s->base.tier->name);
         return error_hint(err, "leave out --accelerator, or use --runtime kata");
@@ -75,7 +66,7 @@ static int check_abilities(struct local_plan *p, lrun_error *err)
                   s->base.tier->name);
         return error_hint(err, "use an image that has what is needed: light-runner image pull");
     }
-    if (r->gpus && !s->backend->sees_devices) {
+    if (spec->gpus && !s->backend->sees_devices) {
         error_set(err, LRUN_NOT_SUPPORTED, operation,
                   "gpus: the host's devices are not in reach of the tier '%s'", s->base.tier->name);
         return error_hint(err, "use --runtime runc, or leave out --gpus");
@@ -87,9 +78,9 @@ static int check_abilities(struct local_plan *p, lrun_error *err)
 static int find_gpus(struct local_plan *p, lrun_error *err)
 {
     struct local_sandbox *s = p->sandbox;
-    if (!p->request->gpus)
+    if (!p->spec->gpus)
         return 0;
-    int failed = cdi_edits_for(&s->gpus, p->request->gpus, err);
+    int failed = cdi_edits_for(&s->gpus, p->spec->gpus, err);
     s->base.env = s->gpus.env;
     return failed;
 }
@@ -97,7 +88,7 @@ static int find_gpus(struct local_plan *p, lrun_error *err)
 static int find_image(struct local_plan *p, lrun_error *err)
 {
     return store_open(&p->store, false, err) < 0 ||
-                   store_resolve(p->store, p->request->image, &p->sandbox->base.image, &p->image,
+                   store_resolve(p->store, p->spec->image, &p->sandbox->base.image, &p->image,
                                  err) < 0 ||
                    store_scratch_folder(p->store, &p->scratch_folder, err) < 0
                ? -1
@@ -105,9 +96,9 @@ static int find_image(struct local_plan *p, lrun_error *err)
 }
 
 /* If the host's name server is on its loopback, the sandbox reaches it through pasta. */
-static void find_names(struct local_sandbox *s, const struct request *r)
+static void find_names(struct local_sandbox *s, const struct sandbox_spec *spec)
 {
-    resolver_find(&s->names, r->dns);
+    resolver_find(&s->names, spec->dns);
     if (s->names.host[0])
         strcpy(s->names.servers[s->names.count++], NETWORK_RESOLVER);
 }
@@ -115,31 +106,32 @@ static void find_names(struct local_sandbox *s, const struct request *r)
 static int set_limits(struct local_plan *p, lrun_error *err)
 {
     struct local_sandbox *s = p->sandbox;
-    const struct request *r = p->request;
+    const struct sandbox_spec *spec = p->spec;
+    const struct tier_runtime *runtime = s->base.tier->runtime;
     (void)err;
     /* Round up to whole MiB: one template is kept per size, so there should be few sizes. */
-    s->disk_bytes = (r->disk_bytes + LOCAL_DISK_MIN - 1) / LOCAL_DISK_MIN * LOCAL_DISK_MIN;
-    s->cpus = r->cpus;
+    s->disk_bytes = (spec->disk_bytes + LOCAL_DISK_MIN - 1) / LOCAL_DISK_MIN * LOCAL_DISK_MIN;
+    s->cpus = spec->cpus;
     p->limits = (struct cgroup_limits){
-        .memory_bytes = r->memory_bytes,
-        .cpus = r->cpus,
-        .pids = r->pids + OCI_BUNDLE_OWN_PIDS + s->runtime->pids,
+        .memory_bytes = spec->memory_bytes,
+        .cpus = spec->cpus,
+        .pids = spec->pids + OCI_BUNDLE_OWN_PIDS + (runtime ? runtime->pids : LOCAL_KEEPER_PIDS),
     };
     if (s->outbound) {
         /* pasta's share is added, so that the run keeps all of its own. */
         p->limits.memory_bytes += NETWORK_MEMORY;
         p->limits.pids += NETWORK_PIDS;
-        find_names(s, r);
+        find_names(s, spec);
     }
     return 0;
 }
 
-/* Without no_new_privs only a privileged process may install a filter. Then the runtime installs
- * it, unless the agent is privileged because the sandbox has its own kernel. */
+/* Without no_new_privs only a privileged process may install a filter. Then the launcher or the OCI
+ * runtime installs it, unless the agent is privileged because the sandbox has its own kernel. */
 static int load_filter(struct local_plan *p, lrun_error *err)
 {
     struct local_sandbox *s = p->sandbox;
-    return p->request->no_new_privileges || s->backend->agent_filters
+    return p->spec->no_new_privileges || s->backend->agent_filters
                ? filter_get(p->scratch_folder, FILTER_ALONE, &s->base.filter,
                             &s->base.filter_length, err)
                : 0;
@@ -156,8 +148,7 @@ static int adapt(struct local_plan *p, lrun_error *err)
 static int find_cgroups(struct local_plan *p, lrun_error *err)
 {
     struct local_sandbox *s = p->sandbox;
-    if (delegation_open(&s->cgroup_root, &p->limits.leave_out, p->request->allow_unenforced, err) <
-        0)
+    if (delegation_open(&s->cgroup_root, &p->limits.leave_out, p->spec->allow_unenforced, err) < 0)
         return -1;
     s->base.unenforced = p->limits.leave_out & CGROUP_LIMITS;
     return 0;
@@ -167,6 +158,12 @@ static int enter_namespace(struct local_plan *p, lrun_error *err)
 {
     (void)p;
     return rootless_enter(err);
+}
+
+static int begin_root(struct local_plan *p, lrun_error *err)
+{
+    const struct local_backend *b = p->sandbox->backend;
+    return b->begin_root ? b->begin_root(p, err) : 0;
 }
 
 static int open_channel(struct local_plan *p, lrun_error *err)
@@ -184,8 +181,7 @@ static int make_folders(struct local_plan *p, lrun_error *err)
      * rejects the option. */
     if (mount_private_namespace(err) < 0 ||
         (mount_tmpfs(LOCAL_FOLDER, "mode=0711,size=64m,huge=within_size", NULL) < 0 &&
-         mount_tmpfs(LOCAL_FOLDER, "mode=0711,size=64m", err) < 0) ||
-        mount_share(LOCAL_FOLDER, err) < 0)
+         mount_tmpfs(LOCAL_FOLDER, "mode=0711,size=64m", err) < 0))
         return -1;
     for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++)
         if (mkdir(folders[i], 0755) < 0)
@@ -201,12 +197,6 @@ static int make_cgroup(struct local_plan *p, lrun_error *err)
 {
     struct local_sandbox *s = p->sandbox;
     return cgroup_create(&s->cgroup, s->cgroup_root, s->id, &p->limits, err);
-}
-
-static int start_early(struct local_plan *p, lrun_error *err)
-{
-    const struct local_backend *b = p->sandbox->backend;
-    return b->start_early ? b->start_early(p->sandbox, err) : 0;
 }
 
 static int make_root(struct local_plan *p, lrun_error *err)
@@ -234,12 +224,12 @@ static int (*const steps[])(struct local_plan *p, lrun_error *err) = {
     /* Slow parts are started first and come up while the rest is made. */
     enter_namespace,
     namespaces_limit_processes,
+    begin_root,
     namespaces_begin,
     open_channel,
     make_folders,
     make_cgroup,
     namespaces_finish,
-    start_early,
     make_root,
     configure,
 };

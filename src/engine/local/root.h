@@ -8,6 +8,9 @@
 
 #include "engine/local/backend.h"
 
+/* Begins to make the storage of the root, which takes longest. */
+int root_begin(struct local_plan *p, lrun_error *err);
+
 /* Mounts the root at LOCAL_ROOT, with the mount points that the runtime needs. */
 int root_mount(struct local_plan *p, lrun_error *err);
 

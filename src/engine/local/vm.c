@@ -57,22 +57,22 @@ static int available(lrun_error *err)
 }
 
 /* Returns the machine's memory: the request's, plus what the guest's kernel takes. */
-static uint64_t machine_memory(const struct request *r)
+static uint64_t machine_memory(const struct sandbox_spec *spec)
 {
-    return (r->memory_bytes + MIB - 1) / MIB * MIB + QEMU_GUEST_OVERHEAD;
+    return (spec->memory_bytes + MIB - 1) / MIB * MIB + QEMU_GUEST_OVERHEAD;
 }
 
 static int adapt(struct local_plan *p, lrun_error *err)
 {
     struct sandbox *base = &p->sandbox->base;
-    const struct request *r = p->request;
+    const struct sandbox_spec *spec = p->spec;
     (void)err;
-    base->pids = r->pids + OCI_BUNDLE_OWN_PIDS;
+    base->pids = spec->pids + OCI_BUNDLE_OWN_PIDS;
     base->may_end_first = base->has_console = true;
     /* The guest's kernel may use a whole processor to boot; running() sets the run's share. */
-    if (r->cpus < 1)
+    if (spec->cpus < 1)
         p->limits.cpus = 1;
-    p->limits.memory_bytes += machine_memory(r) - r->memory_bytes + QEMU_HOST_OVERHEAD;
+    p->limits.memory_bytes += machine_memory(spec) - spec->memory_bytes + QEMU_HOST_OVERHEAD;
     return 0;
 }
 
@@ -119,33 +119,34 @@ static int make_root(struct local_plan *p, lrun_error *err)
         accelerator_find(&vm->accelerator, s->runtime_path, &vm->files, p->scratch_folder,
                          LOCAL_ROOT, err) < 0)
         return -1;
-    if (p->request->kvm_only && strcmp(vm->accelerator, ACCELERATOR_KVM) != 0) {
+    if (p->spec->kvm_only && strcmp(vm->accelerator, ACCELERATOR_KVM) != 0) {
         error_set(
             err, LRUN_NOT_SUPPORTED, "local.prepare",
             "options.accelerator: 'kvm' was asked for, and KVM does not work on this machine");
         return error_hint(err, "use --runtime runsc, or leave out --accelerator kvm");
     }
     s->base.accelerator = vm->accelerator;
-    return mount_scratch_file(p->scratch_folder, s->disk_bytes, &vm->disk, err);
+    return scratch_file(p->scratch_folder, s->disk_bytes, &vm->disk, err);
 }
 
 static int configure(struct local_plan *p, lrun_error *err)
 {
     struct local_sandbox *s = p->sandbox;
-    const struct request *r = p->request;
+    const struct sandbox_spec *spec = p->spec;
     struct vm *vm = s->vm;
     /* Rounded up. More processors than the host has would only wait for each other. */
-    int processors = get_nprocs(), cpus = r->cpus < processors ? (int)r->cpus : processors;
-    if (cpus < r->cpus && cpus < processors)
+    int processors = get_nprocs(), cpus = spec->cpus < processors ? (int)spec->cpus : processors;
+    if (cpus < spec->cpus && cpus < processors)
         cpus++;
-    vm->memory_bytes = machine_memory(r);
+    vm->memory_bytes = machine_memory(spec);
     vm->cpus = cpus < 1 ? 1 : cpus > CPUS_MAX ? CPUS_MAX : (unsigned)cpus;
     /* The agent limits the run's processes itself, and is a process too. The limit that the guest's
      * init sets must not allow more than both take. */
     snprintf(vm->settings, sizeof(vm->settings),
              GUEST_HOSTNAME "=%s " GUEST_MEMORY "=%" PRIu64 " " GUEST_PIDS "=%u " GUEST_NETWORK
                             "=%d " GUEST_SUID "=%d",
-             s->id, r->memory_bytes, r->pids + OCI_BUNDLE_OWN_PIDS + 1, s->outbound, s->allow_suid);
+             s->id, spec->memory_bytes, spec->pids + OCI_BUNDLE_OWN_PIDS + 1, s->outbound,
+             s->allow_suid);
     /* QEMU's network has a name server for the guest, which asks the sandbox's name servers. */
     if (s->names.count > 0)
         s->base.names = (struct resolver){.count = 1, .servers = {GUEST_RESOLVER}};

@@ -339,7 +339,7 @@ struct hook {
 };
 
 /*
- * At this stage, the runtime is already in the sandbox's user namespace, so whatever a hook does
+ * At this stage, the launcher is already in the sandbox's user namespace, so whatever a hook does
  * to a hostile root, it does as nobody. And the hook's path cannot mean a program of the image.
  * Hooks of other stages run as the host's root, or in the sandbox before it has been checked.
  */
@@ -424,7 +424,7 @@ static int take_hook(struct collection *to, const char *field, const json_t *val
         return check_fail(err, field, "has no %s", h.name ? "path" : "hookName");
     if (check_program(h.path, field, err) < 0)
         return -1;
-    /* A hook always gets its own environment: some runtimes would pass on the container's. */
+    /* A hook always gets an environment of its own. */
     json_t *env =
         json_pack("[s]", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
     if (env && h.env)

@@ -16,48 +16,11 @@
 
 enum { ARGV_MAX = 24, PAUSE_TIMEOUT_MS = 10000 };
 
-/* Maximum number of open files in a sandbox. tier/oci/oci_bundle.c has the same number, for
- * runtimes that set the limit. */
-enum { FILES_SANDBOX = 1024 };
-
 /* In the child, between clone and exec: every failure ends the child, with the reason on stderr. */
 static void fail_child(const char *what)
 {
     dprintf(STDERR_FILENO, "%s: %s\n", what, strerror(errno));
     _exit(127);
-}
-
-/* In a user namespace, a mount from outside cannot be unmounted, but it can be hidden. EINVAL
- * also means that nothing is mounted there; then the mount hides nothing. */
-static int hide_unified(void)
-{
-    static const char folder[] = CGROUP_ROOT "/unified";
-    if (umount2(folder, MNT_DETACH) == 0 || errno == ENOENT)
-        return 0;
-    if (errno != EINVAL)
-        return -1;
-    return mount("none", folder, "tmpfs", MS_RDONLY, NULL) < 0 && errno != ENOENT ? -1 : 0;
-}
-
-/* Like dup2(), but clears CLOEXEC even if the fd already has that number. */
-static int move_to(int fd, int number)
-{
-    return fd == number ? fcntl(fd, F_SETFD, 0) : dup2(fd, number);
-}
-
-/*
- * Opens the runtime in a read-only mount of its own that no path leads to. The process that
- * enters the sandbox shows its program there as /proc/PID/exe, which must not be writable. crun
- * and runc would make such a mount themselves and execute themselves again from it, which takes
- * one of six milliseconds. Returns -1 if that fails: then they have to.
- */
-static int open_sealed(const char *path)
-{
-    struct mount_attr attr = {.attr_set = MOUNT_ATTR_RDONLY};
-    cleanup_close int fd = open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
-    if (fd < 0 || mount_setattr(fd, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0)
-        return -1;
-    return steal_fd(&fd);
 }
 
 static void run_child(const struct oci_runtime_launch *l, char *const argv[])
@@ -66,8 +29,6 @@ static void run_child(const struct oci_runtime_launch *l, char *const argv[])
     for (int i = 0; i < 3; i++)
         if (dup2(l->stdio[i], i) < 0)
             fail_child("dup2");
-    if (l->config >= 0 && move_to(l->config, 3) < 0)
-        fail_child("dup2");
     /* The supervisor does not see mounts that are made here; mounts that the supervisor
      * makes appear here. */
     if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
@@ -76,29 +37,14 @@ static void run_child(const struct oci_runtime_launch *l, char *const argv[])
         fail_child("dup2");
     if (cgroup_enter(l->cgroup) < 0)
         fail_child("cannot enter the cgroup");
-    if (l->limit && inherited_limit(FILES_SANDBOX) < 0)
-        fail_child("cannot set the resource limits");
     if (inherited_yield_memory() < 0)
         fail_child("cannot set the score for the OOM killer");
     /* The host's /proc shows other process ids than this namespace has. */
     if (mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)
         fail_child("cannot mount /proc");
-    if (l->runtime->refuses_hybrid && hide_unified() < 0)
-        fail_child("cannot hide the unused cgroup2");
-    /* crun and runc copy themselves before they enter a sandbox, through a file in this folder.
-     * Otherwise they would use /tmp, where the file stays if they are killed. The rest of our
-     * environment is the caller's (for example NOTIFY_SOCKET) and does not concern the runtime. */
-    char copies[512];
-    snprintf(copies, sizeof(copies), "_LIBCONTAINER_STATEDIR=%s", l->root);
+    /* The rest of our environment is the caller's (for example NOTIFY_SOCKET). */
     char *environment[] = {
-        (char *)"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", copies, NULL,
-        NULL};
-    int sealed = l->runtime->copies_itself ? open_sealed(l->path) : -1;
-    if (sealed >= 0) {
-        environment[2] = (char *)"_LIBCONTAINER_CLONED_BINARY=1";
-        execveat(sealed, "", argv, environment, AT_EMPTY_PATH);
-        environment[2] = NULL;
-    }
+        (char *)"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", NULL};
     execve(l->path, argv, environment);
     fail_child(l->path);
 }

@@ -30,14 +30,9 @@ struct oci_runtime_launch {
     /* Flags of this run; they come after the flags in the runtime's row. */
     const char *flags[OCI_RUNTIME_FLAGS_MAX];
     const struct cgroup *cgroup;
-    bool limit; /* start it with the sandbox's resource limits */
     int stdio[3];
-    int config; /* the fd becomes OCI_RUNTIME_CONFIG; -1: none */
-    int image;  /* the fd becomes OCI_RUNTIME_IMAGE; -1: none */
+    int image; /* the fd becomes OCI_RUNTIME_IMAGE; -1: none */
 };
-
-/* If config.json in the bundle is a link to this path, the runtime waits for its contents. */
-#define OCI_RUNTIME_CONFIG "/proc/self/fd/3"
 
 /* Errors: CONTAINER_START_FAILED. */
 int oci_runtime_start(struct process *out, const struct oci_runtime_launch *l, lrun_error *err);

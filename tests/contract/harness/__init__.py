@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""What the contract and the hostile suite share. Standard library and pytest only."""
+"""Code that the pytest suites share. It needs only the standard library and pytest."""

@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: MIT
-"""Addresses of this machine, for servers that a sandbox may reach or not. They are on its loopback interface, so that nothing
-that is sent to them leaves it."""
+"""Addresses of this machine, for test servers that a sandbox may or may not reach. They are added to the loopback interface, so
+no packet to them leaves the machine."""
 import contextlib
+import fcntl
+import json
 import os
 import socket
 import subprocess
 import threading
 
-METADATA = "169.254.169.254"  # of most clouds
-OWN = "203.0.113.77"  # of a network for documentation
+METADATA = "169.254.169.254"  # the metadata service of most clouds
+OWN = "203.0.113.77"  # from a range reserved for documentation
 OWN_V6 = "2001:db8::77"
-LATER = "203.0.113.78"  # which the host gets while a sandbox runs
+LATER = "203.0.113.78"  # added to the host while a sandbox runs
 
 
 def _ip(*words):
@@ -26,32 +28,53 @@ def present(address):
 
 
 def usual():
-    """Those that a server is at. Without a default route for IPv6 a sandbox has no IPv6 either."""
+    """The addresses that test servers listen on. If the host has no default IPv6 route, a sandbox has no IPv6 either."""
     return [METADATA, OWN, *([OWN_V6] if _ip("-6", "route", "show", "default") else [])]
 
 
 @contextlib.contextmanager
+def _users():
+    """Counts, for each address that tests have added, the tests that use it. Several test processes run at the same time."""
+    fd = os.open(f"/tmp/lr-test-addresses-{os.stat('/proc/self/ns/net').st_ino}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    with os.fdopen(fd, "r+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        text = file.read()
+        # Tests that were killed may have left a stale file.
+        users = {address: count for address, count in json.loads(text or "{}").items() if present(address)}
+        yield users
+        file.seek(0)
+        file.truncate()
+        json.dump(users, file)
+
+
+@contextlib.contextmanager
 def of_the_host(*wanted):
-    """The host has these addresses, the usual ones if none are named. False: it cannot get them, which takes root."""
-    added = []
+    """Gives the host these addresses, by default the usual ones. Yields False if they cannot be added, which takes root."""
+    wanted = wanted or usual()
+    if os.geteuid() != 0:
+        yield all(present(address) for address in wanted)
+        return
+    with _users() as users:
+        for address in wanted:
+            if address in users or not present(address):
+                users[address] = users.get(address, 0) + 1
+            if not present(address):
+                _ip("address", "add", _alone(address), "dev", "lo")
+        counted = [address for address in wanted if address in users]
     try:
-        for address in wanted or usual():
-            if present(address):
-                continue
-            if os.geteuid() != 0:
-                yield False
-                return
-            _ip("address", "add", _alone(address), "dev", "lo")
-            added.append(address)
         yield True
     finally:
-        for address in added:
-            _ip("address", "del", _alone(address), "dev", "lo")
+        with _users() as users:
+            for address in counted:
+                users[address] = users.get(address, 1) - 1
+                if users[address] == 0:
+                    del users[address]
+                    _ip("address", "del", _alone(address), "dev", "lo")
 
 
 @contextlib.contextmanager
 def server(address, text):
-    """Sends the text to whoever connects, as the port that it returns."""
+    """Sends the text to every client that connects. Yields the server's port."""
     listener = socket.create_server((address, 0), family=socket.AF_INET6 if ":" in address else socket.AF_INET)
 
     def serve():

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: MIT
-"""A machine beyond this one: a network namespace behind a veth pair, with a name server, and a server on PORT that says TEXT."""
+"""A second machine: a network namespace behind a veth pair, with a name server and a server on PORT that sends TEXT."""
 import contextlib
 import os
 import subprocess
 
 from . import names
 
-VARIABLE = "LR_TEST_BEYOND"  # its address, where root has made it for a user
+VARIABLE = "LR_TEST_BEYOND"  # the machine's address, set if root has created it for another user
 PORT, TEXT = 8080, "from-outside"
 
-# Names and addresses of our own, so that two suites can run at the same time.
+# Unique names and addresses, so that two suites can run at the same time.
 _MARK = os.urandom(3).hex()
 _SPACE = f"lr-test-{_MARK}"
 _NEAR, _FAR = f"lrn{_MARK}", f"lrf{_MARK}"
@@ -18,7 +18,7 @@ _SUBNET = f"198.18.{int(_MARK[:2], 16)}."
 
 @contextlib.contextmanager
 def host():
-    """Its address. Takes root, unless root has made it. None: it cannot be made."""
+    """Yields the machine's address, or None if the machine cannot be created. Creating it takes root; an existing one is reused."""
     if os.environ.get(VARIABLE) or os.geteuid() != 0:
         yield os.environ.get(VARIABLE)
         return

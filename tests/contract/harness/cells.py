@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Every engine and tier by name, and which of them work on this machine."""
+"""The names of all engines and tiers, and which of them work on this machine."""
 import json
 import subprocess
 
@@ -18,7 +18,7 @@ def name(cell):
 
 
 def survey(executable):
-    """{cell: None if it works, else the reason}, as `light-runner doctor --json` tells it."""
+    """Returns {cell: None if it works, else the reason}, as reported by `light-runner doctor --json`."""
     found = {cell: "light-runner doctor does not name it" for cell in CELLS}
     try:
         done = subprocess.run(
@@ -35,7 +35,7 @@ def survey(executable):
         cell = (entry.get("engine"), entry.get("tier") or entry.get("runtime"))
         if cell not in found:
             continue
-        # A machine whose networks are broken can run most of the suite.
+        # Most of the suite also runs on a machine whose networks are broken.
         works = entry["works"] or entry["withoutNetwork"]
         found[cell] = None if works is True else entry.get("reason") or "not available"
     return found

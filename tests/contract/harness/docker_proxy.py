@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Stands between the executable and the daemon: writes down every call, and can change or spoil one."""
+"""A proxy between the executable and the daemon. It records every call, and can change a call or answer it itself."""
 import contextlib
 import json
 import os
@@ -18,7 +18,7 @@ class Call:
 
     @property
     def name(self):
-        """Without the version and the run's id: "POST /containers/ID/start"."""
+        """The call without the API version and the run's id: "POST /containers/ID/start"."""
         path = re.sub(r"^/v1\.\d+", "", self.path.split("?")[0])
         return f"{self.method} {RUN_ID.sub('ID', path)}"
 
@@ -41,7 +41,7 @@ def read_head(stream):
 
 
 def read_whole(stream, length):
-    """An unbuffered stream gives what is there, which may be less."""
+    """Reads exactly `length` bytes. One read of an unbuffered stream may return fewer."""
     data = b""
     while len(data) < length:
         some = stream.read(length - len(data))
@@ -67,7 +67,7 @@ def read_body(stream, head):
 
 
 def pump(source, target):
-    """One direction of a connection, to its end."""
+    """Copies one direction of a connection until its end."""
     with contextlib.suppress(OSError):
         while True:
             data = source.recv(65536)
@@ -79,11 +79,11 @@ def pump(source, target):
 
 
 class Proxy:
-    """spoil: a function of (Call, connection) that answers in the daemon's place by returning True.
-    change: a function of a Call that returns the document which the daemon gets instead of the call's own, or None."""
+    """spoil: a function of (Call, connection); it answers in the daemon's place and returns True, or returns False.
+    change: a function of a Call; it returns the document to send to the daemon instead of the original one, or None."""
 
     def __init__(self, daemon, path, spoil=None, tls=None, change=None):
-        """path: a socket to listen at, or None for a port of 127.0.0.1."""
+        """path: the socket to listen on, or None for a port on 127.0.0.1."""
         self.daemon, self.spoil, self.tls, self.change, self.calls = daemon, spoil, tls, change, []
         if path:
             self.listener = socket.socket(socket.AF_UNIX)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A Docker daemon of our own: on its own socket, with its own data, gone afterwards."""
+"""A Docker daemon for the tests, on its own socket and with its own data. Both are removed afterwards."""
 import contextlib
 import http.client
 import json
@@ -15,13 +15,18 @@ import urllib.parse
 
 from . import tools
 
-# Of the daemon that the docker cells run on, for all suites; empty: there is none, and its neighbour says why.
+# The address of the daemon that the suites share. If it is empty, there is no daemon, and REASON says why.
 VARIABLE, REASON = "LIGHT_RUNNER_TEST_DOCKER", "LIGHT_RUNNER_TEST_DOCKER_REASON"
-# Set where the tests of one engine run beside those of another.
+# The engine whose tests this process runs, set if another process runs those of the other engine.
 ENGINE = "LIGHT_RUNNER_TEST_ENGINE"
 LABEL = "light-runner.run-id"
 
-# With cgroups of its own inside the limit on processes is one on those, and not on the kernel's threads.
+# Variables for a daemon, and for pulls by the local engine. Nothing listens at port 9, so the pull of a missing image fails soon. Otherwise
+# it would wait 20 s for a name server on machines without a network. A proxy is not used for registries on loopback.
+NO_INTERNET = {"RES_OPTIONS": "timeout:1 attempts:1", "HTTP_PROXY": "http://127.0.0.1:9", "HTTPS_PROXY": "http://127.0.0.1:9",
+               "NO_PROXY": "127.0.0.1,localhost"}
+
+# gVisor's own cgroups limit the processes inside the sandbox. Without them, the limit would count the kernel's threads.
 NO_NETWORK = "runsc-network-none"
 RUNSC_FLAGS = ["--platform=systrap", "--in-sandbox-cgroup=v2", "--host-settings=ignore"]
 
@@ -38,14 +43,14 @@ class _Connection(http.client.HTTPConnection):
 
 
 class Daemon:
-    """The little of its API that tests need."""
+    """A client of the daemon's API, with the few calls that the tests need."""
 
     def __init__(self, host):
         assert host.startswith("unix://"), host
         self.host, self.socket = host, host[len("unix://"):]
 
     def call(self, method, path, body=None, kind="application/json"):
-        """(status, document); a body that is neither bytes nor a file is JSON."""
+        """Returns (status, document). A body that is neither bytes nor a file is sent as JSON."""
         connection = _Connection(self.socket)
         try:
             if body is not None and not isinstance(body, bytes) and not hasattr(body, "read"):
@@ -66,7 +71,7 @@ class Daemon:
         assert status == 200 and b"error" not in bytes(str(answer), "utf-8"), answer
 
     def load_archive(self, archive, name):
-        """An archive of `docker save`, under another name."""
+        """Loads an archive of `docker save` under another name."""
         with open(archive, "rb") as file:
             status, answer = self.call("POST", "/images/load?quiet=1", file, "application/x-tar")
         text = json.dumps(answer) if not isinstance(answer, bytes) else answer.decode()
@@ -81,7 +86,7 @@ class Daemon:
         return any(part["Name"] == "Podman Engine" for part in self.call("GET", "/version")[1]["Components"])
 
     def leftovers(self):
-        """Containers, volumes and networks of runs, by name."""
+        """The names of the containers, volumes and networks that belong to runs."""
         filters = urllib.parse.quote(json.dumps({"label": [LABEL]}))
         _, containers = self.call("GET", f"/containers/json?all=1&filters={filters}")
         _, volumes = self.call("GET", f"/volumes?filters={filters}")
@@ -91,13 +96,13 @@ class Daemon:
 
 
 def current():
-    """The daemon that the suites share, or None; also None for tests of the local engine alone."""
+    """The daemon that the suites share, or None. Always None if only tests of the local engine run."""
     host = os.environ.get(VARIABLE) if os.environ.get(ENGINE) != "local" else None
     return Daemon(host) if host else None
 
 
 def missing():
-    """Why no daemon can be started here, or None."""
+    """The reason why no daemon can be started here, or None."""
     if os.geteuid() != 0:
         return "starting a Docker daemon takes root"
     names = [name for name in ("dockerd", "containerd", "iptables") if not shutil.which(name)]
@@ -105,22 +110,24 @@ def missing():
 
 
 def own_runtimes():
-    """gVisor as light-runner wants it to be registered, where there is one."""
+    """The runtimes to register for gVisor, with the flags that light-runner needs. Empty if gVisor is not installed."""
     path = tools.runsc()
     return {"runsc": {"path": path, "runtimeArgs": RUNSC_FLAGS},
             NO_NETWORK: {"path": path, "runtimeArgs": [*RUNSC_FLAGS, "--network=none"]}} if path else {}
 
 
 class Process:
-    """A dockerd, and the containerd that it starts."""
+    """A dockerd and the containerd that it starts."""
 
     def __init__(self, folder, *options, programs=None, runtimes=None, blind_to=None):
-        """programs: the folder of a dockerd, and what goes with it, to use in the place of those in PATH.
-        blind_to: a folder of this machine that is empty for it.
+        """programs: the folder with dockerd and its helpers to use instead of those in PATH.
+        blind_to: a folder of this machine that appears empty to the daemon.
 
-        It keeps its hands off the firewall: there can be one daemon alone that has its rules in it, see running().
+        By default the daemon leaves the firewall alone, because only one daemon at a time can manage its rules; see running().
         """
-        self.environment = dict(os.environ, PATH=f"{programs}:{os.environ['PATH']}") if programs else None
+        self.environment = dict(os.environ, **NO_INTERNET)
+        if programs:
+            self.environment["PATH"] = f"{programs}:{os.environ['PATH']}"
         self.folder, self.host = folder, f"unix://{folder}/docker.sock"
         with open(f"{folder}/daemon.json", "w") as file:
             json.dump({"runtimes": runtimes if runtimes is not None else own_runtimes()}, file)
@@ -133,7 +140,7 @@ class Process:
         self.start()
 
     def start(self, seconds=60):
-        # After a kill: where nobody waits for orphans, the number of the last containerd looks alive.
+        # After a kill, if nobody reaps orphans, the last containerd is a zombie and its pid file looks valid.
         with contextlib.suppress(OSError):
             os.unlink(f"{self.folder}/exec/containerd/containerd.pid")
         with open(os.path.join(self.folder, "log"), "ab") as log:
@@ -152,20 +159,20 @@ class Process:
             time.sleep(0.1)
 
     def stop(self):
-        """Asks it to end, which takes its containers and its containerd with it."""
+        """Asks the daemon to end. It ends its containers and its containerd first."""
         if self.process.poll() is None:
             self.process.terminate()
             try:
                 self.process.wait(timeout=30)
             except subprocess.TimeoutExpired:
                 pass
-        # Whatever it has started is in its session.
+        # All processes that the daemon has started are in its session.
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
     def remove_networks(self):
-        """Their bridges, addresses and rules are the machine's, and would outlive it."""
+        """Removes the daemon's networks: their bridges, addresses and rules belong to the machine and would outlive the daemon."""
         if self.process.poll() is not None:
             return
         with contextlib.suppress(OSError):
@@ -176,7 +183,7 @@ class Process:
     def remove(self):
         self.remove_networks()
         self.stop()
-        # Shims outlive a daemon that was killed.
+        # The shims of a killed daemon are still running.
         subprocess.run(["pkill", "-KILL", "-f", self.folder + "/"], check=False)
         with open("/proc/self/mounts") as mounts:
             inside = [line.split()[1] for line in mounts if line.split()[1].startswith(self.folder + "/")]
@@ -187,8 +194,9 @@ class Process:
 
 @contextlib.contextmanager
 def running(make=None, **options):
-    """A daemon for what runs within, in the environment. There is one at a time: at its start and its end it sets the
-    firewall's rules anew, and takes away those of another. make: of another kind than dockerd, from a folder."""
+    """Runs a daemon and stores its address in the environment while the block lasts. Only one can run at a time: when it starts
+    and ends, it rewrites the firewall's rules and removes those of any other. make: a function that starts another kind of daemon in
+    a folder."""
     assert not os.environ.get(VARIABLE), "there is one already"
     process, reason = None, None if make else missing()
     if reason is None:
@@ -208,12 +216,12 @@ def running(make=None, **options):
 
 
 def shared():
-    """The same for all suites that run within; the one that is there already, if any."""
+    """A daemon for all suites inside the block. If one is running already, that one is used."""
     return contextlib.nullcontext() if VARIABLE in os.environ else running()
 
 
 def use():
-    """For runs: where the daemon is. Those that name no engine choose it themselves, as a user's do."""
+    """Points runs to the daemon. Runs that name no engine then choose Docker by themselves, as a user's runs do."""
     daemon = current()
     if daemon:
         os.environ["DOCKER_HOST"] = daemon.host

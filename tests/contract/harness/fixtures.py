@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The fixtures and hooks of both suites. A conftest.py takes them in with `import *`."""
+"""The fixtures and hooks of the suites. Each conftest.py gets them by `import *`."""
 import contextlib
 import fnmatch
 import os
@@ -10,12 +10,13 @@ import tempfile
 
 import pytest
 
-from . import cells, dockerd, images, tools, witness
+from . import cells, dockerd, images, sharing, tools, witness
 from .runner import Runner
+from .sharing import pytest_runtest_protocol, pytest_runtestloop
 
 __all__ = [
     "pytest_configure", "pytest_unconfigure", "pytest_generate_tests", "pytest_collection_modifyitems", "pytest_runtest_call", "pytest_runtest_setup", "pytest_runtest_makereport",
-    "pytest_addoption",
+    "pytest_addoption", "pytest_runtest_protocol", "pytest_runtestloop",
     "executable", "data_dir", "store", "runner", "python_image", "probe_dir",
 ]
 
@@ -23,22 +24,22 @@ ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", "..")
 TEST_SECONDS = 180
 
 MARKERS = [
-    "slow: much data; left out of the sanitizer pass",
-    "once: about the machine; no need to see it again with the sanitizers",
-    "long: takes seconds of a processor's time; left out of make check-fast",
-    "seconds(n): the test's own deadline instead of 180 s",
-    # Which cells can make a difference. The marker of a test counts before that of its file; without any: every cell.
-    "every_cell: in every cell, where the file's marker says otherwise",
-    "any_cell: ends before an engine is chosen, or without one: in the cell local-runc alone",
-    "any_tier: the tier makes no difference: in the tier runc of each engine",
-    "apart: the engine makes a difference and the tier does, but not the two together: not in docker-runsc",
+    "slow: moves much data; not in the sanitizer pass",
+    "once: tests the machine or the documents; not in the sanitizer pass",
+    "long: takes seconds of CPU time; not in make check-fast",
+    "seconds(n): the test's deadline, instead of 180 s",
+    # Which cells a test is for. A test's own marker overrides its file's; without a marker, it runs in every cell.
+    "every_cell: in every cell; overrides the file's marker",
+    "any_cell: the same on every engine and tier, so only in the cell local-runc",
+    "any_tier: the same in every tier, so only in the tier runc of each engine",
+    "apart: the engine and the tier each make a difference, but not their combination: not in docker-runsc",
     "cells(pattern...): in the cells that match one of these, such as docker-*",
-    "vm(short=False): depends on a machine of its own: `make check` runs it in VMs, too; short: also with --short",
-    # What the other suites and passes take.
-    "any_user: the user makes no difference: not in the suite rootless",
-    "engine: the engine does more than start a container: with --short in docker-runc, too",
-    "podman: differs with Podman's service: in the suite podman",
-    "no_podman: not in the suite podman, whose daemon puts files of its own into /etc",
+    "vm(short=False): can differ in a VM, so `make check` runs it in local-kata, too; short: also with --short",
+    # Which other suites and passes a test is for.
+    "any_user: the same for every user: not in the suite rootless",
+    "engine: needs more from the engine than to start a container: with --short, in docker-runc, too",
+    "podman: can differ with Podman's service: also in the suite podman",
+    "no_podman: not in the suite podman, whose daemon mounts its own files in /etc",
 ]
 PATTERNS = {"every_cell": ["*"], "any_cell": ["local-runc"], "any_tier": ["*-runc"], "apart": ["local-*", "docker-runc"]}
 _survey = None
@@ -58,6 +59,7 @@ def survey():
 
 
 def pytest_addoption(parser):
+    sharing.add_option(parser)
     parser.addoption("--cell", help="only this engine-tier, e.g. local-runc")
     parser.addoption("--engine", help="only this engine; what is of no cell goes with local")
     parser.addoption("--short", action="store_true",
@@ -72,7 +74,7 @@ def pytest_configure(config):
     if engine != "local" and not (config.getoption("--cell") or "docker").startswith("local"):
         _daemon.enter_context(dockerd.shared())
         dockerd.use()
-    for marker in MARKERS:
+    for marker in MARKERS + sharing.MARKERS:
         config.addinivalue_line("markers", marker)
 
 
@@ -81,7 +83,7 @@ def pytest_unconfigure(config):
 
 
 def patterns_of(test):
-    """Of the cells in which a test, or all those of a function, can differ."""
+    """The patterns of the cells that a test, or every test of a function, is for."""
     for marker in test.iter_markers():  # the closest one first
         if marker.name == "cells":
             return marker.args
@@ -95,8 +97,8 @@ def matches(cell, patterns):
 
 
 def pytest_generate_tests(metafunc):
-    """A test that takes a cell runs in every cell that works and can make a difference; test_cells.py tells of those that
-    do not work."""
+    """Runs a test that uses a cell in every cell that works and that the test is for. test_cells.py reports the cells that do not
+    work."""
     if "cell" not in metafunc.fixturenames:
         return
     function = metafunc.definition
@@ -104,8 +106,8 @@ def pytest_generate_tests(metafunc):
     vm = function.get_closest_marker("vm")
     working = [c for c in cells.CELLS if survey()[c] is None and only in (None, cells.name(c)) and engine in (None, c[0])
                and matches(c, patterns_of(function))]
-    # A VM that is emulated takes two seconds to come up, and three times as long beside other tests: the rest is seen only
-    # when this cell is asked for (make check-vms).
+    # An emulated VM takes two seconds to boot, and three times as long beside other tests. So this cell runs only the tests
+    # marked `vm`, unless it was asked for by name (make check-vms).
     if only is None and vm is None:
         working = [c for c in working if c != ("local", "kata")]
     if short:
@@ -120,7 +122,7 @@ def pytest_collection_modifyitems(config, items):
         items[:] = [item for item in items if "cell" in item.fixturenames]
 
     def is_wanted(item):
-        # What has no cell left is not skipped: it was not asked for. A single parameter may have a marker, too.
+        # A test without any cell left is dropped, not skipped: nobody asked for it. A single parameter may have a marker, too.
         cell = item.callspec.params["cell"]
         return isinstance(cell, tuple) and matches(cell, patterns_of(item))
 
@@ -129,7 +131,7 @@ def pytest_collection_modifyitems(config, items):
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_call(item):
-    """Every test has a deadline: one that hangs is a failure with a traceback."""
+    """Gives every test a deadline, so that a test that hangs fails with a traceback."""
     marker = item.get_closest_marker("seconds")
     seconds = marker.args[0] if marker else TEST_SECONDS
 
@@ -153,7 +155,7 @@ def pytest_runtest_setup(item):
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
-    """A test that fails prints what it saw, be it in its own words or not."""
+    """Adds what the test saw to the report of every failed test."""
     del item, call
     report = (yield).get_result()
     if report.failed and hasattr(report.longrepr, "addsection"):
@@ -170,7 +172,7 @@ def executable():
 
 @pytest.fixture(scope="session")
 def data_dir():
-    """A store of our own, so that the user's is neither used nor touched."""
+    """A store for the tests, so that the user's store is neither used nor changed."""
     path = tempfile.mkdtemp(prefix="lr-test-data-")
     previous = os.environ.get("LIGHT_RUNNER_DATA_DIR")
     os.environ["LIGHT_RUNNER_DATA_DIR"] = path
@@ -193,7 +195,7 @@ def import_image(executable, tar, name):
 
 @pytest.fixture(scope="session")
 def store(executable, data_dir, tmp_path_factory):
-    """The data folder, with the image `busybox` in it."""
+    """The data folder, which contains the image `busybox`."""
     tar = str(tmp_path_factory.mktemp("images") / "busybox.tar")
     import_image(executable, images.make_busybox_tar(tar), "busybox")
     return data_dir

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What can be seen of sandboxes from the host: processes, mounts, cgroups, files."""
+"""What the host can see of sandboxes: processes, mounts, cgroups, files."""
 import os
 import re
 import select
@@ -7,11 +7,11 @@ import signal
 import subprocess
 import time
 
-from . import dockerd
+from . import dockerd, sharing
 
 
 def wait_until(condition, seconds=5.0, step=0.02):
-    """Whether the condition comes true (a true value is returned) before the deadline."""
+    """Waits until the condition returns a true value, and returns that value. At the deadline it returns the last, false value."""
     deadline = time.monotonic() + seconds
     while True:
         value = condition()
@@ -33,7 +33,7 @@ def _pids():
 
 
 def processes_with(marker):
-    """Processes, ourselves apart, with the marker in their command line: {pid: argv}."""
+    """All processes with the marker in their command line, except this one: {pid: argv}."""
     needle = marker.encode()
     found = {}
     for pid in _pids():
@@ -46,7 +46,7 @@ def processes_with(marker):
 
 
 def descendants(root):
-    """{pid: argv} of everything that descends from a process, by parent pids."""
+    """All descendants of a process, found by parent pids: {pid: argv}."""
     parents = {}
     for pid in _pids():
         stat = _read(f"/proc/{pid}/stat")
@@ -62,24 +62,35 @@ def descendants(root):
     return found
 
 
+def children(pid):
+    with open(f"/proc/{pid}/task/{pid}/children") as file:
+        return [int(word) for word in file.read().split()]
+
+
+def private_memory(pid):
+    """The bytes of a process that are neither shared with another process nor backed by a file (Private_Dirty)."""
+    with open(f"/proc/{pid}/smaps_rollup") as file:
+        return int(next(line for line in file if line.startswith("Private_Dirty:")).split()[1]) << 10
+
+
 def name_of(pid):
     return _read(f"/proc/{pid}/comm").decode(errors="replace").strip()
 
 
 def parent_of(pid):
-    """0: it is gone."""
+    """The parent's pid; 0 if the process is gone."""
     stat = _read(f"/proc/{pid}/stat")
     return int(stat.rpartition(b")")[2].split()[1]) if stat else 0
 
 
 def state_letter(pid):
-    """R, S, T...; None: it is gone."""
+    """R, S, T and so on; None if the process is gone."""
     stat = _read(f"/proc/{pid}/stat")
     return stat.rpartition(b")")[2].split()[0].decode() if stat else None
 
 
 def held_supervisor(marker):
-    """The supervisor, with the marker in its environment, that has stopped itself for LIGHT_RUNNER_TEST_HOLD."""
+    """The supervisor that has the marker in its environment and has stopped itself because of LIGHT_RUNNER_TEST_HOLD."""
     for pid in processes_with("light-runner-supervisor"):
         if marker.encode() in _read(f"/proc/{pid}/environ") and state_letter(pid) == "T":
             return pid
@@ -87,11 +98,12 @@ def held_supervisor(marker):
 
 
 def kill_supervisor(run_id):
-    """Of a detached run, by SIGKILL. It has ended when this returns: a process that is ending has no command line any
-    more, but its sockets may still be open."""
+    """Kills the supervisor of a detached run and waits until it has ended: the command line of a process that is exiting is empty,
+    but its sockets may still be open."""
     found = [pid for pid, argv in processes_with(run_id).items() if "light-runner-supervisor" in argv]
     assert found, processes_with(run_id)
-    for pid in found:
+    # Its children are forks with the same command line, which the kernel kills; in a frozen sandbox they cannot end yet.
+    for pid in [pid for pid in found if parent_of(pid) not in found]:
         process = os.pidfd_open(pid)
         try:
             signal.pidfd_send_signal(process, signal.SIGKILL)
@@ -101,7 +113,7 @@ def kill_supervisor(run_id):
 
 
 def supervisors(data_dir):
-    """Supervisors of runs from this data folder, and of all others: two of {pid: argv}."""
+    """The supervisors of runs that use this data folder, and all others, as two {pid: argv}."""
     ours, others = {}, {}
     for pid, argv in processes_with("light-runner-supervisor").items():
         environment = _read(f"/proc/{pid}/environ").split(b"\0")
@@ -111,14 +123,14 @@ def supervisors(data_dir):
 
 
 def mounts():
-    """Mounts of the host's namespace, as a set of lines without the volatile mount ids."""
+    """The mounts of the host's namespace: a set of lines without the mount ids, which change."""
     lines = _read("/proc/self/mountinfo").decode(errors="replace").splitlines()
-    # Those of a daemon's containers, and of tests themselves, may be another engine's tests' at this moment.
+    # Mounts of a daemon's containers and of the tests may belong to tests that run at the same time.
     return {" ".join(line.split()[3:]) for line in lines if "/lr-dockerd-" not in line and "/lr-test-" not in line}
 
 
 def cgroups():
-    """Cgroups that belong to runs."""
+    """The cgroups that belong to runs."""
     found = set()
     for directory, names, _ in os.walk("/sys/fs/cgroup"):
         found.update(os.path.join(directory, n) for n in names if n.startswith("light-runner-"))
@@ -126,7 +138,7 @@ def cgroups():
 
 
 def tree(root):
-    """Every path below a folder, relative to it."""
+    """All paths below a folder, relative to it."""
     found = set()
     for directory, folders, files in os.walk(root):
         for name in folders + files:
@@ -144,22 +156,30 @@ def _loops(data_dir):
 
 
 def leftovers(data_dir):
-    """What a run may have left: compare a picture from before with one from after.
+    """A snapshot of everything that a run may leave behind. Compare one from before the run with one from after it.
 
-    Another suite may be running at the same time: what belongs to a living run of another data folder
-    is not looked at.
+    Another suite may run at the same time, so whatever belongs to a living run of another data folder is ignored. Until this test
+    has ended, no other test leaves orphans.
     """
+    sharing.hold(*sharing.LOCKS["reaps"])
     daemon = dockerd.current()
-    ours, others = supervisors(data_dir)
-    foreign = {word for argv in others.values() for word in argv.split() if word.startswith("light-runner-")}
+
+    def foreign_runs():
+        return {word for argv in supervisors(data_dir)[1].values() for word in argv.split() if word.startswith("light-runner-")}
+
+    # A run of another suite may begin or end meanwhile. Its supervisor exists either before or after the cgroups are listed.
+    foreign = foreign_runs()
+    groups = cgroups()
+    foreign |= foreign_runs()
+    ours, _ = supervisors(data_dir)
     return {
         "mounts": mounts(),
-        # The engine docker makes none; those of another engine's tests may be there at this moment.
+        # The engine docker creates no cgroups. Any that exist belong to tests of the other engine.
         "cgroups": set() if os.environ.get(dockerd.ENGINE) == "docker" else
-                   {path for path in cgroups() if os.path.basename(path) not in foreign},
+                   {path for path in groups if os.path.basename(path) not in foreign},
         "supervisors": set(ours),
-        # One empty file system per size is kept in scratch/, for every later run; so is the file of locks,
-        # and without root, in unpacked/, what an image holds.
+        # light-runner keeps these for later runs: in scratch/ one empty file system per size, the lock file, and, for users
+        # other than root, unpacked images in unpacked/.
         "data": {name for name in tree(data_dir)
                  if not name.startswith(("scratch", "unpacked")) and name != "images/setup.lock"},
         "tmp": {n for n in os.listdir("/tmp") if re.match(r"light-runner-[0-9a-f]{12}|crun\.|runc\.", n)} - foreign,
@@ -169,21 +189,28 @@ def leftovers(data_dir):
 
 
 def traces(run_id):
-    """What there is of one run besides its processes: cgroups, a container, a volume."""
+    """What exists of a run besides its processes: cgroups, a container, a volume."""
     daemon = dockerd.current()
     return sorted(name for name in cgroups() | (daemon.leftovers() if daemon else set()) if run_id in name)
 
 
 def new_leftovers(before, data_dir, seconds=5.0, kinds=None):
-    """What is there now and was not before, once it has had its time to go; {} if nothing."""
+    """Everything that exists now and did not before, after waiting for it to go away; {} if there is nothing."""
     def compare():
         now = leftovers(data_dir)
         return {kind: sorted(now[kind] - before[kind]) for kind in kinds or now if now[kind] - before[kind]}
 
-    wait_until(lambda: not compare(), seconds)
-    return compare()
+    found = {}
+
+    def gone():
+        found.clear()
+        found.update(compare())
+        return not found
+
+    wait_until(gone, seconds)
+    return found
 
 
 def remove(path):
-    """rm -rf: Python's own walker recurses, and gives up on deep trees."""
+    """rm -rf. Python's shutil.rmtree() recurses and fails on deep trees."""
     subprocess.run(["rm", "-rf", "--", str(path)], check=True, timeout=120)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Images made by hand: layers, OCI layouts, and archives of docker save."""
+"""Builds images by hand: layers, OCI layouts, and archives of `docker save`."""
 import gzip
 import hashlib
 import io
@@ -45,7 +45,7 @@ def opaque(name):
 
 
 def layer(*entries):
-    """The bytes of a plain tar."""
+    """The bytes of an uncompressed tar."""
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as tar:
         for info, data in entries:
@@ -74,7 +74,7 @@ def as_json(value):
 
 
 class Image:
-    """One image: its documents, and its blobs by their digests."""
+    """One image: its documents, and its blobs by digest."""
 
     def __init__(self, *layers, config=None, pack="gzip", architecture=ARCHITECTURE, os_name="linux", diff_ids=None,
                  packed=None):
@@ -101,13 +101,13 @@ def describe(data, kind, **more):
 
 
 def platform_index(*images):
-    """The document of one image for several platforms."""
+    """The index of an image that exists for several platforms."""
     return as_json({"schemaVersion": 2, "mediaType": OCI + "index.v1+json",
                     "manifests": [i.descriptor(platform=i.platform) for i in images]})
 
 
 def write_layout(path, descriptors, blobs):
-    """An OCI image layout; `blobs` are bytes."""
+    """Writes an OCI image layout. `blobs` is a list of bytes."""
     os.makedirs(path / "blobs" / "sha256")
     (path / "oci-layout").write_bytes(as_json({"imageLayoutVersion": "1.0.0"}))
     (path / "index.json").write_bytes(as_json({"schemaVersion": 2, "manifests": descriptors}))
@@ -121,7 +121,7 @@ def image_layout(path, image):
 
 
 def archive_of(path, target, mode="w"):
-    """The tar of a folder's contents."""
+    """Packs the contents of a folder into a tar."""
     with tarfile.open(target, mode) as tar:
         for name in sorted(os.listdir(path)):
             tar.add(path / name, arcname=name)
@@ -129,7 +129,7 @@ def archive_of(path, target, mode="w"):
 
 
 def docker_archive(target, *images, shared_layers_as_links=False):
-    """As `docker save` of before version 25 writes it."""
+    """Writes an archive in the format of `docker save` before version 25."""
     rows, entries, seen = [], [], {}
     for number, image in enumerate(images):
         name = hashlib.sha256(image.config).hexdigest() + ".json"

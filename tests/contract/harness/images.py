@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Images for the tests, made without a network."""
+"""Images for the tests, built without a network."""
 import glob
 import io
 import os
@@ -18,7 +18,7 @@ def _add(tar, name, kind, mode, data=b"", link=""):
 
 
 def make_busybox_tar(path):
-    """A root file system of busybox alone, with a link for each of its applets."""
+    """A root file system that contains only busybox and a link for each of its applets."""
     with open(BUSYBOX, "rb") as file:
         busybox = file.read()
     applets = subprocess.run(

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""A name server, over UDP and TCP. It answers every question for an address with one address.
+"""A name server for UDP and TCP. It answers every question for an IPv4 address with the same address.
 
-    python3 names.py SERVER PORT ANSWER      until it is killed; says `up` once it listens
+        python3 names.py SERVER PORT ANSWER      runs until it is killed; prints `up` once it listens
 """
 import contextlib
 import socket
@@ -15,7 +15,7 @@ QUESTION_AT, A, IN = 12, 1, 1
 
 
 def reply(query, answer):
-    """For the first question of a query: the address for A, nothing for other types."""
+    """Answers the first question of a query: the address for type A, no record for other types."""
     end = QUESTION_AT
     while query[end]:
         end += query[end] + 1
@@ -56,7 +56,7 @@ def serve_tcp(server, answer):
 
 @contextlib.contextmanager
 def running(address, answer, *before):
-    """One at that address, port 53; `before`: words of a command that starts it."""
+    """Runs a name server at that address, port 53. before: the words of a command that starts it."""
     process = subprocess.Popen([*before, sys.executable, __file__, address, "53", answer], stdin=subprocess.DEVNULL,
                                stdout=subprocess.PIPE)
     try:
@@ -69,12 +69,12 @@ def running(address, answer, *before):
 
 
 def ask_by_tcp(server):
-    """Words of a shell in a sandbox that print the answer's bytes in hex. server: an address, or words that print it."""
+    """A shell command for a sandbox that prints the answer's bytes in hex. server: an address, or shell text that prints one."""
     labels = "".join(f"\\{len(label):03o}{label}" for label in NAME.split("."))
     length = len(NAME) + 2 + QUESTION_AT + 4
     header = "".join(f"\\{byte:03o}" for byte in struct.pack(">HHHHHHH", length, 0x1234, 0x0100, 1, 0, 0, 0))
     question = f"{header}{labels}\\000\\000\\001\\000\\001"
-    # nc has the pipe open for writing too: it sees no end there, and stays until the server closes.
+    # nc opens the pipe for writing as well. So it never sees the pipe's end, and stays until the server closes the connection.
     return f"mkfifo question; printf '{question}' >question & timeout 10 nc -w 5 {server} 53 <>question | hexdump -v -e '1/1 \"%02x\"'"
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""A user other than root, made for as long as a test needs it, and what root would hand over to it.
+"""An ordinary user, created for as long as a test needs one, and the resources that root hands over to such a user.
 
-Everything that is changed on the machine is put back: lines of /etc/passwd, subuid and subgid, owners of the
-cgroup folders, the mode of /dev/net/tun.
+Every change to the machine is undone: lines in /etc/passwd, subuid and subgid, the owners of the cgroup folders, the mode of
+/dev/net/tun.
 """
 import contextlib
 import fcntl
@@ -10,16 +10,16 @@ import os
 import subprocess
 import tempfile
 
-UID = 64242  # of nobody's
-LONE = 64243  # and who is never given subordinate ids
-SUBORDINATE = 1684340736  # 65536 ids that are nobody's either
+UID = 64242  # no account has this uid
+LONE = 64243  # the uid of a user who never gets subordinate ids
+SUBORDINATE = 1684340736  # first of 65536 ids that nobody else uses
 CGROUPS = "/sys/fs/cgroup"
 CONTROLLERS = ("memory", "cpu", "cpuacct", "pids", "freezer")
 
 
 def command(argv, folder, uid=UID, **variables):
-    """What runs argv as the user, with next to nothing in its environment."""
-    # Helpers such as mkfs.erofs may be in sbin; there is no XDG_RUNTIME_DIR, as in a cron job.
+    """The command that runs argv as the user, with a nearly empty environment."""
+    # Helpers such as mkfs.erofs may be in sbin. XDG_RUNTIME_DIR is not set, as in a cron job.
     given = {"HOME": folder, "PATH": "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", "TMPDIR": folder, **variables}
     return ["setpriv", "--reuid", str(uid), "--regid", str(uid), "--clear-groups", "env", "-i",
             *(f"{name}={value}" for name, value in given.items()), *argv]
@@ -27,7 +27,7 @@ def command(argv, folder, uid=UID, **variables):
 
 @contextlib.contextmanager
 def exclusive():
-    """What is handed over is the machine's: only one suite at a time."""
+    """Locks the resources that are handed over: the machine has them once, so only one suite can use them at a time."""
     with open(os.path.join(tempfile.gettempdir(), "lr-test-ordinary.lock"), "w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
@@ -35,27 +35,27 @@ def exclusive():
 
 @contextlib.contextmanager
 def home(uid=UID):
-    """A folder of the user's own, which nobody else can pass through."""
-    # Not below pytest's: those are closed to others.
+    """A home folder that no other user can enter."""
+    # It is not below pytest's temporary folder, which other users cannot enter.
     path = tempfile.mkdtemp(prefix="lr-home-")
     os.chown(path, uid, uid)
     try:
         yield path
     finally:
-        # Not shutil: what is unpacked belongs to other ids, and may be deep.
+        # Not shutil.rmtree(): unpacked images belong to other ids, and may be deep.
         subprocess.run(["rm", "-rf", "--", path], check=True, timeout=120)
 
 
 @contextlib.contextmanager
 def lines(**wanted):
-    """One line more in a file of /etc."""
+    """Appends a line to each of these files in /etc."""
     for name, line in wanted.items():
         with open(f"/etc/{name}", "a") as file:
             file.write(line)
     try:
         yield
     finally:
-        # Line by line: others may have changed the file meanwhile.
+        # Remove only this line: others may have changed the file meanwhile.
         for name, line in wanted.items():
             with open(f"/etc/{name}") as file:
                 kept = [other for other in file if other != line]
@@ -64,7 +64,7 @@ def lines(**wanted):
 
 
 def account(uid=UID):
-    """newuidmap wants a name."""
+    """An entry in /etc/passwd, because newuidmap needs a user name."""
     return lines(passwd=f"lr-test-{uid}:x:{uid}:{uid}::/nonexistent:/usr/sbin/nologin\n")
 
 
@@ -74,7 +74,7 @@ def subordinate_ids(uid=UID):
 
 
 def can_delegate():
-    """Only v1 hands controllers over by owner; v2 takes a systemd that does it."""
+    """Whether this machine has cgroup v1, which delegates controllers by the owner of a folder. v2 needs a systemd that delegates them."""
     return all(os.path.isdir(f"{CGROUPS}/{name}") for name in CONTROLLERS)
 
 
@@ -95,7 +95,7 @@ def delegated_cgroups(controllers=CONTROLLERS, uid=UID):
 
 @contextlib.contextmanager
 def network_device(path="/dev/net/tun"):
-    """Open to everybody, as distributions have it."""
+    """Opens the device to everybody, as distributions do."""
     before = os.stat(path).st_mode & 0o777
     os.chmod(path, 0o666)
     try:

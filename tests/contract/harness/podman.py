@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Podman's service for Docker's clients, of our own: on its own socket, with its own data, gone afterwards."""
+"""Podman's Docker-compatible service for the tests, on its own socket and with its own data. Both are removed afterwards."""
 import os
 import shutil
 
@@ -7,14 +7,14 @@ from . import dockerd
 
 
 def missing():
-    """Why it cannot be started here, or None."""
+    """The reason why the service cannot be started here, or None."""
     if os.geteuid() != 0:
         return "starting it as these tests do takes root"
     names = [name for name in ("podman", "runc", "iptables") if not shutil.which(name)]
     return f"not installed: {', '.join(names)}" if names else None
 
 
-# It asks for more open files than root itself may have on some machines.
+# Podman asks for more open files than some machines allow even for root.
 RUNTIME = """#!/bin/sh
 for word; do
     [ "$before" != --bundle ] || sed -i "s/1048576/$(ulimit -Hn)/g" "$word/config.json"
@@ -29,9 +29,9 @@ class Process(dockerd.Process):
         self.folder, self.host, self.process = folder, f"unix://{folder}/podman.sock", None
         self.environment = dict(os.environ, CONTAINERS_CONF=f"{folder}/containers.conf")
         with open(f"{folder}/containers.conf", "w") as file:
-            # What later versions of Podman have alone.
+            # Only newer versions of Podman have this backend.
             file.write('[network]\nnetwork_backend = "netavark"\n')
-        # Not crun, which does not take cgroups v1 and v2 side by side.
+        # Not crun, which does not support cgroups v1 and v2 side by side.
         runtime = os.path.join(folder, "runtime")
         with open(runtime, "w") as file:
             file.write(RUNTIME)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A registry on loopback: Debian's docker-registry."""
+"""A registry on loopback, using Debian's docker-registry."""
 import base64
 import json
 import shutil
@@ -22,7 +22,7 @@ def free_port(address="127.0.0.1"):
 
 
 class Registry:
-    """One docker-registry, and the little of its protocol that a push takes."""
+    """A docker-registry, and the part of its protocol that a push needs."""
 
     def __init__(self, path, address="127.0.0.1", users=None):
         self.path, self.host = path, f"{address}:{free_port(address)}"

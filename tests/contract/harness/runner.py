@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Drives the executable: one object per cell, one method per way of calling it."""
+"""Calls the executable: one object per cell, one method per kind of call."""
 import json
 import os
 import pathlib
@@ -14,18 +14,18 @@ DEADLINE = 60
 
 
 class Outcome:
-    """What one call of the executable gave."""
+    """The exit code and the output of one call."""
 
     def __init__(self, code, stdout, stderr):
         self.code, self.stdout, self.stderr = code, stdout, stderr
         self.json = None
 
     def checked(self, expects_json):
-        # A sanitizer's report fails the test, even one that expects an error.
+        # A sanitizer's report fails the test, even if the test expects an error.
         for words in (b": runtime error: ", b"Sanitizer: "):
             assert words not in self.stderr and words not in self.stdout[:100000], self
         if expects_json:
-            # One JSON object and nothing else: json.loads refuses anything behind it.
+            # Exactly one JSON object: json.loads() rejects anything after it.
             try:
                 self.json = json.loads(self.stdout)
             except ValueError as error:
@@ -39,7 +39,7 @@ class Outcome:
 
     @property
     def text(self):
-        """The program's own output with --json: stderr without the lines that are ours."""
+        """The program's own output with --json: stderr without light-runner's own lines."""
         lines = self.stderr.decode(errors="surrogateescape").splitlines(keepends=True)
         return "".join(line for line in lines if not line.startswith("light-runner: "))
 
@@ -57,7 +57,7 @@ class Runner:
         self.engine, self.tier = cell
 
     def cli(self, *argv, stdin=None, deadline=DEADLINE, expects_json=None, env=None, before=()):
-        """Calls the executable with these words. stdin: bytes, a file, or None for none. before: words of a command that
+        """Calls the executable with these arguments. stdin: bytes, a file, or None for /dev/null. before: the words of a command that
         executes it."""
         given = {"input": stdin} if isinstance(stdin, bytes) else {"stdin": stdin or subprocess.DEVNULL}
         try:
@@ -75,7 +75,7 @@ class Runner:
         outcome = Outcome(done.returncode, done.stdout, done.stderr)
         witness.saw(argv, outcome, env)
         outcome.checked("--json" in argv if expects_json is None else expects_json)
-        # A detached run prints its id alone.
+        # A detached run prints only its id.
         if argv[0] == "run" and outcome.json is not None and set(outcome.json) != {"id"}:
             schemas.result(outcome.json)
         return outcome
@@ -95,7 +95,7 @@ class Runner:
         return ["--engine", self.engine, "--runtime", self.tier]
 
     def request(self, script=None, image="busybox", *, options=None, **fields):
-        """The request document; runs have no network unless a test says otherwise."""
+        """Builds the request document. Runs have no network unless the test sets one."""
         document = {"image": image, "networks": ["none"]}
         if script is not None:
             document["entrypoint"] = script
@@ -108,11 +108,11 @@ class Runner:
         document.update(fields)
         document["options"] = {"engine": self.engine, "runtime": self.tier, **(options or {})}
         if fields.get("run"):
-            document["options"].setdefault("setupRuntime", "runc")  # the only one that there is for steps
+            document["options"].setdefault("setupRuntime", "runc")  # the only tier for setup steps
         return document
 
     def needs_disk_cap(self):
-        """For tests of `disk`: a Docker daemon can have it on some file systems alone, and says so."""
+        """Skips a test of `disk` if the Docker daemon cannot cap the disk on its file system."""
         if self.engine != "docker":
             return
         error = self.run("true", options={"disk": "1g"}).error
@@ -121,36 +121,36 @@ class Runner:
             pytest.skip(f"disk: {error['message']}")
 
     def write_request(self, document):
-        """The request goes by file, so that nothing of it is in our own command line."""
+        """Writes the request to a file, so that its text is not in the test's own command lines."""
         fd, path = tempfile.mkstemp(suffix=".json", dir=self.scratch)
         with os.fdopen(fd, "wb") as file:
             file.write(document if isinstance(document, bytes) else json.dumps(document).encode())
         return path
 
     def submit(self, document, *flags, **call):
-        """Runs a request document as it is, with --json."""
+        """Runs a request document unchanged, with --json."""
         outcome = self.cli("run", "--json", *flags, "--request", self.write_request(document), **call)
         if isinstance(document, dict) and (outcome.error or {}).get("code") != "INVALID_ARGUMENT":
             schemas.request(document)
         return outcome
 
     def run(self, script=None, image="busybox", *, flags=(), stdin=None, deadline=DEADLINE, **fields):
-        """One run with --json. The program's output is in .text, the result in .json."""
+        """Runs a script with --json. The program's output is in .text, the result in .json."""
         return self.submit(self.request(script, image, **fields), *flags, stdin=stdin, deadline=deadline)
 
     def ok(self, script=None, image="busybox", **call):
-        """The same, for runs that a test takes for granted."""
+        """The same, and fails the test unless the run succeeds."""
         outcome = self.run(script, image, **call)
         assert outcome.code == 0 and outcome.json.get("success") is True, outcome
         return outcome
 
     def plain(self, script, *flags, image="busybox", stdin=None, deadline=DEADLINE, env=None):
-        """One run by flags, without --json: stdout and stderr are the program's."""
+        """Runs a script by flags, without --json: stdout and stderr are the program's own."""
         return self.cli("run", *self.cell_flags(), "--network", "none", *flags, image, "--", script,
                         stdin=stdin, deadline=deadline, env=env)
 
     def start(self, script, *flags, **fields):
-        """Starts a run with --json and returns the process; the caller ends it."""
+        """Starts a run with --json and returns the process. The caller waits for it."""
         argv = ["run", "--json", *flags, "--request", self.write_request(self.request(script, **fields))]
         process = subprocess.Popen([self.executable, *argv], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         witness.saw(argv, process)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The documents of real runs against docs/*.schema.json: all that the suites see go through here."""
+"""Validates the documents of real runs against docs/*.schema.json. Every document that the suites see is validated here."""
 import json
 import os
 import re
@@ -15,7 +15,7 @@ _validators = {}
 
 
 def _pattern(_validator, pattern, instance, _schema):
-    """`$` is the very end in JSON Schema; in Python's expressions it is before a last line feed as well."""
+    """In JSON Schema, `$` matches only at the very end. In Python, it also matches before a final line feed."""
     if isinstance(instance, str) and not re.search(pattern.replace("$", "\\Z"), instance):
         yield jsonschema.ValidationError(f"{instance!r} does not match {pattern!r}")
 
@@ -25,7 +25,7 @@ def _validator(name, part=None):
         with open(os.path.join(DOCS, f"{name}.schema.json"), encoding="utf-8") as file:
             schema = json.load(file)
         jsonschema.Draft202012Validator.check_schema(schema)
-        if part:  # one of several that are possible: its errors say more than that none fits
+        if part:  # validated by itself, so that the error is more precise than "no alternative matches"
             schema = {"$ref": f"#/$defs/{part}", "$defs": schema["$defs"]}
         known = jsonschema.validators.extend(jsonschema.Draft202012Validator, {"pattern": _pattern})
         _validators[name, part] = known(schema, format_checker=jsonschema.FormatChecker(formats=["ipv6"]))
@@ -38,12 +38,23 @@ def _hold(document, validator, what):
 
 
 def result(document):
-    """Fails the test unless the document is a result, or an error, as the schema has them."""
+    """Fails the test unless the document is a valid result or error."""
     if jsonschema:
         _hold(document, _validator("result", "failure" if "error" in document else "result"), "docs/result.schema.json")
 
 
 def request(document):
-    """Fails the test unless the schema takes a request that light-runner has taken."""
+    """Fails the test unless the schema accepts this request, which light-runner has accepted."""
     if jsonschema:
         _hold(document, _validator("request"), "docs/request.schema.json")
+
+
+def rpc(message, part):
+    """Fails the test unless the schema accepts a line of `light-runner rpc`. part: toServer or toClient."""
+    if not jsonschema:
+        return
+    _hold(message, _validator("rpc", part), "docs/rpc.schema.json")
+    if part == "toServer" and message["method"] == "run":
+        request(message["params"]["request"])
+    if part == "toClient" and isinstance(message.get("result"), dict) and "usage" in message["result"]:
+        result(message["result"])

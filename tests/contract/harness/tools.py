@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Programs that the tests bring with them: what scripts/install-runsc has built into the cache."""
+"""Programs that the project's scripts have built into the cache, such as gVisor's by scripts/install-runsc."""
 import glob
 import os
 import shutil
@@ -12,14 +12,14 @@ def runsc():
 
 
 def current_dockerd():
-    """The folder of what scripts/install-dockerd has built, or None."""
+    """The folder with the programs that scripts/install-dockerd has built, or None."""
     cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     found = sorted(glob.glob(os.path.join(glob.escape(cache), "light-runner", "dockerd-*", "dockerd")))
     return os.path.dirname(found[-1]) if found else None
 
 
 def use_cached_runsc():
-    """A runsc that the caller names is meant; one from the cache comes before the distribution's."""
+    """Uses the runsc from the cache instead of the distribution's, unless the caller has named one."""
     cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     found = sorted(glob.glob(os.path.join(glob.escape(cache), "light-runner", "runsc-*", "runsc")))
     if found and not os.environ.get("LIGHT_RUNNER_RUNSC"):

@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: MIT
-"""What a test has seen: every call of the executable with its answer, the states of its runs and their output. A test that fails shows it."""
+"""Records what a test has seen, for the report of a failure: calls of the executable, their answers, and its runs' states and output."""
 import os
 import subprocess
 
 CALLS_MAX = 30
 TEXT_MAX = 2000
 
-_calls = []  # [what, answer, how often in a row]
-_folders = []  # where this test's states are
+_calls = []  # [call, answer, times in a row]
+_folders = []  # the state folders of this test
 
 
 def forget():
-    """A test begins."""
+    """Starts a new record at the beginning of a test."""
     _calls.clear()
     _folders.clear()
 
@@ -23,14 +23,14 @@ def _shorten(value):
 
 
 def saw(argv, answer, env=None):
-    """A call and what came of it; answer: anything that can be printed, a Popen too."""
+    """Records a call and its answer. The answer can be anything that repr() takes, or a Popen."""
     folder = (os.environ if env is None else env).get("LIGHT_RUNNER_STATE_DIR")
     if folder and folder not in _folders:
         _folders.append(folder)
     what = " ".join(map(str, argv))
     if "--request" in argv:
         what += " < " + _read(argv[argv.index("--request") + 1])
-    # A test that waits asks the same again and again.
+    # A test that polls makes the same call again and again.
     if _calls and _calls[-1][0] == what and repr(_calls[-1][1]) == repr(answer):
         _calls[-1][2] += 1
     else:
@@ -68,12 +68,12 @@ def _runs(executable, folder):
 
 
 def _answer(value):
-    """Of a process that was started and left to itself there is the code alone."""
+    """Of a process that a test has started, only the exit code is known."""
     return f"exit code {value.poll()}" if isinstance(value, subprocess.Popen) else repr(value)
 
 
 def tell(executable):
-    """All of it, as text; "" if there is nothing."""
+    """The whole record as text; "" if it is empty."""
     lines = [f"{_shorten(what)}{f' ({times} times)' if times > 1 else ''}\n    -> {_shorten(_answer(answer))}" for what, answer, times in _calls]
     folders = _folders or [f for f in [os.environ.get("LIGHT_RUNNER_STATE_DIR")] if f]
     for folder in folders:
