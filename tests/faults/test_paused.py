@@ -4,7 +4,7 @@ import pytest
 
 from harness import host
 
-pytestmark = [pytest.mark.vm, pytest.mark.reaps]
+pytestmark = [pytest.mark.vm, pytest.mark.orphans]
 
 
 def test_the_supervisor_of_a_paused_run_is_killed(runner, store, tmp_path, monkeypatch):

@@ -194,6 +194,24 @@ def traces(run_id):
     return sorted(name for name in cgroups() | (daemon.leftovers() if daemon else set()) if run_id in name)
 
 
+def _who_is_in(group):
+    """The processes in a cgroup, to explain a leftover."""
+    found = []
+    for pid in _read(os.path.join(group, "cgroup.procs")).decode().split():
+        argv = _read(f"/proc/{pid}/cmdline").replace(b"\0", b" ").decode(errors="replace")[:200]
+        found.append(f"{pid}, child of {parent_of(pid)}, {state_letter(pid)}, waits in {_read(f'/proc/{pid}/wchan').decode()}: {argv}")
+    return found
+
+
+def _explained(groups):
+    """Why cgroups may be left: what is in them, who names their run, and processes that the kernel has killed or that have crashed."""
+    ids = {os.path.basename(group) for group in groups}
+    kernel = subprocess.run(["dmesg"], stdin=subprocess.DEVNULL, capture_output=True, timeout=30, check=False).stdout
+    ends = [line for line in kernel.decode(errors="replace").splitlines() if re.search(r"segfault|trap|Killed process|oom", line)]
+    return [f"{group}: {_who_is_in(group)}" for group in groups] + \
+           [f"names {name}: {processes_with(name)}" for name in sorted(ids)] + [f"kernel: {line}" for line in ends[-5:]]
+
+
 def new_leftovers(before, data_dir, seconds=5.0, kinds=None):
     """Everything that exists now and did not before, after waiting for it to go away; {} if there is nothing."""
     def compare():
@@ -207,7 +225,8 @@ def new_leftovers(before, data_dir, seconds=5.0, kinds=None):
         found.update(compare())
         return not found
 
-    wait_until(gone, seconds)
+    if not wait_until(gone, seconds) and "cgroups" in found:
+        found["cgroups"] = _explained(found["cgroups"])
     return found
 
 
