@@ -125,8 +125,10 @@ def supervisors(data_dir):
 def mounts():
     """The mounts of the host's namespace: a set of lines without the mount ids, which change."""
     lines = _read("/proc/self/mountinfo").decode(errors="replace").splitlines()
-    # Mounts of a daemon's containers and of the tests may belong to tests that run at the same time.
-    return {" ".join(line.split()[3:]) for line in lines if "/lr-dockerd-" not in line and "/lr-test-" not in line}
+    # Mounts of a daemon's containers and of the tests may belong to tests that run at the same time. The first `ip netns add` on
+    # a machine (beyond.py) mounts /run/netns for good.
+    others = ("/lr-dockerd-", "/lr-test-", " /run/netns ")
+    return {" ".join(line.split()[3:]) for line in lines if not any(other in line for other in others)}
 
 
 def cgroups():
