@@ -23,7 +23,7 @@ import time
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 sys.path.insert(0, os.path.join(ROOT, "tests", "contract"))
 sys.dont_write_bytecode = True
-from harness import cells, dockerd, host, images, tools  # noqa: E402
+from harness import cells, dockerd, host, images, sharing, tools  # noqa: E402
 
 DEADLINE = 120
 REAP = {"LIGHT_RUNNER_REAP_AGE_MS": "0"}
@@ -225,7 +225,10 @@ def main():
     parser.add_argument("--runs", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--cells", default="local-runc,local-runsc,local-kata,docker-runc,docker-runsc")
+    parser.add_argument("--locked", action="store_true", help="the calling test keeps other tests away from orphans")
     options = parser.parse_args()
+    if options.locked:
+        sharing.held_by_parent("orphans")
     with dockerd.shared():
         dockerd.use()
         bad, left = run(os.path.abspath(os.path.join(options.build, "light-runner")), options.runs, options.seed,

@@ -86,6 +86,11 @@ def hold(name, how):
     signal.alarm(seconds)
 
 
+def held_by_parent(name):
+    """For a program of a test that holds this lock: the program takes it as its own."""
+    _names.add(name)
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_protocol(item):
     for marker in sorted({marker.name for marker in item.iter_markers()} & set(LOCKS)):
