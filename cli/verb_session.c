@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* light-runner session: one sandbox, many commands. */
+#include "verb_session.h"
 #include "cli_runner.h"
 #include "detached.h"
 #include "outcome.h"
 #include "run_flags.h"
-#include "verbs.h"
 
 #include "base/cleanup.h"
 #include "base/error.h"
@@ -16,57 +16,13 @@
 #define OPERATION "cli.session"
 
 struct options {
-    bool json, help, no_ignore;
-    const char *ignore[64];
-    size_t ignored;
-    const char *links;
+    bool json, help;
 };
-
-static int read_ignore(void *into, const struct flag *flag, const char *value, lrun_error *err)
-{
-    struct options *o = into;
-    (void)flag;
-    if (o->ignored + 1 == sizeof(o->ignore) / sizeof(o->ignore[0]))
-        return error_set(err, LRUN_INVALID_ARGUMENT, OPERATION, "--ignore: more than 63 names");
-    o->ignore[o->ignored++] = value;
-    return 0;
-}
 
 static const struct flag plain_flags[] = {
     FLAG_JSON(struct options, "print JSON"),
     FLAG_HELP(struct options),
     FLAG_END,
-};
-
-static const struct flag put_flags[] = {
-    FLAG_CALL("ignore", read_ignore,
-              "left out at any depth, instead of .git, node_modules... (repeatable)",
-              .value = "NAME"),
-    FLAG_SWITCH("no-ignore", struct options, no_ignore, "leave nothing out by its name"),
-    FLAG_STRING("links", struct options, links, "WHICH",
-                "skip (default), or inside: keep relative links that stay in it",
-                .choices = "skip inside"),
-    FLAG_JSON(struct options, "print {} when it is done"),
-    FLAG_HELP(struct options),
-    FLAG_END,
-};
-
-static const struct command put_command = {
-    .name = "session put",
-    .usage = "[flags] ID FOLDER",
-    .about = "Copies the contents of a folder into the working directory of a session.",
-    .flags = put_flags,
-    .words = COMPLETE_RUNS,
-};
-
-static const struct command get_command = {
-    .name = "session get",
-    .usage = "[flags] ID FROM:TO...",
-    .about =
-        "Copies files and folders out of a session, as `light-runner run --extract` does. TO is "
-        "a folder.\nThe exit code is 1 if an entry could not be copied.",
-    .flags = plain_flags,
-    .words = COMPLETE_RUNS,
 };
 
 static const struct command close_command = {
@@ -93,13 +49,20 @@ const struct command session_command = {
              "  run ID [--] COMMAND     execute a command in it\n"
              "  put ID FOLDER           copy the contents of a folder into it\n"
              "  get ID FROM:TO...       copy files and folders out of it\n"
+             "  read ID PATH            print a file\n"
+             "  write ID PATH           write what comes on stdin to a file\n"
+             "  ls ID [PATH]            list a folder\n"
+             "  stat ID PATH            describe a file or folder\n"
+             "  rm ID PATH              remove a file or folder\n"
              "  close ID                end it\n"
              "  list                    list those that are open",
     .flags = plain_flags + 1,
     .notes = "The verbs ls, attach, stop, cancel, pause and resume take the id of a session, too.",
     .commands =
-        (const struct command *const[]){&session_open_command, &session_run_command, &put_command,
-                                        &get_command, &close_command, &list_command, NULL},
+        (const struct command *const[]){
+            &session_open_command, &session_run_command, &session_put_command, &session_get_command,
+            &session_read_command, &session_write_command, &session_ls_command,
+            &session_stat_command, &session_rm_command, &close_command, &list_command, NULL},
 };
 
 /* ------------------------------------------------------------- open */
@@ -150,8 +113,7 @@ static int session_open(int argc, char **argv)
 
 /* ------------------------------------------------------------- the others */
 
-/* Returns NULL with the error printed, and *code set. */
-static lrun_session *find_session(const char *id, bool json, int *code)
+lrun_session *session_find(const char *id, bool json, int *code)
 {
     lrun_error e = {0};
     lrun_session *session = NULL;
@@ -194,7 +156,7 @@ static int session_run(int argc, char **argv)
         flags_help(&session_run_command);
         return 0;
     }
-    lrun_session *session = find_session(f.id, f.json, &code);
+    lrun_session *session = session_find(f.id, f.json, &code);
     if (!session)
         return code;
     int rc = outcome_init(&o, f.json, &e) < 0 ? -1 : execute(&f, &o, session, &result, &e);
@@ -208,95 +170,6 @@ static int session_run(int argc, char **argv)
     return code;
 }
 
-static int session_put(int argc, char **argv)
-{
-    static const char *const nothing[] = {NULL};
-    struct options w = {0};
-    lrun_error e = {0};
-    int code;
-    if (!cli_parse(&put_command, &w, &argc, argv, &code))
-        return code;
-    if (argc != 3)
-        return cli_usage("session put", w.json, "it takes an ID and a FOLDER");
-    if (w.ignored > 0 && w.no_ignore)
-        return cli_usage("session put", w.json,
-                         "--ignore and --no-ignore cannot be given together");
-    lrun_session *session = find_session(argv[1], w.json, &code);
-    if (!session)
-        return code;
-    lrun_files files = LRUN_FILES_INIT;
-    files.dir = argv[2];
-    files.ignore = w.no_ignore ? nothing : w.ignored ? w.ignore : NULL;
-    files.links = w.links;
-    int rc = lrun_session_put(session, &files, &e);
-    lrun_session_free(session);
-    if (rc < 0)
-        return cli_fail(&e, w.json);
-    if (w.json)
-        printf("{}\n");
-    return 0;
-}
-
-/* Splits FROM:TO at the last colon. The strings are argv's own. */
-static int read_entries(lrun_extract *entries, int count, char **argv, lrun_error *err)
-{
-    for (int i = 0; i < count; i++) {
-        char *colon = strrchr(argv[i], ':');
-        if (!colon)
-            return error_set(err, LRUN_INVALID_ARGUMENT, OPERATION, "'%.300s' is not FROM:TO",
-                             argv[i]);
-        *colon = '\0';
-        entries[i] = (lrun_extract)LRUN_EXTRACT_INIT;
-        entries[i].from = argv[i];
-        entries[i].to = colon + 1;
-    }
-    return 0;
-}
-
-static int report_copies(const lrun_result *r, bool json)
-{
-    int code = 0;
-    for (size_t i = 0; i < r->extracted_count; i++) {
-        const lrun_extracted *x = r->extracted[i];
-        if (x->status == LRUN_EXTRACT_OK)
-            continue;
-        code = 1;
-        if (!json)
-            cli_line(stderr, "light-runner: get '%s': %s", x->from,
-                     x->status == LRUN_EXTRACT_MISSING ? "missing" : x->reason);
-    }
-    if (json)
-        (void)cli_json_text(lrun_result_json(r));
-    return code;
-}
-
-static int session_get(int argc, char **argv)
-{
-    struct options w = {0};
-    lrun_error e = {0};
-    int code;
-    if (!cli_parse(&get_command, &w, &argc, argv, &code))
-        return code;
-    if (argc < 3)
-        return cli_usage("session get", w.json, "it takes an ID and FROM:TO");
-    cleanup_free lrun_extract *entries = calloc((size_t)argc, sizeof(*entries));
-    if (!entries)
-        return CLI_FAILED;
-    if (read_entries(entries, argc - 2, argv + 2, &e) < 0)
-        return cli_fail(&e, w.json);
-    lrun_session *session = find_session(argv[1], w.json, &code);
-    if (!session)
-        return code;
-    lrun_result *result = NULL;
-    int rc = lrun_session_get(session, entries, (size_t)argc - 2, &result, &e);
-    lrun_session_free(session);
-    if (rc < 0)
-        return cli_fail(&e, w.json);
-    code = report_copies(result, w.json);
-    lrun_result_free(result);
-    return code;
-}
-
 static int session_close(int argc, char **argv)
 {
     struct options w = {0};
@@ -306,7 +179,7 @@ static int session_close(int argc, char **argv)
         return code;
     if (argc != 2)
         return cli_usage("session close", w.json, "it takes one ID");
-    lrun_session *session = find_session(argv[1], w.json, &code);
+    lrun_session *session = session_find(argv[1], w.json, &code);
     if (!session)
         return code;
     lrun_result *result = NULL;
@@ -371,19 +244,20 @@ int verb_session(int argc, char **argv)
     static const struct {
         const char *name;
         int (*function)(int argc, char **argv);
-    } commands[] = {{"open", session_open}, {"run", session_run},     {"put", session_put},
-                    {"get", session_get},   {"close", session_close}, {"list", session_list}};
+    } commands[] = {{"open", session_open},   {"run", session_run},   {"put", session_put},
+                    {"get", session_get},     {"read", session_read}, {"write", session_write},
+                    {"ls", session_ls},       {"stat", session_stat}, {"rm", session_rm},
+                    {"close", session_close}, {"list", session_list}};
+    static const char expected[] =
+        "expected open, run, put, get, read, write, ls, stat, rm, close or list";
     struct options o = {0};
     int code;
     for (size_t i = 0; argc > 1 && i < sizeof(commands) / sizeof(commands[0]); i++)
         if (strcmp(argv[1], commands[i].name) == 0)
             return commands[i].function(argc - 1, argv + 1);
     if (argc > 1 && argv[1][0] != '-')
-        return cli_usage("session", false,
-                         "unknown command '%s' (expected open, run, put, get, close or list)",
-                         argv[1]);
+        return cli_usage("session", false, "unknown command '%s' (%s)", argv[1], expected);
     if (!cli_parse(&session_command, &o, &argc, argv, &code))
         return code;
-    return cli_usage("session", false,
-                     "missing command (expected open, run, put, get, close or list)");
+    return cli_usage("session", false, "missing command (%s)", expected);
 }

@@ -142,8 +142,10 @@ typedef enum lrun_code {
     LRUN_SUPERVISOR_LOST = 11, /**< the run's supervisor died or broke the protocol */
     LRUN_IO_FAILED = 12,       /**< reading or writing on the host failed */
     LRUN_OUT_OF_MEMORY = 13,
-    LRUN_INTERNAL = 14,    /**< a defect of light-runner */
-    LRUN_SETUP_FAILED = 15 /**< "BUILD_FAILED": a setup step (`run`) failed. Since: 0.1.0 */
+    LRUN_INTERNAL = 14,       /**< a defect of light-runner */
+    LRUN_SETUP_FAILED = 15,   /**< "BUILD_FAILED": a setup step (`run`) failed. Since: 0.1.0 */
+    LRUN_FILE_NOT_FOUND = 16, /**< there is no such file or folder in the session. Since: 0.1.0 */
+    LRUN_FILE_FAILED = 17     /**< an operation on a file of a session failed. Since: 0.1.0 */
 } lrun_code;
 
 /**
@@ -872,6 +874,8 @@ typedef struct lrun_files {
     const char *dir;           /**< required. All three are as in lrun_request */
     const char *const *ignore; /**< names that are left out, NULL-terminated */
     const char *links;         /**< "skip" (default) or "inside" */
+    /** the folder in the session that gets them; it is made if it is missing. NULL: the session's working directory */
+    const char *to;
 } lrun_files;
 
 #define LRUN_FILES_INIT LRUN_INITIAL_(lrun_files, .dir = NULL)
@@ -881,10 +885,10 @@ typedef struct lrun_files {
 LRUN_API void lrun_files_init(lrun_files *files, size_t size);
 
 /**
- * Copies the contents of a folder into the session's working directory. Files that are there are replaced. Commands that are
- * running go on; commands that are started meanwhile wait until the files are there.
- * @return 0, or -1 with LRUN_INVALID_ARGUMENT, LRUN_SEED_FAILED (a file on the host cannot be read: the session goes on;
- *         or a file cannot be written in the sandbox: the session ends) or LRUN_SUPERVISOR_LOST
+ * Copies the contents of a folder into the session. Files that are there are replaced. Commands that are running go on;
+ * commands that are started meanwhile wait until the files are there.
+ * @return 0, or -1 with LRUN_INVALID_ARGUMENT, LRUN_SEED_FAILED (a file cannot be read on the host, or written in the
+ *         sandbox: some of the files are there, and the session goes on) or LRUN_SUPERVISOR_LOST
  * Blocks until the files are there. Since 0.1.0.
  */
 LRUN_API int lrun_session_put(lrun_session *session, const lrun_files *files, lrun_error *err);
@@ -898,6 +902,70 @@ LRUN_API int lrun_session_put(lrun_session *session, const lrun_files *files, lr
  */
 LRUN_API int lrun_session_get(lrun_session *session, const lrun_extract *entries, size_t count,
                               lrun_result **out, lrun_error *err);
+
+/** The most bytes of lrun_session_read() and lrun_session_write(). */
+#define LRUN_FILE_MAX ((size_t)64 * 1024 * 1024)
+
+/*
+ * Operations on one file or folder of a session. They run beside its commands and beside one another. A path is absolute, or
+ * relative to the session's working directory; it is UTF-8 and has no ".." in it. Links on the way are followed, as
+ * far as they belong to root or the image's user is root. Each returns 0, or -1 with LRUN_FILE_NOT_FOUND, LRUN_FILE_FAILED
+ * (with the kernel's reason; the session goes on), LRUN_INVALID_ARGUMENT (an argument is wrong, or the session is paused),
+ * LRUN_SUPERVISOR_LOST (the session has ended) or LRUN_IO_FAILED.
+ */
+
+/**
+ * Reads a regular file, or a part of it.
+ * @param offset  where to begin, in bytes
+ * @param max     the most bytes to read; 0: LRUN_FILE_MAX, which is also the most
+ * @param data    receives the bytes, with a NUL behind them that does not count; free them with lrun_string_free()
+ * @param length  receives how many there are: fewer than `max` at the end of the file
+ * Blocks for at most 15 minutes. Since 0.1.0.
+ */
+LRUN_API int lrun_session_read(lrun_session *session, const char *path, uint64_t offset, size_t max,
+                               char **data, size_t *length, lrun_error *err);
+
+/**
+ * Writes a file as a whole: a program in the session sees the old file or the new one. Makes the folders of the path. A file
+ * that is there keeps its owner; a new one belongs to the image's user.
+ * @param data    `length` bytes, at most LRUN_FILE_MAX
+ * @param mode    the file's permissions, at most 0777; -1: those it has, and 0644 for a new one
+ * Blocks for at most 15 minutes. Since 0.1.0.
+ */
+LRUN_API int lrun_session_write(lrun_session *session, const char *path, const void *data,
+                                size_t length, int mode, lrun_error *err);
+
+/**
+ * Lists a folder, in no order.
+ * @param skip   leave out that many items first
+ * @param limit  the most items, at most 10000; 0: as many as one answer has room for
+ * @param out    receives {"items": [...], "more": true or false} as JSON; free it with lrun_string_free(). An item
+ *               is as at lrun_session_stat(). With `more`, there are more items: call again, and skip those that were listed
+ * Blocks for at most 15 minutes. Since 0.1.0.
+ */
+LRUN_API int lrun_session_list(lrun_session *session, const char *path, size_t skip, size_t limit,
+                               char **out, lrun_error *err);
+
+/**
+ * Describes a file or folder. A link at the end of the path is not followed.
+ * @param out  receives JSON: {"name", "kind", "size", "mode", "modifiedAt", "uid", "gid", "target"?}; free it with
+ *             lrun_string_free(). `kind` is "file", "dir", "link", "fifo", "socket" or "device"; `mode` is octal, as text;
+ *             `target` is that of a link. In `name` and `target`, U+FFFD replaces what is not UTF-8
+ * Blocks for at most 15 minutes. Since 0.1.0.
+ */
+LRUN_API int lrun_session_stat(lrun_session *session, const char *path, char **out,
+                               lrun_error *err);
+
+/** lrun_session_remove(): also remove what is in a folder. */
+#define LRUN_REMOVE_RECURSIVE 1u
+
+/**
+ * Removes a file, a link or a folder.
+ * @param flags  0 or LRUN_REMOVE_RECURSIVE
+ * Blocks for at most 15 minutes. Since 0.1.0.
+ */
+LRUN_API int lrun_session_remove(lrun_session *session, const char *path, unsigned flags,
+                                 lrun_error *err);
 
 /**
  * Sends a signal to every command that is running, and ends the session once they have ended, or after the grace.

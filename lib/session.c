@@ -4,6 +4,7 @@
  * execution, whose outcome is that of the whole session. Each task (a command, or files to copy) has
  * a connection of its own to the supervisor, and is an execution too.
  */
+#include "session.h"
 #include "attach.h"
 #include "document.h"
 #include "execution.h"
@@ -17,12 +18,10 @@
 #include "wire/frame.h"
 #include "wire/order.h"
 #include "wire/state.h"
-#include "wire/task.h"
 #include "json/request_text.h"
 
 #include <fcntl.h>
 #include <jansson.h>
-#include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,12 +30,6 @@
 
 #define OPERATION "session.open"
 #define TASK      "session.run"
-
-struct lrun_session {
-    lrun_execution *whole;
-    int state_dir; /* of a detached one; -1 */
-    char *json;    /* READY */
-};
 
 /* ---------------------------------------------------------------- opening */
 
@@ -216,8 +209,7 @@ int lrun_session_attach(const char *id, lrun_session **out, lrun_error *err)
 
 /* ---------------------------------------------------------------- connections */
 
-/* Sends bytes, and an fd with the first of them (-1: none). */
-static int send_with_fd(int socket, const struct buffer *bytes, int fd, lrun_error *err)
+int session_send(int socket, const struct buffer *bytes, int fd, lrun_error *err)
 {
     union {
         struct cmsghdr align;
@@ -255,8 +247,7 @@ static int send_with_fd(int socket, const struct buffer *bytes, int fd, lrun_err
     return 0;
 }
 
-/* Returns a connection to the session, or -1. */
-static int connect_task(const lrun_session *s, lrun_error *err)
+int session_connect(const lrun_session *s, lrun_error *err)
 {
     if (s->state_dir >= 0) {
         int fd = attach_connect(s->state_dir, s->whole->id);
@@ -278,16 +269,15 @@ static int connect_task(const lrun_session *s, lrun_error *err)
     int high = fcntl(ours, F_DUPFD_CLOEXEC, 3);
     if (high < 0)
         return error_errno(err, LRUN_IO_FAILED, TASK, errno, "cannot make a socket");
-    if (send_with_fd(s->whole->process.socket, &frame, theirs, err) < 0) {
+    if (session_send(s->whole->process.socket, &frame, theirs, err) < 0) {
         close(high);
         return -1;
     }
     return high;
 }
 
-/* Starts a task. Takes the document's reference. `input` is an fd for stdin, or -1. */
-static int start_task(const lrun_session *s, enum task_kind kind, json_t *document, int input,
-                      const lrun_callbacks *c, lrun_execution **out, lrun_error *err)
+int session_start_task(const lrun_session *s, enum task_kind kind, json_t *document, int input,
+                       const lrun_callbacks *c, lrun_execution **out, lrun_error *err)
 {
     static const enum frame_type types[] = {
         [TASK_EXEC] = FRAME_EXEC, [TASK_PUT] = FRAME_COPY_IN, [TASK_GET] = FRAME_COPY_OUT};
@@ -318,9 +308,9 @@ static int start_task(const lrun_session *s, enum task_kind kind, json_t *docume
     if (c->cancel_fd >= 0 && (x->caller_cancel = fcntl(c->cancel_fd, F_DUPFD_CLOEXEC, 3)) < 0)
         rc = error_errno(err, LRUN_IO_FAILED, TASK, errno, "cannot keep cancel_fd");
     if (rc == 0)
-        rc = x->process.socket = connect_task(s, err);
+        rc = x->process.socket = session_connect(s, err);
     if (rc >= 0)
-        rc = send_with_fd(x->process.socket, &frame, input, err);
+        rc = session_send(x->process.socket, &frame, input, err);
     if (rc >= 0)
         rc = execution_watch(x, err);
     if (rc < 0) {
@@ -359,7 +349,7 @@ static int run_document(const lrun_session *s, json_t *document, const lrun_call
         json_decref(document);
         return -1;
     }
-    return start_task(s, TASK_EXEC, document, input ? file : c->input_fd, c, out, err);
+    return session_start_task(s, TASK_EXEC, document, input ? file : c->input_fd, c, out, err);
 }
 
 int lrun_session_run(lrun_session *session, const lrun_command *command,
@@ -412,84 +402,6 @@ int lrun_session_run_json(lrun_session *session, const char *json, size_t length
         request_text_load(&document, json, length, err) < 0)
         return -1;
     return run_document(session, document, &c, out, err);
-}
-
-/* ---------------------------------------------------------------- files */
-
-/* The supervisor may be in another folder than the caller. malloc'd; NULL when memory is out. */
-static char *absolute(const char *path)
-{
-    if (path[0] == '/' || path[0] == '\0')
-        return strdup(path);
-    cleanup_free char *here = getcwd(NULL, 0);
-    char *both = NULL;
-    return here && asprintf(&both, "%s/%s", here, path) >= 0 ? both : NULL;
-}
-
-static int copy(const lrun_session *s, enum task_kind kind, const lrun_request *r,
-                lrun_result **result, lrun_error *err)
-{
-    const lrun_callbacks none = LRUN_CALLBACKS_INIT;
-    json_t *document;
-    lrun_execution *x = NULL;
-    if (document_from_request(&document, r, err) < 0 ||
-        start_task(s, kind, document, -1, &none, &x, err) < 0)
-        return -1;
-    int rc = lrun_execution_wait(x, result, err);
-    lrun_execution_free(x);
-    return rc;
-}
-
-int lrun_session_put(lrun_session *session, const lrun_files *files, lrun_error *err)
-{
-    static const char operation[] = "session.put";
-    lrun_files f = LRUN_FILES_INIT;
-    if (!session || !files)
-        return error_set(err, LRUN_INVALID_ARGUMENT, operation, "session or files is NULL");
-    if (runner_take_struct(&f, sizeof(f), files, files->size, "lrun_files", err) < 0)
-        return -1;
-    cleanup_free char *dir = f.dir ? absolute(f.dir) : NULL;
-    if (f.dir && !dir)
-        return error_oom(err, operation);
-    lrun_request r = LRUN_REQUEST_INIT;
-    r.dir = dir;
-    r.ignore = f.ignore;
-    r.links = f.links;
-    lrun_result *result = NULL;
-    int rc = copy(session, TASK_PUT, &r, &result, err);
-    lrun_result_free(result);
-    return rc;
-}
-
-int lrun_session_get(lrun_session *session, const lrun_extract *entries, size_t count,
-                     lrun_result **out, lrun_error *err)
-{
-    static const char operation[] = "session.get";
-    if (!session || (!entries && count > 0) || !out)
-        return error_set(err, LRUN_INVALID_ARGUMENT, operation, "session, entries or out is NULL");
-    *out = NULL;
-    lrun_extract *copies = calloc(count ? count : 1, sizeof(*copies));
-    int rc = copies ? 0 : error_oom(err, operation);
-    const char *at = (const char *)entries;
-    for (size_t i = 0; i < count && rc == 0; i++, at += entries->size) {
-        lrun_extract e = LRUN_EXTRACT_INIT;
-        rc = ((const lrun_extract *)at)->size != entries->size
-                 ? error_set(err, LRUN_INVALID_ARGUMENT, operation,
-                             "entries[%zu].size: differs from that of the first entry", i)
-                 : runner_take_struct(&e, sizeof(e), at, entries->size, "lrun_extract", err);
-        copies[i] = (lrun_extract)LRUN_EXTRACT_INIT;
-        copies[i].from = e.from;
-        copies[i].to = rc == 0 && e.to ? absolute(e.to) : NULL;
-    }
-    lrun_request r = LRUN_REQUEST_INIT;
-    r.extract = copies;
-    r.extract_count = count;
-    if (rc == 0)
-        rc = copy(session, TASK_GET, &r, out, err);
-    for (size_t i = 0; copies && i < count; i++)
-        free((char *)(uintptr_t)copies[i].to);
-    free(copies);
-    return rc;
 }
 
 /* ---------------------------------------------------------------- the whole session */

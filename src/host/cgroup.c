@@ -611,7 +611,10 @@ int cgroup_open_of(struct cgroup **out, const char *root, pid_t pid, const char 
     return 0;
 }
 
-/* A process that has been waited for may still be counted for a moment. */
+/* A process that has been waited for may still be counted for a moment. On a machine that is short
+ * of processor time, a moment may be seconds. Only `reap` removes a cgroup that we leave. */
+enum { REMOVAL_TIMEOUT = 10000 }; /* milliseconds */
+
 static void remove_group(const struct cgroup *c, size_t i, int64_t deadline)
 {
     while (unlinkat(c->parents[i], c->id, AT_REMOVEDIR) < 0 && errno == EBUSY &&
@@ -623,7 +626,7 @@ void cgroup_destroy(struct cgroup *c)
 {
     if (!c)
         return;
-    int64_t deadline = clock_ms() + 2000;
+    int64_t deadline = clock_ms() + REMOVAL_TIMEOUT;
     for (size_t i = 0; i < c->count; i++) {
         /* The lock is held until the cgroup is gone, so that no reap touches it. */
         if (c->groups[i] >= 0 && c->parents[i] >= 0)

@@ -230,7 +230,8 @@ static void take_frames(struct control *c, struct client *k, control_fn act, voi
 static bool is_task(const struct client *k)
 {
     uint8_t type = (uint8_t)buffer_data(&k->in)[0];
-    return type == FRAME_EXEC || type == FRAME_COPY_IN || type == FRAME_COPY_OUT;
+    return type == FRAME_EXEC || type == FRAME_COPY_IN || type == FRAME_COPY_OUT ||
+           type == FRAME_FILE;
 }
 
 static void read_client(struct control *c, struct client *k, control_fn act, control_adopt_fn adopt,

@@ -53,8 +53,8 @@ void life_fail_protocol(struct supervisor *s, const char *what)
         return;
     }
     error_set(&s->error, LRUN_START_FAILED, "agent", "the agent broke the protocol: %s", what);
-    if (life_has_run(s)) {
-        /* The command was running, so the agent was taken over from inside. */
+    if (life_has_run(s) || s->session.ready) {
+        /* The sandbox was as it was ordered, so the agent was taken over from inside. */
         s->error.code = LRUN_ISOLATION_FAILED;
     }
     life_fail(s);

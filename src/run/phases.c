@@ -8,6 +8,7 @@
 #include "run/hold.h"
 #include "run/outcome.h"
 #include "run/session.h"
+#include "run/session_files.h"
 #include "wire/state.h"
 #include "wire/supervisor_fds.h"
 
@@ -204,7 +205,7 @@ void phase_fill_seed(struct supervisor *s)
         return;
     }
     if (copy && s->seed_done)
-        session_read_all(s);
+        session_files_read_all(s);
 }
 
 /* Without a state there is no detached run. The caller is still there to get the error. */
@@ -262,8 +263,7 @@ static void on_running(struct supervisor *s)
  * command did start. */
 static void on_failed(struct supervisor *s, const struct frame *f)
 {
-    bool copying = s->session.copy != NULL;
-    if ((life_has_run(s) && !copying) || !life_take_failure(f, &s->error))
+    if (life_has_run(s) || !life_take_failure(f, &s->error))
         life_fail_protocol(s, "FAILED");
     else
         life_fail(s);

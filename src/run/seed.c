@@ -15,6 +15,7 @@ static const char operation[] = "seed.read";
 enum { DEPTH_MAX = 200, PATH_MAX_BYTES = 4095 };
 
 struct seed {
+    uint16_t number;     /* of the frames */
     char *const *ignore; /* names to leave out; borrowed */
     bool links;          /* copy symlinks that lead to copied files or folders */
     DIR *levels[DEPTH_MAX];
@@ -25,7 +26,7 @@ struct seed {
     struct buffer fields;
 };
 
-int seed_open(struct seed **out, const struct request *r, lrun_error *err)
+int seed_open(struct seed **out, const struct request *r, uint16_t number, lrun_error *err)
 {
     cleanup_close int fd = open(r->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0) {
@@ -35,6 +36,7 @@ int seed_open(struct seed **out, const struct request *r, lrun_error *err)
     struct seed *s = calloc(1, sizeof(*s));
     if (!s)
         return error_oom(err, operation);
+    s->number = number;
     s->ignore = r->ignore;
     s->links = r->links_inside;
     s->file = -1;
@@ -82,7 +84,7 @@ static int add_entry(struct seed *s, struct buffer *out, const struct stat *st, 
         !fields_add(&s->fields, "mode", mode) ||
         (target && !fields_add(&s->fields, "target", target)) ||
         !fields_add_time(&s->fields, st->st_mtim) ||
-        !frame_append(out, FRAME_ENTRY, FRAME_SANDBOX, buffer_data(&s->fields),
+        !frame_append(out, FRAME_ENTRY, s->number, buffer_data(&s->fields),
                       buffer_length(&s->fields)))
         return error_oom(err, operation);
     return 0;
@@ -176,8 +178,7 @@ static int next_entry(struct seed *s, struct buffer *out, bool *done, lrun_error
         return enter_folder(s, &fd, err);
     }
     *done = true;
-    return frame_append(out, FRAME_ENTRIES_END, FRAME_SANDBOX, NULL, 0) ? 0
-                                                                        : error_oom(err, operation);
+    return frame_append(out, FRAME_ENTRIES_END, s->number, NULL, 0) ? 0 : error_oom(err, operation);
 }
 
 /* Adds the next piece of the open file, read straight into the outgoing buffer. */
@@ -191,13 +192,12 @@ static int next_piece(struct seed *s, struct buffer *out, lrun_error *err)
         return error_errno(err, LRUN_SEED_FAILED, operation, errno, "dir: cannot read '%s'",
                            s->path);
     if (n > 0) {
-        frame_header(to, FRAME_DATA, FRAME_SANDBOX, (uint32_t)n);
+        frame_header(to, FRAME_DATA, s->number, (uint32_t)n);
         buffer_commit(out, FRAME_HEADER_SIZE + (size_t)n);
         return 0;
     }
     cleanup_close_fd(&s->file);
-    return frame_append(out, FRAME_ENTRY_END, FRAME_SANDBOX, NULL, 0) ? 0
-                                                                      : error_oom(err, operation);
+    return frame_append(out, FRAME_ENTRY_END, s->number, NULL, 0) ? 0 : error_oom(err, operation);
 }
 
 int seed_fill(struct seed *s, struct buffer *out, size_t enough, bool *done, lrun_error *err)
@@ -215,8 +215,8 @@ int seed_break_off(struct seed *s, struct buffer *out, lrun_error *err)
 {
     bool in_file = s->file >= 0;
     cleanup_close_fd(&s->file);
-    return (!in_file || frame_append(out, FRAME_ENTRY_END, FRAME_SANDBOX, NULL, 0)) &&
-                   frame_append(out, FRAME_ENTRIES_END, FRAME_SANDBOX, NULL, 0)
+    return (!in_file || frame_append(out, FRAME_ENTRY_END, s->number, NULL, 0)) &&
+                   frame_append(out, FRAME_ENTRIES_END, s->number, NULL, 0)
                ? 0
                : error_oom(err, operation);
 }

@@ -14,9 +14,9 @@
 
 struct seed;
 
-/* The request is borrowed until seed_close(). Errors: INVALID_ARGUMENT if its `dir` is not a
- * readable folder. */
-int seed_open(struct seed **out, const struct request *r, lrun_error *err);
+/* The request is borrowed until seed_close(). `number` is that of the frames: of an operation, or
+ * FRAME_SANDBOX. Errors: INVALID_ARGUMENT if its `dir` is not a readable folder. */
+int seed_open(struct seed **out, const struct request *r, uint16_t number, lrun_error *err);
 
 /*
  * Appends frames until `out` holds at least `enough` bytes or the tree is complete. In the second

@@ -3,7 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
-#include "run/life.h"
+#include "run/session_files.h"
 #include "json/error_json.h"
 
 #include <errno.h>
@@ -13,19 +13,6 @@
 
 /* ms. How long all answers together may take when the session ends. */
 enum { FAREWELL_TIMEOUT = 2000 };
-
-struct session_task {
-    int socket;           /* owned */
-    struct caller caller; /* borrows the socket */
-    bool known;           /* `task` has been received */
-    bool answered;        /* RESULT or ERROR has been queued: it is over */
-    struct task task;
-    struct command command; /* of an EXEC */
-    struct run_result result;
-    int64_t began;      /* microseconds */
-    uint64_t oom_kills; /* in the sandbox before it began */
-    int64_t deadline;   /* of the answer, once it is queued; of a copy's progress */
-};
 
 void session_init(struct session *x, uint64_t idle_ms)
 {
@@ -63,6 +50,7 @@ static void task_drop(struct session_task *t)
     caller_free(&t->caller);
     cleanup_close_fd(&t->command.input);
     cleanup_close_fd(&t->socket);
+    file_operation_free(&t->file);
     task_free(&t->task);
     free(t);
 }
@@ -81,7 +69,7 @@ static void look_at_idle(struct session *x)
 
 /* ---------------------------------------------------------------- answers */
 
-static void send_text(struct session_task *t, enum frame_type type, const char *text)
+void session_task_send(struct session_task *t, enum frame_type type, const char *text)
 {
     if (text)
         output_frame(&t->caller.output, type, FRAME_SANDBOX, text, strlen(text), NULL);
@@ -91,15 +79,15 @@ static void send_text(struct session_task *t, enum frame_type type, const char *
     t->command.input_open = false;
 }
 
-static void refuse(struct session_task *t, const lrun_error *e)
+void session_task_refuse(struct session_task *t, const lrun_error *e)
 {
     json_t *document = error_to_json(e);
     cleanup_free char *text = document ? json_dumps(document, JSON_COMPACT) : NULL;
     json_decref(document);
-    send_text(t, FRAME_ERROR, text);
+    session_task_send(t, FRAME_ERROR, text);
 }
 
-static void answer(struct supervisor *s, struct session_task *t)
+void session_task_answer(struct supervisor *s, struct session_task *t)
 {
     struct run_result *r = &t->result;
     const struct command *c = &t->command;
@@ -118,7 +106,7 @@ static void answer(struct supervisor *s, struct session_task *t)
     json_t *document = result_to_json(r);
     cleanup_free char *text = document ? json_dumps(document, JSON_COMPACT) : NULL;
     json_decref(document);
-    send_text(t, FRAME_RESULT, text);
+    session_task_send(t, FRAME_RESULT, text);
 }
 
 /* ---------------------------------------------------------------- commands */
@@ -172,7 +160,7 @@ static void cancel_command(struct supervisor *s, struct session_task *t)
     }
     t->result.exit_code = 128 + SIGKILL;
     t->result.signal = SIGKILL;
-    answer(s, t);
+    session_task_answer(s, t);
 }
 
 static void start_command(struct supervisor *s, struct session_task *t)
@@ -183,25 +171,20 @@ static void start_command(struct supervisor *s, struct session_task *t)
         error_set(&e, LRUN_NOT_SUPPORTED, "session.run",
                   "the session has executed %d commands, which is the limit", UINT16_MAX);
         error_hint(&e, "open another session");
-        refuse(t, &e);
+        session_task_refuse(t, &e);
         return;
     }
     t->command.number = ++s->session.last;
     t->command.user = t->task.user;
     if (command_start(&t->command, &s->link, s->sandbox, &e) < 0)
-        refuse(t, &e);
-}
-
-static bool copies_in(const struct supervisor *s)
-{
-    return s->session.copy && s->session.copy->task.kind == TASK_PUT && !s->seed_done;
+        session_task_refuse(t, &e);
 }
 
 /* No command can be started in the middle of files that are copied in. */
-static void start_waiting(struct supervisor *s)
+void session_task_start_waiting(struct supervisor *s)
 {
     struct session *x = &s->session;
-    for (size_t i = 0; i < x->count && !copies_in(s); i++) {
+    for (size_t i = 0; i < x->count && !session_files_copy_in(s); i++) {
         struct session_task *t = x->tasks[i];
         if (is_command(t) && !t->answered && t->command.state == COMMAND_WAITING)
             start_command(s, t);
@@ -218,7 +201,7 @@ static void on_command_end(struct supervisor *s, struct session_task *t, const s
     take_usage(r, f);
     r->oom_killed =
         r->exit_code != 0 && !r->cancelled && !r->timed_out && oom_kills(s) > t->oom_kills;
-    answer(s, t);
+    session_task_answer(s, t);
     if (s->session.stop_at != IO_NO_DEADLINE && count_commands(&s->session) == 0)
         life_cancel(s);
 }
@@ -235,10 +218,10 @@ static void on_failed(struct supervisor *s, struct session_task *t, const struct
     if (t->result.cancelled || t->result.timed_out) {
         t->result.exit_code = 128 + SIGKILL;
         t->result.signal = SIGKILL;
-        answer(s, t);
+        session_task_answer(s, t);
         return;
     }
-    refuse(t, &e);
+    session_task_refuse(t, &e);
 }
 
 static void command_frame(struct supervisor *s, struct session_task *t, const struct frame *f)
@@ -263,7 +246,7 @@ static void command_frame(struct supervisor *s, struct session_task *t, const st
                        f->type == FRAME_STDOUT ? FRAME_LOG_STDOUT : FRAME_LOG_STDERR, f->payload,
                        f->length, &e) < 0 &&
             !t->caller.gone) {
-            refuse(t, &e);
+            session_task_refuse(t, &e);
             kill_command(s, t);
         }
     } else if (runs && f->type == FRAME_STDIN_CREDIT) {
@@ -276,99 +259,10 @@ static void command_frame(struct supervisor *s, struct session_task *t, const st
     }
 }
 
-/* ---------------------------------------------------------------- copies */
-
-static void end_copy(struct supervisor *s)
-{
-    struct session_task *t = s->session.copy;
-    s->session.copy = NULL;
-    if (t->task.kind == TASK_GET) {
-        t->result.extracted = s->extraction.results;
-        t->result.extracted_count = t->task.request.extract_count;
-    }
-    if (!t->answered)
-        answer(s, t);
-    t->result.extracted = NULL;
-    life_end_copy(s);
-}
-
-static void begin_copy(struct supervisor *s, struct session_task *t)
-{
-    lrun_error e = {0};
-    bool done = false;
-    s->session.copy = t;
-    t->deadline = clock_ms() + STALL_TIMEOUT;
-    if (t->task.kind == TASK_PUT) {
-        if (seed_open(&s->seed, &t->task.request, &e) == 0) {
-            s->seed_done = false;
-            return;
-        }
-        refuse(t, &e);
-    } else if (!(t->task.request.workdir = strdup(s->workdir))) {
-        error_oom(&e, "session.get");
-        refuse(t, &e);
-    } else if (extraction_init(&s->extraction, &t->task.request, s->umask, &e) < 0 ||
-               extraction_next(&s->extraction, &s->link, &done, &e) < 0) {
-        refuse(t, &e);
-    } else if (!done) {
-        return;
-    }
-    /* Nothing of it needs the agent. */
-    end_copy(s);
-}
-
-static void begin_next_copy(struct supervisor *s)
-{
-    struct session *x = &s->session;
-    for (size_t i = 0; i < x->count && !x->copy; i++) {
-        struct session_task *t = x->tasks[i];
-        if (t->known && t->task.kind != TASK_EXEC && !t->answered)
-            begin_copy(s, t);
-    }
-}
-
-void session_read_all(struct supervisor *s)
-{
-    /* A file of the host could not be read: the caller is told, and the session goes on. */
-    if (s->error.code != LRUN_OK) {
-        refuse(s->session.copy, &s->error);
-        s->error = (lrun_error){0};
-    }
-    start_waiting(s);
-}
-
-static void copy_frame(struct supervisor *s, const struct frame *f)
-{
-    struct session_task *t = s->session.copy;
-    if (!t) {
-        life_fail_protocol(s, "an unexpected frame about the sandbox");
-        return;
-    }
-    t->deadline = clock_ms() + STALL_TIMEOUT;
-    if (t->task.kind == TASK_PUT) {
-        if (f->type == FRAME_SEEDED && s->seed_done)
-            end_copy(s);
-        else
-            life_fail_protocol(s, "an unexpected frame while files are copied in");
-        return;
-    }
-    lrun_error e = {0};
-    size_t before = s->extraction.at;
-    bool done = false;
-    if (extraction_frame(&s->extraction, f, &e) < 0) {
-        life_fail_protocol(s, e.message);
-    } else if (s->extraction.at != before) {
-        if (extraction_next(&s->extraction, &s->link, &done, &s->error) < 0)
-            life_fail(s);
-        else if (done)
-            end_copy(s);
-    }
-}
-
 void session_frame(struct supervisor *s, const struct frame *f)
 {
-    if (f->command == FRAME_SANDBOX) {
-        copy_frame(s, f);
+    if (session_files_are_meant(f)) {
+        session_files_frame(s, f);
         return;
     }
     struct session_task *t = find(&s->session, f->command);
@@ -416,7 +310,7 @@ void session_connect(struct supervisor *s, int fd, const struct buffer *said, in
     if (x->count == SESSION_TASKS_MAX) {
         lrun_error e = {0};
         refuse_more(&e);
-        refuse(t, &e);
+        session_task_refuse(t, &e);
         task_drop(t);
         return;
     }
@@ -430,6 +324,7 @@ static int kind_of(uint8_t type)
     return type == FRAME_EXEC       ? TASK_EXEC
            : type == FRAME_COPY_IN  ? TASK_PUT
            : type == FRAME_COPY_OUT ? TASK_GET
+           : type == FRAME_FILE     ? TASK_FILE
                                     : -1;
 }
 
@@ -452,7 +347,7 @@ static void begin_task(struct supervisor *s, struct session_task *t, const struc
     t->known = true;
     if (task_parse(&t->task, (enum task_kind)kind_of(f->type), f->payload, f->length, &e) < 0 ||
         check_task(s, t, &e) < 0) {
-        refuse(t, &e);
+        session_task_refuse(t, &e);
         return;
     }
     output_limit(&t->caller.output, t->task.logs, t->task.request.max_log_bytes);
@@ -460,9 +355,9 @@ static void begin_task(struct supervisor *s, struct session_task *t, const struc
         command_init(&t->command, 0, &t->task.request, &t->caller, &t->result);
         t->command.alone = false;
         t->command.input = steal_fd(&t->caller.passed);
-        start_waiting(s);
+        session_task_start_waiting(s);
     } else {
-        begin_next_copy(s);
+        session_files_begin(s);
     }
     look_at_idle(&s->session);
 }
@@ -519,18 +414,18 @@ void session_take(struct supervisor *s, struct session_task *t)
         caller_leave(c);
 }
 
-/* Nobody waits for the task any more. A copy cannot be broken off in the middle. */
+/* Nobody waits for the task any more. */
 static void on_gone(struct supervisor *s, struct session_task *t)
 {
-    if (is_command(t) && !t->answered && !t->result.cancelled)
+    if (!is_command(t) && t->known)
+        session_files_gone(s, t);
+    else if (is_command(t) && !t->answered && !t->result.cancelled)
         cancel_command(s, t);
-    else if (t->known && !is_command(t) && t != s->session.copy)
-        t->answered = true;
 }
 
 static bool is_over(const struct session *x, const struct session_task *t)
 {
-    if (t == x->copy ||
+    if (t == x->copy || t->operation ||
         (t->answered && is_command(t) && t->command.killing && t->command.state == COMMAND_RUNNING))
         return false;
     return t->known ? t->answered && !output_pending(&t->caller.output) : t->caller.gone;
@@ -565,7 +460,7 @@ void session_poll(struct supervisor *s, struct pollfd *p)
 
 bool session_has_work(const struct supervisor *s)
 {
-    if (copies_in(s))
+    if (session_files_copy_in(s) || session_files_have_bytes(s))
         return true;
     for (size_t i = 0; i < s->session.count; i++) {
         const struct session_task *t = s->session.tasks[i];
@@ -579,8 +474,8 @@ bool session_has_work(const struct supervisor *s)
 void session_turn(struct supervisor *s, const struct pollfd *p, bool progress)
 {
     struct session *x = &s->session;
-    if (x->copy && progress)
-        x->copy->deadline = clock_ms() + STALL_TIMEOUT;
+    if (progress)
+        session_files_progress(s);
     for (size_t i = 0; i < x->polled && s->phase == PHASE_RUN; i++, p += SESSION_POLLS) {
         struct session_task *t = x->tasks[i];
         if (p[0].revents & POLLOUT)
@@ -593,17 +488,16 @@ void session_turn(struct supervisor *s, const struct pollfd *p, bool progress)
             command_feed(&t->command, &s->link, &s->error) < 0)
             life_fail(s);
     }
-    begin_next_copy(s);
+    session_files_begin(s);
+    session_files_feed(s);
     drop_ended(x);
 }
 
 static int64_t task_deadline(const struct supervisor *s, const struct session_task *t)
 {
-    if (!t->known || t->answered)
-        return t->deadline;
-    if (!is_command(t))
-        return t == s->session.copy && !s->paused ? t->deadline : IO_NO_DEADLINE;
-    return command_deadline(&t->command);
+    if (t->known && (t->operation || (!is_command(t) && !t->answered)))
+        return session_files_deadline(s, t);
+    return !t->known || t->answered ? t->deadline : command_deadline(&t->command);
 }
 
 int64_t session_deadline(const struct supervisor *s)
@@ -650,14 +544,14 @@ void session_on_time(struct supervisor *s)
         struct session_task *t = x->tasks[i];
         if (now < task_deadline(s, t))
             continue;
-        if (!t->known || t->answered) {
+        if (!t->operation && (!t->known || t->answered)) {
             caller_leave(&t->caller);
             t->deadline = IO_NO_DEADLINE;
         } else if (is_command(t)) {
             command_on_time(s, t);
         } else {
-            error_set(&s->error, LRUN_SEED_FAILED, "session.copy",
-                      "no files could be copied for %d s, so the session was ended",
+            error_set(&s->error, LRUN_SEED_FAILED, "session.files",
+                      "the sandbox did not go on with its files for %d s, so the session was ended",
                       STALL_TIMEOUT / 1000);
             life_fail(s);
         }
@@ -733,7 +627,7 @@ static void end_task(struct supervisor *s, struct session_task *t)
         r->oom_killed = s->result.oom_killed;
         /* The sandbox's own end is no one's order. */
         r->cancelled = r->cancelled || (!s->result.oom_killed && !s->lost);
-        answer(s, t);
+        session_task_answer(s, t);
         return;
     }
     if (!s->failed) {
@@ -741,7 +635,7 @@ static void end_task(struct supervisor *s, struct session_task *t)
         error_set(&e, LRUN_SUPERVISOR_LOST, "session.run", "the session has ended");
     }
     snprintf(e.id, sizeof(e.id), "%s", s->id);
-    refuse(t, &e);
+    session_task_refuse(t, &e);
 }
 
 void session_end(struct supervisor *s)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A session: one sandbox that takes any number of tasks (wire/task.h) until it is closed. A task is
- * a command, or files to copy in or out. Each comes over a connection of its own, which carries its
- * answer and ends with it; if the connection ends earlier, its command is killed. Commands run at
- * the same time; copies wait for one another.
+ * a command, or about files (session_files.h). Each comes over a connection of its own, which
+ * carries its answer and ends with it; if the connection ends earlier, its command is killed.
+ * Commands run at the same time.
  *
  * The phases are those of a run. A session is in PHASE_RUN from the moment when its sandbox can take
  * tasks, and never in PHASE_COLLECT.
@@ -38,9 +38,6 @@ void session_take(struct supervisor *s, struct session_task *t);
 /* Whether there are bytes of the host's files for the agent: a command's input that is a file, or a
  * copy. Files are always readable, so only the pipe to the agent sets the pace. */
 bool session_has_work(const struct supervisor *s);
-
-/* The files of a PUT have been read, completely or not. */
-void session_read_all(struct supervisor *s);
 
 /* Fills in SESSION_POLLS entries for each task. */
 void session_poll(struct supervisor *s, struct pollfd *p);

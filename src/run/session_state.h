@@ -18,10 +18,11 @@ struct session {
     int64_t stop_at;  /* when the grace of a stop ends; IO_NO_DEADLINE: it is not stopping */
     int64_t ready;    /* microseconds; 0: it takes no tasks yet */
     uint16_t last;    /* the highest number of a command so far */
+    uint16_t last_operation; /* of the operations on files, which are numbered separately */
     struct session_task *tasks[SESSION_TASKS_MAX];
     size_t count;
     size_t polled;             /* how many of them session_poll() has seen */
-    struct session_task *copy; /* the one that copies files now; NULL: none */
+    struct session_task *copy; /* the PUT or GET that goes on; NULL: none */
 };
 
 #endif

@@ -290,7 +290,7 @@ static int open_sandbox(struct supervisor *s, bool progress)
     struct watch watch = {
         .output = &s->caller.output, .progress = progress, .on_caller = on_caller_early, .user = s};
     s->seed_done = s->request->dir == NULL;
-    if (s->request->dir && seed_open(&s->seed, s->request, &s->error) < 0)
+    if (s->request->dir && seed_open(&s->seed, s->request, FRAME_SANDBOX, &s->error) < 0)
         return -1;
     int rc = make_sandbox(s, &watch);
     if (s->engine)

@@ -37,11 +37,13 @@ enum frame_type {
                           ERROR */
     FRAME_OPEN,     /* JSON, instead of a REQUEST: the order for a session. The answer is READY */
     FRAME_CONNECT,  /* empty, with an fd: a new connection to the session. One connection carries
-                          one EXEC, COPY_IN or COPY_OUT, and its answer */
+                          one EXEC, COPY_IN, COPY_OUT or FILE, and its answer */
     FRAME_EXEC,     /* JSON: a command (wire/task.h). It may come with an fd: the command's stdin.
                           The answers are LOG_..., STARTED, and RESULT or ERROR */
     FRAME_COPY_IN,  /* JSON: files to copy in. The answer is RESULT or ERROR */
     FRAME_COPY_OUT, /* JSON: files to copy out. The answer is RESULT or ERROR */
+    FRAME_FILE, /* JSON: wire/file_order.h. To read or to write, it comes with an fd: a file with
+                       the bytes, or for them. The answer is RESULT or ERROR */
 
     /* supervisor -> caller */
     FRAME_LOG_STDOUT = 16, /* of a command; raw */

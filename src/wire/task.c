@@ -4,6 +4,7 @@
 #include "json/check.h"
 #include "json/request_text.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -44,14 +45,19 @@ static int check_names(enum task_kind kind, const json_t *document, lrun_error *
 
 static int take_own(struct task *t, json_t *document, lrun_error *err)
 {
-    json_t *user = json_object_get(document, "user"), *logs = json_object_get(document, "logs");
+    bool command = t->kind == TASK_EXEC, put = t->kind == TASK_PUT;
+    json_t *user = command ? json_object_get(document, "user") : NULL;
+    json_t *to = put ? json_object_get(document, "to") : NULL;
+    json_t *logs = json_object_get(document, "logs");
     t->logs = true;
-    if ((user &&
-         (t->kind != TASK_EXEC || check_copy_name(&t->user, "user", user, USER_MAX, err) < 0)) ||
+    if ((user && check_copy_name(&t->user, "user", user, USER_MAX, err) < 0) ||
+        (to && check_copy_name(&t->to, "to", to, PATH_MAX - 1, err) < 0) ||
         (logs && check_bool(&t->logs, "logs", logs, err) < 0))
-        return t->user || t->kind == TASK_EXEC ? -1
-                                               : check_fail(err, "user", "is not a field of this");
-    json_object_del(document, "user");
+        return -1;
+    if (command)
+        json_object_del(document, "user");
+    if (put)
+        json_object_del(document, "to");
     json_object_del(document, "logs");
     return 0;
 }
@@ -71,6 +77,13 @@ static int check_complete(const struct task *t, lrun_error *err)
 int task_from_json(struct task *out, enum task_kind kind, const json_t *document, lrun_error *err)
 {
     cleanup_task struct task t = {.kind = kind};
+    if (kind == TASK_FILE) {
+        if (file_order_from_json(&t.file, document, err) < 0)
+            return -1;
+        *out = t;
+        t = (struct task){0};
+        return 0;
+    }
     json_t *copy = json_copy((json_t *)(uintptr_t)document);
     int rc = copy ? take_own(&t, copy, err) : check_fail(err, "", "must be an object");
     if (rc == 0)
@@ -102,6 +115,8 @@ int task_parse(struct task *out, enum task_kind kind, const char *json, size_t l
 void task_free(struct task *t)
 {
     request_free(&t->request);
+    file_order_free(&t->file);
     free(t->user);
+    free(t->to);
     *t = (struct task){0};
 }

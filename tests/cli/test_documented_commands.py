@@ -24,7 +24,8 @@ from harness.registry import MISSING, Registry
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 PROGRAM = os.path.abspath(os.environ.get("LIGHT_RUNNER", os.path.join(ROOT, "build", "light-runner")))
 VERBS = ["run", "attach", "logs", "stop", "cancel", "pause", "resume", "ls", "clean", "image", "image pull", "image import",
-         "image ls", "image rm", "session", "session open", "session run", "session put", "session get", "session close",
+         "image ls", "image rm", "session", "session open", "session run", "session put", "session get", "session read", "session write",
+         "session ls", "session stat", "session rm", "session close",
          "session list", "doctor", "setup", "verify", "network", "reap", "rpc", "completion", "version"]
 
 # Commands that this test does not execute, with the reason.

@@ -38,6 +38,11 @@ class Running:
             host.processes_with(self.marker)
         assert host.new_leftovers(self.before, self.data_dir, SECONDS, kinds) == {}
 
+    def assert_reaped(self, runner):
+        """Without its supervisor, the run leaves its cgroups until the next reap."""
+        assert runner.cli("reap", env=dict(os.environ, LIGHT_RUNNER_REAP_AGE_MS="0")).code == 0
+        self.assert_gone()
+
     def supervisor(self):
         found = [pid for pid, argv in host.descendants(self.process.pid).items()
                  if "light-runner-supervisor" in argv]
@@ -112,6 +117,7 @@ def test_sigkill_of_the_supervisor_leaves_no_process_and_no_mount(runner, store)
     code, document, _ = run.finish()
     assert code == 125 and document["error"]["code"] == "SUPERVISOR_LOST"
     run.assert_gone(kinds={"mounts", "supervisors"})
+    run.assert_reaped(runner)
 
 
 @pytest.mark.orphans
@@ -122,6 +128,7 @@ def test_sigkill_of_the_caller_and_the_supervisor_at_once(runner, store):
     os.kill(supervisor, signal.SIGKILL)
     run.process.communicate(timeout=20)
     run.assert_gone(kinds={"mounts", "supervisors"})
+    run.assert_reaped(runner)
 
 
 @pytest.mark.orphans
@@ -131,3 +138,4 @@ def test_what_a_killed_supervisor_left_does_not_hinder_the_next_run(runner, stor
     run.finish()
     run.assert_gone(kinds={"mounts", "supervisors"})
     assert runner.ok("echo next").lines == ["next"]
+    run.assert_reaped(runner)

@@ -11,6 +11,7 @@ import time
 import pytest
 
 HELLO, SEEDED, RUNNING, FAILED, STDOUT, CREDIT, EXIT, BEGIN, END, WALLS = 64, 65, 66, 67, 68, 70, 71, 72, 73, 74
+ITEM, DONE = 75, 76
 ENTRY, DATA, ENTRY_END = 96, 97, 98
 OF_COMMAND = (RUNNING, STDOUT, CREDIT, EXIT)
 
@@ -245,10 +246,11 @@ def test_lies_during_the_extraction_fail_the_entry_alone(liar, tmp_path, name, d
 
 @pytest.fixture
 def lying_session(liar, runner, tmp_path, agent_of_a_script, monkeypatch):
-    """Returns a function that opens a session whose agent sends these bytes once it has heard of a command, and executes one."""
+    """Returns a function that opens a session whose agent sends these bytes once it has heard of a task, and has one: a command, or
+    the file operation with these words."""
     helpers = tmp_path / "helpers"
 
-    def run(data):
+    def run(data, *operation):
         text = f"{script(hello() + walls() + frame(SEEDED))}\nhead -c 400 > /dev/null; sleep 0.3\n{script(data)}\nexec sleep 30\n"
         agent = helpers / "light-runner-agent"
         agent.write_bytes(agent_of_a_script(text))
@@ -258,7 +260,12 @@ def lying_session(liar, runner, tmp_path, agent_of_a_script, monkeypatch):
         opened = runner.cli("session", "open", "--detach", *runner.cell_flags(), "--network", "none", "busybox")
         assert opened.code == 0, opened
         session = opened.stdout.decode().strip()
-        outcome = runner.cli("session", "run", "--json", session, "--", "echo never " + "x" * 400)
+        if operation:
+            verb, *flags = operation
+            path = "/".join(["x" * 99] * 5)
+            outcome = runner.cli("session", verb, *flags, session, path, stdin=b"bytes", expects_json=False)
+        else:
+            outcome = runner.cli("session", "run", "--json", session, "--", "echo never " + "x" * 400)
         assert b"never" not in outcome.stderr
         runner.cli("cancel", session)
         return outcome
@@ -293,3 +300,46 @@ def test_usage_that_no_command_can_have(lying_session):
     most = 2 ** 64 - 1
     outcome = lying_session(frame(RUNNING, number=1) + frame(EXIT, number=1, code=0, signal=0, user_us=most, system_us=most, peak_rss_kb=most))
     assert outcome.code == 0 and outcome.json["usage"]["cpuMs"] > 0
+
+
+def item(**changes):
+    fields = {"name": "n", "kind": "file", "size": 1, "mode": "644", "mtime": 1, "uid": 0, "gid": 0, **changes}
+    return frame(ITEM, number=1, **{key: value for key, value in fields.items() if value is not None})
+
+
+def done(**fields):
+    return frame(DONE, number=1, **{"status": "ok", **fields})
+
+
+@pytest.mark.parametrize("operation, data, said", [
+    (["read"], frame(DATA, b"abc", number=1) + done(bytes=3, size=9), b"abc"),
+    (["stat", "--json"], item() + done(), b'"kind":"file"'),
+    (["ls", "--json"], item() + item(name="\x1b[31m") + done(), b"\\u001B[31m"),
+    (["write"], b"", None),  # see below: an answer before the end is a lie
+    (["rm"], done(), b""),
+])
+def test_an_operation_of_an_agent_that_does_not_lie(lying_session, operation, data, said):
+    if said is None:
+        outcome = lying_session(done(status="error", reason="a reason\x1b[31m", errno=5), *operation)
+        assert outcome.code == 125 and b"FILE_FAILED: a reason?[31m" in outcome.stderr, outcome
+    else:
+        outcome = lying_session(data, *operation)
+        assert outcome.code == 0 and said in outcome.stdout, outcome
+
+
+@pytest.mark.parametrize("operation, data", [
+    (["read"], frame(DATA, b"x", number=2)), (["read"], done(bytes=1, size=1)), (["read"], done()), (["read"], item()),
+    (["read", "--size", "2"], frame(DATA, b"abc", number=1)), (["read"], frame(DATA, b"", number=1)),
+    (["read"], frame(ENTRY, number=1, kind="file", path="x", mode="644", mtime=0)), (["read"], frame(DONE, number=0, status="ok")),
+    (["read"], done(status="perhaps", reason="x")), (["read"], done(status="error")), (["read"], frame(BEGIN, number=1, status="ok")),
+    (["stat"], done()), (["stat"], item() * 2 + done()), (["stat"], frame(DATA, b"x", number=1)), (["stat"], item(name="a/b")),
+    (["stat"], item(name="")), (["stat"], item(name="n" * 256)), (["stat"], item(kind="other")), (["stat"], item(size=-1)),
+    (["stat"], item(size=2 ** 63)), (["stat"], item(mode="99")), (["stat"], item(mode="7" * 9)), (["stat"], item(mtime=None)),
+    (["stat"], item(kind="link")), (["stat"], item(target="x")), (["stat"], item(kind="link", target="x" * 5000)),
+    (["rm"], item()), (["rm"], done() * 2), (["rm"], frame(EXIT, number=1, code=0, signal=0)), (["write"], item()),
+    (["write"], frame(DATA, b"x", number=1)),
+], ids=lambda value: value[0] if isinstance(value, list) else value.hex()[:60])
+def test_a_session_ends_when_its_agent_lies_about_files(lying_session, operation, data):
+    outcome = lying_session(data, *operation)
+    # The answer may have been delivered before the lie.
+    assert (outcome.code == 125 and b"ISOLATION_FAILED" in outcome.stderr) or data == done() * 2, outcome

@@ -73,7 +73,7 @@ static int walk(lrun_error *err)
     lines[0] = '\0';
     data_bytes = most_waiting = 0;
     buffer_init(&out, 1 << 20);
-    if (seed_open(&seed, &request, err) < 0)
+    if (seed_open(&seed, &request, FRAME_SANDBOX, err) < 0)
         return -1;
     while (!done && !failed) {
         failed = seed_fill(seed, &out, 1000, &done, err);
@@ -264,10 +264,10 @@ static void a_missing_folder_is_an_invalid_argument(void **state)
     struct seed *seed;
     const struct request missing = {.dir = (char *)"/nonexistent"},
                          file = {.dir = (char *)"/etc/passwd"};
-    assert_int_equal(seed_open(&seed, &missing, &err), -1);
+    assert_int_equal(seed_open(&seed, &missing, FRAME_SANDBOX, &err), -1);
     assert_int_equal(err.code, LRUN_INVALID_ARGUMENT);
     assert_non_null(strstr(err.hint, "folder"));
-    assert_int_equal(seed_open(&seed, &file, &err), -1);
+    assert_int_equal(seed_open(&seed, &file, FRAME_SANDBOX, &err), -1);
     assert_int_equal(err.code, LRUN_INVALID_ARGUMENT);
 }
 

@@ -8,6 +8,8 @@ export type LightRunnerErrorCode =
   | 'SEED_FAILED'
   | 'EXTRACT_FAILED'
   | 'BUILD_FAILED'
+  | 'FILE_NOT_FOUND'
+  | 'FILE_FAILED'
   | 'INVALID_RUN_STEP'
   | 'INVALID_ARGUMENT'
   | 'IMAGE_INVALID'
