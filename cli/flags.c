@@ -113,6 +113,26 @@ static int set(const struct command *c, const struct flag *f, void *into, const 
 
 /* ------------------------------------------------------------- all of them */
 
+static bool is_letters(const char *argument)
+{
+    return is_flag(argument) && argument[1] != '-' && strcmp(argument, "-h") != 0;
+}
+
+/* Sets the flags of an argument like -it. */
+static int set_letters(const struct command *c, void *into, const char *argument, lrun_error *err)
+{
+    for (const char *letter = argument + 1; *letter; letter++) {
+        const struct flag *f = c->flags;
+        while (f->name && f->letter != *letter)
+            f++;
+        if (!f->name)
+            return wrong_flag(c, "unknown flag", argument, "", err);
+        if (set(c, f, into, NULL, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
 int flags_parse(const struct command *c, void *into, int argc, char **argv, lrun_error *err)
 {
     int words = 0, i;
@@ -127,6 +147,11 @@ int flags_parse(const struct command *c, void *into, int argc, char **argv, lrun
             if (c->words_end_flags)
                 break;
             argv[++words] = argv[i];
+            continue;
+        }
+        if (is_letters(argument)) {
+            if (set_letters(c, into, argument, err) < 0)
+                return -1;
             continue;
         }
         const struct flag *f = flag_of(c, argument, &value);
@@ -154,7 +179,8 @@ int flags_parse(const struct command *c, void *into, int argc, char **argv, lrun
 
 static int left_width(const struct flag *f)
 {
-    return (int)strlen(f->name) + 2 + (f->value ? (int)strlen(f->value) + 1 : 0);
+    return (int)strlen(f->name) + 2 + (f->value ? (int)strlen(f->value) + 1 : 0) +
+           (f->letter ? 4 : 0);
 }
 
 /* Returns the column where the descriptions begin. A few flags with long values do not push it to
@@ -175,8 +201,9 @@ void flags_help(const struct command *c)
            c->about);
     for (const struct flag *f = c->flags; f->name; f++) {
         int padding = column - left_width(f);
-        printf("%s  --%s%s%s%*s  ", f == c->flags ? "\n" : "", f->name, f->value ? " " : "",
-               f->value ? f->value : "", padding > 0 ? padding : 0, "");
+        const char letter[] = {',', ' ', '-', f->letter, '\0'};
+        printf("%s  --%s%s%s%s%*s  ", f == c->flags ? "\n" : "", f->name, f->value ? " " : "",
+               f->value ? f->value : "", f->letter ? letter : "", padding > 0 ? padding : 0, "");
         for (const char *line = f->help, *end;; line = end + 1) {
             end = strchrnul(line, '\n');
             printf("%.*s\n", (int)(end - line), line);

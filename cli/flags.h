@@ -15,6 +15,7 @@
  *
  * A value follows its flag as `--flag value` or `--flag=value`. Flags cannot be abbreviated,
  * because a flag that is added later would change what an abbreviation means. `--` ends the flags.
+ * A flag that takes no value may have a letter.
  *
  * The programs of `light-runner setup` parse their flags with this file too, so it uses only base/.
  */
@@ -46,6 +47,7 @@ struct flag {
     /* Returns 0, -1 with an error, or FLAG_BAD_VALUE. `value` is NULL if the flag takes none. */
     int (*read)(void *into, const struct flag *flag, const char *value, lrun_error *err);
     const char *field; /* the field of the request that the flag sets; NULL: none */
+    char letter;       /* -x is the same as --name; several may follow one dash. 0: none */
 };
 
 /* Rows of the table. Arguments after the help set more members: `.choices = "a b"`. */

@@ -179,6 +179,19 @@ void outcome_timing(struct outcome *o, const lrun_result *r)
         t->prepare_ms, t->start_ms, t->run_ms, t->collect_ms, r->duration_ms);
 }
 
+static void outcome_started(void *user)
+{
+    struct outcome *o = user;
+    progress_clear(&o->progress);
+    terminal_begin(o->terminal);
+}
+
+int outcome_wait(struct outcome *o, lrun_execution *x, lrun_result **result, lrun_error *err)
+{
+    return !o->terminal ? lrun_execution_wait(x, result, err)
+                        : terminal_wait(o->terminal, x, result, err);
+}
+
 lrun_callbacks outcome_callbacks(struct outcome *o, int input_fd)
 {
     lrun_callbacks callbacks = LRUN_CALLBACKS_INIT;
@@ -186,6 +199,8 @@ lrun_callbacks outcome_callbacks(struct outcome *o, int input_fd)
     callbacks.cancel_fd = o->stop_fd;
     callbacks.on_output = outcome_output;
     callbacks.user = o;
+    if (o->terminal)
+        callbacks.on_start = outcome_started;
     if (o->progress.terminal)
         callbacks.on_progress = outcome_progress;
     return callbacks;

@@ -7,13 +7,15 @@
 
 #include "progress.h"
 #include "relay.h"
+#include "terminal.h"
 
 #include "lightrunner.h"
 
 struct outcome {
     struct progress progress;
     struct relay out, err;
-    bool json;   /* only the result goes to stdout */
+    bool json;                 /* only the result goes to stdout */
+    struct terminal *terminal; /* NULL: the command has none, or it is not ours */
     int stop_fd; /* readable after a signal, or once nobody reads our stdout any more */
 };
 
@@ -26,6 +28,9 @@ void outcome_output(void *user, lrun_stream stream, const char *data, size_t len
 /* Returns the callbacks of a command whose output and progress are the outcome's, and which the
  * outcome's stop_fd cancels. */
 lrun_callbacks outcome_callbacks(struct outcome *o, int input_fd);
+
+/* Waits for the command's end. */
+int outcome_wait(struct outcome *o, lrun_execution *x, lrun_result **result, lrun_error *err);
 
 /* Prints a line of our own on stderr. It begins at the start of a line, whatever the program has
  * printed. */

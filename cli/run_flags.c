@@ -191,6 +191,24 @@ static int read_input_json(void *into, const struct flag *flag, const char *valu
                : put(f->given, flag->field, input, err);
 }
 
+static int read_interactive(void *into, const struct flag *flag, const char *value, lrun_error *err)
+{
+    struct run_flags *f = into;
+    (void)flag;
+    (void)value;
+    (void)err;
+    f->input_file = "-";
+    return 0;
+}
+
+static int read_tty(void *into, const struct flag *flag, const char *value, lrun_error *err)
+{
+    struct run_flags *f = into;
+    (void)value;
+    f->tty = true;
+    return put(f->given, flag->field, json_true(), err);
+}
+
 static int read_detach(void *into, const struct flag *flag, const char *value, lrun_error *err)
 {
     struct run_flags *f = into;
@@ -264,7 +282,10 @@ static int read_detach(void *into, const struct flag *flag, const char *value, l
     FLAG_STRING("input", struct run_flags, input_file, "FILE|-", "bytes for the command's stdin",  \
                 .field = "input", .choices = COMPLETE_FILES),                                      \
         FLAG_CALL("input-json", read_input_json, "a JSON value for the command's stdin",           \
-                  .value = "JSON", .field = "input")
+                  .value = "JSON", .field = "input"),                                              \
+        FLAG_CALL("interactive", read_interactive, "the same as --input -", .letter = 'i'),        \
+        FLAG_CALL("tty", read_tty, "a terminal for the command; with -i it is this one",           \
+                  .field = "tty", .letter = 't')
 
 #define ALLOW_FLAGS                                                                                \
     FLAG_CALL("allow-unenforced", read_names,                                                      \

@@ -17,6 +17,7 @@ struct run_flags {
     int input_fd;     /* -1: none */
     bool json;
     bool timing;
+    bool tty;
     bool help;
     const char *id; /* of the session of `session run`; NULL: there is none */
 

@@ -32,6 +32,10 @@ static int print_id(const struct outcome *o, lrun_execution *x, lrun_error *err)
 static int execute(const struct run_flags *f, struct outcome *o, lrun_result **result,
                    lrun_error *err)
 {
+    struct terminal terminal;
+    if (f->tty && terminal_init(&terminal, f->input_fd, f->document, err) < 0)
+        return -1;
+    o->terminal = f->tty ? &terminal : NULL;
     cleanup_free char *text = request_text_dump(f->document);
     if (!text)
         return error_oom(err, OPERATION);
@@ -46,10 +50,12 @@ static int execute(const struct run_flags *f, struct outcome *o, lrun_result **r
     if (rc == 0 && detached)
         rc = print_id(o, execution, err);
     else if (rc == 0)
-        rc = lrun_execution_wait(execution, result, err);
+        rc = outcome_wait(o, execution, result, err);
     lrun_execution_free(execution);
     lrun_runner_free(runner);
     progress_clear(&o->progress);
+    if (o->terminal)
+        terminal_restore(o->terminal);
     return rc;
 }
 

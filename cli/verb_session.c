@@ -131,6 +131,10 @@ lrun_session *session_find(const char *id, bool json, int *code)
 static int execute(const struct run_flags *f, struct outcome *o, lrun_session *session,
                    lrun_result **result, lrun_error *err)
 {
+    struct terminal terminal;
+    if (f->tty && terminal_init(&terminal, f->input_fd, f->document, err) < 0)
+        return -1;
+    o->terminal = f->tty ? &terminal : NULL;
     cleanup_free char *text = request_text_dump(f->document);
     if (!text)
         return error_oom(err, OPERATION);
@@ -138,8 +142,10 @@ static int execute(const struct run_flags *f, struct outcome *o, lrun_session *s
     lrun_execution *execution = NULL;
     int rc = lrun_session_run_json(session, text, strlen(text), &callbacks, &execution, err);
     if (rc == 0)
-        rc = lrun_execution_wait(execution, result, err);
+        rc = outcome_wait(o, execution, result, err);
     lrun_execution_free(execution);
+    if (o->terminal)
+        terminal_restore(o->terminal);
     return rc;
 }
 

@@ -51,7 +51,8 @@
  *    function, one at a time for each handle.
  *  - With the handle that it is called for, a callback may call
  *      lrun_execution_cancel(), lrun_execution_id(), lrun_execution_fd();
- *      lrun_execution_stop(), which then sends the order and returns without waiting for the answer;
+ *      lrun_execution_stop() and lrun_execution_resize(), which then send the order and return without
+ *        waiting for the answer;
  *      lrun_execution_free(), which takes effect when the function that made the callback is about to
  *        return: until then no more callbacks come, and that function frees the handle as described
  *        at lrun_execution_free() and returns -1 with LRUN_INVALID_ARGUMENT.
@@ -327,6 +328,10 @@ typedef struct lrun_request {
      * never will (LRUN_START_FAILED also when the run was cancelled before that). Input is rejected, and
      * no output is delivered: it is kept (lrun_logs()), and so is the run's state (lrun_states()) */
     bool detached;
+    /** The command gets a terminal of that size, which lrun_execution_resize() changes. All its output is LRUN_STDOUT then.
+     * What is read from lrun_callbacks.input_fd is what is typed: the end of it is Ctrl-D. Not for detached runs */
+    bool tty;
+    unsigned tty_rows, tty_columns; /**< 0: not known */
 } lrun_request;
 
 #define LRUN_REQUEST_INIT LRUN_INITIAL_(lrun_request, .image = NULL)
@@ -627,6 +632,16 @@ LRUN_API int lrun_execution_pause(lrun_execution *execution, lrun_error *err);
 /** Ends what lrun_execution_pause() began. Everything else is as there. Since 0.1. */
 LRUN_API int lrun_execution_resume(lrun_execution *execution, lrun_error *err);
 
+/**
+ * Changes the size of the command's terminal (lrun_request.tty). A program that wants to know gets SIGWINCH. Before the command runs,
+ * this is the size that it begins with; when it has ended, nothing happens.
+ * @param rows, columns  at most 65535; 0: not known
+ * @return 0, or -1 with LRUN_INVALID_ARGUMENT (the command has no terminal) or LRUN_SUPERVISOR_LOST
+ * Blocks for at most 15 s; in a callback of the same handle it returns as soon as the order has been sent. Since 0.1.0.
+ */
+LRUN_API int lrun_execution_resize(lrun_execution *execution, unsigned rows, unsigned columns,
+                                   lrun_error *err);
+
 /* ------------------------------------------------------------------ detached runs */
 
 /**
@@ -828,6 +843,8 @@ typedef struct lrun_command {
      * default 20 minutes */
     uint64_t timeout_ms;
     uint64_t max_log_bytes; /**< as in lrun_runner_options; default 256 MiB */
+    bool tty;               /**< a terminal, as in lrun_request */
+    unsigned tty_rows, tty_columns;
 } lrun_command;
 
 #define LRUN_COMMAND_INIT LRUN_INITIAL_(lrun_command, .entrypoint = NULL)

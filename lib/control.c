@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Orders to a run while it is going: stop, pause, resume.
+ * Orders to a run while it is going: stop, pause, resume, resize.
  */
 #include "execution.h"
 
@@ -96,6 +96,21 @@ int lrun_execution_stop(lrun_execution *x, int signal, int64_t grace_ms, lrun_er
                   (json_int_t)(grace_ms < 0 ? LRUN_STOP_GRACE_MS : grace_ms));
     /* A callback cannot wait for the answer. It does not need to: the arguments were checked above,
      * and they are all that the supervisor checks. */
+    if (x->in_callback)
+        return notify(x, request, err);
+    return execution_leave(x, control(x, request, true, err), err);
+}
+
+int lrun_execution_resize(lrun_execution *x, unsigned rows, unsigned columns, lrun_error *err)
+{
+    static const char operation[] = "control.resize";
+    if (!x)
+        return error_set(err, LRUN_INVALID_ARGUMENT, operation, "execution is NULL");
+    if (rows > UINT16_MAX || columns > UINT16_MAX)
+        return error_set(err, LRUN_INVALID_ARGUMENT, operation, "rows, columns: at most %d",
+                         UINT16_MAX);
+    json_t *request =
+        json_pack("{ss,si,si}", "action", "resize", "rows", (int)rows, "columns", (int)columns);
     if (x->in_callback)
         return notify(x, request, err);
     return execution_leave(x, control(x, request, true, err), err);

@@ -104,6 +104,11 @@ static int fill(json_t *document, const lrun_request *r, lrun_error *err)
     if (put_ms(document, "timeout", r->timeout_ms, err) < 0 ||
         put_ms(document, "cpuTimeout", r->cpu_timeout_ms, err) < 0)
         return -1;
+    if (r->tty && put(document, "tty",
+                      json_pack("{sI,sI}", "rows", (json_int_t)r->tty_rows, "columns",
+                                (json_int_t)r->tty_columns),
+                      err) < 0)
+        return -1;
     return r->detached ? put(document, "detached", json_true(), err) : 0;
 }
 

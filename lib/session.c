@@ -46,8 +46,8 @@ static lrun_session *session_new(lrun_execution *whole)
 /* Takes out of a session's document what a request does not have. */
 static int take_idle(uint64_t *out, json_t *document, lrun_error *err)
 {
-    static const char *const of_commands[] = {"entrypoint", "command", "argv",       "input",
-                                              "extract",    "env",     "extractWhen"};
+    static const char *const of_commands[] = {"entrypoint", "command", "argv",        "input",
+                                              "extract",    "env",     "extractWhen", "tty"};
     for (size_t i = 0; i < sizeof(of_commands) / sizeof(of_commands[0]); i++)
         if (json_object_get(document, of_commands[i]) && strcmp(of_commands[i], "env") != 0)
             return error_set(err, LRUN_INVALID_ARGUMENT, OPERATION,
@@ -371,6 +371,9 @@ int lrun_session_run(lrun_session *session, const lrun_command *command,
     r.env = given.env;
     r.workdir = given.workdir;
     r.timeout_ms = given.timeout_ms;
+    r.tty = given.tty;
+    r.tty_rows = given.tty_rows;
+    r.tty_columns = given.tty_columns;
     if (given.input_json &&
         request_text_input(&input, "input", given.input_json, strlen(given.input_json), err) < 0)
         return -1;

@@ -128,7 +128,7 @@ int caller_read_order(struct caller_order *out, const struct frame *f, lrun_erro
 {
     json_t *document = json_loadb(f->payload, f->length, JSON_REJECT_DUPLICATES, NULL);
     const char *action = json_string_value(json_object_get(document, "action"));
-    json_int_t number = SIGTERM, grace = STOP_GRACE;
+    json_int_t number = SIGTERM, grace = STOP_GRACE, rows = 0, columns = 0;
     int rc = 0;
     if (!action || strlen(action) >= sizeof(out->action))
         rc = error_set(err, LRUN_INVALID_ARGUMENT, "control", "unknown action");
@@ -136,8 +136,14 @@ int caller_read_order(struct caller_order *out, const struct frame *f, lrun_erro
              number < 1 || number >= NSIG || grace < 0 || grace > CONTROL_GRACE_MAX_MS)
         rc = error_set(err, LRUN_INVALID_ARGUMENT, "control.stop",
                        "signal: 1 to %d; grace: 0 to %d ms", NSIG - 1, CONTROL_GRACE_MAX_MS);
+    else if (json_unpack(document, "{s?I,s?I}", "rows", &rows, "columns", &columns) < 0 ||
+             rows < 0 || rows > UINT16_MAX || columns < 0 || columns > UINT16_MAX)
+        rc = error_set(err, LRUN_INVALID_ARGUMENT, "control.resize", "rows, columns: 0 to %d",
+                       UINT16_MAX);
     if (rc == 0) {
         strcpy(out->action, action);
+        out->rows = (unsigned)rows;
+        out->columns = (unsigned)columns;
         out->signal = (int)number;
         out->grace = (int64_t)grace;
     }

@@ -52,8 +52,9 @@ char *caller_answer_text(const struct frame *f, const lrun_error *failed);
 /* A CONTROL frame: what it asks for. */
 struct caller_order {
     char action[16];
-    int signal;    /* of a stop */
-    int64_t grace; /* of a stop, in ms */
+    int signal;             /* of a stop */
+    int64_t grace;          /* of a stop, in ms */
+    unsigned rows, columns; /* of a resize */
 };
 int caller_read_order(struct caller_order *out, const struct frame *f, lrun_error *err);
 

@@ -54,6 +54,13 @@ static bool add_words(const struct request *r, const struct image *image, struct
     return true;
 }
 
+static bool add_terminal(const struct request *r, struct buffer *fields)
+{
+    return !r->tty ||
+           (fields_add(fields, "tty", "1") && fields_add_u64(fields, "rows", r->tty_rows) &&
+            fields_add_u64(fields, "cols", r->tty_columns));
+}
+
 /* A command of several may have a working directory and a user of its own. */
 static bool add_place(const struct command *c, struct buffer *fields)
 {
@@ -77,7 +84,7 @@ int command_start(struct command *c, struct agent_link *link, const struct sandb
     }
     cleanup_buffer struct buffer fields;
     buffer_init(&fields, FRAME_AGENT_MAX);
-    if (!add_words(r, image, &fields) || !add_place(c, &fields) ||
+    if (!add_words(r, image, &fields) || !add_place(c, &fields) || !add_terminal(r, &fields) ||
         !environment_add(&fields, image->env, r->env, sandbox->env))
         return error_set(err, LRUN_INVALID_ARGUMENT, operation,
                          "%s and env: longer than %d bytes in all", r->argv ? "argv" : "entrypoint",
@@ -164,6 +171,19 @@ int command_signal(struct command *c, struct agent_link *link, int number, lrun_
                ? agent_link_send(link, FRAME_SIGNAL, c->number, buffer_data(&fields),
                                  buffer_length(&fields), err)
                : error_oom(err, "signal");
+}
+
+int command_resize(const struct command *c, struct agent_link *link, unsigned rows,
+                   unsigned columns, lrun_error *err)
+{
+    cleanup_buffer struct buffer fields;
+    buffer_init(&fields, FRAME_AGENT_MAX);
+    if (c->state != COMMAND_ORDERED && c->state != COMMAND_RUNNING)
+        return 0;
+    return fields_add_u64(&fields, "rows", rows) && fields_add_u64(&fields, "cols", columns)
+               ? agent_link_send(link, FRAME_RESIZE, c->number, buffer_data(&fields),
+                                 buffer_length(&fields), err)
+               : error_oom(err, "resize");
 }
 
 int64_t command_deadline(const struct command *c)

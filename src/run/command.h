@@ -67,6 +67,9 @@ bool command_credit(struct command *c, const struct frame *f);
 bool command_end(struct command *c, const struct frame *f);
 
 /* Sends a signal to its process group. */
+/* Tells its terminal's size, if it has been started. */
+int command_resize(const struct command *c, struct agent_link *link, unsigned rows,
+                   unsigned columns, lrun_error *err);
 int command_signal(struct command *c, struct agent_link *link, int number, lrun_error *err);
 
 /* When something must be done about it for want of time. */

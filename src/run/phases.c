@@ -373,6 +373,15 @@ static int control_end(struct supervisor *s, const struct caller_order *o, lrun_
     return 0;
 }
 
+static int control_resize(struct supervisor *s, const struct caller_order *o, lrun_error *err)
+{
+    if (life_is_session(s) || !s->request->tty)
+        return error_set(err, LRUN_INVALID_ARGUMENT, "control.resize", "there is no terminal");
+    s->effective.tty_rows = o->rows;
+    s->effective.tty_columns = o->columns;
+    return command_resize(&s->command, &s->link, o->rows, o->columns, err);
+}
+
 int phase_control(void *user, const struct frame *f, lrun_error *err)
 {
     static const struct {
@@ -380,7 +389,7 @@ int phase_control(void *user, const struct frame *f, lrun_error *err)
         int (*act)(struct supervisor *s, const struct caller_order *o, lrun_error *err);
     } actions[] = {
         {"stop", control_stop},     {"cancel", control_cancel}, {"pause", control_pause},
-        {"resume", control_resume}, {"close", control_end},
+        {"resume", control_resume}, {"close", control_end},     {"resize", control_resize},
     };
     struct caller_order o;
     if (caller_read_order(&o, f, err) < 0)

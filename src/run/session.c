@@ -386,9 +386,15 @@ static int control_task(struct supervisor *s, struct session_task *t, const stru
     if (caller_read_order(&o, f, err) < 0)
         return -1;
     bool cancel = strcmp(o.action, "cancel") == 0;
+    if (is_command(t) && t->task.request.tty && strcmp(o.action, "resize") == 0) {
+        t->task.request.tty_rows = o.rows;
+        t->task.request.tty_columns = o.columns;
+        return t->answered ? 0 : command_resize(&t->command, &s->link, o.rows, o.columns, err);
+    }
     if (!is_command(t) || (!cancel && strcmp(o.action, "stop") != 0))
         return error_set(err, LRUN_INVALID_ARGUMENT, "control",
-                         "a command of a session takes stop and cancel; the rest is the session's");
+                         "a command of a session takes stop, cancel, and resize if it has a "
+                         "terminal; the rest is the session's");
     if (t->answered)
         return 0;
     return stop_command(s, t, cancel ? SIGKILL : o.signal, cancel ? 0 : o.grace, err);

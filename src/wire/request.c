@@ -327,6 +327,39 @@ static int read_extract_when(void *out, const char *field, const json_t *value, 
     return 0;
 }
 
+static int read_cells(uint64_t *out, const char *field, const json_t *value, lrun_error *err)
+{
+    json_int_t number;
+    if (!check_integer(&number, value) || number < 0 || number > UINT16_MAX)
+        return check_fail(err, field, "must be a whole number from 0 to %d", UINT16_MAX);
+    *out = (uint64_t)number;
+    return 0;
+}
+
+static int read_tty_rows(void *out, const char *field, const json_t *value, lrun_error *err)
+{
+    return read_cells(&((struct request *)out)->tty_rows, field, value, err);
+}
+
+static int read_tty_columns(void *out, const char *field, const json_t *value, lrun_error *err)
+{
+    return read_cells(&((struct request *)out)->tty_columns, field, value, err);
+}
+
+static int read_tty(void *out, const char *field, const json_t *value, lrun_error *err)
+{
+    static const struct check_field fields[] = {
+        {"rows", read_tty_rows},
+        {"columns", read_tty_columns},
+        {0},
+    };
+    struct request *r = out;
+    if (!json_is_object(value) && !json_is_boolean(value))
+        return check_fail(err, field, "must be true, false, or {\"rows\", \"columns\"}");
+    r->tty = !json_is_false(value);
+    return json_is_object(value) ? check_object(r, field, value, fields, err) : 0;
+}
+
 static int read_detached(void *out, const char *field, const json_t *value, lrun_error *err)
 {
     struct request *r = out;
@@ -353,6 +386,7 @@ static const struct check_field request_fields[] = {
     {"extract", read_extract},
     {"extractWhen", read_extract_when},
     {"detached", read_detached},
+    {"tty", read_tty},
     {"options", request_read_options},
     {0},
 };
@@ -401,6 +435,8 @@ int request_from_json(struct request *out, const json_t *document, lrun_error *e
         return check_fail(err, "image", "is missing");
     if (r.argv && r.entrypoint)
         return check_fail(err, "argv", "cannot be given together with 'entrypoint'");
+    if (r.detached && r.tty)
+        return check_fail(err, "tty", "is not supported for detached runs");
     if (r.detached && r.input)
         return check_fail(err, "", "input is not supported for detached runs");
     if (r.dns && r.networks && strcmp(r.networks[0], "none") == 0)

@@ -58,11 +58,13 @@ struct request {
 
     /* request */
     char *image;
-    char *entrypoint;  /* a shell command; NULL: argv, or else the image's own command */
-    char **argv;       /* the command's words, NULL-terminated, at least one; NULL: not given */
-    char **run;        /* the setup steps, NULL-terminated; NULL: none */
-    char *dir;         /* NULL: none */
-    char **ignore;     /* names in `dir` that are left out, NULL-terminated */
+    char *entrypoint; /* a shell command; NULL: argv, or else the image's own command */
+    char **argv;      /* the command's words, NULL-terminated, at least one; NULL: not given */
+    char **run;       /* the setup steps, NULL-terminated; NULL: none */
+    char *dir;        /* NULL: none */
+    char **ignore;    /* names in `dir` that are left out, NULL-terminated */
+    bool tty;         /* the command has a terminal of that size; 0: unknown */
+    uint64_t tty_rows, tty_columns;
     bool links_inside; /* keep links in `dir` whose targets are in `dir` */
     char *input;       /* JSON text for stdin, exactly as it was given; NULL: none */
     uint64_t timeout_ms;

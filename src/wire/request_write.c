@@ -47,6 +47,13 @@ static json_t *extract_to_json(const struct request *r)
     return list;
 }
 
+static json_t *tty_json(const struct request *r)
+{
+    return r->tty ? json_pack("{sI,sI}", "rows", (json_int_t)r->tty_rows, "columns",
+                              (json_int_t)r->tty_columns)
+                  : NULL;
+}
+
 json_t *request_to_json(const struct request *r)
 {
     json_t *memory = size_to_json(r->memory_bytes);
@@ -72,13 +79,14 @@ json_t *request_to_json(const struct request *r)
                     !cpu_timeout == !r->cpu_timeout_ms && !dns == !r->dns && !input == !r->input &&
                     !run == !r->run && !networks == !r->networks && !env == !r->env &&
                     !extract == !r->has_extract;
-    json_t *document = json_pack(
-        "{ss,ss*,so*,so*,ss*,so*,ss*,so*,sI,so*,so*,so*,so*,ss*,so*,ss*,sb,so*}", "image", r->image,
-        "entrypoint", r->entrypoint, "argv", argv, "run", run, "dir", r->dir, "ignore", ignore,
-        "links", r->links_inside ? "inside" : NULL, "input", input, "timeout",
-        (json_int_t)r->timeout_ms, "cpuTimeout", cpu_timeout, "networks", networks, "dns", dns,
-        "env", env, "workdir", r->workdir, "extract", extract, "extractWhen",
-        r->extract_always ? "always" : NULL, "detached", r->detached, "options", options);
+    json_t *document =
+        json_pack("{ss,ss*,so*,so*,ss*,so*,ss*,so*,sI,so*,so*,so*,so*,ss*,so*,ss*,sb,so*,so*}",
+                  "image", r->image, "entrypoint", r->entrypoint, "argv", argv, "run", run, "dir",
+                  r->dir, "ignore", ignore, "links", r->links_inside ? "inside" : NULL, "input",
+                  input, "timeout", (json_int_t)r->timeout_ms, "cpuTimeout", cpu_timeout,
+                  "networks", networks, "dns", dns, "env", env, "workdir", r->workdir, "extract",
+                  extract, "extractWhen", r->extract_always ? "always" : NULL, "detached",
+                  r->detached, "tty", tty_json(r), "options", options);
     if (!complete) {
         json_decref(document);
         return NULL;

@@ -11,7 +11,7 @@
 enum { USER_MAX = 256 };
 
 static const char *const fields_of[][10] = {
-    [TASK_EXEC] = {"entrypoint", "command", "argv", "env", "workdir", "input", "timeout",
+    [TASK_EXEC] = {"entrypoint", "command", "argv", "env", "workdir", "input", "timeout", "tty",
                    "options"},
     [TASK_PUT] = {"dir", "ignore", "links"},
     [TASK_GET] = {"extract", "options"},

@@ -4,7 +4,7 @@
  * one file or folder. The library and the supervisor exchange it; the public part of it are fields
  * of a request, which mean the same as there:
  *
- *      EXEC      entrypoint, argv, env, workdir, input, timeout, options.maxLogBytes; and user
+ *      EXEC      entrypoint, argv, env, workdir, input, timeout, tty, options.maxLogBytes; and user
  *      COPY_IN   dir, ignore, links; and to (a folder in the sandbox; default: the workdir)
  *      COPY_OUT  extract, options.maxExtractBytes
  *      FILE      wire/file_order.h

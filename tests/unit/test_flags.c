@@ -28,8 +28,8 @@ static const struct flag flags[] = {
     FLAG_STRING("name", struct words, name, "NAME", "a name"),
     FLAG_CALL("size", read_size, "a size", .value = "SIZE"),
     FLAG_SWITCH("quiet", struct words, quiet, "say nothing"),
-    FLAG_NO("no-color", struct words, color, "print no colors"),
-    FLAG_JSON(struct words, "print JSON"),
+    FLAG_NO("no-color", struct words, color, "print no colors", .letter = 'c'),
+    FLAG_SWITCH("json", struct words, json, "print JSON", .letter = 'j'),
     FLAG_HELP(struct words),
     FLAG_END,
 };
@@ -125,6 +125,17 @@ static void test_flags_of_another_program_are_left_alone(void **state)
     assert_false(w.json);
 }
 
+static void test_letters(void **state)
+{
+    (void)state;
+    struct words w;
+    assert_words(&plain, &w, " -jc word - -", " word - -");
+    assert_true(w.json && !w.color);
+    assert_words(&runs, &w, " image -j", " image -j");
+    assert_false(w.json);
+    assert_refused(&plain, " -jq", "unknown flag '-jq'", "try: light-runner test --help");
+}
+
 static void test_wrong_flags_are_named(void **state)
 {
     (void)state;
@@ -172,6 +183,7 @@ int main(void)
         cmocka_unit_test(test_each_kind_sets_its_member),
         cmocka_unit_test(test_arguments_stand_anywhere),
         cmocka_unit_test(test_flags_of_another_program_are_left_alone),
+        cmocka_unit_test(test_letters),
         cmocka_unit_test(test_wrong_flags_are_named),
         cmocka_unit_test(test_help_comes_before_a_wrong_argument),
         cmocka_unit_test(test_errors_are_json_wherever_the_flag_is),

@@ -18,12 +18,12 @@ NO_FLAG = {'image': 'the first argument', 'entrypoint': 'the arguments after it'
            'command': 'older name of entrypoint', 'network': 'older name of networks',
            'options.noNewPrivileges': 'weakens a run: only a request can'}
 # Flags that set no field.
-NO_FIELD = {'request', 'json', 'timing', 'help'}
+NO_FIELD = {'request', 'json', 'timing', 'help', 'interactive'}
 # A good value for each flag, and what it is in the document. Flags with choices are given each of them.
 GOOD = {'memory': ('64m', '64m'), 'cpus': ('0.5', '0.5'), 'pids': ('7', 7), 'disk': ('2g', '2g'), 'timeout': ('3s', 3000), 'cpu-timeout': ('2m', 120000),
         'dns': ('192.0.2.1', ['192.0.2.1']), 'env': ('A=1', ['A=1']), 'workdir': ('/x', '/x'), 'dir': ('x', 'x'), 'ignore': ('x', ['x']),
         'no-ignore': (None, []), 'input-json': ('[1]', '[1]'), 'setup': ('true', ['true']), 'extract': ('a:b', [{'from': 'a', 'to': 'b'}]),
-        'max-extract': ('2k', 2048), 'max-log': ('3k', 3072), 'detach': (None, True)}
+        'max-extract': ('2k', 2048), 'max-log': ('3k', 3072), 'detach': (None, True), 'tty': (None, True)}
 # Elsewhere than in the request: opened by the command line; and the words after the image.
 APART = {'input', 'argv'}
 # Values of a field that a shell does not offer: another name of kata, and what "none" is the other of.

@@ -49,7 +49,7 @@ VALUES = STRINGS + SIZES + CPUS + SERVERS + NUMBERS + OTHERS + [[s] for s in STR
 GOOD = {'entrypoint': ['x', ''], 'command': ['x'], 'argv': [['x']], 'run': [['x'], []], 'dir': ['x'], 'ignore': [['x']], 'links': ['inside'],
         'input': [1, None], 'timeout': [5], 'cpuTimeout': [5], 'networks': ['none', ['none'], ['x'], []], 'network': ['x', 'none', ['none']],
         'dns': [['192.0.2.1'], []], 'env': [{'A': '1'}, ['A=1']], 'workdir': ['/x'], 'extract': [[]], 'extractWhen': ['always'],
-        'detached': [True, False], 'options': [{}, {'runtime': 'kata'}, {'runtime': 'runsc', 'setupRuntime': 'runc'}]}
+        'detached': [True, False], 'tty': [True, False, {'rows': 24, 'columns': 80}, {}], 'options': [{}, {'runtime': 'kata'}, {'runtime': 'runsc', 'setupRuntime': 'runc'}]}
 
 
 def ecma_pattern(_validator, pattern, instance, _schema):
