@@ -33,8 +33,11 @@ TAKES_SYSTEMD = "talks to systemd, which is not PID 1 where tests run"
 TAKES_THE_INTERNET = "downloads from the internet"
 TAKES_THE_MACHINE = "changes what is installed on this machine"
 TAKES_DOCKER = "fails without a daemon; contract/test_housekeeping.py has one"
+TAKES_A_TERMINAL = "somebody must type; contract/test_terminal.py does"
 TAKES_LONG = "is a test suite or a measurement of its own"
 NOT_HERE = {
+    'light-runner session run -it "$id" -- sh': TAKES_A_TERMINAL,
+    "light-runner run -it alpine -- sh": TAKES_A_TERMINAL,
     "make": "tests/run is given what it has built",
     "make demo": "test_make.py executes it",
     "make check": "executes this test",

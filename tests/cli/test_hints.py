@@ -214,6 +214,8 @@ NOT_EXECUTED = {
     "NAME of one of them": "done in cli/test_image_formats.py, whose images are several",
     "fix the step": "the step is the user's own",
     "open another session": "takes 65535 commands",
+    "with light-runner session put": "done in contract/test_session.py; that it is said, in contract/test_session_files.py",
+    "leave out -t": "both are done in contract/test_terminal.py",
     "try again": "what has failed once may fail again",
     "check the release": "the release is the user's own",
     "check the network": "the network is the machine's",

@@ -97,6 +97,7 @@ def test_the_package_has_no_dependency_and_no_script(installed, cell):
 
 
 @pytest.mark.any_cell
+@pytest.mark.orphans  # one of its tests kills a supervisor
 def test_on_the_engine_local(installed, node, environment, cell):
     del cell
     shutil.copy(os.path.join(SOURCE, "test", "package.test.js"), installed)
