@@ -39,6 +39,7 @@ const struct verb verbs[] = {
     {&ls_command, verb_ls, "list detached runs"},
     {&clean_command, verb_clean, "remove old states, and images of setup steps"},
     {&session_command, verb_session, "execute many commands in one sandbox"},
+    {&pool_command, verb_pool, "execute commands in sandboxes that are kept ready"},
     {&image_command, verb_image, "pull, import, list and remove images"},
     {&doctor_command, verb_doctor, "say what works on this machine, and how to fix the rest"},
     {&setup_command, verb_setup, "install gVisor, or prepare VMs of the tier kata"},

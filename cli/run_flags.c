@@ -209,6 +209,44 @@ static int read_tty(void *into, const struct flag *flag, const char *value, lrun
     return put(f->given, flag->field, json_true(), err);
 }
 
+static int read_pool_size(void *into, const struct flag *flag, const char *value, lrun_error *err)
+{
+    struct run_flags *f = into;
+    uint64_t count;
+    (void)flag;
+    (void)err;
+    if (!text_parse_u64(value, &count) || count < 1 || count > 1000)
+        return FLAG_BAD_VALUE;
+    f->pool.entries = (size_t)count;
+    return 0;
+}
+
+static int read_pool_age(void *into, const struct flag *flag, const char *value, lrun_error *err)
+{
+    struct run_flags *f = into;
+    (void)flag;
+    (void)err;
+    return text_parse_duration_ms(value, &f->pool.max_age_ms) && f->pool.max_age_ms > 0
+               ? 0
+               : FLAG_BAD_VALUE;
+}
+
+static int read_when_empty(void *into, const struct flag *flag, const char *value, lrun_error *err)
+{
+    static const char *const names[] = {
+        [LRUN_POOL_COLD] = "cold", [LRUN_POOL_WAIT] = "wait", [LRUN_POOL_REFUSE] = "refuse"};
+    struct run_flags *f = into;
+    (void)flag;
+    (void)err;
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (strcmp(names[i], value) == 0) {
+            f->pool.when_empty = (lrun_pool_empty)i;
+            return 0;
+        }
+    }
+    return FLAG_BAD_VALUE;
+}
+
 static int read_detach(void *into, const struct flag *flag, const char *value, lrun_error *err)
 {
     struct run_flags *f = into;
@@ -360,6 +398,38 @@ static const struct flag exec_flags[] = {
     FLAG_SWITCH("timing", struct run_flags, timing, "print on stderr where the time went"),
     FLAG_HELP(struct run_flags),
     FLAG_END,
+};
+
+static const struct flag pool_flags[] = {
+    FLAG_CALL("size", read_pool_size, "sandboxes that are kept ready (default 4)", .value = "N"),
+    FLAG_CALL("when-empty", read_when_empty,
+              "if none is ready: wait (default), cold (start without the pool) or refuse",
+              .value = "WHAT", .choices = "wait cold refuse"),
+    FLAG_CALL("max-age", read_pool_age, "replace an unused sandbox after this time (default 10m)",
+              .value = "TIME"),
+    SANDBOX_FLAGS,
+    FLAG_CALL("timeout", read_duration, "of each command (default 20m)", .value = "TIME",
+              .field = "timeout"),
+    LIMIT_FLAGS,
+    PLACE_FLAGS,
+    SETUP_FLAGS,
+    ALLOW_FLAGS,
+    FLAG_JSON(struct run_flags, "print each result as a line of JSON, then the pool's counters"),
+    FLAG_HELP(struct run_flags),
+    FLAG_END,
+};
+
+const struct command pool_command = {
+    .name = "pool",
+    .usage = "[flags] IMAGE",
+    .about =
+        "Keeps sandboxes ready, and executes each line of stdin as a shell command in a sandbox "
+        "of its\nown. To try out what a program gets from lrun_pool_run().",
+    .flags = pool_flags,
+    .notes = "The exit code is 1 if a command failed.\n"
+             "\n"
+             "  yes date | head -5 | light-runner pool --network none busybox",
+    .words = COMPLETE_IMAGES,
 };
 
 const struct command run_command = {
@@ -516,6 +586,9 @@ static int take_words(struct run_flags *f, int argc, char **argv, lrun_error *er
         f->id = argc > 0 ? argv[0] : NULL;
     else if (argc > 0 && put_text(f->given, "image", "image", argv[0], err) < 0)
         return -1;
+    if (f->command == &pool_command && argc > 1)
+        return error_set(err, LRUN_INVALID_ARGUMENT, OPERATION,
+                         "pool: it takes one IMAGE; commands come on stdin");
     if (f->command == &session_open_command && argc > 1)
         return error_set(err, LRUN_INVALID_ARGUMENT, OPERATION,
                          "session open: it takes one IMAGE; commands are for session run");
@@ -551,7 +624,9 @@ static int check_words(const struct run_flags *f, lrun_error *err)
 int run_flags_parse(struct run_flags *f, const struct command *command, int argc, char **argv,
                     lrun_error *err)
 {
-    *f = (struct run_flags){.command = command, .input_fd = -1, .given = json_object()};
+    *f = (struct run_flags){
+        .command = command, .input_fd = -1, .pool = LRUN_POOL_OPTIONS_INIT, .given = json_object()};
+    f->pool.when_empty = LRUN_POOL_WAIT;
     if (!f->given)
         return error_oom(err, OPERATION);
     int words = flags_parse(command, f, argc, argv, err);

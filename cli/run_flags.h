@@ -19,7 +19,8 @@ struct run_flags {
     bool timing;
     bool tty;
     bool help;
-    const char *id; /* of the session of `session run`; NULL: there is none */
+    lrun_pool_options pool; /* of `pool` */
+    const char *id;         /* of the session of `session run`; NULL: there is none */
 
     /* while the flags are read */
     const struct command *command;

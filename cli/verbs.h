@@ -29,7 +29,7 @@ extern const struct verb verbs[];
 extern const struct command run_command, attach_command, logs_command, stop_command, cancel_command,
     pause_command, resume_command, ls_command, clean_command, image_command, doctor_command,
     setup_command, verify_command, network_command, reap_command, version_command, rpc_command,
-    completion_command, session_command, session_open_command, session_run_command;
+    completion_command, pool_command, session_command, session_open_command, session_run_command;
 
 int verb_run(int argc, char **argv);
 int verb_image(int argc, char **argv);
@@ -45,6 +45,7 @@ int verb_verify(int argc, char **argv);
 int verb_network(int argc, char **argv);
 int verb_completion(int argc, char **argv);
 int verb_session(int argc, char **argv);
+int verb_pool(int argc, char **argv);
 int verb_rpc(int argc, char **argv);
 int verb_version(int argc, char **argv);
 

@@ -146,7 +146,8 @@ typedef enum lrun_code {
     LRUN_INTERNAL = 14,       /**< a defect of light-runner */
     LRUN_SETUP_FAILED = 15,   /**< "BUILD_FAILED": a setup step (`run`) failed. Since: 0.1.0 */
     LRUN_FILE_NOT_FOUND = 16, /**< there is no such file or folder in the session. Since: 0.1.0 */
-    LRUN_FILE_FAILED = 17     /**< an operation on a file of a session failed. Since: 0.1.0 */
+    LRUN_FILE_FAILED = 17,    /**< an operation on a file of a session failed. Since: 0.1.0 */
+    LRUN_POOL_EMPTY = 18      /**< no sandbox of the pool is ready. Since: 0.1.0 */
 } lrun_code;
 
 /**
@@ -460,6 +461,7 @@ typedef struct lrun_timings {
     double start_ms;   /**< until the command runs */
     double run_ms;     /**< the command */
     double collect_ms; /**< extraction, and until nothing in the sandbox runs any more */
+    bool warm;         /**< the sandbox was ready before the run was ordered (lrun_pool_run()) */
 } lrun_timings;
 
 /** What became of a run. Made by the library: it, and the structs that it points to, may grow. Pointers live
@@ -1024,6 +1026,132 @@ LRUN_API int lrun_session_close(lrun_session *session, lrun_result **out, lrun_e
  * Blocks while the session ends: usually some milliseconds, at most 90 s. Since 0.1.0.
  */
 LRUN_API void lrun_session_free(lrun_session *session);
+
+/* ------------------------------------------------------------------ pools */
+
+/*
+ * A pool keeps sandboxes ready, so that a run need not wait for its own. Each is up and checked before it is used, is used for one
+ * run, and ends with it: nothing of one run is there for another.
+ *
+ *     lrun_pool_new()          begins to make them
+ *       lrun_pool_wait()       optional: until some are ready
+ *       lrun_pool_run()        like lrun_run(), in one of them
+ *       lrun_pool_tend()       counters; also makes, drops and replaces what is due
+ *     lrun_pool_free()
+ *
+ * A pool is for runs that agree about their sandbox: image with its setup steps, engine, tier, memory, cpus, disk, pids, networks,
+ * dns, gpus, workdir, and what is allowed. Command, env, `dir`, input, timeouts and extracts are decided by each run. A run that
+ * does not agree, that is detached, that has an id of its own, or that executes the image's own command, starts without the pool.
+ * lrun_timings.warm says which it was. A pool has no thread: it does its work in the calls above. The sandboxes that it makes come up
+ * meanwhile. It lives in the process that has made it; if that dies, its sandboxes end. One pool may be used by one thread at a
+ * time; the runs are independent of it, and of one another.
+ */
+
+/** What lrun_pool_run() does if no sandbox is ready. Since 0.1.0. */
+typedef enum lrun_pool_empty {
+    LRUN_POOL_COLD = 0,  /**< starts the run without the pool */
+    LRUN_POOL_WAIT = 1,  /**< waits until one is ready, at most wait_ms */
+    LRUN_POOL_REFUSE = 2 /**< fails with LRUN_POOL_EMPTY */
+} lrun_pool_empty;
+
+/** A pool. Opaque. Since 0.1.0. */
+typedef struct lrun_pool lrun_pool;
+
+/** Since 0.1.0. */
+typedef struct lrun_pool_options {
+    size_t size;
+    size_t entries; /**< how many sandboxes are kept ready, 1 to 1000; default 4 */
+    /** How many are kept when the machine has less than a tenth of its memory left; default 0. Otherwise it is `entries` */
+    size_t min_ready;
+    uint64_t
+        max_age_ms; /**< an unused sandbox is replaced after this time; 0: never. Default 10 minutes */
+    unsigned
+        refill; /**< the most sandboxes that are made in a second, up to 1000; 0 (default): no limit */
+    lrun_pool_empty when_empty;
+    uint64_t wait_ms; /**< of LRUN_POOL_WAIT; default one minute */
+} lrun_pool_options;
+
+#define LRUN_POOL_OPTIONS_INIT                                                                     \
+    LRUN_INITIAL_(lrun_pool_options, .entries = 4, .max_age_ms = 600000, .wait_ms = 60000)
+
+/** Sets a struct to what LRUN_POOL_OPTIONS_INIT is. @param size as at lrun_runner_options_init().
+ * Thread-safe, does not block. Since 0.1.0. */
+LRUN_API void lrun_pool_options_init(lrun_pool_options *options, size_t size);
+
+/** Since 0.1.0. */
+typedef struct lrun_pool_stats {
+    size_t size;
+    uint64_t hits;      /**< runs that got a sandbox of the pool */
+    uint64_t misses;    /**< runs that did not agree with it, or found none ready */
+    uint64_t refills;   /**< sandboxes that were begun */
+    uint64_t failures;  /**< those that did not come up */
+    uint64_t lost;      /**< those that died unused */
+    size_t ready;       /**< ready now */
+    size_t starting;    /**< not yet ready */
+    uint64_t oldest_ms; /**< the age of the oldest that is ready */
+} lrun_pool_stats;
+
+#define LRUN_POOL_STATS_INIT LRUN_INITIAL_(lrun_pool_stats, .hits = 0)
+
+/** Sets a struct to what LRUN_POOL_STATS_INIT is. @param size as at lrun_runner_options_init().
+ * Thread-safe, does not block. Since 0.1.0. */
+LRUN_API void lrun_pool_stats_init(lrun_pool_stats *stats, size_t size);
+
+/**
+ * Makes a pool, and begins to make its sandboxes.
+ * @param runner   borrowed: it must live as long as the pool
+ * @param spec     copied. What belongs to a run (the command, `dir`, input, extracts) is an error
+ * @param options  copied; NULL: the defaults
+ * @param out      receives the pool; free it with lrun_pool_free()
+ * @return 0, or -1 with LRUN_INVALID_ARGUMENT or LRUN_OUT_OF_MEMORY. That no sandbox can be made comes from lrun_pool_wait(), and
+ *         from lrun_pool_run() if it waits
+ * Does not block. Since 0.1.0.
+ */
+LRUN_API int lrun_pool_new(const lrun_runner *runner, const lrun_request *spec,
+                           const lrun_pool_options *options, lrun_pool **out, lrun_error *err);
+
+/** lrun_pool_new() with the spec as a JSON document (docs/request.schema.json): `length` bytes. Does not block. Since 0.1.0. */
+LRUN_API int lrun_pool_new_json(const lrun_runner *runner, const char *json, size_t length,
+                                const lrun_pool_options *options, lrun_pool **out, lrun_error *err);
+
+/**
+ * Waits until that many sandboxes are ready.
+ * @param ready       at most lrun_pool_options.entries
+ * @param timeout_ms  below 0: no limit
+ * @return 0, or -1 with LRUN_POOL_EMPTY (the time is up), or the error of a sandbox that could not be made
+ * Blocks for `timeout_ms` at most. Since 0.1.0.
+ */
+LRUN_API int lrun_pool_wait(lrun_pool *pool, size_t ready, int64_t timeout_ms, lrun_error *err);
+
+/**
+ * lrun_run() in a sandbox of the pool, if one is ready and the request agrees with the pool's spec. The runner's options count, too.
+ * @param request, callbacks, out  as at lrun_run()
+ * @return 0, or -1 with the errors of lrun_run(); LRUN_POOL_EMPTY: see lrun_pool_empty
+ * Does not block, except with LRUN_POOL_WAIT. Since 0.1.0.
+ */
+LRUN_API int lrun_pool_run(lrun_pool *pool, const lrun_request *request,
+                           const lrun_callbacks *callbacks, lrun_execution **out, lrun_error *err);
+
+/** lrun_pool_run() with the request as a JSON document: `length` bytes. It blocks as long. Since 0.1.0. */
+LRUN_API int lrun_pool_run_json(lrun_pool *pool, const char *json, size_t length,
+                                const lrun_callbacks *callbacks, lrun_execution **out,
+                                lrun_error *err);
+
+/**
+ * Drops sandboxes that have died or are too old, makes those that are missing, and counts. lrun_pool_run() does it, too: call this now
+ * and then if runs are rare.
+ * @param stats  filled in; NULL: nothing is
+ * @return 0, or -1 with LRUN_INVALID_ARGUMENT
+ * Blocks while a sandbox is removed: usually some milliseconds. Since 0.1.0.
+ */
+LRUN_API int lrun_pool_tend(lrun_pool *pool, lrun_pool_stats *stats, lrun_error *err);
+
+/**
+ * Removes the unused sandboxes, and frees the pool. Runs that are going on are not disturbed.
+ * @param pool  may be NULL
+ * Blocks while they end: usually some milliseconds, at most 90 s. Since 0.1.0.
+ */
+LRUN_API void lrun_pool_free(lrun_pool *pool);
 
 /* ------------------------------------------------------------------ images */
 

@@ -130,6 +130,52 @@ void execution_set_wake(lrun_execution *x)
     x->wake = wake;
 }
 
+int execution_send_with_fd(int socket, const struct buffer *bytes, int fd, lrun_error *err)
+{
+    union {
+        struct cmsghdr align;
+        char bytes[CMSG_SPACE(sizeof(int))];
+    } control = {0};
+    int64_t deadline = clock_ms() + SEND_TIMEOUT_MS;
+    size_t sent = 0;
+    while (sent < buffer_length(bytes)) {
+        struct iovec part = {(void *)(uintptr_t)(buffer_data(bytes) + sent),
+                             buffer_length(bytes) - sent};
+        struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+        if (fd >= 0 && sent == 0) {
+            message.msg_control = control.bytes;
+            message.msg_controllen = sizeof(control.bytes);
+            struct cmsghdr *head = CMSG_FIRSTHDR(&message);
+            *head = (struct cmsghdr){.cmsg_level = SOL_SOCKET,
+                                     .cmsg_type = SCM_RIGHTS,
+                                     .cmsg_len = CMSG_LEN(sizeof(int))};
+            memcpy(CMSG_DATA(head), &fd, sizeof(int));
+        }
+        ssize_t n = sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (n > 0) {
+            sent += (size_t)n;
+            continue;
+        }
+        if (errno == EPIPE || errno == ECONNRESET)
+            return error_set(err, LRUN_SUPERVISOR_LOST, OPERATION, "the session has ended");
+        if (errno != EAGAIN && errno != EINTR)
+            return error_errno(err, LRUN_SUPERVISOR_LOST, OPERATION, errno,
+                               "the session cannot be reached");
+        struct pollfd p = {.fd = socket, .events = POLLOUT};
+        if (poll(&p, 1, io_poll_timeout(deadline)) == 0 && clock_ms() >= deadline)
+            return error_set(err, LRUN_SUPERVISOR_LOST, OPERATION, "the session does not answer");
+    }
+    return 0;
+}
+
+int execution_watch_cancel(const lrun_execution *x)
+{
+    struct epoll_event event = {.events = EPOLLIN};
+    return x->watches_cancel && x->caller_cancel >= 0
+               ? epoll_ctl(x->watch, EPOLL_CTL_ADD, x->caller_cancel, &event)
+               : 0;
+}
+
 int execution_watch(lrun_execution *x, lrun_error *err)
 {
     struct epoll_event event = {.events = EPOLLIN};
@@ -138,8 +184,7 @@ int execution_watch(lrun_execution *x, lrun_error *err)
     if (x->watch < 0 || x->timer < 0 || epoll_ctl(x->watch, EPOLL_CTL_ADD, x->timer, &event) < 0 ||
         (x->process.socket >= 0 &&
          epoll_ctl(x->watch, EPOLL_CTL_ADD, x->process.socket, &event) < 0) ||
-        (x->in_session && x->caller_cancel >= 0 &&
-         epoll_ctl(x->watch, EPOLL_CTL_ADD, x->caller_cancel, &event) < 0))
+        execution_watch_cancel(x) < 0)
         return error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot watch the run");
     execution_set_wake(x);
     return 0;
@@ -368,11 +413,11 @@ static int wait_for_work(lrun_execution *x, struct pollfd p[4], const int cancel
     return poll(p, 4, x->grown || x->ending ? 0 : timeout);
 }
 
-/* The supervisor of a run watches the caller's cancel_fd itself; that of a session does not. */
+/* The supervisor of a run watches the caller's cancel_fd itself, if it was there at its start. */
 static void take_cancel(lrun_execution *x)
 {
     struct pollfd p = {.fd = x->caller_cancel, .events = POLLIN};
-    if (!x->in_session || x->caller_cancel < 0 || poll(&p, 1, 0) <= 0)
+    if (!x->watches_cancel || x->caller_cancel < 0 || poll(&p, 1, 0) <= 0)
         return;
     unwatch(x, x->caller_cancel);
     cleanup_close_fd(&x->caller_cancel);

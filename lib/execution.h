@@ -56,6 +56,7 @@ struct lrun_execution {
      * now */
     bool handed_over;
     bool detached;
+    bool watches_cancel;   /* the supervisor does not know caller_cancel */
     bool in_session;       /* a task of a session: the socket is its own, the supervisor is not */
     char *ready;           /* a session's READY document; NULL: it has not arrived */
     bool started;          /* the command is running */
@@ -149,5 +150,11 @@ void detached_take_end(lrun_execution *x, int failed);
 /* Delivers kept output: either all of it (then `grown` becomes false), or as much as fits in one
  * turn of the caller's loop. */
 void detached_take_log(lrun_execution *x);
+
+/* Sends bytes, and an fd with the first of them (-1: none). */
+int execution_send_with_fd(int socket, const struct buffer *bytes, int fd, lrun_error *err);
+
+/* From now on, caller_cancel wakes the handle. Returns -1 with errno. */
+int execution_watch_cancel(const lrun_execution *x);
 
 #endif

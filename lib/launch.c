@@ -29,7 +29,7 @@ static const char *find_supervisor(const char *given)
 }
 
 /* Returns an unnamed file that holds the text and is positioned at its beginning. */
-static int open_text(const char *text, lrun_error *err)
+int launch_open_text(const char *text, lrun_error *err)
 {
     cleanup_close int fd = memfd_create("light-runner-input", MFD_CLOEXEC);
     if (fd < 0 || io_write_all(fd, text, strlen(text), IO_NO_DEADLINE) < 0 ||
@@ -144,7 +144,7 @@ static int gather(int fds[CHILD_FDS], const struct launch *l, int socket, bool h
     cleanup_close int text = -1, never = -1;
     int input = l->input_fd >= 0 ? l->input_fd : null;
     if (l->input_fd < 0 && l->text)
-        input = text = open_text(l->text, err);
+        input = text = launch_open_text(l->text, err);
     if (input < 0)
         return -1;
     int caller_cancel = l->caller_cancel;

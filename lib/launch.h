@@ -34,4 +34,7 @@ struct launched {
 /* Errors: SUPERVISOR_LOST (it cannot be started), IO_FAILED. */
 int launch_supervisor(struct launched *out, const struct launch *l, lrun_error *err);
 
+/* Returns an unnamed file that holds the text, for a command's stdin; or -1. */
+int launch_open_text(const char *text, lrun_error *err);
+
 #endif

@@ -132,7 +132,7 @@ static char *order_text(lrun_execution *x, const struct request *r, uint64_t idl
 }
 
 static int start(lrun_execution *x, const lrun_runner *runner, const struct request *r,
-                 uint64_t idle_ms, const lrun_callbacks *c, lrun_error *err)
+                 enum frame_type type, uint64_t idle_ms, const lrun_callbacks *c, lrun_error *err)
 {
     cleanup_free char *text = order_text(x, r, idle_ms, c, err);
     if (!text)
@@ -156,11 +156,12 @@ static int start(lrun_execution *x, const lrun_runner *runner, const struct requ
     execution_set_callbacks(x, c);
     x->deadline = clock_ms() + (int64_t)r->timeout_ms + OVERTIME_MS;
 
-    return execution_send(x->process.socket, idle_ms ? FRAME_OPEN : FRAME_REQUEST, text, err);
+    return execution_send(x->process.socket, type, text, err);
 }
 
-int run_start(lrun_execution **out, const lrun_runner *runner, const struct request *r,
-              uint64_t idle_ms, const lrun_callbacks *c, lrun_error *err)
+static int start_as(lrun_execution **out, const lrun_runner *runner, const struct request *r,
+                    enum frame_type type, uint64_t idle_ms, const lrun_callbacks *c,
+                    lrun_error *err)
 {
     if (check_request(r, c, err) < 0)
         return -1;
@@ -177,7 +178,7 @@ int run_start(lrun_execution **out, const lrun_runner *runner, const struct requ
     if (rc == 0 && cancelled)
         rc = r->detached ? execution_never_ran(err) : set_cancelled_result(x, r, err);
     else if (rc == 0)
-        rc = start(x, runner, r, idle_ms, c, err);
+        rc = start(x, runner, r, type, idle_ms, c, err);
     if (rc == 0 && r->detached && !x->done)
         rc = detached_hand_over(x, err);
     if (rc == 0)
@@ -190,6 +191,53 @@ int run_start(lrun_execution **out, const lrun_runner *runner, const struct requ
     }
     *out = x;
     return 0;
+}
+
+int run_start(lrun_execution **out, const lrun_runner *runner, const struct request *r,
+              uint64_t idle_ms, const lrun_callbacks *c, lrun_error *err)
+{
+    return start_as(out, runner, r, idle_ms ? FRAME_OPEN : FRAME_REQUEST, idle_ms, c, err);
+}
+
+int run_reserve(lrun_execution **out, const lrun_runner *runner, const struct request *r,
+                lrun_error *err)
+{
+    const lrun_callbacks none = LRUN_CALLBACKS_INIT;
+    if (start_as(out, runner, r, FRAME_RESERVE, 0, &none, err) < 0)
+        return -1;
+    (*out)->deadline = IO_NO_DEADLINE;
+    return 0;
+}
+
+int run_use_reserved(lrun_execution *x, const struct request *r, const lrun_callbacks *c,
+                     lrun_error *err)
+{
+    cleanup_close int file = -1;
+    cleanup_free char *text = order_text(x, r, 0, c, err);
+    if (!text || (r->input && (file = launch_open_text(r->input, err)) < 0))
+        return -1;
+    cleanup_buffer struct buffer frame;
+    buffer_init(&frame, FRAME_HEADER_SIZE + FRAME_CALLER_MAX);
+    if (!frame_append(&frame, FRAME_REQUEST, FRAME_SANDBOX, text, strlen(text)))
+        return error_oom(err, OPERATION);
+    x->watches_cancel = true;
+    if (c->cancel_fd >= 0 && ((x->caller_cancel = fcntl(c->cancel_fd, F_DUPFD_CLOEXEC, 3)) < 0 ||
+                              execution_watch_cancel(x) < 0))
+        return error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot keep cancel_fd");
+    x->started = false;
+    execution_set_callbacks(x, c);
+    x->deadline = clock_ms() + (int64_t)r->timeout_ms + OVERTIME_MS;
+    return execution_send_with_fd(x->process.socket, &frame, r->input ? file : c->input_fd, err);
+}
+
+int run_read_request(struct request *out, const lrun_runner *runner, json_t *document,
+                     const lrun_callbacks *c, lrun_error *err)
+{
+    int rc = document_add_options(document, runner->options, err);
+    if (rc == 0)
+        rc = request_from_json(out, document, err);
+    json_decref(document);
+    return rc < 0 ? -1 : check_request(out, c, err);
 }
 
 /* Checks the document and starts it. Takes the document's reference. `input` is JSON text that has

@@ -111,6 +111,8 @@ INITIALIZER(lrun_reaped, LRUN_REAPED_INIT)
 INITIALIZER(lrun_session_options, LRUN_SESSION_OPTIONS_INIT)
 INITIALIZER(lrun_command, LRUN_COMMAND_INIT)
 INITIALIZER(lrun_files, LRUN_FILES_INIT)
+INITIALIZER(lrun_pool_options, LRUN_POOL_OPTIONS_INIT)
+INITIALIZER(lrun_pool_stats, LRUN_POOL_STATS_INIT)
 
 static int set_string(json_t *options, const char *name, const char *value, lrun_error *err)
 {

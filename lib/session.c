@@ -8,6 +8,7 @@
 #include "attach.h"
 #include "document.h"
 #include "execution.h"
+#include "launch.h"
 #include "run.h"
 #include "runner.h"
 
@@ -25,7 +26,6 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 
 #define OPERATION "session.open"
@@ -209,44 +209,6 @@ int lrun_session_attach(const char *id, lrun_session **out, lrun_error *err)
 
 /* ---------------------------------------------------------------- connections */
 
-int session_send(int socket, const struct buffer *bytes, int fd, lrun_error *err)
-{
-    union {
-        struct cmsghdr align;
-        char bytes[CMSG_SPACE(sizeof(int))];
-    } control = {0};
-    int64_t deadline = clock_ms() + SEND_TIMEOUT_MS;
-    size_t sent = 0;
-    while (sent < buffer_length(bytes)) {
-        struct iovec part = {(void *)(uintptr_t)(buffer_data(bytes) + sent),
-                             buffer_length(bytes) - sent};
-        struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
-        if (fd >= 0 && sent == 0) {
-            message.msg_control = control.bytes;
-            message.msg_controllen = sizeof(control.bytes);
-            struct cmsghdr *head = CMSG_FIRSTHDR(&message);
-            *head = (struct cmsghdr){.cmsg_level = SOL_SOCKET,
-                                     .cmsg_type = SCM_RIGHTS,
-                                     .cmsg_len = CMSG_LEN(sizeof(int))};
-            memcpy(CMSG_DATA(head), &fd, sizeof(int));
-        }
-        ssize_t n = sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-        if (n > 0) {
-            sent += (size_t)n;
-            continue;
-        }
-        if (errno == EPIPE || errno == ECONNRESET)
-            return error_set(err, LRUN_SUPERVISOR_LOST, TASK, "the session has ended");
-        if (errno != EAGAIN && errno != EINTR)
-            return error_errno(err, LRUN_SUPERVISOR_LOST, TASK, errno,
-                               "the session cannot be reached");
-        struct pollfd p = {.fd = socket, .events = POLLOUT};
-        if (poll(&p, 1, io_poll_timeout(deadline)) == 0 && clock_ms() >= deadline)
-            return error_set(err, LRUN_SUPERVISOR_LOST, TASK, "the session does not answer");
-    }
-    return 0;
-}
-
 int session_connect(const lrun_session *s, lrun_error *err)
 {
     if (s->state_dir >= 0) {
@@ -269,7 +231,7 @@ int session_connect(const lrun_session *s, lrun_error *err)
     int high = fcntl(ours, F_DUPFD_CLOEXEC, 3);
     if (high < 0)
         return error_errno(err, LRUN_IO_FAILED, TASK, errno, "cannot make a socket");
-    if (session_send(s->whole->process.socket, &frame, theirs, err) < 0) {
+    if (execution_send_with_fd(s->whole->process.socket, &frame, theirs, err) < 0) {
         close(high);
         return -1;
     }
@@ -300,7 +262,7 @@ int session_start_task(const lrun_session *s, enum task_kind kind, json_t *docum
     lrun_execution *x = execution_new();
     if (!x)
         return error_oom(err, TASK);
-    x->in_session = true;
+    x->in_session = x->watches_cancel = true;
     snprintf(x->id, sizeof(x->id), "%s", s->whole->id);
     buffer_init(&x->in, FRAME_HEADER_SIZE + FRAME_CALLER_MAX);
     execution_set_callbacks(x, c);
@@ -310,7 +272,7 @@ int session_start_task(const lrun_session *s, enum task_kind kind, json_t *docum
     if (rc == 0)
         rc = x->process.socket = session_connect(s, err);
     if (rc >= 0)
-        rc = session_send(x->process.socket, &frame, input, err);
+        rc = execution_send_with_fd(x->process.socket, &frame, input, err);
     if (rc >= 0)
         rc = execution_watch(x, err);
     if (rc < 0) {
@@ -324,16 +286,6 @@ int session_start_task(const lrun_session *s, enum task_kind kind, json_t *docum
 
 /* ---------------------------------------------------------------- commands */
 
-/* Returns an unnamed file that holds the text, or -1. */
-static int text_file(const char *text, lrun_error *err)
-{
-    cleanup_close int fd = memfd_create("light-runner-input", MFD_CLOEXEC);
-    if (fd < 0 || io_write_all(fd, text, strlen(text), IO_NO_DEADLINE) < 0 ||
-        lseek(fd, 0, SEEK_SET) < 0)
-        return error_errno(err, LRUN_IO_FAILED, TASK, errno, "cannot keep the input");
-    return steal_fd(&fd);
-}
-
 /* Takes the document's reference. */
 static int run_document(const lrun_session *s, json_t *document, const lrun_callbacks *c,
                         lrun_execution **out, lrun_error *err)
@@ -345,7 +297,7 @@ static int run_document(const lrun_session *s, json_t *document, const lrun_call
         return error_set(err, LRUN_INVALID_ARGUMENT, TASK,
                          "input: given both as JSON and as an fd");
     }
-    if (input && (file = text_file(input, err)) < 0) {
+    if (input && (file = launch_open_text(input, err)) < 0) {
         json_decref(document);
         return -1;
     }

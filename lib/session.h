@@ -18,9 +18,6 @@ struct lrun_session {
 /* Returns a connection to the session, for one task; or -1. */
 int session_connect(const lrun_session *s, lrun_error *err);
 
-/* Sends bytes, and an fd with the first of them (-1: none). */
-int session_send(int socket, const struct buffer *bytes, int fd, lrun_error *err);
-
 /* Starts a command or a copy. Takes the document's reference. `input` is an fd for stdin, or -1. */
 int session_start_task(const lrun_session *s, enum task_kind kind, json_t *document, int input,
                        const lrun_callbacks *c, lrun_execution **out, lrun_error *err);

@@ -148,7 +148,7 @@ static int operate(json_t **out, const lrun_session *s, json_t *document, int fd
     if (!frame_append(&frame, FRAME_FILE, FRAME_SANDBOX, text, strlen(text)))
         return error_oom(err, operation);
     cleanup_close int socket = session_connect(s, err);
-    return socket < 0 || session_send(socket, &frame, fd, err) < 0
+    return socket < 0 || execution_send_with_fd(socket, &frame, fd, err) < 0
                ? -1
                : receive(out, socket, operation, err);
 }

@@ -27,12 +27,13 @@ static const char *const code_names[] = {
     [LRUN_SETUP_FAILED] = "BUILD_FAILED",
     [LRUN_FILE_NOT_FOUND] = "FILE_NOT_FOUND",
     [LRUN_FILE_FAILED] = "FILE_FAILED",
+    [LRUN_POOL_EMPTY] = "POOL_EMPTY",
 };
 
 /* Not a member of the public enum: programs compiled with it would have to be recompiled for each
  * new code. */
 enum { CODE_COUNT = sizeof(code_names) / sizeof(code_names[0]) };
-static_assert(CODE_COUNT == LRUN_FILE_FAILED + 1, "a name for each code");
+static_assert(CODE_COUNT == LRUN_POOL_EMPTY + 1, "a name for each code");
 
 const char *lrun_code_name(lrun_code code)
 {

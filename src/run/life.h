@@ -17,7 +17,7 @@
 
 #include <sys/utsname.h>
 
-enum phase { PHASE_START, PHASE_SEED, PHASE_RUN, PHASE_COLLECT, PHASE_END };
+enum phase { PHASE_START, PHASE_RESERVED, PHASE_SEED, PHASE_RUN, PHASE_COLLECT, PHASE_END };
 
 /* ms. How long a request may take to arrive, how long START may take, and how long SEED and COLLECT
  * may go without any progress. */
@@ -66,7 +66,9 @@ struct supervisor {
     struct caller caller;   /* the one that has sent the order */
     struct command command; /* of a run */
     struct session session;
-    bool lost; /* the sandbox has ended by itself */
+    bool reserved;         /* the command comes later, in another order */
+    struct run_order late; /* that order */
+    bool lost;             /* the sandbox has ended by itself */
 
     /* for a detached run, from RUN on */
     json_t *state; /* NULL: there is none */

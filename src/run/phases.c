@@ -85,15 +85,62 @@ static int after_seed(struct supervisor *s)
                : agent_link_send(&s->link, FRAME_ENTRIES_END, FRAME_SANDBOX, NULL, 0, &s->error);
 }
 
+static void begin_seed(struct supervisor *s)
+{
+    s->phase = PHASE_SEED;
+    s->deadline = clock_ms() + STALL_TIMEOUT;
+    if (send_prepare(s) < 0 || (s->seed_done && after_seed(s) < 0))
+        life_fail(s);
+}
+
 /* Goes on to SEED once the evidence has been checked and the network is up. */
 static void leave_start(struct supervisor *s)
 {
     if (!s->result.isolation.verified || s->sandbox->network >= 0)
         return;
-    s->phase = PHASE_SEED;
-    s->deadline = clock_ms() + STALL_TIMEOUT;
-    if (send_prepare(s) < 0 || (s->seed_done && after_seed(s) < 0))
-        life_fail(s);
+    if (s->reserved) {
+        s->phase = PHASE_RESERVED;
+        s->deadline = IO_NO_DEADLINE;
+        outcome_describe(s);
+        if (session_send_ready(s) < 0)
+            life_fail(s);
+        return;
+    }
+    begin_seed(s);
+}
+
+/* From now on the reserved sandbox is that of a run. What was fixed when it was made stays as it is:
+ * the library reserves a sandbox for requests that agree about it. */
+int phase_take_order(struct supervisor *s, const struct frame *f, lrun_error *err)
+{
+    static const char operation[] = "supervisor.request";
+    struct run_order *late = &s->late;
+    if (s->phase != PHASE_RESERVED || late->id)
+        return error_set(err, LRUN_INTERNAL, operation, "no order is expected");
+    if (order_parse(late, f->payload, f->length, err) < 0)
+        return -1;
+    if (strcmp(late->id, s->id) != 0 || late->idle_ms || late->commit || late->request.detached)
+        return error_set(err, LRUN_INTERNAL, operation, "this sandbox is not for such an order");
+    const struct sandbox_spec spec = sandbox_spec_of(&late->request, s->id, false);
+    char *image = s->effective.image, *workdir;
+    if (late->request.dir && seed_open(&s->seed, &late->request, FRAME_SANDBOX, err) < 0)
+        return -1;
+    if (sandbox_spec_workdir(&workdir, &spec, &s->sandbox->image, err) < 0)
+        return -1;
+    s->workdir_unnamed = !sandbox_spec_named_workdir(&spec, &s->sandbox->image);
+    free(s->workdir);
+    s->workdir = workdir;
+    s->effective = late->request;
+    s->effective.image = image;
+    s->effective.workdir = workdir;
+    s->seed_done = late->request.dir == NULL;
+    s->began = s->prepared = clock_us();
+    s->result.timings.warm = true;
+    if (s->caller.passed >= 0)
+        s->command.input = steal_fd(&s->caller.passed);
+    output_limit(&s->caller.output, late->logs, late->request.max_log_bytes);
+    begin_seed(s);
+    return 0;
 }
 
 static bool is_good(struct supervisor *s, enum evidence evidence, const char *frame)
@@ -560,6 +607,9 @@ static void on_frame(struct supervisor *s, const struct frame *f)
             on_walls(s, f);
         else
             life_fail_protocol(s, "an unexpected frame before it was told to prepare");
+        break;
+    case PHASE_RESERVED:
+        life_fail_protocol(s, "an unexpected frame before it was told to prepare");
         break;
     case PHASE_SEED:
         if (f->type == FRAME_SEEDED && s->seed_done && life_is_session(s))

@@ -20,6 +20,9 @@ void phase_feed_input(struct supervisor *s);
 /* START: the network is up, or never will be. */
 void phase_on_network(struct supervisor *s, bool up);
 /* RUN: does what a CONTROL frame says; `user` is the supervisor. Returns as control_fn does. */
+/* The order for the sandbox that was reserved. Takes the caller's fd for stdin. */
+int phase_take_order(struct supervisor *s, const struct frame *f, lrun_error *err);
+
 int phase_control(void *user, const struct frame *f, lrun_error *err);
 /* RUN: the engine has finished a pause or a resume. */
 void phase_on_paused(struct supervisor *s);

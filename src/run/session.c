@@ -567,7 +567,7 @@ void session_on_time(struct supervisor *s)
 
 /* ---------------------------------------------------------------- the whole session */
 
-static int send_ready(struct supervisor *s)
+int session_send_ready(struct supervisor *s)
 {
     json_t *document = result_to_json(&s->result);
     json_t *isolation = json_object_get(document, "isolation");
@@ -586,7 +586,7 @@ int session_begin(struct supervisor *s)
 {
     s->session.ready = clock_us();
     look_at_idle(&s->session);
-    return send_ready(s);
+    return session_send_ready(s);
 }
 
 int session_stop(struct supervisor *s, int number, int64_t grace, lrun_error *err)

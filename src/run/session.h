@@ -25,6 +25,9 @@ void session_init(struct session *x, uint64_t idle_ms);
 /* The sandbox can take tasks: tells the caller. Returns -1 with s->error. */
 int session_begin(struct supervisor *s);
 
+/* Tells the caller what is known of the sandbox. Returns -1 with s->error. */
+int session_send_ready(struct supervisor *s);
+
 /* A new connection, whose fd it takes. `said` is what was received from it so far, and `passed` the
  * fd that came with that, or -1. */
 void session_connect(struct supervisor *s, int fd, const struct buffer *said, int passed);

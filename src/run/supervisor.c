@@ -96,6 +96,8 @@ static void on_deadline(struct supervisor *s)
                   "the sandbox did not come up within %d s", START_TIMEOUT / 1000);
         life_fail(s);
         break;
+    case PHASE_RESERVED:
+        break;
     case PHASE_SEED:
         error_set(&s->error, LRUN_SEED_FAILED, "seed.write",
                   "the sandbox took no more files for %d s", STALL_TIMEOUT / 1000);
@@ -135,6 +137,11 @@ static void caller_is_gone(struct supervisor *s)
         life_cancel(s);
 }
 
+static bool waits_for_order(const struct supervisor *s)
+{
+    return s->reserved && !s->late.id;
+}
+
 /* After its request, the caller sends CONTROL frames. The end of its stream means that it is
  * gone. */
 static void on_caller(struct supervisor *s)
@@ -147,8 +154,16 @@ static void on_caller(struct supervisor *s)
     }
     struct frame f;
     enum frame_status status;
-    while ((status = frame_peek(&c->said, CALLER_FRAME_MAX, &f)) == FRAME_OK) {
+    while ((status = frame_peek(&c->said, waits_for_order(s) ? FRAME_CALLER_MAX : CALLER_FRAME_MAX,
+                                &f)) == FRAME_OK) {
         lrun_error e = {0};
+        if (f.type == FRAME_REQUEST && waits_for_order(s)) {
+            /* A cancel may have come first: then there is no sandbox for it any more. */
+            if (s->phase == PHASE_RESERVED && phase_take_order(s, &f, &s->error) < 0)
+                life_fail(s);
+            frame_consume(&c->said, &f);
+            continue;
+        }
         if (f.type == FRAME_CONNECT && s->session.ready && c->passed >= 0) {
             session_connect(s, steal_fd(&c->passed), NULL, -1);
             frame_consume(&c->said, &f);
@@ -444,10 +459,13 @@ static int receive_order(struct supervisor *s, struct run_order *order, bool *an
     *answered = f.type == FRAME_QUESTION;
     if (*answered)
         return answer_question(s, &f);
-    if (f.type != FRAME_REQUEST && f.type != FRAME_OPEN)
+    if (f.type != FRAME_REQUEST && f.type != FRAME_OPEN && f.type != FRAME_RESERVE)
         return error_set(err, LRUN_INTERNAL, operation, "the first frame is not a request");
     if (order_parse(order, f.payload, f.length, err) < 0)
         return -1;
+    s->reserved = f.type == FRAME_RESERVE;
+    if (s->reserved && (order->request.detached || order->request.dir || order->commit))
+        return error_set(err, LRUN_INTERNAL, operation, "such a run cannot be reserved");
     return (order->idle_ms > 0) == (f.type == FRAME_OPEN)
                ? 0
                : error_set(err, LRUN_INTERNAL, operation, "idle: only a session has it");
@@ -466,6 +484,9 @@ static int finish(struct supervisor *s)
     if (!early)
         answer(s);
     seed_close(s->seed);
+    if (s->command.input != SUPERVISOR_INPUT)
+        cleanup_close_fd(&s->command.input);
+    order_free(&s->late);
     extraction_free(&s->extraction);
     caller_free(&s->caller);
     control_close(s->control);
@@ -506,6 +527,9 @@ static int run_order(struct supervisor *s, const struct run_order *order)
     s->umask = order->umask;
     session_init(&s->session, order->idle_ms);
     caller_init(&s->caller, SUPERVISOR_CALLER, order->logs, order->request.max_log_bytes);
+    /* A whole order will come. */
+    if (s->reserved)
+        buffer_init(&s->caller.said, FRAME_CALLER_MAX + FRAME_HEADER_SIZE);
     if (open_sandbox(s, order->progress) == 0)
         loop(s);
     else if (s->result.cancelled)

@@ -35,12 +35,15 @@ enum frame_type {
     FRAME_FOLLOW,      /* empty: send one LOG_GROWN when the kept output has grown */
     FRAME_QUESTION,    /* JSON, instead of a REQUEST: run/housekeeping.h. The answer is RESULT or
                           ERROR */
-    FRAME_OPEN,     /* JSON, instead of a REQUEST: the order for a session. The answer is READY */
-    FRAME_CONNECT,  /* empty, with an fd: a new connection to the session. One connection carries
+    FRAME_OPEN,    /* JSON, instead of a REQUEST: the order for a session. The answer is READY */
+    FRAME_RESERVE, /* JSON, instead of a REQUEST: the order for a run whose command comes later. The
+                       answer is READY. The REQUEST follows, with the same id; it may come with an
+                       fd: the command's stdin */
+    FRAME_CONNECT, /* empty, with an fd: a new connection to the session. One connection carries
                           one EXEC, COPY_IN, COPY_OUT or FILE, and its answer */
-    FRAME_EXEC,     /* JSON: a command (wire/task.h). It may come with an fd: the command's stdin.
+    FRAME_EXEC,    /* JSON: a command (wire/task.h). It may come with an fd: the command's stdin.
                           The answers are LOG_..., STARTED, and RESULT or ERROR */
-    FRAME_COPY_IN,  /* JSON: files to copy in. The answer is RESULT or ERROR */
+    FRAME_COPY_IN, /* JSON: files to copy in. The answer is RESULT or ERROR */
     FRAME_COPY_OUT, /* JSON: files to copy out. The answer is RESULT or ERROR */
     FRAME_FILE, /* JSON: wire/file_order.h. To read or to write, it comes with an fd: a file with
                        the bytes, or for them. The answer is RESULT or ERROR */

@@ -120,9 +120,9 @@ static json_t *isolation_to_json(const struct run_result *r)
 
 static json_t *timings_to_json(const lrun_timings *t)
 {
-    return json_pack("{so,so,so,so}", "prepareMs", time_to_json(t->prepare_ms), "startMs",
+    return json_pack("{so,so,so,so,sb}", "prepareMs", time_to_json(t->prepare_ms), "startMs",
                      time_to_json(t->start_ms), "runMs", time_to_json(t->run_ms), "collectMs",
-                     time_to_json(t->collect_ms));
+                     time_to_json(t->collect_ms), "warm", t->warm);
 }
 
 json_t *result_to_json(const struct run_result *r)
@@ -297,7 +297,8 @@ static int take_timings(lrun_timings *t, const json_t *timings, lrun_error *err)
     return take_ms(&t->prepare_ms, timings, "prepareMs", err) < 0 ||
                    take_ms(&t->start_ms, timings, "startMs", err) < 0 ||
                    take_ms(&t->run_ms, timings, "runMs", err) < 0 ||
-                   take_ms(&t->collect_ms, timings, "collectMs", err) < 0
+                   take_ms(&t->collect_ms, timings, "collectMs", err) < 0 ||
+                   take_bool(&t->warm, timings, "warm", err) < 0
                ? -1
                : 0;
 }

@@ -26,7 +26,7 @@ PROGRAM = os.path.abspath(os.environ.get("LIGHT_RUNNER", os.path.join(ROOT, "bui
 VERBS = ["run", "attach", "logs", "stop", "cancel", "pause", "resume", "ls", "clean", "image", "image pull", "image import",
          "image ls", "image rm", "session", "session open", "session run", "session put", "session get", "session read", "session write",
          "session ls", "session stat", "session rm", "session close",
-         "session list", "doctor", "setup", "verify", "network", "reap", "rpc", "completion", "version"]
+         "session list", "pool", "doctor", "setup", "verify", "network", "reap", "rpc", "completion", "version"]
 
 # Commands that this test does not execute, with the reason.
 TAKES_SYSTEMD = "talks to systemd, which is not PID 1 where tests run"

@@ -343,3 +343,17 @@ def test_a_session_ends_when_its_agent_lies_about_files(lying_session, operation
     outcome = lying_session(data, *operation)
     # The answer may have been delivered before the lie.
     assert (outcome.code == 125 and b"ISOLATION_FAILED" in outcome.stderr) or data == done() * 2, outcome
+
+
+# ---------------------------------------------------------------- pools
+
+
+@pytest.mark.parametrize("lie", [frame(RUNNING), frame(SEEDED), hello(), exit_frame(), b"\xff" * 20], ids=lambda lie: lie.hex()[:20])
+def test_an_agent_that_speaks_while_it_waits_in_a_pool(liar, runner, tmp_path, agent_of_a_script, lie):
+    """Nobody has told it of a run. Its sandbox is not used, and the pool says why."""
+    agent = tmp_path / "helpers" / "light-runner-agent"
+    agent.write_bytes(agent_of_a_script(f"{script(hello() + walls() + lie)}\nexec sleep 30\n"))
+    agent.chmod(0o755)
+    env = {**os.environ, "LIGHT_RUNNER_LIBEXEC": str(tmp_path / "helpers")}
+    done = runner.cli("pool", *runner.cell_flags(), "--size", "1", "--network", "none", "busybox", stdin=b"sleep 1; echo never\n", env=env)
+    assert done.code == 125 and b"never" not in done.stdout and b"the agent broke the protocol" in done.stderr, done

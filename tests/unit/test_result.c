@@ -113,7 +113,7 @@ static void test_document_has_the_names_of_the_contract(void **state)
         "\"processes\":5},\"isolation\":{\"runtime\":\"runc\",\"kernel\":\"6.1\",\"hostKernel\":"
         "\"6.1\","
         "\"verified\":true},\"timings\":{\"prepareMs\":1.5,\"startMs\":0.001,\"runMs\":1234567.89,"
-        "\"collectMs\":0.0}}");
+        "\"collectMs\":0.0,\"warm\":false}}");
     lrun_result_free(r);
 }
 

@@ -39,7 +39,7 @@ static void test_an_unknown_code_has_a_name(void **state)
 {
     (void)state;
     assert_string_equal(lrun_code_name(LRUN_ENGINE_UNREACHABLE), "DOCKER_UNREACHABLE");
-    assert_string_equal(lrun_code_name((lrun_code)(LRUN_FILE_FAILED + 1)), "INTERNAL");
+    assert_string_equal(lrun_code_name((lrun_code)(LRUN_POOL_EMPTY + 1)), "INTERNAL");
     assert_string_equal(lrun_code_name((lrun_code)-1), "INTERNAL");
 }
 

@@ -10,6 +10,7 @@ export type LightRunnerErrorCode =
   | 'BUILD_FAILED'
   | 'FILE_NOT_FOUND'
   | 'FILE_FAILED'
+  | 'POOL_EMPTY'
   | 'INVALID_RUN_STEP'
   | 'INVALID_ARGUMENT'
   | 'IMAGE_INVALID'
