@@ -115,7 +115,7 @@ export interface RunResult {
     unenforced?: string[];
     [field: string]: unknown;
   };
-  timings?: { prepareMs: number; startMs: number; runMs: number; collectMs: number };
+  timings?: { prepareMs: number; startMs: number; runMs: number; collectMs: number; warm: boolean };
   leftBehind?: string[];
 }
 
