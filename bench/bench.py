@@ -28,6 +28,7 @@ import control  # noqa: E402
 import packages  # noqa: E402
 import peers  # noqa: E402
 import scale  # noqa: E402
+import warm  # noqa: E402
 
 SIZE = 200 << 20
 ROUNDS = 5
@@ -245,6 +246,9 @@ def main():
 
         figures["packages"] = packages.measure(options.build, options.runs)
         packages.show(figures["packages"])
+
+        figures["warm, ms"] = warm.measure(options.build, ["runc", *(["runsc"] if tools.runsc() else [])], 5 * options.runs)
+        warm.show(figures["warm, ms"])
 
         if not options.quick:
             print("much and many:")
