@@ -403,7 +403,10 @@ static int finish(struct assembly *a, const char *name, struct image *image, lru
                            "cannot open the output of mkfs.erofs");
     /* The file must be on disk before the index refers to it. It is read-only because nothing
      * may ever change it. */
-    if (fchmod(fd, 0400) < 0 || fsync(fd) < 0)
+    /* Others cannot enter the store's folder, except for the root of a user's namespace, who reads
+     * the image (unpacked.c). Several processes may pull the same image at once, and the last one's file
+     * stays. */
+    if (fchmod(fd, 0444) < 0 || fsync(fd) < 0)
         return error_errno(err, LRUN_IO_FAILED, OPERATION, errno, "cannot write the image");
     if (digest_of(a, fd, hex, err) < 0 || describe(image, name, (uint64_t)st.st_size, err) < 0)
         return -1;

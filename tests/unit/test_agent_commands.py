@@ -252,7 +252,10 @@ class Commands(AgentTest):
         s.start(2, 'sleep 300')
         s.until(lambda: s.running == {1, 2})
         for subreaper in self.children(s.agent.process.pid):
-            # The first three, and the pipe for its reports.
+            # The first three, and the pipe for its reports. It may not have closed the others yet.
+            deadline = time.monotonic() + 10
+            while len(os.listdir(f'/proc/{subreaper}/fd')) != 4 and time.monotonic() < deadline:
+                time.sleep(0.01)
             self.assertEqual(len(os.listdir(f'/proc/{subreaper}/fd')), 4)
 
     def test_one_that_cannot_be_executed_is_no_end_of_the_sandbox(self):
