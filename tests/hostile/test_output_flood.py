@@ -27,7 +27,8 @@ def peak_memory(pid):
 @pytest.mark.slow
 def test_memory_on_the_host_does_not_grow(runner):
     """The memory of the processes that carry the output. The sandbox's own memory has its limit."""
-    process = runner.start(FLOOD, options={"maxLogBytes": 1 << 20}, timeout=60000)
+    # They are looked at once more when all of it has passed.
+    process = runner.start(FLOOD.replace("wait;", "wait; sleep 0.5;"), options={"maxLogBytes": 1 << 20}, timeout=60000)
     read, peaks = [], {}
     reader = threading.Thread(target=lambda: read.extend(process.communicate(timeout=90)))
     reader.start()
