@@ -129,7 +129,7 @@ class Bench:
     def phases(self):
         """The median of each phase, from the results of the runs."""
         results = [json.loads(call(self.command("true", "--json"))[1]) for _ in range(self.runs)]
-        return {phase: statistics.median(r["timings"][phase] for r in results) for phase in results[0]["timings"]}
+        return {phase: statistics.median(r["timings"][phase] for r in results) for phase in results[0]["timings"] if phase != "warm"}
 
     def rates(self, scratch, build):
         """Returns {method: {workers: fresh sandboxes per second}}."""
